@@ -1,0 +1,8 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  // Tests and editors run on the TypeScript sources; users get dist (the same trick as zod's "@zod/source").
+  resolve: { conditions: ['@blt-ts/source'] },
+  ssr: { resolve: { conditions: ['@blt-ts/source'] } },
+  test: { include: ['test/**/*.test.ts'], testTimeout: 60_000, pool: 'forks' },
+});

@@ -1,0 +1,40 @@
+import type { KernelAttrs, KernelName, Spec } from './contract.ts';
+import type { DType } from './shape.ts';
+
+export type TypedArray = Float32Array | Float64Array | Int32Array;
+
+/** The values of a tensor as a backend keeps them. Several tensors (reshapes) may share one storage; the last one frees it. */
+export interface Storage {
+  readonly backend: Backend;
+  readonly dtype: DType;
+  readonly length: number;
+  /** How many live tensors use it. Kept by tensor.ts alone. */
+  refs: number;
+  /** What the backend knows it by: a typed array, a pointer, a device buffer. */
+  handle: unknown;
+}
+
+/** One input or output of a kernel call. */
+export interface Operand extends Spec {
+  readonly storage: Storage;
+}
+
+/** One way to run the kernels of the contract. */
+export interface Backend {
+  readonly name: string;
+  /** One line for people: which variant runs, and why. */
+  readonly description: string;
+  /** True if `readSync` works: the values are in this process's memory. */
+  readonly synchronous: boolean;
+  /** Bytes in live storages. */
+  readonly bytesInUse: number;
+  /** A storage with undefined content. @throws Error when memory runs out */
+  allocate(dtype: DType, length: number): Storage;
+  free(storage: Storage): void;
+  write(storage: Storage, values: ArrayLike<number>): void;
+  /** A copy of the values. */
+  readSync(storage: Storage): Float32Array | Int32Array;
+  read(storage: Storage): Promise<Float32Array | Int32Array>;
+  /** Fills the outputs; shapes and dtypes are already checked against the contract. */
+  run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]): void;
+}

@@ -1,0 +1,83 @@
+/**
+ * @file Who frees a tensor. `scope(f)` frees what was made inside it and not returned; a tensor made outside every scope is
+ * freed when the garbage collector finds it, which is late: the collector sees small wrappers, not the megabytes behind them.
+ */
+import { Tensor } from './tensor.ts';
+
+const scopes: Set<Tensor>[] = [];
+
+const collected = new FinalizationRegistry<() => void>((free) => free());
+
+/** Registers a new tensor with the innermost scope. */
+export function adopt(tensor: Tensor): void {
+  const scope = scopes.at(-1);
+  if (scope) scope.add(tensor);
+  else collected.register(tensor, releaser(tensor), tensor);
+}
+
+// A closure over the storage alone: one over the tensor would keep it alive for ever.
+function releaser(tensor: Tensor): () => void {
+  const { storage } = tensor;
+  return () => {
+    if (--storage.refs === 0) storage.backend.free(storage);
+  };
+}
+
+/** Frees a tensor now, whoever made it. Twice is harmless. Libraries use it; user code uses `scope`. */
+export function release(tensor: Tensor): void {
+  if (tensor.freed) return;
+  tensor.freed = true;
+  for (let i = scopes.length - 1; i >= 0; i--) if (scopes[i].delete(tensor)) break;
+  collected.unregister(tensor);
+  const { storage } = tensor;
+  if (--storage.refs === 0) storage.backend.free(storage);
+}
+
+/** Takes a tensor out of all scopes: it lives until `release`, or until the garbage collector finds it. */
+export function keep<T extends Tensor>(tensor: T): T {
+  for (const scope of scopes) {
+    if (scope.delete(tensor)) {
+      collected.register(tensor, releaser(tensor), tensor);
+      break;
+    }
+  }
+  return tensor;
+}
+
+/** Calls `visit` on every tensor in a value: a tensor, or arrays, maps and plain objects of them, however deep. */
+export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): void {
+  if (value instanceof Tensor) visit(value);
+  else if (Array.isArray(value)) for (const item of value) forEachTensor(item, visit);
+  else if (value instanceof Map) for (const item of value.values()) forEachTensor(item, visit);
+  else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value)) {
+    for (const item of Object.values(value)) forEachTensor(item, visit);
+  }
+}
+
+/**
+ * Runs `f` and frees every tensor made inside it, except those in the returned value (a tensor, or arrays, maps and plain
+ * objects of them), which pass to the enclosing scope.
+ * `f` must be synchronous: read with `readSync()` inside, or return the tensor and `await` outside.
+ * @throws TypeError if `f` returns a promise
+ */
+export function scope<R>(f: () => R): R {
+  const mine = new Set<Tensor>();
+  scopes.push(mine);
+  let result: R;
+  try {
+    result = f();
+    if (result instanceof Promise) {
+      throw new TypeError('scope: the function returned a promise; make it synchronous and await the result outside');
+    }
+  } catch (error) {
+    scopes.pop();
+    for (const tensor of mine) release(tensor);
+    throw error;
+  }
+  scopes.pop();
+  forEachTensor(result, (tensor) => {
+    if (mine.delete(tensor)) adopt(tensor);
+  });
+  for (const tensor of mine) release(tensor);
+  return result;
+}

@@ -1,0 +1,29 @@
+import { type DType, formatShape, type Shape } from './shape.ts';
+
+const EDGE = 3;
+
+function number(value: number, dtype: DType): string {
+  if (dtype === 'i32' || !Number.isFinite(value)) return String(value);
+  const magnitude = Math.abs(value);
+  return magnitude !== 0 && (magnitude < 1e-3 || magnitude >= 1e5) ? value.toExponential(3) : value.toFixed(4);
+}
+
+/** `Tensor(f32 [2,3]) [[..., ...], ...]`: axes longer than 6 show their first and last three entries. */
+export function format(dtype: DType, shape: Shape, values: ArrayLike<number>): string {
+  const axis = (depth: number, offset: number, step: number): string => {
+    if (depth === shape.length) return number(values[offset], dtype);
+    const n = shape[depth];
+    const inner = n === 0 ? 0 : step / n;
+    const parts: string[] = [];
+    for (let i = 0; i < n; i++) {
+      if (n > 2 * EDGE && i === EDGE) {
+        parts.push('...');
+        i = n - EDGE;
+      }
+      parts.push(axis(depth + 1, offset + i * inner, inner));
+    }
+    const separator = depth === shape.length - 1 ? ', ' : `,\n${' '.repeat(depth + 1)}`;
+    return `[${parts.join(separator)}]`;
+  };
+  return `Tensor(${dtype} ${formatShape(shape)}) ${axis(0, 0, values.length)}`;
+}

@@ -1,0 +1,53 @@
+import type { Backend, Operand, Storage, TypedArray } from '../backend.ts';
+import type { KernelAttrs, KernelName } from '../contract.ts';
+import type { DType } from '../shape.ts';
+import { referenceKernels } from './kernels.ts';
+import type { CpuKernel, View } from './view.ts';
+
+const view = (x: Operand): View => ({ data: x.storage.handle as TypedArray, shape: x.shape });
+
+/**
+ * The definition: plain TypeScript loops. With `precision: 'f64'` the dtype f32 is kept in 64 bits, which is how gradient
+ * rules are checked against finite differences without rounding noise.
+ */
+export function createReferenceBackend(options: { precision?: 'f32' | 'f64' } = {}): Backend {
+  const double = options.precision === 'f64';
+  let bytesInUse = 0;
+  const bytes = (s: Storage) => (s.handle as TypedArray).byteLength;
+  const backend: Backend = {
+    name: double ? 'reference64' : 'reference',
+    description: `plain TypeScript loops, ${double ? '64' : '32'}-bit floats: the definition, not meant to be fast`,
+    synchronous: true,
+    get bytesInUse() {
+      return bytesInUse;
+    },
+    allocate(dtype: DType, length: number): Storage {
+      const handle =
+        dtype === 'i32' ? new Int32Array(length) : double ? new Float64Array(length) : new Float32Array(length);
+      bytesInUse += handle.byteLength;
+      return { backend, dtype, length, refs: 0, handle };
+    },
+    free(storage: Storage) {
+      bytesInUse -= bytes(storage);
+      storage.handle = null;
+    },
+    write(storage, values) {
+      (storage.handle as TypedArray).set(values);
+    },
+    readSync(storage) {
+      const data = storage.handle as TypedArray;
+      // Typed as f32 for the caller; with precision 'f64' the values keep their 64 bits.
+      return data.slice() as Float32Array | Int32Array;
+    },
+    async read(storage) {
+      return backend.readSync(storage);
+    },
+    run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
+      (referenceKernels[kernel] as CpuKernel<K>)(outs.map(view), ins.map(view), attrs);
+    },
+  };
+  return backend;
+}
+
+/** The shared instance with 32-bit floats. */
+export const referenceBackend: Backend = createReferenceBackend();

@@ -1,0 +1,34 @@
+import type { AdamWAttrs } from '../contract.ts';
+import type { CpuKernel, View } from './view.ts';
+
+/** One element of AdamW; `i` in p, m and v, `ig` in the gradient. */
+function update(p: View, m: View, v: View, i: number, g: number, a: AdamWAttrs): void {
+  m.data[i] = a.beta1 * m.data[i] + (1 - a.beta1) * g;
+  v.data[i] = a.beta2 * v.data[i] + (1 - a.beta2) * g * g;
+  const mHat = m.data[i] / (1 - a.beta1 ** a.step);
+  const vHat = v.data[i] / (1 - a.beta2 ** a.step);
+  p.data[i] = p.data[i] * (1 - a.lr * a.weightDecay) - (a.lr * mHat) / (Math.sqrt(vHat) + a.eps);
+}
+
+const adamw: CpuKernel<'adamw'> = (_, [p, m, v, g, scale], attrs) => {
+  for (let i = 0; i < p.data.length; i++) update(p, m, v, i, g.data[i] * scale.data[0], attrs);
+};
+
+const adamwRows: CpuKernel<'adamwRows'> = (_, [p, m, v, ids, g, scale, decay], attrs) => {
+  const C = p.shape[1];
+  for (let u = 0; u < ids.data.length; u++) {
+    for (let c = 0; c < C; c++) {
+      const i = ids.data[u] * C + c;
+      p.data[i] *= decay.data[u * 3];
+      m.data[i] *= decay.data[u * 3 + 1];
+      v.data[i] *= decay.data[u * 3 + 2];
+      update(p, m, v, i, g.data[u * C + c] * scale.data[0], attrs);
+    }
+  }
+};
+
+const lerp: CpuKernel<'lerp'> = (_, [a, b], { weight }) => {
+  for (let i = 0; i < a.data.length; i++) a.data[i] += weight * (b.data[i] - a.data[i]);
+};
+
+export const optimizer = { adamw, adamwRows, lerp };

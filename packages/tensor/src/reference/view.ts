@@ -1,0 +1,16 @@
+import type { TypedArray } from '../backend.ts';
+import type { KernelAttrs, KernelName } from '../contract.ts';
+import type { Shape } from '../shape.ts';
+
+/** An operand as a CPU kernel sees it: values in memory and their shape. */
+export interface View {
+  readonly data: TypedArray;
+  readonly shape: Shape;
+}
+
+/** A kernel on the CPU: fills every element of the outputs (or, if the contract says so, updates inputs in place). */
+export type CpuKernel<K extends KernelName> = (
+  outs: readonly View[],
+  ins: readonly View[],
+  attrs: KernelAttrs[K],
+) => void;

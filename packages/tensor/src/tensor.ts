@@ -1,0 +1,194 @@
+import type { Backend, Storage } from './backend.ts';
+import { contract, type KernelAttrs, type KernelName } from './contract.ts';
+import { recordFlops } from './ledger.ts';
+import { adopt } from './memory.ts';
+import { format } from './printing.ts';
+import { referenceBackend } from './reference/backend.ts';
+import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
+
+/**
+ * An n-d array of one dtype, row-major, on one backend. Values are immutable but for the in-place kernels of the optimiser.
+ * Operations return at once; only reading waits.
+ */
+export class Tensor {
+  readonly storage: Storage;
+  readonly shape: Shape;
+  /** Set by memory.ts when the storage has been given back. */
+  freed = false;
+
+  /** @internal Use `tensor`, `zeros`, ... */
+  constructor(storage: Storage, shape: Shape) {
+    this.storage = storage;
+    this.shape = shape;
+    storage.refs++;
+    adopt(this);
+  }
+
+  get dtype(): DType {
+    return this.storage.dtype;
+  }
+  get backend(): Backend {
+    return this.storage.backend;
+  }
+  get size(): number {
+    return this.storage.length;
+  }
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** A copy of the values, row-major. Waits for the device where there is one. */
+  read(): Promise<Float32Array | Int32Array> {
+    this.assertLive();
+    return this.backend.read(this.storage);
+  }
+
+  /** A copy of the values, row-major, at once. @throws Error on a backend that keeps them on a device: use `await read()` */
+  readSync(): Float32Array | Int32Array {
+    this.assertLive();
+    return this.backend.readSync(this.storage);
+  }
+
+  /** The only value of a tensor with one element. @throws ShapeError if there are more or fewer */
+  item(): number {
+    if (this.size !== 1) throw new ShapeError(`item: needs one element, ${formatShape(this.shape)} has ${this.size}`);
+    return this.readSync()[0];
+  }
+
+  /** Overwrites the values in place. @throws ShapeError if their number differs */
+  assign(values: ArrayLike<number>): void {
+    this.assertLive();
+    if (values.length !== this.size) {
+      throw new ShapeError(`assign: ${values.length} values for ${formatShape(this.shape)}, which holds ${this.size}`);
+    }
+    this.backend.write(this.storage, values);
+  }
+
+  /** Dtype, shape and values, long axes abridged. */
+  toString(): string {
+    if (this.freed) return `Tensor(${this.dtype} ${formatShape(this.shape)}, freed)`;
+    if (!this.backend.synchronous) return `Tensor(${this.dtype} ${formatShape(this.shape)} on ${this.backend.name})`;
+    return format(this.dtype, this.shape, this.readSync());
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+
+  /** @internal */
+  assertLive(): void {
+    if (this.freed) {
+      throw new Error(
+        `tensor ${formatShape(this.shape)} was freed when the scope that made it ended; return it from scope(...) to keep it`,
+      );
+    }
+  }
+}
+
+let current: Backend = referenceBackend;
+
+/** The backend new tensors are made on. */
+export const defaultBackend = (): Backend => current;
+
+/** Chooses the backend new tensors are made on; returns the previous one. */
+export function setDefaultBackend(backend: Backend): Backend {
+  const previous = current;
+  current = backend;
+  return previous;
+}
+
+export interface TensorOptions {
+  dtype?: DType;
+  backend?: Backend;
+}
+
+export type Nested = number | readonly Nested[];
+
+function flatten(values: Nested, shape: number[], depth: number, out: number[]): void {
+  if (typeof values === 'number') {
+    if (depth !== shape.length) throw new ShapeError('tensor: nested arrays of unequal depth');
+    out.push(values);
+    return;
+  }
+  if (shape.length === depth) {
+    if (out.length > 0) throw new ShapeError('tensor: nested arrays of unequal depth');
+    shape.push(values.length);
+  } else if (shape[depth] !== values.length) {
+    throw new ShapeError(`tensor: rows of unequal length on axis ${depth}: ${shape[depth]} and ${values.length}`);
+  }
+  for (const value of values) flatten(value, shape, depth + 1, out);
+}
+
+/**
+ * A tensor from nested arrays, or from flat values (an array or typed array) and a shape. An Int32Array makes i32.
+ * @throws ShapeError if the number of values is not the product of the shape, or rows have unequal lengths
+ */
+export function tensor(values: Nested | ArrayLike<number>, shape?: Shape, options: TensorOptions = {}): Tensor {
+  let flat: ArrayLike<number>;
+  let sizes: Shape;
+  if (shape !== undefined && typeof values !== 'number') {
+    flat = values as ArrayLike<number>;
+    sizes = shape;
+  } else if (ArrayBuffer.isView(values)) {
+    flat = values as unknown as ArrayLike<number>;
+    sizes = [flat.length];
+  } else {
+    const found: number[] = [];
+    const out: number[] = [];
+    flatten(values as Nested, found, 0, out);
+    flat = out;
+    sizes = shape ?? found;
+  }
+  checkShape(sizes, 'tensor');
+  if (flat.length !== sizeOf(sizes)) {
+    throw new ShapeError(`tensor: ${flat.length} values for shape ${formatShape(sizes)}, which holds ${sizeOf(sizes)}`);
+  }
+  const backend = options.backend ?? current;
+  const storage = backend.allocate(options.dtype ?? (values instanceof Int32Array ? 'i32' : 'f32'), flat.length);
+  backend.write(storage, flat);
+  return new Tensor(storage, sizes);
+}
+
+/** A tensor filled with one value. */
+export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
+  checkShape(shape, 'full');
+  return tensor(new Float32Array(sizeOf(shape)).fill(value), shape, { dtype: 'f32', ...options });
+}
+
+export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);
+export const ones = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 1, options);
+
+/**
+ * Runs one kernel of the contract: checks dtypes, shapes and backends, allocates the outputs, counts the FLOPs.
+ * Gradients are not recorded here; the differentiable operations are in @blt-ts/autograd.
+ * @throws ShapeError, TypeError, or Error when inputs live on different backends
+ */
+export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor[] {
+  const entry = contract[kernel];
+  const variadic = entry.inputs[0] === '...f32';
+  if (variadic ? ins.length === 0 : ins.length !== entry.inputs.length) {
+    throw new TypeError(`${kernel}: takes ${variadic ? 'at least 1' : entry.inputs.length} tensors, got ${ins.length}`);
+  }
+  const { backend } = ins[0].storage;
+  for (let i = 0; i < ins.length; i++) {
+    const x = ins[i];
+    x.assertLive();
+    const want = variadic ? 'f32' : entry.inputs[i];
+    if (x.storage.dtype !== want && !entry.view) {
+      throw new TypeError(`${kernel}: input ${i} must be ${want}, got ${x.storage.dtype} ${formatShape(x.shape)}`);
+    }
+    if (x.storage.backend !== backend) {
+      throw new Error(
+        `${kernel}: inputs live on different backends, ${backend.name} and ${x.storage.backend.name}; make them on one`,
+      );
+    }
+  }
+  const specs = entry.outputs(ins, attrs);
+  if (entry.view) return [new Tensor(ins[0].storage, specs[0].shape)];
+  const outs = specs.map((spec) => new Tensor(backend.allocate(spec.dtype, sizeOf(spec.shape)), spec.shape));
+  backend.run(kernel, outs, ins, attrs);
+  recordFlops(kernel, () => entry.flops(ins, outs, attrs));
+  return outs;
+}
+
+export { sameShape };

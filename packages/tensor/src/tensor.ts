@@ -1,10 +1,10 @@
 import type { Backend, Storage } from './backend.ts';
-import { contract, type KernelAttrs, type KernelName } from './contract.ts';
+import { contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
 import { recordFlops } from './ledger.ts';
 import { adopt } from './memory.ts';
 import { format } from './printing.ts';
 import { referenceBackend } from './reference/backend.ts';
-import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
+import { checkShape, type DType, formatShape, type Shape, ShapeError, sizeOf } from './shape.ts';
 
 /**
  * An n-d array of one dtype, row-major, on one backend. Values are immutable but for the in-place kernels of the optimiser.
@@ -164,7 +164,7 @@ export const ones = (shape: Shape, options?: TensorOptions): Tensor => full(shap
  * @throws ShapeError, TypeError, or Error when inputs live on different backends
  */
 export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor[] {
-  const entry = contract[kernel];
+  const entry: KernelEntry<KernelAttrs[K]> = contract[kernel];
   const variadic = entry.inputs[0] === '...f32';
   if (variadic ? ins.length === 0 : ins.length !== entry.inputs.length) {
     throw new TypeError(`${kernel}: takes ${variadic ? 'at least 1' : entry.inputs.length} tensors, got ${ins.length}`);
@@ -190,5 +190,3 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   recordFlops(kernel, () => entry.flops(ins, outs, attrs));
   return outs;
 }
-
-export { sameShape };

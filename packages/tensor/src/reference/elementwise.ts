@@ -1,9 +1,9 @@
 import { hash32 } from '../random.ts';
 import { type Shape, sameShape, stridesOf } from '../shape.ts';
-import type { CpuKernel, View } from './view.ts';
+import type { CpuKernel, PlainKernel, View } from './view.ts';
 
 const map =
-  (f: (x: number) => number): CpuKernel<'neg'> =>
+  (f: (x: number) => number): PlainKernel =>
   ([y], [x]) => {
     for (let i = 0; i < x.data.length; i++) y.data[i] = f(x.data[i]);
   };
@@ -34,7 +34,7 @@ function eachBroadcast(out: Shape, shapes: readonly Shape[], visit: (i: number, 
 }
 
 const zip =
-  (f: (a: number, b: number) => number): CpuKernel<'add'> =>
+  (f: (a: number, b: number) => number): PlainKernel =>
   ([y], [a, b]) => {
     if (sameShape(a.shape, b.shape)) {
       for (let i = 0; i < y.data.length; i++) y.data[i] = f(a.data[i], b.data[i]);

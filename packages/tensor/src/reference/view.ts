@@ -14,3 +14,6 @@ export type CpuKernel<K extends KernelName> = (
   ins: readonly View[],
   attrs: KernelAttrs[K],
 ) => void;
+
+/** A kernel without attributes. */
+export type PlainKernel = (outs: readonly View[], ins: readonly View[]) => void;

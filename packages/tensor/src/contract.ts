@@ -365,7 +365,7 @@ export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]>
 
   /**
    * Matrix product over the last two axes: y[..,i,j] = sum_l a[..,i,l] * b[..,l,j]; transposeA reads a as [..,K,M],
-   * transposeB reads b as [..,N,K]. Leading axes must be equal, or absent in b (then b is shared by every matrix of a).
+   * transposeB reads b as [..,N,K]. Leading axes must be equal.
    */
   matmul: {
     inputs: ['f32', 'f32'],
@@ -380,10 +380,7 @@ export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]>
         `a ${formatShape(a.shape)}${transposeA ? '^T' : ''} x b ${formatShape(b.shape)}${transposeB ? '^T' : ''}`;
       expect(ka === kb, () => `matmul: inner sizes differ, ${text()}: ${ka} != ${kb}`);
       const lead = a.shape.slice(0, -2);
-      expect(
-        b.shape.length === 2 || sameShape(lead, b.shape.slice(0, -2)),
-        () => `matmul: leading axes differ, ${text()}; make them equal, or give b two axes`,
-      );
+      expect(sameShape(lead, b.shape.slice(0, -2)), () => `matmul: leading axes differ, ${text()}`);
       return [f32([...lead, m, n])];
     },
     flops: ([a], [y], { transposeA }) => 2 * sizeOf(y.shape) * a.shape.at(transposeA ? -2 : -1)!,

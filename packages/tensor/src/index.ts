@@ -13,7 +13,7 @@ export {
   type Spec,
 } from './contract.ts';
 export { type Ledger, type LedgerLine, totalFlops, withLedger } from './ledger.ts';
-export { forEachTensor, keep, release, scope } from './memory.ts';
+export { forEachTensor, hold, holding, keep, release, scope } from './memory.ts';
 export { createReferenceBackend, referenceBackend } from './reference/backend.ts';
 export {
   broadcastShapes,

@@ -54,6 +54,21 @@ export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): 
   }
 }
 
+let holds = 0;
+
+/** True while something (a gradient tape) still needs what scopes would free. */
+export const holding = (): boolean => holds > 0;
+
+/** Runs `f` with freeing suspended: inner scopes hand their tensors to the enclosing one instead. For gradient tapes. */
+export function hold<R>(f: () => R): R {
+  holds++;
+  try {
+    return f();
+  } finally {
+    holds--;
+  }
+}
+
 /**
  * Runs `f` and frees every tensor made inside it, except those in the returned value (a tensor, or arrays, maps and plain
  * objects of them), which pass to the enclosing scope.
@@ -61,6 +76,7 @@ export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): 
  * @throws TypeError if `f` returns a promise
  */
 export function scope<R>(f: () => R): R {
+  if (holding()) return f();
   const mine = new Set<Tensor>();
   scopes.push(mine);
   let result: R;

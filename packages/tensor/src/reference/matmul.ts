@@ -9,13 +9,12 @@ export const matmul: CpuKernel<'matmul'> = ([y], [a, b], { transposeA, transpose
   const [aRow, aCol] = transposeA ? [1, M] : [K, 1];
   const [bRow, bCol] = transposeB ? [1, K] : [N, 1];
   const batches = sizeOf(y.shape.slice(0, -2));
-  const bStep = b.shape.length === 2 ? 0 : K * N;
   for (let batch = 0; batch < batches; batch++) {
     for (let i = 0; i < M; i++) {
       for (let j = 0; j < N; j++) {
         let total = 0;
         let ia = batch * M * K + i * aRow;
-        let ib = batch * bStep + j * bCol;
+        let ib = batch * K * N + j * bCol;
         for (let l = 0; l < K; l++) {
           total += a.data[ia] * b.data[ib];
           ia += aCol;

@@ -1,0 +1,86 @@
+/**
+ * @file What the fused operations mean: the same functions out of primitive ones. Slower, but differentiable any number of times,
+ * and the tests hold the fused kernels to them, values and gradients.
+ */
+import { type Tensor, tensor } from '@blt-ts/tensor';
+import { stopGradient } from './grad.ts';
+import { add, affine, div, exp, log, mul, neg, sigmoid, sqrt, sub } from './ops/elementwise.ts';
+import { matmul } from './ops/matmul.ts';
+import { max, mean, sum } from './ops/reduce.ts';
+import { gatherRows } from './ops/rows.ts';
+import { concat, reshape, slice } from './ops/shape.ts';
+
+const lastAxis = { axes: -1, keepDims: true };
+
+export function softmax(x: Tensor): Tensor {
+  const e = exp(sub(x, stopGradient(max(x, lastAxis))));
+  return div(e, sum(e, lastAxis));
+}
+
+export function logSoftmax(x: Tensor): Tensor {
+  const shifted = sub(x, stopGradient(max(x, lastAxis)));
+  return sub(shifted, log(sum(exp(shifted), lastAxis)));
+}
+
+/** The target's entry is picked with a one-hot matrix. */
+export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
+  const [n, V] = logits.shape;
+  const oneHot = new Float32Array(n * V);
+  targets.readSync().forEach((target, i) => {
+    oneHot[i * V + target] = 1;
+  });
+  return neg(sum(mul(logSoftmax(logits), tensor(oneHot, [n, V], { backend: logits.backend })), { axes: -1 }));
+}
+
+export function rmsNorm(x: Tensor, w: Tensor, eps = 1e-5): Tensor {
+  return mul(div(x, sqrt(affine(mean(mul(x, x), lastAxis), 1, eps))), w);
+}
+
+export const swiGlu = (a: Tensor, b: Tensor): Tensor => mul(mul(a, sigmoid(a)), b);
+
+export function embeddingBag(table: Tensor, ids: Tensor): Tensor {
+  const [n, G] = ids.shape;
+  const flat = ids.readSync() as Int32Array;
+  const columns = Array.from({ length: G }, (_, g) =>
+    gatherRows(
+      table,
+      tensor(
+        Int32Array.from({ length: n }, (_, i) => flat[i * G + g]),
+        undefined,
+        { backend: table.backend },
+      ),
+    ),
+  );
+  return columns.reduce((a, b) => add(a, b));
+}
+
+/** A dense mask of 0 and -1e30 on the full score matrix of each head. Rows with an empty interval are multiplied by 0. */
+export function intervalAttention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  bounds: { lo: Tensor; hi: Tensor },
+  heads: number,
+  kvHeads: number = heads,
+): Tensor {
+  const [n, m] = [q.shape[0], k.shape[0]];
+  const D = q.shape[1] / heads;
+  const lo = bounds.lo.readSync();
+  const hi = bounds.hi.readSync();
+  const mask = new Float32Array(n * m).fill(-1e30);
+  const visible = new Float32Array(n);
+  for (let i = 0; i < n; i++) {
+    mask.fill(0, i * m + lo[i], i * m + Math.max(lo[i], hi[i]));
+    visible[i] = hi[i] > lo[i] ? 1 : 0;
+  }
+  const maskTensor = tensor(mask, [n, m], { backend: q.backend });
+  const rows = tensor(visible, [n, 1], { backend: q.backend });
+  const column = (x: Tensor, h: number) => slice(x, [0, h * D], [x.shape[0], (h + 1) * D]);
+  const outs: Tensor[] = [];
+  for (let h = 0; h < heads; h++) {
+    const kv = Math.floor((h * kvHeads) / heads);
+    const scores = affine(matmul(column(q, h), column(k, kv), { transposeB: true }), 1 / Math.sqrt(D));
+    outs.push(mul(matmul(softmax(add(scores, maskTensor)), column(v, kv)), rows));
+  }
+  return reshape(concat(outs, 1), [n, heads * D]);
+}

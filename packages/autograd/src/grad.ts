@@ -1,0 +1,133 @@
+import { forEachTensor, hold, holding, ones, release, run, ShapeError, scope, Tensor, zeros } from '@blt-ts/tensor';
+import { add } from './ops/elementwise.ts';
+import { reshape } from './ops/shape.ts';
+import { RowSparse } from './row-sparse.ts';
+import type { Cotangent, Rule } from './rule.ts';
+import { rules } from './rules.ts';
+import { recording, Tape } from './tape.ts';
+import { leaves, mapTree, type Tree, type TreeOf } from './tree.ts';
+
+/** The same values, cut off from the gradient: a constant to every tape. */
+export const stopGradient = (x: Tensor): Tensor => run('reshape', [x], { shape: x.shape })[0];
+
+export interface Loss<A> {
+  /** What is differentiated: one element. */
+  loss: Tensor;
+  /** Anything else to hand out of the function. */
+  aux: A;
+}
+
+const plus = (a: Cotangent, b: Cotangent): Cotangent => {
+  if (a instanceof RowSparse && b instanceof RowSparse) return a.plus(b);
+  return add(a instanceof RowSparse ? a.toDense() : a, b instanceof RowSparse ? b.toDense() : b);
+};
+
+const tensorsOf = (c: Cotangent): Tensor[] => (c instanceof Tensor ? [c] : c.parts.map((p) => p.rows));
+
+/**
+ * Walks the tape back from `result` and returns the cotangents of `wanted`.
+ * Unless an outer tape is recording, activations and cotangents are freed as soon as they have been used.
+ */
+function backward(
+  tape: Tape,
+  result: Tensor,
+  wanted: ReadonlySet<Tensor>,
+  keepAlive: ReadonlySet<Tensor>,
+): Map<Tensor, Cotangent> {
+  const frees = !holding();
+  const cotangents = new Map<Tensor, Cotangent>();
+  // How many slots of `cotangents` hold a tensor: rules may pass one tensor on to several inputs.
+  const uses = new Map<Tensor, number>();
+  const drop = (c: Cotangent) => {
+    for (const t of tensorsOf(c)) {
+      const left = uses.get(t)! - 1;
+      if (left > 0) uses.set(t, left);
+      else {
+        uses.delete(t);
+        if (frees && !keepAlive.has(t)) release(t);
+      }
+    }
+  };
+  const put = (x: Tensor, c: Cotangent) => {
+    const before = cotangents.get(x);
+    const after = before ? scope(() => plus(before, c)) : c;
+    for (const t of tensorsOf(after)) uses.set(t, (uses.get(t) ?? 0) + 1);
+    cotangents.set(x, after);
+    if (before) drop(before);
+  };
+  put(result, ones(result.shape, { backend: result.backend }));
+
+  for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
+    const { kernel, ins, outs, attrs } = node;
+    const g = cotangents.get(outs[0]);
+    if (g) {
+      const needs = ins.map((x) => tape.tracked.has(x));
+      const rule = rules[kernel] as Rule<typeof kernel>;
+      const found = scope(() => rule(g instanceof RowSparse ? g.toDense() : g, outs, ins, attrs as never, needs));
+      // A slot is counted before the next is filled: a sum may free its operands, and a tensor may be in both.
+      const fresh = found.map((c, i) => (c && needs[i] ? c : null));
+      for (const c of fresh) if (c) for (const t of tensorsOf(c)) uses.set(t, (uses.get(t) ?? 0) + 1);
+      fresh.forEach((c, i) => {
+        if (c) put(ins[i], c);
+      });
+      for (const c of fresh) if (c) drop(c);
+      if (frees) {
+        found.forEach((c, i) => {
+          if (c && !needs[i])
+            for (const t of tensorsOf(c)) if (!uses.has(t) && !keepAlive.has(t) && t !== g) release(t);
+        });
+      }
+      if (!wanted.has(outs[0])) {
+        cotangents.delete(outs[0]);
+        drop(g);
+      }
+    }
+    if (frees) for (const y of outs) if (!keepAlive.has(y)) release(y);
+  }
+  return cotangents;
+}
+
+export interface GradOptions {
+  /** Give the gradients of big tables as `RowSparse`: only the rows that were read. */
+  sparse?: boolean;
+}
+
+type Gradient<S> = S extends true ? Cotangent : Tensor;
+
+/**
+ * From f, a function of a tree of parameters with one number as result, to a function that returns this number (`value`), its
+ * gradient with respect to every tensor of the tree (`grads`, a tree of the same form), and whatever else f handed out (`aux`).
+ * Reverse mode: one pass forward, one pass back. Everything made on the way is freed before it returns.
+ * @throws ShapeError if the result of f has more than one element
+ */
+export function valueAndGrad<P extends Tree, A = undefined, S extends boolean = false>(
+  f: (params: P) => Tensor | Loss<A>,
+  options: { sparse?: S } = {},
+): (params: P) => { value: Tensor; grads: TreeOf<P, Gradient<S>>; aux: A } {
+  return (params) =>
+    scope(() => {
+      const tape = new Tape();
+      // Fresh tensors over the same storage: the one differentiated here is told apart from the same tensor used as a constant.
+      const inputs = mapTree(params, (leaf) => reshape(leaf, leaf.shape)) as unknown as P;
+      const wanted = new Set(leaves(inputs).map(([, leaf]) => leaf));
+      for (const leaf of wanted) tape.tracked.add(leaf);
+      const result = hold(() => recording(tape, () => f(inputs)));
+      const { loss, aux } = result instanceof Tensor ? { loss: result, aux: undefined as A } : result;
+      if (loss.size !== 1) {
+        throw new ShapeError(`grad: the function must return one number, got shape [${loss.shape}]; sum or average it`);
+      }
+      const keepAlive = new Set<Tensor>([loss, ...wanted]);
+      forEachTensor(aux, (t) => keepAlive.add(t));
+      const cotangents = backward(tape, loss, wanted, keepAlive);
+      const grads = mapTree(inputs, (leaf) => {
+        const c = cotangents.get(leaf) ?? zeros(leaf.shape, { backend: leaf.backend });
+        return c instanceof RowSparse && !options.sparse ? c.toDense() : c;
+      }) as TreeOf<P, Gradient<S>>;
+      return { value: loss, grads, aux };
+    });
+}
+
+/** From f to its gradient: see `valueAndGrad`. `grad(grad(f))` is the second derivative. */
+export function grad<P extends Tree>(f: (params: P) => Tensor): (params: P) => TreeOf<P, Tensor> {
+  return (params) => scope(() => valueAndGrad(f)(params).grads);
+}

@@ -1,0 +1,47 @@
+import type { Tensor } from '@blt-ts/tensor';
+import type { Rules } from '../rule.ts';
+import { apply } from '../tape.ts';
+import { reshape, transpose } from './shape.ts';
+
+export interface MatmulOptions {
+  /** Read a as [.., K, M]. */
+  transposeA?: boolean;
+  /** Read b as [.., N, K]: the layout of a linear layer's weight. */
+  transposeB?: boolean;
+}
+
+/**
+ * Matrix product over the last two axes: a [.., M, K] x b [.., K, N] -> [.., M, N].
+ * Leading axes must be equal; a b with two axes is shared by every matrix of a.
+ * @throws ShapeError naming both shapes and the sizes that clash
+ */
+export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions = {}): Tensor {
+  if (b.rank === 2 && a.rank > 2) {
+    const last = a.rank - 1;
+    const rows = transposeA ? transpose(a, [...a.shape.keys()].slice(0, -2).concat(last, last - 1)) : a;
+    const y = matmul(reshape(rows, [-1, rows.shape[last]]), b, { transposeB });
+    return reshape(y, [...rows.shape.slice(0, -1), y.shape[1]]);
+  }
+  return apply('matmul', [a, b], { transposeA, transposeB });
+}
+
+/** x W^T: x [.., in], weight [out, in] -> [.., out]. */
+export function linear(x: Tensor, weight: Tensor): Tensor {
+  return matmul(x, weight, { transposeB: true });
+}
+
+export const matmulRules: Rules<'matmul'> = {
+  // With A' = a or a^T and B' = b or b^T, y = A' B': dA' = g B'^T, dB' = A'^T g.
+  matmul: (g, _, [a, b], { transposeA, transposeB }, needs) => [
+    !needs[0]
+      ? null
+      : transposeA
+        ? matmul(b, g, { transposeA: transposeB, transposeB: true })
+        : matmul(g, b, { transposeB: !transposeB }),
+    !needs[1]
+      ? null
+      : transposeB
+        ? matmul(g, a, { transposeA: true, transposeB: transposeA })
+        : matmul(a, g, { transposeA: !transposeA }),
+  ],
+};

@@ -1,0 +1,70 @@
+/** @file Reading and summing rows: embedding tables and patches. */
+import { checkIds, type Tensor, tensor } from '@blt-ts/tensor';
+import { RowSparse } from '../row-sparse.ts';
+import { onceOnly, type Rules } from '../rule.ts';
+import { apply } from '../tape.ts';
+
+const hostIds = (ids: Tensor): Int32Array => ids.readSync() as Int32Array;
+
+/**
+ * table [V,C], ids [n] i32 -> [n,C], row i = table[ids[i]].
+ * @throws RangeError naming the first id outside the table
+ */
+export function gatherRows(table: Tensor, ids: Tensor): Tensor {
+  if (table.rank === 2 && ids.dtype === 'i32') checkIds('gatherRows', hostIds(ids), table.shape[0]);
+  return apply('gatherRows', [table, ids], {});
+}
+
+/** x [n,C], ids [n] i32 -> [rows,C], row r = sum of the x[i] with ids[i] = r. @throws RangeError if an id is not below rows */
+export function scatterAddRows(x: Tensor, ids: Tensor, rows: number): Tensor {
+  if (ids.dtype === 'i32') checkIds('scatterAddRows', hostIds(ids), rows);
+  return apply('scatterAddRows', [x, ids], { rows });
+}
+
+/**
+ * table [V,C], ids [n,G] i32 -> [n,C], row i = sum over g of table[ids[i,g]]; id -1 adds nothing (a dropped row).
+ * Equal to the sum of G `gatherRows`. @throws RangeError naming the first id outside the table
+ */
+export function embeddingBag(table: Tensor, ids: Tensor): Tensor {
+  if (table.rank === 2 && ids.dtype === 'i32') checkIds('embeddingBag', hostIds(ids), table.shape[0], -1);
+  return apply('embeddingBag', [table, ids], {});
+}
+
+/** x [n,C], entries [E], starts [U+1] -> [U,C], row u = sum of x[entries[e]] over starts[u] <= e < starts[u+1]. */
+export const segmentGatherSum = (x: Tensor, entries: Tensor, starts: Tensor): Tensor =>
+  apply('segmentGatherSum', [x, entries, starts], {});
+
+/**
+ * Largest element of each segment and channel: x [n,C], starts [P+1] i32 -> [P,C]. An empty segment gives 0.
+ * Equal largest elements share the gradient evenly.
+ */
+export const segmentMax = (x: Tensor, starts: Tensor): Tensor => apply('segmentMax', [x, starts], {});
+
+/** For each entry its segment, from the starts. */
+function segmentOfEntry(starts: Int32Array): Int32Array {
+  const of = new Int32Array(starts[starts.length - 1]);
+  for (let u = 0; u + 1 < starts.length; u++) of.fill(u, starts[u], starts[u + 1]);
+  return of;
+}
+
+export const rowRules: Rules<
+  'gatherRows' | 'scatterAddRows' | 'embeddingBag' | 'segmentGatherSum' | 'segmentMax' | 'segmentMaxBackward'
+> = {
+  gatherRows: (g, _, [table, ids]) => [
+    table.shape[0] > ids.size
+      ? new RowSparse(table.shape, [{ ids: hostIds(ids), groups: 1, rows: g }])
+      : scatterAddRows(g, ids, table.shape[0]),
+    null,
+  ],
+  scatterAddRows: (g, _, [, ids]) => [gatherRows(g, ids), null],
+  embeddingBag: (g, _, [table, ids]) => [
+    new RowSparse(table.shape, [{ ids: hostIds(ids), groups: ids.shape[1], rows: g }]),
+    null,
+  ],
+  segmentGatherSum: (g, _, [x, entries, starts]) => {
+    const segments = tensor(segmentOfEntry(hostIds(starts)), undefined, { backend: g.backend });
+    return [scatterAddRows(gatherRows(g, segments), entries, x.shape[0]), null, null];
+  },
+  segmentMax: (g, [y], [x, starts]) => [apply('segmentMaxBackward', [x, y, g, starts], {}), null],
+  segmentMaxBackward: onceOnly('segmentMax', 'max over slices'),
+};

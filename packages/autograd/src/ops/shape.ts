@@ -1,0 +1,54 @@
+/** @file Operations that move elements without changing them. */
+import { formatShape, type Shape, ShapeError, sizeOf, type Tensor } from '@blt-ts/tensor';
+import type { Rules } from '../rule.ts';
+import { apply } from '../tape.ts';
+import { unbroadcast } from './reduce.ts';
+
+/** The same elements under another shape; one size may be -1: whatever is left. No data moves. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const unknown = shape.indexOf(-1);
+  if (unknown < 0) return apply('reshape', [x], { shape });
+  const known = sizeOf(shape.filter((_, i) => i !== unknown));
+  if (known === 0 || x.size % known !== 0) {
+    throw new ShapeError(`reshape: ${formatShape(x.shape)} holds ${x.size} elements, not a multiple of ${known}`);
+  }
+  return apply('reshape', [x], { shape: shape.map((d, i) => (i === unknown ? x.size / known : d)) });
+}
+
+/** Axis i of the result is axis perm[i] of x; without perm the axes are reversed. */
+export function transpose(x: Tensor, perm: readonly number[] = x.shape.map((_, i) => x.rank - 1 - i)): Tensor {
+  return apply('transpose', [x], { perm });
+}
+
+/** x repeated along its axes of size 1, and along new leading axes, to `shape`. */
+export const broadcastTo = (x: Tensor, shape: Shape): Tensor => apply('broadcastTo', [x], { shape });
+
+/** x[begin[0]:end[0], begin[1]:end[1], ...]; axes left out at the end are taken whole. */
+export function slice(x: Tensor, begin: readonly number[], end: readonly number[]): Tensor {
+  const whole = x.shape.slice(begin.length);
+  return apply('slice', [x], { begin: [...begin, ...whole.map(() => 0)], end: [...end, ...whole] });
+}
+
+/** x surrounded by zeros: before[i] and after[i] of them on axis i. */
+export const pad = (x: Tensor, before: readonly number[], after: readonly number[]): Tensor =>
+  apply('pad', [x], { before, after });
+
+/** The tensors one after the other along an axis. */
+export const concat = (xs: readonly Tensor[], axis = 0): Tensor =>
+  apply('concat', xs, { axis: axis < 0 ? axis + xs[0].rank : axis });
+
+export const shapeRules: Rules<'reshape' | 'transpose' | 'broadcastTo' | 'slice' | 'pad' | 'concat'> = {
+  reshape: (g, _, [x]) => [reshape(g, x.shape)],
+  transpose: (g, _, __, { perm }) => [transpose(g, perm.map((_, i) => perm.indexOf(i)))], // biome-ignore format: one rule a line
+  broadcastTo: (g, _, [x]) => [unbroadcast(g, x.shape)],
+  slice: (g, _, [x], { begin, end }) => [pad(g, begin, x.shape.map((d, i) => d - end[i]))], // biome-ignore format: one rule a line
+  pad: (g, _, [x], { before }) => [slice(g, before, x.shape.map((d, i) => before[i] + d))], // biome-ignore format: one rule a line
+  concat: (g, _, ins, { axis }) => {
+    let at = 0;
+    return ins.map((x) => {
+      const begin = x.shape.map((_, i) => (i === axis ? at : 0));
+      at += x.shape[axis];
+      return slice(g, begin, x.shape.map((d, i) => (i === axis ? at : d))); // biome-ignore format: one rule a line
+    });
+  },
+};

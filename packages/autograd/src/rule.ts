@@ -1,0 +1,27 @@
+import type { KernelAttrs, KernelName, Tensor } from '@blt-ts/tensor';
+import type { RowSparse } from './row-sparse.ts';
+
+/** The gradient of the result with respect to some tensor: dense, or only the rows of a table that were read. */
+export type Cotangent = Tensor | RowSparse;
+
+/**
+ * The vector-Jacobian product of one kernel: from g = d result / d out, the same for each input (null where there is none).
+ * Written with the public operations, so that it can itself be differentiated.
+ * `needs[i]` is false where nobody asks for input i: an expensive rule may return null there.
+ */
+export type Rule<K extends KernelName> = (
+  g: Tensor,
+  out: readonly Tensor[],
+  ins: readonly Tensor[],
+  attrs: KernelAttrs[K],
+  needs: readonly boolean[],
+) => (Cotangent | null)[];
+
+export type Rules<K extends KernelName> = { readonly [P in K]: Rule<P> };
+
+/** For backward kernels: they have no rule of their own, because the fused op has a composed form that does. */
+export const onceOnly =
+  (op: string, instead: string): (() => never) =>
+  () => {
+    throw new Error(`${op}: no second derivative of the fused kernel; build the function from ${instead} instead`);
+  };

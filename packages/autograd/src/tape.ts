@@ -1,0 +1,57 @@
+/**
+ * @file The tape: it records which kernel made which tensor from which, and knows no kernel. Rules live in `ops/`.
+ */
+import { contract, type KernelAttrs, type KernelName, run, type Tensor } from '@blt-ts/tensor';
+
+export interface Node {
+  readonly kernel: KernelName;
+  readonly ins: readonly Tensor[];
+  readonly outs: readonly Tensor[];
+  readonly attrs: KernelAttrs[KernelName];
+}
+
+export class Tape {
+  readonly nodes: Node[] = [];
+  /** Tensors whose value depends on what this tape differentiates with respect to. */
+  readonly tracked = new Set<Tensor>();
+
+  record(node: Node): void {
+    if (!node.ins.some((x) => this.tracked.has(x))) return;
+    this.nodes.push(node);
+    // Outputs after the first are saved values (such as the log-sum-exp of attention), not results.
+    this.tracked.add(node.outs[0]);
+  }
+}
+
+const open: Tape[] = [];
+
+/** Runs `f` with `tape` recording (as well as every tape already open: gradients of gradients). */
+export function recording<R>(tape: Tape, f: () => R): R {
+  open.push(tape);
+  try {
+    return f();
+  } finally {
+    open.splice(open.indexOf(tape), 1);
+  }
+}
+
+/** Runs a kernel of the contract and records it: every differentiable operation is one of these, or made of them. */
+export function applyAll<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor[] {
+  const outs = run(kernel, ins, attrs);
+  if (open.length > 0) {
+    if (contract[kernel].mutates) {
+      for (const i of contract[kernel].mutates) {
+        if (open.some((tape) => tape.tracked.has(ins[i]))) {
+          throw new Error(`${kernel} overwrites a tensor that a gradient is being taken through; call it outside`);
+        }
+      }
+    }
+    for (const tape of open) tape.record({ kernel, ins, outs, attrs });
+  }
+  return outs;
+}
+
+/** `applyAll` for the kernels with one result. */
+export function apply<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor {
+  return applyAll(kernel, ins, attrs)[0];
+}

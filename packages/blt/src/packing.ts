@@ -1,0 +1,187 @@
+import { BOE } from './vocabulary.ts';
+
+/** A document as the data pipeline stores it: lengths cover its own bytes only (includeNextToken: false). */
+export interface PatchedDocument {
+  /** [S] */
+  readonly ids: Int32Array;
+  /** [P], all >= 1, sum S */
+  readonly patchLengths: Int32Array;
+}
+
+/** One row of a training batch, ready for `buildLayout`. */
+export interface TrainingRow {
+  /** [S] */
+  readonly ids: Int32Array;
+  /** [S] the byte after each id. */
+  readonly targets: Int32Array;
+  /** [P], first 1, sum S+1: the last target is the next token. */
+  readonly patchLengths: Int32Array;
+}
+
+export interface PackPatchesOptions {
+  /** Patches per row, >= 2: the global model then takes the same number of steps for every row. */
+  readonly patchesPerRow: number;
+  /** Most ids per row; a patch that would cross is cut there. Default: no limit. */
+  readonly maxBytes?: number | null;
+  /** Leave out the last row if it has fewer patches (default false). */
+  readonly dropLast?: boolean;
+}
+
+/**
+ * Lay documents end to end and cut the stream into rows of exactly `patchesPerRow` patches.
+ *
+ * A row over the tokens s .. e-1 has ids = s .. e-2 and targets = s+1 .. e-1. The next row starts at e-1, so every token
+ * but the very first is a target exactly once. The token a row starts with is a patch of its own (the model predicts byte
+ * 1 from patch 0); if it was not the end of its patch, the rest of that patch is the second one. Only the last row can be
+ * shorter, in patches, and rows that reached maxBytes. (The authors' iterator cuts disjoint rows instead: it never
+ * predicts a row's first token and drops a row's last patch whenever its first one had to be split.)
+ *
+ * Shuffle the documents before, or the rows after.
+ * @throws RangeError if an option or a document's lengths do not fit
+ */
+export function packPatches(documents: readonly PatchedDocument[], options: PackPatchesOptions): TrainingRow[] {
+  const { patchesPerRow, maxBytes = null, dropLast = false } = options;
+  if (!Number.isInteger(patchesPerRow) || patchesPerRow < 2) {
+    throw new RangeError(`packPatches: patchesPerRow must be an integer >= 2, got ${patchesPerRow}`);
+  }
+  if (maxBytes !== null && (!Number.isInteger(maxBytes) || maxBytes < 1)) {
+    throw new RangeError(`packPatches: maxBytes must be an integer >= 1 or null, got ${maxBytes}`);
+  }
+  const { tokens, ends } = concatenate(documents);
+  const total = tokens.length;
+  const rows: TrainingRow[] = [];
+  let patch = 0; // the patch of the stream that token s belongs to
+  for (let s = 0; s + 1 < total; ) {
+    const limit = maxBytes === null ? total : Math.min(total, s + maxBytes + 1);
+    const lengths = [1];
+    let e = s + 1;
+    if (e === ends[patch]) patch++;
+    while (lengths.length < patchesPerRow && e < limit) {
+      const end = Math.min(ends[patch], limit);
+      lengths.push(end - e);
+      e = end;
+      if (e === ends[patch]) patch++;
+    }
+    if (dropLast && e === total && lengths.length < patchesPerRow) break;
+    rows.push({
+      ids: tokens.slice(s, e - 1),
+      targets: tokens.slice(s + 1, e),
+      patchLengths: Int32Array.from(lengths),
+    });
+    s = e - 1;
+    if (patch > 0 && s < ends[patch - 1]) patch--;
+  }
+  return rows;
+}
+
+/** The stream of all documents, and the end (exclusive) of each of its patches. */
+function concatenate(documents: readonly PatchedDocument[]): { tokens: Int32Array; ends: Int32Array } {
+  let total = 0;
+  let patches = 0;
+  documents.forEach(({ ids, patchLengths }, d) => {
+    let sum = 0;
+    for (const length of patchLengths) {
+      if (length < 1)
+        throw new RangeError(`packPatches: document ${d} has a patch of length ${length}, lengths start at 1`);
+      sum += length;
+    }
+    if (sum !== ids.length) {
+      throw new RangeError(
+        `packPatches: patch lengths of document ${d} sum to ${sum} but it has ${ids.length} ids; ` +
+          'patch documents with includeNextToken: false',
+      );
+    }
+    total += ids.length;
+    patches += patchLengths.length;
+  });
+  const tokens = new Int32Array(total);
+  const ends = new Int32Array(patches);
+  let at = 0;
+  let p = 0;
+  for (const { ids, patchLengths } of documents) {
+    tokens.set(ids, at);
+    for (const length of patchLengths) ends[p++] = at += length;
+  }
+  return { tokens, ends };
+}
+
+/** One batch as a rectangle, in the form of the authors' data loader. */
+export interface PaddedBatch {
+  /** [batchSize][length] */
+  readonly x: Int32Array[];
+  readonly y: Int32Array[];
+  /** [batchSize][length], false on padding */
+  readonly mask: boolean[][];
+  /** [batchSize][P], sums length+1, trailing zeros where a row was cut */
+  readonly patchLengths: Int32Array[];
+}
+
+export interface PadBatchOptions {
+  readonly batchSize: number;
+  /** Longest x allowed. */
+  readonly maxLength: number;
+  /** true: pad to maxLength; false: to the longest row. */
+  readonly padToMaxLength: boolean;
+  /** Default BOE = 0. */
+  readonly padId?: number;
+}
+
+/**
+ * The rectangle that the authors' loader makes of up to batchSize sequences (each with the same number of patches, lengths
+ * summing to its tokens). This library trains on rows without padding (`packPatches`); this form exists to compare with.
+ *
+ * Per sequence: a first patch L > 1 becomes 1, L-1 and the last patch is dropped with its bytes; x = tokens without the
+ * last, y = without the first; the tail beyond maxLength is cut off, the patch it cuts shortened and later ones set to 0;
+ * padding is added to the last patch. Missing sequences become rows of padding that repeat the last row's lengths.
+ * @throws RangeError if there is no sequence, too many, or lengths that do not sum to the tokens
+ */
+export function padBatch(sequences: readonly PatchedDocument[], options: PadBatchOptions): PaddedBatch {
+  const { batchSize, maxLength, padToMaxLength, padId = BOE } = options;
+  if (sequences.length === 0 || sequences.length > batchSize) {
+    throw new RangeError(
+      `padBatch: a batch of ${batchSize} takes 1 .. ${batchSize} sequences, got ${sequences.length}`,
+    );
+  }
+  const cut = sequences.map((sequence, s) => cutSequence(sequence, s, maxLength));
+  const longest = Math.max(...cut.map(({ ids }) => ids.length - 1));
+  const length = padToMaxLength ? maxLength : longest;
+  const batch = { x: [], y: [], mask: [], patchLengths: [] } as PaddedBatch;
+  for (let r = 0; r < batchSize; r++) {
+    const row = cut[r];
+    const S = row ? row.ids.length - 1 : 0;
+    const x = new Int32Array(length).fill(padId);
+    const y = new Int32Array(length).fill(padId);
+    if (row) {
+      x.set(row.ids.subarray(0, S));
+      y.set(row.ids.subarray(1));
+      row.patchLengths[row.patchLengths.length - 1] += length - S;
+    }
+    batch.x.push(x);
+    batch.y.push(y);
+    batch.mask.push(Array.from({ length }, (_, i) => i < S));
+    batch.patchLengths.push(row ? row.patchLengths : batch.patchLengths[r - 1].slice());
+  }
+  return batch;
+}
+
+/** First patch of length 1, at most maxLength + 1 tokens; fresh arrays. */
+function cutSequence({ ids, patchLengths }: PatchedDocument, s: number, maxLength: number): PatchedDocument {
+  const sum = patchLengths.reduce((a, b) => a + b, 0);
+  if (sum !== ids.length || sum < 1) {
+    throw new RangeError(`padBatch: patch lengths of sequence ${s} sum to ${sum} but it has ${ids.length} ids`);
+  }
+  let lengths = patchLengths.slice();
+  let end = ids.length;
+  if (lengths[0] > 1) {
+    end -= lengths[lengths.length - 1];
+    lengths = Int32Array.from([1, lengths[0] - 1, ...lengths.subarray(1, -1)]).slice(0, lengths.length);
+    if (patchLengths.length === 1) end = 1;
+  }
+  end = Math.min(end, maxLength + 1);
+  let room = end;
+  for (let j = 0; j < lengths.length; j++) {
+    lengths[j] = Math.min(lengths[j], room);
+    room -= lengths[j];
+  }
+  return { ids: ids.slice(0, end), patchLengths: lengths };
+}

@@ -204,9 +204,9 @@ test('thresholds and rises are compared in float32 and strictly', () => {
   const h = Math.fround(0.1);
   const global = patchLengths(ids, Float32Array.of(9, h, h, h), { mode: 'entropy', threshold: 0.1 }, next);
   expect([...global]).toEqual([1, 4]); // float64 would find fround(0.1) > 0.1
-  const H = Float32Array.of(9, 0.3, 0.1, 0.3);
-  const rise = Math.fround(H[3] - H[2]);
-  const monotonic = patchLengths(ids, H, { mode: 'entropy', threshold: rise, monotonic: true }, next);
+  // The rise is 2 + 2^-24 exactly, which float32 rounds to 2.
+  const H = Float32Array.of(9, 3, 0.75 * 2 ** -22, 2 + 2 ** -22);
+  const monotonic = patchLengths(ids, H, { mode: 'entropy', threshold: 2, monotonic: true }, next);
   expect([...monotonic]).toEqual([1, 1, 3]);
 });
 
@@ -215,6 +215,13 @@ test('the combined rule never cuts after position 2', () => {
   const H = Float32Array.of(0, 1, 2, 3, 4);
   const lengths = patchLengths(Int32Array.of(1, 70, 70, 70, 70), H, options, { includeNextToken: true });
   expect([...lengths]).toEqual([1, 1, 2, 1, 1]);
+  const strict = patchLengths(
+    Int32Array.of(1, 70, 70, 70, 70),
+    H,
+    { ...options, thresholdAdd: 1 },
+    { includeNextToken: true },
+  );
+  expect([...strict]).toEqual([1, 1, 4]); // every rise is exactly 1
 });
 
 test('top-k: ties go to the earlier position, the next token may be one of the starts', () => {

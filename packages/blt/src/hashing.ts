@@ -95,10 +95,12 @@ export function hashNgrams(ids: Int32Array, options: HashOptions): Int32Array {
   return out;
 }
 
-/** x mod v for integers 0 <= x < 2^53; several times faster than % on doubles. The quotient is off by one at most. */
+/**
+ * x mod v for integers x >= 0, v >= 1 with x + v <= 2^53; several times faster than % on doubles. It is exact: x / v could
+ * only round up to the next integer n if n*v - x, which is at least 1, were below n*v * 2^-53.
+ */
 function modulo(x: number, v: number): number {
-  const r = x - Math.floor(x / v) * v;
-  return r < 0 ? r + v : r >= v ? r - v : r;
+  return x - Math.floor(x / v) * v;
 }
 
 /** prime^t mod 2^64 for t = 0 .. count-1, as two unsigned 32-bit words each. */

@@ -50,12 +50,11 @@ export function packPatches(documents: readonly PatchedDocument[], options: Pack
   const { tokens, ends } = concatenate(documents);
   const total = tokens.length;
   const rows: TrainingRow[] = [];
-  let patch = 0; // the patch of the stream that token s belongs to
+  let patch = ends[0] === 1 ? 1 : 0; // the patch of the stream that token s+1, later token e, belongs to
   for (let s = 0; s + 1 < total; ) {
     const limit = maxBytes === null ? total : Math.min(total, s + maxBytes + 1);
     const lengths = [1];
     let e = s + 1;
-    if (e === ends[patch]) patch++;
     while (lengths.length < patchesPerRow && e < limit) {
       const end = Math.min(ends[patch], limit);
       lengths.push(end - e);
@@ -69,7 +68,6 @@ export function packPatches(documents: readonly PatchedDocument[], options: Pack
       patchLengths: Int32Array.from(lengths),
     });
     s = e - 1;
-    if (patch > 0 && s < ends[patch - 1]) patch--;
   }
   return rows;
 }

@@ -23,7 +23,7 @@ export interface ScheduleOptions {
  * - cosine:   r + (1-r)/2 * (1 + cos(pi*s)),  s = (t-W)/(N-W)
  * - linear:   1 - (1-r)*s
  * - inv_sqrt: max(r, sqrt(W/t))
- * - wsd (warm-up, stable, decay): 1 up to N-D, D = floor(decayFraction*N); then 1 / (x/r + 1 - x), x = (t-(N-D))/N.
+ * - wsd (warm-up, stable, decay): 1 up to N-D, D = floor(decayFraction*N); then 1 / (1 + x*(1/r - 1)), x = (t-(N-D))/N.
  *   As in the authors' code x counts in parts of N, not of D, so the end is above r: 0.526 for r = 0.1, decayFraction 0.1.
  * @throws RangeError if an option is out of range
  * @see Loshchilov & Hutter 2017 (cosine); Wen et al. 2024, arXiv 2410.05192 (wsd)
@@ -49,7 +49,7 @@ export function learningRateMultiplier(step: number, options: ScheduleOptions): 
       const stable = N - Math.floor(decayFraction * N);
       if (t <= stable) return 1;
       const x = (t - stable) / N;
-      return 1 / (x / r + 1 - x);
+      return 1 / (1 + x * (1 / r - 1));
     }
   }
 }
@@ -69,5 +69,5 @@ function validate(step: number, schedule: string, W: number, N: number, r: numbe
   }
   if (!(r >= 0 && r <= 1)) fail(`minRatio must be 0 .. 1, got ${r}`);
   if (!(decayFraction >= 0 && decayFraction <= 1)) fail(`decayFraction must be 0 .. 1, got ${decayFraction}`);
-  if (schedule === 'wsd' && r === 0) fail('wsd needs a minRatio above 0: its decay is 1 / (x/minRatio + 1 - x)');
+  if (schedule === 'wsd' && r === 0) fail('wsd needs a minRatio above 0: its decay divides by it');
 }

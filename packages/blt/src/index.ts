@@ -1,1 +1,21 @@
-export {};
+/**
+ * @file @blt-ts/blt: bytes, patches, the Byte Latent Transformer, its training and its decoding.
+ */
+export * from './batch.ts';
+export * from './calibrate.ts';
+export * from './config.ts';
+export * from './entropy-model.ts';
+export * from './flops.ts';
+export * from './hashing.ts';
+export * from './huggingface.ts';
+export * from './layers.ts';
+export * from './layout.ts';
+export * from './metrics.ts';
+export * from './model.ts';
+export * from './packing.ts';
+export * from './parameters.ts';
+export * from './patching.ts';
+export * from './regularization.ts';
+export * from './sampling.ts';
+export * from './schedule.ts';
+export * from './vocabulary.ts';

@@ -1,0 +1,146 @@
+/** @file From rows of bytes to what a model reads: ids, hash rows, positions and attention intervals as tensors. */
+import type { IntervalBounds, RopeTable } from '@blt-ts/autograd';
+import { type Backend, defaultBackend, keep, type Tensor, tensor } from '@blt-ts/tensor';
+import { type BltConfig, ConfigError, layoutOptions, type TransformerConfig } from './config.ts';
+import { hashNgrams } from './hashing.ts';
+import { type ByteLayout, buildLayout, byteLayout, type Interval, type Layout, type PatchedRow } from './layout.ts';
+
+/** What one stack of blocks needs to know about its rows. */
+export interface StackContext {
+  readonly bounds: IntervalBounds;
+  readonly positions: Tensor;
+  readonly rope: RopeTable;
+}
+
+/** A batch for a model over bytes alone (the entropy model). */
+export interface ByteBatch {
+  readonly layout: ByteLayout;
+  /** [B] */
+  readonly ids: Tensor;
+  readonly local: StackContext;
+}
+
+/** A batch for the whole model. */
+export interface BltBatch {
+  readonly layout: Layout;
+  /** [B] */
+  readonly ids: Tensor;
+  /** [B, tables] rows of the fused hash table; null without hash embeddings */
+  readonly hashIds: Int32Array | null;
+  /** [P+1] first byte of each patch */
+  readonly patchStarts: Tensor;
+  readonly encoder: StackContext;
+  readonly global: StackContext;
+  readonly decoder: StackContext;
+  readonly encoderCross: IntervalBounds;
+  readonly decoderCross: IntervalBounds;
+}
+
+const ropeTables = new WeakMap<Backend, Map<string, RopeTable>>();
+
+/**
+ * cos and sin of position * theta^(-2j/headDim), [positions, headDim/2]; kept per backend and grown in powers of two.
+ * The angle is rounded to float32 where the reference implementations do so.
+ */
+export function ropeTable(backend: Backend, theta: number, headDim: number, positions: number): RopeTable {
+  let tables = ropeTables.get(backend);
+  if (!tables) ropeTables.set(backend, (tables = new Map()));
+  const key = `${theta}/${headDim}`;
+  const known = tables.get(key);
+  if (known && known.cos.shape[0] >= positions) return known;
+  const rows = 2 ** Math.ceil(Math.log2(Math.max(64, positions)));
+  const half = headDim / 2;
+  const cos = new Float32Array(rows * half);
+  const sin = new Float32Array(rows * half);
+  for (let j = 0; j < half; j++) {
+    const frequency = Math.fround(1 / Math.fround(theta ** Math.fround((2 * j) / headDim)));
+    for (let p = 0; p < rows; p++) {
+      const angle = Math.fround(p * frequency);
+      cos[p * half + j] = Math.cos(angle);
+      sin[p * half + j] = Math.sin(angle);
+    }
+  }
+  const table = {
+    cos: keep(tensor(cos, [rows, half], { backend })),
+    sin: keep(tensor(sin, [rows, half], { backend })),
+  };
+  tables.set(key, table);
+  return table;
+}
+
+function bounds({ lo, hi }: Interval, backend: Backend): IntervalBounds {
+  let pairs = 0;
+  for (let i = 0; i < lo.length; i++) pairs += hi[i] - lo[i];
+  return { lo: tensor(lo, undefined, { backend }), hi: tensor(hi, undefined, { backend }), pairs };
+}
+
+function context(
+  name: string,
+  c: TransformerConfig,
+  interval: IntervalBounds,
+  positions: Int32Array,
+  backend: Backend,
+): StackContext {
+  let longest = 0;
+  for (const p of positions) longest = Math.max(longest, p + 1);
+  if (longest > c.maxPositionEmbeddings) {
+    throw new ConfigError(
+      `${name}: a row has ${longest} positions, the model takes ${c.maxPositionEmbeddings}; cut the row or raise max_position_embeddings`,
+    );
+  }
+  return {
+    bounds: interval,
+    positions: tensor(positions, undefined, { backend }),
+    rope: ropeTable(backend, c.ropeTheta, c.hiddenSize / c.numAttentionHeads, longest),
+  };
+}
+
+/** Rows of ids for an entropy model. */
+export function byteBatch(
+  rows: readonly Int32Array[],
+  c: TransformerConfig,
+  options: { window: number | null; documents: boolean; backend?: Backend },
+): ByteBatch {
+  const backend = options.backend ?? defaultBackend();
+  const layout = byteLayout(rows, options);
+  return {
+    layout,
+    ids: tensor(layout.ids, undefined, { backend }),
+    local: context('entropy model', c, bounds(layout.local, backend), layout.positions, backend),
+  };
+}
+
+/** Rows of ids and patch lengths (the next token included) for the whole model. */
+export function bltBatch(
+  rows: readonly PatchedRow[],
+  config: BltConfig,
+  options: { backend?: Backend } = {},
+): BltBatch {
+  const backend = options.backend ?? defaultBackend();
+  const layout = buildLayout(rows, layoutOptions(config));
+  const local = bounds(layout.local, backend);
+  const { groupSizes, functions } = config.hash;
+  const tables = functions * groupSizes.length;
+  let hashIds: Int32Array | null = null;
+  if (tables > 0) {
+    hashIds = new Int32Array(layout.bytes * tables);
+    for (const [r, row] of rows.entries()) hashIds.set(hashNgrams(row.ids, config.hash), layout.rowStarts[r] * tables);
+  }
+  return {
+    layout,
+    ids: tensor(layout.ids, undefined, { backend }),
+    hashIds,
+    patchStarts: tensor(layout.patchStarts, undefined, { backend }),
+    encoder: context('local encoder', config.encoder, local, layout.positions, backend),
+    global: context(
+      'global transformer',
+      config.global,
+      bounds(layout.global, backend),
+      layout.patchPositions,
+      backend,
+    ),
+    decoder: context('local decoder', config.decoder, local, layout.positions, backend),
+    encoderCross: bounds(layout.encoderCross, backend),
+    decoderCross: bounds(layout.decoderCross, backend),
+  };
+}

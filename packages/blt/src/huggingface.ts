@@ -1,0 +1,316 @@
+/**
+ * @file Checkpoints in the Hugging Face layout: `config.json` with the keys of `BltConfig`, tensors with the names of
+ * `BltForCausalLM`. Bytes in, bytes out: where files come from is the caller's business. Everything is checked before use.
+ */
+import { leaves } from '@blt-ts/autograd';
+import {
+  type Backend,
+  formatShape,
+  readSafetensors,
+  type SafetensorsInput,
+  sameShape,
+  type Tensor,
+  tensor,
+  toFloat32,
+  writeSafetensors,
+} from '@blt-ts/tensor';
+import {
+  type Behaviour,
+  type BltConfig,
+  ConfigError,
+  type LocalConfig,
+  type TransformerConfig,
+  validateConfig,
+} from './config.ts';
+import {
+  type BltParams,
+  bltPlan,
+  type EntropyModelParams,
+  entropyModelPlan,
+  type ParameterPlan,
+  treeFromNames,
+} from './parameters.ts';
+import type { PatchingOptions } from './patching.ts';
+
+export interface Checkpoint {
+  readonly config: BltConfig;
+  readonly params: BltParams;
+  /** null when the configuration has no entropy model */
+  readonly patcher: EntropyModelParams | null;
+}
+
+type Json = Record<string, unknown>;
+
+/** Reads typed keys of a JSON object; every complaint names the key, what it holds and what it should hold. */
+class Keys {
+  private readonly json: Json;
+  private readonly path: string;
+
+  constructor(json: unknown, path: string) {
+    if (json === null || typeof json !== 'object' || Array.isArray(json)) {
+      throw new ConfigError(`config.json: ${path || 'the file'} must be an object, got ${describe(json)}`);
+    }
+    this.json = json as Json;
+    this.path = path;
+  }
+
+  has(key: string): boolean {
+    return Object.hasOwn(this.json, key) && this.json[key] !== null && this.json[key] !== undefined;
+  }
+
+  number(key: string, fallback?: number): number {
+    if (!this.has(key) && fallback !== undefined) return fallback;
+    return this.typed(key, 'number', Number.isFinite) as number;
+  }
+
+  boolean(key: string, fallback: boolean): boolean {
+    return this.has(key) ? (this.typed(key, 'boolean') as boolean) : fallback;
+  }
+
+  text(key: string, fallback: string): string {
+    return this.has(key) ? (this.typed(key, 'string') as string) : fallback;
+  }
+
+  numbers(key: string, fallback: readonly number[]): readonly number[] {
+    if (!this.has(key)) return fallback;
+    const value = this.json[key];
+    if (!Array.isArray(value) || !value.every((x) => Number.isSafeInteger(x))) {
+      throw new ConfigError(`config.json: ${this.at(key)} must be a list of whole numbers, got ${describe(value)}`);
+    }
+    return value;
+  }
+
+  section(key: string): Keys {
+    return new Keys(this.has(key) ? this.json[key] : undefined, this.at(key));
+  }
+
+  private at(key: string): string {
+    return this.path === '' ? key : `${this.path}.${key}`;
+  }
+
+  private typed(key: string, type: string, accept: (x: never) => boolean = () => true): unknown {
+    const value = Object.hasOwn(this.json, key) ? this.json[key] : undefined;
+    if (typeof value !== type || !accept(value as never)) {
+      throw new ConfigError(`config.json: ${this.at(key)} must be a ${type}, got ${describe(value)}`);
+    }
+    return value;
+  }
+}
+
+function describe(value: unknown): string {
+  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? String(value)).slice(0, 60);
+}
+
+function transformerFromKeys(keys: Keys, theta: number): TransformerConfig {
+  const hiddenSize = keys.number('hidden_size');
+  const heads = keys.number('num_attention_heads');
+  // transformers 4 has `rope_theta`, transformers 5 `rope_parameters.rope_theta`.
+  const ropeTheta = keys.has('rope_parameters')
+    ? keys.section('rope_parameters').number('rope_theta', theta)
+    : keys.number('rope_theta', theta);
+  return {
+    hiddenSize,
+    numHiddenLayers: keys.number('num_hidden_layers'),
+    numAttentionHeads: heads,
+    numKeyValueHeads: keys.number('num_key_value_heads', heads),
+    intermediateSize: keys.number('intermediate_size', Math.trunc((8 * hiddenSize) / 3)),
+    maxPositionEmbeddings: keys.number('max_position_embeddings', 24576),
+    rmsNormEps: keys.number('rms_norm_eps', 1e-5),
+    ropeTheta,
+  };
+}
+
+function patchingFromKeys(keys: Keys): PatchingOptions {
+  const mode = keys.text('patching_mode', 'entropy');
+  const maxPatchLength = keys.has('max_patch_length') ? keys.number('max_patch_length') : null;
+  switch (mode) {
+    case 'entropy':
+      return {
+        mode,
+        threshold: keys.number('patching_threshold', 1.335442066192627),
+        monotonic: keys.boolean('monotonicity', false),
+        thresholdAdd: keys.has('patching_threshold_add') ? keys.number('patching_threshold_add') : null,
+        maxPatchLength,
+      };
+    case 'static':
+      return { mode, patchSize: keys.number('patch_size'), maxPatchLength };
+    case 'space':
+    case 'byte':
+    case 'bpe':
+      return { mode, maxPatchLength };
+    default:
+      throw new ConfigError(
+        `config.json: patching_mode must be entropy, space, static, byte or bpe, got ${JSON.stringify(mode)}`,
+      );
+  }
+}
+
+/**
+ * A configuration from the JSON of a Hugging Face `config.json`. A file without our own keys was written by transformers and
+ * gets its behaviour (no window, no document bounds).
+ * @throws ConfigError naming the key, its value and what it should be
+ */
+export function configFromHuggingFace(json: unknown): BltConfig {
+  const keys = new Keys(json, '');
+  const type = keys.text('model_type', 'blt');
+  if (type !== 'blt') throw new ConfigError(`config.json: model_type must be "blt", got ${JSON.stringify(type)}`);
+  const behaviour = keys.text('blt_behaviour', 'huggingface');
+  if (behaviour !== 'facebook' && behaviour !== 'huggingface') {
+    throw new ConfigError(
+      `config.json: blt_behaviour must be facebook or huggingface, got ${JSON.stringify(behaviour)}`,
+    );
+  }
+  const encoder = keys.section('encoder_config');
+  const decoder = keys.section('decoder_config');
+  const patching = patchingFromKeys(keys);
+  const config: BltConfig = {
+    vocabSize: keys.number('vocab_size', 260),
+    behaviour: behaviour as Behaviour,
+    window: keys.has('local_attention_window') ? keys.number('local_attention_window') : null,
+    encoder: {
+      ...transformerFromKeys(encoder, 500_000),
+      crossAttnAllLayers: encoder.boolean('cross_attn_all_layers', false),
+    },
+    global: transformerFromKeys(keys.section('global_config'), 500_000),
+    decoder: {
+      ...transformerFromKeys(decoder, 500_000),
+      crossAttnAllLayers: decoder.boolean('cross_attn_all_layers', true),
+    },
+    patcher:
+      keys.has('patcher_config') && keys.boolean('patch_in_forward', true)
+        ? transformerFromKeys(keys.section('patcher_config'), 10_000)
+        : null,
+    crossAttnK: keys.number('cross_attn_k', 2),
+    hash: {
+      groupSizes: keys.numbers('encoder_hash_byte_group_size', [3, 4, 5, 6, 7, 8]),
+      functions: keys.number('encoder_hash_byte_group_nb_functions', 1),
+      vocab: keys.number('encoder_hash_byte_group_vocab', 500_002),
+    },
+    patching,
+  };
+  validateConfig(config);
+  return config;
+}
+
+/** The JSON of `config.json`, with the keys transformers reads and three of our own (`blt_behaviour`, `local_attention_window`). */
+export function configToHuggingFace(c: BltConfig): Json {
+  const stack = (t: TransformerConfig, type: string) => ({
+    model_type: type,
+    hidden_size: t.hiddenSize,
+    num_hidden_layers: t.numHiddenLayers,
+    num_attention_heads: t.numAttentionHeads,
+    num_key_value_heads: t.numKeyValueHeads,
+    head_dim: t.hiddenSize / t.numAttentionHeads,
+    intermediate_size: t.intermediateSize,
+    max_position_embeddings: t.maxPositionEmbeddings,
+    rms_norm_eps: t.rmsNormEps,
+    rope_theta: t.ropeTheta,
+    rope_parameters: { rope_type: 'default', rope_theta: t.ropeTheta },
+    dropout: 0,
+    hidden_act: 'silu',
+  });
+  const local = (t: LocalConfig, type: string) => ({
+    ...stack(t, type),
+    vocab_size: c.vocabSize,
+    cross_attn_all_layers: t.crossAttnAllLayers,
+    cross_attn_k: c.crossAttnK,
+    hidden_size_global: c.global.hiddenSize,
+  });
+  const wide = c.crossAttnK * c.encoder.hiddenSize;
+  const { patching } = c;
+  return {
+    architectures: ['BltForCausalLM'],
+    model_type: 'blt',
+    vocab_size: c.vocabSize,
+    max_position_embeddings: c.global.maxPositionEmbeddings,
+    patch_in_forward: c.patcher !== null,
+    patch_size: patching.mode === 'static' ? patching.patchSize : 4,
+    patching_mode: patching.mode,
+    patching_threshold: patching.mode === 'entropy' ? patching.threshold : null,
+    patching_threshold_add: patching.mode === 'entropy' ? (patching.thresholdAdd ?? null) : null,
+    monotonicity: patching.mode === 'entropy' ? (patching.monotonic ?? false) : false,
+    patching_batch_size: 1,
+    max_patch_length: patching.maxPatchLength ?? null,
+    cross_attn_k: c.crossAttnK,
+    encoder_hash_byte_group_size: [...c.hash.groupSizes],
+    encoder_hash_byte_group_vocab: c.hash.vocab,
+    encoder_hash_byte_group_nb_functions: c.hash.functions,
+    tie_word_embeddings: false,
+    initializer_range: 0.02,
+    rope_theta: c.global.ropeTheta,
+    rope_parameters: { rope_type: 'default', rope_theta: c.global.ropeTheta },
+    encoder_config: local(c.encoder, 'blt_local_encoder'),
+    decoder_config: local(c.decoder, 'blt_local_decoder'),
+    global_config: {
+      ...stack(c.global, 'blt_global_transformer'),
+      encoder_cross_output_size: wide === c.global.hiddenSize ? null : wide,
+    },
+    ...(c.patcher ? { patcher_config: { ...stack(c.patcher, 'blt_patcher'), vocab_size: c.vocabSize } } : {}),
+    blt_behaviour: c.behaviour,
+    local_attention_window: c.window,
+  };
+}
+
+/** All tensors of a checkpoint: those of the latent transformer, then those of its entropy model under `model.patcher.`. */
+export function checkpointPlan(config: BltConfig): ParameterPlan[] {
+  return [
+    ...bltPlan(config),
+    ...(config.patcher ? entropyModelPlan(config.patcher, config.vocabSize, 'model.patcher.') : []),
+  ];
+}
+
+/**
+ * Reads the weights of a checkpoint into tensors; nothing is allocated before names and shapes have been checked.
+ * @throws SafetensorsError for a broken file; ConfigError naming the first missing tensor or wrong shape
+ */
+export function checkpointFromSafetensors(bytes: Uint8Array, config: BltConfig, backend?: Backend): Checkpoint {
+  const { tensors } = readSafetensors(bytes);
+  const plan = checkpointPlan(config);
+  for (const { name, shape } of plan) {
+    const found = tensors.get(name);
+    if (!found) {
+      throw new ConfigError(
+        `model.safetensors has no tensor ${name} ${formatShape(shape)}, which config.json asks for`,
+      );
+    }
+    if (!sameShape(found.shape, shape)) {
+      throw new ConfigError(
+        `model.safetensors: ${name} has shape ${formatShape(found.shape)}, config.json asks for ${formatShape(shape)}`,
+      );
+    }
+  }
+  const known = new Set(plan.map((p) => p.name));
+  for (const name of tensors.keys()) {
+    if (!known.has(name)) {
+      throw new ConfigError(`model.safetensors: tensor ${name} has no place in the model that config.json describes`);
+    }
+  }
+  const loaded = plan.map(
+    ({ name, shape }) => [name, tensor(toFloat32(tensors.get(name)!, name), shape, { backend })] as const,
+  );
+  const prefix = 'model.patcher.';
+  const patcher = loaded.filter(([name]) => name.startsWith(prefix));
+  return {
+    config,
+    params: treeFromNames<BltParams>(loaded.filter(([name]) => !name.startsWith(prefix))),
+    patcher:
+      patcher.length > 0
+        ? treeFromNames<EntropyModelParams>(patcher.map(([name, leaf]) => [name.slice(prefix.length), leaf] as const))
+        : null,
+  };
+}
+
+/** The bytes of `model.safetensors`, F32, with Hugging Face names. */
+export function checkpointToSafetensors({ params, patcher }: Pick<Checkpoint, 'params' | 'patcher'>): Uint8Array {
+  const named: [string, Tensor][] = [
+    ...leaves(params),
+    ...(patcher ? leaves(patcher).map(([name, leaf]): [string, Tensor] => [`model.patcher.${name}`, leaf]) : []),
+  ];
+  return writeSafetensors(
+    named.map(([name, leaf]): [string, SafetensorsInput] => [
+      name,
+      { dtype: 'F32', shape: leaf.shape, data: leaf.readSync() as Float32Array },
+    ]),
+    { format: 'pt' },
+  );
+}

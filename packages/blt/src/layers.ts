@@ -1,0 +1,76 @@
+/** @file The layers all four stacks share: pure functions of parameters, states and the batch's intervals. */
+import { add, type IntervalBounds, intervalAttention, linear, rmsNorm, rope, swiGlu } from '@blt-ts/autograd';
+import type { Tensor } from '@blt-ts/tensor';
+import type { StackContext } from './batch.ts';
+import type { TransformerConfig } from './config.ts';
+import type { AttentionParams, BlockParams, CrossAttentionParams, FeedForwardParams } from './parameters.ts';
+import type { Dropout } from './regularization.ts';
+
+/**
+ * Self-attention with rotary positions: Wo attention(rope(Wq x), rope(Wk x), Wv x), each row seeing its interval.
+ * @param x [n, C] (normalised)   @returns [n, C]
+ */
+export function selfAttention(p: AttentionParams, x: Tensor, at: StackContext, c: TransformerConfig): Tensor {
+  const headDim = c.hiddenSize / c.numAttentionHeads;
+  const q = rope(linear(x, p.q_proj.weight), at.rope, at.positions, headDim); // [n, heads * D]
+  const k = rope(linear(x, p.k_proj.weight), at.rope, at.positions, headDim); // [n, kvHeads * D]
+  const v = linear(x, p.v_proj.weight);
+  const y = intervalAttention(q, k, v, at.bounds, c.numAttentionHeads, c.numKeyValueHeads);
+  return linear(y, p.o_proj.weight);
+}
+
+/** SwiGLU feed-forward layer: Wdown (silu(Wgate x) * Wup x). x [n, C] -> [n, C]. Shazeer 2020, eq. 6. */
+export function feedForward(p: FeedForwardParams, x: Tensor): Tensor {
+  return linear(swiGlu(linear(x, p.gate_proj.weight), linear(x, p.up_proj.weight)), p.down_proj.weight);
+}
+
+/** Pre-norm transformer block: h = x + attention(norm(x)); h + feedForward(norm(h)). x [n, C] -> [n, C]. */
+export function transformerBlock(
+  p: BlockParams,
+  x: Tensor,
+  at: StackContext,
+  c: TransformerConfig,
+  dropout?: Dropout,
+): Tensor {
+  const drop = (y: Tensor) => dropout?.residual(y) ?? y;
+  const h = add(x, drop(selfAttention(p.self_attn, rmsNorm(x, p.input_layernorm.weight, c.rmsNormEps), at, c)));
+  return add(h, drop(feedForward(p.mlp, rmsNorm(h, p.post_attention_layernorm.weight, c.rmsNormEps))));
+}
+
+/** The blocks one after the other. */
+export function transformerStack(
+  layers: readonly BlockParams[],
+  x: Tensor,
+  at: StackContext,
+  c: TransformerConfig,
+  dropout?: Dropout,
+): Tensor {
+  return layers.reduce((h, layer) => transformerBlock(layer, h, at, c, dropout), x);
+}
+
+/**
+ * Cross-attention as the released weights expect it: 2 x + Wo attention(Wq norm(x), Wk norm(kv), Wv norm(kv)), no positions.
+ * Trap: the residual is added twice (the reference's module adds it, and so does its caller); the paper's equations show one.
+ * @param x [n, C] queries   @param kv [m, C]   @returns [n, C]
+ * @see Pagnoni et al. 2024, eq. 5-8
+ */
+export function crossAttention(
+  p: CrossAttentionParams,
+  x: Tensor,
+  kv: Tensor,
+  bounds: IntervalBounds,
+  c: TransformerConfig,
+  dropout?: Dropout,
+): Tensor {
+  const seen = rmsNorm(kv, p.k_norm.weight, c.rmsNormEps);
+  const y = intervalAttention(
+    linear(rmsNorm(x, p.q_norm.weight, c.rmsNormEps), p.q_proj.weight),
+    linear(seen, p.k_proj.weight),
+    linear(seen, p.v_proj.weight),
+    bounds,
+    c.numAttentionHeads,
+    c.numKeyValueHeads,
+  );
+  const out = linear(y, p.o_proj.weight);
+  return add(add(x, x), dropout?.residual(out) ?? out);
+}

@@ -60,6 +60,7 @@ export function safetensorsHeaderSize(head: Uint8Array, fileSize: number): numbe
 
 /** What a file that is not safetensors seems to be, with the fix; undefined if it is not recognised. */
 function otherFormat(head: Uint8Array): string | undefined {
+  if (head[8] === 0x7b) return undefined; // a header's first byte: rather a damaged safetensors file
   const text = String.fromCharCode(...head.subarray(0, 512));
   if (text.startsWith('version https://git-lfs')) {
     const size = /\nsize (\d{1,20})\n/.exec(text)?.[1];
@@ -211,7 +212,7 @@ class HeaderText {
   }
 
   string(subject: string): string {
-    this.expect('"', subject);
+    if (!this.skip('"')) throw this.error(`${subject} must be a string`);
     const start = this.at;
     let escaped = false;
     for (; ; this.at++) {

@@ -16,7 +16,8 @@ export function entropyModelLogits(
 ): Tensor {
   const x = gatherRows(p.embed_tokens.weight, batch.ids);
   const h = transformerStack(p.layers, dropout?.embedding(x) ?? x, batch.local, c, dropout);
-  return linear(rmsNorm(h, p.norm.weight, c.rmsNormEps), p.lm_head.weight);
+  const states = rmsNorm(h, p.norm.weight, c.rmsNormEps);
+  return linear(dropout?.output(states) ?? states, p.lm_head.weight);
 }
 
 /** Entropy of each row's softmax, in nats: logits [n, V] -> [n], H = -sum_v p_v ln p_v. Uniform over V: ln V. */

@@ -20,8 +20,9 @@ export function selfAttention(p: AttentionParams, x: Tensor, at: StackContext, c
 }
 
 /** SwiGLU feed-forward layer: Wdown (silu(Wgate x) * Wup x). x [n, C] -> [n, C]. Shazeer 2020, eq. 6. */
-export function feedForward(p: FeedForwardParams, x: Tensor): Tensor {
-  return linear(swiGlu(linear(x, p.gate_proj.weight), linear(x, p.up_proj.weight)), p.down_proj.weight);
+export function feedForward(p: FeedForwardParams, x: Tensor, dropout?: Dropout): Tensor {
+  const hidden = swiGlu(linear(x, p.gate_proj.weight), linear(x, p.up_proj.weight));
+  return linear(dropout?.hidden(hidden) ?? hidden, p.down_proj.weight);
 }
 
 /** Pre-norm transformer block: h = x + attention(norm(x)); h + feedForward(norm(h)). x [n, C] -> [n, C]. */
@@ -34,7 +35,7 @@ export function transformerBlock(
 ): Tensor {
   const drop = (y: Tensor) => dropout?.residual(y) ?? y;
   const h = add(x, drop(selfAttention(p.self_attn, rmsNorm(x, p.input_layernorm.weight, c.rmsNormEps), at, c)));
-  return add(h, drop(feedForward(p.mlp, rmsNorm(h, p.post_attention_layernorm.weight, c.rmsNormEps))));
+  return add(h, drop(feedForward(p.mlp, rmsNorm(h, p.post_attention_layernorm.weight, c.rmsNormEps), dropout)));
 }
 
 /** The blocks one after the other. */

@@ -108,7 +108,7 @@ export function bltLogits(p: BltParams, batch: BltBatch, config: BltConfig, drop
   const { bytes, patches } = localEncoder(p.model.local_encoder, x, batch, config, dropout);
   const global = globalTransformer(p.model.global_transformer, patches, batch, config, dropout);
   const states = localDecoder(p.model.local_decoder, bytes, global, batch, config, dropout);
-  return linear(states, p.lm_head.weight);
+  return linear(dropout?.output(states) ?? states, p.lm_head.weight);
 }
 
 /** Cross-entropy of each byte's prediction, in nats: [B]. targets [B] are the bytes that follow. */

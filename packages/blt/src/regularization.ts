@@ -7,11 +7,15 @@ export interface DropoutRates {
   readonly embedding: number;
   /** Elements of what each attention and feed-forward layer adds to the residual stream. */
   readonly residual: number;
+  /** Elements of the gated hidden layer inside each feed-forward layer. */
+  readonly hidden: number;
+  /** Elements of the states that enter the output layer. */
+  readonly output: number;
   /** Whole rows of the hash tables: an n-gram's vector is missing at one position. */
   readonly hash: number;
 }
 
-export const NO_DROPOUT: DropoutRates = { embedding: 0, residual: 0, hash: 0 };
+export const NO_DROPOUT: DropoutRates = { embedding: 0, residual: 0, hidden: 0, output: 0, hash: 0 };
 
 /**
  * Dropout for one forward pass. Every call site draws its own seed from the stream, so the masks of a step are a function of
@@ -35,6 +39,14 @@ export class Dropout {
 
   residual(x: Tensor): Tensor {
     return this.elements(x, this.rates.residual);
+  }
+
+  hidden(x: Tensor): Tensor {
+    return this.elements(x, this.rates.hidden);
+  }
+
+  output(x: Tensor): Tensor {
+    return this.elements(x, this.rates.output);
   }
 
   /** Ids of hash rows with a share replaced by -1, which adds nothing; the factor keeps the mean of the sum. */

@@ -19,6 +19,13 @@ export { counterUniform, hash32, Random } from './random.ts';
 export { createReferenceBackend, referenceBackend } from './reference/backend.ts';
 export * from './safetensors.ts';
 export {
+  MAX_HEADER_BYTES,
+  SAFETENSORS_DTYPES,
+  type SafetensorsDtype,
+  SafetensorsError,
+} from './safetensors-format.ts';
+export { parseSafetensorsHeader, type SafetensorsSpan, safetensorsHeaderSize } from './safetensors-header.ts';
+export {
   broadcastShapes,
   type DType,
   formatShape,

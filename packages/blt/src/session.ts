@@ -1,0 +1,385 @@
+/**
+ * @file A whole training run, one step at a time: entropy model, threshold, patches, latent transformer. It touches no files and
+ * no clock; who drives it (the command line, a page, a test) shows progress and saves what it hands out.
+ */
+import { crossEntropy, leaves as namedLeaves } from '@blt-ts/autograd';
+import { type Backend, Random, tensor } from '@blt-ts/tensor';
+import { bltBatch, byteBatch } from './batch.ts';
+import { calibrateThreshold, meanPatchSize } from './calibrate.ts';
+import { type BltConfig, layoutOptions } from './config.ts';
+import { entropyModelLogits, scoreEntropies } from './entropy-model.ts';
+import {
+  type Evaluation,
+  type EvaluationRow,
+  evaluateBlt,
+  evaluateEntropyModel,
+  evaluationRows,
+} from './evaluation.ts';
+import type { Checkpoint } from './huggingface.ts';
+import { bltLosses } from './model.ts';
+import type { PatchedDocument, TrainingRow } from './packing.ts';
+import { type BltParams, bltPlan, type EntropyModelParams, entropyModelPlan, initParameters } from './parameters.ts';
+import { patchLengths } from './patching.ts';
+import { type ByteRow, byteRows, patchRows, RowDealer } from './rows.ts';
+import { type LoopOptions, type LoopState, type StepReport, TrainingLoop } from './training-loop.ts';
+
+/** Documents as ids: BOS, bytes, EOS. */
+export interface Corpus {
+  readonly train: readonly Int32Array[];
+  readonly heldOut: readonly Int32Array[];
+}
+
+/** Everything a run needs to be repeated. */
+export interface RunPlan {
+  readonly config: BltConfig;
+  /** Mean bytes per patch the threshold is calibrated to (entropy patching); null: use the configured threshold. */
+  readonly targetPatchBytes: number | null;
+  readonly entropyModel: { readonly loop: LoopOptions; readonly rowBytes: number } | null;
+  readonly model: { readonly loop: LoopOptions; readonly patchesPerRow: number; readonly maxRowBytes: number | null };
+  /** Steps between evaluations on held-out bytes. */
+  readonly evalEvery: number;
+  /** Held-out bytes of those evaluations; the last one takes all. */
+  readonly evalBytes: number;
+  /** Stop after this many evaluations in a row without a new best. */
+  readonly patience: number;
+  readonly seed: number;
+}
+
+export type Phase = 'entropy model' | 'patching' | 'model' | 'done';
+
+export type SessionEvent =
+  | { readonly kind: 'step'; readonly phase: 'entropy model' | 'model'; readonly report: StepReport }
+  | { readonly kind: 'entropy model'; readonly evaluation: Evaluation | null }
+  | {
+      readonly kind: 'patched';
+      readonly threshold: number | null;
+      readonly meanPatchBytes: number;
+      readonly patches: number;
+    }
+  | {
+      readonly kind: 'evaluation';
+      readonly step: number;
+      readonly evaluation: Evaluation;
+      /** The best so far: save it. */
+      readonly best: boolean;
+      /** Evaluations since the best. */
+      readonly stale: number;
+    }
+  | { readonly kind: 'done'; readonly reason: 'steps' | 'patience' };
+
+/** What a session needs to go on: JSON and named arrays. */
+export interface SessionState {
+  readonly json: {
+    readonly phase: Phase;
+    readonly threshold: number | null;
+    readonly best: { readonly step: number; readonly bitsPerByte: number } | null;
+    readonly stale: number;
+    readonly loop: Omit<LoopState, 'arrays'> | null;
+  };
+  readonly arrays: ReadonlyMap<string, Float32Array | Int32Array | Float64Array>;
+}
+
+export class Session {
+  readonly plan: RunPlan;
+  private readonly corpus: Corpus;
+  private readonly backend: Backend;
+  private readonly random: Random;
+  private readonly patcher: EntropyModelParams | null;
+  private readonly params: BltParams;
+  private currentPhase: Phase;
+  private currentConfig: BltConfig;
+  private entropyLoop: TrainingLoop<EntropyModelParams, ByteRow> | null = null;
+  private modelLoop: TrainingLoop<BltParams, TrainingRow> | null = null;
+  private trainPatches: Int32Array[] = [];
+  private heldOutPatches: Int32Array[] = [];
+  private bestSoFar: { step: number; bitsPerByte: number } | null = null;
+  private stale = 0;
+  private evaluatedAt = -1;
+
+  constructor(plan: RunPlan, corpus: Corpus, backend: Backend) {
+    this.plan = plan;
+    this.corpus = corpus;
+    this.backend = backend;
+    this.random = new Random(plan.seed);
+    const { config } = plan;
+    this.currentConfig = config;
+    this.patcher = config.patcher
+      ? initParameters<EntropyModelParams>(
+          entropyModelPlan(config.patcher, config.vocabSize),
+          this.random.fork('entropy model'),
+          { backend },
+        )
+      : null;
+    this.params = initParameters<BltParams>(bltPlan(config), this.random.fork('model'), { backend });
+    this.currentPhase = this.patcher && plan.entropyModel ? 'entropy model' : 'patching';
+    if (this.currentPhase === 'entropy model') this.entropyLoop = this.makeEntropyLoop();
+  }
+
+  get phase(): Phase {
+    return this.currentPhase;
+  }
+
+  /** The configuration, with the calibrated threshold once there is one. */
+  get config(): BltConfig {
+    return this.currentConfig;
+  }
+
+  get best(): { step: number; bitsPerByte: number } | null {
+    return this.bestSoFar;
+  }
+
+  /** Targets the model has seen. */
+  get bytesSeen(): number {
+    return this.modelLoop?.bytesSeen ?? 0;
+  }
+
+  /** Does the next piece of work and says what it was. After 'done' it must not be called again. */
+  async next(): Promise<SessionEvent> {
+    switch (this.currentPhase) {
+      case 'entropy model': {
+        const loop = this.entropyLoop!;
+        if (!loop.done) return { kind: 'step', phase: 'entropy model', report: await loop.next() };
+        this.currentPhase = 'patching';
+        this.adoptEntropyWeights();
+        const evaluation = this.corpus.heldOut.length > 0 ? await this.evaluateEntropyModel() : null;
+        return { kind: 'entropy model', evaluation };
+      }
+      case 'patching': {
+        const event = this.patch();
+        this.currentPhase = 'model';
+        this.modelLoop = this.makeModelLoop();
+        return event;
+      }
+      case 'model': {
+        const loop = this.modelLoop!;
+        const due = loop.done || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
+        if (due && this.evaluatedAt !== loop.step && this.corpus.heldOut.length > 0) return this.evaluateNow(loop.step);
+        if (this.stale >= this.plan.patience) return this.finish('patience');
+        if (loop.done) return this.finish('steps');
+        return { kind: 'step', phase: 'model', report: await loop.next() };
+      }
+      default:
+        throw new Error('the session is done');
+    }
+  }
+
+  /** The model as it is now: averaged weights if there are any. Shares memory with the session. */
+  checkpoint(): Checkpoint {
+    return {
+      config: this.currentConfig,
+      params: this.modelLoop?.evaluationParams() ?? this.params,
+      patcher: this.patcher,
+    };
+  }
+
+  /** Bits per byte of `params` on all held-out bytes, each predicted with at least half a row of context. */
+  async evaluateFully(params: BltParams): Promise<Evaluation> {
+    return evaluateBlt(params, this.heldOutRows(Math.ceil(this.plan.model.patchesPerRow / 2)), this.currentConfig);
+  }
+
+  /** Mean bytes per patch of the held-out text. */
+  heldOutPatchBytes(): number {
+    return meanPatchSize(this.heldOutPatches);
+  }
+
+  async state(): Promise<SessionState> {
+    const loop = this.entropyLoop && this.currentPhase === 'entropy model' ? this.entropyLoop : this.modelLoop;
+    const arrays = new Map<string, Float32Array | Int32Array | Float64Array>();
+    let loopJson: Omit<LoopState, 'arrays'> | null = null;
+    if (loop) {
+      const { arrays: own, ...rest } = await loop.state();
+      for (const [name, values] of own) arrays.set(`loop.${name}`, values);
+      loopJson = rest;
+    }
+    if (this.patcher && this.currentPhase !== 'entropy model') {
+      for (const [name, t] of namedLeaves(this.patcher)) arrays.set(`patcher.${name}`, await t.read());
+    }
+    if (this.modelLoop) {
+      arrays.set('patches.train', concatInts(this.trainPatches));
+      arrays.set('patches.heldOut', concatInts(this.heldOutPatches));
+    }
+    const threshold = this.currentConfig.patching.mode === 'entropy' ? this.currentConfig.patching.threshold : null;
+    return {
+      json: { phase: this.currentPhase, threshold, best: this.bestSoFar, stale: this.stale, loop: loopJson },
+      arrays,
+    };
+  }
+
+  /** Continues a saved run exactly. Plan and corpus must be those of the run. @throws Error naming what does not fit */
+  restore(state: SessionState): void {
+    const { phase, threshold, best, stale, loop } = state.json;
+    const loopArrays = new Map<string, Float32Array | Int32Array | Float64Array>();
+    for (const [name, values] of state.arrays) if (name.startsWith('loop.')) loopArrays.set(name.slice(5), values);
+    if (threshold !== null && this.currentConfig.patching.mode === 'entropy') {
+      this.currentConfig = { ...this.currentConfig, patching: { ...this.currentConfig.patching, threshold } };
+    }
+    if (phase === 'entropy model') {
+      if (!this.entropyLoop || !loop)
+        throw new Error('training state: it stops in the entropy model, which this run has not');
+      this.entropyLoop.restore({ ...loop, arrays: loopArrays });
+      return;
+    }
+    if (this.patcher) {
+      for (const [name, t] of namedLeaves(this.patcher)) {
+        const values = state.arrays.get(`patcher.${name}`);
+        if (!values || values.length !== t.size)
+          throw new Error(`training state: patcher.${name} needs ${t.size} values`);
+        t.assign(values);
+      }
+    }
+    if (phase === 'patching' || !loop) {
+      this.currentPhase = 'patching';
+      return;
+    }
+    const documents = (name: string, ids: readonly Int32Array[]) =>
+      splitPatches(state.arrays.get(name), ids, `training state: ${name}`);
+    this.trainPatches = documents('patches.train', this.corpus.train);
+    this.heldOutPatches = documents('patches.heldOut', this.corpus.heldOut);
+    this.modelLoop = this.makeModelLoop();
+    this.modelLoop.restore({ ...loop, arrays: loopArrays });
+    this.currentPhase = 'model';
+    this.bestSoFar = best;
+    this.stale = stale;
+    this.evaluatedAt = best && loop.step % this.plan.evalEvery === 0 ? loop.step : -1;
+  }
+
+  private makeEntropyLoop(): TrainingLoop<EntropyModelParams, ByteRow> {
+    const { rowBytes, loop } = this.plan.entropyModel!;
+    const c = this.plan.config.patcher!;
+    const dealer = new RowDealer<ByteRow>(this.random.fork('entropy model rows'), (random, epoch) =>
+      byteRows(this.corpus.train, rowBytes, random, epoch),
+    );
+    const options = { ...layoutOptions(this.plan.config), backend: this.backend };
+    return new TrainingLoop(
+      this.patcher!,
+      dealer,
+      (params, rows, dropout) => {
+        const batch = byteBatch(
+          rows.map((r) => r.ids),
+          c,
+          options,
+        );
+        const targets = Int32Array.from(rows.flatMap((r) => [...r.targets]));
+        const logits = entropyModelLogits(params, batch, c, dropout);
+        return crossEntropy(logits, tensor(targets, undefined, { backend: this.backend }));
+      },
+      loop,
+    );
+  }
+
+  private makeModelLoop(): TrainingLoop<BltParams, TrainingRow> {
+    const { patchesPerRow, maxRowBytes, loop } = this.plan.model;
+    const documents = patched(this.corpus.train, this.trainPatches);
+    const dealer = new RowDealer<TrainingRow>(this.random.fork('rows'), (random, epoch) =>
+      patchRows(documents, patchesPerRow, maxRowBytes, random, epoch),
+    );
+    return new TrainingLoop(
+      this.params,
+      dealer,
+      (params, rows, dropout) => {
+        const batch = bltBatch(rows, this.currentConfig, { backend: this.backend });
+        const targets = Int32Array.from(rows.flatMap((r) => [...r.targets]));
+        return bltLosses(params, batch, targets, this.currentConfig, dropout);
+      },
+      loop,
+    );
+  }
+
+  /** From here on the patcher is the averaged one, if the weights were averaged. */
+  private adoptEntropyWeights(): void {
+    const averaged = new Map(namedLeaves(this.entropyLoop!.evaluationParams()));
+    for (const [name, t] of namedLeaves(this.patcher!)) {
+      const from = averaged.get(name)!;
+      if (from !== t) t.assign(from.readSync());
+    }
+    this.entropyLoop = null;
+  }
+
+  private evaluateEntropyModel(): Promise<Evaluation> {
+    return evaluateEntropyModel(this.patcher!, this.corpus.heldOut, this.plan.config.patcher!, {
+      ...layoutOptions(this.plan.config),
+      rowBytes: this.plan.entropyModel!.rowBytes,
+    });
+  }
+
+  private patch(): SessionEvent {
+    let { config } = this.plan;
+    const score = (documents: readonly Int32Array[]): (Float32Array | null)[] =>
+      config.patching.mode === 'entropy'
+        ? scoreEntropies(this.patcher!, documents, config.patcher!, {
+            ...layoutOptions(config),
+            backend: this.backend,
+          })
+        : documents.map(() => null);
+    const trainEntropies = score(this.corpus.train);
+    if (config.patching.mode === 'entropy' && this.plan.targetPatchBytes !== null) {
+      const { threshold } = calibrateThreshold(trainEntropies as Float32Array[], this.plan.targetPatchBytes, {
+        monotonic: config.patching.monotonic ?? false,
+      });
+      config = { ...config, patching: { ...config.patching, threshold } };
+    }
+    this.currentConfig = config;
+    const cut = (documents: readonly Int32Array[], entropies: (Float32Array | null)[]) =>
+      documents.map((ids, i) => patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }));
+    this.trainPatches = cut(this.corpus.train, trainEntropies);
+    this.heldOutPatches = cut(this.corpus.heldOut, score(this.corpus.heldOut));
+    return {
+      kind: 'patched',
+      threshold: config.patching.mode === 'entropy' ? config.patching.threshold : null,
+      meanPatchBytes: meanPatchSize(this.trainPatches),
+      patches: this.trainPatches.reduce((n, p) => n + p.length, 0),
+    };
+  }
+
+  private heldOutRows(stride: number): EvaluationRow[] {
+    return evaluationRows(patched(this.corpus.heldOut, this.heldOutPatches), this.plan.model.patchesPerRow, stride);
+  }
+
+  /** Quick evaluation: whole rows without overlap, spread evenly over the held-out text. */
+  private async evaluateNow(step: number): Promise<SessionEvent> {
+    const all = this.heldOutRows(this.plan.model.patchesPerRow);
+    const total = all.reduce((n, r) => n + r.ids.length, 0);
+    const every = Math.max(1, Math.floor(total / this.plan.evalBytes));
+    const rows = all.filter((_, i) => i % every === 0);
+    const evaluation = await evaluateBlt(this.modelLoop!.evaluationParams(), rows, this.currentConfig);
+    this.evaluatedAt = step;
+    const best = this.bestSoFar === null || evaluation.bitsPerByte < this.bestSoFar.bitsPerByte;
+    if (best) this.bestSoFar = { step, bitsPerByte: evaluation.bitsPerByte };
+    this.stale = best ? 0 : this.stale + 1;
+    return { kind: 'evaluation', step, evaluation, best, stale: this.stale };
+  }
+
+  private finish(reason: 'steps' | 'patience'): SessionEvent {
+    this.currentPhase = 'done';
+    return { kind: 'done', reason };
+  }
+}
+
+const patched = (documents: readonly Int32Array[], lengths: readonly Int32Array[]): PatchedDocument[] =>
+  documents.map((ids, i) => ({ ids, patchLengths: lengths[i] }));
+
+function concatInts(arrays: readonly Int32Array[]): Int32Array {
+  const all = new Int32Array(arrays.reduce((n, a) => n + a.length, 0));
+  let at = 0;
+  for (const a of arrays) {
+    all.set(a, at);
+    at += a.length;
+  }
+  return all;
+}
+
+/** Patch lengths laid end to end, back to one array per document. */
+function splitPatches(all: unknown, documents: readonly Int32Array[], what: string): Int32Array[] {
+  if (!(all instanceof Int32Array)) throw new Error(`${what} is missing`);
+  let at = 0;
+  const split = documents.map((ids, i) => {
+    const from = at;
+    let sum = 0;
+    while (sum < ids.length && at < all.length) sum += all[at++];
+    if (sum !== ids.length)
+      throw new Error(`${what} does not fit document ${i}: it covers ${sum} of ${ids.length} ids`);
+    return all.slice(from, at);
+  });
+  if (at !== all.length) throw new Error(`${what} has ${all.length - at} patches too many for this corpus`);
+  return split;
+}

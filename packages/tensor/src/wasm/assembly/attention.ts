@@ -1,0 +1,205 @@
+/**
+ * @file Attention where query row i sees the key rows lo[i] .. hi[i]-1: what the forward and backward pass share, and the
+ * forward pass.
+ *
+ * A unit of work is one head and a block of 64 query rows, in 8 groups of 8: a group's scores against 4 keys are one tile of
+ * the matrix product, with keys as rows and queries as lanes. Keys come in stretches of 64, so the scratch never grows with the
+ * context; the softmax is carried from stretch to stretch (Milakov & Gimelshein 2018). Because lo and hi never decrease, a group
+ * needs the keys lo[first] .. hi[last]-1 and no others. What a row computes depends on its own interval and on where earlier
+ * rows begin, never on later rows: a masked key contributes exact zeros.
+ */
+import { float, int, pointer, scratch, takeUnit } from './call';
+import { tileFromPanel, tileFromRows } from './gemm-tile';
+import { packFourRows } from './gemm';
+import { expNonPositive, log, storeTail } from './simd';
+
+/** Query rows in a block, and keys in a stretch. */
+export const BLOCK = 64;
+/** Query rows in a group: the lanes of one tile. */
+export const GROUP = 8;
+
+/** lo and hi of a block's rows, 64 each, padded with empty intervals. */
+export function loadIntervals(to: usize, lo: usize, hi: usize, first: i32, count: i32): void {
+  for (let i = 0; i < BLOCK; i++) {
+    const at = <usize>(first + i) << 2;
+    store<i32>(to + (<usize>i << 2), i < count ? load<i32>(lo + at) : 0);
+    store<i32>(to + (<usize>(BLOCK + i) << 2), i < count ? load<i32>(hi + at) : 0);
+  }
+}
+
+/** A group's 8 rows of D values, times `scale`, to a panel [D][8]. Rows beyond `count` repeat the last. */
+export function packGroup(to: usize, from: usize, row: usize, count: i32, D: i32, scale: f32): void {
+  for (let half = 0; half < GROUP; half += 4) {
+    packFourRows(from + min(half, count - 1) * row, from + min(half + 1, count - 1) * row,
+      from + min(half + 2, count - 1) * row, from + min(half + 3, count - 1) * row, D, to + (<usize>half << 2), 32);
+  }
+  if (scale == 1) return;
+  const factor = f32x4.splat(scale);
+  for (let end = to + (<usize>D << 5); to < end; to += 16) v128.store(to, f32x4.mul(v128.load(to), factor));
+}
+
+/** For keys j .. j+n-1 against one group: S[key][8] = x[key] . panel, rows of S `sRow` bytes apart, four keys at a time. */
+// @ts-ignore: decorator
+@inline
+export function scoreKeys(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, panel: usize, D: i32): void {
+  for (let j = 0; j < n; j += 4) {
+    const x0 = x + j * xRow;
+    // Beyond the end the last key is repeated; nobody reads the result.
+    const x1 = j + 1 < n ? x0 + xRow : x0;
+    const x2 = j + 2 < n ? x1 + xRow : x1;
+    const x3 = j + 3 < n ? x2 + xRow : x2;
+    tileFromRows(D, x0, x1, x2, x3, panel, 32, s + j * sRow, sRow, false);
+  }
+}
+
+/** Y[8][D] (+)= sum over n keys of S[key][8] x[key]; rows of Y are `yRow` bytes apart and padded to 8 columns. */
+// @ts-ignore: decorator
+@inline
+export function weighKeys(y: usize, yRow: usize, s: usize, sRow: usize, x: usize, xRow: usize, n: i32, D: i32, add: bool): void {
+  for (let d = 0; d < D; d += 8) {
+    const column = <usize>d << 2;
+    tileFromPanel(n, s, sRow, x + column, xRow, y + column, yRow, add);
+    tileFromPanel(n, s + 16, sRow, x + column, xRow, y + column + yRow * 4, yRow, add);
+  }
+}
+
+/** Lanes of queries with lo <= j < hi. */
+// @ts-ignore: decorator
+@inline
+export function sees(j: v128, lo: v128, hi: v128): v128 {
+  return v128.andnot(i32x4.lt_s(j, hi), i32x4.lt_s(j, lo));
+}
+
+/**
+ * One stretch of the running softmax for 8 queries. S [n][8] becomes e^(s - max); the maxima and sums move on, and `fade`
+ * receives the factor by which everything summed so far shrinks.
+ */
+function softmaxStretch(s: usize, first: i32, n: i32, masked: bool, lo: usize, hi: usize, maxima: usize, sums: usize,
+  fade: usize): void {
+  const end = s + (<usize>n << 5);
+  const before0 = v128.load(maxima), before1 = v128.load(maxima, 16);
+  let max0 = before0, max1 = before1;
+  if (masked) {
+    const lo0 = v128.load(lo), lo1 = v128.load(lo, 16), hi0 = v128.load(hi), hi1 = v128.load(hi, 16);
+    const hidden = f32x4.splat(-Infinity);
+    let j = i32x4.splat(first);
+    for (let p = s; p < end; p += 32) {
+      const s0 = v128.bitselect(v128.load(p), hidden, sees(j, lo0, hi0));
+      const s1 = v128.bitselect(v128.load(p, 16), hidden, sees(j, lo1, hi1));
+      v128.store(p, s0);
+      v128.store(p, s1, 16);
+      max0 = f32x4.pmax(max0, s0);
+      max1 = f32x4.pmax(max1, s1);
+      j = i32x4.add(j, i32x4.splat(1));
+    }
+  } else {
+    for (let p = s; p < end; p += 32) {
+      max0 = f32x4.pmax(max0, v128.load(p));
+      max1 = f32x4.pmax(max1, v128.load(p, 16));
+    }
+  }
+  const fade0 = expNonPositive(f32x4.sub(before0, max0)), fade1 = expNonPositive(f32x4.sub(before1, max1));
+  let sum0 = f32x4.mul(v128.load(sums), fade0), sum1 = f32x4.mul(v128.load(sums, 16), fade1);
+  for (let p = s; p < end; p += 32) {
+    const e0 = expNonPositive(f32x4.sub(v128.load(p), max0));
+    const e1 = expNonPositive(f32x4.sub(v128.load(p, 16), max1));
+    v128.store(p, e0);
+    v128.store(p, e1, 16);
+    sum0 = f32x4.add(sum0, e0);
+    sum1 = f32x4.add(sum1, e1);
+  }
+  v128.store(maxima, max0);
+  v128.store(maxima, max1, 16);
+  v128.store(sums, sum0);
+  v128.store(sums, sum1, 16);
+  v128.store(fade, fade0);
+  v128.store(fade, fade1, 16);
+}
+
+/** Row i of the 8 at y, each of D values, times factor[i]; nothing to do where all are 1. */
+function fadeRows(y: usize, yRow: usize, D: i32, factors: usize): void {
+  const one = f32x4.splat(1);
+  if (i32x4.all_true(v128.and(f32x4.eq(v128.load(factors), one), f32x4.eq(v128.load(factors, 16), one)))) return;
+  for (let i = 0; i < GROUP; i++) {
+    const factor = v128.load_splat<f32>(factors + (<usize>i << 2));
+    for (let p = y, end = y + (<usize>D << 2); p < end; p += 16) v128.store(p, f32x4.mul(v128.load(p), factor));
+    y += yRow;
+  }
+}
+
+/**
+ * Kernel. Arguments: out, lse, q, k, v, lo, hi, n, heads, kvHeads, D, scale. Scratch: panels of q [8][D][8], sums of v
+ * [64][D rounded up to 8], scores [64][8], running maxima and sums, the intervals.
+ */
+export function intervalAttention(part: i32, parts: i32): void {
+  const n = int(7), heads = int(8);
+  const units = (n + BLOCK - 1) / BLOCK * heads;
+  for (let unit = takeUnit(); unit < units; unit = takeUnit()) {
+    const block = unit / heads;
+    forwardBlock(unit - block * heads, block * BLOCK, min(BLOCK, n - block * BLOCK));
+  }
+}
+
+function forwardBlock(head: i32, first: i32, count: i32): void {
+  const heads = int(8), kvHeads = int(9), D = int(10);
+  const qRow = <usize>(heads * D) << 2, kRow = <usize>(kvHeads * D) << 2;
+  const kvHead = head / (heads / kvHeads);
+  const q = pointer(2) + first * qRow + (<usize>(head * D) << 2);
+  const k = pointer(3) + (<usize>(kvHead * D) << 2), v = pointer(4) + (<usize>(kvHead * D) << 2);
+
+  const yRow = <usize>((D + 7) & ~7) << 2;
+  const panelSize = <usize>D << 5;
+  const panels = scratch();
+  const y = panels + BLOCK * (<usize>D << 2);
+  const s = y + BLOCK * yRow;
+  const maxima = s + (BLOCK + 4) * GROUP * 4;
+  const sums = maxima + BLOCK * 4;
+  const fade = sums + BLOCK * 4;
+  const lo = fade + GROUP * 4, hi = lo + BLOCK * 4;
+  loadIntervals(lo, pointer(5), pointer(6), first, count);
+  for (let i = 0; i < BLOCK; i += 4) {
+    // Finite, so that a row which has seen nothing yet fades by e^0.
+    v128.store(maxima + (<usize>i << 2), f32x4.splat(-f32.MAX_VALUE));
+    v128.store(sums + (<usize>i << 2), f32x4.splat(0));
+  }
+  memory.fill(y, 0, BLOCK * yRow);
+
+  const lastKey = load<i32>(hi + (<usize>(count - 1) << 2));
+  for (let t = load<i32>(lo); t < lastKey; t += BLOCK) {
+    const tEnd = min(t + BLOCK, lastKey);
+    for (let i = 0; i < count; i += GROUP) {
+      const last = min(i + GROUP, count) - 1;
+      const groupLo = lo + (<usize>i << 2), groupHi = hi + (<usize>i << 2);
+      const panel = panels + (i >> 3) * panelSize;
+      if (t == load<i32>(lo)) packGroup(panel, q + i * qRow, qRow, last + 1 - i, D, float(11));
+      // Whole groups of four keys from t on.
+      const from = t + (max(0, load<i32>(groupLo) - t) & ~3);
+      const to = min(tEnd, load<i32>(hi + (<usize>last << 2)));
+      if (from >= to) continue;
+      scoreKeys(s, 32, k + from * kRow, kRow, to - from, panel, D);
+      const masked = last - i < GROUP - 1 || from < load<i32>(lo + (<usize>last << 2)) || to > load<i32>(groupHi);
+      softmaxStretch(s, from, to - from, masked, groupLo, groupHi, maxima + (<usize>i << 2), sums + (<usize>i << 2), fade);
+      const rows = y + i * yRow;
+      fadeRows(rows, yRow, D, fade);
+      weighKeys(rows, yRow, s, 32, v + from * kRow, kRow, to - from, D, true);
+    }
+  }
+  for (let i = 0; i < count; i++) {
+    const sum = load<f32>(sums + (<usize>i << 2));
+    const lse = sum == 0 ? 0 : <f64>load<f32>(maxima + (<usize>i << 2)) + log(sum);
+    store<f32>(pointer(1) + (<usize>((first + i) * heads + head) << 2), <f32>lse);
+    writeRow(pointer(0) + (first + i) * qRow + (<usize>(head * D) << 2), y + i * yRow, D, sum == 0 ? 0 : 1 / sum);
+  }
+}
+
+/** to[0:D] = factor * from[0:D] */
+export function writeRow(to: usize, from: usize, D: i32, factor: f32): void {
+  const f = f32x4.splat(factor);
+  for (let d = 0; d < D; d += 4) {
+    const x = f32x4.mul(v128.load(from), f);
+    if (d + 4 <= D) v128.store(to, x);
+    else storeTail(to, x, D - d);
+    to += 16;
+    from += 16;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * @file How a kernel gets its arguments and its share of the work.
+ *
+ * The backend writes the arguments of a call as 32-bit words into one block of the shared memory and then calls the kernel as
+ * `kernel(part, parts)`, on this thread alone (0, 1) or on every thread of the pool. Each kernel divides its output between the
+ * parts so that an element is computed by one thread in one fixed order: the bits do not depend on the number of threads.
+ */
+
+/** The argument block: 64 words. */
+const ARGUMENTS: usize = 1024;
+/** A counter from which threads take the next piece of work; the backend sets it to 0 before each call. */
+const NEXT_UNIT: usize = 1280;
+
+/** Argument i as an address. */
+// @ts-ignore: decorator
+@inline
+export function pointer(i: i32): usize {
+  return load<u32>(ARGUMENTS + (<usize>i << 2));
+}
+
+/** Argument i as a whole number. */
+// @ts-ignore: decorator
+@inline
+export function int(i: i32): i32 {
+  return load<i32>(ARGUMENTS + (<usize>i << 2));
+}
+
+/** Argument i as a float. */
+// @ts-ignore: decorator
+@inline
+export function float(i: i32): f32 {
+  return load<f32>(ARGUMENTS + (<usize>i << 2));
+}
+
+/** The next piece of work, each number handed out once. For work whose pieces differ in cost. */
+// @ts-ignore: decorator
+@inline
+export function takeUnit(): i32 {
+  return atomic.add<i32>(NEXT_UNIT, 1);
+}
+
+/** Where part `part` of `n` items begins, in whole multiples of `grain`; part `parts` begins at n. */
+export function partBegin(n: i32, grain: i32, part: i32, parts: i32): i32 {
+  const units = (n + grain - 1) / grain;
+  return min(n, <i32>((<i64>units * part) / parts) * grain);
+}
+
+/** This thread's private working memory; see SCRATCH_BYTES in pool.ts. */
+let scratchBase: usize = 0;
+
+export function setScratch(base: usize): void {
+  scratchBase = base;
+}
+
+// @ts-ignore: decorator
+@inline
+export function scratch(): usize {
+  return scratchBase;
+}

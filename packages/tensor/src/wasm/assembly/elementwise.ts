@@ -1,0 +1,239 @@
+/**
+ * @file Kernels that treat each element alone. Loops run four at a time to the end and beyond: reading past the last element is
+ * harmless (every allocation has room behind it), and the last store keeps the valid lanes only.
+ */
+import { float, int, partBegin, pointer, scratch } from './call';
+import { exp4, log, madd, sigmoid4, storeTail } from './simd';
+
+// The order of `binaryOps` and `unaryOps` in ../elementwise.ts.
+const ADD = 0, SUB = 1, MUL = 2, DIV = 3, MAXIMUM = 4, MINIMUM = 5, GREATER = 6, EQUAL = 7, FIRST = 8;
+const NEG = 0, EXP = 1, LOG = 2, SQRT = 3, RECIPROCAL = 4, TANH = 5, SIGMOID = 6, ABS = 7, SIGN = 8, AFFINE = 9;
+
+/** Threads share elementwise work in pieces of this many elements. */
+const GRAIN = 1024;
+
+// @ts-ignore: decorator
+@inline
+function combine(op: i32, a: v128, b: v128): v128 {
+  if (op == ADD) return f32x4.add(a, b);
+  if (op == SUB) return f32x4.sub(a, b);
+  if (op == MUL) return f32x4.mul(a, b);
+  if (op == DIV) return f32x4.div(a, b);
+  if (op == MAXIMUM) return f32x4.max(a, b);
+  if (op == MINIMUM) return f32x4.min(a, b);
+  if (op == GREATER) return v128.and(f32x4.gt(a, b), f32x4.splat(1));
+  if (op == EQUAL) return v128.and(f32x4.eq(a, b), f32x4.splat(1));
+  return a;
+}
+
+/** y[i] = a op b for n elements; aStep and bStep are 16, or 0 for an operand that repeats its first four lanes. */
+// @ts-ignore: decorator
+@inline
+function combineRow(op: i32, y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
+  const end = y + (<usize>(n & ~3) << 2);
+  while (y < end) {
+    v128.store(y, combine(op, v128.load(a), v128.load(b)));
+    y += 16;
+    a += aStep;
+    b += bStep;
+  }
+  if (n & 3) storeTail(y, combine(op, v128.load(a), v128.load(b)), n & 3);
+}
+
+/**
+ * Kernel: y = a op b over a matrix [rows, columns]. Arguments: y, a, b, op, rows, columns, then the row and column steps of a
+ * and b in elements; a column step is 1, or 0 to repeat one value along the row, and a row step of 0 repeats the row.
+ */
+export function binary(part: i32, parts: i32): void {
+  let y = pointer(0), a = pointer(1), b = pointer(2);
+  const op = int(3);
+  let rows = int(4), columns = int(5);
+  const aRow = int(6), aColumn = int(7), bRow = int(8), bColumn = int(9);
+  const yRow = columns;
+  if (rows == 1) {
+    const begin = partBegin(columns, GRAIN, part, parts);
+    columns = partBegin(columns, GRAIN, part + 1, parts) - begin;
+    y += <usize>begin << 2;
+    a += <usize>(begin * aColumn) << 2;
+    b += <usize>(begin * bColumn) << 2;
+  } else {
+    const begin = partBegin(rows, 1, part, parts);
+    rows = partBegin(rows, 1, part + 1, parts) - begin;
+    y += <usize>(begin * yRow) << 2;
+    a += <usize>(begin * aRow) << 2;
+    b += <usize>(begin * bRow) << 2;
+  }
+  const repeatedA = scratch(), repeatedB = scratch() + 16;
+  for (let i = 0; i < rows; i++) {
+    // A repeated value is spread over four lanes, and its pointer stands still.
+    if (!aColumn) v128.store(repeatedA, v128.load_splat<f32>(a));
+    if (!bColumn) v128.store(repeatedB, v128.load_splat<f32>(b));
+    const from = aColumn ? a : repeatedA, other = bColumn ? b : repeatedB;
+    const aStep = aColumn << 4, bStep = bColumn << 4;
+    if (op == ADD) combineRow(ADD, y, from, aStep, other, bStep, columns);
+    else if (op == SUB) combineRow(SUB, y, from, aStep, other, bStep, columns);
+    else if (op == MUL) combineRow(MUL, y, from, aStep, other, bStep, columns);
+    else if (op == DIV) combineRow(DIV, y, from, aStep, other, bStep, columns);
+    else if (op == MAXIMUM) combineRow(MAXIMUM, y, from, aStep, other, bStep, columns);
+    else if (op == MINIMUM) combineRow(MINIMUM, y, from, aStep, other, bStep, columns);
+    else if (op == GREATER) combineRow(GREATER, y, from, aStep, other, bStep, columns);
+    else if (op == EQUAL) combineRow(EQUAL, y, from, aStep, other, bStep, columns);
+    else combineRow(FIRST, y, from, aStep, other, bStep, columns);
+    y += <usize>yRow << 2;
+    a += <usize>aRow << 2;
+    b += <usize>bRow << 2;
+  }
+}
+
+/** tanh: a polynomial near 0 (Cephes' tanhf), elsewhere 1 - 2 / (e^(2|x|) + 1) with the sign of x. */
+// @ts-ignore: decorator
+@inline
+function tanh4(x: v128): v128 {
+  const z = f32x4.mul(x, x);
+  let p = f32x4.splat(-5.70498872745e-3);
+  p = madd(p, z, f32x4.splat(2.06390887954e-2));
+  p = madd(p, z, f32x4.splat(-5.37397155531e-2));
+  p = madd(p, z, f32x4.splat(1.33314422036e-1));
+  p = madd(p, z, f32x4.splat(-3.33332819422e-1));
+  const near = madd(f32x4.mul(p, z), x, x);
+  const size = f32x4.abs(x);
+  const e = exp4(f32x4.add(size, size));
+  const far = f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(e, f32x4.splat(1))));
+  const sign = v128.and(x, f32x4.splat(-0.0));
+  return v128.bitselect(near, v128.or(far, sign), f32x4.lt(size, f32x4.splat(0.625)));
+}
+
+/** -1 or 1 with the sign of x; zeros and NaN stay. */
+// @ts-ignore: decorator
+@inline
+function sign4(x: v128): v128 {
+  const one = v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(1));
+  return v128.bitselect(one, x, f32x4.gt(f32x4.abs(x), f32x4.splat(0)));
+}
+
+function logOf(x: f32): f32 {
+  if (x > 0 && x < Infinity) return <f32>log(x);
+  return x == 0 ? -Infinity : x > 0 ? x : NaN;
+}
+
+// @ts-ignore: decorator
+@inline
+function apply(op: i32, x: v128, scale: v128, shift: v128): v128 {
+  if (op == NEG) return f32x4.neg(x);
+  if (op == EXP) return exp4(x);
+  if (op == LOG) {
+    return f32x4(logOf(f32x4.extract_lane(x, 0)), logOf(f32x4.extract_lane(x, 1)),
+      logOf(f32x4.extract_lane(x, 2)), logOf(f32x4.extract_lane(x, 3)));
+  }
+  if (op == SQRT) return f32x4.sqrt(x);
+  if (op == RECIPROCAL) return f32x4.div(f32x4.splat(1), x);
+  if (op == TANH) return tanh4(x);
+  if (op == SIGMOID) return sigmoid4(x);
+  if (op == ABS) return f32x4.abs(x);
+  if (op == SIGN) return sign4(x);
+  return madd(x, scale, shift);
+}
+
+// @ts-ignore: decorator
+@inline
+function applyAll(op: i32, y: usize, x: usize, n: i32, scale: v128, shift: v128): void {
+  const end = y + (<usize>(n & ~3) << 2);
+  while (y < end) {
+    v128.store(y, apply(op, v128.load(x), scale, shift));
+    y += 16;
+    x += 16;
+  }
+  if (n & 3) storeTail(y, apply(op, v128.load(x), scale, shift), n & 3);
+}
+
+/** Kernel: y[i] = f(x[i]). Arguments: y, x, op, n, scale, shift. */
+export function unary(part: i32, parts: i32): void {
+  const op = int(2), n = int(3);
+  const begin = partBegin(n, GRAIN, part, parts);
+  const count = partBegin(n, GRAIN, part + 1, parts) - begin;
+  const y = pointer(0) + (<usize>begin << 2), x = pointer(1) + (<usize>begin << 2);
+  const scale = f32x4.splat(float(4)), shift = f32x4.splat(float(5));
+  if (op == NEG) applyAll(NEG, y, x, count, scale, shift);
+  else if (op == EXP) applyAll(EXP, y, x, count, scale, shift);
+  else if (op == LOG) applyAll(LOG, y, x, count, scale, shift);
+  else if (op == SQRT) applyAll(SQRT, y, x, count, scale, shift);
+  else if (op == RECIPROCAL) applyAll(RECIPROCAL, y, x, count, scale, shift);
+  else if (op == TANH) applyAll(TANH, y, x, count, scale, shift);
+  else if (op == SIGMOID) applyAll(SIGMOID, y, x, count, scale, shift);
+  else if (op == ABS) applyAll(ABS, y, x, count, scale, shift);
+  else if (op == SIGN) applyAll(SIGN, y, x, count, scale, shift);
+  else applyAll(AFFINE, y, x, count, scale, shift);
+}
+
+/** a sigmoid(a) b */
+// @ts-ignore: decorator
+@inline
+function swiGlu4(a: v128, b: v128): v128 {
+  return f32x4.mul(f32x4.mul(a, sigmoid4(a)), b);
+}
+
+/** Kernel: y = silu(a) b. Arguments: y, a, b, n. */
+export function swiGlu(part: i32, parts: i32): void {
+  const n = int(3);
+  const begin = partBegin(n, GRAIN, part, parts), end = partBegin(n, GRAIN, part + 1, parts);
+  const y = pointer(0), a = pointer(1), b = pointer(2);
+  let at = <usize>begin << 2;
+  for (let i = begin; i + 4 <= end; i += 4) {
+    v128.store(y + at, swiGlu4(v128.load(a + at), v128.load(b + at)));
+    at += 16;
+  }
+  const rest = (end - begin) & 3;
+  if (rest) storeTail(y + at, swiGlu4(v128.load(a + at), v128.load(b + at)), rest);
+}
+
+/** Kernel: da = g b s (1 + a (1 - s)), db = g a s with s = sigmoid(a). Arguments: da, db, a, b, g, n. */
+export function swiGluBackward(part: i32, parts: i32): void {
+  const n = int(5);
+  const begin = partBegin(n, GRAIN, part, parts), end = partBegin(n, GRAIN, part + 1, parts);
+  const da = pointer(0), db = pointer(1), a = pointer(2), b = pointer(3), g = pointer(4);
+  const one = f32x4.splat(1);
+  let at = <usize>begin << 2;
+  for (let i = begin; i < end; i += 4) {
+    const x = v128.load(a + at);
+    const dy = v128.load(g + at);
+    const s = sigmoid4(x);
+    const slope = f32x4.mul(s, madd(x, f32x4.sub(one, s), one));
+    const left = f32x4.mul(f32x4.mul(dy, v128.load(b + at)), slope);
+    const right = f32x4.mul(dy, f32x4.mul(x, s));
+    if (i + 4 <= end) {
+      v128.store(da + at, left);
+      v128.store(db + at, right);
+    } else {
+      storeTail(da + at, left, end - i);
+      storeTail(db + at, right, end - i);
+    }
+    at += 16;
+  }
+}
+
+/** The bijection `mix` of ../hash32.ts on four lanes. */
+// @ts-ignore: decorator
+@inline
+function mix4(x: v128): v128 {
+  x = i32x4.mul(v128.xor(x, i32x4.shr_u(x, 16)), i32x4.splat(0x21f0aaad));
+  x = i32x4.mul(v128.xor(x, i32x4.shr_u(x, 15)), i32x4.splat(0xd35a2d97));
+  return v128.xor(x, i32x4.shr_u(x, 15));
+}
+
+/** Kernel: y[i] = hash32(seed, i) < threshold ? 0 : scale x[i]. Arguments: y, x, n, seed, threshold (unsigned), scale. */
+export function dropout(part: i32, parts: i32): void {
+  const n = int(2);
+  const begin = partBegin(n, GRAIN, part, parts), end = partBegin(n, GRAIN, part + 1, parts);
+  const seed = i32x4.splat(int(3)), threshold = i32x4.splat(int(4)), scale = f32x4.splat(float(5));
+  let index = i32x4.add(i32x4.splat(begin + 0x9e3779b9), i32x4(0, 1, 2, 3));
+  let y = pointer(0) + (<usize>begin << 2), x = pointer(1) + (<usize>begin << 2);
+  for (let i = begin; i < end; i += 4) {
+    const hash = mix4(v128.xor(mix4(index), seed));
+    const kept = v128.andnot(f32x4.mul(v128.load(x), scale), i32x4.lt_u(hash, threshold));
+    if (i + 4 <= end) v128.store(y, kept);
+    else storeTail(y, kept, end - i);
+    index = i32x4.add(index, i32x4.splat(4));
+    y += 16;
+    x += 16;
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * @file C = A B or C = C + A B for matrices of any layout, blocked after Goto & van de Geijn 2008.
+ *
+ * B is copied block by block into panels of 8 columns, so that the inner loop reads it in one stream; each panel of at most
+ * 384 rows (12 KB) stays in the first-level cache while all rows of A pass by. A is read where it lies if its rows are
+ * contiguous, else copied into panels of 4 rows. Ragged edges run in the same inner loop, into a spare tile.
+ */
+import { int, partBegin, pointer, scratch } from './call';
+import { tileFromPanel, tileFromRows } from './gemm-tile';
+import { FEW_ROWS, fewRows } from './gemm-few-rows';
+
+// @ts-ignore: decorator
+@inline
+const KC = 384;
+// @ts-ignore: decorator
+@inline
+const MC = 128;
+// @ts-ignore: decorator
+@inline
+const NC = 512;
+/** Scratch: packed B, packed A, and the spare tile for edges. */
+// @ts-ignore: decorator
+@inline
+const PACKED_A: usize = KC * NC * 4;
+// @ts-ignore: decorator
+@inline
+const SPARE: usize = PACKED_A + KC * MC * 4;
+
+/** The size of equal blocks of at most `most`, a multiple of `unit`. */
+function evenBlock(n: i32, most: i32, unit: i32): i32 {
+  const blocks = (n + most - 1) / most;
+  return min(most, ((n + blocks - 1) / blocks + unit - 1) / unit * unit);
+}
+
+/** Four 4-vectors, rows x0..x3, written as the four columns at p, p+step, ... */
+// @ts-ignore: decorator
+@inline
+function storeTransposed(p: usize, step: usize, x0: v128, x1: v128, x2: v128, x3: v128): void {
+  const t0 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5);
+  const t1 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7);
+  const t2 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5);
+  const t3 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
+  v128.store(p, v128.shuffle<f64>(t0, t2, 0, 2));
+  v128.store(p + step, v128.shuffle<f64>(t0, t2, 1, 3));
+  v128.store(p + step * 2, v128.shuffle<f64>(t1, t3, 0, 2));
+  v128.store(p + step * 3, v128.shuffle<f64>(t1, t3, 1, 3));
+}
+
+/** Four rows of K values, each contiguous, to a panel whose step of k is `step` bytes. */
+export function packFourRows(x0: usize, x1: usize, x2: usize, x3: usize, K: i32, to: usize, step: usize): void {
+  let k = 0;
+  for (; k + 4 <= K; k += 4) {
+    storeTransposed(to, step, v128.load(x0), v128.load(x1), v128.load(x2), v128.load(x3));
+    x0 += 16; x1 += 16; x2 += 16; x3 += 16;
+    to += step * 4;
+  }
+  for (; k < K; k++) {
+    store<f32>(to, load<f32>(x0));
+    store<f32>(to, load<f32>(x1), 4);
+    store<f32>(to, load<f32>(x2), 8);
+    store<f32>(to, load<f32>(x3), 12);
+    x0 += 4; x1 += 4; x2 += 4; x3 += 4;
+    to += step;
+  }
+}
+
+/**
+ * B[0:K, 0:N] to panels [N/8][K][8]; bk and bn are the byte strides. What stands beyond column N in the last panel is of no
+ * consequence: those columns of the result are dropped.
+ */
+function packB(b: usize, bk: usize, bn: usize, K: i32, N: i32, to: usize): void {
+  for (let j = 0; j < N; j += 8) {
+    if (bn == 4) {
+      let from = b + (<usize>j << 2);
+      for (let k = 0; k < K; k++) {
+        v128.store(to, v128.load(from));
+        v128.store(to, v128.load(from, 16), 16);
+        from += bk;
+        to += 32;
+      }
+    } else {
+      for (let half = j; half < j + 8; half += 4) {
+        const at = to + (<usize>(half - j) << 2);
+        const x0 = b + min(half, N - 1) * bn;
+        const x1 = b + min(half + 1, N - 1) * bn;
+        const x2 = b + min(half + 2, N - 1) * bn;
+        const x3 = b + min(half + 3, N - 1) * bn;
+        if (bk == 4) packFourRows(x0, x1, x2, x3, K, at, 32);
+        else packScattered(x0, x1, x2, x3, bk, K, at, 32);
+      }
+      to += <usize>K << 5;
+    }
+  }
+}
+
+/** packFourRows for rows whose values are `xk` bytes apart. */
+function packScattered(x0: usize, x1: usize, x2: usize, x3: usize, xk: usize, K: i32, to: usize, step: usize): void {
+  for (let k = 0; k < K; k++) {
+    store<f32>(to, load<f32>(x0));
+    store<f32>(to, load<f32>(x1), 4);
+    store<f32>(to, load<f32>(x2), 8);
+    store<f32>(to, load<f32>(x3), 12);
+    x0 += xk; x1 += xk; x2 += xk; x3 += xk;
+    to += step;
+  }
+}
+
+/** A[0:M, 0:K] to panels [M/4][K][4]; am and ak are the byte strides. Rows beyond M are of no consequence. */
+function packA(a: usize, am: usize, ak: usize, M: i32, K: i32, to: usize): void {
+  for (let i = 0; i < M; i += 4) {
+    if (am == 4) {
+      let from = a + (<usize>i << 2);
+      for (let k = 0; k < K; k++) {
+        v128.store(to, v128.load(from));
+        from += ak;
+        to += 16;
+      }
+    } else {
+      packScattered(a + i * am, a + min(i + 1, M - 1) * am, a + min(i + 2, M - 1) * am, a + min(i + 3, M - 1) * am,
+        ak, K, to, 16);
+      to += <usize>K << 4;
+    }
+  }
+}
+
+/** Copies or adds the valid corner of the spare tile to C. */
+export function copyCorner(from: usize, c: usize, cm: usize, rows: i32, columns: i32, add: bool): void {
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const at = c + (<usize>j << 2);
+      const value = load<f32>(from + (<usize>j << 2));
+      store<f32>(at, add ? load<f32>(at) + value : value);
+    }
+    from += 32;
+    c += cm;
+  }
+}
+
+/** C[0:M, 0:N] from one packed block of B; A is read in place (its k are neighbours). */
+function blockFromRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, c: usize, cm: usize, add: bool): void {
+  const spare = scratch() + SPARE;
+  for (let j = 0; j < N; j += 8) {
+    const panel = b + (<usize>(K * j) << 2);
+    const columns = min(8, N - j);
+    for (let i = 0; i < M; i += 4) {
+      const rows = min(4, M - i);
+      const whole = rows == 4 && columns == 8;
+      const a0 = a + i * am;
+      const a1 = rows > 1 ? a0 + am : a0;
+      const a2 = rows > 2 ? a1 + am : a1;
+      const a3 = rows > 3 ? a2 + am : a2;
+      const at = c + i * cm + (<usize>j << 2);
+      tileFromRows(K, a0, a1, a2, a3, panel, 32, whole ? at : spare, whole ? cm : 32, whole && add);
+      if (!whole) copyCorner(spare, at, cm, rows, columns, add);
+    }
+  }
+}
+
+/** The same with A packed. */
+function blockFromPanels(M: i32, N: i32, K: i32, a: usize, b: usize, c: usize, cm: usize, add: bool): void {
+  const spare = scratch() + SPARE;
+  for (let j = 0; j < N; j += 8) {
+    const panel = b + (<usize>(K * j) << 2);
+    const columns = min(8, N - j);
+    for (let i = 0; i < M; i += 4) {
+      const rows = min(4, M - i);
+      const whole = rows == 4 && columns == 8;
+      const at = c + i * cm + (<usize>j << 2);
+      tileFromPanel(K, a + (<usize>(K * i) << 2), 16, panel, 32, whole ? at : spare, whole ? cm : 32, whole && add);
+      if (!whole) copyCorner(spare, at, cm, rows, columns, add);
+    }
+  }
+}
+
+/**
+ * C[i, j] = (add ? C[i, j] : 0) + sum over k of A[i, k] B[k, j]. Strides am, ak, bk, bn, cm are in bytes; the columns of C are
+ * neighbours. Sums run in rising k within blocks of at most KC, and over the blocks in rising order, whatever M and N.
+ */
+export function gemm(M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: usize, bk: usize, bn: usize,
+  c: usize, cm: usize, add: bool): void {
+  if (M == 0 || N == 0) return;
+  if (K == 0) {
+    if (!add) for (let i = 0; i < M; i++) memory.fill(c + i * cm, 0, <usize>N << 2);
+    return;
+  }
+  const packedB = scratch();
+  const packedA = packedB + PACKED_A;
+  const kBlock = evenBlock(K, KC, 4);
+  const nBlock = evenBlock(N, NC, 8);
+  for (let j = 0; j < N; j += nBlock) {
+    const n = min(nBlock, N - j);
+    for (let l = 0; l < K; l += kBlock) {
+      const k = min(kBlock, K - l);
+      const accumulate = add || l > 0;
+      packB(b + l * bk + j * bn, bk, bn, k, n, packedB);
+      for (let i = 0; i < M; i += MC) {
+        const m = min(MC, M - i);
+        const from = a + i * am + l * ak;
+        const to = c + i * cm + (<usize>j << 2);
+        if (ak == 4) {
+          blockFromRows(m, n, k, from, am, packedB, to, cm, accumulate);
+        } else {
+          packA(from, am, ak, m, k, packedA);
+          blockFromPanels(m, n, k, packedA, packedB, to, cm, accumulate);
+        }
+      }
+    }
+  }
+}
+
+/**
+ * Kernel: a batch of products. Arguments: a, b, c; M, N, K; am, ak, bk, bn, cm in bytes; add; batches and the byte steps
+ * from one matrix to the next of a, b, c.
+ */
+export function matmul(part: i32, parts: i32): void {
+  let a = pointer(0), b = pointer(1), c = pointer(2);
+  const M = int(3), N = int(4), K = int(5);
+  const am = pointer(6), ak = pointer(7), bk = pointer(8), bn = pointer(9), cm = pointer(10);
+  const add = int(11) != 0;
+  const batches = int(12);
+  const aStep = pointer(13), bStep = pointer(14), cStep = pointer(15);
+  const few = M <= FEW_ROWS && ak == 4 && (bk == 4 || bn == 4);
+  // With fewer matrices than threads, every thread works at its own rows or columns of every matrix.
+  const shared = batches < parts;
+  const first = shared ? 0 : partBegin(batches, 1, part, parts);
+  const last = shared ? batches : partBegin(batches, 1, part + 1, parts);
+  let m = M, n = N;
+  if (shared && M >= N) {
+    const i = partBegin(M, 4, part, parts);
+    m = partBegin(M, 4, part + 1, parts) - i;
+    a += i * am;
+    c += i * cm;
+  } else if (shared) {
+    const j = partBegin(N, 8, part, parts);
+    n = partBegin(N, 8, part + 1, parts) - j;
+    b += j * bn;
+    c += <usize>j << 2;
+  }
+  for (let batch = first; batch < last; batch++) {
+    const ab = a + batch * aStep, bb = b + batch * bStep, cb = c + batch * cStep;
+    if (few) fewRows(m, n, K, ab, am, bb, bk, bn, cb, cm, add);
+    else gemm(m, n, K, ab, am, ak, bb, bk, bn, cb, cm, add);
+  }
+}

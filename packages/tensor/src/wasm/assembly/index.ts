@@ -1,0 +1,14 @@
+/** @file The module's exports. */
+export { intervalAttention } from './attention';
+export { findSegments, intervalAttentionBackward } from './attention-backward';
+export { setScratch } from './call';
+export { binary, dropout, swiGlu, swiGluBackward, unary } from './elementwise';
+export { matmul } from './gemm';
+export { ceiling } from './gemm-tile';
+export { rmsNorm, rmsNormBackward, rope } from './norm';
+export { adamw, adamwRows, lerp } from './optimizer';
+export {
+  copyPieces, embeddingBag, gatherRows, scatterAddRows, segmentGatherSum, segmentMax, segmentMaxBackward, transpose,
+} from './rows';
+export { crossEntropy, crossEntropyBackward, logSoftmax, softmax } from './softmax';
+export { sumChunks, sumLast, sumMiddle, sumPartialRows, sumPartials } from './sum';

@@ -1,0 +1,125 @@
+/** @file RMS normalisation and rotary position embedding, forward and backward. */
+import { float, int, partBegin, pointer } from './call';
+import { lanesBelow, madd, storeTail, sumLanes } from './simd';
+
+/** v128.load with the lanes beyond the row set to 0. */
+// @ts-ignore: decorator
+@inline
+function loadRow(p: usize, c: i32, C: i32): v128 {
+  const x = v128.load(p);
+  return c + 4 <= C ? x : v128.and(x, lanesBelow(C - c));
+}
+
+/** 1 / sqrt(mean of squares + eps) */
+function inverseRms(x: usize, C: i32, eps: f32): f32 {
+  let s = f32x4.splat(0), t = f32x4.splat(0);
+  let c = 0;
+  for (; c + 8 <= C; c += 8) {
+    const u = v128.load(x), v = v128.load(x, 16);
+    s = madd(u, u, s);
+    t = madd(v, v, t);
+    x += 32;
+  }
+  for (; c < C; c += 4) {
+    const u = loadRow(x, c, C);
+    s = madd(u, u, s);
+    x += 16;
+  }
+  return 1 / sqrt(sumLanes(f32x4.add(s, t)) / <f32>C + eps);
+}
+
+/** Kernel: y = x * w / rms(x). Arguments: y, x, w, rows, C, eps. */
+export function rmsNorm(part: i32, parts: i32): void {
+  const rows = int(3), C = int(4);
+  const row = <usize>C << 2;
+  const end = partBegin(rows, 1, part + 1, parts);
+  for (let i = partBegin(rows, 1, part, parts); i < end; i++) {
+    const x = pointer(1) + i * row, y = pointer(0) + i * row, w = pointer(2);
+    const r = f32x4.splat(inverseRms(x, C, float(5)));
+    let at: usize = 0;
+    for (const whole = <usize>(C & ~3) << 2; at < whole; at += 16) {
+      v128.store(y + at, f32x4.mul(f32x4.mul(v128.load(x + at), r), v128.load(w + at)));
+    }
+    if (C & 3) storeTail(y + at, f32x4.mul(f32x4.mul(v128.load(x + at), r), v128.load(w + at)), C & 3);
+  }
+}
+
+/**
+ * Kernel: dx = r (g w - x r^2 mean(g w x)), and for each of `chunks` runs of rows a partial dw = sum of g x r. The runs do not
+ * depend on the number of threads. Arguments: dx, partial dw [chunks, C rounded up to 4], x, w, g, rows, C, eps, chunks.
+ */
+export function rmsNormBackward(part: i32, parts: i32): void {
+  const rows = int(5), C = int(6), chunks = int(8);
+  const row = <usize>C << 2;
+  const partialRow = <usize>((C + 3) & ~3) << 2;
+  const end = partBegin(chunks, 1, part + 1, parts);
+  for (let chunk = partBegin(chunks, 1, part, parts); chunk < end; chunk++) {
+    const dw = pointer(1) + chunk * partialRow;
+    memory.fill(dw, 0, partialRow);
+    const last = partBegin(rows, 1, chunk + 1, chunks);
+    for (let i = partBegin(rows, 1, chunk, chunks); i < last; i++) {
+      backwardRow(pointer(0) + i * row, dw, pointer(2) + i * row, pointer(3), pointer(4) + i * row, C, float(7));
+    }
+  }
+}
+
+function backwardRow(dx: usize, dw: usize, x: usize, w: usize, g: usize, C: i32, eps: f32): void {
+  const r = inverseRms(x, C, eps);
+  let s = f32x4.splat(0);
+  let at: usize = 0;
+  for (let c = 0; c < C; c += 4) {
+    s = madd(f32x4.mul(loadRow(g + at, c, C), loadRow(w + at, c, C)), loadRow(x + at, c, C), s);
+    at += 16;
+  }
+  const r4 = f32x4.splat(r);
+  const k = f32x4.splat((sumLanes(s) / <f32>C) * r * r);
+  at = 0;
+  for (let c = 0; c < C; c += 4) {
+    const xs = v128.load(x + at), gs = v128.load(g + at);
+    const d = f32x4.mul(r4, f32x4.sub(f32x4.mul(gs, v128.load(w + at)), f32x4.mul(xs, k)));
+    v128.store(dw + at, madd(f32x4.mul(gs, xs), r4, v128.load(dw + at)));
+    if (c + 4 <= C) v128.store(dx + at, d);
+    else storeTail(dx + at, d, C - c);
+    at += 16;
+  }
+}
+
+/** Pairs (a, b) turned: (a cos - b sin, a sin + b cos); cosines and sines already stand twice each. */
+// @ts-ignore: decorator
+@inline
+function turn(x: v128, cosine: v128, sine: v128): v128 {
+  const swapped = v128.shuffle<f32>(x, x, 1, 0, 3, 2);
+  return madd(swapped, sine, f32x4.mul(x, cosine));
+}
+
+/** Kernel. Arguments: y, x, cos, sin, positions, rows, width, head dim, inverse. */
+export function rope(part: i32, parts: i32): void {
+  const rows = int(5), width = int(6), D = int(7);
+  // The sign of the sine: minus for the first of each pair, the other way round for the inverse.
+  const flip = int(8) ? f32x4(0, -0.0, 0, -0.0) : f32x4(-0.0, 0, -0.0, 0);
+  const half = <usize>D << 1;
+  const end = partBegin(rows, 1, part + 1, parts);
+  for (let i = partBegin(rows, 1, part, parts); i < end; i++) {
+    const position = load<i32>(pointer(4) + (<usize>i << 2));
+    const cos = pointer(2) + position * half, sin = pointer(3) + position * half;
+    let x = pointer(1) + (<usize>(i * width) << 2), y = pointer(0) + (<usize>(i * width) << 2);
+    for (let c = 0; c < width; c += D) {
+      let at: usize = 0;
+      for (let d = 0; d < D; d += 4) {
+        const cosines = v128.load64_splat(cos + at), sines = v128.load64_splat(sin + at);
+        const turned = turn(v128.load(x), v128.shuffle<f32>(cosines, cosines, 0, 0, 1, 1),
+          v128.xor(v128.shuffle<f32>(sines, sines, 0, 0, 1, 1), flip));
+        if (d + 4 <= D) {
+          v128.store(y, turned);
+          x += 16;
+          y += 16;
+        } else {
+          storeTail(y, turned, 2);
+          x += 8;
+          y += 8;
+        }
+        at += 8;
+      }
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/** @file AdamW in one pass over the parameters, and moving averages, in place. */
+import { float, int, partBegin, pointer } from './call';
+import { madd, storeTail } from './simd';
+
+const GRAIN = 1024;
+
+/**
+ * AdamW on n neighbouring elements. Arguments from index `at`: beta1, 1 - beta1, beta2, 1 - beta2, lr / (1 - beta1^step),
+ * 1 / (1 - beta2^step), eps, 1 - lr weightDecay. p, m and v are first multiplied by keepP, keepM, keepV.
+ */
+// @ts-ignore: decorator
+@inline
+function update(p: usize, m: usize, v: usize, g: usize, n: i32, gradScale: f32, keepP: f32, keepM: f32, keepV: f32,
+  at: i32): void {
+  const beta1 = f32x4.splat(float(at) * keepM), rest1 = f32x4.splat(float(at + 1) * gradScale);
+  const beta2 = f32x4.splat(float(at + 2) * keepV), rest2 = f32x4.splat(float(at + 3));
+  const rate = f32x4.splat(float(at + 4)), correction = f32x4.splat(float(at + 5));
+  const eps = f32x4.splat(float(at + 6)), decay = f32x4.splat(float(at + 7) * keepP);
+  const scale = f32x4.splat(gradScale);
+  for (let i = 0; i < n; i += 4) {
+    const raw = v128.load(g);
+    const grad = f32x4.mul(raw, scale);
+    const newM = madd(v128.load(m), beta1, f32x4.mul(raw, rest1));
+    const newV = madd(v128.load(v), beta2, f32x4.mul(f32x4.mul(grad, grad), rest2));
+    const root = f32x4.add(f32x4.sqrt(f32x4.mul(newV, correction)), eps);
+    const step = f32x4.div(f32x4.mul(newM, rate), root);
+    const newP = f32x4.sub(f32x4.mul(v128.load(p), decay), step);
+    if (i + 4 <= n) {
+      v128.store(m, newM);
+      v128.store(v, newV);
+      v128.store(p, newP);
+    } else {
+      storeTail(m, newM, n - i);
+      storeTail(v, newV, n - i);
+      storeTail(p, newP, n - i);
+    }
+    p += 16;
+    m += 16;
+    v += 16;
+    g += 16;
+  }
+}
+
+/** Kernel. Arguments: p, m, v, g, gradScale, n, then those of `update`. */
+export function adamw(part: i32, parts: i32): void {
+  const n = int(5);
+  const begin = partBegin(n, GRAIN, part, parts);
+  const at = <usize>begin << 2;
+  update(pointer(0) + at, pointer(1) + at, pointer(2) + at, pointer(3) + at, partBegin(n, GRAIN, part + 1, parts) - begin,
+    load<f32>(pointer(4)), 1, 1, 1, 6);
+}
+
+/** Kernel: the rows ids[0:U] of p, m, v alone. Arguments: p, m, v, ids, g, gradScale, decay, U, C, then those of `update`. */
+export function adamwRows(part: i32, parts: i32): void {
+  const U = int(7), C = int(8);
+  const row = <usize>C << 2;
+  const end = partBegin(U, 1, part + 1, parts);
+  for (let u = partBegin(U, 1, part, parts); u < end; u++) {
+    const at = load<i32>(pointer(3) + (<usize>u << 2)) * row;
+    const keep = pointer(6) + u * 12;
+    update(pointer(0) + at, pointer(1) + at, pointer(2) + at, pointer(4) + u * row, C, load<f32>(pointer(5)),
+      load<f32>(keep), load<f32>(keep, 4), load<f32>(keep, 8), 9);
+  }
+}
+
+/** Kernel: a += weight (b - a). Arguments: a, b, n, weight. */
+export function lerp(part: i32, parts: i32): void {
+  const n = int(2);
+  const begin = partBegin(n, GRAIN, part, parts), end = partBegin(n, GRAIN, part + 1, parts);
+  const weight = f32x4.splat(float(3));
+  let a = pointer(0) + (<usize>begin << 2), b = pointer(1) + (<usize>begin << 2);
+  for (let i = begin; i < end; i += 4) {
+    const x = v128.load(a);
+    const y = madd(f32x4.sub(v128.load(b), x), weight, x);
+    if (i + 4 <= end) v128.store(a, y);
+    else storeTail(a, y, end - i);
+    a += 16;
+    b += 16;
+  }
+}

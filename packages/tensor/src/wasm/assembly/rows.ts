@@ -1,0 +1,206 @@
+/** @file Kernels that move or add whole rows: embeddings and their gradients, segments, transposes, strided copies. */
+import { int, partBegin, pointer } from './call';
+import { storeTail } from './simd';
+
+function copyRow(to: usize, from: usize, C: i32): void {
+  const end = to + (<usize>(C & ~3) << 2);
+  while (to < end) {
+    v128.store(to, v128.load(from));
+    to += 16;
+    from += 16;
+  }
+  if (C & 3) storeTail(to, v128.load(from), C & 3);
+}
+
+/** to = sum of the rows of x named by ids (negative ones add nothing), in order; 16 columns at a time stay in registers. */
+function sumRows(to: usize, x: usize, C: i32, ids: usize, count: i32): void {
+  const row = <usize>C << 2;
+  const last = ids + (<usize>count << 2);
+  let c = 0;
+  for (; c + 16 <= C; c += 16) {
+    let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+    for (let p = ids; p < last; p += 4) {
+      const id = load<i32>(p);
+      if (id < 0) continue;
+      const from = x + id * row;
+      s0 = f32x4.add(s0, v128.load(from));
+      s1 = f32x4.add(s1, v128.load(from, 16));
+      s2 = f32x4.add(s2, v128.load(from, 32));
+      s3 = f32x4.add(s3, v128.load(from, 48));
+    }
+    v128.store(to, s0);
+    v128.store(to, s1, 16);
+    v128.store(to, s2, 32);
+    v128.store(to, s3, 48);
+    to += 64;
+    x += 64;
+  }
+  for (; c < C; c += 4) {
+    let s = f32x4.splat(0);
+    for (let p = ids; p < last; p += 4) {
+      const id = load<i32>(p);
+      if (id >= 0) s = f32x4.add(s, v128.load(x + id * row));
+    }
+    if (c + 4 <= C) v128.store(to, s);
+    else storeTail(to, s, C - c);
+    to += 16;
+    x += 16;
+  }
+}
+
+/** Kernel: y[i] = table[ids[i]]. Arguments: y, table, ids, n, C. */
+export function gatherRows(part: i32, parts: i32): void {
+  const n = int(3), C = int(4);
+  const row = <usize>C << 2;
+  const end = partBegin(n, 1, part + 1, parts);
+  for (let i = partBegin(n, 1, part, parts); i < end; i++) {
+    copyRow(pointer(0) + i * row, pointer(1) + load<i32>(pointer(2) + (<usize>i << 2)) * row, C);
+  }
+}
+
+/** Kernel: y[i] = sum over g of table[ids[i,g]]. Arguments: y, table, ids, n, C, G. */
+export function embeddingBag(part: i32, parts: i32): void {
+  const n = int(3), C = int(4), G = int(5);
+  const end = partBegin(n, 1, part + 1, parts);
+  for (let i = partBegin(n, 1, part, parts); i < end; i++) {
+    sumRows(pointer(0) + (<usize>(i * C) << 2), pointer(1), C, pointer(2) + (<usize>(i * G) << 2), G);
+  }
+}
+
+/** Kernel: y[u] = sum of x[entries[e]] over starts[u] <= e < starts[u+1]. Arguments: y, x, entries, starts, U, C. */
+export function segmentGatherSum(part: i32, parts: i32): void {
+  const U = int(4), C = int(5);
+  const end = partBegin(U, 1, part + 1, parts);
+  for (let u = partBegin(U, 1, part, parts); u < end; u++) {
+    const begin = load<i32>(pointer(3) + (<usize>u << 2));
+    const count = load<i32>(pointer(3) + (<usize>u << 2), 4) - begin;
+    sumRows(pointer(0) + (<usize>(u * C) << 2), pointer(1), C, pointer(2) + (<usize>begin << 2), count);
+  }
+}
+
+/** Kernel: y[r] = sum of x[i] over ids[i] = r, in rising i. Threads take columns. Arguments: y, x, ids, n, rows, C. */
+export function scatterAddRows(part: i32, parts: i32): void {
+  const n = int(3), rows = int(4), C = int(5);
+  const begin = partBegin(C, 16, part, parts);
+  const columns = partBegin(C, 16, part + 1, parts) - begin;
+  if (columns == 0) return;
+  const row = <usize>C << 2;
+  const y = pointer(0) + (<usize>begin << 2), x = pointer(1) + (<usize>begin << 2);
+  for (let r = 0; r < rows; r++) memory.fill(y + r * row, 0, <usize>columns << 2);
+  for (let i = 0; i < n; i++) {
+    let from = x + i * row;
+    let to = y + load<i32>(pointer(2) + (<usize>i << 2)) * row;
+    for (let c = 0; c < columns; c += 4) {
+      const s = f32x4.add(v128.load(to), v128.load(from));
+      if (c + 4 <= columns) v128.store(to, s);
+      else storeTail(to, s, columns - c);
+      to += 16;
+      from += 16;
+    }
+  }
+}
+
+/** Kernel: y[p,c] = max of x[i,c] over starts[p] <= i < starts[p+1], 0 if there is none. Arguments: y, x, starts, P, C. */
+export function segmentMax(part: i32, parts: i32): void {
+  const P = int(3), C = int(4);
+  const row = <usize>C << 2;
+  const end = partBegin(P, 1, part + 1, parts);
+  for (let p = partBegin(P, 1, part, parts); p < end; p++) {
+    const first = load<i32>(pointer(2) + (<usize>p << 2)), last = load<i32>(pointer(2) + (<usize>p << 2), 4);
+    let y = pointer(0) + p * row;
+    let x = pointer(1) + first * row;
+    for (let c = 0; c < C; c += 4) {
+      let best = f32x4.splat(first < last ? -Infinity : 0);
+      let from = x;
+      for (let i = first; i < last; i++) {
+        best = f32x4.max(best, v128.load(from));
+        from += row;
+      }
+      if (c + 4 <= C) v128.store(y, best);
+      else storeTail(y, best, C - c);
+      x += 16;
+      y += 16;
+    }
+  }
+}
+
+/** Kernel: g shared by the elements equal to the maximum, 0 elsewhere. Arguments: dx, x, y, g, starts, n, P, C. */
+export function segmentMaxBackward(part: i32, parts: i32): void {
+  const n = int(5), P = int(6), C = int(7);
+  const row = <usize>C << 2;
+  const starts = pointer(4);
+  // Rows before the first segment and after the last belong to nobody.
+  if (part == 0) memory.fill(pointer(0), 0, load<i32>(starts) * row);
+  if (part == parts - 1) {
+    const rest = load<i32>(starts + (<usize>P << 2));
+    memory.fill(pointer(0) + rest * row, 0, (n - rest) * row);
+  }
+  const end = partBegin(P, 1, part + 1, parts);
+  for (let p = partBegin(P, 1, part, parts); p < end; p++) {
+    const first = load<i32>(starts + (<usize>p << 2)), last = load<i32>(starts + (<usize>p << 2), 4);
+    for (let c = 0; c < C; c += 4) {
+      const best = v128.load(pointer(2) + p * row + (<usize>c << 2));
+      const g = v128.load(pointer(3) + p * row + (<usize>c << 2));
+      const x = pointer(1) + first * row + (<usize>c << 2);
+      let ties = f32x4.splat(0);
+      for (let i = first, from = x; i < last; i++, from += row) {
+        ties = f32x4.add(ties, v128.and(f32x4.eq(v128.load(from), best), f32x4.splat(1)));
+      }
+      const share = f32x4.div(g, ties);
+      let to = pointer(0) + first * row + (<usize>c << 2);
+      for (let i = first, from = x; i < last; i++, from += row, to += row) {
+        const d = v128.and(f32x4.eq(v128.load(from), best), share);
+        if (c + 4 <= C) v128.store(to, d);
+        else storeTail(to, d, C - c);
+      }
+    }
+  }
+}
+
+/** Kernel: `count` pieces of `length` elements, each `toStep` and `fromStep` elements on. Arguments: to, from, count, length, toStep, fromStep. */
+export function copyPieces(part: i32, parts: i32): void {
+  const count = int(2), length = int(3);
+  const toStep = <usize>int(4) << 2, fromStep = <usize>int(5) << 2;
+  const end = partBegin(count, 1, part + 1, parts);
+  for (let i = partBegin(count, 1, part, parts); i < end; i++) {
+    const to = pointer(0) + i * toStep, from = pointer(1) + i * fromStep;
+    if (length < 256) copyRow(to, from, length);
+    else memory.copy(to, from, <usize>length << 2);
+  }
+}
+
+/** Kernel: y [batch, n, m] = x [batch, m, n] transposed, in tiles of 4 x 4. Arguments: y, x, batch, m, n. */
+export function transpose(part: i32, parts: i32): void {
+  const batch = int(2), m = int(3), n = int(4);
+  const xRow = <usize>n << 2, yRow = <usize>m << 2;
+  // Threads take rows of y, of all matrices together in runs of 4.
+  const bands = (n + 3) >> 2;
+  const end = partBegin(batch * bands, 1, part + 1, parts);
+  for (let band = partBegin(batch * bands, 1, part, parts); band < end; band++) {
+    const which = band / bands;
+    const j = (band - which * bands) << 2;
+    const matrix = <usize>which * yRow * n;
+    const x = pointer(1) + matrix, y = pointer(0) + matrix;
+    const columns = min(4, n - j);
+    for (let i = 0; i < m; i += 4) {
+      const from = x + i * xRow + (<usize>j << 2);
+      const to = y + j * yRow + (<usize>i << 2);
+      if (columns == 4 && i + 4 <= m) {
+        const x0 = v128.load(from), x1 = v128.load(from + xRow);
+        const x2 = v128.load(from + xRow * 2), x3 = v128.load(from + xRow * 3);
+        const t0 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5), t1 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7);
+        const t2 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5), t3 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
+        v128.store(to, v128.shuffle<f64>(t0, t2, 0, 2));
+        v128.store(to + yRow, v128.shuffle<f64>(t0, t2, 1, 3));
+        v128.store(to + yRow * 2, v128.shuffle<f64>(t1, t3, 0, 2));
+        v128.store(to + yRow * 3, v128.shuffle<f64>(t1, t3, 1, 3));
+      } else {
+        for (let r = 0; r < min(4, m - i); r++) {
+          for (let c = 0; c < columns; c++) {
+            store<f32>(to + c * yRow + (<usize>r << 2), load<f32>(from + r * xRow + (<usize>c << 2)));
+          }
+        }
+      }
+    }
+  }
+}

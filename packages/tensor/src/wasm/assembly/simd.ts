@@ -1,0 +1,150 @@
+/** @file Four floats at a time: multiply-add, the exponential, sums across lanes, ragged ends. */
+
+/** The floats at p .. p+15. Addresses need no alignment. */
+// @ts-ignore: decorator
+@inline
+export function load4(p: usize): v128 {
+  return v128.load(p);
+}
+
+/**
+ * a * b + c. The fma build uses relaxed SIMD, which rounds once where the processor can; the other build rounds twice, everywhere.
+ */
+// @ts-ignore: decorator
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+// @ts-ignore: decorator
+@inline
+const LOG2E: f32 = 1.44269504088896341;
+// 1.5 * 2^23: adding it rounds to a whole number, which is then in the low bits.
+// @ts-ignore: decorator
+@inline
+const ROUNDER: f32 = 12582912.0;
+
+/** e^r * 2^0 for |r| <= ln 2 / 2: the polynomial of Cephes' expf, relative error 1.2e-7. */
+// @ts-ignore: decorator
+@inline
+function expReduced(r: v128): v128 {
+  let p = f32x4.splat(1.9875691500e-4);
+  p = madd(p, r, f32x4.splat(1.3981999507e-3));
+  p = madd(p, r, f32x4.splat(8.3334519073e-3));
+  p = madd(p, r, f32x4.splat(4.1665795894e-2));
+  p = madd(p, r, f32x4.splat(1.6666665459e-1));
+  p = madd(p, r, f32x4.splat(5.0000001201e-1));
+  return f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1));
+}
+
+/** x - n ln 2, with ln 2 in two pieces so that the product is exact. */
+// @ts-ignore: decorator
+@inline
+function reduce(x: v128, n: v128): v128 {
+  const r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
+  return madd(n, f32x4.splat(2.12194440e-4), r);
+}
+
+/** e^x for x <= 88.3. Below -87.3 (so for -Infinity) exactly 0; NaN stays NaN. */
+// @ts-ignore: decorator
+@inline
+export function expNonPositive(x: v128): v128 {
+  const z = madd(x, f32x4.splat(LOG2E), f32x4.splat(ROUNDER));
+  const y = expReduced(reduce(x, f32x4.sub(z, f32x4.splat(ROUNDER))));
+  // 2^n: n sits in the low bits of z, add it to the exponent. Far below the range this is garbage, and erased.
+  return v128.andnot(i32x4.add(y, i32x4.shl(z, 23)), f32x4.lt(x, f32x4.splat(-87.3)));
+}
+
+/** e^x for every x, with Infinity above 88.7 and subnormal numbers below -87.3. NaN stays NaN. */
+// @ts-ignore: decorator
+@inline
+export function exp4(x: v128): v128 {
+  // pmin and pmax return their first operand where it is NaN.
+  const t = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-104)), f32x4.splat(89));
+  const z = madd(t, f32x4.splat(LOG2E), f32x4.splat(ROUNDER));
+  const whole = f32x4.sub(z, f32x4.splat(ROUNDER));
+  const y = expReduced(reduce(t, whole));
+  // 2^n in two factors, each a normal number.
+  const n = i32x4.sub(z, i32x4.splat(0x4b400000));
+  const half = i32x4.shr_s(n, 1);
+  const bias = i32x4.splat(127);
+  const first = i32x4.shl(i32x4.add(half, bias), 23);
+  const second = i32x4.shl(i32x4.add(i32x4.sub(n, half), bias), 23);
+  const result = f32x4.mul(f32x4.mul(y, first), second);
+  return v128.bitselect(x, result, f32x4.ne(x, x));
+}
+
+/** 1 / (1 + e^-x) */
+// @ts-ignore: decorator
+@inline
+export function sigmoid4(x: v128): v128 {
+  const t = f32x4.pmin(f32x4.neg(x), f32x4.splat(88));
+  return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), expNonPositive(t)));
+}
+
+/** Natural logarithm of a positive, finite x, in 64 bits: ln m + e ln 2 with ln m = 2 artanh((m - 1) / (m + 1)). */
+export function log(x: f64): f64 {
+  const bits = reinterpret<u64>(x);
+  let exponent = <i32>(bits >> 52) - 1023;
+  let m = reinterpret<f64>((bits & 0x000fffffffffffff) | 0x3ff0000000000000);
+  if (m > 1.4142135623730951) {
+    m *= 0.5;
+    exponent++;
+  }
+  const s = (m - 1) / (m + 1);
+  const t = s * s;
+  let sum: f64 = 1.0 / 15;
+  sum = sum * t + 1.0 / 13;
+  sum = sum * t + 1.0 / 11;
+  sum = sum * t + 1.0 / 9;
+  sum = sum * t + 1.0 / 7;
+  sum = sum * t + 1.0 / 5;
+  sum = sum * t + 1.0 / 3;
+  sum = sum * t + 1.0;
+  return 2 * s * sum + <f64>exponent * 0.6931471805599453;
+}
+
+/** (x0 + x1) + (x2 + x3) */
+// @ts-ignore: decorator
+@inline
+export function sumLanes(x: v128): f32 {
+  return (
+    f32x4.extract_lane(x, 0) + f32x4.extract_lane(x, 1) + (f32x4.extract_lane(x, 2) + f32x4.extract_lane(x, 3))
+  );
+}
+
+/** The largest lane; NaN if any is. */
+// @ts-ignore: decorator
+@inline
+export function maxLanes(x: v128): f32 {
+  return max(
+    max(f32x4.extract_lane(x, 0), f32x4.extract_lane(x, 1)),
+    max(f32x4.extract_lane(x, 2), f32x4.extract_lane(x, 3)),
+  );
+}
+
+/** The sum of four floats added to two 64-bit sums. */
+// @ts-ignore: decorator
+@inline
+export function addWide(total: v128, x: v128): v128 {
+  const high = v128.shuffle<i32>(x, x, 2, 3, 2, 3);
+  return f64x2.add(total, f64x2.add(f64x2.promote_low_f32x4(x), f64x2.promote_low_f32x4(high)));
+}
+
+/** Stores the first `count` (1..3) lanes. */
+export function storeTail(p: usize, x: v128, count: i32): void {
+  if (count == 1) {
+    v128.store_lane<f32>(p, x, 0);
+  } else {
+    v128.store_lane<f64>(p, x, 0);
+    if (count == 3) v128.store_lane<f32>(p, x, 2, 8);
+  }
+}
+
+/** All bits set in the first `count` (0..4) lanes. */
+// @ts-ignore: decorator
+@inline
+export function lanesBelow(count: i32): v128 {
+  return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count));
+}

@@ -1,0 +1,95 @@
+/** @file Sums, kept in 64 bits and rounded once. */
+import { int, partBegin, pointer } from './call';
+import { storeTail } from './simd';
+
+/** Elements per partial sum, whatever the number of threads. */
+const CHUNK = 16384;
+
+// @ts-ignore: decorator
+@inline
+function sumOf(x: usize, n: i32, squares: bool): f64 {
+  let s = f64x2.splat(0), t = f64x2.splat(0);
+  const end = x + (<usize>(n & ~3) << 2);
+  while (x < end) {
+    const v = v128.load(x);
+    let low = f64x2.promote_low_f32x4(v);
+    let high = f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3));
+    if (squares) {
+      low = f64x2.mul(low, low);
+      high = f64x2.mul(high, high);
+    }
+    s = f64x2.add(s, low);
+    t = f64x2.add(t, high);
+    x += 16;
+  }
+  s = f64x2.add(s, t);
+  let total = f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1);
+  for (let i = 0; i < (n & 3); i++) {
+    const v = <f64>load<f32>(x + (<usize>i << 2));
+    total += squares ? v * v : v;
+  }
+  return total;
+}
+
+/** Kernel: sums over the last axis. Arguments: y, x, rows, n. */
+export function sumLast(part: i32, parts: i32): void {
+  const rows = int(2), n = int(3);
+  const end = partBegin(rows, 16, part + 1, parts);
+  for (let i = partBegin(rows, 16, part, parts); i < end; i++) {
+    store<f32>(pointer(0) + (<usize>i << 2), <f32>sumOf(pointer(1) + (<usize>(i * n) << 2), n, false));
+  }
+}
+
+/** Kernel: y [outer, C] = sum over the middle axis of x [outer, n, C]. Threads take columns. Arguments: y, x, outer, n, C. */
+export function sumMiddle(part: i32, parts: i32): void {
+  const outer = int(2), n = int(3), C = int(4);
+  const row = <usize>C << 2;
+  const begin = partBegin(C, 16, part, parts), end = partBegin(C, 16, part + 1, parts);
+  for (let o = 0; o < outer; o++) {
+    for (let c = begin; c < end; c += 4) {
+      let low = f64x2.splat(0), high = f64x2.splat(0);
+      let from = pointer(1) + <usize>o * n * row + (<usize>c << 2);
+      for (let i = 0; i < n; i++) {
+        const v = v128.load(from);
+        low = f64x2.add(low, f64x2.promote_low_f32x4(v));
+        high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3)));
+        from += row;
+      }
+      const y = v128.shuffle<f64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
+      const to = pointer(0) + o * row + (<usize>c << 2);
+      if (c + 4 <= C) v128.store(to, y);
+      else storeTail(to, y, C - c);
+    }
+  }
+}
+
+/** Kernel: a 64-bit partial sum for each run of CHUNK elements. Arguments: partials, x, n, squares. */
+export function sumChunks(part: i32, parts: i32): void {
+  const n = int(2);
+  const chunks = (n + CHUNK - 1) / CHUNK;
+  const end = partBegin(chunks, 1, part + 1, parts);
+  for (let i = partBegin(chunks, 1, part, parts); i < end; i++) {
+    const x = pointer(1) + (<usize>(i * CHUNK) << 2);
+    const count = min(CHUNK, n - i * CHUNK);
+    store<f64>(pointer(0) + (<usize>i << 3), int(3) ? sumOf(x, count, true) : sumOf(x, count, false));
+  }
+}
+
+/** Kernel, on one thread: the sum of the partial sums. Arguments: y, partials, count. */
+export function sumPartials(part: i32, parts: i32): void {
+  let total: f64 = 0;
+  for (let i = 0; i < int(2); i++) total += load<f64>(pointer(1) + (<usize>i << 3));
+  store<f32>(pointer(0), <f32>total);
+}
+
+/** Kernel: y[c] = sum over the rows of partial sums [count, width]. Arguments: y, partials, count, C, width (C rounded up to 4). */
+export function sumPartialRows(part: i32, parts: i32): void {
+  const count = int(2), C = int(3);
+  const row = <usize>int(4) << 2;
+  const end = partBegin(C, 16, part + 1, parts);
+  for (let c = partBegin(C, 16, part, parts); c < end; c++) {
+    let total: f64 = 0;
+    for (let i = 0; i < count; i++) total += load<f32>(pointer(1) + i * row + (<usize>c << 2));
+    store<f32>(pointer(0) + (<usize>c << 2), <f32>total);
+  }
+}

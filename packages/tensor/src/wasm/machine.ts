@@ -1,0 +1,56 @@
+/** @file One instance of the kernels with its memory: where arguments are put down and kernels are called. */
+import type { Operand } from '../backend.ts';
+import { Heap } from './heap.ts';
+import { type CompiledKernels, compileKernels, type WasmExports } from './module.ts';
+
+/** Where the argument block, the work counter and the first scratch area lie; the same numbers stand in assembly/call.ts. */
+const ARGUMENTS = 1024;
+const NEXT_UNIT = 1280;
+const SCRATCH = 65536;
+/** Private working memory of each thread. */
+export const SCRATCH_BYTES = 1 << 20;
+
+/** The address of an operand's values. */
+export const address = (x: Operand): number => x.storage.handle as number;
+
+export class Machine {
+  readonly compiled: CompiledKernels;
+  readonly heap: Heap;
+  /** The argument block as integers (addresses too) and as floats. */
+  ints!: Int32Array;
+  floats!: Float32Array;
+  private readonly exports: WasmExports;
+
+  constructor(deterministic: boolean) {
+    this.compiled = compileKernels(deterministic);
+    const { memory, module, maximumPages } = this.compiled;
+    this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
+    this.heap = new Heap(memory, SCRATCH + SCRATCH_BYTES, maximumPages, () => this.mapArguments());
+    this.mapArguments();
+    this.exports.setScratch(SCRATCH);
+  }
+
+  private mapArguments(): void {
+    const { buffer } = this.compiled.memory;
+    this.ints = new Int32Array(buffer, ARGUMENTS, (NEXT_UNIT - ARGUMENTS) / 4 + 1);
+    this.floats = new Float32Array(buffer, ARGUMENTS, (NEXT_UNIT - ARGUMENTS) / 4);
+  }
+
+  /** Runs a kernel whose arguments have been put down. `work` is about its number of multiply-adds or elements moved. */
+  call(kernel: string, _work: number): void {
+    this.ints[(NEXT_UNIT - ARGUMENTS) / 4] = 0;
+    this.exports[kernel](0, 1);
+  }
+
+  /** Calls an export that is no kernel. */
+  direct(name: string, ...args: number[]): number {
+    return this.exports[name](...args);
+  }
+
+  /** Runs `f` with the address of `bytes` bytes that are free again afterwards. */
+  withTemporary(bytes: number, f: (at: number) => void): void {
+    const at = this.heap.allocate(bytes);
+    f(at);
+    this.heap.free(at, bytes);
+  }
+}

@@ -1,0 +1,90 @@
+/** @file Choosing and compiling a build of the kernels. */
+import { builds } from './kernels.generated.ts';
+
+/** The kernels' exports: `kernel(part, parts)`, and a few of the machinery's own. */
+export type WasmExports = Record<string, (...args: number[]) => number>;
+
+/** A module that uses one instruction of relaxed SIMD, f32x4.relaxed_madd, to see whether the engine takes it. */
+const RELAXED_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2,
+  253, 133, 2, 11,
+]);
+
+interface NodeProcess {
+  env?: Record<string, string | undefined>;
+  getBuiltinModule?: (name: string) => unknown;
+}
+
+export const nodeProcess = (globalThis as { process?: NodeProcess }).process;
+
+/** A module of Node itself, without importing it: undefined in browsers and before Node 20.16. */
+export const nodeModule = <T>(name: string): T | undefined => nodeProcess?.getBuiltinModule?.(name) as T | undefined;
+
+/** Standard base64 to bytes. */
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+  const value = new Uint8Array(128);
+  for (let i = 0; i < 64; i++) value[alphabet.charCodeAt(i)] = i;
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  const bytes = new Uint8Array((text.length / 4) * 3);
+  for (let i = 0, at = 0; i < text.length; i += 4, at += 3) {
+    const bits =
+      (value[text.charCodeAt(i)] << 18) |
+      (value[text.charCodeAt(i + 1)] << 12) |
+      (value[text.charCodeAt(i + 2)] << 6) |
+      value[text.charCodeAt(i + 3)];
+    bytes[at] = bits >> 16;
+    bytes[at + 1] = bits >> 8;
+    bytes[at + 2] = bits;
+  }
+  return bytes.slice(0, bytes.length - padding);
+}
+
+/** Whether this engine runs relaxed SIMD; Node 20 is asked to switch it on first, unless BLT_NO_FMA=1. */
+function hasRelaxedSimd(): boolean {
+  if (WebAssembly.validate(RELAXED_PROBE)) return true;
+  nodeModule<{ setFlagsFromString(flag: string): void }>('node:v8')?.setFlagsFromString(
+    '--experimental-wasm-relaxed-simd',
+  );
+  return WebAssembly.validate(RELAXED_PROBE);
+}
+
+export interface CompiledKernels {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly maximumPages: number;
+  readonly shared: boolean;
+  /** Which build, and why. */
+  readonly reason: string;
+}
+
+/** Compiles the fma build where it runs, else (or if `deterministic`) the mul+add build, and makes its memory. */
+export function compileKernels(deterministic: boolean): CompiledKernels {
+  const optedOut = nodeProcess?.env?.BLT_NO_FMA === '1';
+  const fma = !deterministic && !optedOut && hasRelaxedSimd();
+  const build = fma ? builds.fma : builds.mulAdd;
+  const why = fma
+    ? 'fused multiply-add (relaxed SIMD)'
+    : deterministic
+      ? 'multiply and add rounded separately, the same bits on every machine'
+      : optedOut
+        ? 'multiply and add rounded separately (BLT_NO_FMA=1)'
+        : 'multiply and add rounded separately (this engine has no relaxed SIMD)';
+  const shared = typeof SharedArrayBuffer !== 'undefined';
+  const binary = decodeBase64(build.base64);
+  // The same module with the import declared unshared: the flags of its memory are 3 (shared, with maximum) or 1.
+  if (!shared) binary[build.memoryFlags] = 1;
+  const reason = `${why}; ${shared ? 'shared memory' : 'no SharedArrayBuffer here (page not cross-origin isolated): one thread'}`;
+  return { module: new WebAssembly.Module(binary), ...createMemory(shared), shared, reason };
+}
+
+/** A memory that may grow to 4 GiB, or to less where the engine cannot reserve that. */
+function createMemory(shared: boolean): { memory: WebAssembly.Memory; maximumPages: number } {
+  for (let maximum = 65536; ; maximum /= 2) {
+    try {
+      return { memory: new WebAssembly.Memory({ initial: 64, maximum, shared }), maximumPages: maximum };
+    } catch (error) {
+      if (maximum <= 4096) throw error;
+    }
+  }
+}

@@ -1,0 +1,263 @@
+import { createHash } from 'node:crypto';
+import * as nodeFs from 'node:fs/promises';
+import { join } from 'node:path';
+import { compareNames } from './data/walk.ts';
+import { errorCode, reason, UserError } from './errors.ts';
+import { humanBytes } from './human-units.ts';
+
+/**
+ * Folders that are there whole or not at all, whatever moment the process dies at.
+ *
+ *   .step-000500.tmp-4242/    being written; the number is the writer's process id
+ *   step-000500/              complete: the rename from the former is the moment it comes to be
+ *   .step-000500.old-4242/    the former of that name, while being replaced; put back if the new one never arrived
+ *   .step-000250.trash-4242/  being deleted
+ *   latest                    text file with the name of the newest folder, itself replaced by a rename
+ *
+ * Each complete folder has a `manifest.json` with size and SHA-256 of every file, so damage by other hands is noticed too.
+ */
+export const MANIFEST = 'manifest.json';
+const LATEST = 'latest';
+const LEFTOVER = /^\.(.+)\.(tmp|old|trash)-(\d+)$/;
+const PLAIN_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+/** The calls used of node:fs/promises; tests pass one that fails at a chosen call. */
+export type FileSystem = Pick<
+  typeof nodeFs,
+  'mkdir' | 'open' | 'readdir' | 'readFile' | 'rename' | 'rm' | 'stat' | 'lstat'
+>;
+
+export interface Manifest {
+  format: 1;
+  files: Record<string, { bytes: number; sha256: string }>;
+}
+
+export interface WriteOptions {
+  /** Replace a folder of that name. Otherwise it is an error. */
+  overwrite?: boolean;
+  fs?: FileSystem;
+}
+
+/**
+ * Writes `parent/name/` with the given files and a manifest: all of it on the disk before the name exists.
+ * @param files file name -> contents; strings as UTF-8
+ * @returns the folder's path
+ * @throws UserError if the folder exists, or in plain words for a full or read-only disk; what was there before is untouched
+ */
+export async function writeFolder(
+  parent: string,
+  name: string,
+  files: Readonly<Record<string, Uint8Array | string>>,
+  options: WriteOptions = {},
+): Promise<string> {
+  const fs = options.fs ?? nodeFs;
+  for (const part of [name, ...Object.keys(files)]) checkName(part);
+  const target = join(parent, name);
+  const temporary = join(parent, `.${name}.tmp-${process.pid}`);
+  const contents = Object.entries(files).map(([file, data]): [string, Uint8Array] => [
+    file,
+    typeof data === 'string' ? Buffer.from(data) : data,
+  ]);
+  const exists = async (): Promise<boolean> => (await fs.lstat(target).catch(absent)) !== undefined;
+  if (!options.overwrite && (await exists())) throw new UserError(`${target} exists already; nothing was overwritten`);
+  try {
+    await fs.rm(temporary, { recursive: true, force: true });
+    await fs.mkdir(temporary, { recursive: true });
+    const manifest: Manifest = { format: 1, files: {} };
+    for (const [file, data] of contents) {
+      manifest.files[file] = { bytes: data.length, sha256: sha256(data) };
+      await writeSynced(fs, join(temporary, file), data);
+    }
+    await writeSynced(fs, join(temporary, MANIFEST), Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));
+    await syncFolder(fs, temporary);
+    if (options.overwrite && (await exists())) await replaceFolder(fs, parent, name, temporary);
+    else await fs.rename(temporary, target);
+    await syncFolder(fs, parent);
+  } catch (error) {
+    await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});
+    const size = humanBytes(contents.reduce((sum, [, data]) => sum + data.length, 0));
+    throw new UserError(`cannot save ${target} (${size}): ${reason(error)}; what was saved before is untouched`, 1, {
+      cause: error,
+    });
+  }
+  return target;
+}
+
+/** A folder cannot be renamed onto a full one: the old one steps aside first, and comes back if the new one does not arrive. */
+async function replaceFolder(fs: FileSystem, parent: string, name: string, temporary: string): Promise<void> {
+  const aside = join(parent, `.${name}.old-${process.pid}`);
+  await fs.rm(aside, { recursive: true, force: true });
+  await fs.rename(join(parent, name), aside);
+  try {
+    await fs.rename(temporary, join(parent, name));
+  } catch (error) {
+    await fs.rename(aside, join(parent, name));
+    throw error;
+  }
+  await syncFolder(fs, parent);
+  await fs.rm(aside, { recursive: true, force: true });
+}
+
+/** Points `parent/latest` at a folder, atomically. */
+export async function setLatest(parent: string, name: string, fs: FileSystem = nodeFs): Promise<void> {
+  checkName(name);
+  const temporary = join(parent, `.${LATEST}.tmp-${process.pid}`);
+  try {
+    await fs.rm(temporary, { recursive: true, force: true });
+    await writeSynced(fs, temporary, Buffer.from(`${name}\n`));
+    await fs.rename(temporary, join(parent, LATEST));
+    await syncFolder(fs, parent);
+  } catch (error) {
+    throw new UserError(`cannot update ${join(parent, LATEST)}: ${reason(error)}`, 1, { cause: error });
+  }
+}
+
+/** Names of the folders in `parent`, hidden ones left out, oldest first by the numbers in them. A missing parent has none. */
+export async function listFolders(parent: string, fs: FileSystem = nodeFs): Promise<string[]> {
+  const entries = (await fs.readdir(parent, { withFileTypes: true }).catch(absent)) ?? [];
+  return entries
+    .filter((entry) => entry.isDirectory() && PLAIN_NAME.test(entry.name))
+    .map((entry) => entry.name)
+    .sort(compareNames);
+}
+
+/**
+ * What is wrong with a folder, in a few words, or undefined if every file of its manifest is there with its size (and, with
+ * `checksums`, its SHA-256).
+ */
+export async function folderProblem(
+  folder: string,
+  options: { checksums?: boolean; fs?: FileSystem } = {},
+): Promise<string | undefined> {
+  const fs = options.fs ?? nodeFs;
+  let manifest: Manifest;
+  try {
+    manifest = JSON.parse(await fs.readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
+  } catch (error) {
+    return errorCode(error) === 'ENOENT' ? `${MANIFEST} is missing` : `${MANIFEST} cannot be read (${reason(error)})`;
+  }
+  if (manifest?.format !== 1 || typeof manifest.files !== 'object' || manifest.files === null) {
+    return `${MANIFEST} is not of format 1`;
+  }
+  for (const [file, expected] of Object.entries(manifest.files)) {
+    // Names come from the disk: one with a slash could lead anywhere.
+    if (!PLAIN_NAME.test(file)) return `${MANIFEST} names '${file}', which is no plain file name`;
+    const info = await fs.stat(join(folder, file)).catch(() => undefined);
+    if (!info?.isFile()) return `${file} is missing`;
+    if (info.size !== expected?.bytes) return `${file} has ${info.size} bytes instead of ${expected?.bytes}`;
+    if (!options.checksums) continue;
+    if (sha256(await fs.readFile(join(folder, file))) !== expected.sha256) return `${file} does not match its SHA-256`;
+  }
+  return undefined;
+}
+
+/**
+ * Name of the folder to go on from: the one `latest` names, if sound; else the newest sound one by number; undefined if none is.
+ * @param warn told why a folder was passed over
+ */
+export async function latestFolder(
+  parent: string,
+  options: { checksums?: boolean; warn?: (message: string) => void; fs?: FileSystem } = {},
+): Promise<string | undefined> {
+  const fs = options.fs ?? nodeFs;
+  const names = (await listFolders(parent, fs)).reverse();
+  const pointer = (await fs.readFile(join(parent, LATEST), 'utf8').catch(absent))?.trim();
+  const ordered =
+    pointer !== undefined && names.includes(pointer) ? [pointer, ...names.filter((n) => n !== pointer)] : names;
+  for (const name of ordered) {
+    const problem = await folderProblem(join(parent, name), options);
+    if (problem === undefined) return name;
+    options.warn?.(`${join(parent, name)} is not usable: ${problem}`);
+  }
+  return undefined;
+}
+
+/**
+ * Deletes the oldest folders, all but the last `keepLast`, those in `keep` (the best one) and the one `latest` names. Call it only
+ * after the newest is in place.
+ * @returns names deleted
+ */
+export async function pruneFolders(
+  parent: string,
+  options: { keepLast: number; keep?: readonly string[]; only?: RegExp; fs?: FileSystem },
+): Promise<string[]> {
+  const fs = options.fs ?? nodeFs;
+  const names = (await listFolders(parent, fs)).filter((name) => options.only?.test(name) ?? true);
+  const pointer = (await fs.readFile(join(parent, LATEST), 'utf8').catch(absent))?.trim();
+  const kept = new Set([
+    ...names.slice(Math.max(0, names.length - options.keepLast)),
+    ...(options.keep ?? []),
+    pointer,
+  ]);
+  const doomed = names.filter((name) => !kept.has(name));
+  for (const name of doomed) {
+    // Renamed first: a half-deleted folder must not keep the name of a whole one.
+    const trash = join(parent, `.${name}.trash-${process.pid}`);
+    await fs.rename(join(parent, name), trash);
+    await fs.rm(trash, { recursive: true, force: true });
+  }
+  return doomed;
+}
+
+/**
+ * Clears what dead processes left in `parent`: unfinished writes and deletions go, a folder that stepped aside for one that never
+ * arrived comes back. Call it at start. Leftovers of other processes that still run are left alone.
+ */
+export async function removeLeftovers(parent: string, fs: FileSystem = nodeFs): Promise<void> {
+  const names = (await fs.readdir(parent).catch(absent)) ?? [];
+  for (const leftover of names) {
+    const [, name, kind, pid] = LEFTOVER.exec(leftover) ?? [];
+    if (name === undefined || (Number(pid) !== process.pid && isRunning(Number(pid)))) continue;
+    if (kind === 'old' && !names.includes(name)) await fs.rename(join(parent, leftover), join(parent, name));
+    else await fs.rm(join(parent, leftover), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it runs, but belongs to someone else.
+    return errorCode(error) === 'EPERM';
+  }
+}
+
+function checkName(name: string): void {
+  if (!PLAIN_NAME.test(name) || name === MANIFEST || name === LATEST) {
+    throw new Error(
+      `'${name}' cannot name a folder or file here: letters, digits, '.', '_' and '-', starting with a letter or digit`,
+    );
+  }
+}
+
+/** For .catch: undefined if the thing is not there, the error otherwise. */
+function absent(error: unknown): undefined {
+  if (errorCode(error) === 'ENOENT') return undefined;
+  throw error;
+}
+
+async function writeSynced(fs: FileSystem, path: string, data: Uint8Array): Promise<void> {
+  const handle = await fs.open(path, 'wx');
+  try {
+    await handle.writeFile(data);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes names in a folder durable. Windows cannot open a folder for that: nothing to be done there. */
+async function syncFolder(fs: FileSystem, folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await fs.open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function sha256(data: Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
+}

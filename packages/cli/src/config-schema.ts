@@ -1,0 +1,243 @@
+import * as z from 'zod';
+
+/**
+ * The config file, section by section. Every key is optional: what is left out follows from `size`, from the data, or from the
+ * defaults. On disk keys are snake_case; the same word in kebab-case is the flag (`batch_size` and `--batch-size`), with
+ * `entropy-` in front for the section [entropy_model].
+ */
+
+/** Entropies are natural logarithms over 260 classes, so none is above ln 260 = 5.5607 nats. */
+export const MAX_ENTROPY_NATS = Math.log(260);
+
+const count = () => z.int().min(1);
+const countOrNever = () => z.int().min(0);
+const width = () => z.int().min(2).max(65536);
+const share = () => z.number().min(0).lt(1);
+const positive = () => z.number().gt(0);
+const nats = () =>
+  z
+    .number()
+    .min(-MAX_ENTROPY_NATS)
+    .max(
+      MAX_ENTROPY_NATS,
+      `Too big: thresholds are in nats and no entropy is above ln 260 = ${MAX_ENTROPY_NATS.toFixed(4)}`,
+    );
+
+type Section = Record<string, unknown>;
+
+/** Heads must divide the width, into heads of even size: RoPE turns pairs. Checked where the file gives both. */
+function checkHeads(section: Section, widthKey: string, headsKey: string, context: z.core.$RefinementCtx): void {
+  const [channels, heads] = [section[widthKey], section[headsKey]];
+  if (typeof channels !== 'number' || typeof heads !== 'number') return;
+  if (channels % heads !== 0) {
+    context.addIssue({
+      code: 'custom',
+      path: [headsKey],
+      message: `${headsKey} ${heads} must divide ${widthKey} ${channels} without remainder`,
+    });
+  } else if ((channels / heads) % 2 !== 0) {
+    context.addIssue({
+      code: 'custom',
+      path: [headsKey],
+      message: `${widthKey} ${channels} / ${headsKey} ${heads} = ${channels / heads} is odd; rotary positions need heads of even width`,
+    });
+  }
+}
+
+const modelSection = z
+  .strictObject({
+    local_width: width().optional(),
+    local_heads: count().optional(),
+    encoder_layers: count().optional(),
+    decoder_layers: count().optional(),
+    global_width: width().optional(),
+    global_layers: count().optional(),
+    global_heads: count().optional(),
+    /** Heads of both cross-attentions; they work at local_width. */
+    cross_heads: count().optional(),
+    /** Query rows per patch (cross_attn_k). */
+    k: z.int().min(1).max(64).optional(),
+    /** Bytes per hashed n-gram; [] switches the hash embeddings off. */
+    hash_sizes: z.array(z.int().min(1).max(64)).max(16).optional(),
+    /** Hash functions per n-gram size; there are 11 primes. */
+    hash_functions: z.int().min(1).max(11).optional(),
+    /** Rows of each hash table; under 2^20 so that bucket arithmetic stays exact in doubles. */
+    hash_vocab: z
+      .int()
+      .min(1)
+      .lt(2 ** 20)
+      .optional(),
+    /** Bytes that local attention sees, the current one included. */
+    window: count().optional(),
+  })
+  .superRefine((section, context) => {
+    checkHeads(section, 'local_width', 'local_heads', context);
+    checkHeads(section, 'global_width', 'global_heads', context);
+    const { local_width, cross_heads, hash_sizes } = section;
+    if (local_width !== undefined && cross_heads !== undefined && local_width % cross_heads !== 0) {
+      const message = `cross_heads ${cross_heads} must divide local_width ${local_width} without remainder`;
+      context.addIssue({ code: 'custom', path: ['cross_heads'], message });
+    }
+    const twice = hash_sizes?.find((size, index) => hash_sizes.indexOf(size) !== index);
+    if (twice !== undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['hash_sizes'],
+        message: `${twice} is listed twice; give each size once`,
+      });
+    }
+  });
+
+const entropyModelSection = z
+  .strictObject({
+    layers: count().optional(),
+    width: width().optional(),
+    heads: count().optional(),
+    window: count().optional(),
+    steps: count().optional(),
+  })
+  .superRefine((section, context) => checkHeads(section, 'width', 'heads', context));
+
+const patcherSection = z
+  .strictObject({
+    patching_mode: z.enum(['entropy', 'space', 'static', 'byte']).optional(),
+    /** Mean bytes per patch to aim at (entropy: a threshold is found for it; static: the patch size itself). */
+    patch_size: z.number().min(1).max(1024).optional(),
+    /** Nats. */
+    threshold: nats().optional(),
+    /** Compare each entropy's rise over the one before with the threshold, instead of the entropy. */
+    monotonic: z.boolean().optional(),
+    /** Nats; demands this rise as well as the threshold. */
+    threshold_add: nats().optional(),
+    max_patch_length: count().optional(),
+  })
+  .superRefine((section, context) => {
+    const { patching_mode, patch_size, threshold, monotonic, threshold_add } = section;
+    const issue = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
+    if (patching_mode === 'static' && patch_size !== undefined && !Number.isInteger(patch_size)) {
+      issue('patch_size', `patch_size ${patch_size} must be a whole number of bytes in patching_mode "static"`);
+    }
+    if (patch_size !== undefined && threshold !== undefined && (patching_mode ?? 'entropy') === 'entropy') {
+      issue('patch_size', 'patch_size chooses the threshold, so give patch_size or threshold, not both');
+    }
+    if (monotonic === true && threshold_add !== undefined) {
+      issue('threshold_add', 'monotonic = true takes no threshold_add; give one of the two');
+    }
+  });
+
+const dataSection = z.strictObject({
+  /** Files, folders, patterns, or "-". */
+  data: z
+    .union(
+      [z.string().min(1), z.array(z.string().min(1)).min(1)],
+      'Invalid input: expected a string or a list of strings',
+    )
+    .optional(),
+  held_out: z
+    .union(
+      [z.string().min(1), z.array(z.string().min(1)).min(1)],
+      'Invalid input: expected a string or a list of strings',
+    )
+    .optional(),
+  held_out_fraction: share().optional(),
+  text_field: z.string().min(1).optional(),
+});
+
+const trainSection = z.strictObject({
+  steps: count().optional(),
+  /** Wall-clock budget; with steps too, whichever ends first. */
+  minutes: positive().optional(),
+  /** Rows per step. */
+  batch_size: count().optional(),
+  patches_per_row: z.int().min(2).optional(),
+  row_bytes: z.int().min(2).optional(),
+  lr: positive().max(10).optional(),
+  warmup_steps: countOrNever().optional(),
+  /** Learning rate at the end as a share of the peak. */
+  lr_min_ratio: z.number().min(0).max(1).optional(),
+  weight_decay: z.number().min(0).max(10).optional(),
+  /** Largest global gradient norm; 0 = no clipping. */
+  grad_clip: z.number().min(0).optional(),
+  grad_accumulation: count().optional(),
+  dropout: share().optional(),
+  hash_dropout: share().optional(),
+  /** Decay of the averaged weights; 0 = none kept. */
+  ema: share().optional(),
+  /** Steps between; 0 = never. */
+  eval_every: countOrNever().optional(),
+  save_every: countOrNever().optional(),
+  sample_every: countOrNever().optional(),
+  /** Evaluations without a better held-out figure before stopping; 0 = never stop early. */
+  patience: countOrNever().optional(),
+});
+
+const generateSection = z.strictObject({
+  prompt: z.string().optional(),
+  max_bytes: count().optional(),
+  /** 0 = greedy. */
+  temperature: z.number().min(0).max(100).optional(),
+  /** 0 = off. */
+  top_k: countOrNever().optional(),
+  top_p: z.number().gt(0).max(1).optional(),
+});
+
+/** The whole file. */
+export const configSchema = z.strictObject({
+  size: z.enum(['nano', 'tiny', 'small', 'base']).optional(),
+  run: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'a run name becomes a folder: letters, digits, ".", "_" and "-", no slashes')
+    .optional(),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .optional(),
+  backend: z.enum(['auto', 'reference', 'wasm']).optional(),
+  threads: z.int().min(1).max(256).optional(),
+  data: dataSection.optional(),
+  patcher: patcherSection.optional(),
+  entropy_model: entropyModelSection.optional(),
+  model: modelSection.optional(),
+  train: trainSection.optional(),
+  generate: generateSection.optional(),
+});
+
+export type FileConfig = z.infer<typeof configSchema>;
+export type SectionName = 'data' | 'patcher' | 'entropy_model' | 'model' | 'train' | 'generate';
+
+export type KeyKind = 'number' | 'boolean' | 'string' | 'choice' | 'numbers' | 'strings';
+
+/** One key of the file and the flag that sets the same thing. */
+export interface ConfigKey {
+  /** Undefined for keys above all sections. */
+  section: SectionName | undefined;
+  key: string;
+  /** Without the dashes: `batch-size`. */
+  flag: string;
+  kind: KeyKind;
+  /** The words allowed, for kind 'choice'. */
+  choices?: readonly string[];
+}
+
+/** All keys in the order of the schema. */
+export const CONFIG_KEYS: readonly ConfigKey[] = Object.entries(configSchema.shape).flatMap(([name, optional]) => {
+  const inner = optional.def.innerType;
+  if (!(inner instanceof z.ZodObject)) return [configKey(undefined, name, inner)];
+  return Object.entries(inner.shape).map(([key, field]) =>
+    configKey(name as SectionName, key, (field as z.ZodOptional).def.innerType),
+  );
+});
+
+function configKey(section: SectionName | undefined, key: string, type: z.core.$ZodType): ConfigKey {
+  const flag = (section === 'entropy_model' ? `entropy_${key}` : key).replaceAll('_', '-');
+  if (type instanceof z.ZodEnum) return { section, key, flag, kind: 'choice', choices: type.options.map(String) };
+  return { section, key, flag, kind: kindOf(type) };
+}
+
+function kindOf(type: z.core.$ZodType): KeyKind {
+  if (type instanceof z.ZodNumber) return 'number';
+  if (type instanceof z.ZodBoolean) return 'boolean';
+  if (type instanceof z.ZodArray) return 'numbers';
+  return type instanceof z.ZodUnion ? 'strings' : 'string';
+}

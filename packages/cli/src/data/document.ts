@@ -1,0 +1,22 @@
+/** One piece of training or held-out data: nothing is read across its ends. `bytes` are used as they are, text or not. */
+export interface Document {
+  /** Where it came from, for messages: a path, `path:3` for line 3 of a .jsonl, `stdin`. */
+  name: string;
+  bytes: Uint8Array;
+}
+
+/** Bytes of all documents together. */
+export function totalBytes(documents: readonly Document[]): number {
+  return documents.reduce((sum, document) => sum + document.bytes.length, 0);
+}
+
+/** All documents end to end, with nothing between them. */
+export function concatenated(documents: readonly Document[]): Uint8Array {
+  const all = new Uint8Array(totalBytes(documents));
+  let at = 0;
+  for (const { bytes } of documents) {
+    all.set(bytes, at);
+    at += bytes.length;
+  }
+  return all;
+}

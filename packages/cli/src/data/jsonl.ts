@@ -1,0 +1,85 @@
+import { UserError } from '../errors.ts';
+import type { Document } from './document.ts';
+
+/** Names that a text field goes by, tried in this order when none is given. */
+export const TEXT_FIELDS = ['text', 'content', 'body'] as const;
+
+/** Longest line in bytes. A file without newlines named .jsonl by mistake must not become one gigantic string. */
+export const MAX_LINE_BYTES = 256 * 1024 * 1024;
+
+const utf8 = new TextEncoder();
+
+/**
+ * Text to UTF-8 bytes. Unpaired surrogates, which JSON can write as escapes, are dropped as the reference tokenizer does.
+ * @see spec: facebookresearch/blt, tokenizer: invalid surrogates are dropped
+ */
+export function textBytes(text: string): Uint8Array {
+  return utf8.encode(text.replace(/\p{Surrogate}/gu, ''));
+}
+
+/**
+ * Reads JSON Lines: one document a line, either an object with a text field or a plain JSON string. Blank lines are skipped.
+ * @param name file name for messages and for the documents' names (`name:line`)
+ * @param textField the field that holds the text; otherwise the first of {@link TEXT_FIELDS} that is there
+ * @throws UserError naming the line that is not valid UTF-8, not JSON, or without the field
+ */
+export function parseJsonl(bytes: Uint8Array, name: string, textField?: string): Document[] {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const documents: Document[] = [];
+  let start = 0;
+  for (let line = 1; start < bytes.length; line++) {
+    let end = bytes.indexOf(0x0a, start);
+    if (end === -1) end = bytes.length;
+    const where = `${name} line ${line}`;
+    if (end - start > MAX_LINE_BYTES) {
+      throw new UserError(
+        `${where} has ${end - start} bytes, the limit is ${MAX_LINE_BYTES}; is it really one JSON text a line?`,
+      );
+    }
+    let text: string;
+    try {
+      // A decoder without {stream: true} also strips a byte order mark.
+      text = decoder.decode(bytes.subarray(start, end)).trim();
+    } catch {
+      throw new UserError(`${where} is not valid UTF-8, which JSON must be; save the file as UTF-8`);
+    }
+    start = end + 1;
+    if (text === '') continue;
+    documents.push({ name: `${name}:${line}`, bytes: textBytes(lineText(text, where, textField)) });
+  }
+  return documents;
+}
+
+function lineText(json: string, where: string, textField: string | undefined): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (error) {
+    throw new UserError(
+      `${where} is not valid JSON (${(error as Error).message}); each line must be one whole JSON value`,
+    );
+  }
+  if (typeof value === 'string' && textField === undefined) return value;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new UserError(
+      `${where} is ${describe(value)}; each line must be an object with a text field, such as {"text": "..."}`,
+    );
+  }
+  const record = value as Record<string, unknown>;
+  const names = textField === undefined ? TEXT_FIELDS : [textField];
+  const field = names.find((candidate) => Object.hasOwn(record, candidate));
+  if (field === undefined) {
+    const keys = Object.keys(record).slice(0, 8).join(', ') || 'none';
+    const looked = textField === undefined ? `none of the fields ${TEXT_FIELDS.join(', ')}` : `no field '${textField}'`;
+    throw new UserError(`${where} has ${looked} (its fields: ${keys}); name the field with --text-field`);
+  }
+  const text = record[field];
+  if (typeof text !== 'string') throw new UserError(`${where}: field '${field}' is ${describe(text)}, not a string`);
+  return text;
+}
+
+function describe(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}

@@ -1,0 +1,40 @@
+/**
+ * A failure that the user can mend: bad arguments, unreadable data, a full disk. The command prints `message` alone, with no
+ * stack, and leaves with `exitCode`: 1 = the work failed, 2 = the command line or the config file is wrong.
+ */
+export class UserError extends Error {
+  override readonly name = 'UserError';
+  readonly exitCode: 1 | 2;
+
+  constructor(message: string, exitCode: 1 | 2 = 1, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}
+
+/** The `code` of a Node system error (`ENOENT`, `EACCES`, ...), or undefined for anything else. */
+export function errorCode(error: unknown): string | undefined {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  return undefined;
+}
+
+const REASONS: Record<string, string> = {
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the file system is read-only',
+  EMFILE: 'too many open files',
+  ELOOP: 'its symbolic links go round in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  EISDIR: 'it is a folder',
+  EIO: 'the device reported a read or write error',
+};
+
+/** Plain words for a system error: `permission denied` rather than `EACCES: permission denied, open '...'`. */
+export function reason(error: unknown): string {
+  const code = errorCode(error);
+  if (code !== undefined && REASONS[code] !== undefined) return REASONS[code];
+  return error instanceof Error ? error.message : String(error);
+}

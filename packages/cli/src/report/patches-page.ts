@@ -1,0 +1,55 @@
+import { patchSummary } from '../patch-view.ts';
+import { ENTROPY_STRIP_CSS, entropyStrip, type PatchedBytes } from './entropy-strip.ts';
+import { escapeHtml, htmlPage } from './html-page.ts';
+
+/** What `blt patch --html` shows. Plain JSON. */
+export interface PatchesData extends PatchedBytes {
+  /** Where the bytes came from. */
+  source: string;
+  /** `entropy`, `space`, ... with its parameters in words. */
+  mode: string;
+  /** Which entropy model, when there is one. */
+  model?: string;
+}
+
+const CSS = `
+main { max-width: 1200px; }
+.sizes { display: grid; grid-template-columns: max-content max-content 1fr; gap: 2px 12px; align-items: center; font-size: 0.9rem; }
+.sizes i { height: 12px; background: var(--curve); border-radius: 2px; }
+`;
+
+/** The page of `blt patch --html`: the entropy curve with its cuts, then how many patches there are of each length. */
+export function renderPatchesHtml(data: PatchesData): string {
+  const facts = [data.mode, data.model].filter((fact) => fact !== undefined);
+  return htmlPage(
+    `Patches of ${data.source}`,
+    `<h1>Patches of ${escapeHtml(data.source)}</h1>
+<p class="muted">${escapeHtml(facts.join(', '))}</p>
+<p>${escapeHtml(patchSummary(data.patchLengths).replaceAll('  ', ' · '))}</p>
+${entropyStrip(data)}
+<h2>Patch lengths</h2>
+${lengthTable(data.patchLengths)}`,
+    ENTROPY_STRIP_CSS + CSS,
+  );
+}
+
+/** Lengths of this many bytes and more share a row. */
+const LAST_LENGTH = 24;
+
+function lengthTable(lengths: readonly number[]): string {
+  const counts = new Map<number, number>();
+  for (const length of lengths) {
+    if (length > 0) counts.set(Math.min(length, LAST_LENGTH), (counts.get(Math.min(length, LAST_LENGTH)) ?? 0) + 1);
+  }
+  if (counts.size === 0) return '<p class="muted">There are none.</p>';
+  const most = Math.max(...counts.values());
+  const rows = [...counts.entries()]
+    .sort(([a], [b]) => a - b)
+    .map(([length, count]) => {
+      const unit = length === 1 ? 'byte' : 'bytes';
+      const name = length === LAST_LENGTH ? `${length} ${unit} or more` : `${length} ${unit}`;
+      const width = ((100 * count) / most).toFixed(1);
+      return `<span class="number">${name}</span><span class="number">${count}</span><i style="width:${width}%"></i>`;
+    });
+  return `<div class="sizes">${rows.join('\n')}</div>`;
+}

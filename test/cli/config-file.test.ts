@@ -1,0 +1,273 @@
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { checkConfig, loadConfig, overrideConfig, parseConfig } from '../../packages/cli/src/config-file.ts';
+import { CONFIG_KEYS } from '../../packages/cli/src/config-schema.ts';
+import { UserError } from '../../packages/cli/src/errors.ts';
+import { runs } from '../support/runs.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const full = `
+size = "tiny"
+run = "sea-1"
+seed = 42
+backend = "wasm"
+threads = 2
+
+[data]
+data = ["books/*.txt", "-"]
+held_out = "test.txt"
+held_out_fraction = 0.1
+text_field = "body"
+
+[patcher]
+patching_mode = "entropy"
+threshold = 1.335442066192627
+monotonic = false
+threshold_add = 0.2
+max_patch_length = 32
+
+[entropy_model]
+layers = 2
+width = 64
+heads = 4
+window = 512
+steps = 300
+
+[model]
+local_width = 128
+local_heads = 4
+encoder_layers = 1
+decoder_layers = 3
+global_width = 256
+global_layers = 4
+global_heads = 8
+cross_heads = 4
+k = 2
+hash_sizes = [3, 4, 5, 6, 7, 8]
+hash_functions = 1
+hash_vocab = 8_192
+window = 512
+
+[train]
+steps = 2000
+minutes = 20.5
+batch_size = 8
+patches_per_row = 128
+row_bytes = 512
+lr = 2e-3
+warmup_steps = 50
+lr_min_ratio = 0.05
+weight_decay = 0.1
+grad_clip = 1.0
+grad_accumulation = 1
+dropout = 0.1
+hash_dropout = 0.2
+ema = 0.999
+eval_every = 100
+save_every = 500
+sample_every = 0
+patience = 5
+
+[generate]
+prompt = "Call me "
+max_bytes = 200
+temperature = 0.8
+top_k = 0
+top_p = 0.95
+`;
+
+const problems = (text: string, name = 'x.toml'): string => {
+  try {
+    parseConfig(text, name);
+    return '';
+  } catch (error) {
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as UserError).exitCode).toBe(2);
+    return (error as Error).message;
+  }
+};
+
+test('a file with every key is taken as it is, from TOML and from JSON', async () => {
+  const config = parseConfig(full, 'x.toml');
+  expect(config.train?.lr).toBe(0.002);
+  expect(config.model?.hash_vocab).toBe(8192);
+  expect(parseConfig(JSON.stringify(config), 'x.json')).toEqual(config);
+  const folder = temporaryFolder({ 'a.toml': `\ufeff${full}`, 'a.JSON': JSON.stringify(config) });
+  expect(await loadConfig(join(folder, 'a.toml'))).toEqual(config);
+  expect(await loadConfig(join(folder, 'a.JSON'))).toEqual(config);
+});
+
+test('an empty file is a valid config', () => {
+  expect(parseConfig('', 'x.toml')).toEqual({});
+});
+
+test('data above all sections is short for the section', () => {
+  expect(parseConfig('data = "book.txt"', 'x.toml')).toEqual({ data: { data: 'book.txt' } });
+  expect(parseConfig('data = ["a", "b"]', 'x.toml')).toEqual({ data: { data: ['a', 'b'] } });
+});
+
+test('all problems come in one message, with a suggestion for each unknown key', () => {
+  expect(
+    problems(`
+seed = "seven"
+steps = 10
+[patcher]
+patchsize = 4
+threshold = 7
+[model]
+lr = 1
+localwidth = 5
+window = 0
+banana = 1
+[trian]
+`),
+  ).toBe(`x.toml has 9 problems:
+✖ Unrecognized key: "steps"; it belongs in [entropy_model] or in [train]
+✖ Unrecognized key: "trian" (did you mean 'train'?)
+✖ Invalid input: expected number, received string
+  → at seed
+✖ Unrecognized key: "patchsize" (did you mean 'patch_size'?)
+  → at patcher
+✖ Unrecognized key: "lr"; it belongs in [train]
+  → at model
+✖ Unrecognized key: "localwidth" (did you mean 'local_width'?)
+  → at model
+✖ Unrecognized key: "banana"
+  → at model
+✖ Too big: thresholds are in nats and no entropy is above ln 260 = 5.5607
+  → at patcher.threshold
+✖ Too small: expected number to be >=1
+  → at model.window`);
+});
+
+test.each<[string, RegExp]>([
+  ['[model]\nwindow = 0', /expected number to be >=1\s+→ at model\.window/],
+  ['[model]\nwindow = 1.5', /expected int.*\s+→ at model\.window/],
+  ['[patcher]\npatch_size = 0.5', />=1\s+→ at patcher\.patch_size/],
+  ['[patcher]\npatching_mode = "entrpy"', /expected one of "entropy"\|"space"\|"static"\|"byte"/],
+  ['[patcher]\npatching_mode = "static"\npatch_size = 4.5', /patch_size 4\.5 must be a whole number of bytes/],
+  ['[patcher]\npatch_size = 4\nthreshold = 1.0', /give patch_size or threshold, not both/],
+  ['[patcher]\nmonotonic = true\nthreshold_add = 1.0', /monotonic = true takes no threshold_add/],
+  ['[model]\nlocal_width = 100\nlocal_heads = 3', /local_heads 3 must divide local_width 100/],
+  ['[model]\nglobal_width = 12\nglobal_heads = 4', /global_width 12 \/ global_heads 4 = 3 is odd/],
+  ['[model]\nlocal_width = 64\ncross_heads = 5', /cross_heads 5 must divide local_width 64/],
+  ['[entropy_model]\nwidth = 10\nheads = 4', /heads 4 must divide width 10/],
+  ['[model]\nhash_sizes = [3, 3]', /3 is listed twice/],
+  ['[model]\nhash_vocab = 1_048_576', /<1048576/],
+  ['[model]\nhash_functions = 12', /<=11/],
+  ['[train]\nlr = nan', /received NaN/],
+  ['[train]\ndropout = 1.0', /<1/],
+  ['[train]\nlr = "1e-3"', /expected number, received string\s+→ at train\.lr/],
+  ['run = "../up"', /a run name becomes a folder/],
+  ['data = 5', /expected object, received number\s+→ at data/],
+  ['[data]\ndata = []', /expected array to have >=1 items\s+→ at data\.data/],
+  ['[data]\nheld_out = 5', /expected a string or a list of strings\s+→ at data\.held_out/],
+])('%j is refused', (text, message) => {
+  expect(problems(text)).toMatch(message);
+});
+
+test('syntax errors name the line', () => {
+  expect(problems('seed = 1\n[model\nwindow = 5')).toMatch(/^x\.toml line 2, column \d+: /);
+  expect(problems('{"seed": 1,}', 'x.json')).toMatch(/^x\.json is not valid JSON: /);
+  expect(problems('[1]', 'x.json')).toMatch(/expected object, received array/);
+  expect(problems('{"__proto__": {"seed": 1}, "constructor": 1}', 'x.json')).toMatch(/Unrecognized key/);
+});
+
+test('a file that is missing, or plainly no config, is refused by name', async () => {
+  const folder = temporaryFolder({ 'big.toml': '#'.repeat(2 ** 20 + 1) });
+  await expect(loadConfig(join(folder, 'no.toml'))).rejects.toThrow(
+    /cannot read the config file .*no\.toml: there is no such file/,
+  );
+  await expect(loadConfig(join(folder, 'big.toml'))).rejects.toThrow(/1048577 bytes: that is no config file/);
+  await expect(loadConfig(folder)).rejects.toThrow(/it is a folder/);
+});
+
+test('no text makes the parser throw anything but a UserError', () => {
+  const line = fc.constantFrom(
+    '[model]',
+    '[[data]]',
+    'k = 1',
+    'k = {a = 1}',
+    'data = "x"',
+    'lr = 0x1p',
+    '"',
+    '\\',
+    'a.b.c = 1',
+    'seed = 2020-01-01',
+  );
+  fc.assert(
+    fc.property(fc.array(fc.oneof(line, fc.string())), fc.constantFrom('x.toml', 'x.json'), (lines, name) => {
+      problems(lines.join('\n'), name);
+    }),
+    { numRuns: runs(200) },
+  );
+});
+
+test('flags are unique, in kebab-case, and the same words as the keys', () => {
+  const flags = CONFIG_KEYS.map(({ flag }) => flag);
+  expect(new Set(flags).size).toBe(flags.length);
+  for (const { section, key, flag } of CONFIG_KEYS) {
+    expect(flag).toMatch(/^[a-z]+(-[a-z]+)*$/);
+    expect(flag).toBe(`${section === 'entropy_model' ? 'entropy-' : ''}${key.replaceAll('_', '-')}`);
+  }
+  expect(CONFIG_KEYS.find(({ key }) => key === 'backend')).toEqual({
+    section: undefined,
+    key: 'backend',
+    flag: 'backend',
+    kind: 'choice',
+    choices: ['auto', 'reference', 'wasm'],
+  });
+  const kinds = Object.fromEntries(CONFIG_KEYS.map(({ flag, kind }) => [flag, kind]));
+  expect([kinds.lr, kinds.monotonic, kinds['hash-sizes'], kinds.data, kinds.run]).toEqual([
+    'number',
+    'boolean',
+    'numbers',
+    'strings',
+    'string',
+  ]);
+});
+
+test('options win over the file, and text becomes what the key wants', () => {
+  const file = parseConfig('seed = 1\n[train]\nlr = 1e-3\nsteps = 10', 'x.toml');
+  const merged = overrideConfig(file, {
+    lr: '2e-3',
+    hashSizes: '3,4',
+    entropyWidth: '1_024',
+    monotonic: true,
+    data: ['a', 'b'],
+    backend: 'wasm',
+    json: true,
+    steps: undefined,
+  });
+  expect(merged).toEqual({
+    seed: 1,
+    backend: 'wasm',
+    train: { lr: 0.002, steps: 10 },
+    model: { hash_sizes: [3, 4] },
+    entropy_model: { width: 1024 },
+    patcher: { monotonic: true },
+    data: { data: ['a', 'b'] },
+  });
+  expect(file).toEqual({ seed: 1, train: { lr: 0.001, steps: 10 } });
+});
+
+test('an option that says the same in another way replaces what the file said', () => {
+  const file = checkConfig({ patcher: { threshold: 1.3, threshold_add: 0.1 } }, 'x');
+  expect(overrideConfig(file, { patchSize: '6' }).patcher).toEqual({ patch_size: 6, threshold_add: 0.1 });
+  expect(overrideConfig(file, { monotonic: true }).patcher).toEqual({ threshold: 1.3, monotonic: true });
+  expect(overrideConfig(file, { monotonic: false }).patcher).toEqual({
+    threshold: 1.3,
+    threshold_add: 0.1,
+    monotonic: false,
+  });
+  expect(() => overrideConfig(file, { patchSize: '6', threshold: '1' })).toThrow(
+    /give patch_size or threshold, not both/,
+  );
+});
+
+test('a bad option is refused like a bad key', () => {
+  expect(() => overrideConfig({}, { lr: 'fast' })).toThrow(/expected number, received string\s+→ at train\.lr/);
+  expect(() => overrideConfig({}, { lr: '' })).toThrow(/train\.lr/);
+  expect(() => overrideConfig({}, { hashSizes: '3,x' })).toThrow(/model\.hash_sizes\[1\]/);
+});

@@ -1,0 +1,75 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseJsonl, textBytes } from '../../../packages/cli/src/data/jsonl.ts';
+import { UserError } from '../../../packages/cli/src/errors.ts';
+import { runs } from '../../support/runs.ts';
+
+const utf8 = new TextEncoder();
+const texts = (bytes: Uint8Array): string[] =>
+  parseJsonl(bytes, 'x.jsonl').map((d) => new TextDecoder().decode(d.bytes));
+
+test('what was written one text a line is read back, whatever the text', () => {
+  const text = fc.string({ unit: 'grapheme' });
+  const line = fc.oneof(
+    text.map((t): [string, string] => [JSON.stringify(t), t]),
+    fc
+      .tuple(fc.constantFrom('text', 'content', 'body'), text)
+      .map(([f, t]): [string, string] => [JSON.stringify({ id: 1, [f]: t }), t]),
+  );
+  fc.assert(
+    fc.property(fc.array(line), fc.constantFrom('\n', '\r\n', '\n\n', '\n \n'), (lines, newline) => {
+      const file = lines.map(([json]) => json).join(newline);
+      expect(texts(utf8.encode(file))).toEqual(lines.map(([, t]) => t));
+      expect(texts(utf8.encode(`\ufeff${file}\n`))).toEqual(lines.map(([, t]) => t));
+    }),
+    { numRuns: runs(100) },
+  );
+});
+
+test('documents are named by file and line', () => {
+  expect(parseJsonl(utf8.encode('"a"\n\n"b"'), 'd/x.jsonl').map((d) => d.name)).toEqual(['d/x.jsonl:1', 'd/x.jsonl:3']);
+});
+
+test('text comes before content before body, and a named field wins', () => {
+  const line = utf8.encode('{"body":"B","content":"C","text":"T","abstract":"A"}');
+  expect(texts(line)).toEqual(['T']);
+  expect(parseJsonl(line, 'x', 'abstract')[0].bytes).toEqual(utf8.encode('A'));
+});
+
+test('unpaired surrogates are dropped', () => {
+  expect(textBytes('a\ud800b\udc00c😀')).toEqual(utf8.encode('abc😀'));
+});
+
+test.each<[string, string | Uint8Array, RegExp]>([
+  ['broken JSON', '"a"\n{"text": ', /^x\.jsonl line 2 is not valid JSON/],
+  [
+    'no field',
+    '{"title":"t","n":1}',
+    /line 1 has none of the fields text, content, body \(its fields: title, n\).*--text-field/,
+  ],
+  ['a field of another type', '{"text":5}', /field 'text' is a number, not a string/],
+  ['an array', '[1]', /line 1 is an array; each line must be an object/],
+  ['null', 'null', /line 1 is null/],
+  ['bytes that are no UTF-8', Uint8Array.of(0x22, 0xff, 0x22), /line 1 is not valid UTF-8/],
+])('%s is refused by line', (_, contents, message) => {
+  const bytes = typeof contents === 'string' ? utf8.encode(contents) : contents;
+  expect(() => parseJsonl(bytes, 'x.jsonl')).toThrow(UserError);
+  expect(() => parseJsonl(bytes, 'x.jsonl')).toThrow(message);
+});
+
+test('inherited names are no fields', () => {
+  expect(() => parseJsonl(utf8.encode('{}'), 'x.jsonl', 'constructor')).toThrow(/no field 'constructor'/);
+});
+
+test('no bytes whatever make it throw anything but a UserError', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+      try {
+        parseJsonl(bytes, 'x');
+      } catch (error) {
+        expect(error).toBeInstanceOf(UserError);
+      }
+    }),
+    { numRuns: runs(200) },
+  );
+});

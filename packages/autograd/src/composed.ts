@@ -2,7 +2,7 @@
  * @file What the fused operations mean: the same functions out of primitive ones. Slower, but differentiable any number of times,
  * and the tests hold the fused kernels to them, values and gradients.
  */
-import { type Tensor, tensor } from '@blt-ts/tensor';
+import { type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { stopGradient } from './grad.ts';
 import { add, affine, div, exp, log, mul, neg, sigmoid, sqrt, sub } from './ops/elementwise.ts';
 import { matmul } from './ops/matmul.ts';
@@ -38,20 +38,27 @@ export function rmsNorm(x: Tensor, w: Tensor, eps = 1e-5): Tensor {
 
 export const swiGlu = (a: Tensor, b: Tensor): Tensor => mul(mul(a, sigmoid(a)), b);
 
+/** A dropped id (-1) reads row 0 and is multiplied by 0. */
 export function embeddingBag(table: Tensor, ids: Tensor): Tensor {
+  const { backend } = table;
   const [n, G] = ids.shape;
   const flat = ids.readSync() as Int32Array;
-  const columns = Array.from({ length: G }, (_, g) =>
-    gatherRows(
+  let total = zeros([n, table.shape[1]], { backend });
+  // A table without rows has only dropped ids.
+  for (let g = 0; g < G && table.shape[0] > 0; g++) {
+    const column = Int32Array.from({ length: n }, (_, i) => flat[i * G + g]);
+    const rows = gatherRows(
       table,
       tensor(
-        Int32Array.from({ length: n }, (_, i) => flat[i * G + g]),
+        column.map((id) => Math.max(id, 0)),
         undefined,
-        { backend: table.backend },
+        { backend },
       ),
-    ),
-  );
-  return columns.reduce((a, b) => add(a, b));
+    );
+    const kept = Float32Array.from(column, (id) => (id < 0 ? 0 : 1));
+    total = add(total, mul(rows, tensor(kept, [n, 1], { backend })));
+  }
+  return total;
 }
 
 /** A dense mask of 0 and -1e30 on the full score matrix of each head. Rows with an empty interval are multiplied by 0. */

@@ -9,13 +9,19 @@ export type Tree = object;
 /** The same tree with something else at its leaves. */
 export type TreeOf<T, Leaf> = T extends Tensor ? Leaf : { readonly [P in keyof T]: TreeOf<T[P], Leaf> };
 
-/** Replaces every leaf; `path` is its name, joined by dots ("layers.0.weight"). */
+/**
+ * Replaces every leaf; `path` is its name, joined by dots ("layers.0.weight").
+ * @throws TypeError naming a leaf that is no tensor
+ */
 export function mapTree<T extends Tree, Leaf>(tree: T, f: (leaf: Tensor, path: string) => Leaf): TreeOf<T, Leaf> {
   const walk = (node: unknown, path: string): unknown => {
     if (node instanceof Tensor) return f(node, path);
     const below = (key: string | number) => (path === '' ? String(key) : `${path}.${key}`);
     if (Array.isArray(node)) return node.map((child, i) => walk(child, below(i)));
-    return Object.fromEntries(Object.entries(node as object).map(([key, child]) => [key, walk(child, below(key))]));
+    if (node === null || typeof node !== 'object') {
+      throw new TypeError(`parameters: "${path}" is ${node === null ? 'null' : typeof node}; leaves must be tensors`);
+    }
+    return Object.fromEntries(Object.entries(node).map(([key, child]) => [key, walk(child, below(key))]));
   };
   return walk(tree, '') as TreeOf<T, Leaf>;
 }

@@ -10,6 +10,7 @@
  */
 import {
   broadcastShapes,
+  checkShape,
   type DType,
   formatShape,
   normalizeAxes,
@@ -274,6 +275,7 @@ export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]>
   reshape: {
     inputs: ['f32'],
     outputs: ([x], { shape }) => {
+      checkShape(shape, 'reshape');
       expect(
         sizeOf(x.shape) === sizeOf(shape),
         () =>
@@ -301,6 +303,7 @@ export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]>
   broadcastTo: {
     inputs: ['f32'],
     outputs: ([x], { shape }) => {
+      checkShape(shape, 'broadcastTo');
       expect(
         sameShape(broadcastShapes('broadcastTo', x.shape, shape), shape),
         () => `broadcastTo: ${formatShape(x.shape)} does not broadcast to ${formatShape(shape)}`,
@@ -334,7 +337,7 @@ export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]>
       expect(
         before.length === x.shape.length &&
           after.length === x.shape.length &&
-          [...before, ...after].every((p) => p >= 0),
+          [...before, ...after].every((p) => Number.isInteger(p) && p >= 0),
         () => `pad: bounds [${before.join(',')}] and [${after.join(',')}] do not fit ${formatShape(x.shape)}`,
       );
       return [f32(x.shape.map((d, i) => before[i] + d + after[i]))];
@@ -347,7 +350,7 @@ export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]>
     outputs: (ins, { axis }) => {
       const [first] = ins;
       expect(
-        axis >= 0 && axis < first.shape.length,
+        Number.isInteger(axis) && axis >= 0 && axis < first.shape.length,
         () => `concat: axis ${axis} is out of range for ${formatShape(first.shape)}`,
       );
       let total = 0;
@@ -402,6 +405,7 @@ export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]>
     outputs: ([x, ids], { rows }) => {
       expectRank('scatterAddRows', 'x', x, 2);
       expectShape('scatterAddRows', 'ids', ids, [x.shape[0]]);
+      checkShape([rows, x.shape[1]], 'scatterAddRows');
       return [f32([rows, x.shape[1]])];
     },
     flops: ([x]) => sizeOf(x.shape),

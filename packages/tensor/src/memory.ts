@@ -44,13 +44,16 @@ export function keep<T extends Tensor>(tensor: T): T {
   return tensor;
 }
 
-/** Calls `visit` on every tensor in a value: a tensor, or arrays, maps and plain objects of them, however deep. */
-export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): void {
+/**
+ * Calls `visit` on every tensor in a value: a tensor, or arrays, maps and objects of them, however deep. Each object is entered
+ * once, so that a value may refer to itself.
+ */
+export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void, seen = new Set<object>()): void {
   if (value instanceof Tensor) visit(value);
-  else if (Array.isArray(value)) for (const item of value) forEachTensor(item, visit);
-  else if (value instanceof Map) for (const item of value.values()) forEachTensor(item, visit);
-  else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value)) {
-    for (const item of Object.values(value)) forEachTensor(item, visit);
+  else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value) && !seen.has(value)) {
+    seen.add(value);
+    const items = Array.isArray(value) ? value : value instanceof Map ? value.values() : Object.values(value);
+    for (const item of items) forEachTensor(item, visit, seen);
   }
 }
 

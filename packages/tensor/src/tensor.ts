@@ -152,7 +152,8 @@ export function tensor(values: Nested | ArrayLike<number>, shape?: Shape, option
 /** A tensor filled with one value. */
 export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
   checkShape(shape, 'full');
-  return tensor(new Float32Array(sizeOf(shape)).fill(value), shape, { dtype: 'f32', ...options });
+  // In 64 bits, so that a backend which keeps more than 32 of them, or a large integer, gets the number that was asked for.
+  return tensor(new Float64Array(sizeOf(shape)).fill(value), shape, { dtype: 'f32', ...options });
 }
 
 export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);

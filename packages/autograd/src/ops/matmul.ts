@@ -1,4 +1,4 @@
-import type { Tensor } from '@blt-ts/tensor';
+import { sizeOf, type Tensor } from '@blt-ts/tensor';
 import type { Rules } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { reshape, transpose } from './shape.ts';
@@ -19,8 +19,9 @@ export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = 
   if (b.rank === 2 && a.rank > 2) {
     const last = a.rank - 1;
     const rows = transposeA ? transpose(a, [...a.shape.keys()].slice(0, -2).concat(last, last - 1)) : a;
-    const y = matmul(reshape(rows, [-1, rows.shape[last]]), b, { transposeB });
-    return reshape(y, [...rows.shape.slice(0, -1), y.shape[1]]);
+    const lead = rows.shape.slice(0, -1);
+    const y = matmul(reshape(rows, [sizeOf(lead), rows.shape[last]]), b, { transposeB });
+    return reshape(y, [...lead, y.shape[1]]);
   }
   return apply('matmul', [a, b], { transposeA, transposeB });
 }

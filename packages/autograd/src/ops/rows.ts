@@ -40,10 +40,11 @@ export const segmentGatherSum = (x: Tensor, entries: Tensor, starts: Tensor): Te
  */
 export const segmentMax = (x: Tensor, starts: Tensor): Tensor => apply('segmentMax', [x, starts], {});
 
-/** For each entry its segment, from the starts. */
+/** For each entry between the first start and the last its segment. */
 function segmentOfEntry(starts: Int32Array): Int32Array {
-  const of = new Int32Array(starts[starts.length - 1]);
-  for (let u = 0; u + 1 < starts.length; u++) of.fill(u, starts[u], starts[u + 1]);
+  const [begin, end] = [starts[0], starts[starts.length - 1]];
+  const of = new Int32Array(end - begin);
+  for (let u = 0; u + 1 < starts.length; u++) of.fill(u, starts[u] - begin, starts[u + 1] - begin);
   return of;
 }
 
@@ -62,8 +63,12 @@ export const rowRules: Rules<
     null,
   ],
   segmentGatherSum: (g, _, [x, entries, starts]) => {
-    const segments = tensor(segmentOfEntry(hostIds(starts)), undefined, { backend: g.backend });
-    return [scatterAddRows(gatherRows(g, segments), entries, x.shape[0]), null, null];
+    const { backend } = g;
+    const bounds = hostIds(starts);
+    const segments = tensor(segmentOfEntry(bounds), undefined, { backend });
+    // Entries before the first segment or behind the last were not read.
+    const read = hostIds(entries).subarray(bounds[0], bounds[bounds.length - 1]);
+    return [scatterAddRows(gatherRows(g, segments), tensor(read, undefined, { backend }), x.shape[0]), null, null];
   },
   segmentMax: (g, [y], [x, starts]) => [apply('segmentMaxBackward', [x, y, g, starts], {}), null],
   segmentMaxBackward: onceOnly('segmentMax', 'max over slices'),

@@ -8,6 +8,9 @@ import { unbroadcast } from './reduce.ts';
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const unknown = shape.indexOf(-1);
   if (unknown < 0) return apply('reshape', [x], { shape });
+  if (shape.indexOf(-1, unknown + 1) >= 0) {
+    throw new ShapeError(`reshape: shape ${formatShape(shape)} has -1 twice; only one size can be what is left`);
+  }
   const known = sizeOf(shape.filter((_, i) => i !== unknown));
   if (known === 0 || x.size % known !== 0) {
     throw new ShapeError(`reshape: ${formatShape(x.shape)} holds ${x.size} elements, not a multiple of ${known}`);

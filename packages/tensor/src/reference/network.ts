@@ -30,7 +30,8 @@ const crossEntropy: CpuKernel<'crossEntropy'> = ([loss], [logits, targets]) => {
   const [n, V] = logits.shape;
   for (let i = 0; i < n; i++) {
     const { max, logSum } = logSumExp(logits, i, V);
-    loss.data[i] = max + logSum - logits.data[i * V + targets.data[i]];
+    // max - x first: both may be huge, their difference is not.
+    loss.data[i] = max - logits.data[i * V + targets.data[i]] + logSum;
   }
 };
 

@@ -1,4 +1,5 @@
-import type { PatchingOptions } from './patching.ts';
+import { HASH_PRIMES } from './hashing.ts';
+import { boundaryRule, type PatchingOptions } from './patching.ts';
 import { VOCAB_SIZE } from './vocabulary.ts';
 
 /** A stack of transformer blocks. */
@@ -90,15 +91,13 @@ const positive = (path: string, value: number): void => {
 function checkTransformer(path: string, c: TransformerConfig): void {
   for (const key of [
     'hiddenSize',
+    'numHiddenLayers',
     'numAttentionHeads',
     'numKeyValueHeads',
     'intermediateSize',
     'maxPositionEmbeddings',
   ] as const) {
     positive(`${path}.${key}`, c[key]);
-  }
-  if (!Number.isSafeInteger(c.numHiddenLayers) || c.numHiddenLayers < 0) {
-    throw new ConfigError(`${path}.numHiddenLayers must be a whole number >= 0, got ${c.numHiddenLayers}`);
   }
   if (c.hiddenSize % c.numAttentionHeads !== 0) {
     throw new ConfigError(
@@ -128,8 +127,6 @@ export function validateConfig(config: BltConfig): void {
   checkTransformer('decoder', config.decoder);
   checkTransformer('global', config.global);
   if (config.patcher) checkTransformer('patcher', config.patcher);
-  positive('encoder.numHiddenLayers', config.encoder.numHiddenLayers);
-  positive('decoder.numHiddenLayers', config.decoder.numHiddenLayers);
   positive('crossAttnK', config.crossAttnK);
   if (config.encoder.hiddenSize !== config.decoder.hiddenSize) {
     throw new ConfigError(
@@ -138,10 +135,18 @@ export function validateConfig(config: BltConfig): void {
   }
   if (config.window !== null) positive('window', config.window);
   positive('hash.functions', config.hash.functions);
+  if (config.hash.functions > HASH_PRIMES.length) {
+    throw new ConfigError(`hash.functions must be at most ${HASH_PRIMES.length}, got ${config.hash.functions}`);
+  }
   if (config.hash.groupSizes.length > 0) positive('hash.vocab', config.hash.vocab);
   for (const size of config.hash.groupSizes) positive('hash.groupSizes', size);
   if (config.patching.mode === 'entropy' && !config.patcher) {
     throw new ConfigError("patching by entropy needs an entropy model; give `patcher`, or choose mode 'space'");
+  }
+  try {
+    boundaryRule(config.patching);
+  } catch (error) {
+    throw new ConfigError((error as Error).message);
   }
 }
 

@@ -7,6 +7,7 @@ import { entropyModelLogits } from './entropy-model.ts';
 import { bltLosses } from './model.ts';
 import type { PatchedDocument, TrainingRow } from './packing.ts';
 import type { BltParams, EntropyModelParams } from './parameters.ts';
+import { NonFiniteError } from './training-loop.ts';
 import { BYTE_OFFSET } from './vocabulary.ts';
 
 /** A row of which only the targets from `scoredFrom` on count: the ones before are context. */
@@ -54,18 +55,21 @@ export function evaluationRows(
         });
         scored = end;
       }
-      first = Math.max(first + 1, last - (patchesPerRow - stride));
+      // At least one patch of overlap: a row's first token is read, not predicted.
+      first = Math.max(first + 1, last - Math.max(1, patchesPerRow - stride));
       if (last === patchLengths.length) break;
     }
   }
   return rows;
 }
 
-export const sumEvaluations = (nats: number, bytes: number): Evaluation => ({
-  nats,
-  bytes,
-  bitsPerByte: nats / (Math.LN2 * bytes),
-});
+/** @throws NonFiniteError if a loss was not a number */
+function evaluationOf(nats: number, bytes: number): Evaluation {
+  if (!Number.isFinite(nats)) {
+    throw new NonFiniteError(`the loss on held-out bytes is ${nats}; the weights are broken, lower the learning rate`);
+  }
+  return { nats, bytes, bitsPerByte: nats / (Math.LN2 * bytes) };
+}
 
 /** Adds up the losses of the scored targets. */
 function tally(losses: ArrayLike<number>, rows: readonly EvaluationRow[]): { nats: number; bytes: number } {
@@ -116,7 +120,7 @@ export async function evaluateBlt(
     nats += found.nats;
     bytes += found.bytes;
   }
-  return sumEvaluations(nats, bytes);
+  return evaluationOf(nats, bytes);
 }
 
 /** Bits per byte of an entropy model, each document cut into its context. */
@@ -158,5 +162,5 @@ export async function evaluateEntropyModel(
     nats += found.nats;
     bytes += found.bytes;
   }
-  return sumEvaluations(nats, bytes);
+  return evaluationOf(nats, bytes);
 }

@@ -9,6 +9,7 @@ import {
   readSafetensors,
   type SafetensorsInput,
   sameShape,
+  scope,
   type Tensor,
   tensor,
   toFloat32,
@@ -80,6 +81,13 @@ class Keys {
     return value;
   }
 
+  /** For keys of which only one value is built: absent or this one. */
+  only(key: string, wanted: string): void {
+    if (this.text(key, wanted) !== wanted) {
+      throw new ConfigError(`config.json: ${this.at(key)} must be "${wanted}", got ${describe(this.json[key])}`);
+    }
+  }
+
   section(key: string): Keys {
     return new Keys(this.has(key) ? this.json[key] : undefined, this.at(key));
   }
@@ -104,10 +112,15 @@ function describe(value: unknown): string {
 function transformerFromKeys(keys: Keys, theta: number): TransformerConfig {
   const hiddenSize = keys.number('hidden_size');
   const heads = keys.number('num_attention_heads');
-  // transformers 4 has `rope_theta`, transformers 5 `rope_parameters.rope_theta`.
-  const ropeTheta = keys.has('rope_parameters')
-    ? keys.section('rope_parameters').number('rope_theta', theta)
-    : keys.number('rope_theta', theta);
+  // transformers 4 has `rope_theta` and `rope_scaling`, transformers 5 `rope_parameters`.
+  for (const rope of ['rope_parameters', 'rope_scaling']
+    .filter((key) => keys.has(key))
+    .map((key) => keys.section(key))) {
+    rope.only('rope_type', 'default');
+    rope.only('type', 'default');
+  }
+  const ropeTheta = (keys.has('rope_parameters') ? keys.section('rope_parameters') : keys).number('rope_theta', theta);
+  keys.only('hidden_act', 'silu');
   return {
     hiddenSize,
     numHiddenLayers: keys.number('num_hidden_layers'),
@@ -285,8 +298,9 @@ export function checkpointFromSafetensors(bytes: Uint8Array, config: BltConfig, 
       throw new ConfigError(`model.safetensors: tensor ${name} has no place in the model that config.json describes`);
     }
   }
-  const loaded = plan.map(
-    ({ name, shape }) => [name, tensor(toFloat32(tensors.get(name)!, name), shape, { backend })] as const,
+  // In a scope, so that a tensor that cannot be read leaves nothing of those before it behind.
+  const loaded = scope(() =>
+    plan.map(({ name, shape }) => [name, tensor(toFloat32(tensors.get(name)!, name), shape, { backend })] as const),
   );
   const prefix = 'model.patcher.';
   const patcher = loaded.filter(([name]) => name.startsWith(prefix));

@@ -17,10 +17,8 @@ export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.95, eps: 1e-8
 export type Gradient = Tensor | { readonly ids: Int32Array; readonly rows: Tensor };
 
 /** Dense gradients as they are; row-sparse ones with each touched row once. */
-export function coalesce(grads: object): Map<string, Gradient> {
-  return new Map(
-    [...gradientLeaves(grads)].map(([name, g]) => [name, g instanceof RowSparse ? g.coalesce() : g] as const),
-  );
+export function coalesce(gradients: ReadonlyMap<string, Cotangent>): Map<string, Gradient> {
+  return new Map([...gradients].map(([name, g]) => [name, g instanceof RowSparse ? g.coalesce() : g] as const));
 }
 
 /** Name and gradient of every parameter in a tree of gradients. */

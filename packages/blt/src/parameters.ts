@@ -111,14 +111,20 @@ function crossPlan(name: string, c: LocalConfig): ParameterPlan[] {
   }).flat();
 }
 
-/** Every parameter of the latent transformer, in the order of the forward pass. Spec: Pagnoni et al. 2024, section 3. */
-export function bltPlan(c: BltConfig): ParameterPlan[] {
+/**
+ * Every parameter of the latent transformer, in the order of the forward pass (Pagnoni et al. 2024, section 3).
+ * @param hashInit the hash tables' initial std as a share of width^-0.5. The released models use 1; on small corpora, where most
+ *   rows are read a few times at most, less noise to unlearn is better (docs/results.md).
+ */
+export function bltPlan(c: BltConfig, hashInit = 1): ParameterPlan[] {
   const local = c.encoder.hiddenSize;
   const wide = c.crossAttnK * local;
   const tables = c.hash.functions * c.hash.groupSizes.length;
   return [
     matrix('model.local_encoder.embed_tokens', c.vocabSize, local),
-    ...(tables > 0 ? [matrix('model.encoder_hash_tok_embedding', tables * c.hash.vocab, local)] : []),
+    ...(tables > 0
+      ? [matrix('model.encoder_hash_tok_embedding', tables * c.hash.vocab, local, hashInit * local ** -0.5)]
+      : []),
     ...blocksPlan('model.local_encoder', c.encoder),
     matrix('model.local_encoder.patch_embedding_projection', wide, local),
     ...crossPlan('model.local_encoder', c.encoder),

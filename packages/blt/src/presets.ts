@@ -88,6 +88,8 @@ export interface RunOptions {
   /** Dropout of the residual stream; the other element rates follow from it. */
   readonly dropout?: number;
   readonly hashDropout?: number;
+  /** Initial std of the hash tables as a share of the paper's. */
+  readonly hashInit?: number;
   /** 0 = none */
   readonly ema?: number;
   readonly evalEvery?: number;
@@ -124,12 +126,12 @@ function patchingOf(o: RunOptions): PatchingOptions {
  */
 function dropoutOf(o: RunOptions, passes: number): DropoutRates {
   const strength = Math.min(1, Math.max(0, (passes - 0.9) / 2.1));
-  const residual = o.dropout ?? 0.2 * strength;
+  const residual = o.dropout ?? 0.1 * strength;
   return {
-    embedding: residual / 2,
+    embedding: residual,
     residual,
     hidden: residual,
-    output: residual / 2,
+    output: residual,
     hash: o.hashDropout ?? 0.4 * strength,
   };
 }
@@ -217,6 +219,7 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
     config,
     targetPatchBytes:
       patching.mode === 'entropy' && o.threshold === undefined ? (o.patchSize ?? DEFAULT_PATCH_BYTES) : null,
+    hashInit: o.hashInit ?? 0.2,
     entropyModel: config.patcher
       ? {
           rowBytes,

@@ -34,6 +34,8 @@ export interface RunPlan {
   readonly config: BltConfig;
   /** Mean bytes per patch the threshold is calibrated to (entropy patching); null: use the configured threshold. */
   readonly targetPatchBytes: number | null;
+  /** See `bltPlan`. */
+  readonly hashInit: number;
   readonly entropyModel: { readonly loop: LoopOptions; readonly rowBytes: number } | null;
   readonly model: { readonly loop: LoopOptions; readonly patchesPerRow: number; readonly maxRowBytes: number | null };
   /** Steps between evaluations on held-out bytes. */
@@ -110,7 +112,7 @@ export class Session {
           { backend },
         )
       : null;
-    this.params = initParameters<BltParams>(bltPlan(config), this.random.fork('model'), { backend });
+    this.params = initParameters<BltParams>(bltPlan(config, plan.hashInit), this.random.fork('model'), { backend });
     this.currentPhase = this.patcher && plan.entropyModel ? 'entropy model' : 'patching';
     if (this.currentPhase === 'entropy model') this.entropyLoop = this.makeEntropyLoop();
   }
@@ -126,6 +128,11 @@ export class Session {
 
   get best(): { step: number; bitsPerByte: number } | null {
     return this.bestSoFar;
+  }
+
+  /** Updates done in the current phase. */
+  get step(): number {
+    return (this.currentPhase === 'entropy model' ? this.entropyLoop?.step : this.modelLoop?.step) ?? 0;
   }
 
   /** Targets the model has seen. */

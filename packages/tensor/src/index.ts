@@ -48,3 +48,4 @@ export {
   tensor,
   zeros,
 } from './tensor.ts';
+export { createWasmBackend, nativeKernels, type WasmOptions } from './wasm/backend.ts';

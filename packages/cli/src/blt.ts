@@ -1,0 +1,171 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { UserError } from './errors.ts';
+import { VERSION } from './version.ts';
+
+const number = (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
+  return value;
+};
+const whole = (text: string): number => {
+  const value = number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number >= 0.');
+  return value;
+};
+const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
+
+const backendOption = () => new Option('--backend <name>', 'what computes').choices(['auto', 'wasm', 'reference']);
+const modelOption = () => new Option('-m, --model <dir>', 'run or checkpoint folder (default: the newest run)');
+
+const program = new Command('blt')
+  .description('The Byte Latent Transformer: train it on any bytes, look at its patches, generate.')
+  .version(VERSION)
+  .showHelpAfterError('(add --help for what there is)')
+  .exitOverride();
+
+const finish = (code: number): void => {
+  process.exitCode = code;
+};
+
+// The flags of `train` are the keys of the config file; the schema is loaded only when the command runs.
+const train = program
+  .command('train')
+  .description('train entropy model and latent transformer on files, folders, patterns or stdin (default: Moby Dick)')
+  .option('-d, --data <path>', 'file, folder, pattern, .jsonl, .gz, or - for stdin; may be repeated', collect)
+  .option('--held-out <path>', 'text to evaluate on instead of the end of the data; may be repeated', collect)
+  .option('--held-out-fraction <share>', 'share of the data kept for evaluation (0.1)')
+  .option('--text-field <name>', 'field of .jsonl lines that holds the text')
+  .addOption(new Option('-s, --size <size>', 'the one dial').choices(['nano', 'tiny', 'small', 'base']))
+  .option('-c, --config <file>', 'TOML or JSON file; flags win over it')
+  .option('--run <name>', 'folder under runs/ (default: size and a number)')
+  .option('--runs <dir>', 'where runs are kept', 'runs')
+  .option('--resume <dir>', 'go on with a run that was stopped')
+  .option('--dry-run', 'print the plan and stop')
+  .option('--seed <n>', 'same seed, same bits (0)')
+  .addOption(backendOption())
+  .option('--threads <n>', 'CPU threads');
+
+const group = (title: string, options: [flags: string, description: string][]) => {
+  for (const [flags, description] of options) train.addOption(new Option(flags, description).helpGroup(title));
+};
+group('Training:', [
+  ['--steps <n>', 'updates of the model'],
+  ['--batch-size <rows>', 'rows per step'],
+  ['--row-bytes <n>', 'bytes per row'],
+  ['--patches-per-row <n>', 'patches per row, instead of --row-bytes'],
+  ['--lr <rate>', 'peak learning rate'],
+  ['--warmup-steps <n>', 'steps of linear warm-up'],
+  ['--lr-min-ratio <share>', 'final rate as a share of the peak'],
+  ['--weight-decay <rate>', 'AdamW weight decay'],
+  ['--grad-clip <norm>', 'largest global gradient norm, 0 = none'],
+  ['--grad-accumulation <n>', 'forward passes per update'],
+  ['--dropout <rate>', 'dropout of the residual stream'],
+  ['--hash-dropout <rate>', 'share of hash rows left out'],
+  ['--ema <decay>', 'evaluate averaged weights, e.g. 0.999'],
+  ['--eval-every <steps>', 'steps between held-out evaluations'],
+  ['--patience <n>', 'stop after so many evaluations without a new best, 0 = never'],
+]);
+group('Patching:', [
+  ['--patching-mode <mode>', 'entropy, space, static or byte'],
+  ['--patch-size <bytes>', 'mean bytes per patch (entropy: the threshold is found for it)'],
+  ['--threshold <nats>', 'entropy threshold, instead of --patch-size'],
+  ['--monotonic', 'compare the rise of the entropy'],
+  ['--threshold-add <nats>', 'demand this rise as well'],
+  ['--max-patch-length <bytes>', 'longest patch'],
+]);
+group('Model:', [
+  ['--local-width <n>', ''],
+  ['--local-heads <n>', ''],
+  ['--encoder-layers <n>', ''],
+  ['--decoder-layers <n>', ''],
+  ['--global-width <n>', ''],
+  ['--global-heads <n>', ''],
+  ['--global-layers <n>', ''],
+  ['--k <n>', 'rows per patch in the cross-attentions'],
+  ['--hash-sizes <list>', 'n-gram sizes, e.g. 3,4,5,6,7,8; "" = none'],
+  ['--hash-functions <n>', ''],
+  ['--hash-vocab <rows>', 'rows per hash table'],
+  ['--window <bytes>', 'bytes a local layer looks back'],
+  ['--entropy-width <n>', ''],
+  ['--entropy-heads <n>', ''],
+  ['--entropy-layers <n>', ''],
+  ['--entropy-steps <n>', ''],
+]);
+train.action(async (flags) => finish(await (await import('./commands/train.ts')).train(flags)));
+
+program
+  .command('generate')
+  .description('continue a prompt, byte by byte')
+  .addOption(modelOption())
+  .option('-p, --prompt <text>', 'what to continue; - reads it from stdin')
+  .option('-n, --max-bytes <n>', 'most bytes to make', whole, 200)
+  .option('-t, --temperature <t>', '0 = always the likeliest byte', number, 0.8)
+  .option('--top-k <n>', 'choose among the n likeliest bytes', whole)
+  .option('--top-p <mass>', 'choose among the likeliest bytes of this total probability', number)
+  .option('--seed <n>', 'same seed, same text', whole, 0)
+  .option('--stop <text>', 'end after this text')
+  .option('--ignore-eos', 'go on after the end of the document')
+  .option('--json', 'one JSON object')
+  .addOption(backendOption())
+  .action(async (flags) => finish(await (await import('./commands/generate.ts')).generateCommand(flags)));
+
+program
+  .command('patch [files...]')
+  .description('show text or any file cut into patches')
+  .addOption(modelOption())
+  .option('--text <text>', 'cut this text')
+  .addOption(
+    new Option('--mode <mode>', 'how to cut (default: as the model does)').choices([
+      'entropy',
+      'space',
+      'static',
+      'byte',
+    ]),
+  )
+  .option('--threshold <nats>', 'entropy threshold', number)
+  .option('--monotonic', 'compare the rise of the entropy')
+  .option('--threshold-add <nats>', 'demand this rise as well', number)
+  .option('--patch-size <bytes>', 'bytes per patch, mode static', number)
+  .option('--max-patch-length <bytes>', 'longest patch', whole)
+  .option('--max-bytes <n>', 'cut at most so many bytes of each file', whole, 20_000)
+  .option('--json', 'one JSON object a file: lengths, entropies, threshold')
+  .option('--html <file>', 'write a page with the entropy curve')
+  .addOption(backendOption())
+  .action(async (files, flags) => finish(await (await import('./commands/patch.ts')).patchCommand(files, flags)));
+
+program
+  .command('eval')
+  .description('bits per byte on held-out text, beside compressors')
+  .addOption(modelOption())
+  .option('-d, --data <path>', 'evaluate on this (default: the held-out part of the run)', collect)
+  .option('--row-bytes <n>', 'context', whole, 512)
+  .option('--json', 'one JSON object')
+  .addOption(backendOption())
+  .action(async (flags) => finish(await (await import('./commands/eval.ts')).evalCommand(flags)));
+
+program
+  .command('inspect [dir]')
+  .description('what a model folder holds')
+  .option('--tensors', 'list every tensor')
+  .option('--json', 'one JSON object')
+  .action(async (path, flags) => finish(await (await import('./commands/inspect.ts')).inspectCommand(path, flags)));
+
+/** Errors of the libraries whose message is meant for the user. */
+const EXPECTED = new Set(['ConfigError', 'SafetensorsError', 'ShapeError', 'RangeError']);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof UserError) {
+    process.stderr.write(`blt: ${error.message}\n`);
+    process.exitCode = error.exitCode;
+  } else if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else if (error instanceof Error && EXPECTED.has(error.name)) {
+    process.stderr.write(`blt: ${error.message}\n`);
+    process.exitCode = 1;
+  } else {
+    process.stderr.write(`blt: this is a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

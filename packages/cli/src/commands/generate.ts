@@ -1,0 +1,93 @@
+import { generate } from '@blt-ts/blt';
+import { chooseBackend } from '../backend-choice.ts';
+import { byteEscape, utf8Length } from '../byte-labels.ts';
+import { loadModel } from '../run-folder.ts';
+
+export interface GenerateFlags {
+  readonly model?: string;
+  readonly prompt?: string;
+  readonly maxBytes: number;
+  readonly temperature: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly seed: number;
+  readonly stop?: string;
+  readonly ignoreEos?: boolean;
+  readonly json?: boolean;
+  readonly backend?: 'auto' | 'wasm' | 'reference';
+}
+
+async function readAll(stream: NodeJS.ReadStream): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks);
+}
+
+/** Bytes to a terminal: whole UTF-8 characters as they are, everything else escaped, each as soon as it is complete. */
+class TerminalWriter {
+  private pending: number[] = [];
+
+  write(byte: number): void {
+    this.pending.push(byte);
+    this.flush(false);
+  }
+
+  flush(all: boolean): void {
+    while (this.pending.length > 0) {
+      const bytes = Uint8Array.from(this.pending);
+      const length = utf8Length(bytes, 0);
+      if (length > 0) {
+        process.stdout.write(bytes.subarray(0, length));
+        this.pending.splice(0, length);
+        continue;
+      }
+      // A lead byte may still be completed by the next ones.
+      const lead = bytes[0];
+      const wanted = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 1;
+      const plausible = lead >= 0xc2 && lead <= 0xf4 && bytes.subarray(1).every((b) => b >= 0x80 && b < 0xc0);
+      if (!all && plausible && bytes.length < wanted) return;
+      process.stdout.write(byteEscape(lead));
+      this.pending.shift();
+    }
+  }
+}
+
+/** `blt generate`. @returns the exit code */
+export async function generateCommand(flags: GenerateFlags): Promise<number> {
+  const { backend } = chooseBackend(flags);
+  const { checkpoint, folder } = await loadModel(flags.model, backend);
+  const prompt =
+    flags.prompt === '-' || (flags.prompt === undefined && !process.stdin.isTTY && flags.model === '-')
+      ? await readAll(process.stdin)
+      : Buffer.from(flags.prompt ?? '');
+  const bytes = generate(checkpoint, prompt, {
+    maxBytes: flags.maxBytes,
+    temperature: flags.temperature,
+    topK: flags.topK ?? null,
+    topP: flags.topP ?? null,
+    seed: flags.seed,
+    stop: flags.stop ? Buffer.from(flags.stop) : null,
+    ignoreEos: flags.ignoreEos,
+  });
+  if (flags.json) {
+    const made = Uint8Array.from(bytes);
+    const text = new TextDecoder().decode(made);
+    process.stdout.write(`${JSON.stringify({ model: folder, prompt: prompt.toString(), text, bytes: [...made] })}\n`);
+    return 0;
+  }
+  if (!process.stdout.isTTY) {
+    // A pipe gets the bytes as they are.
+    process.stdout.write(prompt);
+    for (const byte of bytes) process.stdout.write(Uint8Array.of(byte));
+    return 0;
+  }
+  const terminal = new TerminalWriter();
+  for (const byte of prompt) terminal.write(byte);
+  for (const byte of bytes) {
+    terminal.write(byte);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  terminal.flush(true);
+  process.stdout.write('\n');
+  return 0;
+}

@@ -1,0 +1,44 @@
+import { checkpointPlan, configToHuggingFace, countValues } from '@blt-ts/blt';
+import { chooseBackend } from '../backend-choice.ts';
+import { humanBytes, humanCount } from '../human-units.ts';
+import { flopsPerByte, parametersByPart } from '../plan-text.ts';
+import { loadModel } from '../run-folder.ts';
+
+export interface InspectFlags {
+  readonly tensors?: boolean;
+  readonly json?: boolean;
+}
+
+/** `blt inspect`: what is in a model's folder. @returns the exit code */
+export async function inspectCommand(path: string | undefined, flags: InspectFlags): Promise<number> {
+  const { backend } = chooseBackend({ backend: 'reference' });
+  const { checkpoint, folder } = await loadModel(path, backend);
+  const { config } = checkpoint;
+  const plan = checkpointPlan(config);
+  const parts = parametersByPart({ config });
+  const total = countValues(checkpoint.params) + (checkpoint.patcher ? countValues(checkpoint.patcher) : 0);
+  const flops = flopsPerByte({ config }, 4.5, 8192);
+  if (flags.json) {
+    process.stdout.write(
+      `${JSON.stringify({ folder, config: configToHuggingFace(config), parameters: Object.fromEntries(parts.map((p) => [p.part, p.count])), total, tensors: Object.fromEntries(plan.map((p) => [p.name, p.shape])) })}\n`,
+    );
+    return 0;
+  }
+  const line = (name: string, text: string) => process.stdout.write(`${name.padEnd(24)} ${text}\n`);
+  line('folder', folder);
+  for (const { part, count } of parts) line(part, humanCount(count));
+  line('total', `${humanCount(total)} parameters, ${humanBytes(4 * total)} in float32`);
+  line('behaviour', `${config.behaviour}${config.window === null ? '' : `, local window ${config.window} bytes`}`);
+  line('patching', JSON.stringify(config.patching));
+  line(
+    'hash n-grams',
+    `sizes ${config.hash.groupSizes.join(', ')}; ${config.hash.functions} x ${config.hash.vocab} rows each`,
+  );
+  line(
+    'FLOPs per byte',
+    `${humanCount(flops.model)} forward at 4.5 bytes a patch, entropy model ${humanCount(flops.entropyModel)}`,
+  );
+  if (flags.tensors) for (const { name, shape } of plan) line(`  ${name}`, `[${shape.join(', ')}]`);
+  else process.stdout.write('(--tensors lists every tensor)\n');
+  return 0;
+}

@@ -1,0 +1,108 @@
+import { writeFile } from 'node:fs/promises';
+import { type PatchingOptions, VOCAB_SIZE } from '@blt-ts/blt';
+import { chooseBackend } from '../backend-choice.ts';
+import { usesColor } from '../color.ts';
+import { loadDocuments } from '../data/sources.ts';
+import { reason, UserError } from '../errors.ts';
+import { patchBytes } from '../patch-bytes.ts';
+import { patchSummary, showPatches } from '../patch-view.ts';
+import { renderPatchesHtml } from '../report/patches-page.ts';
+import { loadModel } from '../run-folder.ts';
+
+export interface PatchFlags {
+  readonly model?: string;
+  readonly text?: string;
+  readonly mode?: 'entropy' | 'space' | 'static' | 'byte';
+  readonly threshold?: number;
+  readonly monotonic?: boolean;
+  readonly thresholdAdd?: number;
+  readonly patchSize?: number;
+  readonly maxPatchLength?: number;
+  readonly maxBytes: number;
+  readonly json?: boolean;
+  readonly html?: string;
+  readonly backend?: 'auto' | 'wasm' | 'reference';
+}
+
+/** `blt patch`. @returns the exit code */
+export async function patchCommand(files: readonly string[], flags: PatchFlags): Promise<number> {
+  if (flags.text === undefined && files.length === 0) {
+    throw new UserError('nothing to cut: give a file, "-" for standard input, or --text "..."', 2);
+  }
+  const documents =
+    flags.text !== undefined
+      ? [{ name: 'text', bytes: Buffer.from(flags.text) }]
+      : await loadDocuments(files, { minBytes: 1 });
+  const mode = flags.mode ?? (flags.patchSize !== undefined ? 'static' : undefined);
+  const needsModel = mode === undefined || mode === 'entropy';
+  const loaded = needsModel ? await loadModel(flags.model, chooseBackend(flags).backend) : null;
+  const patching = patchingFor(flags, mode, loaded?.checkpoint.config.patching);
+  if (patching.mode === 'entropy' && !loaded?.checkpoint.patcher) {
+    throw new UserError(`${loaded?.folder} has no entropy model; choose --mode space, static or byte`, 2);
+  }
+  for (const { name, bytes } of documents) {
+    const part = bytes.subarray(0, flags.maxBytes);
+    if (part.length < bytes.length) {
+      process.stderr.write(`${name}: the first ${part.length} of ${bytes.length} bytes (--max-bytes)\n`);
+    }
+    const result = patchBytes(part, loaded?.checkpoint ?? null, patching);
+    if (flags.html) {
+      const html = renderPatchesHtml({ ...result, source: name, mode: describe(patching), model: loaded?.folder });
+      try {
+        await writeFile(flags.html, html);
+      } catch (error) {
+        throw new UserError(`cannot write ${flags.html}: ${reason(error)}`, 1, { cause: error });
+      }
+      process.stdout.write(`wrote ${flags.html}\n`);
+    } else if (flags.json) {
+      process.stdout.write(`${JSON.stringify({ source: name, patching, ...result })}\n`);
+    } else {
+      if (documents.length > 1) process.stdout.write(`== ${name}\n`);
+      process.stdout.write(
+        `${showPatches(part, result.patchLengths as number[], { color: usesColor(process.stdout) })}\n`,
+      );
+      process.stdout.write(`${patchSummary(result.patchLengths as number[])}\n`);
+    }
+  }
+  return 0;
+}
+
+function patchingFor(flags: PatchFlags, mode: PatchFlags['mode'], own: PatchingOptions | undefined): PatchingOptions {
+  const maxPatchLength = flags.maxPatchLength ?? own?.maxPatchLength ?? null;
+  const chosen = mode ?? own?.mode ?? 'entropy';
+  switch (chosen) {
+    case 'entropy': {
+      const entropy = own?.mode === 'entropy' ? own : null;
+      const threshold = flags.threshold ?? entropy?.threshold;
+      if (threshold === undefined) throw new UserError('the model has no entropy threshold; give --threshold NATS', 2);
+      if (!(threshold >= -Math.log(VOCAB_SIZE) && threshold <= Math.log(VOCAB_SIZE))) {
+        throw new UserError(
+          `threshold ${threshold} is out of range; entropies are 0 .. ${Math.log(VOCAB_SIZE).toFixed(4)} nats`,
+          2,
+        );
+      }
+      return {
+        mode: 'entropy',
+        threshold,
+        monotonic: flags.monotonic ?? entropy?.monotonic ?? false,
+        thresholdAdd: flags.thresholdAdd ?? entropy?.thresholdAdd ?? null,
+        maxPatchLength,
+      };
+    }
+    case 'static':
+      return { mode: 'static', patchSize: flags.patchSize ?? 4, maxPatchLength };
+    default:
+      return { mode: chosen, maxPatchLength };
+  }
+}
+
+function describe(p: PatchingOptions): string {
+  switch (p.mode) {
+    case 'entropy':
+      return `entropy ${p.monotonic ? 'rise ' : ''}above ${p.threshold.toFixed(4)} nats`;
+    case 'static':
+      return `every ${p.patchSize} bytes`;
+    default:
+      return p.mode;
+  }
+}

@@ -1,0 +1,137 @@
+import { bltFlops, bltPlan, countParameters, entropyModelPlan, type RunPlan, transformerFlops } from '@blt-ts/blt';
+import { humanBytes, humanCount, humanDuration } from './human-units.ts';
+
+/** Parameters of each part of a model. */
+export function parametersByPart({ config }: Pick<RunPlan, 'config'>): { part: string; count: number }[] {
+  const plan = bltPlan(config);
+  return [
+    {
+      part: 'entropy model',
+      count: config.patcher ? countParameters(entropyModelPlan(config.patcher, config.vocabSize)) : 0,
+    },
+    { part: 'hash n-gram embeddings', count: countParameters(plan, 'model.encoder_hash_tok_embedding') },
+    { part: 'local encoder', count: countParameters(plan, 'model.local_encoder') },
+    { part: 'global transformer', count: countParameters(plan, 'model.global_transformer') },
+    { part: 'local decoder', count: countParameters(plan, 'model.local_decoder') + countParameters(plan, 'lm_head') },
+  ];
+}
+
+/** Forward FLOPs per byte by the paper's formulas. */
+export function flopsPerByte(
+  { config }: Pick<RunPlan, 'config'>,
+  patchBytes: number,
+  contextBytes: number,
+): { model: number; entropyModel: number } {
+  const window = Math.min(config.window ?? contextBytes, contextBytes);
+  const model = bltFlops({
+    globalWidth: config.global.hiddenSize,
+    globalLayers: config.global.numHiddenLayers,
+    encoderWidth: config.encoder.hiddenSize,
+    encoderLayers: config.encoder.numHiddenLayers,
+    decoderWidth: config.decoder.hiddenSize,
+    decoderLayers: config.decoder.numHiddenLayers,
+    contextBytes,
+    patchBytes,
+    k: config.crossAttnK,
+    encoderWindow: window,
+    decoderWindow: window,
+    vocab: config.vocabSize,
+  }).forward;
+  const { patcher } = config;
+  const entropyModel = patcher
+    ? transformerFlops({
+        layers: patcher.numHiddenLayers,
+        width: patcher.hiddenSize,
+        context: window,
+        vocab: config.vocabSize,
+      })
+    : 0;
+  return { model, entropyModel };
+}
+
+export interface Estimate {
+  readonly seconds: number;
+  readonly bytes: number;
+}
+
+/**
+ * Time and memory of a run, before it starts. Time: the formula's FLOPs (three forward passes a step) at 60% of the speed of a matrix
+ * product measured a moment ago. Memory: weights, gradients and two moments, plus the activations of one batch.
+ */
+export function estimateRun(plan: RunPlan, trainBytes: number, gflops: number): Estimate {
+  const { config, model, entropyModel } = plan;
+  const rowBytes = (model.maxRowBytes ?? 2048) / 2;
+  const patchBytes = Math.max(1, rowBytes / model.patchesPerRow);
+  const flops = flopsPerByte(plan, patchBytes, rowBytes);
+  const seen = rowBytes * model.loop.batchRows * model.loop.accumulation * model.loop.steps;
+  const entropySeen = entropyModel ? entropyModel.rowBytes * entropyModel.loop.batchRows * entropyModel.loop.steps : 0;
+  const total = 3 * flops.model * seen + flops.entropyModel * (3 * entropySeen + trainBytes);
+  const values = countParameters(bltPlan(config));
+  const local = config.encoder.numHiddenLayers + config.decoder.numHiddenLayers;
+  const perByte =
+    config.encoder.hiddenSize * 20 * local +
+    (config.global.hiddenSize * 14 * config.global.numHiddenLayers) / patchBytes +
+    4 * config.vocabSize;
+  return {
+    seconds: total / (gflops * 0.6e9),
+    bytes: 4 * (values * (model.loop.ema === null ? 4 : 5) + perByte * rowBytes * model.loop.batchRows),
+  };
+}
+
+/** What is about to happen, line by line. */
+export function planText(
+  plan: RunPlan,
+  facts: {
+    data: string;
+    trainBytes: number;
+    heldOutBytes: number;
+    backend: string;
+    estimate: Estimate;
+    folder: string;
+  },
+): string {
+  const { config, model, entropyModel } = plan;
+  const parts = parametersByPart(plan);
+  const total = parts.reduce((n, p) => n + p.count, 0);
+  const bytesPerStep = ((model.maxRowBytes ?? 0) / 2) * model.loop.batchRows * model.loop.accumulation;
+  const { dropout } = model.loop;
+  const patching =
+    config.patching.mode === 'entropy'
+      ? plan.targetPatchBytes === null
+        ? `by entropy above ${config.patching.threshold} nats`
+        : `by entropy, threshold calibrated to ${plan.targetPatchBytes} bytes a patch`
+      : config.patching.mode === 'static'
+        ? `every ${config.patching.patchSize} bytes`
+        : `by ${config.patching.mode}`;
+  const lines = [
+    ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on, ${humanBytes(facts.heldOutBytes)} held out`],
+    ['patches', patching],
+    [
+      'model',
+      `local ${config.encoder.hiddenSize} x (${config.encoder.numHiddenLayers} + ${config.decoder.numHiddenLayers} layers), global ${config.global.hiddenSize} x ${config.global.numHiddenLayers} layers`,
+    ],
+    [
+      'parameters',
+      `${humanCount(total)}: ${parts
+        .filter((p) => p.count > 0)
+        .map((p) => `${p.part} ${humanCount(p.count)}`)
+        .join(', ')}`,
+    ],
+    ...(entropyModel
+      ? [
+          [
+            'entropy model',
+            `${entropyModel.loop.steps} steps of ${humanBytes(entropyModel.rowBytes * entropyModel.loop.batchRows)}`,
+          ],
+        ]
+      : []),
+    [
+      'training',
+      `${model.loop.steps} steps of ${humanBytes(bytesPerStep)}, lr ${model.loop.lr}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
+    ],
+    ['backend', facts.backend],
+    ['estimate', `about ${humanDuration(facts.estimate.seconds)}, ${humanBytes(facts.estimate.bytes)} of memory`],
+    ['folder', facts.folder],
+  ];
+  return lines.map(([name, text]) => `${name.padEnd(14)} ${text}`).join('\n');
+}

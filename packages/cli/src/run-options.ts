@@ -1,0 +1,48 @@
+import type { RunOptions } from '@blt-ts/blt';
+import type { FileConfig } from './config-schema.ts';
+
+/** The config file's words in the library's: units and meaning are the same. */
+export function runOptions(config: FileConfig): RunOptions {
+  const { model = {}, patcher = {}, entropy_model: entropy = {}, train = {} } = config;
+  return {
+    size: config.size,
+    seed: config.seed,
+    localWidth: model.local_width,
+    localHeads: model.local_heads,
+    encoderLayers: model.encoder_layers,
+    decoderLayers: model.decoder_layers,
+    globalWidth: model.global_width,
+    globalHeads: model.global_heads,
+    globalLayers: model.global_layers,
+    k: model.k,
+    hashSizes: model.hash_sizes,
+    hashFunctions: model.hash_functions,
+    hashVocab: model.hash_vocab,
+    window: model.window,
+    entropyWidth: entropy.width,
+    entropyHeads: entropy.heads,
+    entropyLayers: entropy.layers,
+    entropySteps: entropy.steps,
+    patchingMode: patcher.patching_mode,
+    patchSize: patcher.patch_size,
+    threshold: patcher.threshold,
+    monotonic: patcher.monotonic,
+    thresholdAdd: patcher.threshold_add,
+    maxPatchLength: patcher.max_patch_length,
+    steps: train.steps,
+    batchRows: train.batch_size,
+    rowBytes: train.row_bytes,
+    patchesPerRow: train.patches_per_row,
+    lr: train.lr,
+    warmupSteps: train.warmup_steps,
+    minRatio: train.lr_min_ratio,
+    weightDecay: train.weight_decay,
+    gradClip: train.grad_clip,
+    accumulation: train.grad_accumulation,
+    dropout: train.dropout,
+    hashDropout: train.hash_dropout,
+    ema: train.ema,
+    evalEvery: train.eval_every,
+    patience: train.patience,
+  };
+}

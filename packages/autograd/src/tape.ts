@@ -21,6 +21,12 @@ export class Tape {
     // Outputs after the first are saved values (such as the log-sum-exp of attention), not results.
     this.tracked.add(node.outs[0]);
   }
+
+  /** Whether walking back may read the memory behind `x`, under this tensor or under another shape. */
+  needs(x: Tensor): boolean {
+    const same = (y: Tensor) => y.storage === x.storage;
+    return [...this.tracked].some(same) || this.nodes.some((node) => node.ins.some(same));
+  }
 }
 
 const open: Tape[] = [];
@@ -37,17 +43,13 @@ export function recording<R>(tape: Tape, f: () => R): R {
 
 /** Runs a kernel of the contract and records it: every differentiable operation is one of these, or made of them. */
 export function applyAll<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor[] {
-  const outs = run(kernel, ins, attrs);
-  if (open.length > 0) {
-    if (contract[kernel].mutates) {
-      for (const i of contract[kernel].mutates) {
-        if (open.some((tape) => tape.tracked.has(ins[i]))) {
-          throw new Error(`${kernel} overwrites a tensor that a gradient is being taken through; call it outside`);
-        }
-      }
+  for (const i of contract[kernel].mutates ?? []) {
+    if (open.some((tape) => tape.needs(ins[i]))) {
+      throw new Error(`${kernel} overwrites a tensor that a gradient is being taken through; call it outside`);
     }
-    for (const tape of open) tape.record({ kernel, ins, outs, attrs });
   }
+  const outs = run(kernel, ins, attrs);
+  for (const tape of open) tape.record({ kernel, ins, outs, attrs });
   return outs;
 }
 

@@ -1,5 +1,5 @@
 /** @file Elementwise operations, each beside its rule. `g` is the incoming gradient, `y` the result. */
-import { full, sameShape, type Tensor } from '@blt-ts/tensor';
+import { formatShape, full, ShapeError, sameShape, type Tensor } from '@blt-ts/tensor';
 import type { Rules } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { sum, unbroadcast } from './reduce.ts';
@@ -128,8 +128,10 @@ export const elementwiseRules: Rules<
   where:      (g, _, [c, a, b]) => [null, unbroadcast(where(c, g, 0), a.shape), unbroadcast(where(c, 0, g), b.shape)],
 };
 
-/** Mean of the squares of x - y, a scalar. */
+/** Mean of the squares of x - y, a scalar. @throws ShapeError unless both have one shape */
 export function meanSquaredError(x: Tensor, y: Tensor): Tensor {
-  if (!sameShape(x.shape, y.shape)) throw new TypeError(`meanSquaredError: shapes ${x.shape} and ${y.shape} differ`);
+  if (!sameShape(x.shape, y.shape)) {
+    throw new ShapeError(`meanSquaredError: shapes ${formatShape(x.shape)} and ${formatShape(y.shape)} differ`);
+  }
   return affine(sum(square(sub(x, y))), 1 / x.size);
 }

@@ -4,7 +4,7 @@ import { recordFlops } from './ledger.ts';
 import { adopt } from './memory.ts';
 import { format } from './printing.ts';
 import { referenceBackend } from './reference/backend.ts';
-import { checkShape, type DType, formatShape, type Shape, ShapeError, sizeOf } from './shape.ts';
+import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
 
 /**
  * An n-d array of one dtype, row-major, on one backend. Values are immutable but for the in-place kernels of the optimiser.
@@ -126,18 +126,18 @@ function flatten(values: Nested, shape: number[], depth: number, out: number[]):
 export function tensor(values: Nested | ArrayLike<number>, shape?: Shape, options: TensorOptions = {}): Tensor {
   let flat: ArrayLike<number>;
   let sizes: Shape;
-  if (shape !== undefined && typeof values !== 'number') {
+  if (ArrayBuffer.isView(values) || (shape !== undefined && typeof (values as ArrayLike<unknown>)[0] === 'number')) {
     flat = values as ArrayLike<number>;
-    sizes = shape;
-  } else if (ArrayBuffer.isView(values)) {
-    flat = values as unknown as ArrayLike<number>;
-    sizes = [flat.length];
+    sizes = shape ?? [flat.length];
   } else {
     const found: number[] = [];
     const out: number[] = [];
     flatten(values as Nested, found, 0, out);
     flat = out;
     sizes = shape ?? found;
+    if (found.length > 1 && !sameShape(sizes, found)) {
+      throw new ShapeError(`tensor: nested values have shape ${formatShape(found)}, not ${formatShape(sizes)}`);
+    }
   }
   checkShape(sizes, 'tensor');
   if (flat.length !== sizeOf(sizes)) {

@@ -1,0 +1,350 @@
+import type { RowSparse } from '@blt-ts/autograd';
+import {
+  add,
+  affine,
+  concat,
+  embeddingBag,
+  exp,
+  grad,
+  linear,
+  mul,
+  reshape,
+  rmsNorm,
+  sin,
+  square,
+  sum,
+  swiGlu,
+  valueAndGrad,
+} from '@blt-ts/autograd';
+import {
+  type Backend,
+  createReferenceBackend,
+  full,
+  keep,
+  release,
+  run,
+  scope,
+  type Tensor,
+  tensor,
+  zeros,
+} from '@blt-ts/tensor';
+import { describe, expect, test } from 'vitest';
+import { backends } from '../support/backends.ts';
+
+/** The most bytes in use while f runs, above what was in use before. */
+function peak(backend: Backend, f: () => void): number {
+  const before = backend.bytesInUse;
+  const { allocate } = backend;
+  let most = 0;
+  backend.allocate = (dtype, length) => {
+    const storage = allocate.call(backend, dtype, length);
+    most = Math.max(most, backend.bytesInUse - before);
+    return storage;
+  };
+  try {
+    f();
+  } finally {
+    backend.allocate = allocate;
+  }
+  return most;
+}
+
+describe.each(backends)('a training loop on $name', ({ backend }) => {
+  const fill = (shape: number[], step: number) =>
+    tensor(
+      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * step + step)),
+      shape,
+      { backend },
+    );
+
+  test('uses as many bytes after step 10 as after step 2, with nothing for the user to free', () => {
+    const params = {
+      table: fill([50, 8], 1.7),
+      norm: full([8], 1, { backend }),
+      gate: fill([12, 8], 0.3),
+      up: fill([12, 8], 0.9),
+      down: fill([8, 12], 1.1),
+    };
+    const moments = Object.fromEntries(
+      Object.entries(params).map(([name, p]) => [name, [zeros(p.shape, { backend }), zeros(p.shape, { backend })]]),
+    );
+    const attrs = { lr: 0.01, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.01 };
+    const ids = (step: number) =>
+      tensor(
+        Int32Array.from({ length: 12 }, (_, i) => ((i * 7 + step) % 51) - 1),
+        [4, 3],
+        { backend },
+      );
+    const target = fill([4, 8], 0.05);
+
+    const step = (index: number): number =>
+      scope(() => {
+        const { value, grads } = valueAndGrad(
+          (p: typeof params) => {
+            const x = rmsNorm(embeddingBag(p.table, ids(index)), p.norm);
+            const y = add(x, linear(swiGlu(linear(x, p.gate), linear(x, p.up)), p.down));
+            return sum(square(add(y, affine(target, -1))));
+          },
+          { sparse: true },
+        )(params);
+        const scale = full([], 1, { backend });
+        for (const [name, p] of Object.entries(params)) {
+          const g = grads[name as keyof typeof params];
+          const [m, v] = moments[name];
+          if ('parts' in g) {
+            const { ids: rows, rows: values } = (g as RowSparse).coalesce();
+            const decay = full([rows.length, 3], 1, { backend });
+            run('adamwRows', [p, m, v, tensor(rows, undefined, { backend }), values, scale, decay], {
+              ...attrs,
+              step: index,
+            });
+          } else run('adamw', [p, m, v, g as Tensor, scale], { ...attrs, step: index });
+        }
+        return value.item();
+      });
+
+    const losses = [step(1), step(2)];
+    const settled = backend.bytesInUse;
+    for (let i = 3; i <= 10; i++) {
+      losses.push(step(i));
+      expect(backend.bytesInUse).toBe(settled);
+    }
+    expect(losses[9]).toBeLessThan(losses[0]);
+    expect(losses.every(Number.isFinite)).toBe(true);
+  });
+
+  test('without scope, the step keeps its value and gradients alone', () => {
+    const x = fill([64], 0.1);
+    const before = backend.bytesInUse;
+    const { value, grads } = valueAndGrad((t: Tensor) => sum(exp(sin(t))))(x);
+    expect(backend.bytesInUse - before).toBe(4 + 64 * 4);
+    release(value);
+    release(grads);
+    expect(backend.bytesInUse).toBe(before);
+  });
+
+  test('a chain of 100 activations is held once: the backward pass frees each as it is used', () => {
+    const size = 1000;
+    const bytes = size * 4;
+    const depth = 100;
+    const x = fill([size], 0.01);
+    const before = backend.bytesInUse;
+    const most = peak(backend, () =>
+      scope(() => {
+        grad((t: Tensor) => {
+          let y = t;
+          for (let i = 0; i < depth; i++) y = sin(y);
+          return sum(y);
+        })(x);
+      }),
+    );
+    // Forward keeps the 100 activations. Backward needs a few cotangents and temporaries on top, not another 100.
+    expect(most).toBeGreaterThanOrEqual(depth * bytes);
+    expect(most).toBeLessThan((depth + 6) * bytes);
+    expect(backend.bytesInUse).toBe(before);
+  });
+
+  test('a residual chain too, where each activation is used twice', () => {
+    const size = 1000;
+    const x = fill([size], 0.01);
+    const before = backend.bytesInUse;
+    const most = peak(backend, () =>
+      scope(() => {
+        grad((t: Tensor) => {
+          let y = t;
+          for (let i = 0; i < 50; i++) y = add(y, sin(y));
+          return sum(y);
+        })(x);
+      }),
+    );
+    expect(most).toBeLessThan((2 * 50 + 6) * size * 4);
+    expect(backend.bytesInUse).toBe(before);
+  });
+
+  test('activations are gone when the gradient is taken, and say so', () => {
+    let kept: Tensor | undefined;
+    scope(() => {
+      grad((t: Tensor) => {
+        kept = sin(t);
+        return sum(kept);
+      })(fill([3], 1));
+    });
+    expect(() => kept?.readSync()).toThrow(
+      'tensor [3] was freed when the scope that made it ended; return it from scope(...) to keep it',
+    );
+  });
+});
+
+describe('scope', () => {
+  const backend = createReferenceBackend();
+  const make = (...values: number[]) => tensor(values, [values.length], { backend });
+  const flat = (f: () => void) => {
+    const before = backend.bytesInUse;
+    f();
+    expect(backend.bytesInUse).toBe(before);
+  };
+
+  test('frees what was made inside and not returned, also through operations', () =>
+    flat(() => {
+      const y = scope(() => {
+        const x = make(1, 2);
+        return exp(mul(x, x));
+      });
+      expect(backend.bytesInUse).toBe(8);
+      release(y);
+    }));
+
+  test('what is returned survives: tensors in arrays, maps and objects, however deep', () =>
+    flat(() => {
+      const kept = scope(() => {
+        const lost = make(9);
+        return {
+          result: {
+            list: [make(1), [make(2)]],
+            map: new Map([['a', { t: make(3) }]]),
+            number: 4,
+            none: null,
+            lost: lost.size,
+          },
+        };
+      });
+      const { list, map } = kept.result;
+      const tensors = [list[0] as Tensor, (list[1] as Tensor[])[0], map.get('a')!.t];
+      expect(tensors.map((t) => t.item())).toEqual([1, 2, 3]);
+      expect(backend.bytesInUse).toBe(12);
+      for (const t of tensors) release(t);
+    }));
+
+  test('what is returned belongs to the enclosing scope', () =>
+    flat(() => {
+      scope(() => {
+        const inner = scope(() => make(1));
+        expect(inner.freed).toBe(false);
+        expect(backend.bytesInUse).toBe(4);
+      });
+    }));
+
+  test('a value that refers to itself is walked once', () =>
+    flat(() => {
+      const loop: { self?: object; t: Tensor } = scope(() => {
+        const value: { self?: object; t: Tensor } = { t: make(1) };
+        value.self = value;
+        return value;
+      });
+      expect(loop.t.item()).toBe(1);
+      release(loop.t);
+    }));
+
+  test('an exception frees everything, through all scopes it crosses', () =>
+    flat(() => {
+      expect(() =>
+        scope(() => {
+          make(1);
+          scope(() => {
+            make(2);
+            throw new Error('stop');
+          });
+        }),
+      ).toThrow('stop');
+      // and the next scope works as usual
+      release(scope(() => make(3)));
+    }));
+
+  test('an exception inside a differentiated function frees its activations', () =>
+    flat(() => {
+      const x = make(1, 2);
+      expect(() =>
+        grad((t: Tensor) => {
+          exp(t);
+          throw new Error('stop');
+        })(x),
+      ).toThrow('stop');
+      expect(backend.bytesInUse).toBe(8);
+      release(x);
+    }));
+
+  test('a promise is refused, and what was made before it is freed', () =>
+    flat(() => {
+      expect(() => scope(async () => make(1))).toThrow(
+        'scope: the function returned a promise; make it synchronous and await the result outside',
+      );
+    }));
+
+  test('use after free names the shape and the fix, for every way to use a tensor', async () => {
+    const gone = make(1, 2);
+    release(gone);
+    const message = 'tensor [2] was freed when the scope that made it ended; return it from scope(...) to keep it';
+    expect(() => gone.readSync()).toThrow(message);
+    expect(() => gone.read()).toThrow(message);
+    expect(() => gone.assign([1, 2])).toThrow(message);
+    expect(() => exp(gone)).toThrow(message);
+    expect(() => reshape(gone, [2, 1])).toThrow(message);
+    expect(String(gone)).toBe('Tensor(f32 [2], freed)');
+    release(gone);
+    expect(backend.bytesInUse).toBe(0);
+  });
+
+  test('keep takes a tensor out of all scopes', () =>
+    flat(() => {
+      let kept: Tensor | undefined;
+      scope(() => scope(() => (kept = keep(make(1))) && null));
+      expect(kept?.item()).toBe(1);
+      release(kept!);
+    }));
+
+  test('tensors of an outer scope are left alone by an inner one, returned or not', () =>
+    flat(() => {
+      scope(() => {
+        const outer = make(1);
+        const same = scope(() => outer);
+        scope(() => [outer, make(2)].length);
+        expect(same.item()).toBe(1);
+      });
+    }));
+
+  test('inside a differentiated function nothing is freed that the gradient needs', () =>
+    flat(() => {
+      const x = make(0.5, 1);
+      const g = grad((t: Tensor) => scope(() => sum(scope(() => exp(scope(() => sin(t)))))))(x);
+      expect(g.readSync()[1]).toBeCloseTo(Math.exp(Math.sin(1)) * Math.cos(1), 5);
+      release(x);
+      release(g);
+    }));
+});
+
+describe('tensors that share memory by reshape', () => {
+  const backend = createReferenceBackend();
+
+  test('the last of them frees it, once', () => {
+    const x = tensor([1, 2, 3, 4], [4], { backend });
+    const y = reshape(x, [2, 2]);
+    const z = reshape(y, [4, 1]);
+    expect(backend.bytesInUse).toBe(16);
+    release(x);
+    expect(backend.bytesInUse).toBe(16);
+    release(x);
+    release(z);
+    expect(y.readSync()[3]).toBe(4);
+    release(y);
+    expect(backend.bytesInUse).toBe(0);
+  });
+
+  test('a reshape returned from a scope keeps the memory of a tensor that was not', () => {
+    const y = scope(() => reshape(tensor([1, 2, 3, 4], [4], { backend }), [2, 2]));
+    expect([...y.readSync()]).toEqual([1, 2, 3, 4]);
+    expect(backend.bytesInUse).toBe(16);
+    release(y);
+    expect(backend.bytesInUse).toBe(0);
+  });
+
+  test('gradients through reshapes of one tensor free it once', () => {
+    const x = tensor([1, 2, 3, 4], [4], { backend });
+    scope(() => {
+      const g = grad((t: Tensor) => sum(concat([reshape(reshape(exp(t), [2, 2]), [4]), reshape(t, [4])])))(x);
+      expect(g.readSync()[0]).toBeCloseTo(Math.E + 1, 5);
+    });
+    expect(backend.bytesInUse).toBe(16);
+    release(x);
+    expect(backend.bytesInUse).toBe(0);
+  });
+});

@@ -1,0 +1,87 @@
+/** @file Rows of the op table as differentiable functions. */
+import { concat, grad, mul, reshape, sum, valueAndGrad } from '@blt-ts/autograd';
+import { type Backend, type KernelName, scope, type Tensor, tensor } from '@blt-ts/tensor';
+import type { Arr, Case, Gradient, Operation, OpRow } from './op-row.ts';
+import { toTensor } from './op-run.ts';
+
+export type Differentiable<K extends KernelName> = Exclude<Gradient<K>, { refused: string }>;
+
+/** The gradient half of a row, if the kernel has a gradient. */
+export const gradientOf = <K extends KernelName>(row: OpRow<K>): Differentiable<K> | undefined =>
+  'operation' in row.gradient ? row.gradient : undefined;
+
+/** Inputs that gradients flow to, by index. */
+export const variables = <K extends KernelName>({ ins }: Case<K>, { constants = [] }: Differentiable<K>): number[] =>
+  [...ins.keys()].filter((i) => ins[i].dtype === 'f32' && !constants.includes(i));
+
+/** The operation as a function of its variables alone; the other inputs are put in on the backend of the first one. */
+export function ofVariables<K extends KernelName>(
+  operation: Operation<K>,
+  c: Case<K>,
+  gradient: Differentiable<K>,
+): (xs: readonly Tensor[]) => Tensor {
+  const which = variables(c, gradient);
+  return (xs) =>
+    operation(
+      c.ins.map((x, i) => (which.includes(i) ? xs[which.indexOf(i)] : toTensor(x, xs[0].backend))),
+      c.attrs,
+    );
+}
+
+/** 0.5 .. 1.5, no two alike: a gradient that mixes elements up does not cancel. */
+export function weights(like: Tensor): Tensor {
+  const values = Float64Array.from({ length: like.size }, (_, i) => Math.fround(0.5 + ((i * 0.6180339887) % 1)));
+  return tensor(values, like.shape, { backend: like.backend });
+}
+
+/** sum of w y: the gradient is the vector-Jacobian product with w. */
+export const weighted = (y: Tensor): Tensor => sum(mul(y, weights(y)));
+
+/** d (sum of w y^2) / d xs in one row, so that the second derivative of a linear function is not 0. */
+export const flatGradient =
+  (f: (xs: readonly Tensor[]) => Tensor) =>
+  (xs: readonly Tensor[]): Tensor => {
+    const grads = grad((inputs: readonly Tensor[]) => {
+      const y = f(inputs);
+      return weighted(mul(y, y));
+    })(xs);
+    return concat(grads.map((g) => reshape(g, [g.size])));
+  };
+
+export interface Values {
+  readonly value: ArrayLike<number>;
+  readonly grads: readonly ArrayLike<number>[];
+}
+
+/** The result of an operation, and the gradient of its weighted sum, as numbers. */
+export function evaluate<K extends KernelName>(
+  operation: Operation<K>,
+  c: Case<K>,
+  gradient: Differentiable<K>,
+  backend: Backend,
+): Values {
+  return scope(() => {
+    const f = ofVariables(operation, c, gradient);
+    const xs = variables(c, gradient).map((i) => toTensor(c.ins[i], backend));
+    const { aux, grads } = valueAndGrad((inputs: readonly Tensor[]) => {
+      const y = f(inputs);
+      return { loss: weighted(y), aux: y };
+    })(xs);
+    return { value: aux.readSync(), grads: grads.map((g) => g.readSync()) };
+  });
+}
+
+/** Largest |a - b|, against the size of b. */
+export function relativeDistance(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  let largest = 0;
+  let scale = 1;
+  for (let i = 0; i < b.length; i++) {
+    const difference = a[i] === b[i] ? 0 : Math.abs(a[i] - b[i]);
+    if (!(difference <= largest)) largest = difference;
+    scale = Math.max(scale, Math.abs(b[i]));
+  }
+  return largest / scale;
+}
+
+export const longestAxis = (ins: readonly Arr[]): number => Math.max(1, ...ins.flatMap((x) => x.shape));

@@ -1,0 +1,118 @@
+/**
+ * @file What one row of the op table says about a kernel, and the small language the definitions are written in: index vectors,
+ * `tabulate`, and numbers that carry the error which floating-point arithmetic may add to them.
+ */
+import type { DType, KernelAttrs, KernelName, Tensor } from '@blt-ts/tensor';
+import type fc from 'fast-check';
+
+/** An input or output as plain numbers, row-major. */
+export interface Arr {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly values: readonly number[];
+}
+
+export interface Case<K extends KernelName> {
+  readonly ins: readonly Arr[];
+  readonly attrs: KernelAttrs[K];
+}
+
+/** An exact value, and how far floating-point arithmetic may end from it, in units of the roundoff u: |y - value| <= error u. */
+export interface Approx {
+  readonly value: number;
+  readonly error: number;
+}
+
+export interface Expected {
+  readonly shape: readonly number[];
+  readonly values: readonly Approx[];
+}
+
+/** Inputs that must be refused, and the exact message. */
+export interface Refusal<K extends KernelName> {
+  readonly ins: readonly Arr[];
+  readonly attrs: KernelAttrs[K];
+  readonly message: string;
+  /** Refused by the differentiable function, which sees the values; the kernel alone checks shapes and attributes. */
+  readonly byOperation?: true;
+}
+
+/** The differentiable function over the kernel, as a user calls it. */
+export type Operation<K extends KernelName> = (ins: readonly Tensor[], attrs: KernelAttrs[K]) => Tensor;
+
+export type Gradient<K extends KernelName> =
+  /** Taking a gradient through the kernel throws this. */
+  | { readonly refused: string }
+  | {
+      readonly operation: Operation<K>;
+      /** 2: its gradient can be differentiated again. 1: the second gradient throws `refusedTwice`. */
+      readonly order: 1 | 2;
+      readonly refusedTwice?: string;
+      /** Float inputs that are constants by contract (no gradient flows to them). */
+      readonly constants?: readonly number[];
+      /** Makes a case differentiable: away from kinks and ties. */
+      readonly smooth?: (c: Case<K>) => Case<K>;
+      /** The same function out of primitive operations. */
+      readonly composed?: Operation<K>;
+    };
+
+export interface OpRow<K extends KernelName> {
+  /** Legal inputs; `size` draws the free sizes, so that gradients can ask for small ones and loops for ragged ones. */
+  readonly cases: (size: fc.Arbitrary<number>) => fc.Arbitrary<Case<K>>;
+  /** The formula of the contract in 64 bits: the outputs, or for an in-place kernel the inputs it overwrites. */
+  readonly define: (ins: readonly Arr[], attrs: KernelAttrs[K]) => Expected[];
+  readonly gradient: Gradient<K>;
+  /** Wrong shapes and attributes. Wrong dtypes and counts are generated from the contract. */
+  readonly refusals: readonly Refusal<K>[];
+}
+
+export type OpRows<K extends KernelName> = { readonly [P in K]: OpRow<P> };
+
+// ----- arrays and indices ---------------------------------------------------------------------------------------------
+
+export const f32 = (shape: readonly number[], values: readonly number[]): Arr => ({ dtype: 'f32', shape, values });
+export const i32 = (values: readonly number[], shape: readonly number[] = [values.length]): Arr => ({
+  dtype: 'i32',
+  shape,
+  values,
+});
+/** Zeros, for refusals. */
+export const blank = (...shape: number[]): Arr => f32(shape, new Array(product(shape)).fill(0));
+
+export const product = (xs: readonly number[]): number => xs.reduce((a, b) => a * b, 1);
+export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+/** Every index vector of a shape, row-major. */
+export function indices(shape: readonly number[]): number[][] {
+  return shape.reduce<number[][]>((all, d) => all.flatMap((index) => range(d).map((i) => [...index, i])), [[]]);
+}
+
+/** x[index]; axes of size 1 repeat, and leading axes that x lacks are ignored (broadcasting). */
+export function at(x: Arr, ...index: number[]): number {
+  const own = index.slice(index.length - x.shape.length);
+  return x.values[own.reduce((offset, i, axis) => offset * x.shape[axis] + (x.shape[axis] === 1 ? 0 : i), 0)];
+}
+
+/** The array whose element at each index is f(index). */
+export const tabulate = (shape: readonly number[], f: (...index: number[]) => Approx): Expected => ({
+  shape,
+  values: indices(shape).map((index) => f(...index)),
+});
+
+/** The index without its last axis, as rows of it: [row 0, row 1, ...] of x. */
+export function rowsOf(x: Arr): number[][] {
+  const C = x.shape.at(-1)!;
+  return range(product(x.shape.slice(0, -1))).map((i) => x.values.slice(i * C, (i + 1) * C));
+}
+
+// ----- numbers with an error ------------------------------------------------------------------------------------------
+
+export const exact = (value: number): Approx => ({ value, error: 0 });
+/** A result within `count` roundoffs of itself: 1 for a correctly rounded operation, 4 for a good elementary function. */
+export const ulps = (value: number, count: number): Approx => ({ value, error: count * Math.abs(value) });
+export const off = (value: number, error: number): Approx => ({ value, error });
+
+export const plain = (terms: readonly number[]): number => terms.reduce((a, b) => a + b, 0);
+export const magnitude = (terms: readonly number[]): number => terms.reduce((a, b) => a + Math.abs(b), 0);
+/** Sum of n rounded products, in any order: |error| <= n u sum |terms| (Higham 2002, eq. 3.5). */
+export const total = (terms: readonly number[]): Approx => off(plain(terms), terms.length * magnitude(terms));

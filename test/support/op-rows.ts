@@ -1,0 +1,300 @@
+/** @file Op rows: matrix products, and reading and summing rows of tables. */
+import * as ag from '@blt-ts/autograd';
+import type { Tensor } from '@blt-ts/tensor';
+import fc from 'fast-check';
+import { type Arr, at, blank, exact, i32, type OpRows, range, tabulate, total, ulps } from './op-row.ts';
+import { distinct, floats, ids, rising } from './op-values.ts';
+
+/** Row i, column j of a matrix in the last two axes, which may be stored transposed. */
+const element = (x: Arr, transposed: boolean, lead: number[], i: number, j: number): number =>
+  transposed ? at(x, ...lead, j, i) : at(x, ...lead, i, j);
+
+const matmulCases = (size: fc.Arbitrary<number>) =>
+  fc
+    .record({
+      lead: fc.array(fc.nat({ max: 2 }), { maxLength: 2 }),
+      M: size,
+      K: size,
+      N: size,
+      attrs: fc.record({ transposeA: fc.boolean(), transposeB: fc.boolean() }),
+    })
+    .chain(({ lead, M, K, N, attrs }) =>
+      fc.record({
+        ins: fc.tuple(
+          floats([...lead, ...(attrs.transposeA ? [K, M] : [M, K])]),
+          floats([...lead, ...(attrs.transposeB ? [N, K] : [K, N])]),
+        ),
+        attrs: fc.constant(attrs),
+      }),
+    );
+
+const plainMatrices = { transposeA: false, transposeB: false };
+
+/** Rows 0..limit-1 exist, so a table without rows takes no ids. */
+const tableAndIds = (size: fc.Arbitrary<number>, groups: fc.Arbitrary<number[]>, lowest: 0 | -1) =>
+  fc.tuple(size, size, size, groups).chain(([V, C, n, G]) =>
+    fc.record({
+      ins: fc.tuple(floats([V, C]), ids([V === 0 && lowest === 0 ? 0 : n, ...G], V, lowest)),
+      attrs: fc.constant({}),
+    }),
+  );
+
+/** x [n,C] and the starts of P segments, which may be empty and may leave rows out at both ends. */
+const segmentCases = (size: fc.Arbitrary<number>) =>
+  fc.tuple(size, size, fc.nat({ max: 5 })).chain(([n, C, P]) =>
+    fc.record({
+      ins: fc.tuple(
+        floats([n, C]),
+        rising(P + 1, n).map((s) => i32(s)),
+      ),
+      attrs: fc.constant({}),
+    }),
+  );
+
+/** The rows of segment p. */
+const members = (starts: Arr, p: number): number[] =>
+  range(Math.max(0, at(starts, p + 1) - at(starts, p))).map((i) => i + at(starts, p));
+
+const backwardRefused = (op: string, instead: string) =>
+  `${op}: no second derivative of the fused kernel; build the function from ${instead} instead`;
+
+export const rowOps: OpRows<
+  'matmul' | 'gatherRows' | 'scatterAddRows' | 'embeddingBag' | 'segmentGatherSum' | 'segmentMax' | 'segmentMaxBackward'
+> = {
+  matmul: {
+    cases: matmulCases,
+    define: ([a, b], { transposeA, transposeB }) => {
+      const lead = a.shape.slice(0, -2);
+      const [M, K] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : a.shape.slice(-2);
+      const N = transposeB ? b.shape.at(-2)! : b.shape.at(-1)!;
+      return [
+        tabulate([...lead, M, N], (...index) => {
+          const [i, j] = index.slice(-2);
+          const matrix = index.slice(0, -2);
+          return total(
+            range(K).map((l) => element(a, transposeA, matrix, i, l) * element(b, transposeB, matrix, l, j)),
+          );
+        }),
+      ];
+    },
+    gradient: { operation: ([a, b], attrs) => ag.matmul(a, b, attrs), order: 2 },
+    refusals: [
+      {
+        ins: [blank(2, 3), blank(4, 5)],
+        attrs: plainMatrices,
+        message: 'matmul: inner sizes differ, a [2,3] x b [4,5]: 3 != 4',
+      },
+      {
+        ins: [blank(2, 3), blank(3, 5)],
+        attrs: { transposeA: true, transposeB: false },
+        message: 'matmul: inner sizes differ, a [2,3]^T x b [3,5]: 2 != 3',
+      },
+      {
+        ins: [blank(2, 3), blank(3, 5)],
+        attrs: { transposeA: false, transposeB: true },
+        message: 'matmul: inner sizes differ, a [2,3] x b [3,5]^T: 3 != 5',
+      },
+      { ins: [blank(3), blank(3, 5)], attrs: plainMatrices, message: 'matmul: needs matrices, got a [3] and b [3,5]' },
+      { ins: [blank(3, 5), blank(5)], attrs: plainMatrices, message: 'matmul: needs matrices, got a [3,5] and b [5]' },
+      {
+        ins: [blank(2, 2, 3), blank(4, 3, 5)],
+        attrs: plainMatrices,
+        message: 'matmul: leading axes differ, a [2,2,3] x b [4,3,5]',
+      },
+    ],
+  },
+
+  gatherRows: {
+    cases: (size) => tableAndIds(size, fc.constant([]), 0),
+    define: ([table, rows]) => [tabulate([rows.shape[0], table.shape[1]], (i, c) => exact(at(table, at(rows, i), c)))],
+    gradient: { operation: ([table, rows]) => ag.gatherRows(table, rows), order: 2 },
+    refusals: [
+      { ins: [blank(3), i32([0])], attrs: {}, message: 'gatherRows: table must have 2 axes, got [3]' },
+      { ins: [blank(3, 2), i32([0], [1, 1])], attrs: {}, message: 'gatherRows: ids must have 1 axes, got [1,1]' },
+      {
+        ins: [blank(3, 2), i32([0, 3])],
+        attrs: {},
+        message: 'gatherRows: id 3 at position 1 is outside 0..2',
+        byOperation: true,
+      },
+      {
+        ins: [blank(3, 2), i32([-1, 3])],
+        attrs: {},
+        message: 'gatherRows: id -1 at position 0 is outside 0..2',
+        byOperation: true,
+      },
+    ],
+  },
+  scatterAddRows: {
+    cases: (size) =>
+      fc.tuple(size, size, size).chain(([n, C, rows]) => {
+        const count = rows === 0 ? 0 : n;
+        return fc.record({ ins: fc.tuple(floats([count, C]), ids([count], rows)), attrs: fc.constant({ rows }) });
+      }),
+    define: ([x, to], { rows }) => [
+      tabulate([rows, x.shape[1]], (r, c) =>
+        total(range(x.shape[0]).flatMap((i) => (at(to, i) === r ? [at(x, i, c)] : []))),
+      ),
+    ],
+    gradient: { operation: ([x, to], { rows }) => ag.scatterAddRows(x, to, rows), order: 2 },
+    refusals: [
+      { ins: [blank(3), i32([0, 0, 0])], attrs: { rows: 2 }, message: 'scatterAddRows: x must have 2 axes, got [3]' },
+      { ins: [blank(3, 2), i32([0])], attrs: { rows: 2 }, message: 'scatterAddRows: ids must be [3], got [1]' },
+      {
+        ins: [blank(0, 2), i32([])],
+        attrs: { rows: -1 },
+        message: 'scatterAddRows: shape [-1,2] has size -1; sizes are whole numbers >= 0',
+      },
+      {
+        ins: [blank(1, 2), i32([2])],
+        attrs: { rows: 2 },
+        message: 'scatterAddRows: id 2 at position 0 is outside 0..1',
+        byOperation: true,
+      },
+      {
+        ins: [blank(1, 2), i32([-1])],
+        attrs: { rows: 2 },
+        message: 'scatterAddRows: id -1 at position 0 is outside 0..1',
+        byOperation: true,
+      },
+    ],
+  },
+  embeddingBag: {
+    cases: (size) =>
+      tableAndIds(
+        size,
+        fc.nat({ max: 4 }).map((G) => [G]),
+        -1,
+      ),
+    define: ([table, bags]) => [
+      tabulate([bags.shape[0], table.shape[1]], (i, c) =>
+        total(range(bags.shape[1]).map((g) => (at(bags, i, g) < 0 ? 0 : at(table, at(bags, i, g), c)))),
+      ),
+    ],
+    gradient: {
+      operation: ([table, bags]) => ag.embeddingBag(table, bags),
+      composed: ([table, bags]) => ag.composed.embeddingBag(table, bags),
+      order: 2,
+    },
+    refusals: [
+      { ins: [blank(3), i32([0], [1, 1])], attrs: {}, message: 'embeddingBag: table must have 2 axes, got [3]' },
+      { ins: [blank(3, 2), i32([0])], attrs: {}, message: 'embeddingBag: ids must have 2 axes, got [1]' },
+      {
+        ins: [blank(3, 2), i32([0, 3], [1, 2])],
+        attrs: {},
+        message: 'embeddingBag: id 3 at position 1 is outside -1..2',
+        byOperation: true,
+      },
+      {
+        ins: [blank(3, 2), i32([-2, 3], [1, 2])],
+        attrs: {},
+        message: 'embeddingBag: id -2 at position 0 is outside -1..2',
+        byOperation: true,
+      },
+    ],
+  },
+  segmentGatherSum: {
+    cases: (size) =>
+      fc.tuple(size, size, size, fc.nat({ max: 5 })).chain(([n, C, E, U]) => {
+        const entries = n === 0 ? 0 : E;
+        return fc.record({
+          ins: fc.tuple(
+            floats([n, C]),
+            ids([entries], n),
+            rising(U + 1, entries).map((s) => i32(s)),
+          ),
+          attrs: fc.constant({}),
+        });
+      }),
+    define: ([x, entries, starts]) => [
+      tabulate([starts.shape[0] - 1, x.shape[1]], (u, c) =>
+        total(members(starts, u).map((e) => at(x, at(entries, e), c))),
+      ),
+    ],
+    gradient: { operation: ([x, entries, starts]) => ag.segmentGatherSum(x, entries, starts), order: 2 },
+    refusals: [
+      { ins: [blank(3), i32([0]), i32([0])], attrs: {}, message: 'segmentGatherSum: x must have 2 axes, got [3]' },
+      {
+        ins: [blank(3, 2), i32([0], [1, 1]), i32([0])],
+        attrs: {},
+        message: 'segmentGatherSum: entries must have 1 axes, got [1,1]',
+      },
+      {
+        ins: [blank(3, 2), i32([0]), i32([])],
+        attrs: {},
+        message: 'segmentGatherSum: starts needs at least one entry',
+      },
+      {
+        ins: [blank(3, 2), i32([0]), i32([0], [1, 1])],
+        attrs: {},
+        message: 'segmentGatherSum: starts needs at least one entry',
+      },
+    ],
+  },
+  segmentMax: {
+    cases: segmentCases,
+    define: ([x, starts]) => [
+      tabulate([starts.shape[0] - 1, x.shape[1]], (p, c) => {
+        const values = members(starts, p).map((i) => at(x, i, c));
+        return exact(values.length === 0 ? 0 : Math.max(...values));
+      }),
+    ],
+    gradient: {
+      operation: ([x, starts]) => ag.segmentMax(x, starts),
+      composed: ([x, starts]) => segmentMaxOfSlices(x, starts),
+      order: 1,
+      refusedTwice: backwardRefused('segmentMax', 'max over slices'),
+      smooth: distinct,
+    },
+    refusals: [
+      { ins: [blank(3), i32([0])], attrs: {}, message: 'segmentMax: x must have 2 axes, got [3]' },
+      { ins: [blank(3, 2), i32([])], attrs: {}, message: 'segmentMax: starts needs at least one entry' },
+      { ins: [blank(3, 2), i32([0], [1, 1])], attrs: {}, message: 'segmentMax: starts needs at least one entry' },
+    ],
+  },
+  segmentMaxBackward: {
+    cases: (size) =>
+      segmentCases(size).chain(({ ins: [x, starts] }) => {
+        const [y] = rowOps.segmentMax.define([x, starts], {});
+        const peaks = { ...x, shape: y.shape, values: y.values.map((v) => v.value) };
+        return fc.record({
+          ins: fc.tuple(fc.constant(x), fc.constant(peaks), floats(y.shape), fc.constant(starts)),
+          attrs: fc.constant({}),
+        });
+      }),
+    // Each segment hands g to its largest rows in equal parts.
+    define: ([x, , g, starts]) => [
+      tabulate(x.shape, (i, c) => {
+        const segment = range(g.shape[0]).find((p) => members(starts, p).includes(i));
+        if (segment === undefined) return exact(0);
+        const rivals = members(starts, segment).map((r) => at(x, r, c));
+        const winners = rivals.filter((r) => rivals.every((other) => r >= other));
+        return winners.includes(at(x, i, c)) ? ulps(at(g, segment, c) / winners.length, 2) : exact(0);
+      }),
+    ],
+    gradient: { refused: backwardRefused('segmentMax', 'max over slices') },
+    refusals: [
+      {
+        ins: [blank(3, 2), blank(1, 2), blank(2, 2), i32([0, 3])],
+        attrs: {},
+        message: 'segmentMaxBackward: g must be [1,2], got [2,2]',
+      },
+    ],
+  },
+};
+
+/** segmentMax out of primitive operations: the maximum over a slice, segment by segment. */
+function segmentMaxOfSlices(x: Tensor, starts: Tensor): Tensor {
+  const [begin, ...ends] = starts.readSync();
+  let from = begin;
+  const rows = ends.map((to) => {
+    const row =
+      to > from
+        ? ag.max(ag.slice(x, [from], [to]), { axes: 0, keepDims: true })
+        : // No row at all: the sum of nothing is the 0 that is wanted.
+          ag.sum(ag.slice(x, [from], [from]), { axes: 0, keepDims: true });
+    from = to;
+    return row;
+  });
+  return rows.length > 0 ? ag.concat(rows) : ag.slice(x, [0], [0]);
+}

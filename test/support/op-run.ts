@@ -1,0 +1,71 @@
+/** @file Running rows of the op table on a backend, and comparing with their definitions. */
+import { type Backend, contract, type KernelName, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
+import { expect } from 'vitest';
+import type { TestedBackend } from './backends.ts';
+import type { Arr, Case, Expected, OpRow } from './op-row.ts';
+
+export const toTensor = (x: Arr, backend: Backend): Tensor => tensor(x.values, x.shape, { dtype: x.dtype, backend });
+
+export const toTensors = (xs: readonly Arr[], backend: Backend): Tensor[] => xs.map((x) => toTensor(x, backend));
+
+/** Every storage is full of NaN before a kernel writes it: an element that is never written shows. */
+export function inPoisonedMemory<R>(backend: Backend, f: () => R): R {
+  const { allocate } = backend;
+  backend.allocate = (dtype, length) => {
+    const storage = allocate.call(backend, dtype, length);
+    backend.write(storage, new Float64Array(length).fill(dtype === 'i32' ? -(2 ** 31) : Number.NaN));
+    return storage;
+  };
+  try {
+    return f();
+  } finally {
+    backend.allocate = allocate;
+  }
+}
+
+/** Runs the kernel; gives its outputs, or for an in-place kernel the inputs it overwrites. */
+export function runCase<K extends KernelName>(
+  kernel: K,
+  { ins, attrs }: Case<K>,
+  backend: Backend,
+): { shape: readonly number[]; values: ArrayLike<number> }[] {
+  return scope(() => {
+    const tensors = toTensors(ins, backend);
+    const outs = inPoisonedMemory(backend, () => run(kernel, tensors, attrs));
+    const results = contract[kernel].mutates?.map((i) => tensors[i]) ?? outs;
+    return results.map((y) => ({ shape: y.shape, values: y.readSync() }));
+  });
+}
+
+const agree = (got: number, want: number, bound: number): boolean =>
+  got === want || Math.abs(got - want) <= bound || (Number.isNaN(got) && Number.isNaN(want));
+
+/** @throws naming the first element that is further from the definition than its bound */
+export function expectWithin(
+  got: { shape: readonly number[]; values: ArrayLike<number> },
+  want: Expected,
+  { name, roundoff, tiny }: Pick<TestedBackend, 'name' | 'roundoff' | 'tiny'>,
+  what: string,
+): void {
+  expect(got.shape, `${what}: shape on ${name}`).toEqual(want.shape);
+  expect(got.values.length, `${what}: elements on ${name}`).toBe(want.values.length);
+  want.values.forEach(({ value, error }, i) => {
+    const bound = error * roundoff + (error > 0 ? tiny : 0);
+    if (!agree(got.values[i], value, bound)) {
+      throw new Error(
+        `${what} on ${name}: element ${i} is ${got.values[i]}, defined as ${value}; ` +
+          `${Math.abs(got.values[i] - value) / roundoff} roundoffs apart, ${error} allowed`,
+      );
+    }
+  });
+}
+
+/** The outputs of one case on one backend, held to the definition. */
+export function expectDefined<K extends KernelName>(kernel: K, row: OpRow<K>, c: Case<K>, tested: TestedBackend): void {
+  const want = row.define(c.ins, c.attrs);
+  const got = runCase(kernel, c, tested.backend);
+  expect(got.length, `${kernel}: outputs`).toBe(want.length);
+  got.forEach((y, i) => {
+    expectWithin(y, want[i], tested, `${kernel}, output ${i}`);
+  });
+}

@@ -1,0 +1,27 @@
+/**
+ * @file The op table: for every kernel of the contract how to draw legal inputs, what the result is, how far arithmetic may be
+ * off, how it is differentiated, and what it refuses. One table drives the tests of forward passes, gradients, backends and
+ * errors; a kernel without a row does not compile.
+ */
+import { contract, type KernelName } from '@blt-ts/tensor';
+import { attentionOps } from './op-attention.ts';
+import { elementwiseOps } from './op-elementwise.ts';
+import { networkOps } from './op-network.ts';
+import { optimizerOps } from './op-optimizer.ts';
+import type { OpRow } from './op-row.ts';
+import { rowOps } from './op-rows.ts';
+import { shapeOps } from './op-shape.ts';
+
+export const opTable: { readonly [K in KernelName]: OpRow<K> } = {
+  ...elementwiseOps,
+  ...shapeOps,
+  ...rowOps,
+  ...networkOps,
+  ...attentionOps,
+  ...optimizerOps,
+};
+
+export const kernelNames = Object.keys(contract) as KernelName[];
+
+/** A row whose kernel is only known at run time: inputs, attributes and definition of one row still belong together. */
+export const rowOf = (kernel: KernelName): OpRow<KernelName> => opTable[kernel] as unknown as OpRow<KernelName>;

@@ -1,0 +1,13 @@
+import fc from 'fast-check';
+import { test } from 'vitest';
+import { runs } from './runs.ts';
+
+const seed = process.env.BLT_SEED === undefined ? undefined : Number(process.env.BLT_SEED);
+
+/** A test that a law holds for `n` generated cases. A failure prints its seed; `BLT_SEED=<seed>` replays it. */
+export function property<T>(law: string, cases: fc.Arbitrary<T>, n: number, check: (x: T) => void): void {
+  const holds = fc.property(cases, (x) => {
+    check(x);
+  });
+  test(law, () => fc.assert(holds, { numRuns: runs(n), seed }));
+}

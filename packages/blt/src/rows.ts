@@ -28,6 +28,7 @@ export class RowDealer<Row> {
   /** Continues at a saved place. */
   seek(cursor: DataCursor): void {
     if (cursor.epoch >= 0) this.open(cursor.epoch);
+    else this.rows = [];
     this.at = { ...cursor };
   }
 
@@ -64,16 +65,12 @@ export function patchRows(
 ): TrainingRow[] {
   const order = random.shuffle([...documents]);
   if (epoch > 0 && order.length > 0) {
-    const [first, ...rest] = order;
-    const skip = random.integer(Math.min(patchesPerRow, first.patchLengths.length));
-    let bytes = 0;
-    for (let j = 0; j < skip; j++) bytes += first.patchLengths[j];
-    order.splice(
-      0,
-      order.length,
-      { ids: first.ids.subarray(bytes), patchLengths: first.patchLengths.subarray(skip) },
-      ...rest,
-    );
+    const { ids, patchLengths } = order[0];
+    const skip = random.integer(Math.max(1, Math.min(patchesPerRow, patchLengths.length)));
+    const bytes = patchLengths.subarray(0, skip).reduce((sum, length) => sum + length, 0);
+    const total = order.reduce((n, d) => n + d.ids.length, 0);
+    // What is left must have a token and its successor.
+    if (total - bytes >= 2) order[0] = { ids: ids.subarray(bytes), patchLengths: patchLengths.subarray(skip) };
   }
   return packPatches(order, { patchesPerRow, maxBytes });
 }
@@ -95,7 +92,8 @@ export function byteRows(documents: readonly Int32Array[], rowBytes: number, ran
     at += d.length;
   }
   const rows: ByteRow[] = [];
-  for (let s = epoch > 0 ? random.integer(Math.min(rowBytes, total)) : 0; s + 1 < total; s += rowBytes) {
+  const skip = epoch > 0 ? random.integer(Math.max(1, Math.min(rowBytes, total - 1))) : 0;
+  for (let s = skip; s + 1 < total; s += rowBytes) {
     const e = Math.min(total - 1, s + rowBytes);
     rows.push({ ids: stream.subarray(s, e), targets: stream.subarray(s + 1, e + 1) });
   }

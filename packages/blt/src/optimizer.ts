@@ -83,7 +83,7 @@ interface Moments {
  *
  * A table with row-sparse gradients is updated in the rows read, so that a step's cost does not follow its size. Against the
  * dense algorithm exactly one thing differs: a row that was not read does not move along its decaying momentum. Its moments
- * and its weight decay are made up for when it is next read; `settle` applies pending decay before weights are used elsewhere.
+ * and its weight decay are made up for when it is next read; `settled` gives the weights with all decay applied.
  */
 export class AdamW {
   readonly options: AdamWOptions;
@@ -110,28 +110,35 @@ export class AdamW {
   update(gradients: ReadonlyMap<string, Gradient>, lr: number, factor: Tensor): void {
     this.steps++;
     const attrs = { ...this.options, lr, step: this.steps };
+    const updated: [rows: RowState, ids: Int32Array][] = [];
     scope(() => {
       for (const [name, p] of this.params) {
         const g = gradients.get(name);
         if (!g) throw new Error(`AdamW: no gradient for parameter ${name}`);
         const state = this.moments.get(name)!;
-        if (!('ids' in g)) {
+        const dense = !('ids' in g);
+        if (dense && !state.rows) {
           run('adamw', [p, state.m, state.v, g, factor], attrs);
           continue;
         }
-        state.rows ??= { lastStep: new Int32Array(p.shape[0]), decayed: new Float64Array(p.shape[0]) };
-        const missed = this.catchUp(state.rows, g.ids);
+        const V = p.shape[0];
+        state.rows ??= {
+          lastStep: new Int32Array(V).fill(this.steps - 1),
+          decayed: new Float64Array(V).fill(this.decaySum),
+        };
+        // A table may get a dense gradient between sparse ones (a batch with more ids than rows): every row is read then.
+        const read = dense ? { ids: Int32Array.from({ length: V }, (_, row) => row), rows: g } : g;
+        const missed = this.catchUp(state.rows, read.ids);
         const on = { backend: p.backend };
-        const ids = tensor(g.ids, undefined, on);
-        run('adamwRows', [p, state.m, state.v, ids, g.rows, factor, tensor(missed, [g.ids.length, 3], on)], attrs);
+        const ids = tensor(read.ids, undefined, on);
+        const factors = tensor(missed, [read.ids.length, 3], on);
+        run('adamwRows', [p, state.m, state.v, ids, read.rows, factor, factors], attrs);
+        updated.push([state.rows, read.ids]);
       }
     });
     this.decaySum += Math.log1p(-lr * this.options.weightDecay);
     // The rows just updated have received this step's decay.
-    for (const [name, g] of gradients) {
-      const rows = this.moments.get(name)?.rows;
-      if ('ids' in g && rows) for (const id of g.ids) rows.decayed[id] = this.decaySum;
-    }
+    for (const [rows, ids] of updated) for (const id of ids) rows.decayed[id] = this.decaySum;
   }
 
   /** What the steps since each row was last read would have done to p, m and v: factors [U,3]. */
@@ -149,8 +156,12 @@ export class AdamW {
     return factors;
   }
 
-  /** Applies the weight decay that unread rows still owe. Call before evaluating or saving. */
-  settle(): void {
+  /**
+   * The parameters as they would be with all weight decay applied: tables with rows that still owe some are copied, so that
+   * looking never changes the run. Other parameters are the live tensors themselves.
+   */
+  settled(): Map<string, Tensor> {
+    const settled = new Map(this.params);
     for (const [name, { rows }] of this.moments) {
       if (!rows) continue;
       const p = this.params.get(name)!;
@@ -160,13 +171,13 @@ export class AdamW {
         if (rows.decayed[row] === this.decaySum) continue;
         const owed = Math.fround(Math.exp(this.decaySum - rows.decayed[row]));
         for (let c = row * C; c < (row + 1) * C; c++) values[c] *= owed;
-        rows.decayed[row] = this.decaySum;
       }
-      p.assign(values);
+      settled.set(name, tensor(values, p.shape, { backend: p.backend }));
     }
+    return settled;
   }
 
-  /** Everything needed to go on: tensors by name, and numbers. */
+  /** Everything needed to go on: tensors by name, and numbers. They are the optimiser's own: copy what is to be kept. */
   state(): { step: number; decaySum: number; tensors: Map<string, Tensor>; rows: Map<string, RowState> } {
     const tensors = new Map<string, Tensor>();
     const rows = new Map<string, RowState>();
@@ -195,7 +206,9 @@ export class AdamW {
         }
         target.assign(values);
       }
-      s.rows = state.rows.get(name) ?? null;
+      const rows = state.rows.get(name);
+      // Copies: the optimiser the state came from may go on.
+      s.rows = rows ? { lastStep: rows.lastStep.slice(), decayed: rows.decayed.slice() } : null;
     }
     this.steps = state.step;
     this.decaySum = state.decaySum;

@@ -76,6 +76,8 @@ export interface SessionState {
     readonly threshold: number | null;
     readonly best: { readonly step: number; readonly bitsPerByte: number } | null;
     readonly stale: number;
+    /** Step of the last evaluation, -1 before the first. */
+    readonly evaluatedAt: number;
     readonly loop: Omit<LoopState, 'arrays'> | null;
   };
   readonly arrays: ReadonlyMap<string, Float32Array | Int32Array | Float64Array>;
@@ -207,14 +209,21 @@ export class Session {
     }
     const threshold = this.currentConfig.patching.mode === 'entropy' ? this.currentConfig.patching.threshold : null;
     return {
-      json: { phase: this.currentPhase, threshold, best: this.bestSoFar, stale: this.stale, loop: loopJson },
+      json: {
+        phase: this.currentPhase,
+        threshold,
+        best: this.bestSoFar,
+        stale: this.stale,
+        evaluatedAt: this.evaluatedAt,
+        loop: loopJson,
+      },
       arrays,
     };
   }
 
   /** Continues a saved run exactly. Plan and corpus must be those of the run. @throws Error naming what does not fit */
   restore(state: SessionState): void {
-    const { phase, threshold, best, stale, loop } = state.json;
+    const { phase, threshold, best, stale, evaluatedAt, loop } = state.json;
     const loopArrays = new Map<string, Float32Array | Int32Array | Float64Array>();
     for (const [name, values] of state.arrays) if (name.startsWith('loop.')) loopArrays.set(name.slice(5), values);
     if (threshold !== null && this.currentConfig.patching.mode === 'entropy') {
@@ -247,7 +256,7 @@ export class Session {
     this.currentPhase = 'model';
     this.bestSoFar = best;
     this.stale = stale;
-    this.evaluatedAt = best && loop.step % this.plan.evalEvery === 0 ? loop.step : -1;
+    this.evaluatedAt = evaluatedAt;
   }
 
   private makeEntropyLoop(): TrainingLoop<EntropyModelParams, ByteRow> {

@@ -74,6 +74,8 @@ export class TrainingLoop<P extends object, Row> {
   private readonly ema: WeightAverage | null;
   private random: Random;
   private bytes = 0;
+  /** What `evaluationParams` handed out last. */
+  private settled: Map<string, Tensor> = new Map();
 
   constructor(params: P, dealer: RowDealer<Row>, losses: RowLoss<P, Row>, options: LoopOptions) {
     this.params = params;
@@ -100,6 +102,7 @@ export class TrainingLoop<P extends object, Row> {
 
   /** One update. @throws NonFiniteError if the loss or the gradient is not a number; parameters are then not to be used */
   async next(): Promise<StepReport> {
+    this.forgetSettled();
     const { accumulation, batchRows, gradClip } = this.options;
     const step = this.optimizer.step + 1;
     const lr =
@@ -150,16 +153,25 @@ export class TrainingLoop<P extends object, Row> {
     return { step, lossNats, gradNorm, lr, bytes };
   }
 
-  /** The weights to evaluate and save: the moving average if there is one. They share memory with the loop. */
+  /**
+   * The weights to evaluate and save: the moving average if there is one, else the parameters with all weight decay applied.
+   * Looking at them does not change the run. They are good until the next step, or the next call.
+   */
   evaluationParams(): P {
-    this.optimizer.settle();
-    const { ema } = this;
-    return ema ? (mapTree(this.params, (_, name) => ema.average.get(name)!) as unknown as P) : this.params;
+    this.forgetSettled();
+    const weights = this.ema?.average ?? this.optimizer.settled();
+    if (!this.ema) this.settled = weights;
+    return mapTree(this.params, (_, name) => weights.get(name)!) as unknown as P;
+  }
+
+  private forgetSettled(): void {
+    const live = new Set(leaves(this.params).map(([, leaf]) => leaf));
+    for (const t of this.settled.values()) if (!live.has(t)) release(t);
+    this.settled = new Map();
   }
 
   /** The state between two steps. */
   async state(): Promise<LoopState> {
-    this.optimizer.settle();
     const { step, decaySum, tensors, rows } = this.optimizer.state();
     const arrays = new Map<string, Float32Array | Int32Array | Float64Array>();
     for (const [name, t] of tensors) arrays.set(name, await t.read());

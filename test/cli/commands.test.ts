@@ -1,0 +1,225 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { BLT, blt, bltInterrupted } from '../support/command.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+/** A model so small that a step takes milliseconds. */
+const TINY =
+  '--local-width 16 --local-heads 2 --decoder-layers 1 --global-width 16 --global-heads 2 --global-layers 1 --hash-vocab 64 --entropy-width 16 --entropy-heads 2 --entropy-layers 1 --entropy-steps 3 --row-bytes 64 --batch-size 2'.split(
+    ' ',
+  );
+const TEXT = 'It was the best of times, it was the worst of times, it was the age of wisdom. '.repeat(40);
+const train = (folder: string, ...args: string[]) => blt(folder, ['train', ...TINY, ...args]);
+const metrics = (folder: string, run: string): Record<string, unknown>[] =>
+  readFileSync(join(folder, 'runs', run, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+describe('train', () => {
+  test('prints its plan, trains, and leaves a run that the other commands read', () => {
+    const folder = temporaryFolder({ 'book.txt': TEXT });
+    const { code, stdout, stderr } = train(folder, '--data', 'book.txt', '--steps', '6', '--run', 'first');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    for (const word of ['parameters', 'backend        wasm', 'estimate', 'held-out', 'sample', 'report.html']) {
+      expect(stdout).toContain(word);
+    }
+    const run = join(folder, 'runs', 'first');
+    expect(readdirSync(run)).toEqual(
+      expect.arrayContaining(['best', 'config.json', 'latest', 'metrics.jsonl', 'report.html']),
+    );
+    expect(readdirSync(join(run, readFileSync(join(run, 'best'), 'utf8').trim()))).toEqual(
+      expect.arrayContaining(['config.json', 'model.safetensors', 'training_state.json', 'training_state.safetensors']),
+    );
+    expect(metrics(folder, 'first').filter((m) => m.lossNats !== undefined)).toHaveLength(6);
+
+    const again = blt(folder, ['generate', '--prompt', 'It was', '--max-bytes', '12', '--json']);
+    const generated = JSON.parse(again.stdout);
+    expect(generated.bytes.length).toBeLessThanOrEqual(12);
+    expect(blt(folder, ['generate', '--prompt', 'It was', '--max-bytes', '12', '--json']).stdout).toBe(again.stdout);
+
+    const evaluation = JSON.parse(blt(folder, ['eval', '--json', '--row-bytes', '64']).stdout);
+    expect(evaluation.bits_per_byte).toBeGreaterThan(0);
+    expect(evaluation.bytes).toBe(Math.round(TEXT.length * 0.1));
+    expect(evaluation.compressors.map((c: { name: string }) => c.name)).toContain('gzip -9');
+
+    const inspected = JSON.parse(blt(folder, ['inspect', 'runs/first', '--json']).stdout);
+    expect(Object.values(inspected.parameters as Record<string, number>).reduce((a, b) => a + b)).toBe(inspected.total);
+    expect(inspected.tensors['lm_head.weight']).toEqual([260, 16]);
+
+    const patches = JSON.parse(blt(folder, ['patch', '--text', 'It was the best', '--json']).stdout);
+    expect(patches.patchLengths.reduce((a: number, b: number) => a + b)).toBe('It was the best'.length);
+    expect(patches.entropies).toHaveLength('It was the best'.length);
+    expect(blt(folder, ['patch', 'book.txt', '--html', 'patches.html', '--max-bytes', '100']).code).toBe(0);
+    expect(readFileSync(join(folder, 'patches.html'), 'utf8')).toContain('<svg');
+  });
+
+  test('the same command learns from source code, Japanese and a binary file', () => {
+    const wasm = Uint8Array.from({ length: 3000 }, (_, i) => (i * i * 31 + (i >> 3)) & 255);
+    const folder = temporaryFolder({
+      'src/a.ts': 'export const a = (x: number) => x + 1;\n'.repeat(30),
+      'src/lib/b.ts': 'import { a } from "../a";\n'.repeat(30),
+      'kokoro.txt': '私はその人を常に先生と呼んでいた。だからここでもただ先生と書くだけで本名は打ち明けない。'.repeat(
+        15,
+      ),
+      'module.wasm': wasm,
+    });
+    for (const data of ['src', 'kokoro.txt', 'module.wasm']) {
+      const { code, stderr } = train(folder, '--data', data, '--steps', '3');
+      expect({ data, code, stderr }).toEqual({ data, code: 0, stderr: '' });
+    }
+    const piped = blt(folder, ['train', ...TINY, '--data', '-', '--steps', '2'], TEXT);
+    expect(piped.code).toBe(0);
+  });
+
+  test.each(['space', 'static', 'byte'])('patching mode %s needs no entropy model', (mode) => {
+    const folder = temporaryFolder({ 'book.txt': TEXT });
+    const { code, stdout } = train(folder, '--data', 'book.txt', '--steps', '2', '--patching-mode', mode);
+    expect(code).toBe(0);
+    expect(stdout).not.toContain('entropy model');
+  });
+
+  test('a config file sets what flags do, and flags win', () => {
+    const config = 'size = "nano"\nseed = 7\n[train]\nsteps = 9\nlr = 0.002\n';
+    const folder = temporaryFolder({ 'book.txt': TEXT, 'run.toml': config });
+    const { code, stdout } = blt(folder, [
+      'train',
+      '--data',
+      'book.txt',
+      '-c',
+      'run.toml',
+      '--steps',
+      '11',
+      '--dry-run',
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/11 steps .* lr 0\.002/);
+    expect(existsSync(join(folder, 'runs'))).toBe(false);
+  });
+
+  test('Ctrl-C saves, and the resumed run ends with the bits of an uninterrupted one', async () => {
+    const folder = temporaryFolder({ 'book.txt': TEXT });
+    const args = [
+      '--data',
+      'book.txt',
+      '--steps',
+      '60',
+      '--eval-every',
+      '20',
+      '--dropout',
+      '0.1',
+      '--hash-dropout',
+      '0.3',
+      '--ema',
+      '0.9',
+    ];
+    expect(train(folder, ...args, '--run', 'whole').code).toBe(0);
+    const stopped = await bltInterrupted(folder, ['train', ...TINY, ...args, '--run', 'parts'], /step 1\/60/, 'SIGINT');
+    expect(stopped.stdout).toContain('blt train --resume runs/parts');
+    expect(stopped.code).toBe(130);
+    const resumed = blt(folder, ['train', '--resume', 'runs/parts']);
+    expect(resumed.stdout).toContain('resumed');
+    expect(resumed.code).toBe(0);
+    const model = (run: string) => readFileSync(join(folder, 'runs', run, 'step-000060', 'model.safetensors'));
+    expect(model('parts').equals(model('whole'))).toBe(true);
+    const losses = (run: string) => metrics(folder, run).map((m) => [m.step, m.lossNats, m.heldOutBitsPerByte]);
+    expect(losses('parts')).toEqual(losses('whole'));
+  });
+});
+
+describe('mistakes are answered with one sentence', () => {
+  const cases: [
+    name: string,
+    files: Record<string, string | Uint8Array>,
+    args: string[],
+    code: number,
+    says: RegExp,
+  ][] = [
+    ['empty file', { 'a.txt': '' }, ['train', '--data', 'a.txt'], 1, /a\.txt.*(empty|0 bytes)/],
+    [
+      'file shorter than a row',
+      { 'a.txt': 'too short for one row' },
+      ['train', '--data', 'a.txt'],
+      2,
+      /19 bytes, less than one row of 512/,
+    ],
+    ['no such path', { 'book.txt': TEXT }, ['train', '--data', 'bock.txt'], 1, /bock\.txt.*book\.txt/],
+    ['unknown flag', {}, ['train', '--stepz', '3'], 2, /--stepz[\s\S]*--steps/],
+    ['unknown command', {}, ['trian'], 2, /trian[\s\S]*train/],
+    ['unknown config key', { 'c.toml': '[train]\nstepps = 3\n' }, ['train', '-c', 'c.toml'], 2, /stepps.*steps/],
+    ['wrong type', {}, ['train', '--steps', 'many'], 2, /steps/],
+    [
+      'heads that do not divide',
+      { 'book.txt': TEXT },
+      ['train', '--data', 'book.txt', '--local-width', '30', '--local-heads', '4'],
+      2,
+      /30.*4|4.*30/,
+    ],
+    ['window 0', { 'book.txt': TEXT }, ['train', '--data', 'book.txt', '--window', '0'], 2, /window[\s\S]*|>=1/],
+    [
+      'patch size below 1',
+      { 'book.txt': TEXT },
+      ['train', '--data', 'book.txt', '--patch-size', '0.5'],
+      2,
+      /patch_size/,
+    ],
+    ['no model yet', {}, ['generate', '--prompt', 'x'], 2, /no trained model/],
+    ['no such model', {}, ['generate', '--model', 'nowhere'], 2, /nowhere.*no such folder/],
+    ['impossible sampling', {}, ['generate', '--temperature', 'hot'], 2, /temperature/],
+    ['nothing to patch', {}, ['patch'], 2, /nothing to cut/],
+    ['resume of nothing', {}, ['train', '--resume', 'runs/none'], 2, /runs\/none is no run/],
+  ];
+  test.each(cases)('%s', (_, files, args, code, says) => {
+    const outcome = blt(temporaryFolder(files), args);
+    expect(outcome.stderr).toMatch(says);
+    expect(outcome.stderr).not.toContain('bug');
+    expect(outcome.code).toBe(code);
+  });
+
+  test('a checkpoint that is truncated, of a wrong shape, or a Git LFS pointer', () => {
+    const folder = temporaryFolder({ 'book.txt': TEXT });
+    expect(train(folder, '--data', 'book.txt', '--steps', '2', '--run', 'r').code).toBe(0);
+    const step = join(folder, 'runs', 'r', readFileSync(join(folder, 'runs', 'r', 'best'), 'utf8').trim());
+    const file = join(step, 'model.safetensors');
+    const whole = readFileSync(file);
+    const generate = () => blt(folder, ['generate', '--model', step, '--max-bytes', '1']);
+    writeFileSync(file, whole.subarray(0, whole.length - 10));
+    expect(generate()).toMatchObject({ code: 1, stderr: expect.stringMatching(/model\.safetensors.*bytes/) });
+    writeFileSync(file, 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n');
+    expect(generate()).toMatchObject({ code: 1, stderr: expect.stringMatching(/Git LFS/) });
+    writeFileSync(file, whole);
+    const config = JSON.parse(readFileSync(join(step, 'config.json'), 'utf8'));
+    config.encoder_hash_byte_group_vocab = 65;
+    writeFileSync(join(step, 'config.json'), JSON.stringify(config));
+    expect(generate()).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/encoder_hash_tok_embedding.*\[384,16\].*\[390,16\]/),
+    });
+  });
+
+  test('a loss that is not a number stops the run; what was saved stays whole', () => {
+    const folder = temporaryFolder({ 'book.txt': TEXT });
+    // Weight decay 1 at rate 10 multiplies every weight by -9 a step.
+    const broken = '--lr 10 --weight-decay 1 --warmup-steps 0 --lr-min-ratio 1 --eval-every 1 --patience 0'.split(' ');
+    const { code, stderr } = train(folder, '--data', 'book.txt', '--steps', '60', '--run', 'r', ...broken);
+    expect(stderr).toMatch(
+      /^blt: .*(loss|gradient norm).* is (NaN|-?Infinity).*lower the learning rate.*runs\/r\/step-\d+ is whole\n$/,
+    );
+    expect(code).toBe(1);
+    expect(blt(folder, ['inspect', 'runs/r']).code).toBe(0);
+  });
+
+  test('a second run of the same name is refused', () => {
+    const folder = temporaryFolder({ 'book.txt': TEXT });
+    expect(train(folder, '--data', 'book.txt', '--steps', '1', '--run', 'r').code).toBe(0);
+    expect(train(folder, '--data', 'book.txt', '--steps', '1', '--run', 'r')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/runs\/r already holds a run/),
+    });
+  });
+});
+
+test('the command is built', () => {
+  expect(existsSync(BLT)).toBe(true);
+});

@@ -5,39 +5,136 @@
 import { float, int, partBegin, pointer, scratch } from './call';
 import { exp4, log, madd, sigmoid4, storeTail } from './simd';
 
-// The order of `binaryOps` and `unaryOps` in ../elementwise.ts.
-const ADD = 0, SUB = 1, MUL = 2, DIV = 3, MAXIMUM = 4, MINIMUM = 5, GREATER = 6, EQUAL = 7, FIRST = 8;
-const NEG = 0, EXP = 1, LOG = 2, SQRT = 3, RECIPROCAL = 4, TANH = 5, SIGMOID = 6, ABS = 7, SIGN = 8, AFFINE = 9;
-
 /** Threads share elementwise work in pieces of this many elements. */
 const GRAIN = 1024;
 
-// @ts-ignore: decorator
-@inline
-function combine(op: i32, a: v128, b: v128): v128 {
-  if (op == ADD) return f32x4.add(a, b);
-  if (op == SUB) return f32x4.sub(a, b);
-  if (op == MUL) return f32x4.mul(a, b);
-  if (op == DIV) return f32x4.div(a, b);
-  if (op == MAXIMUM) return f32x4.max(a, b);
-  if (op == MINIMUM) return f32x4.min(a, b);
-  if (op == GREATER) return v128.and(f32x4.gt(a, b), f32x4.splat(1));
-  if (op == EQUAL) return v128.and(f32x4.eq(a, b), f32x4.splat(1));
-  return a;
+/**
+ * An operation on four lanes. Its subclasses are passed as type parameters, so that each loop is compiled for its operation;
+ * there are no objects. Unary operations ignore what they do not need.
+ */
+abstract class Op {
+  abstract of(a: v128, b: v128, c: v128): v128;
 }
 
-/** y[i] = a op b for n elements; aStep and bStep are 16, or 0 for an operand that repeats its first four lanes. */
-// @ts-ignore: decorator
-@inline
-function combineRow(op: i32, y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
+class Add extends Op {
+  of(a: v128, b: v128, c: v128): v128 { return f32x4.add(a, b); }
+}
+class Sub extends Op {
+  of(a: v128, b: v128, c: v128): v128 { return f32x4.sub(a, b); }
+}
+class Mul extends Op {
+  of(a: v128, b: v128, c: v128): v128 { return f32x4.mul(a, b); }
+}
+class Div extends Op {
+  of(a: v128, b: v128, c: v128): v128 { return f32x4.div(a, b); }
+}
+class Maximum extends Op {
+  of(a: v128, b: v128, c: v128): v128 { return f32x4.max(a, b); }
+}
+class Minimum extends Op {
+  of(a: v128, b: v128, c: v128): v128 { return f32x4.min(a, b); }
+}
+class Greater extends Op {
+  of(a: v128, b: v128, c: v128): v128 { return v128.and(f32x4.gt(a, b), f32x4.splat(1)); }
+}
+class Equal extends Op {
+  of(a: v128, b: v128, c: v128): v128 { return v128.and(f32x4.eq(a, b), f32x4.splat(1)); }
+}
+class First extends Op {
+  of(a: v128, b: v128, c: v128): v128 { return a; }
+}
+
+class Neg extends Op {
+  of(x: v128, b: v128, c: v128): v128 { return f32x4.neg(x); }
+}
+class Exp extends Op {
+  // @ts-ignore: decorator
+  @inline
+  of(x: v128, b: v128, c: v128): v128 { return exp4(x); }
+}
+class Log extends Op {
+  of(x: v128, b: v128, c: v128): v128 {
+    return f32x4(logOf(f32x4.extract_lane(x, 0)), logOf(f32x4.extract_lane(x, 1)),
+      logOf(f32x4.extract_lane(x, 2)), logOf(f32x4.extract_lane(x, 3)));
+  }
+}
+class Sqrt extends Op {
+  of(x: v128, b: v128, c: v128): v128 { return f32x4.sqrt(x); }
+}
+class Reciprocal extends Op {
+  of(x: v128, b: v128, c: v128): v128 { return f32x4.div(f32x4.splat(1), x); }
+}
+class Sigmoid extends Op {
+  // @ts-ignore: decorator
+  @inline
+  of(x: v128, b: v128, c: v128): v128 { return sigmoid4(x); }
+}
+class Abs extends Op {
+  of(x: v128, b: v128, c: v128): v128 { return f32x4.abs(x); }
+}
+class Affine extends Op {
+  of(x: v128, scale: v128, shift: v128): v128 { return madd(x, scale, shift); }
+}
+/** -1 or 1 with the sign of x; zeros and NaN stay. */
+class Sign extends Op {
+  // @ts-ignore: decorator
+  @inline
+  of(x: v128, b: v128, c: v128): v128 {
+    const one = v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(1));
+    return v128.bitselect(one, x, f32x4.gt(f32x4.abs(x), f32x4.splat(0)));
+  }
+}
+/** A polynomial near 0 (Cephes' tanhf), elsewhere 1 - 2 / (e^(2|x|) + 1) with the sign of x. */
+class Tanh extends Op {
+  // @ts-ignore: decorator
+  @inline
+  of(x: v128, b: v128, c: v128): v128 {
+    const z = f32x4.mul(x, x);
+    let p = f32x4.splat(-5.70498872745e-3);
+    p = madd(p, z, f32x4.splat(2.06390887954e-2));
+    p = madd(p, z, f32x4.splat(-5.37397155531e-2));
+    p = madd(p, z, f32x4.splat(1.33314422036e-1));
+    p = madd(p, z, f32x4.splat(-3.33332819422e-1));
+    const near = madd(f32x4.mul(p, z), x, x);
+    const size = f32x4.abs(x);
+    const e = exp4(f32x4.add(size, size));
+    const far = f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(e, f32x4.splat(1))));
+    const sign = v128.and(x, f32x4.splat(-0.0));
+    return v128.bitselect(near, v128.or(far, sign), f32x4.lt(size, f32x4.splat(0.625)));
+  }
+}
+
+function logOf(x: f32): f32 {
+  if (x > 0 && x < Infinity) return <f32>log(x);
+  return x == 0 ? -Infinity : x > 0 ? x : NaN;
+}
+
+/** y[i] = f(a, b) for n elements; aStep and bStep are 16, or 0 for an operand that repeats its first four lanes. */
+function combineRow<F extends Op>(y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
+  const f = changetype<F>(0);
   const end = y + (<usize>(n & ~3) << 2);
   while (y < end) {
-    v128.store(y, combine(op, v128.load(a), v128.load(b)));
+    v128.store(y, f.of(v128.load(a), v128.load(b), f32x4.splat(0)));
     y += 16;
     a += aStep;
     b += bStep;
   }
-  if (n & 3) storeTail(y, combine(op, v128.load(a), v128.load(b)), n & 3);
+  if (n & 3) storeTail(y, f.of(v128.load(a), v128.load(b), f32x4.splat(0)), n & 3);
+}
+
+/** The operation numbered as in `binaryOps` of ../broadcast.ts. */
+function combine(op: i32, y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
+  switch (op) {
+    case 0: return combineRow<Add>(y, a, aStep, b, bStep, n);
+    case 1: return combineRow<Sub>(y, a, aStep, b, bStep, n);
+    case 2: return combineRow<Mul>(y, a, aStep, b, bStep, n);
+    case 3: return combineRow<Div>(y, a, aStep, b, bStep, n);
+    case 4: return combineRow<Maximum>(y, a, aStep, b, bStep, n);
+    case 5: return combineRow<Minimum>(y, a, aStep, b, bStep, n);
+    case 6: return combineRow<Greater>(y, a, aStep, b, bStep, n);
+    case 7: return combineRow<Equal>(y, a, aStep, b, bStep, n);
+    default: return combineRow<First>(y, a, aStep, b, bStep, n);
+  }
 }
 
 /**
@@ -68,101 +165,43 @@ export function binary(part: i32, parts: i32): void {
     // A repeated value is spread over four lanes, and its pointer stands still.
     if (!aColumn) v128.store(repeatedA, v128.load_splat<f32>(a));
     if (!bColumn) v128.store(repeatedB, v128.load_splat<f32>(b));
-    const from = aColumn ? a : repeatedA, other = bColumn ? b : repeatedB;
-    const aStep = aColumn << 4, bStep = bColumn << 4;
-    if (op == ADD) combineRow(ADD, y, from, aStep, other, bStep, columns);
-    else if (op == SUB) combineRow(SUB, y, from, aStep, other, bStep, columns);
-    else if (op == MUL) combineRow(MUL, y, from, aStep, other, bStep, columns);
-    else if (op == DIV) combineRow(DIV, y, from, aStep, other, bStep, columns);
-    else if (op == MAXIMUM) combineRow(MAXIMUM, y, from, aStep, other, bStep, columns);
-    else if (op == MINIMUM) combineRow(MINIMUM, y, from, aStep, other, bStep, columns);
-    else if (op == GREATER) combineRow(GREATER, y, from, aStep, other, bStep, columns);
-    else if (op == EQUAL) combineRow(EQUAL, y, from, aStep, other, bStep, columns);
-    else combineRow(FIRST, y, from, aStep, other, bStep, columns);
+    combine(op, y, aColumn ? a : repeatedA, aColumn << 4, bColumn ? b : repeatedB, bColumn << 4, columns);
     y += <usize>yRow << 2;
     a += <usize>aRow << 2;
     b += <usize>bRow << 2;
   }
 }
 
-/** tanh: a polynomial near 0 (Cephes' tanhf), elsewhere 1 - 2 / (e^(2|x|) + 1) with the sign of x. */
-// @ts-ignore: decorator
-@inline
-function tanh4(x: v128): v128 {
-  const z = f32x4.mul(x, x);
-  let p = f32x4.splat(-5.70498872745e-3);
-  p = madd(p, z, f32x4.splat(2.06390887954e-2));
-  p = madd(p, z, f32x4.splat(-5.37397155531e-2));
-  p = madd(p, z, f32x4.splat(1.33314422036e-1));
-  p = madd(p, z, f32x4.splat(-3.33332819422e-1));
-  const near = madd(f32x4.mul(p, z), x, x);
-  const size = f32x4.abs(x);
-  const e = exp4(f32x4.add(size, size));
-  const far = f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(e, f32x4.splat(1))));
-  const sign = v128.and(x, f32x4.splat(-0.0));
-  return v128.bitselect(near, v128.or(far, sign), f32x4.lt(size, f32x4.splat(0.625)));
-}
-
-/** -1 or 1 with the sign of x; zeros and NaN stay. */
-// @ts-ignore: decorator
-@inline
-function sign4(x: v128): v128 {
-  const one = v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(1));
-  return v128.bitselect(one, x, f32x4.gt(f32x4.abs(x), f32x4.splat(0)));
-}
-
-function logOf(x: f32): f32 {
-  if (x > 0 && x < Infinity) return <f32>log(x);
-  return x == 0 ? -Infinity : x > 0 ? x : NaN;
-}
-
-// @ts-ignore: decorator
-@inline
-function apply(op: i32, x: v128, scale: v128, shift: v128): v128 {
-  if (op == NEG) return f32x4.neg(x);
-  if (op == EXP) return exp4(x);
-  if (op == LOG) {
-    return f32x4(logOf(f32x4.extract_lane(x, 0)), logOf(f32x4.extract_lane(x, 1)),
-      logOf(f32x4.extract_lane(x, 2)), logOf(f32x4.extract_lane(x, 3)));
-  }
-  if (op == SQRT) return f32x4.sqrt(x);
-  if (op == RECIPROCAL) return f32x4.div(f32x4.splat(1), x);
-  if (op == TANH) return tanh4(x);
-  if (op == SIGMOID) return sigmoid4(x);
-  if (op == ABS) return f32x4.abs(x);
-  if (op == SIGN) return sign4(x);
-  return madd(x, scale, shift);
-}
-
-// @ts-ignore: decorator
-@inline
-function applyAll(op: i32, y: usize, x: usize, n: i32, scale: v128, shift: v128): void {
+function applyAll<F extends Op>(y: usize, x: usize, n: i32, scale: v128, shift: v128): void {
+  const f = changetype<F>(0);
   const end = y + (<usize>(n & ~3) << 2);
   while (y < end) {
-    v128.store(y, apply(op, v128.load(x), scale, shift));
+    v128.store(y, f.of(v128.load(x), scale, shift));
     y += 16;
     x += 16;
   }
-  if (n & 3) storeTail(y, apply(op, v128.load(x), scale, shift), n & 3);
+  if (n & 3) storeTail(y, f.of(v128.load(x), scale, shift), n & 3);
 }
 
-/** Kernel: y[i] = f(x[i]). Arguments: y, x, op, n, scale, shift. */
+/** Kernel: y[i] = f(x[i]), f numbered as in `unaryOps` of ../broadcast.ts. Arguments: y, x, op, n, scale, shift. */
 export function unary(part: i32, parts: i32): void {
-  const op = int(2), n = int(3);
+  const n = int(3);
   const begin = partBegin(n, GRAIN, part, parts);
   const count = partBegin(n, GRAIN, part + 1, parts) - begin;
   const y = pointer(0) + (<usize>begin << 2), x = pointer(1) + (<usize>begin << 2);
   const scale = f32x4.splat(float(4)), shift = f32x4.splat(float(5));
-  if (op == NEG) applyAll(NEG, y, x, count, scale, shift);
-  else if (op == EXP) applyAll(EXP, y, x, count, scale, shift);
-  else if (op == LOG) applyAll(LOG, y, x, count, scale, shift);
-  else if (op == SQRT) applyAll(SQRT, y, x, count, scale, shift);
-  else if (op == RECIPROCAL) applyAll(RECIPROCAL, y, x, count, scale, shift);
-  else if (op == TANH) applyAll(TANH, y, x, count, scale, shift);
-  else if (op == SIGMOID) applyAll(SIGMOID, y, x, count, scale, shift);
-  else if (op == ABS) applyAll(ABS, y, x, count, scale, shift);
-  else if (op == SIGN) applyAll(SIGN, y, x, count, scale, shift);
-  else applyAll(AFFINE, y, x, count, scale, shift);
+  switch (int(2)) {
+    case 0: return applyAll<Neg>(y, x, count, scale, shift);
+    case 1: return applyAll<Exp>(y, x, count, scale, shift);
+    case 2: return applyAll<Log>(y, x, count, scale, shift);
+    case 3: return applyAll<Sqrt>(y, x, count, scale, shift);
+    case 4: return applyAll<Reciprocal>(y, x, count, scale, shift);
+    case 5: return applyAll<Tanh>(y, x, count, scale, shift);
+    case 6: return applyAll<Sigmoid>(y, x, count, scale, shift);
+    case 7: return applyAll<Abs>(y, x, count, scale, shift);
+    case 8: return applyAll<Sign>(y, x, count, scale, shift);
+    default: return applyAll<Affine>(y, x, count, scale, shift);
+  }
 }
 
 /** a sigmoid(a) b */

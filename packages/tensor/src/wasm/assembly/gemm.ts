@@ -71,12 +71,15 @@ export function packFourRows(x0: usize, x1: usize, x2: usize, x3: usize, K: i32,
 function packB(b: usize, bk: usize, bn: usize, K: i32, N: i32, to: usize): void {
   for (let j = 0; j < N; j += 8) {
     if (bn == 4) {
-      let from = b + (<usize>j << 2);
-      for (let k = 0; k < K; k++) {
-        v128.store(to, v128.load(from));
-        v128.store(to, v128.load(from, 16), 16);
-        from += bk;
-        to += 32;
+      const from = b + (<usize>j << 2);
+      if (j + 8 < N) {
+        // Two panels at once use a cache line whole.
+        packTwoPanels(from, bk, K, to);
+        j += 8;
+        to += <usize>K << 6;
+      } else {
+        packPanel(from, bk, K, to);
+        to += <usize>K << 5;
       }
     } else {
       for (let half = j; half < j + 8; half += 4) {
@@ -90,6 +93,28 @@ function packB(b: usize, bk: usize, bn: usize, K: i32, N: i32, to: usize): void 
       }
       to += <usize>K << 5;
     }
+  }
+}
+
+/** K rows of 8 neighbouring values, `row` bytes apart, one after the other. */
+function packPanel(from: usize, row: usize, K: i32, to: usize): void {
+  for (let end = to + (<usize>K << 5); to < end; to += 32) {
+    v128.store(to, v128.load(from));
+    v128.store(to, v128.load(from, 16), 16);
+    from += row;
+  }
+}
+
+/** K rows of 16 neighbouring values, to two panels. */
+function packTwoPanels(from: usize, row: usize, K: i32, to: usize): void {
+  const panel = <usize>K << 5;
+  for (let end = to + panel; to < end; to += 32) {
+    const second = to + panel;
+    v128.store(to, v128.load(from));
+    v128.store(to, v128.load(from, 16), 16);
+    v128.store(second, v128.load(from, 32));
+    v128.store(second, v128.load(from, 48), 16);
+    from += row;
   }
 }
 
@@ -107,18 +132,31 @@ function packScattered(x0: usize, x1: usize, x2: usize, x3: usize, xk: usize, K:
 
 /** A[0:M, 0:K] to panels [M/4][K][4]; am and ak are the byte strides. Rows beyond M are of no consequence. */
 function packA(a: usize, am: usize, ak: usize, M: i32, K: i32, to: usize): void {
+  const panel = <usize>K << 4;
   for (let i = 0; i < M; i += 4) {
     if (am == 4) {
       let from = a + (<usize>i << 2);
-      for (let k = 0; k < K; k++) {
-        v128.store(to, v128.load(from));
-        from += ak;
-        to += 16;
+      if (i + 12 < M) {
+        // Four panels at once use a cache line whole.
+        for (let end = to + panel; to < end; to += 16) {
+          v128.store(to, v128.load(from));
+          v128.store(to + panel, v128.load(from, 16));
+          v128.store(to + panel * 2, v128.load(from, 32));
+          v128.store(to + panel * 3, v128.load(from, 48));
+          from += ak;
+        }
+        i += 12;
+        to += panel * 3;
+      } else {
+        for (let end = to + panel; to < end; to += 16) {
+          v128.store(to, v128.load(from));
+          from += ak;
+        }
       }
     } else {
       packScattered(a + i * am, a + min(i + 1, M - 1) * am, a + min(i + 2, M - 1) * am, a + min(i + 3, M - 1) * am,
         ak, K, to, 16);
-      to += <usize>K << 4;
+      to += panel;
     }
   }
 }

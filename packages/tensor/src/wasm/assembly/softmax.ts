@@ -104,10 +104,8 @@ export function crossEntropyBackward(part: i32, parts: i32): void {
     const x = pointer(1) + (<usize>(i * V) << 2), dx = pointer(0) + (<usize>(i * V) << 2);
     const target = load<i32>(pointer(2) + (<usize>i << 2));
     const g = load<f32>(pointer(3) + (<usize>i << 2));
-    const sum = storeExp(dx, x, V, rowMax(x, V));
+    scaleRow(dx, V, g / storeExp(dx, x, V, rowMax(x, V)));
     const at = dx + (<usize>target << 2);
-    // e - sum at the target, so that the scaling makes it p - 1.
-    store<f32>(at, load<f32>(at) - sum);
-    scaleRow(dx, V, g / sum);
+    store<f32>(at, load<f32>(at) - g);
   }
 }

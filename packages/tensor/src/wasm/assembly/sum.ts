@@ -5,28 +5,31 @@ import { storeTail } from './simd';
 /** Elements per partial sum, whatever the number of threads. */
 const CHUNK = 16384;
 
-// @ts-ignore: decorator
-@inline
-function sumOf(x: usize, n: i32, squares: bool): f64 {
+/** What is summed: a type parameter, so that each loop is compiled for its own. */
+abstract class Term {
+  abstract of(x: v128): v128;
+}
+class Value extends Term {
+  of(x: v128): v128 { return x; }
+}
+class Square extends Term {
+  of(x: v128): v128 { return f64x2.mul(x, x); }
+}
+
+function sumOf<T extends Term>(x: usize, n: i32): f64 {
+  const term = changetype<T>(0);
   let s = f64x2.splat(0), t = f64x2.splat(0);
   const end = x + (<usize>(n & ~3) << 2);
   while (x < end) {
     const v = v128.load(x);
-    let low = f64x2.promote_low_f32x4(v);
-    let high = f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3));
-    if (squares) {
-      low = f64x2.mul(low, low);
-      high = f64x2.mul(high, high);
-    }
-    s = f64x2.add(s, low);
-    t = f64x2.add(t, high);
+    s = f64x2.add(s, term.of(f64x2.promote_low_f32x4(v)));
+    t = f64x2.add(t, term.of(f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3))));
     x += 16;
   }
   s = f64x2.add(s, t);
   let total = f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1);
   for (let i = 0; i < (n & 3); i++) {
-    const v = <f64>load<f32>(x + (<usize>i << 2));
-    total += squares ? v * v : v;
+    total += f64x2.extract_lane(term.of(f64x2.splat(<f64>load<f32>(x + (<usize>i << 2)))), 0);
   }
   return total;
 }
@@ -36,7 +39,7 @@ export function sumLast(part: i32, parts: i32): void {
   const rows = int(2), n = int(3);
   const end = partBegin(rows, 16, part + 1, parts);
   for (let i = partBegin(rows, 16, part, parts); i < end; i++) {
-    store<f32>(pointer(0) + (<usize>i << 2), <f32>sumOf(pointer(1) + (<usize>(i * n) << 2), n, false));
+    store<f32>(pointer(0) + (<usize>i << 2), <f32>sumOf<Value>(pointer(1) + (<usize>(i * n) << 2), n));
   }
 }
 
@@ -71,7 +74,7 @@ export function sumChunks(part: i32, parts: i32): void {
   for (let i = partBegin(chunks, 1, part, parts); i < end; i++) {
     const x = pointer(1) + (<usize>(i * CHUNK) << 2);
     const count = min(CHUNK, n - i * CHUNK);
-    store<f64>(pointer(0) + (<usize>i << 3), int(3) ? sumOf(x, count, true) : sumOf(x, count, false));
+    store<f64>(pointer(0) + (<usize>i << 3), int(3) ? sumOf<Square>(x, count) : sumOf<Value>(x, count));
   }
 }
 

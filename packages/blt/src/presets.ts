@@ -208,6 +208,12 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
   const steps = o.steps ?? Math.ceil(budget(preset.modelBytes) / bytesPerStep);
   const passes = (steps * bytesPerStep) / Math.max(1, trainBytes);
   const adamw = { ...ADAMW_DEFAULTS, weightDecay: o.weightDecay ?? 0.1 + 0.2 * Math.min(1, Math.max(0, passes - 1)) };
+  const lr = o.lr ?? preset.lr;
+  if (lr * adamw.weightDecay >= 1) {
+    throw new ConfigError(
+      `lr ${lr} x weight decay ${adamw.weightDecay} must be below 1: a step shrinks weights by that share`,
+    );
+  }
   const gradClip = o.gradClip === 0 ? Number.POSITIVE_INFINITY : (o.gradClip ?? 1);
   const entropyBatch = Math.max(1, Math.round(4096 / rowBytes));
   const entropySteps =
@@ -245,7 +251,7 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
         steps,
         batchRows,
         accumulation,
-        lr: o.lr ?? preset.lr,
+        lr,
         warmupSteps: o.warmupSteps ?? Math.min(100, Math.floor(steps / 10)),
         minRatio: o.minRatio ?? 0.02,
         gradClip,

@@ -17,15 +17,23 @@ export const nativeKernels: readonly KernelName[] = Object.keys(native) as Kerne
 export interface WasmOptions {
   /** Use the build without fused multiply-add: the same bits on every machine, about a fifth slower. */
   deterministic?: boolean;
+  /** Threads that share the work of one kernel, the calling one included; 1 by default. The bits do not depend on it. */
+  threads?: number;
 }
+
+export { availableThreads } from './pool.ts';
 
 /**
  * A backend that runs on the CPU with 128-bit SIMD. Each one has its own memory of up to 4 GiB.
  * In Node 20 it switches V8's relaxed SIMD on, unless the environment has BLT_NO_FMA=1.
- * @throws Error if the engine has no WebAssembly SIMD
+ * @throws RangeError if `threads` is not a whole number >= 1; CompileError if the engine has no WebAssembly SIMD
  */
 export function createWasmBackend(options: WasmOptions = {}): Backend {
-  const machine = new Machine(options.deterministic ?? false);
+  const { deterministic = false, threads = 1 } = options;
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new RangeError(`createWasmBackend: threads must be a whole number >= 1, got ${threads}`);
+  }
+  const machine = new Machine(deterministic, threads);
   const { heap } = machine;
   const { memory, reason } = machine.compiled;
   const values = (storage: Storage) =>
@@ -35,7 +43,7 @@ export function createWasmBackend(options: WasmOptions = {}): Backend {
   const view = (x: Operand): View => ({ data: values(x.storage), shape: x.shape });
   const backend: Backend = {
     name: 'wasm',
-    description: `WebAssembly SIMD, ${reason}`,
+    description: `WebAssembly SIMD, ${reason}; ${machine.threading}`,
     synchronous: true,
     get bytesInUse() {
       return heap.bytesInUse;

@@ -60,6 +60,13 @@ export class Heap {
     return address;
   }
 
+  /** A block that is never given back and not counted: working memory of a thread. @throws Error when the memory is full */
+  reserve(bytes: number): number {
+    const address = this.extend(Math.ceil(bytes / 64) * 64);
+    if (address === undefined) throw new Error(`out of memory: no room for ${mebibytes(bytes)} of working memory`);
+    return address;
+  }
+
   /** Gives back a block that `allocate(bytes)` returned. */
   free(address: number, bytes: number): void {
     const { index } = sizeClass(bytes);

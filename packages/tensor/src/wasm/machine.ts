@@ -2,6 +2,7 @@
 import type { Operand } from '../backend.ts';
 import { Heap } from './heap.ts';
 import { type CompiledKernels, compileKernels, type WasmExports } from './module.ts';
+import { Pool, whyNoThreads } from './pool.ts';
 
 /** Where the argument block, the work counter and the first scratch area lie; the same numbers stand in assembly/call.ts. */
 const ARGUMENTS = 1024;
@@ -19,15 +20,23 @@ export class Machine {
   /** The argument block as integers (addresses too) and as floats. */
   ints!: Int32Array;
   floats!: Float32Array;
+  /** How many threads share the work, and why not more. */
+  readonly threading: string;
   private readonly exports: WasmExports;
+  private readonly pool: Pool | undefined;
 
-  constructor(deterministic: boolean) {
+  constructor(deterministic: boolean, threads: number) {
     this.compiled = compileKernels(deterministic);
     const { memory, module, maximumPages } = this.compiled;
     this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
     this.heap = new Heap(memory, SCRATCH + SCRATCH_BYTES, maximumPages, () => this.mapArguments());
     this.mapArguments();
     this.exports.setScratch(SCRATCH);
+    const obstacle = threads > 1 ? whyNoThreads() : undefined;
+    if (threads > 1 && obstacle === undefined) {
+      this.pool = new Pool(threads, module, memory, this.exports, () => this.heap.reserve(SCRATCH_BYTES));
+    }
+    this.threading = this.pool ? `${threads} threads` : obstacle ? `1 thread (${obstacle})` : '1 thread';
   }
 
   private mapArguments(): void {
@@ -36,9 +45,13 @@ export class Machine {
     this.floats = new Float32Array(buffer, ARGUMENTS, (NEXT_UNIT - ARGUMENTS) / 4);
   }
 
-  /** Runs a kernel whose arguments have been put down. `work` is about its number of multiply-adds or elements moved. */
-  call(kernel: string, _work: number): void {
+  /**
+   * Runs a kernel whose arguments have been put down, on all threads if `work` (about its number of multiply-adds, or of
+   * elements) is worth it.
+   */
+  call(kernel: string, work: number): void {
     this.ints[(NEXT_UNIT - ARGUMENTS) / 4] = 0;
+    if (this.pool?.run(kernel, work)) return;
     this.exports[kernel](0, 1);
   }
 

@@ -74,7 +74,7 @@ export function compileKernels(deterministic: boolean): CompiledKernels {
   const binary = decodeBase64(build.base64);
   // The same module with the import declared unshared: the flags of its memory are 3 (shared, with maximum) or 1.
   if (!shared) binary[build.memoryFlags] = 1;
-  const reason = `${why}; ${shared ? 'shared memory' : 'no SharedArrayBuffer here (page not cross-origin isolated): one thread'}`;
+  const reason = `${why}; ${shared ? 'shared memory' : 'unshared memory (no SharedArrayBuffer here)'}`;
   return { module: new WebAssembly.Module(binary), ...createMemory(shared), shared, reason };
 }
 

@@ -12,3 +12,4 @@ export {
 } from './rows';
 export { crossEntropy, crossEntropyBackward, logSoftmax, softmax } from './softmax';
 export { sumChunks, sumLast, sumMiddle, sumPartialRows, sumPartials } from './sum';
+export { awaitJob, finishJob, joinJob, postJob, takeFailures, workerReady, workersAsleep, workersReady } from './pool';

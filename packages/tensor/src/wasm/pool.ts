@@ -1,0 +1,133 @@
+/** @file Worker threads over the kernels' shared memory: started when first needed, never keeping the process alive. */
+import { nodeModule, type WasmExports } from './module.ts';
+
+/**
+ * What a worker runs: no imports, so it works from a string in Node and in browsers. A part that traps is reported, not lost:
+ * the main thread waits for every worker.
+ */
+const workerSource = `
+function start({ module, memory, part, parts, scratch, kernels }) {
+  const wasm = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  wasm.setScratch(scratch);
+  wasm.workerReady();
+  for (let seen = 0; ; seen = (seen + 1) | 0) {
+    const kernel = wasm[kernels[wasm.awaitJob(seen)]];
+    let failed = 1;
+    try {
+      kernel(part, parts);
+      failed = 0;
+    } catch {}
+    wasm.finishJob(failed);
+  }
+}`;
+
+interface WorkerStart {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly part: number;
+  readonly parts: number;
+  /** Address of the worker's private working memory. */
+  readonly scratch: number;
+  /** Kernels by number. */
+  readonly kernels: readonly string[];
+}
+
+interface WorkerThreads {
+  Worker: new (source: string, options: object) => { unref(): void; on(event: string, f: () => void): void };
+}
+
+/** Starts a worker; the browser's kind or Node's. */
+function startWorker(start: WorkerStart): void {
+  const node = nodeModule<WorkerThreads>('node:worker_threads');
+  if (node) {
+    const source = `${workerSource}\nstart(require('node:worker_threads').workerData);`;
+    const worker = new node.Worker(source, { eval: true, workerData: start, execArgv: [], name: 'blt-ts kernels' });
+    worker.unref();
+    // A worker that cannot start leaves the others' work to the main thread.
+    worker.on('error', () => {});
+    return;
+  }
+  const source = `${workerSource}\nonmessage = (event) => start(event.data);`;
+  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+  new Worker(url).postMessage(start);
+}
+
+/** Why there can be no workers here, or undefined if there can. */
+export function whyNoThreads(): string | undefined {
+  if (typeof SharedArrayBuffer === 'undefined') return 'no SharedArrayBuffer';
+  if (nodeModule('node:worker_threads')) return undefined;
+  if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true) return undefined;
+  return (globalThis as { process?: unknown }).process === undefined
+    ? 'the page is not cross-origin isolated'
+    : 'process.getBuiltinModule is missing, Node 20.16 has it';
+}
+
+/** How many threads this machine runs at once: the largest sensible `threads`. 1 where there can be no workers. */
+export function availableThreads(): number {
+  if (whyNoThreads() !== undefined) return 1;
+  const os = nodeModule<{ availableParallelism(): number }>('node:os');
+  return os?.availableParallelism() ?? (globalThis as { navigator?: Navigator }).navigator?.hardwareConcurrency ?? 1;
+}
+
+/** Below this much work (multiply-adds, or elements) a job is done before the workers have begun. */
+const LEAST_WORK = 32_768;
+/** The same when workers are asleep. */
+const LEAST_WORK_COLD = 2_000_000;
+
+export class Pool {
+  readonly threads: number;
+  private readonly exports: WasmExports;
+  private readonly kernels: string[];
+  private readonly numbers: ReadonlyMap<string, number>;
+  private readonly canSleep: 0 | 1;
+  private state: 'idle' | 'starting' | 'ready' = 'idle';
+  private readonly startAll: () => void;
+
+  /**
+   * @param threads workers and the main thread together
+   * @param scratch hands out working memory for one worker
+   */
+  constructor(
+    threads: number,
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    exports: WasmExports,
+    scratch: () => number,
+  ) {
+    this.threads = threads;
+    this.exports = exports;
+    this.kernels = Object.keys(exports).filter((name) => typeof exports[name] === 'function');
+    this.numbers = new Map(this.kernels.map((name, i) => [name, i]));
+    this.canSleep = nodeModule('node:worker_threads') ? 1 : 0;
+    this.startAll = () => {
+      for (let part = 1; part < threads; part++) {
+        startWorker({ module, memory, part, parts: threads, scratch: scratch(), kernels: this.kernels });
+      }
+    };
+  }
+
+  /** Runs the kernel on all threads; false if that would not pay, or the workers have not started yet. */
+  run(kernel: string, work: number): boolean {
+    if (work < LEAST_WORK) return false;
+    const { exports } = this;
+    if (this.state !== 'ready') {
+      if (this.state === 'idle') {
+        this.state = 'starting';
+        this.startAll();
+      }
+      if (exports.workersReady() < this.threads - 1) return false;
+      this.state = 'ready';
+    }
+    if (work < LEAST_WORK_COLD && exports.workersAsleep() > 0) return false;
+    exports.postJob(this.numbers.get(kernel)!);
+    try {
+      exports[kernel](0, this.threads);
+    } finally {
+      exports.joinJob(this.threads - 1, this.canSleep);
+    }
+    if (exports.takeFailures() > 0) {
+      throw new WebAssembly.RuntimeError(`${kernel}: a thread read or wrote outside the memory; are all ids in range?`);
+    }
+    return true;
+  }
+}

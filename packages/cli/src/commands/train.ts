@@ -46,6 +46,8 @@ interface Job {
   readonly record: RunRecord;
   readonly train: Document[];
   readonly heldOut: Document[];
+  /** Before the split. */
+  readonly documents: number;
   readonly config: FileConfig;
 }
 
@@ -57,7 +59,7 @@ const dataTitle = (sources: readonly string[], documents: number): string =>
 async function loadSplit(
   record: Pick<RunRecord, 'data' | 'heldOut' | 'heldOutFraction' | 'textField'>,
   warn: (message: string) => void,
-): Promise<{ train: Document[]; heldOut: Document[] }> {
+): Promise<{ train: Document[]; heldOut: Document[]; documents: number }> {
   const options = { textField: record.textField ?? undefined, warn };
   const documents = await loadDocuments(record.data, options);
   const split = record.heldOut
@@ -69,7 +71,7 @@ async function loadSplit(
       `${leaked.length} held-out document${leaked.length === 1 ? ' is' : 's are'} in the training part too (${leaked[0]}): held-out figures will look too good`,
     );
   }
-  return split;
+  return { ...split, documents: documents.length };
 }
 
 /** A new run from config file and flags. */
@@ -143,7 +145,7 @@ export async function train(flags: TrainFlags): Promise<number> {
   const { backend, why } = chooseBackend(job.config);
   out.log(
     planText(plan, {
-      data: dataTitle(job.record.data, job.train.length + job.heldOut.length),
+      data: dataTitle(job.record.data, job.documents),
       trainBytes,
       heldOutBytes: totalBytes(job.heldOut),
       backend: why,
@@ -372,7 +374,7 @@ class TrainingRun {
       record: this.job.record,
       session,
       checkpoint,
-      data: dataTitle(this.job.record.data, this.job.train.length + this.job.heldOut.length),
+      data: dataTitle(this.job.record.data, this.job.documents),
       train: this.job.train,
       heldOut: this.job.heldOut,
       backend: this.why,

@@ -1,6 +1,6 @@
 /** @file The layers all four stacks share: pure functions of parameters, states and the batch's intervals. */
 import { add, type IntervalBounds, intervalAttention, linear, rmsNorm, rope, swiGlu } from '@blt-ts/autograd';
-import type { Tensor } from '@blt-ts/tensor';
+import { scope, type Tensor } from '@blt-ts/tensor';
 import type { StackContext } from './batch.ts';
 import type { TransformerConfig } from './config.ts';
 import type { AttentionParams, BlockParams, CrossAttentionParams, FeedForwardParams } from './parameters.ts';
@@ -34,8 +34,13 @@ export function transformerBlock(
   dropout?: Dropout,
 ): Tensor {
   const drop = (y: Tensor) => dropout?.residual(y) ?? y;
-  const h = add(x, drop(selfAttention(p.self_attn, rmsNorm(x, p.input_layernorm.weight, c.rmsNormEps), at, c)));
-  return add(h, drop(feedForward(p.mlp, rmsNorm(h, p.post_attention_layernorm.weight, c.rmsNormEps), dropout)));
+  // Without a tape the scopes free what a layer needs no more; with one they do nothing.
+  const h = scope(() =>
+    add(x, drop(selfAttention(p.self_attn, rmsNorm(x, p.input_layernorm.weight, c.rmsNormEps), at, c))),
+  );
+  return scope(() =>
+    add(h, drop(feedForward(p.mlp, rmsNorm(h, p.post_attention_layernorm.weight, c.rmsNormEps), dropout))),
+  );
 }
 
 /** The blocks one after the other. */
@@ -63,15 +68,17 @@ export function crossAttention(
   c: TransformerConfig,
   dropout?: Dropout,
 ): Tensor {
-  const seen = rmsNorm(kv, p.k_norm.weight, c.rmsNormEps);
-  const y = intervalAttention(
-    linear(rmsNorm(x, p.q_norm.weight, c.rmsNormEps), p.q_proj.weight),
-    linear(seen, p.k_proj.weight),
-    linear(seen, p.v_proj.weight),
-    bounds,
-    c.numAttentionHeads,
-    c.numKeyValueHeads,
-  );
-  const out = linear(y, p.o_proj.weight);
-  return add(add(x, x), dropout?.residual(out) ?? out);
+  return scope(() => {
+    const seen = rmsNorm(kv, p.k_norm.weight, c.rmsNormEps);
+    const y = intervalAttention(
+      linear(rmsNorm(x, p.q_norm.weight, c.rmsNormEps), p.q_proj.weight),
+      linear(seen, p.k_proj.weight),
+      linear(seen, p.v_proj.weight),
+      bounds,
+      c.numAttentionHeads,
+      c.numKeyValueHeads,
+    );
+    const out = linear(y, p.o_proj.weight);
+    return add(add(x, x), dropout?.residual(out) ?? out);
+  });
 }

@@ -41,6 +41,7 @@ const ropeTables = new WeakMap<Backend, Map<string, RopeTable>>();
 /**
  * cos and sin of position * theta^(-2j/headDim), [positions, headDim/2]; kept per backend and grown in powers of two.
  * The angle is rounded to float32 where the reference implementations do so.
+ * Powers of theta are e^(x ln theta): V8 has changed the last bits of `**` between versions, those of exp and log never.
  */
 export function ropeTable(backend: Backend, theta: number, headDim: number, positions: number): RopeTable {
   let tables = ropeTables.get(backend);
@@ -53,7 +54,7 @@ export function ropeTable(backend: Backend, theta: number, headDim: number, posi
   const cos = new Float32Array(rows * half);
   const sin = new Float32Array(rows * half);
   for (let j = 0; j < half; j++) {
-    const frequency = Math.fround(1 / Math.fround(theta ** Math.fround((2 * j) / headDim)));
+    const frequency = Math.fround(1 / Math.fround(Math.exp(Math.fround((2 * j) / headDim) * Math.log(theta))));
     for (let p = 0; p < rows; p++) {
       const angle = Math.fround(p * frequency);
       cos[p * half + j] = Math.cos(angle);

@@ -1,6 +1,6 @@
 /** @file AdamW over a tree of parameters, row-sparse where gradients are, and global-norm clipping. */
 import { add, affine, type Cotangent, div, leaves, minimum, RowSparse, sqrt, sumSquares } from '@blt-ts/autograd';
-import { full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
+import { full, integerPower, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 
 export interface AdamWOptions {
   readonly beta1: number;
@@ -149,8 +149,8 @@ export class AdamW {
       const id = ids[u];
       const missed = this.steps - 1 - rows.lastStep[id];
       factors[u * 3] = Math.exp(this.decaySum - rows.decayed[id]);
-      factors[u * 3 + 1] = beta1 ** missed;
-      factors[u * 3 + 2] = beta2 ** missed;
+      factors[u * 3 + 1] = integerPower(beta1, missed);
+      factors[u * 3 + 2] = integerPower(beta2, missed);
       rows.lastStep[id] = this.steps;
     }
     return factors;

@@ -72,7 +72,7 @@ export interface ParameterPlan {
   readonly std: number | null;
 }
 
-const matrix = (name: string, out: number, inner: number, std = inner ** -0.5): ParameterPlan => ({
+const matrix = (name: string, out: number, inner: number, std = 1 / Math.sqrt(inner)): ParameterPlan => ({
   name: `${name}.weight`,
   shape: [out, inner],
   std,
@@ -123,7 +123,7 @@ export function bltPlan(c: BltConfig, hashInit = 1): ParameterPlan[] {
   return [
     matrix('model.local_encoder.embed_tokens', c.vocabSize, local),
     ...(tables > 0
-      ? [matrix('model.encoder_hash_tok_embedding', tables * c.hash.vocab, local, hashInit * local ** -0.5)]
+      ? [matrix('model.encoder_hash_tok_embedding', tables * c.hash.vocab, local, hashInit / Math.sqrt(local))]
       : []),
     ...blocksPlan('model.local_encoder', c.encoder),
     matrix('model.local_encoder.patch_embedding_projection', wide, local),

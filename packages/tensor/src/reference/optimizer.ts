@@ -1,12 +1,13 @@
 import type { AdamWAttrs } from '../contract.ts';
+import { integerPower } from '../integer-power.ts';
 import type { CpuKernel, View } from './view.ts';
 
 /** One element of AdamW; `i` in p, m and v, `ig` in the gradient. */
 function update(p: View, m: View, v: View, i: number, g: number, a: AdamWAttrs): void {
   m.data[i] = a.beta1 * m.data[i] + (1 - a.beta1) * g;
   v.data[i] = a.beta2 * v.data[i] + (1 - a.beta2) * g * g;
-  const mHat = m.data[i] / (1 - a.beta1 ** a.step);
-  const vHat = v.data[i] / (1 - a.beta2 ** a.step);
+  const mHat = m.data[i] / (1 - integerPower(a.beta1, a.step));
+  const vHat = v.data[i] / (1 - integerPower(a.beta2, a.step));
   p.data[i] = p.data[i] * (1 - a.lr * a.weightDecay) - (a.lr * mHat) / (Math.sqrt(vHat) + a.eps);
 }
 

@@ -6,6 +6,7 @@
  */
 import type { Operand } from '../backend.ts';
 import type { AdamWAttrs, KernelAttrs, KernelName, None } from '../contract.ts';
+import { integerPower } from '../integer-power.ts';
 import { sizeOf } from '../shape.ts';
 import { binaryOps, collapseBroadcast, unaryOps } from './broadcast.ts';
 import { address, type Machine } from './machine.ts';
@@ -181,8 +182,8 @@ function putAdamW(m: Machine, at: number, a: AdamWAttrs): void {
   floats[at + 1] = 1 - a.beta1;
   floats[at + 2] = a.beta2;
   floats[at + 3] = 1 - a.beta2;
-  floats[at + 4] = a.lr / (1 - a.beta1 ** a.step);
-  floats[at + 5] = 1 / (1 - a.beta2 ** a.step);
+  floats[at + 4] = a.lr / (1 - integerPower(a.beta1, a.step));
+  floats[at + 5] = 1 / (1 - integerPower(a.beta2, a.step));
   floats[at + 6] = a.eps;
   floats[at + 7] = 1 - a.lr * a.weightDecay;
 }

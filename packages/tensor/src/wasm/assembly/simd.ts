@@ -83,8 +83,12 @@ export function sigmoid4(x: v128): v128 {
   return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), expNonPositive(t)));
 }
 
-/** Natural logarithm of a positive, finite x, in 64 bits: ln m + e ln 2 with ln m = 2 artanh((m - 1) / (m + 1)). */
+/**
+ * Natural logarithm of a positive x, in 64 bits: ln m + e ln 2 with ln m = 2 artanh((m - 1) / (m + 1)). NaN stays NaN, Infinity
+ * stays Infinity: their exponent bits would pass for a number near 710.
+ */
 export function log(x: f64): f64 {
+  if (!(x < Infinity)) return x;
   const bits = reinterpret<u64>(x);
   let exponent = <i32>(bits >> 52) - 1023;
   let m = reinterpret<f64>((bits & 0x000fffffffffffff) | 0x3ff0000000000000);

@@ -59,7 +59,14 @@ const backwardRefused = (op: string, instead: string) =>
   `${op}: no second derivative of the fused kernel; build the function from ${instead} instead`;
 
 export const rowOps: OpRows<
-  'matmul' | 'gatherRows' | 'scatterAddRows' | 'embeddingBag' | 'segmentGatherSum' | 'segmentMax' | 'segmentMaxBackward'
+  | 'matmul'
+  | 'gatherRows'
+  | 'scatterAddRows'
+  | 'embeddingBag'
+  | 'segmentGatherSum'
+  | 'segmentMax'
+  | 'segmentMaxBackward'
+  | 'writeRows'
 > = {
   matmul: {
     cases: matmulCases,
@@ -279,6 +286,35 @@ export const rowOps: OpRows<
         attrs: {},
         message: 'segmentMaxBackward: g must be [1,2], got [2,2]',
       },
+    ],
+  },
+  writeRows: {
+    cases: (size) =>
+      fc.tuple(size, size).chain(([V, C]) =>
+        fc.subarray(range(V)).chain((rows) =>
+          fc.shuffledSubarray(rows, { minLength: rows.length }).chain((order) =>
+            fc.record({
+              ins: fc.tuple(floats([V, C]), fc.constant(i32(order)), floats([order.length, C])),
+              attrs: fc.constant({}),
+            }),
+          ),
+        ),
+      ),
+    define: ([table, ids, x]) => [
+      tabulate(table.shape, (r, c) => {
+        const i = ids.values.indexOf(r);
+        return exact(i < 0 ? at(table, r, c) : at(x, i, c));
+      }),
+    ],
+    gradient: { refused: 'writeRows overwrites a tensor that a gradient is being taken through; call it outside' },
+    refusals: [
+      { ins: [blank(3), i32([0]), blank(1, 3)], attrs: {}, message: 'writeRows: table must have 2 axes, got [3]' },
+      {
+        ins: [blank(3, 2), i32([0], [1, 1]), blank(1, 2)],
+        attrs: {},
+        message: 'writeRows: ids must have 1 axes, got [1,1]',
+      },
+      { ins: [blank(3, 2), i32([0]), blank(1, 3)], attrs: {}, message: 'writeRows: x must be [1,2], got [1,3]' },
     ],
   },
 };

@@ -8,7 +8,7 @@ import { shapeRules } from './ops/shape.ts';
 import type { Rules } from './rule.ts';
 
 const inPlace = (): never => {
-  throw new Error('an in-place kernel of the optimiser has no gradient');
+  throw new Error('an in-place kernel has no gradient');
 };
 
 /** Every kernel's rule. A kernel without one does not compile. */
@@ -22,4 +22,5 @@ export const rules: Rules<KernelName> = {
   adamw: inPlace,
   adamwRows: inPlace,
   lerp: inPlace,
+  writeRows: inPlace,
 };

@@ -74,6 +74,7 @@ export interface KernelAttrs {
   segmentGatherSum: None;
   segmentMax: None;
   segmentMaxBackward: None;
+  writeRows: None; // in place
   // neural network
   softmax: None;
   logSoftmax: None;
@@ -455,6 +456,21 @@ export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]>
       return [x];
     },
     flops: ([x]) => 2 * sizeOf(x.shape),
+  },
+  /**
+   * In place: table [V,C], ids [n] unique, x [n,C] -> table[ids[i]] = x[i]; other rows stay. For the key/value caches of decoding.
+   * Ids must lie in 0..V-1 (the caller checks).
+   */
+  writeRows: {
+    inputs: ['f32', 'i32', 'f32'],
+    outputs: ([table, ids, x]) => {
+      expectRank('writeRows', 'table', table, 2);
+      expectRank('writeRows', 'ids', ids, 1);
+      expectShape('writeRows', 'x', x, [ids.shape[0], table.shape[1]]);
+      return [];
+    },
+    flops: () => 0,
+    mutates: [0],
   },
 
   /** y = e^(x - max) / sum e^(x - max) over the last axis */

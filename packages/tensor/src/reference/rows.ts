@@ -66,4 +66,19 @@ const segmentMaxBackward: CpuKernel<'segmentMaxBackward'> = ([dx], [x, y, g, sta
   }
 };
 
-export const rows = { gatherRows, scatterAddRows, embeddingBag, segmentGatherSum, segmentMax, segmentMaxBackward };
+const writeRows: CpuKernel<'writeRows'> = (_, [table, ids, x]) => {
+  const C = table.shape[1];
+  for (let i = 0; i < ids.data.length; i++) {
+    table.data.set(x.data.subarray(i * C, (i + 1) * C), ids.data[i] * C);
+  }
+};
+
+export const rows = {
+  gatherRows,
+  scatterAddRows,
+  embeddingBag,
+  segmentGatherSum,
+  segmentMax,
+  segmentMaxBackward,
+  writeRows,
+};

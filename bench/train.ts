@@ -120,7 +120,7 @@ if (!c) {
   console.error(`--config must be one of ${Object.keys(CONFIGS).join(', ')}, got ${name}`);
   process.exit(2);
 }
-const backend = createWasmBackend({ threads: Number(flag('threads', '1')) } as never);
+const backend = createWasmBackend({ threads: Number(flag('threads', '1')) });
 setDefaultBackend(backend);
 const config = modelConfig(c);
 const random = new Random(1);

@@ -1,4 +1,4 @@
-import { createReferenceBackend, formatShape, scope, type Tensor, tensor } from '@blt-ts/tensor';
+import { createReferenceBackend, formatShape, scope, setDefaultBackend, type Tensor, tensor } from '@blt-ts/tensor';
 import { valueAndGrad } from './grad.ts';
 import { mul } from './ops/elementwise.ts';
 import { sum } from './ops/reduce.ts';
@@ -14,7 +14,8 @@ export interface GradcheckOptions {
  * Checks the gradient of a function against central differences, in 64-bit arithmetic on the reference backend:
  * for every element x_i, (L(x + eps e_i) - L(x - eps e_i)) / (2 eps) against dL/dx_i, where L weighs the elements of the
  * result with fixed numbers so that every one counts differently.
- * @param f from tensors to one tensor, written with the operations of this package (it is called on the 64-bit backend)
+ * @param f from tensors to one tensor, written with the operations of this package (it is called on
+ *   the 64-bit backend: tensors it needs besides are made inside it, or given as inputs)
  * @param inputs where to check; keep them away from kinks (|x| at 0, ties of a maximum)
  * @returns the largest relative error found
  * @throws Error naming the input, the element and both numbers when the error exceeds `tolerance`
@@ -28,7 +29,14 @@ export function gradcheck(
   return scope(() => {
     const points = inputs.map((x) => tensor(x.readSync(), x.shape, { dtype: x.dtype, backend }));
     const weighted = (xs: readonly Tensor[]): Tensor => {
-      const y = f(...xs);
+      // Constants that f makes belong on the 64-bit backend too.
+      const previous = setDefaultBackend(backend);
+      let y: Tensor;
+      try {
+        y = f(...xs);
+      } finally {
+        setDefaultBackend(previous);
+      }
       // 0.5 .. 1.5, no two alike
       const weights = Float64Array.from({ length: y.size }, (_, i) => 0.5 + ((i * 0.6180339887) % 1));
       return sum(mul(y, tensor(weights, y.shape, { backend })));

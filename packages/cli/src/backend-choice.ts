@@ -1,4 +1,5 @@
 import {
+  availableThreads,
   type Backend,
   createReferenceBackend,
   createWasmBackend,
@@ -12,17 +13,22 @@ import { UserError } from './errors.ts';
 export interface BackendOptions {
   /** auto: wasm where it starts, else reference. */
   backend?: 'auto' | 'wasm' | 'reference';
+  /** CPU threads of the wasm backend (default: all cores). The bits do not depend on it. */
+  threads?: number;
 }
 
 /** The backend to use, made the default for new tensors; `why` is for people. @throws UserError if the one asked for does not start */
-export function chooseBackend({ backend = 'auto' }: BackendOptions): { backend: Backend; why: string } {
+export function chooseBackend({ backend = 'auto', threads = availableThreads() }: BackendOptions): {
+  backend: Backend;
+  why: string;
+} {
   const use = (chosen: Backend, reason: string) => {
     setDefaultBackend(chosen);
     return { backend: chosen, why: `${chosen.name} (${chosen.description}); ${reason}` };
   };
   if (backend === 'reference') return use(createReferenceBackend(), 'as asked');
   try {
-    return use(createWasmBackend(), backend === 'auto' ? 'chosen because it starts here' : 'as asked');
+    return use(createWasmBackend({ threads }), backend === 'auto' ? 'chosen because it starts here' : 'as asked');
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (backend === 'wasm')

@@ -43,7 +43,7 @@ const train = program
   .option('--dry-run', 'print the plan and stop')
   .option('--seed <n>', 'same seed, same bits (0)')
   .addOption(backendOption())
-  .option('--threads <n>', 'CPU threads');
+  .option('--threads <n>', 'CPU threads (all cores)');
 
 const group = (title: string, options: [flags: string, description: string][]) => {
   for (const [flags, description] of options) train.addOption(new Option(flags, description).helpGroup(title));

@@ -1,6 +1,7 @@
 /**
  * @file @blt-ts/tensor: n-d arrays, and the kernels behind them on several backends.
  */
+export { AnomalyError, withAnomalyDetection } from './anomaly.ts';
 export type { Backend, Operand, Storage, TypedArray } from './backend.ts';
 export {
   type AdamWAttrs,
@@ -49,4 +50,4 @@ export {
   tensor,
   zeros,
 } from './tensor.ts';
-export { createWasmBackend, nativeKernels, type WasmOptions } from './wasm/backend.ts';
+export { availableThreads, createWasmBackend, nativeKernels, type WasmOptions } from './wasm/backend.ts';

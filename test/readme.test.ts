@@ -1,0 +1,56 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { expect, test } from 'vitest';
+import { blt } from './support/command.ts';
+import { temporaryFolder } from './support/temporary-folder.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+
+test('the library example of the README runs and prints a gradient', async () => {
+  const code = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+  const outfile = join(root, 'test', 'node_modules', '.readme', 'example.mjs');
+  mkdirSync(dirname(outfile), { recursive: true });
+  try {
+    await build({
+      stdin: { contents: code, loader: 'ts', resolveDir: join(root, 'test') },
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      conditions: ['@blt-ts/source'],
+      outfile,
+      logLevel: 'silent',
+    });
+    const { stdout, stderr } = spawnSync(process.execPath, [outfile], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^Tensor\(f32 \[2,1\]\) \[\[/);
+  } finally {
+    rmSync(dirname(outfile), { recursive: true, force: true });
+  }
+});
+
+test('every blt command of the README is one, with flags it knows', () => {
+  const commands = [...readme.matchAll(/^blt (.*?)(?:\s+#.*)?$/gm)].map(([, line]) => line.trim());
+  expect(commands.length).toBeGreaterThanOrEqual(5);
+  const folder = temporaryFolder();
+  for (const line of commands) {
+    const [name] = line.split(' ');
+    const help = blt(folder, [name, '--help']);
+    expect({ name, code: help.code }).toEqual({ name, code: 0 });
+    for (const [flag] of line.matchAll(/--[a-z-]+/g)) expect(help.stdout).toContain(flag);
+  }
+});
+
+test('every file the README links to is there', () => {
+  const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path]) => path);
+  expect(links.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+});
+
+test('pnpm-workspace.yml is a link to the real file', () => {
+  expect(readFileSync(join(root, 'pnpm-workspace.yml'), 'utf8')).toBe(
+    readFileSync(join(root, 'pnpm-workspace.yaml'), 'utf8'),
+  );
+});

@@ -26,7 +26,7 @@ test('the library example of the README runs and prints a gradient', async () =>
     });
     const { stdout, stderr } = spawnSync(process.execPath, [outfile], { encoding: 'utf8' });
     expect(stderr).toBe('');
-    expect(stdout).toMatch(/^Tensor\(f32 \[2,1\]\) \[\[/);
+    expect(stdout.replace(/\s+/g, ' ')).toContain('[[1.8641], [3.0097]]');
   } finally {
     rmSync(dirname(outfile), { recursive: true, force: true });
   }

@@ -8,19 +8,23 @@ import type { Backend, Operand, Storage } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
 import { referenceKernels } from '../reference/kernels.ts';
 import type { CpuKernel, View } from '../reference/view.ts';
-import { Machine } from './machine.ts';
+import { Machine, type WasmOptions } from './machine.ts';
 import { native } from './native.ts';
 
 /** The kernels that run as WebAssembly. */
 export const nativeKernels: readonly KernelName[] = Object.keys(native) as KernelName[];
 
-export interface WasmOptions {
-  /** Use the build without fused multiply-add: the same bits on every machine, about a fifth slower. */
-  deterministic?: boolean;
-  /** Threads that share the work of one kernel, the calling one included; 1 by default. The bits do not depend on it. */
-  threads?: number;
+export interface WasmBackend extends Backend {
+  /** How many threads share the work of one kernel; 1 where there can be no workers, whatever was asked for. */
+  readonly threads: number;
+  /**
+   * Starts the workers now, not at the first large kernel, and resolves when they take part. Nobody needs to wait: until
+   * then the calling thread does all the work.
+   */
+  threadsReady(): Promise<void>;
 }
 
+export type { WasmOptions } from './machine.ts';
 export { availableThreads } from './pool.ts';
 
 /**
@@ -28,12 +32,12 @@ export { availableThreads } from './pool.ts';
  * In Node 20 it switches V8's relaxed SIMD on, unless the environment has BLT_NO_FMA=1.
  * @throws RangeError if `threads` is not a whole number >= 1; CompileError if the engine has no WebAssembly SIMD
  */
-export function createWasmBackend(options: WasmOptions = {}): Backend {
-  const { deterministic = false, threads = 1 } = options;
+export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
+  const { threads = 1 } = options;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new RangeError(`createWasmBackend: threads must be a whole number >= 1, got ${threads}`);
   }
-  const machine = new Machine(deterministic, threads);
+  const machine = new Machine(options);
   const { heap } = machine;
   const { memory, reason } = machine.compiled;
   const values = (storage: Storage) =>
@@ -41,10 +45,14 @@ export function createWasmBackend(options: WasmOptions = {}): Backend {
       ? new Int32Array(memory.buffer, storage.handle as number, storage.length)
       : new Float32Array(memory.buffer, storage.handle as number, storage.length);
   const view = (x: Operand): View => ({ data: values(x.storage), shape: x.shape });
-  const backend: Backend = {
+  const backend: WasmBackend = {
     name: 'wasm',
     description: `WebAssembly SIMD, ${reason}; ${machine.threading}`,
     synchronous: true,
+    threads: machine.pool?.threads ?? 1,
+    async threadsReady() {
+      await machine.pool?.whenReady();
+    },
     get bytesInUse() {
       return heap.bytesInUse;
     },

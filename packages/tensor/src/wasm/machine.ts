@@ -11,6 +11,18 @@ const SCRATCH = 65536;
 /** Private working memory of each thread. */
 export const SCRATCH_BYTES = 1 << 20;
 
+export interface WasmOptions {
+  /** Use the build without fused multiply-add: the same bits on every machine, about a fifth slower. */
+  deterministic?: boolean;
+  /** Threads that share the work of one kernel, the calling one included; 1 by default. The bits do not depend on it. */
+  threads?: number;
+  /**
+   * A kernel with less work than this (multiply-adds, or elements) stays on the calling thread. By default 32,768, and two
+   * million while the workers sleep, which they do after some 15 microseconds without work.
+   */
+  leastSharedWork?: number;
+}
+
 /** The address of an operand's values. */
 export const address = (x: Operand): number => x.storage.handle as number;
 
@@ -23,9 +35,9 @@ export class Machine {
   /** How many threads share the work, and why not more. */
   readonly threading: string;
   private readonly exports: WasmExports;
-  private readonly pool: Pool | undefined;
+  readonly pool: Pool | undefined;
 
-  constructor(deterministic: boolean, threads: number) {
+  constructor({ deterministic = false, threads = 1, leastSharedWork }: WasmOptions = {}) {
     this.compiled = compileKernels(deterministic);
     const { memory, module, maximumPages } = this.compiled;
     this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
@@ -34,7 +46,9 @@ export class Machine {
     this.exports.setScratch(SCRATCH);
     const obstacle = threads > 1 ? whyNoThreads() : undefined;
     if (threads > 1 && obstacle === undefined) {
-      this.pool = new Pool(threads, module, memory, this.exports, () => this.heap.reserve(SCRATCH_BYTES));
+      this.pool = new Pool(threads, module, memory, this.exports, leastSharedWork, () =>
+        this.heap.reserve(SCRATCH_BYTES),
+      );
     }
     this.threading = this.pool ? `${threads} threads` : obstacle ? `1 thread (${obstacle})` : '1 thread';
   }

@@ -70,9 +70,9 @@ export function availableThreads(): number {
 }
 
 /** Below this much work (multiply-adds, or elements) a job is done before the workers have begun. */
-const LEAST_WORK = 32_768;
+const LEAST_WORK_AWAKE = 32_768;
 /** The same when workers are asleep. */
-const LEAST_WORK_COLD = 2_000_000;
+const LEAST_WORK_ASLEEP = 2_000_000;
 
 export class Pool {
   readonly threads: number;
@@ -80,11 +80,14 @@ export class Pool {
   private readonly kernels: string[];
   private readonly numbers: ReadonlyMap<string, number>;
   private readonly canSleep: 0 | 1;
+  private readonly leastWork: number;
+  private readonly leastWorkAsleep: number;
   private state: 'idle' | 'starting' | 'ready' = 'idle';
   private readonly startAll: () => void;
 
   /**
    * @param threads workers and the main thread together
+   * @param leastWork jobs with less stay on the main thread, whether workers are awake or not; undefined for the defaults
    * @param scratch hands out working memory for one worker
    */
   constructor(
@@ -92,9 +95,12 @@ export class Pool {
     module: WebAssembly.Module,
     memory: WebAssembly.Memory,
     exports: WasmExports,
+    leastWork: number | undefined,
     scratch: () => number,
   ) {
     this.threads = threads;
+    this.leastWork = leastWork ?? LEAST_WORK_AWAKE;
+    this.leastWorkAsleep = leastWork ?? LEAST_WORK_ASLEEP;
     this.exports = exports;
     this.kernels = Object.keys(exports).filter((name) => typeof exports[name] === 'function');
     this.numbers = new Map(this.kernels.map((name, i) => [name, i]));
@@ -106,26 +112,34 @@ export class Pool {
     };
   }
 
+  /** Starts the workers if need be; true once all of them take part. */
+  private ready(): boolean {
+    if (this.state === 'idle') {
+      this.state = 'starting';
+      this.startAll();
+    }
+    if (this.state === 'starting' && this.exports.workersReady() === this.threads - 1) this.state = 'ready';
+    return this.state === 'ready';
+  }
+
+  async whenReady(): Promise<void> {
+    while (!this.ready()) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
   /** Runs the kernel on all threads; false if that would not pay, or the workers have not started yet. */
   run(kernel: string, work: number): boolean {
-    if (work < LEAST_WORK) return false;
+    if (work < this.leastWork || !this.ready()) return false;
     const { exports } = this;
-    if (this.state !== 'ready') {
-      if (this.state === 'idle') {
-        this.state = 'starting';
-        this.startAll();
-      }
-      if (exports.workersReady() < this.threads - 1) return false;
-      this.state = 'ready';
-    }
-    if (work < LEAST_WORK_COLD && exports.workersAsleep() > 0) return false;
+    if (work < this.leastWorkAsleep && exports.workersAsleep() > 0) return false;
     exports.postJob(this.numbers.get(kernel)!);
+    let failures: number;
     try {
       exports[kernel](0, this.threads);
     } finally {
       exports.joinJob(this.threads - 1, this.canSleep);
+      failures = exports.takeFailures();
     }
-    if (exports.takeFailures() > 0) {
+    if (failures > 0) {
       throw new WebAssembly.RuntimeError(`${kernel}: a thread read or wrote outside the memory; are all ids in range?`);
     }
     return true;

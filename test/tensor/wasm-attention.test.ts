@@ -1,0 +1,153 @@
+import { createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
+import { describe, expect, test } from 'vitest';
+import { integers, noise, runOn, type Values } from './wasm-arrays.ts';
+
+const exact = createReferenceBackend({ precision: 'f64' });
+const wasm = createWasmBackend();
+const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+interface Layout {
+  readonly name: string;
+  readonly keys: number;
+  readonly lo: readonly number[];
+  readonly hi: readonly number[];
+}
+
+const selfAttention = (documents: readonly number[], window: number): Layout => {
+  const starts = documents.flatMap((size, d) => {
+    const start = documents.slice(0, d).reduce((a, b) => a + b, 0);
+    return new Array<number>(size).fill(start);
+  });
+  return {
+    name: `self-attention, documents ${documents}, window ${window}`,
+    keys: starts.length,
+    lo: starts.map((start, i) => Math.max(start, i - window + 1)),
+    hi: starts.map((_, i) => i + 1),
+  };
+};
+
+/** k rows for each patch see the patch's bytes; some patches are empty. */
+function encoderCross(lengths: readonly number[], k: number): Layout {
+  const starts = [3];
+  for (const n of lengths) starts.push(starts.at(-1)! + n);
+  const rows = lengths.flatMap((_, p) => new Array<number>(k).fill(p));
+  return {
+    name: `encoder cross-attention, k ${k}`,
+    keys: starts.at(-1)! + 2,
+    lo: rows.map((p) => starts[p]),
+    hi: rows.map((p) => starts[p + 1]),
+  };
+}
+
+/** Each byte sees the k rows of the patch before its own; bytes of the first patch see nothing. */
+function decoderCross(lengths: readonly number[], k: number): Layout {
+  const patch = lengths.flatMap((n, p) => new Array<number>(n).fill(p - 1));
+  return {
+    name: `decoder cross-attention, k ${k}`,
+    keys: lengths.length * k,
+    lo: patch.map((d) => Math.max(0, d * k)),
+    hi: patch.map((d) => Math.max(0, d * k + k)),
+  };
+}
+
+const lengths = range(60).map((p) => (p % 9 === 4 ? 0 : 1 + ((p * 37) % 23)));
+const layouts: Layout[] = [
+  selfAttention([1], 10),
+  selfAttention([7, 1, 9], 4),
+  selfAttention([200], 1),
+  selfAttention([150], 1000),
+  selfAttention([300], 70),
+  selfAttention([65, 63, 64, 130, 40], 100),
+  encoderCross(lengths, 2),
+  encoderCross(lengths, 1),
+  decoderCross(lengths, 2),
+  decoderCross([90, 3, 100, 70], 5),
+  { name: 'one new row with a cache', keys: 333, lo: [40], hi: [333] },
+  { name: 'a few new rows with a cache', keys: 100, lo: [0, 0, 50, 60, 61], hi: [96, 97, 98, 98, 100] },
+  { name: 'nothing to see', keys: 5, lo: range(70).map(() => 2), hi: range(70).map(() => 2) },
+];
+const heads = [
+  { heads: 1, kvHeads: 1, D: 32 },
+  { heads: 4, kvHeads: 2, D: 6 },
+  { heads: 3, kvHeads: 1, D: 13 },
+];
+
+/** Largest difference, as a share of the largest value; of 1/10 at least, for sums of ordinary terms that cancel. */
+function distance(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let size = 0.1;
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) size = Math.max(size, Math.abs(expected[i]));
+  for (let i = 0; i < expected.length; i++) {
+    const d = Math.abs(actual[i] - expected[i]);
+    if (!(d <= worst)) worst = d;
+  }
+  return worst / size;
+}
+
+const single = (x: ArrayLike<number>, shape: readonly number[]): Values => ({ data: Float32Array.from(x), shape });
+
+describe.each(layouts)('$name', ({ keys, lo, hi }) => {
+  test.each(heads)('forward and backward are the definition: heads $heads, kv heads $kvHeads, head dim $D', (h) => {
+    const n = lo.length;
+    const pairs = lo.reduce((sum, l, i) => sum + Math.max(0, hi[i] - l), 0);
+    const attrs = { heads: h.heads, kvHeads: h.kvHeads, scale: 3 / Math.sqrt(h.D), pairs };
+    const q = noise(n, h.heads * h.D);
+    const ins = [q, noise(keys, h.kvHeads * h.D), noise(keys, h.kvHeads * h.D), integers(lo), integers(hi)];
+    const [out, lse] = runOn(exact, 'intervalAttention', ins, attrs);
+    const [y, z] = runOn(wasm, 'intervalAttention', ins, attrs);
+    expect(distance(y, out)).toBeLessThan(2e-6);
+    expect(distance(z, lse)).toBeLessThan(2e-6);
+    for (const i of range(n).filter((row) => lo[row] >= hi[row])) {
+      expect(y.slice(i * h.heads * h.D, (i + 1) * h.heads * h.D).every((x) => x === 0)).toBe(true);
+      expect(z.slice(i * h.heads, (i + 1) * h.heads).every((x) => x === 0)).toBe(true);
+    }
+
+    const more = [...ins, single(out, q.shape), single(lse, [n, h.heads]), noise(n, h.heads * h.D)];
+    const expected = runOn(exact, 'intervalAttentionBackward', more, attrs);
+    const gradients = runOn(wasm, 'intervalAttentionBackward', more, attrs);
+    gradients.forEach((gradient, i) => {
+      expect(distance(gradient, expected[i])).toBeLessThan(1e-5);
+    });
+  });
+});
+
+test('scores far apart, far above and far below 0 neither overflow nor vanish', () => {
+  const n = 130;
+  const { keys, lo, hi } = selfAttention([n], 1000);
+  const ins = [noise(n, 8), noise(keys, 8), noise(keys, 8), integers(lo), integers(hi)];
+  for (const scale of [1e3, -1e3, 1e-8]) {
+    const attrs = { heads: 1, kvHeads: 1, scale, pairs: (n * (n + 1)) / 2 };
+    const [expected, expectedLse] = runOn(exact, 'intervalAttention', ins, attrs);
+    const [out, lse] = runOn(wasm, 'intervalAttention', ins, attrs);
+    // A score of size s carries s roundoffs into its exponential.
+    expect(distance(out, expected)).toBeLessThan(1e-6 + 2 ** -21 * Math.abs(scale));
+    expect(distance(lse, expectedLse)).toBeLessThan(1e-6);
+  }
+});
+
+test('what comes later changes nothing before it, bit for bit', () => {
+  const n = 400;
+  const attrs = { heads: 2, kvHeads: 1, scale: 0.3, pairs: 0 };
+  const [q, k, v] = [noise(n, 16), noise(n, 8), noise(n, 8)];
+  const { lo, hi } = selfAttention([n], 150);
+  for (const t of [1, 9, 64, 70, 129, 333]) {
+    const changed = [q, k, v].map(({ data, shape }) => {
+      const copy = Float32Array.from(data);
+      for (let i = t * shape[1]; i < copy.length; i++) copy[i] = 5 - copy[i];
+      return { data: copy, shape };
+    });
+    // Other windows from t on, too.
+    const lo2 = lo.map((l, i) => (i < t ? l : Math.max(lo[t - 1], i - 3)));
+    const before = runOn(wasm, 'intervalAttention', [q, k, v, integers(lo), integers(hi)], attrs);
+    const after = runOn(wasm, 'intervalAttention', [...changed, integers(lo2), integers(hi)], attrs);
+    expect(after[0].slice(0, t * 16)).toEqual(before[0].slice(0, t * 16));
+    expect(after[1].slice(0, t * 2)).toEqual(before[1].slice(0, t * 2));
+  }
+});
+
+test('heads wider than the working memory run the definition', () => {
+  const ins = [noise(3, 1100), noise(3, 1100), noise(3, 1100), integers([0, 0, 0]), integers([1, 2, 3])];
+  const attrs = { heads: 1, kvHeads: 1, scale: 0.03, pairs: 6 };
+  const [expected] = runOn(exact, 'intervalAttention', ins, attrs);
+  expect(distance(runOn(wasm, 'intervalAttention', ins, attrs)[0], expected)).toBeLessThan(1e-6);
+});

@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Heap, sizeClass } from '../../packages/tensor/src/wasm/heap.ts';
+import { property } from '../support/property.ts';
+
+const heapOf = (maximum: number, shared = true) => {
+  let growths = 0;
+  const memory = new WebAssembly.Memory({ initial: 1, maximum, shared });
+  const heap = new Heap(memory, 100, maximum, () => growths++);
+  return { memory, heap, growths: () => growths };
+};
+
+const bytes = fc.oneof(fc.integer({ min: 0, max: 400 }), fc.integer({ min: 0, max: 100_000 }));
+
+describe('size classes', () => {
+  property(
+    'a class holds the bytes asked for and wastes at most a quarter beyond 64',
+    fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    2000,
+    (n) => {
+      const { size } = sizeClass(n);
+      expect(size).toBeGreaterThanOrEqual(n);
+      expect(size % 64).toBe(0);
+      expect(size).toBeLessThanOrEqual(Math.max(n + 64, n * 1.25));
+    },
+  );
+
+  property(
+    'a larger request never gets a smaller class',
+    fc.tuple(fc.integer({ min: 0, max: 2 ** 31 }), fc.integer({ min: 0, max: 2 ** 31 })),
+    2000,
+    ([a, b]) => {
+      const [small, large] = a < b ? [sizeClass(a), sizeClass(b)] : [sizeClass(b), sizeClass(a)];
+      expect(small.index).toBeLessThanOrEqual(large.index);
+      expect(small.size).toBeLessThanOrEqual(large.size);
+      if (small.index === large.index) expect(small.size).toBe(large.size);
+    },
+  );
+
+  test('every index is used: neighbours in size have neighbouring indices', () => {
+    const used = new Set<number>();
+    for (let n = 1; n <= 2 ** 16; n++) used.add(sizeClass(n).index);
+    expect([...used]).toEqual(Array.from({ length: used.size }, (_, i) => i));
+  });
+});
+
+describe('heap', () => {
+  property(
+    'live blocks are aligned to 64 bytes, do not overlap, lie inside the memory, and are counted',
+    fc.array(fc.tuple(bytes, fc.boolean(), fc.nat()), { minLength: 1, maxLength: 60, size: 'max' }),
+    50,
+    (steps) => {
+      const { heap, memory } = heapOf(1024);
+      const live: { address: number; size: number }[] = [];
+      for (const [size, alsoFree, which] of steps) {
+        live.push({ address: heap.allocate(size), size });
+        if (alsoFree) {
+          const [gone] = live.splice(which % live.length, 1);
+          heap.free(gone.address, gone.size);
+        }
+      }
+      expect(heap.bytesInUse).toBe(live.reduce((sum, b) => sum + b.size, 0));
+      const sorted = [...live].sort((a, b) => a.address - b.address);
+      sorted.forEach(({ address, size }, i) => {
+        expect(address % 64).toBe(0);
+        expect(address).toBeGreaterThanOrEqual(100);
+        // Kernels read past the end of a tensor.
+        expect(address + size + 64).toBeLessThanOrEqual(memory.buffer.byteLength);
+        if (i + 1 < sorted.length) expect(address + size).toBeLessThanOrEqual(sorted[i + 1].address);
+      });
+    },
+  );
+
+  test('a freed block is handed out again before the memory grows', () => {
+    const { heap, memory } = heapOf(1024);
+    const first = heap.allocate(1_000_000);
+    const size = memory.buffer.byteLength;
+    for (let i = 0; i < 1000; i++) {
+      heap.free(first, 1_000_000);
+      expect(heap.allocate(990_000)).toBe(first);
+      heap.free(first, 990_000);
+      heap.allocate(1_000_000);
+    }
+    expect(memory.buffer.byteLength).toBe(size);
+  });
+
+  test('growth is reported, so that views can be made anew', () => {
+    const { heap, growths } = heapOf(64, false);
+    expect(growths()).toBe(0);
+    heap.allocate(1_000_000);
+    expect(growths()).toBe(1);
+  });
+
+  test('a full memory takes a block of a larger class before it gives up', () => {
+    const { heap } = heapOf(16);
+    const large = heap.allocate(900_000);
+    heap.free(large, 900_000);
+    expect(heap.allocate(700_000)).toBe(large);
+  });
+
+  test('out of memory names what was asked for, what is in use, the limit, and scope(...) as the fix', () => {
+    const { heap } = heapOf(32);
+    heap.allocate(1 << 20);
+    expect(() => heap.allocate(3 << 20)).toThrow(
+      'out of memory: 3.00 MiB asked for with 1.00 MiB in use, the limit is 2.00 MiB; wrap each step in scope(...)',
+    );
+    expect(() => heap.allocate(2 ** 33)).toThrow('out of memory: 8192 MiB asked for');
+    expect(heap.bytesInUse).toBe(1 << 20);
+  });
+});

@@ -98,7 +98,7 @@ type Gradient<S> = S extends true ? Cotangent : Tensor;
  * From f, a function of a tree of parameters with one number as result, to a function that returns this number (`value`), its
  * gradient with respect to every tensor of the tree (`grads`, a tree of the same form), and whatever else f handed out (`aux`).
  * Reverse mode: one pass forward, one pass back. Everything made on the way is freed before it returns.
- * @throws ShapeError if the result of f has more than one element
+ * @throws ShapeError if the result of f has more than one element, TypeError if it is no tensor
  */
 export function valueAndGrad<P extends Tree, A = undefined, S extends boolean = false>(
   f: (params: P) => Tensor | Loss<A>,
@@ -112,7 +112,12 @@ export function valueAndGrad<P extends Tree, A = undefined, S extends boolean = 
       const wanted = new Set(leaves(inputs).map(([, leaf]) => leaf));
       for (const leaf of wanted) tape.tracked.add(leaf);
       const result = hold(() => recording(tape, () => f(inputs)));
-      const { loss, aux } = result instanceof Tensor ? { loss: result, aux: undefined as A } : result;
+      const given = result instanceof Tensor ? { loss: result, aux: undefined as A } : result;
+      if (!(given?.loss instanceof Tensor)) {
+        const got = (result as unknown) instanceof Promise ? 'a promise; make it synchronous' : typeof result;
+        throw new TypeError(`grad: the function must return a tensor, or { loss, aux }; got ${got}`);
+      }
+      const { loss, aux } = given;
       if (loss.size !== 1) {
         throw new ShapeError(`grad: the function must return one number, got shape [${loss.shape}]; sum or average it`);
       }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { RowSparse } from '@blt-ts/autograd';
 import {
   add,
@@ -310,6 +312,26 @@ describe('scope', () => {
       release(x);
       release(g);
     }));
+});
+
+test('what is made outside every scope is freed when the garbage collector finds it', async () => {
+  const backend = createReferenceBackend();
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const kept = tensor([1], [1], { backend });
+  const forget = () => {
+    for (let i = 0; i < 10; i++) exp(full([100], i, { backend }));
+    // Passed on by a scope into nowhere, shared by a reshape: the same.
+    scope(() => reshape(full([100], 0, { backend }), [10, 10]));
+  };
+  forget();
+  expect(backend.bytesInUse).toBe(4 + 21 * 400);
+  for (let i = 0; i < 100 && backend.bytesInUse > 4; i++) {
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  expect(backend.bytesInUse).toBe(4);
+  expect(kept.item()).toBe(1);
 });
 
 describe('tensors that share memory by reshape', () => {

@@ -201,6 +201,15 @@ describe('valueAndGrad', () => {
     });
   });
 
+  test('refuses a function that returns no tensor, a promise among others', () => {
+    const message = 'grad: the function must return a tensor, or { loss, aux }; got ';
+    const wrong = (f: () => unknown) => ag.grad(f as () => Tensor);
+    expect(() => wrong(() => undefined)(scalar(1))).toThrow(`${message}undefined`);
+    expect(() => wrong(() => 3)(scalar(1))).toThrow(`${message}number`);
+    expect(() => wrong(() => ({ value: 3 }))(scalar(1))).toThrow(`${message}object`);
+    expect(() => wrong(async () => scalar(1))(scalar(1))).toThrow(`${message}a promise; make it synchronous`);
+  });
+
   test('the parameter itself, and a constant, are legal losses', () => {
     scope(() => {
       const [identity, constant] = [ag.grad((t: Tensor) => t), ag.grad((_: Tensor) => scalar(4))];

@@ -1,0 +1,60 @@
+/** @file The backends a worker can compute on. Those of gpu.js are a chunk of their own, fetched when one is asked for. */
+import { availableThreads, type Backend, createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
+import type { BackendChoice, BackendFacts } from './messages.ts';
+
+export interface Chosen {
+  readonly backend: Backend;
+  readonly facts: BackendFacts;
+}
+
+/** What packages/tensor/src/gpu exports. */
+interface GpuModule {
+  createGpuBackend(options: { mode: 'webgpu' | 'webgl2' | 'webasm' }): Promise<Backend>;
+}
+
+/** Threads worth starting: more than four gain nothing on models of this size. */
+export const threadCount = (): number => Math.min(4, availableThreads());
+
+/** @throws Error in one sentence if the backend does not start here */
+export async function startBackend(choice: BackendChoice): Promise<Chosen> {
+  const chosen = (backend: Backend): Chosen => ({
+    backend,
+    facts: { choice, name: backend.name, description: backend.description },
+  });
+  switch (choice) {
+    case 'reference':
+      return chosen(createReferenceBackend());
+    case 'wasm':
+      return chosen(started(choice, () => createWasmBackend()));
+    case 'wasm-threads':
+      return chosen(started(choice, () => createWasmBackend({ threads: threadCount() })));
+    default:
+      return chosen(await startGpu(choice));
+  }
+}
+
+function started(choice: BackendChoice, create: () => Backend): Backend {
+  try {
+    return create();
+  } catch (error) {
+    throw new Error(`the backend ${choice} does not start in this browser: ${message(error)}; choose reference`);
+  }
+}
+
+async function startGpu(mode: 'webgpu' | 'webgl2' | 'webasm'): Promise<Backend> {
+  let gpu: GpuModule;
+  try {
+    // A file beside this one, not part of the bundle: the page loads no gpu.js until it is wanted.
+    const url = './gpu.js';
+    gpu = (await import(url)) as GpuModule;
+  } catch (error) {
+    throw new Error(`gpu.js could not be loaded: ${message(error)}; choose wasm`);
+  }
+  try {
+    return await gpu.createGpuBackend({ mode });
+  } catch (error) {
+    throw new Error(`the backend ${mode} does not start in this browser: ${message(error)}; choose wasm`);
+  }
+}
+
+const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -67,7 +67,7 @@ export type SessionEvent =
       /** Evaluations since the best. */
       readonly stale: number;
     }
-  | { readonly kind: 'done'; readonly reason: 'steps' | 'patience' };
+  | { readonly kind: 'done'; readonly reason: 'steps' | 'patience' | 'asked' };
 
 /** What a session needs to go on: JSON and named arrays. */
 export interface SessionState {
@@ -99,6 +99,8 @@ export class Session {
   private bestSoFar: { step: number; bitsPerByte: number } | null = null;
   private stale = 0;
   private evaluatedAt = -1;
+  private askedToEnd = false;
+  private checking = false;
 
   constructor(plan: RunPlan, corpus: Corpus, backend: Backend) {
     this.plan = plan;
@@ -132,6 +134,11 @@ export class Session {
     return this.bestSoFar;
   }
 
+  /** Updates of the model: 0 while the entropy model is trained. */
+  get modelStep(): number {
+    return this.modelLoop?.step ?? 0;
+  }
+
   /** Updates done in the current phase. */
   get step(): number {
     return (this.currentPhase === 'entropy model' ? this.entropyLoop?.step : this.modelLoop?.step) ?? 0;
@@ -161,15 +168,34 @@ export class Session {
       }
       case 'model': {
         const loop = this.modelLoop!;
-        const due = loop.done || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
+        const due = loop.done || this.askedToEnd || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
         if (due && this.evaluatedAt !== loop.step && this.corpus.heldOut.length > 0) return this.evaluateNow(loop.step);
         if (this.stale >= this.plan.patience) return this.finish('patience');
+        if (this.askedToEnd) return this.finish('asked');
         if (loop.done) return this.finish('steps');
         return { kind: 'step', phase: 'model', report: await loop.next() };
       }
       default:
         throw new Error('the session is done');
     }
+  }
+
+  /** Ends the run early, as if the planned steps were done: one more evaluation, then 'done'. */
+  end(): void {
+    this.askedToEnd = true;
+  }
+
+  /** Checks every kernel's results from now on (slow), see `withAnomalyDetection`. */
+  detectAnomaly(): void {
+    this.checking = true;
+    for (const loop of [this.entropyLoop, this.modelLoop]) if (loop) loop.detectAnomaly = true;
+  }
+
+  /** True if the next call of `next` evaluates or ends: a state saved now would be saved again at once. */
+  get evaluationDue(): boolean {
+    const loop = this.modelLoop;
+    if (this.currentPhase !== 'model' || !loop || this.evaluatedAt === loop.step) return false;
+    return loop.done || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
   }
 
   /** The model as it is now: averaged weights if there are any. Shares memory with the session. */
@@ -224,17 +250,16 @@ export class Session {
   /** Continues a saved run exactly. Plan and corpus must be those of the run. @throws Error naming what does not fit */
   restore(state: SessionState): void {
     const { phase, threshold, best, stale, evaluatedAt, loop } = state.json;
-    const loopArrays = new Map<string, Float32Array | Int32Array | Float64Array>();
-    for (const [name, values] of state.arrays) if (name.startsWith('loop.')) loopArrays.set(name.slice(5), values);
     if (threshold !== null && this.currentConfig.patching.mode === 'entropy') {
       this.currentConfig = { ...this.currentConfig, patching: { ...this.currentConfig.patching, threshold } };
     }
     if (phase === 'entropy model') {
       if (!this.entropyLoop || !loop)
         throw new Error('training state: it stops in the entropy model, which this run has not');
-      this.entropyLoop.restore({ ...loop, arrays: loopArrays });
+      this.entropyLoop.restore({ ...loop, arrays: loopArrays(state) });
       return;
     }
+    this.entropyLoop = null;
     if (this.patcher) {
       for (const [name, t] of namedLeaves(this.patcher)) {
         const values = state.arrays.get(`patcher.${name}`);
@@ -252,8 +277,24 @@ export class Session {
     this.trainPatches = documents('patches.train', this.corpus.train);
     this.heldOutPatches = documents('patches.heldOut', this.corpus.heldOut);
     this.modelLoop = this.makeModelLoop();
-    this.modelLoop.restore({ ...loop, arrays: loopArrays });
+    this.modelLoop.restore({ ...loop, arrays: loopArrays(state) });
     this.currentPhase = 'model';
+    this.bestSoFar = best;
+    this.stale = stale;
+    this.evaluatedAt = evaluatedAt;
+  }
+
+  /**
+   * Goes back to the weights of a saved state of the same phase without going back in the data: the answer to a loss that spiked.
+   * @throws Error if the state is of another phase
+   */
+  rewind(state: SessionState): void {
+    const { phase, loop, best, stale, evaluatedAt } = state.json;
+    const current = this.currentPhase === 'entropy model' ? this.entropyLoop : this.modelLoop;
+    if (phase !== this.currentPhase || !loop || !current) {
+      throw new Error(`cannot rewind from the phase '${this.currentPhase}' to a state of the phase '${phase}'`);
+    }
+    current.rewind({ ...loop, arrays: loopArrays(state) });
     this.bestSoFar = best;
     this.stale = stale;
     this.evaluatedAt = evaluatedAt;
@@ -266,20 +307,22 @@ export class Session {
       byteRows(this.corpus.train, rowBytes, random, epoch),
     );
     const options = { ...layoutOptions(this.plan.config), backend: this.backend };
-    return new TrainingLoop(
-      this.patcher!,
-      dealer,
-      (params, rows, dropout) => {
-        const batch = byteBatch(
-          rows.map((r) => r.ids),
-          c,
-          options,
-        );
-        const targets = Int32Array.from(rows.flatMap((r) => [...r.targets]));
-        const logits = entropyModelLogits(params, batch, c, dropout);
-        return crossEntropy(logits, tensor(targets, undefined, { backend: this.backend }));
-      },
-      loop,
+    return this.watched(
+      new TrainingLoop(
+        this.patcher!,
+        dealer,
+        (params, rows, dropout) => {
+          const batch = byteBatch(
+            rows.map((r) => r.ids),
+            c,
+            options,
+          );
+          const targets = Int32Array.from(rows.flatMap((r) => [...r.targets]));
+          const logits = entropyModelLogits(params, batch, c, dropout);
+          return crossEntropy(logits, tensor(targets, undefined, { backend: this.backend }));
+        },
+        loop,
+      ),
     );
   }
 
@@ -289,16 +332,23 @@ export class Session {
     const dealer = new RowDealer<TrainingRow>(this.random.fork('rows'), (random, epoch) =>
       patchRows(documents, patchesPerRow, maxRowBytes, random, epoch),
     );
-    return new TrainingLoop(
-      this.params,
-      dealer,
-      (params, rows, dropout) => {
-        const batch = bltBatch(rows, this.currentConfig, { backend: this.backend });
-        const targets = Int32Array.from(rows.flatMap((r) => [...r.targets]));
-        return bltLosses(params, batch, targets, this.currentConfig, dropout);
-      },
-      loop,
+    return this.watched(
+      new TrainingLoop(
+        this.params,
+        dealer,
+        (params, rows, dropout) => {
+          const batch = bltBatch(rows, this.currentConfig, { backend: this.backend });
+          const targets = Int32Array.from(rows.flatMap((r) => [...r.targets]));
+          return bltLosses(params, batch, targets, this.currentConfig, dropout);
+        },
+        loop,
+      ),
     );
+  }
+
+  private watched<L extends { detectAnomaly: boolean }>(loop: L): L {
+    loop.detectAnomaly = this.checking;
+    return loop;
   }
 
   /** From here on the patcher is the averaged one, if the weights were averaged. */
@@ -365,7 +415,7 @@ export class Session {
     return { kind: 'evaluation', step, evaluation, best, stale: this.stale };
   }
 
-  private finish(reason: 'steps' | 'patience'): SessionEvent {
+  private finish(reason: 'steps' | 'patience' | 'asked'): SessionEvent {
     this.currentPhase = 'done';
     return { kind: 'done', reason };
   }
@@ -373,6 +423,10 @@ export class Session {
 
 const patched = (documents: readonly Int32Array[], lengths: readonly Int32Array[]): PatchedDocument[] =>
   documents.map((ids, i) => ({ ids, patchLengths: lengths[i] }));
+
+/** The arrays of the loop in progress, by the names the loop knows. */
+const loopArrays = ({ arrays }: SessionState): LoopState['arrays'] =>
+  new Map([...arrays].flatMap(([name, values]) => (name.startsWith('loop.') ? [[name.slice(5), values]] : [])));
 
 function concatInts(arrays: readonly Int32Array[]): Int32Array {
   const all = new Int32Array(arrays.reduce((n, a) => n + a.length, 0));
@@ -391,7 +445,7 @@ function splitPatches(all: unknown, documents: readonly Int32Array[], what: stri
   const split = documents.map((ids, i) => {
     const from = at;
     let sum = 0;
-    while (sum < ids.length && at < all.length) sum += all[at++];
+    while (sum < ids.length && at < all.length && all[at] >= 1) sum += all[at++];
     if (sum !== ids.length)
       throw new Error(`${what} does not fit document ${i}: it covers ${sum} of ${ids.length} ids`);
     return all.slice(from, at);

@@ -1,6 +1,6 @@
 /** @file One optimisation: parameters, rows, a loss, AdamW. The entropy model and the latent transformer are both trained by it. */
 import { type Cotangent, leaves, mapTree, sum, valueAndGrad } from '@blt-ts/autograd';
-import { Random, release, scope, type Tensor } from '@blt-ts/tensor';
+import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import {
   AdamW,
   type AdamWOptions,
@@ -32,8 +32,25 @@ export interface LoopOptions {
   readonly dropout: DropoutRates;
   /** Decay of the averaged weights that are evaluated and saved; null: the weights themselves. */
   readonly ema: number | null;
+  /** What to do about a batch whose loss stands out; null: nothing. */
+  readonly spike?: SpikeOptions | null;
   readonly seed: number;
 }
+
+/**
+ * A batch spikes if its loss, in nats, is above `factor` times the moving average (memory 50 steps, from step 20 on), or is not a
+ * number. 'skip': it is left out and the step is taken on the next batch. 'rewind': the same, and whoever drives the run is told, so
+ * that it can go back to weights from before the trouble (`rewind`).
+ */
+export interface SpikeOptions {
+  readonly action: 'skip' | 'rewind';
+  readonly factor: number;
+}
+
+/** Batches in a row that may be left out. */
+export const MOST_SKIPPED = 10;
+const AVERAGE_OVER = 50;
+const AVERAGE_FROM = 20;
 
 export interface StepReport {
   /** Updates done, this one included. */
@@ -45,9 +62,11 @@ export interface StepReport {
   readonly lr: number;
   /** Targets of this step. */
   readonly bytes: number;
+  /** True if the batch was left out: no update was done, and `step` is the one that is still to come. */
+  readonly skipped: boolean;
 }
 
-/** A loss or gradient that is not a number: the run stops, what was saved before stays whole. */
+/** A loss or gradient that is not a number: the run stops before the update, parameters and what was saved stay whole. */
 export class NonFiniteError extends Error {
   override readonly name = 'NonFiniteError';
 }
@@ -59,6 +78,10 @@ export interface LoopState {
   readonly cursor: DataCursor;
   readonly random: number[];
   readonly decaySum: number;
+  /** Moving average of the loss, nats; null before the first step. */
+  readonly lossAverage: number | null;
+  /** Batches left out since the last update. */
+  readonly skipped: number;
   readonly arrays: ReadonlyMap<string, Float32Array | Int32Array | Float64Array>;
 }
 
@@ -74,6 +97,10 @@ export class TrainingLoop<P extends object, Row> {
   private readonly ema: WeightAverage | null;
   private random: Random;
   private bytes = 0;
+  private lossAverage: number | null = null;
+  private skipped = 0;
+  /** Check every kernel's results (slow): the step stops at the first that is not finite. */
+  detectAnomaly = false;
   /** What `evaluationParams` handed out last. */
   private settled: Map<string, Tensor> = new Map();
 
@@ -100,10 +127,10 @@ export class TrainingLoop<P extends object, Row> {
     return this.bytes;
   }
 
-  /** One update. @throws NonFiniteError if the loss or the gradient is not a number; parameters are then not to be used */
+  /** One update, or one batch left out. @throws NonFiniteError naming the first kernel whose result is not a number */
   async next(): Promise<StepReport> {
     this.forgetSettled();
-    const { accumulation, batchRows, gradClip } = this.options;
+    const { accumulation, batchRows } = this.options;
     const step = this.optimizer.step + 1;
     const lr =
       this.options.lr *
@@ -113,12 +140,50 @@ export class TrainingLoop<P extends object, Row> {
         totalSteps: this.options.steps,
         minRatio: this.options.minRatio,
       });
-    let bytes = 0;
-    const { total, norm } = scope(() => {
-      let gradients: Map<string, Cotangent> | null = null;
-      const total: Tensor[] = [];
-      for (let micro = 0; micro < accumulation; micro++) {
-        const rows = this.dealer.next(batchRows);
+    const batches = Array.from({ length: accumulation }, () => this.dealer.next(batchRows));
+    const before = this.random.state();
+    const pass = this.detectAnomaly ? this.explained(step, () => this.gradients(batches)) : this.gradients(batches);
+    const { totals, bytes, norm, factor, gradients } = pass;
+    try {
+      let nats = 0;
+      for (const value of totals) nats += (await value.read())[0];
+      const gradNorm = (await norm.read())[0];
+      const lossNats = nats / bytes;
+      const finite = Number.isFinite(lossNats) && Number.isFinite(gradNorm);
+      const skipped = this.isSpike(step, lossNats, finite);
+      if (!finite && !skipped) {
+        const what = Number.isFinite(lossNats) ? `gradient norm is ${gradNorm}` : `loss is ${lossNats}`;
+        throw new NonFiniteError(`step ${step}: the ${what}${this.postMortem(batches, before)}; ${this.advice()}`);
+      }
+      const report = { step, lossNats, gradNorm, lr, bytes, skipped };
+      if (skipped) {
+        this.skipped++;
+        return report;
+      }
+      const update = () =>
+        scope(() => {
+          this.optimizer.update(gradients, lr, factor);
+          this.ema?.update(this.params, step);
+        });
+      if (this.detectAnomaly) this.explained(step, update);
+      else update();
+      this.bytes += bytes;
+      this.skipped = 0;
+      this.lossAverage =
+        this.lossAverage === null ? lossNats : this.lossAverage + (lossNats - this.lossAverage) / AVERAGE_OVER;
+      return report;
+    } finally {
+      forEachTensor(pass, release);
+    }
+  }
+
+  /** Forward and backward over the batches; nothing of the loop changes but the dropout stream. */
+  private gradients(batches: readonly (readonly Row[])[]) {
+    return scope(() => {
+      let bytes = 0;
+      let sums: Map<string, Cotangent> | null = null;
+      const totals: Tensor[] = [];
+      for (const rows of batches) {
         const dropout = new Dropout(this.options.dropout, this.random);
         const { value, grads, aux } = valueAndGrad(
           (params: P) => {
@@ -128,29 +193,58 @@ export class TrainingLoop<P extends object, Row> {
           { sparse: true },
         )(this.params);
         bytes += aux;
-        total.push(value);
+        totals.push(value);
         const found = new Map(gradientLeaves(grads));
-        gradients = gradients ? addGradients(gradients, found) : found;
+        sums = sums ? addGradients(sums, found) : found;
       }
-      const ready: Map<string, Gradient> = coalesce(gradients!);
-      const { norm, factor } = clipFactor(ready, gradClip, 1 / bytes);
-      this.optimizer.update(ready, lr, factor);
-      this.ema?.update(this.params, step);
-      return { total, norm };
+      const gradients: Map<string, Gradient> = coalesce(sums!);
+      return { totals, bytes, gradients, ...clipFactor(gradients, this.options.gradClip, 1 / bytes) };
     });
-    let nats = 0;
-    for (const value of total) nats += (await value.read())[0];
-    const gradNorm = (await norm.read())[0];
-    for (const made of [...total, norm]) release(made);
-    this.bytes += bytes;
-    const lossNats = nats / bytes;
-    if (!Number.isFinite(lossNats) || !Number.isFinite(gradNorm)) {
-      throw new NonFiniteError(
-        `step ${step}: the ${Number.isFinite(lossNats) ? `gradient norm is ${gradNorm}` : `loss is ${lossNats}`}; ` +
-          `lower the learning rate (now ${this.options.lr}) or raise warm-up (now ${this.options.warmupSteps} steps)`,
-      );
+  }
+
+  private isSpike(step: number, lossNats: number, finite: boolean): boolean {
+    const { spike } = this.options;
+    if (!spike || this.skipped >= MOST_SKIPPED) return false;
+    if (!finite) return true;
+    return step > AVERAGE_FROM && this.lossAverage !== null && lossNats > spike.factor * this.lossAverage;
+  }
+
+  private advice(): string {
+    return `lower the learning rate (now ${this.options.lr}) or raise warm-up (now ${this.options.warmupSteps} steps)`;
+  }
+
+  /** Runs the step's computation again, kernel by kernel, to name the first that made the trouble. */
+  private postMortem(batches: readonly (readonly Row[])[], random: number[]): string {
+    this.random = Random.fromState(random);
+    for (const [name, p] of leaves(this.params)) {
+      if (!p.backend.synchronous) return '';
+      const at = p.readSync().findIndex((v) => !Number.isFinite(v));
+      if (at !== -1) return `, because parameter ${name} holds ${p.readSync()[at]} at ${at}`;
     }
-    return { step, lossNats, gradNorm, lr, bytes };
+    try {
+      withAnomalyDetection(() => forEachTensor(this.gradients(batches), release));
+      return '';
+    } catch (error) {
+      if (error instanceof AnomalyError) return `; first, ${this.named(error)}`;
+      throw error;
+    }
+  }
+
+  private explained<R>(step: number, f: () => R): R {
+    try {
+      return withAnomalyDetection(f);
+    } catch (error) {
+      if (!(error instanceof AnomalyError)) throw error;
+      throw new NonFiniteError(`step ${step}: ${this.named(error)}; ${this.advice()}`, { cause: error });
+    }
+  }
+
+  /** The anomaly with the names of the parameters that its kernel read. */
+  private named({ message, inputs }: AnomalyError): string {
+    const names = leaves(this.params).flatMap(([name, p]) =>
+      inputs.some((x) => x.storage === p.storage) ? [name] : [],
+    );
+    return names.length > 0 ? `${message}, reading ${names.join(' and ')}` : message;
   }
 
   /**
@@ -180,7 +274,9 @@ export class TrainingLoop<P extends object, Row> {
     for (const [name, row] of rows) {
       arrays.set(`lastStep.${name}`, row.lastStep.slice()).set(`decayed.${name}`, row.decayed.slice());
     }
-    return { step, bytes: this.bytes, cursor: this.dealer.cursor, random: this.random.state(), decaySum, arrays };
+    const { bytes, lossAverage, skipped } = this;
+    const random = this.random.state();
+    return { step, bytes, cursor: this.dealer.cursor, random, decaySum, lossAverage, skipped, arrays };
   }
 
   /** Continues from a saved state, bit for bit. @throws Error naming the first array that is missing or of another size */
@@ -215,5 +311,13 @@ export class TrainingLoop<P extends object, Row> {
     this.random = Random.fromState(state.random);
     this.dealer.seek(state.cursor);
     this.bytes = state.bytes;
+    this.lossAverage = state.lossAverage;
+    this.skipped = state.skipped;
+  }
+
+  /** Goes back to the weights of a saved state, but not to its place in the data: the batches since then are not seen again. */
+  rewind(state: LoopState): void {
+    const { cursor } = this.dealer;
+    this.restore({ ...state, cursor, random: this.random.state(), skipped: this.skipped });
   }
 }

@@ -1,3 +1,4 @@
+import { checkOutputs } from './anomaly.ts';
 import type { Backend, Storage } from './backend.ts';
 import { contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
 import { recordFlops } from './ledger.ts';
@@ -189,5 +190,6 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   const outs = specs.map((spec) => new Tensor(backend.allocate(spec.dtype, sizeOf(spec.shape)), spec.shape));
   backend.run(kernel, outs, ins, attrs);
   recordFlops(kernel, () => entry.flops(ins, outs, attrs));
+  checkOutputs(kernel, outs, ins);
   return outs;
 }

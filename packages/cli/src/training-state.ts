@@ -1,0 +1,102 @@
+/** @file A session's state as two files, and back: training_state.json and training_state.safetensors. What is read is hostile until checked. */
+import type { SessionState } from '@blt-ts/blt';
+import { readSafetensors, SafetensorsError, type SafetensorsInput, writeSafetensors } from '@blt-ts/tensor';
+import * as z from 'zod';
+import { UserError } from './errors.ts';
+
+export const STATE_JSON = 'training_state.json';
+export const STATE_ARRAYS = 'training_state.safetensors';
+
+const count = () => z.int().min(0);
+const word = () =>
+  z
+    .int()
+    .min(-(2 ** 31))
+    .max(2 ** 31 - 1);
+
+const stateSchema = z.strictObject({
+  phase: z.enum(['entropy model', 'patching', 'model', 'done']),
+  threshold: z.number().nullable(),
+  best: z.strictObject({ step: count(), bitsPerByte: z.number() }).nullable(),
+  stale: count(),
+  evaluatedAt: z.int().min(-1),
+  loop: z
+    .strictObject({
+      step: count(),
+      bytes: count(),
+      cursor: z.strictObject({ epoch: z.int().min(-1), row: count() }),
+      random: z.tuple([word(), word(), word(), word()]).refine((words) => words.some((w) => w !== 0), 'all zero'),
+      decaySum: z.number().max(0),
+      lossAverage: z.number().nullable(),
+      skipped: count(),
+    })
+    .nullable(),
+});
+
+/** The two files of a state. */
+export function stateFiles({ json, arrays }: SessionState): Record<string, Uint8Array | string> {
+  const dtype = (data: Float32Array | Int32Array | Float64Array) =>
+    data instanceof Float32Array ? 'F32' : data instanceof Int32Array ? 'I32' : 'F64';
+  return {
+    [STATE_JSON]: `${JSON.stringify(json, null, 2)}\n`,
+    [STATE_ARRAYS]: writeSafetensors(
+      [...arrays].map(([name, data]): [string, SafetensorsInput] => [
+        name,
+        { dtype: dtype(data), shape: [data.length], data },
+      ]),
+    ),
+  };
+}
+
+/**
+ * Reads the two files back, bit for bit.
+ * @param name the folder, for messages
+ * @throws UserError in one sentence naming the file and what is wrong with it
+ */
+export function parseState(text: string, bytes: Uint8Array, name: string): SessionState {
+  return {
+    json: parseStateJson(text, `${name}/${STATE_JSON}`),
+    arrays: parseStateArrays(bytes, `${name}/${STATE_ARRAYS}`),
+  };
+}
+
+/** @throws UserError */
+export function parseStateJson(text: string, name: string): SessionState['json'] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${name} is not JSON: ${(error as Error).message}`, 1, { cause: error });
+  }
+  return checked(stateSchema, value, name);
+}
+
+/** @throws UserError */
+export function parseStateArrays(bytes: Uint8Array, name: string): SessionState['arrays'] {
+  const arrays = new Map<string, Float32Array | Int32Array | Float64Array>();
+  try {
+    for (const [key, { dtype, data }] of readSafetensors(bytes).tensors) {
+      const copy = data.slice().buffer;
+      if (dtype === 'F32') arrays.set(key, new Float32Array(copy));
+      else if (dtype === 'I32') arrays.set(key, new Int32Array(copy));
+      else if (dtype === 'F64') arrays.set(key, new Float64Array(copy));
+      else throw new UserError(`${name}: ${key} has dtype ${dtype}; a training state has F32, I32 and F64`);
+    }
+  } catch (error) {
+    if (error instanceof SafetensorsError) throw new UserError(`${name}: ${error.message}`, 1, { cause: error });
+    throw error;
+  }
+  return arrays;
+}
+
+/** What a schema makes of a value. @throws UserError naming the first few places that do not fit */
+export function checked<T>(schema: z.ZodType<T>, value: unknown, name: string, exitCode: 1 | 2 = 1): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues.slice(0, 3).map(({ path, message }) => {
+    const place = path.map(String).join('.').slice(0, 80);
+    return place === '' ? message.slice(0, 160) : `${place}: ${message.slice(0, 160)}`;
+  });
+  const more = result.error.issues.length > 3 ? `; and ${result.error.issues.length - 3} more` : '';
+  throw new UserError(`${name} cannot be used: ${problems.join('; ')}${more}`, exitCode, { cause: result.error });
+}

@@ -1,0 +1,89 @@
+/** @file Finds the kernel that first makes a value that is not finite. Off, it costs `run` one comparison. */
+import type { KernelName } from './contract.ts';
+import { formatShape } from './shape.ts';
+import type { Tensor } from './tensor.ts';
+
+/** A kernel made NaN or Infinity. */
+export class AnomalyError extends Error {
+  override readonly name = 'AnomalyError';
+  readonly kernel: KernelName;
+  /** What the kernel read. */
+  readonly inputs: readonly Tensor[];
+  /** The first input that was not finite already; undefined if all were. */
+  readonly culprit: Tensor | undefined;
+
+  constructor(message: string, kernel: KernelName, inputs: readonly Tensor[], culprit: Tensor | undefined) {
+    super(message);
+    this.kernel = kernel;
+    this.inputs = inputs;
+    this.culprit = culprit;
+  }
+}
+
+let active = false;
+
+/**
+ * Runs `f` with every kernel's outputs checked: the first NaN or +Infinity throws. -Infinity passes: it is the honest logarithm
+ * of nothing. Slow; for finding a fault. `f` must be synchronous.
+ * @throws AnomalyError naming the kernel, the place in its output, and whether its inputs were finite
+ * @throws Error for a backend whose values cannot be read at once
+ */
+export function withAnomalyDetection<R>(f: () => R): R {
+  const outer = active;
+  active = true;
+  try {
+    return f();
+  } finally {
+    active = outer;
+  }
+}
+
+/** @internal Called by `run` after every kernel. */
+export function checkOutputs(kernel: KernelName, outs: readonly Tensor[], ins: readonly Tensor[]): void {
+  if (active) check(kernel, outs, ins);
+}
+
+const isBad = (value: number): boolean => Number.isNaN(value) || value === Number.POSITIVE_INFINITY;
+
+function check(kernel: KernelName, outs: readonly Tensor[], ins: readonly Tensor[]): void {
+  // Kernels without outputs write their first inputs in place.
+  const made = outs.length > 0 ? outs : ins;
+  for (let o = 0; o < made.length; o++) {
+    const x = made[o];
+    if (x.dtype !== 'f32') continue;
+    if (!x.backend.synchronous) {
+      throw new Error(
+        `anomaly detection reads every result at once, which ${x.backend.name} cannot; use reference or wasm`,
+      );
+    }
+    const values = x.readSync();
+    const at = values.findIndex(isBad);
+    if (at === -1) continue;
+    const culprit =
+      outs.length > 0 ? ins.find((t) => t.dtype === 'f32' && t.readSync().some((v) => !Number.isFinite(v))) : undefined;
+    let bad = 0;
+    for (const value of values) if (isBad(value)) bad++;
+    const from =
+      outs.length === 0
+        ? 'updated in place'
+        : culprit
+          ? `input ${ins.indexOf(culprit)} ${formatShape(culprit.shape)} was not finite before`
+          : `from finite inputs ${ins.map((t) => formatShape(t.shape)).join(' ')}`;
+    throw new AnomalyError(
+      `${kernel} made ${values[at]} at [${indices(at, x.shape)}] of its output ${formatShape(x.shape)} (${bad} of ${values.length} values), ${from}`,
+      kernel,
+      ins,
+      culprit,
+    );
+  }
+}
+
+/** A place in row-major values as one index per axis. */
+function indices(at: number, shape: readonly number[]): string {
+  const found: number[] = [];
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    found.unshift(at % shape[axis]);
+    at = Math.floor(at / shape[axis]);
+  }
+  return found.join(',');
+}

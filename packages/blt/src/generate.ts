@@ -1,7 +1,9 @@
-/** @file Generation, byte by byte. Every byte recomputes the whole context: simple, and the definition for anything faster. */
+/** @file Generation, byte by byte, on the incremental decoder. */
 import { Random, scope, type Tensor } from '@blt-ts/tensor';
 import { bltBatch } from './batch.ts';
 import { layoutOptions } from './config.ts';
+import { Decoder } from './decoding/decoder.ts';
+import { speculate } from './decoding/speculate.ts';
 import { scoreEntropies } from './entropy-model.ts';
 import type { Checkpoint } from './huggingface.ts';
 import { bltLogits } from './model.ts';
@@ -19,9 +21,28 @@ export interface GenerateOptions extends SamplingOptions {
   readonly ignoreEos?: boolean;
   /** Most ids the model reads (default 512); the oldest half is dropped when it is full. */
   readonly contextBytes?: number;
+  /**
+   * Bytes the local models draft ahead, past the end of the patch, before one pass of the whole model checks them (default 0 = off).
+   * The text is the same with and without. @see Fast BLT (2026), BLT-S
+   */
+  readonly draftBytes?: number;
+  /** Receives the counts of what ran, when generation ends. */
+  readonly onDone?: (counts: GenerateCounts) => void;
 }
 
-/** Logits for the byte after `ids`, as Hugging Face's `generate` without a cache computes them. */
+export interface GenerateCounts {
+  /** Bytes made. */
+  readonly bytes: number;
+  /** Steps of the global model, those of the prompt included: one for every patch (more where drafts were rejected). */
+  readonly globalSteps: number;
+  /** Bytes read by the whole model. */
+  readonly byteSteps: number;
+}
+
+/**
+ * Logits for the byte after `ids`, from the whole text at once, as Hugging Face's `generate` without a cache computes them: the
+ * definition that the incremental decoder is tested against.
+ */
 export function nextByteLogits({ config, params, patcher }: Checkpoint, ids: Int32Array): Float32Array {
   return scope(() => {
     const backend = params.lm_head.weight.backend;
@@ -35,17 +56,8 @@ export function nextByteLogits({ config, params, patcher }: Checkpoint, ids: Int
   });
 }
 
-/**
- * Continues a prompt, one byte at a time. Ends after `maxBytes`, at the end of the document (EOS), or after `stop`.
- * @param prompt text or bytes; may be empty
- * @throws RangeError for impossible sampling options
- */
-export function* generate(
-  checkpoint: Checkpoint,
-  prompt: string | Uint8Array,
-  options: GenerateOptions,
-): Generator<number> {
-  const { maxBytes, seed = 0, stop = null, ignoreEos = false, contextBytes = 512 } = options;
+function validate(options: GenerateOptions): void {
+  const { maxBytes, contextBytes = 512, draftBytes = 0 } = options;
   validateSampling(options);
   if (!Number.isInteger(maxBytes) || maxBytes < 0) {
     throw new RangeError(`generate: maxBytes must be a whole number >= 0, got ${maxBytes}`);
@@ -53,22 +65,171 @@ export function* generate(
   if (!Number.isInteger(contextBytes) || contextBytes < 2) {
     throw new RangeError(`generate: contextBytes must be a whole number >= 2, got ${contextBytes}`);
   }
-  const random = new Random(seed);
-  let ids = [...encode(prompt, { bos: true, eos: false })];
+  if (!Number.isInteger(draftBytes) || draftBytes < 0 || draftBytes >= contextBytes / 2) {
+    throw new RangeError(
+      `generate: draftBytes must be a whole number >= 0 below half of contextBytes ${contextBytes}, got ${draftBytes}`,
+    );
+  }
+}
+
+/**
+ * Draws the ids of one text. The n-th id is drawn with the n-th uniform number of the seed, however often its logits are computed:
+ * drafts and their checks agree wherever their logits do.
+ */
+export class Sampler {
+  private readonly options: GenerateOptions;
+  private readonly random: Random;
+  private readonly uniforms: number[] = [];
+
+  constructor(options: GenerateOptions, stream = 0) {
+    this.options = options;
+    const random = new Random(options.seed ?? 0);
+    this.random = stream === 0 ? random : random.fork(`text ${stream}`);
+  }
+
+  /** The id at place n (0 = the first one made); EOS where the document ends. */
+  draw(logits: Float32Array, n: number): number {
+    const allowed = logits.slice();
+    for (const special of [BOE, BOS, BPE]) allowed[special] = Number.NEGATIVE_INFINITY;
+    if (this.options.ignoreEos) allowed[EOS] = Number.NEGATIVE_INFINITY;
+    return sampleLogits(allowed, this.options, () => {
+      while (this.uniforms.length <= n) this.uniforms.push(this.random.uniform());
+      return this.uniforms[n];
+    });
+  }
+}
+
+/** Says when a text ends with `stop`. */
+function stopsAfter(stop: Uint8Array | null): (byte: number) => boolean {
   const tail: number[] = [];
-  for (let made = 0; made < maxBytes; made++) {
-    if (ids.length > contextBytes) ids = ids.slice(-Math.ceil(contextBytes / 2));
-    const logits = nextByteLogits(checkpoint, Int32Array.from(ids));
-    for (const special of [BOE, BOS, BPE]) logits[special] = Number.NEGATIVE_INFINITY;
-    if (ignoreEos) logits[EOS] = Number.NEGATIVE_INFINITY;
-    const id = sampleLogits(logits, options, () => random.uniform());
-    if (id === EOS) return;
-    ids.push(id);
-    yield id - BYTE_OFFSET;
-    if (stop && stop.length > 0) {
-      tail.push(id - BYTE_OFFSET);
-      if (tail.length > stop.length) tail.shift();
-      if (tail.length === stop.length && tail.every((b, i) => b === stop[i])) return;
+  return (byte) => {
+    if (stop === null || stop.length === 0) return false;
+    tail.push(byte);
+    if (tail.length > stop.length) tail.shift();
+    return tail.length === stop.length && tail.every((b, i) => b === stop[i]);
+  };
+}
+
+/**
+ * Continues a prompt, one byte at a time. Ends after `maxBytes`, at the end of the document (EOS), or after `stop`.
+ * `for (const byte of generate(...))`, or `for await` where something else should run between bytes.
+ * @param prompt text or bytes; may be empty
+ * @throws RangeError for impossible options
+ */
+export function* generate(
+  checkpoint: Checkpoint,
+  prompt: string | Uint8Array,
+  options: GenerateOptions,
+): Generator<number> {
+  validate(options);
+  const { maxBytes, stop = null, contextBytes = 512, draftBytes = 0, onDone } = options;
+  const sampler = new Sampler(options);
+  const stopped = stopsAfter(stop);
+  let ids = [...encode(prompt, { bos: true, eos: false })];
+  let decoder: Decoder | null = null;
+  let made = 0;
+  const counts = { globalSteps: 0, byteSteps: 0 };
+  const retire = () => {
+    counts.globalSteps += decoder?.globalSteps ?? 0;
+    counts.byteSteps += decoder?.byteSteps ?? 0;
+    decoder?.release();
+    decoder = null;
+  };
+  try {
+    /** Ids that are known but not read yet; at first all of them. */
+    let unread = ids;
+    while (made < maxBytes) {
+      if (ids.length > contextBytes) {
+        // Begin anew with the newer half, as if it were the whole text.
+        retire();
+        ids = ids.slice(-Math.ceil(contextBytes / 2));
+        unread = ids;
+      }
+      decoder ??= new Decoder(checkpoint);
+      const room = Math.min(draftBytes, contextBytes - ids.length, maxBytes - made);
+      let next: number[];
+      if (room > 1 && unread.length === 1) {
+        const start = made;
+        next = speculate(decoder, unread[0], room, (logits, n) => sampler.draw(logits, start + n));
+      } else {
+        next = [sampler.draw(decoder.feed([unread])[0], made)];
+      }
+      for (const id of next) {
+        if (id === EOS) return;
+        ids.push(id);
+        made++;
+        yield id - BYTE_OFFSET;
+        if (stopped(id - BYTE_OFFSET) || made >= maxBytes) return;
+      }
+      unread = next.slice(-1);
     }
+  } finally {
+    retire();
+    onDone?.({ bytes: made, ...counts });
+  }
+}
+
+/** One byte of one of several texts. */
+export interface BatchByte {
+  readonly text: number;
+  readonly byte: number;
+}
+
+/**
+ * Continues several prompts of different lengths side by side; bytes come in rounds, text after text. A text that ended takes no
+ * more steps. Each text draws from a stream of its own; text 0's is that of `generate`.
+ * @throws RangeError for impossible options, or drafts, which only single texts have
+ */
+export function* generateBatch(
+  checkpoint: Checkpoint,
+  prompts: readonly (string | Uint8Array)[],
+  options: GenerateOptions,
+): Generator<BatchByte> {
+  validate(options);
+  const { maxBytes, stop = null, contextBytes = 512, onDone } = options;
+  if (options.draftBytes) throw new RangeError('generateBatch: draftBytes is for one text; leave it out');
+  if (prompts.length === 0 || maxBytes === 0) return;
+  const samplers = prompts.map((_, r) => new Sampler(options, r));
+  const stops = prompts.map(() => stopsAfter(stop));
+  const ids = prompts.map((prompt) => [...encode(prompt, { bos: true, eos: false })]);
+  const made = prompts.map(() => 0);
+  const open = prompts.map(() => true);
+  let unread: number[][] = ids;
+  let decoder = new Decoder(checkpoint, { texts: prompts.length });
+  const counts = { bytes: 0, globalSteps: 0, byteSteps: 0 };
+  const retire = () => {
+    counts.globalSteps += decoder.globalSteps;
+    counts.byteSteps += decoder.byteSteps;
+    decoder.release();
+  };
+  try {
+    while (open.some((is) => is)) {
+      if (ids.some((row, r) => open[r] && row.length > contextBytes)) {
+        retire();
+        decoder = new Decoder(checkpoint, { texts: prompts.length });
+        ids.forEach((row, r) => {
+          if (row.length > contextBytes) ids[r] = row.slice(-Math.ceil(contextBytes / 2));
+        });
+        unread = ids.map((row, r) => (open[r] ? row : []));
+      }
+      const logits = decoder.feed(unread);
+      unread = prompts.map(() => []);
+      for (let r = 0; r < prompts.length; r++) {
+        if (!open[r]) continue;
+        const id = samplers[r].draw(logits[r], made[r]);
+        open[r] = false;
+        if (id === EOS) continue;
+        ids[r].push(id);
+        made[r]++;
+        counts.bytes++;
+        yield { text: r, byte: id - BYTE_OFFSET };
+        if (stops[r](id - BYTE_OFFSET) || made[r] >= maxBytes) continue;
+        open[r] = true;
+        unread[r] = [id];
+      }
+    }
+  } finally {
+    retire();
+    onDone?.(counts);
   }
 }

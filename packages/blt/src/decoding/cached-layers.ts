@@ -1,0 +1,77 @@
+/** @file The layers of layers.ts where the keys and values of earlier positions come from a cache. */
+import { add, intervalAttention, linear, rmsNorm, rope } from '@blt-ts/autograd';
+import type { Tensor } from '@blt-ts/tensor';
+import type { StackContext } from '../batch.ts';
+import type { TransformerConfig } from '../config.ts';
+import { feedForward } from '../layers.ts';
+import type { BlockParams, CrossAttentionParams } from '../parameters.ts';
+import { type Cache, type SlotCache, writeRows } from './slot-cache.ts';
+
+/** Keys and values of one attention. */
+export interface KeyValueCache {
+  readonly keys: Cache;
+  readonly values: Cache;
+}
+
+/** Where new rows stand: intervals are over the rows of the caches, `slots` [n] are the cache rows of the new positions. */
+export interface CachedContext extends StackContext {
+  readonly slots: Tensor;
+}
+
+export const keyValueWidth = (c: TransformerConfig): number =>
+  (c.hiddenSize / c.numAttentionHeads) * c.numKeyValueHeads;
+
+/** Caches for every block of a stack. */
+export const stackCaches = (c: TransformerConfig, slots: SlotCache): KeyValueCache[] =>
+  Array.from({ length: c.numHiddenLayers }, () => ({
+    keys: slots.add(keyValueWidth(c)),
+    values: slots.add(keyValueWidth(c)),
+  }));
+
+/** `transformerBlock` for new rows x [n, C]: their keys and values join the cache, then they look into it. */
+export function cachedBlock(
+  p: BlockParams,
+  x: Tensor,
+  at: CachedContext,
+  c: TransformerConfig,
+  cache: KeyValueCache,
+): Tensor {
+  const headDim = c.hiddenSize / c.numAttentionHeads;
+  const { self_attn } = p;
+  const normed = rmsNorm(x, p.input_layernorm.weight, c.rmsNormEps);
+  const q = rope(linear(normed, self_attn.q_proj.weight), at.rope, at.positions, headDim);
+  writeRows(cache.keys, at.slots, rope(linear(normed, self_attn.k_proj.weight), at.rope, at.positions, headDim));
+  writeRows(cache.values, at.slots, linear(normed, self_attn.v_proj.weight));
+  const { keys, values } = cache;
+  const y = intervalAttention(q, keys.tensor, values.tensor, at.bounds, c.numAttentionHeads, c.numKeyValueHeads);
+  const h = add(x, linear(y, self_attn.o_proj.weight));
+  return add(h, feedForward(p.mlp, rmsNorm(h, p.post_attention_layernorm.weight, c.rmsNormEps)));
+}
+
+/** The blocks one after the other. */
+export const cachedStack = (
+  layers: readonly BlockParams[],
+  x: Tensor,
+  at: CachedContext,
+  c: TransformerConfig,
+  caches: readonly KeyValueCache[],
+): Tensor => layers.reduce((h, layer, i) => cachedBlock(layer, h, at, c, caches[i]), x);
+
+/** Keys and values of a cross-attention: of the normalised rows kv [m, C]. */
+export function crossKeysAndValues(p: CrossAttentionParams, kv: Tensor, c: TransformerConfig): [Tensor, Tensor] {
+  const seen = rmsNorm(kv, p.k_norm.weight, c.rmsNormEps);
+  return [linear(seen, p.k_proj.weight), linear(seen, p.v_proj.weight)];
+}
+
+/** `crossAttention` with keys and values at hand: 2 x + Wo attention(Wq norm(x), keys, values). */
+export function crossAttend(
+  p: CrossAttentionParams,
+  x: Tensor,
+  [keys, values]: readonly [Tensor, Tensor],
+  bounds: StackContext['bounds'],
+  c: TransformerConfig,
+): Tensor {
+  const q = linear(rmsNorm(x, p.q_norm.weight, c.rmsNormEps), p.q_proj.weight);
+  const y = intervalAttention(q, keys, values, bounds, c.numAttentionHeads, c.numKeyValueHeads);
+  return add(add(x, x), linear(y, p.o_proj.weight));
+}

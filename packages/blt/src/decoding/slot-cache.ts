@@ -1,0 +1,92 @@
+/**
+ * @file Where decoding keeps what it computed for earlier positions of several texts.
+ *
+ * All tensors of one `SlotCache` share a numbering: position i of text r lies in row r * capacity + i - base[r] of each. Positions
+ * that nothing will read again are dropped, and the rest moved to the front, only when a text has no free row left; so a window of
+ * w bytes costs one move of w rows every w bytes, and every text's rows stay one interval, as attention wants them.
+ */
+import { type Backend, keep, release, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
+
+/** One tensor [texts * capacity, width] of a `SlotCache`. It is replaced when the cache grows. */
+export interface Cache {
+  readonly width: number;
+  tensor: Tensor;
+}
+
+/** i32 [n] on a backend. */
+export const ints = (values: ArrayLike<number>, backend: Backend): Tensor =>
+  tensor(values instanceof Int32Array ? values : Int32Array.from(values), undefined, { backend });
+
+/** cache[slots[i]] = x[i], in place. slots i32 [n], x [n, width] */
+export const writeRows = (cache: Cache, slots: Tensor, x: Tensor): void => {
+  run('writeRows', [cache.tensor, slots, x], {});
+};
+
+export class SlotCache {
+  readonly texts: number;
+  /** Rows per text. */
+  capacity = 0;
+  /** [texts] the position that lies in a text's first row. */
+  private readonly base: Int32Array;
+  private readonly caches: Cache[] = [];
+  private readonly backend: Backend;
+
+  constructor(texts: number, backend: Backend) {
+    this.texts = texts;
+    this.backend = backend;
+    this.base = new Int32Array(texts);
+  }
+
+  /** Another tensor of this numbering. */
+  add(width: number): Cache {
+    const cache = { width, tensor: this.empty(width, this.capacity) };
+    this.caches.push(cache);
+    return cache;
+  }
+
+  /** The row of a position. */
+  slot(text: number, position: number): number {
+    return text * this.capacity + position - this.base[text];
+  }
+
+  /**
+   * Makes room for the positions up to `ends[r]` (excluded) of each text; positions before `keepFrom[r]` may be dropped.
+   * @param lengths positions of each text that hold something already
+   */
+  reserve(ends: readonly number[], keepFrom: readonly number[], lengths: readonly number[]): void {
+    if (ends.every((end, r) => end - this.base[r] <= this.capacity)) return;
+    const longest = ends.reduce((most, end, r) => Math.max(most, end - keepFrom[r]), 1);
+    // Twice what is kept, so that moving is rare.
+    const capacity = 2 * longest > this.capacity ? Math.ceil(longest / 32) * 64 : this.capacity;
+    const from: number[] = [];
+    const to: number[] = [];
+    for (let r = 0; r < this.texts; r++) {
+      for (let i = keepFrom[r]; i < lengths[r]; i++) {
+        from.push(this.slot(r, i));
+        to.push(r * capacity + i - keepFrom[r]);
+      }
+    }
+    scope(() => {
+      const [fromRows, toRows] = [ints(from, this.backend), ints(to, this.backend)];
+      for (const cache of this.caches) {
+        const [kept] = from.length > 0 ? run('gatherRows', [cache.tensor, fromRows], {}) : [];
+        if (capacity !== this.capacity) {
+          release(cache.tensor);
+          cache.tensor = this.empty(cache.width, capacity);
+        }
+        if (kept) writeRows(cache, toRows, kept);
+      }
+    });
+    this.capacity = capacity;
+    for (let r = 0; r < this.texts; r++) this.base[r] = keepFrom[r];
+  }
+
+  release(): void {
+    for (const { tensor } of this.caches) release(tensor);
+  }
+
+  // Zeros, not anything: attention multiplies rows between two texts by 0, which must not meet a NaN.
+  private empty(width: number, capacity: number): Tensor {
+    return keep(zeros([this.texts * capacity, width], { backend: this.backend }));
+  }
+}

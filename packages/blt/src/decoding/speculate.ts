@@ -1,0 +1,45 @@
+/** @file Speculation past the end of a patch: the local models draft, the whole model checks a draft in one pass. */
+import type { Decoder } from './decoder.ts';
+
+/**
+ * The ids that follow `first`, at most `room` of them and at least one: exactly those that reading byte by byte would give.
+ *
+ * The local encoder and decoder go on alone, looking at the newest finished patch even where a new one should have begun, and so draft
+ * ids. One pass of the whole model over `first` and the draft then says what each id should have been; the first that differs is
+ * replaced and what follows it forgotten. Within a patch a draft is never wrong; past its end it usually is right on predictable text.
+ * The pass reads every weight once for all bytes, and the global model's steps of several patches run side by side.
+ * @param first id that is known but not read   @param draw the n-th next id from logits, the same for the same logits
+ * @returns ids drawn from the whole model's logits; all but the last have been read
+ * @see Fast BLT (2026), self-speculation (BLT-S); here drafts also cover the rest of the open patch
+ */
+export function speculate(
+  decoder: Decoder,
+  first: number,
+  room: number,
+  draw: (logits: Float32Array, n: number) => number,
+): number[] {
+  const { vocabSize } = decoder.config;
+  decoder.reserve(room);
+  const pending = [first];
+  while (pending.length < room) {
+    const id = draw(decoder.draft(pending), pending.length - 1);
+    if (id < 4) break; // the end of the document is for the whole model to say
+    pending.push(id);
+  }
+  // The last one drafted has not been through the encoder.
+  const drafted = false;
+  const ids: number[] = [];
+  decoder.verify(
+    pending,
+    (logits) => {
+      for (let n = 0; n < pending.length; n++) {
+        const id = draw(logits.subarray(n * vocabSize, (n + 1) * vocabSize), n);
+        ids.push(id);
+        if (id !== pending[n + 1]) break;
+      }
+      return ids.length;
+    },
+    drafted,
+  );
+  return ids;
+}

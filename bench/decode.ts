@@ -67,11 +67,14 @@ for (const round of [1, 2]) {
   const prefill = performance.now() - start;
   const before = decoder.globalSteps;
   start = performance.now();
+  const cpu = process.cpuUsage();
   for (let i = prompt; i < ids.length; i++) decoder.feed([[ids[i]]]);
   const each = (performance.now() - start) / (ids.length - prompt);
+  const { user, system } = process.cpuUsage(cpu);
+  const eachCpu = (user + system) / 1000 / (ids.length - prompt);
   const patches = decoder.globalSteps - before;
   console.log(
-    `${size} round ${round}: prompt of ${prompt} bytes ${prefill.toFixed(1)} ms; then ${each.toFixed(3)} ms a byte, ` +
+    `${size} round ${round}: prompt of ${prompt} bytes ${prefill.toFixed(1)} ms; then ${each.toFixed(3)} ms a byte (${eachCpu.toFixed(3)} ms of CPU), ` +
       `${((ids.length - prompt) / patches).toFixed(2)} bytes a patch`,
   );
   decoder.release();

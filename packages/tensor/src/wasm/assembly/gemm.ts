@@ -2,8 +2,9 @@
  * @file C = A B or C = C + A B for matrices of any layout, blocked after Goto & van de Geijn 2008.
  *
  * B is copied block by block into panels of 8 columns, so that the inner loop reads it in one stream; each panel of at most
- * 384 rows (12 KB) stays in the first-level cache while all rows of A pass by. A is read where it lies if its rows are
- * contiguous, else copied into panels of 4 rows. Ragged edges run in the same inner loop, into a spare tile.
+ * 384 rows (12 KB) stays in the first-level cache while the rows of A pass by. A is copied into panels of 4 rows, unless its
+ * rows are contiguous and so few columns are wanted that copying would not pay. Ragged edges run in the same inner loop, into
+ * a spare tile.
  */
 import { int, partBegin, pointer, scratch } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
@@ -18,6 +19,10 @@ const MC = 128;
 // @ts-ignore: decorator
 @inline
 const NC = 512;
+/** From this many columns on, contiguous rows of A are packed. */
+// @ts-ignore: decorator
+@inline
+const PACK_COLUMNS = 64;
 /** Scratch: packed B, packed A, and the spare tile for edges. */
 // @ts-ignore: decorator
 @inline
@@ -153,6 +158,9 @@ function packA(a: usize, am: usize, ak: usize, M: i32, K: i32, to: usize): void 
           from += ak;
         }
       }
+    } else if (ak == 4) {
+      packFourRows(a + i * am, a + min(i + 1, M - 1) * am, a + min(i + 2, M - 1) * am, a + min(i + 3, M - 1) * am, K, to, 16);
+      to += panel;
     } else {
       packScattered(a + i * am, a + min(i + 1, M - 1) * am, a + min(i + 2, M - 1) * am, a + min(i + 3, M - 1) * am,
         ak, K, to, 16);
@@ -176,36 +184,54 @@ export function copyCorner(from: usize, c: usize, cm: usize, rows: i32, columns:
 
 /** C[0:M, 0:N] from one packed block of B; A is read in place (its k are neighbours). */
 function blockFromRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, c: usize, cm: usize, add: bool): void {
-  const spare = scratch() + SPARE;
+  const whole = M & ~3;
   for (let j = 0; j < N; j += 8) {
     const panel = b + (<usize>(K * j) << 2);
-    const columns = min(8, N - j);
-    for (let i = 0; i < M; i += 4) {
-      const rows = min(4, M - i);
-      const whole = rows == 4 && columns == 8;
-      const a0 = a + i * am;
-      const a1 = rows > 1 ? a0 + am : a0;
-      const a2 = rows > 2 ? a1 + am : a1;
-      const a3 = rows > 3 ? a2 + am : a2;
-      const at = c + i * cm + (<usize>j << 2);
-      tileFromRows(K, a0, a1, a2, a3, panel, 32, whole ? at : spare, whole ? cm : 32, whole && add);
-      if (!whole) copyCorner(spare, at, cm, rows, columns, add);
+    let a0 = a, at = c + (<usize>j << 2);
+    let i = 0;
+    if (j + 8 <= N) {
+      for (; i < whole; i += 4) {
+        const a1 = a0 + am, a2 = a1 + am, a3 = a2 + am;
+        tileFromRows(K, a0, a1, a2, a3, panel, 32, at, cm, add);
+        a0 = a3 + am;
+        at += cm << 2;
+      }
     }
+    for (; i < M; i += 4) edgeFromRows(min(4, M - i), min(8, N - j), K, a + i * am, am, panel, c + i * cm + (<usize>j << 2), cm, add);
   }
 }
 
-/** The same with A packed. */
+/** A tile that C does not hold whole. Rows beyond the last repeat it. */
+function edgeFromRows(rows: i32, columns: i32, K: i32, a: usize, am: usize, b: usize, c: usize, cm: usize, add: bool): void {
+  const spare = scratch() + SPARE;
+  const a1 = rows > 1 ? a + am : a;
+  const a2 = rows > 2 ? a1 + am : a1;
+  const a3 = rows > 3 ? a2 + am : a2;
+  tileFromRows(K, a, a1, a2, a3, b, 32, spare, 32, false);
+  copyCorner(spare, c, cm, rows, columns, add);
+}
+
+/** blockFromRows with A packed. */
 function blockFromPanels(M: i32, N: i32, K: i32, a: usize, b: usize, c: usize, cm: usize, add: bool): void {
   const spare = scratch() + SPARE;
+  const whole = M & ~3;
+  const aPanel = <usize>K << 4;
   for (let j = 0; j < N; j += 8) {
     const panel = b + (<usize>(K * j) << 2);
-    const columns = min(8, N - j);
-    for (let i = 0; i < M; i += 4) {
-      const rows = min(4, M - i);
-      const whole = rows == 4 && columns == 8;
-      const at = c + i * cm + (<usize>j << 2);
-      tileFromPanel(K, a + (<usize>(K * i) << 2), 16, panel, 32, whole ? at : spare, whole ? cm : 32, whole && add);
-      if (!whole) copyCorner(spare, at, cm, rows, columns, add);
+    let from = a, at = c + (<usize>j << 2);
+    let i = 0;
+    if (j + 8 <= N) {
+      for (; i < whole; i += 4) {
+        tileFromPanel(K, from, 16, panel, 32, at, cm, add);
+        from += aPanel;
+        at += cm << 2;
+      }
+    }
+    for (; i < M; i += 4) {
+      tileFromPanel(K, from, 16, panel, 32, spare, 32, false);
+      copyCorner(spare, at, cm, min(4, M - i), min(8, N - j), add);
+      from += aPanel;
+      at += cm << 2;
     }
   }
 }
@@ -235,7 +261,7 @@ export function gemm(M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: 
         const m = min(MC, M - i);
         const from = a + i * am + l * ak;
         const to = c + i * cm + (<usize>j << 2);
-        if (ak == 4) {
+        if (ak == 4 && n < PACK_COLUMNS) {
           blockFromRows(m, n, k, from, am, packedB, to, cm, accumulate);
         } else {
           packA(from, am, ak, m, k, packedA);

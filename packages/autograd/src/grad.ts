@@ -1,4 +1,4 @@
-import { forEachTensor, hold, holding, ones, release, run, ShapeError, scope, Tensor, zeros } from '@blt-ts/tensor';
+import { forEachTensor, isKept, ones, release, run, ShapeError, scope, Tensor, zeros } from '@blt-ts/tensor';
 import { add } from './ops/elementwise.ts';
 import { reshape } from './ops/shape.ts';
 import { RowSparse } from './row-sparse.ts';
@@ -26,7 +26,7 @@ const tensorsOf = (c: Cotangent): Tensor[] => (c instanceof Tensor ? [c] : c.par
 
 /**
  * Walks the tape back from `result` and returns the cotangents of `wanted`.
- * Unless an outer tape is recording, activations and cotangents are freed as soon as they have been used.
+ * Activations and cotangents are freed as soon as they have been used, but for what an outer tape will read.
  */
 function backward(
   tape: Tape,
@@ -34,7 +34,9 @@ function backward(
   wanted: ReadonlySet<Tensor>,
   keepAlive: ReadonlySet<Tensor>,
 ): Map<Tensor, Cotangent> {
-  const frees = !holding();
+  const free = (t: Tensor) => {
+    if (!keepAlive.has(t) && !isKept(t)) release(t);
+  };
   const cotangents = new Map<Tensor, Cotangent>();
   // How many slots of `cotangents` hold a tensor: rules may pass one tensor on to several inputs.
   const uses = new Map<Tensor, number>();
@@ -44,7 +46,7 @@ function backward(
       if (left > 0) uses.set(t, left);
       else {
         uses.delete(t);
-        if (frees && !keepAlive.has(t)) release(t);
+        free(t);
       }
     }
   };
@@ -71,18 +73,15 @@ function backward(
         if (c) put(ins[i], c);
       });
       for (const c of fresh) if (c) drop(c);
-      if (frees) {
-        found.forEach((c, i) => {
-          if (c && !needs[i])
-            for (const t of tensorsOf(c)) if (!uses.has(t) && !keepAlive.has(t) && t !== g) release(t);
-        });
-      }
+      found.forEach((c, i) => {
+        if (c && !needs[i]) for (const t of tensorsOf(c)) if (!uses.has(t) && t !== g) free(t);
+      });
       if (!wanted.has(outs[0])) {
         cotangents.delete(outs[0]);
         drop(g);
       }
     }
-    if (frees) for (const y of outs) if (!keepAlive.has(y)) release(y);
+    for (const y of outs) free(y);
   }
   return cotangents;
 }
@@ -106,12 +105,12 @@ export function valueAndGrad<P extends Tree, A = undefined, S extends boolean = 
 ): (params: P) => { value: Tensor; grads: TreeOf<P, Gradient<S>>; aux: A } {
   return (params) =>
     scope(() => {
-      const tape = new Tape();
+      const tape = new Tape((kernel) => rules[kernel].reads);
       // Fresh tensors over the same storage: the one differentiated here is told apart from the same tensor used as a constant.
       const inputs = mapTree(params, (leaf) => reshape(leaf, leaf.shape)) as unknown as P;
       const wanted = new Set(leaves(inputs).map(([, leaf]) => leaf));
       for (const leaf of wanted) tape.tracked.add(leaf);
-      const result = hold(() => recording(tape, () => f(inputs)));
+      const result = recording(tape, () => f(inputs));
       const given = result instanceof Tensor ? { loss: result, aux: undefined as A } : result;
       if (!(given?.loss instanceof Tensor)) {
         const got = (result as unknown) instanceof Promise ? 'a promise; make it synchronous' : typeof result;

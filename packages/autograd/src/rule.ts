@@ -9,13 +9,30 @@ export type Cotangent = Tensor | RowSparse;
  * Written with the public operations, so that it can itself be differentiated.
  * `needs[i]` is false where nobody asks for input i: an expensive rule may return null there.
  */
-export type Rule<K extends KernelName> = (
-  g: Tensor,
-  out: readonly Tensor[],
-  ins: readonly Tensor[],
-  attrs: KernelAttrs[K],
-  needs: readonly boolean[],
-) => (Cotangent | null)[];
+export interface Rule<K extends KernelName> {
+  (
+    g: Tensor,
+    out: readonly Tensor[],
+    ins: readonly Tensor[],
+    attrs: KernelAttrs[K],
+    needs: readonly boolean[],
+  ): (Cotangent | null)[];
+  /** Whose values it reads (shapes are always there). Left out: all of them. */
+  readonly reads?: Reads;
+}
+
+/** Values a rule reads: inputs by index, and the outputs or not. Others are freed when the scope they were made in ends. */
+export interface Reads {
+  readonly ins: readonly number[];
+  readonly outs: boolean;
+}
+
+/** A rule that reads only these values: for kernels on the hot path, where keeping less is memory saved. */
+export const reading = <K extends KernelName>(reads: Reads, rule: Rule<K>): Rule<K> =>
+  Object.assign((...args: Parameters<Rule<K>>) => rule(...args), { reads });
+
+/** A rule that reads no values at all. */
+export const readingNothing = <K extends KernelName>(rule: Rule<K>): Rule<K> => reading({ ins: [], outs: false }, rule);
 
 export type Rules<K extends KernelName> = { readonly [P in K]: Rule<P> };
 

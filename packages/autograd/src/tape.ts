@@ -1,7 +1,8 @@
 /**
  * @file The tape: it records which kernel made which tensor from which, and knows no kernel. Rules live in `ops/`.
  */
-import { contract, type KernelAttrs, type KernelName, run, type Tensor } from '@blt-ts/tensor';
+import { contract, type KernelAttrs, type KernelName, keeping, run, type Tensor } from '@blt-ts/tensor';
+import type { Reads } from './rule.ts';
 
 export interface Node {
   readonly kernel: KernelName;
@@ -15,11 +16,30 @@ export class Tape {
   /** Tensors whose value depends on what this tape differentiates with respect to. */
   readonly tracked = new Set<Tensor>();
 
+  /** Tensors whose values walking back will read. */
+  private readonly saved = new Set<Tensor>();
+  private readonly reads: (kernel: KernelName) => Reads | undefined;
+
+  /** @param reads which values the rule of a kernel reads; undefined = all */
+  constructor(reads: (kernel: KernelName) => Reads | undefined) {
+    this.reads = reads;
+  }
+
   record(node: Node): void {
     if (!node.ins.some((x) => this.tracked.has(x))) return;
     this.nodes.push(node);
+    const reads = this.reads(node.kernel);
+    node.ins.forEach((x, i) => {
+      if (!reads || reads.ins.includes(i)) this.saved.add(x);
+    });
+    if (!reads || reads.outs) for (const y of node.outs) this.saved.add(y);
     // Outputs after the first are saved values (such as the log-sum-exp of attention), not results.
     this.tracked.add(node.outs[0]);
+  }
+
+  /** Whether walking back will read this tensor's values. */
+  keeps(x: Tensor): boolean {
+    return this.saved.has(x);
   }
 
   /** Whether walking back may read the memory behind `x`, under this tensor or under another shape. */
@@ -35,7 +55,7 @@ const open: Tape[] = [];
 export function recording<R>(tape: Tape, f: () => R): R {
   open.push(tape);
   try {
-    return f();
+    return keeping((x) => tape.keeps(x), f);
   } finally {
     open.splice(open.indexOf(tape), 1);
   }

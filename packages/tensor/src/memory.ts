@@ -57,29 +57,31 @@ export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void, s
   }
 }
 
-let holds = 0;
+/** Says of a tensor whether it will still be read. */
+export type Keeper = (tensor: Tensor) => boolean;
 
-/** True while something (a gradient tape) still needs what scopes would free. */
-export const holding = (): boolean => holds > 0;
+const keepers: Keeper[] = [];
 
-/** Runs `f` with freeing suspended: inner scopes hand their tensors to the enclosing one instead. For gradient tapes. */
-export function hold<R>(f: () => R): R {
-  holds++;
+/** Whether a gradient tape (any keeper) still needs a tensor that would be freed otherwise. */
+export const isKept: Keeper = (tensor) => keepers.some((keeps) => keeps(tensor));
+
+/** Runs `f` while scopes that end inside it pass what `keeps` asks for to the enclosing one. For gradient tapes. */
+export function keeping<R>(keeps: Keeper, f: () => R): R {
+  keepers.push(keeps);
   try {
     return f();
   } finally {
-    holds--;
+    keepers.splice(keepers.lastIndexOf(keeps), 1);
   }
 }
 
 /**
  * Runs `f` and frees every tensor made inside it, except those in the returned value (a tensor, or arrays, maps and plain
- * objects of them), which pass to the enclosing scope.
+ * objects of them) and those a gradient still has to read, which pass to the enclosing scope.
  * `f` must be synchronous: read with `readSync()` inside, or return the tensor and `await` outside.
  * @throws TypeError if `f` returns a promise
  */
 export function scope<R>(f: () => R): R {
-  if (holding()) return f();
   const mine = new Set<Tensor>();
   scopes.push(mine);
   let result: R;
@@ -97,6 +99,9 @@ export function scope<R>(f: () => R): R {
   forEachTensor(result, (tensor) => {
     if (mine.delete(tensor)) adopt(tensor);
   });
-  for (const tensor of mine) release(tensor);
+  for (const tensor of mine) {
+    if (isKept(tensor)) adopt(tensor);
+    else release(tensor);
+  }
   return result;
 }

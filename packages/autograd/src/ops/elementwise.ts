@@ -1,6 +1,6 @@
 /** @file Elementwise operations, each beside its rule. `g` is the incoming gradient, `y` the result. */
 import { formatShape, full, ShapeError, sameShape, type Tensor } from '@blt-ts/tensor';
-import type { Rules } from '../rule.ts';
+import { type Rules, reading, readingNothing } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { sum, unbroadcast } from './reduce.ts';
 
@@ -96,27 +96,30 @@ const share = (a: Tensor, b: Tensor): Tensor => add(greater(a, b), affine(equal(
 const scaled = (g: Tensor, factor: Tensor, like: Tensor, needed: boolean): Tensor | null =>
   needed ? unbroadcast(mul(g, factor), like.shape) : null;
 
+const RESULT = { ins: [], outs: true };
+const BOTH = { ins: [0, 1], outs: false };
+
 // biome-ignore format: a table reads best aligned
 export const elementwiseRules: Rules<
   | 'neg' | 'exp' | 'log' | 'sqrt' | 'reciprocal' | 'sin' | 'cos' | 'tanh' | 'sigmoid' | 'abs' | 'sign' | 'affine' | 'dropout'
   | 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum' | 'greater' | 'equal' | 'where'
 > = {
-  neg:        (g) => [neg(g)],
-  exp:        (g, [y]) => [mul(g, y)],
+  neg:        readingNothing((g) => [neg(g)]),
+  exp:        reading(RESULT, (g, [y]) => [mul(g, y)]),
   log:        (g, _, [x]) => [div(g, x)],
-  sqrt:       (g, [y]) => [div(affine(g, 0.5), y)],
-  reciprocal: (g, [y]) => [neg(mul(g, mul(y, y)))],
+  sqrt:       reading(RESULT, (g, [y]) => [div(affine(g, 0.5), y)]),
+  reciprocal: reading(RESULT, (g, [y]) => [neg(mul(g, mul(y, y)))]),
   sin:        (g, _, [x]) => [mul(g, cos(x))],
   cos:        (g, _, [x]) => [neg(mul(g, sin(x)))],
-  tanh:       (g, [y]) => [mul(g, affine(mul(y, y), -1, 1))],
-  sigmoid:    (g, [y]) => [mul(g, mul(y, affine(y, -1, 1)))],
+  tanh:       reading(RESULT, (g, [y]) => [mul(g, affine(mul(y, y), -1, 1))]),
+  sigmoid:    reading(RESULT, (g, [y]) => [mul(g, mul(y, affine(y, -1, 1)))]),
   abs:        (g, _, [x]) => [mul(g, sign(x))],
-  sign:       () => [null],
-  affine:     (g, _, __, { scale }) => [affine(g, scale)],
-  dropout:    (g, _, __, { rate, seed }) => [dropout(g, rate, seed)],
-  add:        (g, _, [a, b]) => [unbroadcast(g, a.shape), unbroadcast(g, b.shape)],
-  sub:        (g, _, [a, b], __, needs) => [unbroadcast(g, a.shape), needs[1] ? neg(unbroadcast(g, b.shape)) : null],
-  mul:        (g, _, [a, b], __, needs) => [scaled(g, b, a, needs[0]), scaled(g, a, b, needs[1])],
+  sign:       readingNothing(() => [null]),
+  affine:     readingNothing((g, _, __, { scale }) => [affine(g, scale)]),
+  dropout:    readingNothing((g, _, __, { rate, seed }) => [dropout(g, rate, seed)]),
+  add:        readingNothing((g, _, [a, b]) => [unbroadcast(g, a.shape), unbroadcast(g, b.shape)]),
+  sub:        readingNothing((g, _, [a, b], __, needs) => [unbroadcast(g, a.shape), needs[1] ? neg(unbroadcast(g, b.shape)) : null]),
+  mul:        reading(BOTH, (g, _, [a, b], __, needs) => [scaled(g, b, a, needs[0]), scaled(g, a, b, needs[1])]),
   div:        (g, [y], [a, b], _, needs) => {
     const da = div(g, b);
     return [unbroadcast(da, a.shape), needs[1] ? unbroadcast(neg(mul(da, y)), b.shape) : null];

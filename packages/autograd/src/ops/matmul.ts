@@ -1,5 +1,5 @@
 import { sizeOf, type Tensor } from '@blt-ts/tensor';
-import type { Rules } from '../rule.ts';
+import { type Rules, reading } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { reshape, transpose } from './shape.ts';
 
@@ -33,7 +33,7 @@ export function linear(x: Tensor, weight: Tensor): Tensor {
 
 export const matmulRules: Rules<'matmul'> = {
   // With A' = a or a^T and B' = b or b^T, y = A' B': dA' = g B'^T, dB' = A'^T g.
-  matmul: (g, _, [a, b], { transposeA, transposeB }, needs) => [
+  matmul: reading({ ins: [0, 1], outs: false }, (g, _, [a, b], { transposeA, transposeB }, needs) => [
     !needs[0]
       ? null
       : transposeA
@@ -44,5 +44,5 @@ export const matmulRules: Rules<'matmul'> = {
       : transposeB
         ? matmul(g, a, { transposeA: true, transposeB: transposeA })
         : matmul(a, g, { transposeA: !transposeA }),
-  ],
+  ]),
 };

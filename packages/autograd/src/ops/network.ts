@@ -1,6 +1,6 @@
 /** @file The fused operations of a transformer. Each has a definition out of primitive ones in `composed.ts`. */
 import { checkIds, type Tensor } from '@blt-ts/tensor';
-import { onceOnly, type Rules } from '../rule.ts';
+import { onceOnly, type Rules, reading } from '../rule.ts';
 import { apply, applyAll } from '../tape.ts';
 import { exp, mul, sub } from './elementwise.ts';
 import { sum } from './reduce.ts';
@@ -89,23 +89,29 @@ type FusedKernel =
 
 const lastAxis = { axes: -1, keepDims: true };
 
+const INPUTS = { ins: [0, 1], outs: false };
+const RESULT = { ins: [], outs: true };
+
 export const networkRules: Rules<FusedKernel> = {
-  softmax: (g, [y]) => {
+  softmax: reading(RESULT, (g, [y]) => {
     const gy = mul(g, y);
     return [sub(gy, mul(y, sum(gy, lastAxis)))];
-  },
-  logSoftmax: (g, [y]) => [sub(g, mul(exp(y), sum(g, lastAxis)))],
-  crossEntropy: (g, _, [logits, targets]) => [apply('crossEntropyBackward', [logits, targets, g], {}), null],
+  }),
+  logSoftmax: reading(RESULT, (g, [y]) => [sub(g, mul(exp(y), sum(g, lastAxis)))]),
+  crossEntropy: reading(INPUTS, (g, _, [logits, targets]) => [
+    apply('crossEntropyBackward', [logits, targets, g], {}),
+    null,
+  ]),
   crossEntropyBackward: onceOnly('crossEntropy', 'logSoftmax'),
-  rmsNorm: (g, _, [x, w], attrs) => applyAll('rmsNormBackward', [x, w, g], attrs),
+  rmsNorm: reading(INPUTS, (g, _, [x, w], attrs) => applyAll('rmsNormBackward', [x, w, g], attrs)),
   rmsNormBackward: onceOnly('rmsNorm', 'composed.rmsNorm'),
-  rope: (g, _, [, cos, sin, positions], { headDim, inverse }) => [
+  rope: reading({ ins: [1, 2, 3], outs: false }, (g, _, [, cos, sin, positions], { headDim, inverse }) => [
     rope(g, { cos, sin }, positions, headDim, !inverse),
     null,
     null,
     null,
-  ],
-  swiGlu: (g, _, [a, b]) => applyAll('swiGluBackward', [a, b, g], {}),
+  ]),
+  swiGlu: reading(INPUTS, (g, _, [a, b]) => applyAll('swiGluBackward', [a, b, g], {})),
   swiGluBackward: onceOnly('swiGlu', 'silu and mul'),
   intervalAttention: (g, [out, lse], [q, k, v, lo, hi], attrs) => [
     ...applyAll('intervalAttentionBackward', [q, k, v, lo, hi, out, lse, g], attrs),

@@ -1,6 +1,6 @@
 /** @file Reductions, and broadcasting undone: the one place where a gradient is summed back to the shape it came from. */
 import { normalizeAxes, type Shape, sameShape, type Tensor } from '@blt-ts/tensor';
-import type { Rules } from '../rule.ts';
+import { type Rules, reading, readingNothing } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { affine, div, equal, mul } from './elementwise.ts';
 import { broadcastTo, reshape } from './shape.ts';
@@ -47,10 +47,10 @@ export function unbroadcast(g: Tensor, shape: Shape): Tensor {
 }
 
 export const reduceRules: Rules<'sum' | 'max' | 'sumSquares'> = {
-  sum: (g, _, [x]) => [broadcastTo(g, x.shape)],
+  sum: readingNothing((g, _, [x]) => [broadcastTo(g, x.shape)]),
   max: (g, [y], [x], { axes }) => {
     const winners = equal(x, y);
     return [mul(winners, div(g, sum(winners, { axes, keepDims: true })))];
   },
-  sumSquares: (g, _, [x]) => [mul(affine(x, 2), g)],
+  sumSquares: reading({ ins: [0], outs: false }, (g, _, [x]) => [mul(affine(x, 2), g)]),
 };

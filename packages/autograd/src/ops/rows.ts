@@ -1,7 +1,7 @@
 /** @file Reading and summing rows: embedding tables and patches. */
 import { checkIds, type Tensor, tensor } from '@blt-ts/tensor';
 import { RowSparse } from '../row-sparse.ts';
-import { onceOnly, type Rules } from '../rule.ts';
+import { onceOnly, type Rules, reading } from '../rule.ts';
 import { apply } from '../tape.ts';
 
 const hostIds = (ids: Tensor): Int32Array => ids.readSync() as Int32Array;
@@ -48,20 +48,22 @@ function segmentOfEntry(starts: Int32Array): Int32Array {
   return of;
 }
 
+const IDS = { ins: [1], outs: false };
+
 export const rowRules: Rules<
   'gatherRows' | 'scatterAddRows' | 'embeddingBag' | 'segmentGatherSum' | 'segmentMax' | 'segmentMaxBackward'
 > = {
-  gatherRows: (g, _, [table, ids]) => [
+  gatherRows: reading(IDS, (g, _, [table, ids]) => [
     table.shape[0] > ids.size
       ? new RowSparse(table.shape, [{ ids: hostIds(ids), groups: 1, rows: g }])
       : scatterAddRows(g, ids, table.shape[0]),
     null,
-  ],
-  scatterAddRows: (g, _, [, ids]) => [gatherRows(g, ids), null],
-  embeddingBag: (g, _, [table, ids]) => [
+  ]),
+  scatterAddRows: reading(IDS, (g, _, [, ids]) => [gatherRows(g, ids), null]),
+  embeddingBag: reading(IDS, (g, _, [table, ids]) => [
     new RowSparse(table.shape, [{ ids: hostIds(ids), groups: ids.shape[1], rows: g }]),
     null,
-  ],
+  ]),
   segmentGatherSum: (g, _, [x, entries, starts]) => {
     const { backend } = g;
     const bounds = hostIds(starts);

@@ -1,6 +1,6 @@
 /** @file Operations that move elements without changing them. */
 import { formatShape, type Shape, ShapeError, sizeOf, type Tensor } from '@blt-ts/tensor';
-import type { Rules } from '../rule.ts';
+import { type Rules, readingNothing } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { unbroadcast } from './reduce.ts';
 
@@ -41,17 +41,17 @@ export const concat = (xs: readonly Tensor[], axis = 0): Tensor =>
   apply('concat', xs, { axis: axis < 0 ? axis + xs[0].rank : axis });
 
 export const shapeRules: Rules<'reshape' | 'transpose' | 'broadcastTo' | 'slice' | 'pad' | 'concat'> = {
-  reshape: (g, _, [x]) => [reshape(g, x.shape)],
-  transpose: (g, _, __, { perm }) => [transpose(g, perm.map((_, i) => perm.indexOf(i)))], // biome-ignore format: one rule a line
-  broadcastTo: (g, _, [x]) => [unbroadcast(g, x.shape)],
-  slice: (g, _, [x], { begin, end }) => [pad(g, begin, x.shape.map((d, i) => d - end[i]))], // biome-ignore format: one rule a line
-  pad: (g, _, [x], { before }) => [slice(g, before, x.shape.map((d, i) => before[i] + d))], // biome-ignore format: one rule a line
-  concat: (g, _, ins, { axis }) => {
+  reshape: readingNothing((g, _, [x]) => [reshape(g, x.shape)]),
+  transpose: readingNothing((g, _, __, { perm }) => [transpose(g, perm.map((_, i) => perm.indexOf(i)))]), // biome-ignore format: one rule a line
+  broadcastTo: readingNothing((g, _, [x]) => [unbroadcast(g, x.shape)]),
+  slice: readingNothing((g, _, [x], { begin, end }) => [pad(g, begin, x.shape.map((d, i) => d - end[i]))]), // biome-ignore format: one rule a line
+  pad: readingNothing((g, _, [x], { before }) => [slice(g, before, x.shape.map((d, i) => before[i] + d))]), // biome-ignore format: one rule a line
+  concat: readingNothing((g, _, ins, { axis }) => {
     let at = 0;
     return ins.map((x) => {
       const begin = x.shape.map((_, i) => (i === axis ? at : 0));
       at += x.shape[axis];
       return slice(g, begin, x.shape.map((d, i) => (i === axis ? at : d))); // biome-ignore format: one rule a line
     });
-  },
+  }),
 };

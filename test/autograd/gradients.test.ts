@@ -1,5 +1,5 @@
-import { apply, applyAll, grad, gradcheck, sum } from '@blt-ts/autograd';
-import { run, scope } from '@blt-ts/tensor';
+import { affine, apply, applyAll, grad, gradcheck, sum } from '@blt-ts/autograd';
+import { run, scope, type Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { backends, reference64 } from '../support/backends.ts';
@@ -50,6 +50,25 @@ describe('the gradient of the gradient too, unless the operation is fused', () =
           variables(c, op.gradient).map((i) => toTensor(c.ins[i], backend)),
         ),
       );
+    });
+  }
+});
+
+/** f of copies that only live in a scope of their own: what its rule does not claim to read is freed before walking back. */
+const inScope =
+  (f: (xs: readonly Tensor[]) => Tensor) =>
+  (...xs: Tensor[]): Tensor =>
+    scope(() => affine(f(xs.map((x) => affine(x, 1))), 1));
+
+const inScopeOf = (f: (xs: readonly Tensor[]) => Tensor) => (xs: readonly Tensor[]) => inScope(f)(...xs);
+
+describe('a rule reads no more than it says', () => {
+  for (const op of differentiable) {
+    property(op.kernel, smoothCases(op), 8, (c) => {
+      const f = ofVariables(op.gradient.operation, c, op.gradient);
+      const points = () => variables(c, op.gradient).map((i) => toTensor(c.ins[i], backend));
+      scope(() => gradcheck(inScope(f), points()));
+      if (op.gradient.order === 2) scope(() => gradcheck(inScope(flatGradient(inScopeOf(f))), points()));
     });
   }
 });

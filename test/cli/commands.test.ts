@@ -222,7 +222,9 @@ describe('mistakes are answered with one sentence', () => {
     const saved = readFileSync(join(run, 'latest'), 'utf8').trim();
     poison(join(run, saved), 'loop.p.lm_head.weight');
     const { code, stderr } = blt(folder, ['train', '--resume', 'runs/r']);
-    expect(stderr).toMatch(/^blt: step \d+: the (loss|gradient norm) is NaN; lower the learning rate .*runs\/r\/step-\d+ is whole\n$/);
+    expect(stderr).toMatch(
+      /^blt: step \d+: the loss is NaN, because parameter lm_head\.weight holds NaN at 0; lower the learning rate .*; the last good checkpoint runs\/r\/step-\d+ is whole\n$/,
+    );
     expect(code).toBe(1);
     expect(blt(folder, ['inspect', 'runs/r']).code).toBe(0);
   });

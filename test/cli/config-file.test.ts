@@ -42,7 +42,6 @@ decoder_layers = 3
 global_width = 256
 global_layers = 4
 global_heads = 8
-cross_heads = 4
 k = 2
 hash_sizes = [3, 4, 5, 6, 7, 8]
 hash_functions = 1
@@ -68,13 +67,9 @@ eval_every = 100
 save_every = 500
 sample_every = 0
 patience = 5
-
-[generate]
-prompt = "Call me "
-max_bytes = 200
-temperature = 0.8
-top_k = 0
-top_p = 0.95
+on_spike = "skip"
+spike_factor = 3
+keep_last = 2
 `;
 
 const problems = (text: string, name = 'x.toml'): string => {
@@ -151,7 +146,6 @@ test.each<[string, RegExp]>([
   ['[patcher]\nmonotonic = true\nthreshold_add = 1.0', /monotonic = true takes no threshold_add/],
   ['[model]\nlocal_width = 100\nlocal_heads = 3', /local_heads 3 must divide local_width 100/],
   ['[model]\nglobal_width = 12\nglobal_heads = 4', /global_width 12 \/ global_heads 4 = 3 is odd/],
-  ['[model]\nlocal_width = 64\ncross_heads = 5', /cross_heads 5 must divide local_width 64/],
   ['[entropy_model]\nwidth = 10\nheads = 4', /heads 4 must divide width 10/],
   ['[model]\nhash_sizes = [3, 3]', /3 is listed twice/],
   ['[model]\nhash_vocab = 1_048_576', /<1048576/],

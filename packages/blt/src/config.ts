@@ -82,6 +82,9 @@ export function transformerConfig(
   };
 }
 
+const MAX_LAYERS = 1024;
+const MAX_GROUP_SIZES = 64;
+
 const positive = (path: string, value: number): void => {
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new ConfigError(`${path} must be a whole number >= 1, got ${value}`);
@@ -98,6 +101,10 @@ function checkTransformer(path: string, c: TransformerConfig): void {
     'maxPositionEmbeddings',
   ] as const) {
     positive(`${path}.${key}`, c[key]);
+  }
+  // A number from a file must not make a plan of a billion tensors before anything is compared with the weights.
+  if (c.numHiddenLayers > MAX_LAYERS) {
+    throw new ConfigError(`${path}.numHiddenLayers must be at most ${MAX_LAYERS}, got ${c.numHiddenLayers}`);
   }
   if (c.hiddenSize % c.numAttentionHeads !== 0) {
     throw new ConfigError(
@@ -137,6 +144,9 @@ export function validateConfig(config: BltConfig): void {
   positive('hash.functions', config.hash.functions);
   if (config.hash.functions > HASH_PRIMES.length) {
     throw new ConfigError(`hash.functions must be at most ${HASH_PRIMES.length}, got ${config.hash.functions}`);
+  }
+  if (config.hash.groupSizes.length > MAX_GROUP_SIZES) {
+    throw new ConfigError(`hash.groupSizes may list ${MAX_GROUP_SIZES} sizes, got ${config.hash.groupSizes.length}`);
   }
   if (config.hash.groupSizes.length > 0) positive('hash.vocab', config.hash.vocab);
   for (const size of config.hash.groupSizes) positive('hash.groupSizes', size);

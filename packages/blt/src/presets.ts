@@ -4,6 +4,7 @@ import { ADAMW_DEFAULTS } from './optimizer.ts';
 import type { PatchingOptions } from './patching.ts';
 import type { DropoutRates } from './regularization.ts';
 import type { RunPlan } from './session.ts';
+import type { SpikeOptions } from './training-loop.ts';
 import { VOCAB_SIZE } from './vocabulary.ts';
 
 export type Size = 'nano' | 'tiny' | 'small' | 'base';
@@ -95,6 +96,7 @@ export interface RunOptions {
   readonly evalEvery?: number;
   /** 0 = never stop early */
   readonly patience?: number;
+  readonly spike?: SpikeOptions | null;
 }
 
 const DEFAULT_PATCH_BYTES = 4.5;
@@ -258,6 +260,7 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
         adamw,
         dropout: dropoutOf(o, passes),
         ema: o.ema ? o.ema : null,
+        spike: o.spike ?? null,
         seed,
       },
     },

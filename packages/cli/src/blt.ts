@@ -41,6 +41,9 @@ const train = program
   .option('--runs <dir>', 'where runs are kept', 'runs')
   .option('--resume <dir>', 'go on with a run that was stopped')
   .option('--dry-run', 'print the plan and stop')
+  .option('--json', 'every event as a line of JSON')
+  .option('--tensorboard', 'write a TensorBoard event file into the run as well')
+  .option('--detect-anomaly', 'check every kernel (slow): stop at the first result that is not a number')
   .option('--seed <n>', 'same seed, same bits (0)')
   .addOption(backendOption())
   .option('--threads <n>', 'CPU threads (all cores)');
@@ -62,7 +65,13 @@ group('Training:', [
   ['--dropout <rate>', 'dropout of the residual stream'],
   ['--hash-dropout <rate>', 'share of hash rows left out'],
   ['--ema <decay>', 'evaluate averaged weights, e.g. 0.999'],
-  ['--eval-every <steps>', 'steps between held-out evaluations'],
+  ['--minutes <n>', 'time budget: whichever of this and --steps ends first'],
+  ['--eval-every <steps>', 'steps between held-out evaluations, 0 = only at the end'],
+  ['--save-every <steps>', 'steps between saves beside those of evaluations'],
+  ['--keep-last <n>', 'saved steps to keep beside the best (1)'],
+  ['--sample-every <steps>', 'steps between sample texts, 0 = only at the end'],
+  ['--on-spike <action>', 'a batch whose loss stands out: ignore, skip it, or rewind to the last save (ignore)'],
+  ['--spike-factor <x>', 'how many times the average loss stands out (2)'],
   ['--patience <n>', 'stop after so many evaluations without a new best, 0 = never'],
 ]);
 group('Patching:', [

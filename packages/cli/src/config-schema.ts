@@ -53,8 +53,6 @@ const modelSection = z
     global_width: width().optional(),
     global_layers: count().optional(),
     global_heads: count().optional(),
-    /** Heads of both cross-attentions; they work at local_width. */
-    cross_heads: count().optional(),
     /** Query rows per patch (cross_attn_k). */
     k: z.int().min(1).max(64).optional(),
     /** Bytes per hashed n-gram; [] switches the hash embeddings off. */
@@ -73,11 +71,7 @@ const modelSection = z
   .superRefine((section, context) => {
     checkHeads(section, 'local_width', 'local_heads', context);
     checkHeads(section, 'global_width', 'global_heads', context);
-    const { local_width, cross_heads, hash_sizes } = section;
-    if (local_width !== undefined && cross_heads !== undefined && local_width % cross_heads !== 0) {
-      const message = `cross_heads ${cross_heads} must divide local_width ${local_width} without remainder`;
-      context.addIssue({ code: 'custom', path: ['cross_heads'], message });
-    }
+    const { hash_sizes } = section;
     const twice = hash_sizes?.find((size, index) => hash_sizes.indexOf(size) !== index);
     if (twice !== undefined) {
       context.addIssue({
@@ -163,22 +157,20 @@ const trainSection = z.strictObject({
   hash_dropout: share().optional(),
   /** Decay of the averaged weights; 0 = none kept. */
   ema: share().optional(),
-  /** Steps between; 0 = never. */
+  /** Steps between held-out evaluations; 0 = only at the end. Every evaluation saves. */
   eval_every: countOrNever().optional(),
+  /** Steps between saves beside those; 0 = none (but one every ten minutes). */
   save_every: countOrNever().optional(),
+  /** Saved steps that are kept, beside the best. */
+  keep_last: count().max(1000).optional(),
+  /** Steps between sample texts; 0 = only at the end. */
   sample_every: countOrNever().optional(),
+  /** What to do about a batch whose loss stands out: nothing, leave it out, or go back to the last saved weights as well. */
+  on_spike: z.enum(['ignore', 'skip', 'rewind']).optional(),
+  /** How many times the average loss stands out. */
+  spike_factor: z.number().gt(1).optional(),
   /** Evaluations without a better held-out figure before stopping; 0 = never stop early. */
   patience: countOrNever().optional(),
-});
-
-const generateSection = z.strictObject({
-  prompt: z.string().optional(),
-  max_bytes: count().optional(),
-  /** 0 = greedy. */
-  temperature: z.number().min(0).max(100).optional(),
-  /** 0 = off. */
-  top_k: countOrNever().optional(),
-  top_p: z.number().gt(0).max(1).optional(),
 });
 
 /** The whole file. */
@@ -200,11 +192,10 @@ export const configSchema = z.strictObject({
   entropy_model: entropyModelSection.optional(),
   model: modelSection.optional(),
   train: trainSection.optional(),
-  generate: generateSection.optional(),
 });
 
 export type FileConfig = z.infer<typeof configSchema>;
-export type SectionName = 'data' | 'patcher' | 'entropy_model' | 'model' | 'train' | 'generate';
+export type SectionName = 'data' | 'patcher' | 'entropy_model' | 'model' | 'train';
 
 export type KeyKind = 'number' | 'boolean' | 'string' | 'choice' | 'numbers' | 'strings';
 

@@ -34,17 +34,19 @@ export interface MetricsRecord {
 
 /**
  * Appends to a metrics.jsonl, one write call a line, so that a crash can tear the last line only. Opening mends a torn one, and
- * with `resumeStep` drops what the interrupted run wrote after that step: the lines then read as those of one run.
+ * with `resumeStep` drops what the interrupted run wrote after that step (with `resumeEvaluated: false` also that step's own
+ * evaluation, which is to be done again): the lines then read as those of one run.
  */
 export class MetricsFile {
   readonly path: string;
   #fd: number | undefined;
 
   /** @throws UserError if the file cannot be opened, or is no metrics file */
-  constructor(path: string, options: { resumeStep?: number } = {}) {
+  constructor(path: string, options: { resumeStep?: number; resumeEvaluated?: boolean } = {}) {
     this.path = path;
     try {
-      if (options.resumeStep !== undefined && existsSync(path)) dropAfter(path, options.resumeStep);
+      if (options.resumeStep !== undefined && existsSync(path))
+        dropAfter(path, options.resumeStep, options.resumeEvaluated ?? true);
       // Not 'a+': on Windows a file opened for appending cannot be cut.
       this.#fd = openSync(path, existsSync(path) ? 'r+' : 'wx+');
       cutTornLine(this.#fd);
@@ -92,8 +94,10 @@ function cutTornLine(fd: number): void {
 }
 
 /** Rewrites the file, through a temporary one, with the lines up to and including `step`. */
-function dropAfter(path: string, step: number): void {
-  const kept = readMetrics(path).filter((record) => record.step <= step);
+function dropAfter(path: string, step: number, evaluated: boolean): void {
+  const kept = readMetrics(path).filter(
+    (record) => record.step < step || (record.step === step && (evaluated || record.heldOutBitsPerByte === undefined)),
+  );
   const temporary = `${path}.tmp-${process.pid}`;
   const fd = openSync(temporary, 'w');
   try {

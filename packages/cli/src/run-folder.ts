@@ -5,6 +5,7 @@
  *   runs/<name>/report.html
  *   runs/<name>/step-000500/        config.json, model.safetensors (Hugging Face layout), training_state.{json,safetensors}
  *   runs/<name>/latest, best        names of the newest and the best step
+ *   runs/<name>/lock.json           while it is being trained: by whom
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
@@ -15,40 +16,20 @@ import {
   checkpointToSafetensors,
   configFromHuggingFace,
   configToHuggingFace,
-  type RunPlan,
   type SessionState,
 } from '@blt-ts/blt';
-import {
-  type Backend,
-  readSafetensors,
-  SafetensorsError,
-  type SafetensorsInput,
-  writeSafetensors,
-} from '@blt-ts/tensor';
+import { type Backend, SafetensorsError } from '@blt-ts/tensor';
 import { latestFolder, listFolders, pruneFolders, removeLeftovers, setLatest, writeFolder } from './atomic-folder.ts';
 import { errorCode, reason, UserError } from './errors.ts';
+import { RunLock } from './run-lock.ts';
+import { parseRecord, type RunRecord, recordText } from './run-record.ts';
+import { parseState, STATE_ARRAYS, STATE_JSON, stateFiles } from './training-state.ts';
 
 const STEP = /^step-\d+$/;
 
-export interface RunRecord {
-  readonly format: 1;
-  readonly version: string;
-  readonly command: string;
-  readonly startedAt: string;
-  /** `--data` arguments; empty = the built-in book. */
-  readonly data: readonly string[];
-  readonly heldOut: readonly string[] | null;
-  readonly heldOutFraction: number;
-  readonly textField: string | null;
-  readonly dataHash: string;
-  readonly plan: RunPlan;
-}
+export type { RunCare, RunRecord } from './run-record.ts';
 
 export const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`;
-
-// JSON has no Infinity: "never" and "no limit" are written as this word.
-const encode = (_key: string, value: unknown) => (value === Number.POSITIVE_INFINITY ? 'infinity' : value);
-const decode = (_key: string, value: unknown) => (value === 'infinity' ? Number.POSITIVE_INFINITY : value);
 
 /** A run's folder. */
 export class RunFolder {
@@ -58,24 +39,33 @@ export class RunFolder {
     this.path = path;
   }
 
-  /** Makes the folder of a new run. @throws UserError if it holds a run already */
-  static async create(path: string, record: RunRecord): Promise<RunFolder> {
-    if (existsSync(join(path, 'config.json'))) {
-      throw new UserError(
+  /** Makes the folder of a new run and locks it. @throws UserError if it holds a run already, or somebody is making one */
+  static async create(path: string, record: RunRecord): Promise<{ folder: RunFolder; lock: RunLock }> {
+    const holdsRun = () => existsSync(join(path, 'config.json'));
+    const refuse = () =>
+      new UserError(
         `${path} already holds a run; go on with it: blt train --resume ${path}, or name another: --run NAME`,
         2,
       );
-    }
+    if (holdsRun()) throw refuse();
+    const failed = (error: unknown) =>
+      new UserError(`cannot make the run's folder ${path}: ${reason(error)}`, 1, { cause: error });
+    await mkdir(path, { recursive: true }).catch((error) => {
+      throw failed(error);
+    });
+    const lock = await RunLock.acquire(path);
     try {
-      await mkdir(path, { recursive: true });
-      await writeFile(join(path, 'config.json.tmp'), `${JSON.stringify(record, encode, 2)}\n`);
+      if (holdsRun()) throw refuse();
+      await writeFile(join(path, 'config.json.tmp'), recordText(record));
       await rename(join(path, 'config.json.tmp'), join(path, 'config.json'));
     } catch (error) {
-      throw new UserError(`cannot make the run's folder ${path}: ${reason(error)}`, 1, { cause: error });
+      await lock.release();
+      throw error instanceof UserError ? error : failed(error);
     }
-    return new RunFolder(path);
+    return { folder: new RunFolder(path), lock };
   }
 
+  /** @throws UserError (exit code 2), ConfigError */
   async record(): Promise<RunRecord> {
     const file = join(this.path, 'config.json');
     let text: string;
@@ -85,54 +75,43 @@ export class RunFolder {
       const why = errorCode(error) === 'ENOENT' ? 'there is no config.json in it' : reason(error);
       throw new UserError(`${this.path} is no run: ${why}`, 2, { cause: error });
     }
-    try {
-      const record = JSON.parse(text, decode) as RunRecord;
-      if (record.format !== 1 || typeof record.plan !== 'object') throw new Error('it has no plan of format 1');
-      return record;
-    } catch (error) {
-      throw new UserError(`${file} cannot be used: ${reason(error)}`, 2, { cause: error });
-    }
+    return parseRecord(text, file);
   }
 
-  /** Saves model and training state as step-N; `best` marks it as the best so far. Older steps but the best are removed after. */
-  async save(step: number, checkpoint: Checkpoint, state: SessionState, best: boolean): Promise<void> {
+  /**
+   * Saves model and training state as step-N; `best` marks it as the best so far. Afterwards all steps go but the last `keepLast`
+   * and the best.
+   */
+  async save(
+    step: number,
+    checkpoint: Checkpoint,
+    state: SessionState,
+    { best = false, keepLast = 1 }: { best?: boolean; keepLast?: number } = {},
+  ): Promise<void> {
     const name = stepName(step);
-    await writeFolder(
-      this.path,
-      name,
-      {
-        ...checkpointFiles(checkpoint),
-        'training_state.json': `${JSON.stringify(state.json, encode, 2)}\n`,
-        'training_state.safetensors': stateToSafetensors(state.arrays),
-      },
-      { overwrite: true },
-    );
+    await writeFolder(this.path, name, { ...checkpointFiles(checkpoint), ...stateFiles(state) }, { overwrite: true });
     await setLatest(this.path, name);
     if (best) await this.markBest(name);
     const keep = await this.bestName();
-    await pruneFolders(this.path, { keepLast: 1, keep: keep ? [keep] : [], only: STEP });
+    await pruneFolders(this.path, { keepLast, keep: keep ? [keep] : [], only: STEP });
   }
 
-  /** The newest sound step and its training state, or null if nothing was saved yet. */
+  /** The newest sound step and its training state, or null if nothing was saved yet. @throws UserError if that step's files lie */
   async latestState(warn: (message: string) => void): Promise<{ name: string; state: SessionState } | null> {
     await removeLeftovers(this.path);
     const name = await latestFolder(this.path, { checksums: true, warn });
     if (name === undefined) return null;
     const folder = join(this.path, name);
-    const json = JSON.parse(
-      await readFile(join(folder, 'training_state.json'), 'utf8'),
-      decode,
-    ) as SessionState['json'];
-    const { tensors } = readSafetensors(await readFile(join(folder, 'training_state.safetensors')));
-    const arrays = new Map<string, Float32Array | Int32Array | Float64Array>();
-    for (const [key, { dtype, data }] of tensors) {
-      const bytes = data.slice().buffer;
-      if (dtype === 'F32') arrays.set(key, new Float32Array(bytes));
-      else if (dtype === 'I32') arrays.set(key, new Int32Array(bytes));
-      else if (dtype === 'F64') arrays.set(key, new Float64Array(bytes));
-      else throw new UserError(`${folder}/training_state.safetensors: ${key} has dtype ${dtype}, which no state has`);
-    }
-    return { name, state: { json, arrays } };
+    const read = async (file: string) => {
+      try {
+        return await readFile(join(folder, file));
+      } catch (error) {
+        const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
+        throw new UserError(`cannot go on from ${join(folder, file)}: ${why}`, 1, { cause: error });
+      }
+    };
+    const [text, arrays] = [(await read(STATE_JSON)).toString('utf8'), await read(STATE_ARRAYS)];
+    return { name, state: parseState(text, arrays, folder) };
   }
 
   async bestName(): Promise<string | null> {
@@ -152,19 +131,6 @@ export function checkpointFiles(checkpoint: Checkpoint): Record<string, Uint8Arr
     'config.json': `${JSON.stringify(configToHuggingFace(checkpoint.config), null, 2)}\n`,
     'model.safetensors': checkpointToSafetensors(checkpoint),
   };
-}
-
-function stateToSafetensors(arrays: SessionState['arrays']): Uint8Array {
-  return writeSafetensors(
-    [...arrays].map(([name, data]): [string, SafetensorsInput] => [
-      name,
-      {
-        dtype: data instanceof Float32Array ? 'F32' : data instanceof Int32Array ? 'I32' : 'F64',
-        shape: [data.length],
-        data,
-      },
-    ]),
-  );
 }
 
 /** The folder that holds model.safetensors: the path itself, or a run's best (else newest) step. */

@@ -44,5 +44,9 @@ export function runOptions(config: FileConfig): RunOptions {
     ema: train.ema,
     evalEvery: train.eval_every,
     patience: train.patience,
+    spike:
+      train.on_spike === 'skip' || train.on_spike === 'rewind'
+        ? { action: train.on_spike, factor: train.spike_factor ?? 2 }
+        : null,
   };
 }

@@ -1,0 +1,45 @@
+/** @file What `blt train` says: lines for people, or with --json one JSON object a line for machines. */
+import { StatusLine } from './progress.ts';
+
+/** Something that happened, for machines: `event` says what. */
+export interface TrainingEvent {
+  readonly event: string;
+  readonly [key: string]: unknown;
+}
+
+export interface TrainingOutput {
+  /** A line that stays. */
+  say(line: string, event?: TrainingEvent): void;
+  /** The status of the moment. On a terminal it replaces the former. */
+  status(line: string, event: TrainingEvent): void;
+  /** Ends the status line. */
+  finish(): void;
+}
+
+/** Lines on stdout; plain ones where that is no terminal. */
+class TextOutput implements TrainingOutput {
+  private readonly line = new StatusLine(process.stdout);
+
+  say(line: string): void {
+    this.line.log(line);
+  }
+  status(line: string): void {
+    this.line.show(line);
+  }
+  finish(): void {
+    this.line.finish();
+  }
+}
+
+/** Every event as a line of JSON. What is not finite is null there. */
+class JsonOutput implements TrainingOutput {
+  say(line: string, event: TrainingEvent = { event: 'message', text: line }): void {
+    process.stdout.write(`${JSON.stringify(event)}\n`);
+  }
+  status(_: string, event: TrainingEvent): void {
+    process.stdout.write(`${JSON.stringify(event)}\n`);
+  }
+  finish(): void {}
+}
+
+export const trainingOutput = (json: boolean): TrainingOutput => (json ? new JsonOutput() : new TextOutput());

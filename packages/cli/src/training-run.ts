@@ -1,0 +1,449 @@
+/** @file Drives a session from start to end: saves, reports, samples, stops when asked to. */
+import { appendFileSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import {
+  bitsPerByte,
+  type Checkpoint,
+  type Corpus,
+  generate,
+  NonFiniteError,
+  Session,
+  type SessionEvent,
+} from '@blt-ts/blt';
+import type { Backend } from '@blt-ts/tensor';
+import { printable } from './byte-labels.ts';
+import { concatenated, type Document, totalBytes } from './data/document.ts';
+import { UserError } from './errors.ts';
+import { humanBytes, humanDuration } from './human-units.ts';
+import { MetricsFile, readMetrics } from './metrics-file.ts';
+import { formatStatus } from './progress.ts';
+import { loadModel, type RunFolder, type RunRecord, stepName } from './run-folder.ts';
+import { EventFile } from './tensorboard.ts';
+import type { TrainingOutput } from './training-output.ts';
+import { writeReport } from './training-report.ts';
+import { yardsticks } from './yardstick.ts';
+
+export interface TrainingJob {
+  readonly folder: RunFolder;
+  readonly record: RunRecord;
+  readonly train: Document[];
+  readonly heldOut: Document[];
+  /** What the data are, in words. */
+  readonly title: string;
+  readonly corpus: Corpus;
+  readonly backend: Backend;
+  /** Which backend, and why. */
+  readonly why: string;
+  readonly detectAnomaly: boolean;
+}
+
+/** However rare the evaluations are, no more work than this is ever lost. */
+const LONGEST_UNSAVED_SECONDS = 600;
+/** Going back more often than this is no training. */
+const MOST_REWINDS = 20;
+
+/** Ends training after the step in progress; the second signal ends the process at once. */
+class Interrupt {
+  signal: 'SIGINT' | 'SIGTERM' | null = null;
+  private readonly handler = (signal: 'SIGINT' | 'SIGTERM') => {
+    if (this.signal) process.exit(exitCodeOf(signal));
+    this.signal = signal;
+  };
+  constructor() {
+    process.on('SIGINT', this.handler).on('SIGTERM', this.handler);
+  }
+  dispose(): void {
+    process.off('SIGINT', this.handler).off('SIGTERM', this.handler);
+  }
+}
+
+const exitCodeOf = (signal: 'SIGINT' | 'SIGTERM'): number => (signal === 'SIGINT' ? 130 : 143);
+
+interface Sample {
+  readonly step: number;
+  readonly prompt: string;
+  readonly text: string;
+}
+
+export class TrainingRun {
+  private readonly job: TrainingJob;
+  private readonly out: TrainingOutput;
+  private readonly session: Session;
+  private readonly started = performance.now();
+  private metrics!: MetricsFile;
+  private events: EventFile | null = null;
+  private samples: Sample[] = [];
+  private saved: string | null = null;
+  private savedAt = performance.now();
+  private rewinds = 0;
+  private heldOutBpb: number | undefined;
+  private patchBytes: number | undefined;
+  private secondsBefore = 0;
+  private speed = { at: performance.now(), perSecond: 0 };
+
+  constructor(job: TrainingJob, out: TrainingOutput) {
+    this.job = job;
+    this.out = out;
+    this.session = new Session(job.record.plan, job.corpus, job.backend);
+  }
+
+  /** @returns the exit code: 0, or 130 and 143 when stopped by a signal */
+  async train(): Promise<number> {
+    const { session } = this;
+    await this.resumeIfSaved();
+    if (this.job.detectAnomaly) session.detectAnomaly();
+    const interrupt = new Interrupt();
+    try {
+      for (;;) {
+        const event = await session.next();
+        await this.report(event);
+        if (event.kind === 'done') break;
+        if (interrupt.signal) return await this.stop(interrupt.signal);
+        // Signals and timers are only seen between steps.
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      return await this.finish();
+    } catch (error) {
+      if (error instanceof NonFiniteError) {
+        const kept = this.saved
+          ? `the last good checkpoint ${join(this.job.folder.path, this.saved)} is whole`
+          : 'nothing had been saved yet';
+        throw new UserError(`${error.message}. Training stopped; ${kept}`, 1, { cause: error });
+      }
+      throw error;
+    } finally {
+      interrupt.dispose();
+      this.metrics.close();
+      this.events?.close();
+    }
+  }
+
+  private async resumeIfSaved(): Promise<void> {
+    const { folder } = this.job;
+    const latest = await folder.latestState((message) => this.warn(message));
+    if (latest) {
+      try {
+        this.session.restore(latest.state);
+      } catch (error) {
+        // Whole files that fit each other but not this run: somebody has mixed two.
+        const why = error instanceof Error ? error.message : String(error);
+        throw new UserError(`cannot go on from ${join(folder.path, latest.name)}: ${why}`, 1, { cause: error });
+      }
+      this.saved = latest.name;
+    }
+    this.openMetrics(latest?.state.json.evaluatedAt ?? -1);
+    if (!latest) return;
+    const past = readMetrics(this.metrics.path);
+    this.secondsBefore = past.at(-1)?.seconds ?? 0;
+    for (const record of past) if (typeof record.patchSizeMean === 'number') this.patchBytes = record.patchSizeMean;
+    const path = join(folder.path, latest.name);
+    this.out.say(`resumed        ${path} (${this.session.phase})`, {
+      event: 'resumed',
+      folder: path,
+      phase: this.session.phase,
+      step: this.session.step,
+    });
+  }
+
+  /** Opens what is appended to, without the lines of steps that are to be done again. */
+  private openMetrics(evaluatedAt: number): void {
+    const { folder, record } = this.job;
+    const step = this.session.modelStep;
+    this.metrics = new MetricsFile(join(folder.path, 'metrics.jsonl'), {
+      resumeStep: step,
+      resumeEvaluated: evaluatedAt === step,
+    });
+    if (record.care.tensorboard) this.events = new EventFile(folder.path, step);
+    this.samples = readSamples(this.samplesPath).filter((sample) => sample.step <= step);
+  }
+
+  private get samplesPath(): string {
+    return join(this.job.folder.path, 'samples.jsonl');
+  }
+
+  private get seconds(): number {
+    return this.secondsBefore + (performance.now() - this.started) / 1000;
+  }
+
+  private warn(message: string): void {
+    this.out.say(`warning: ${message}`, { event: 'warning', message });
+  }
+
+  private async report(event: SessionEvent): Promise<void> {
+    switch (event.kind) {
+      case 'step':
+        return this.afterStep(event);
+      case 'entropy model': {
+        const { evaluation } = event;
+        this.out.finish();
+        const bytes = humanBytes(totalBytes(this.job.train));
+        this.out.say(
+          evaluation
+            ? `entropy model  ${evaluation.bitsPerByte.toFixed(2)} held-out bits per byte; scoring ${bytes} ...`
+            : `entropy model  trained; scoring ${bytes} ...`,
+          { event: 'entropy_model', heldOutBitsPerByte: evaluation?.bitsPerByte ?? null },
+        );
+        return this.resetSpeed();
+      }
+      case 'patched': {
+        this.patchBytes = event.meanPatchBytes;
+        const threshold = event.threshold === null ? '' : `, threshold ${event.threshold.toFixed(4)} nats`;
+        this.out.say(
+          `patches        ${event.patches}, ${event.meanPatchBytes.toFixed(2)} bytes on average${threshold}`,
+          { event: 'patched', patches: event.patches, patchSizeMean: event.meanPatchBytes, threshold: event.threshold },
+        );
+        return this.resetSpeed();
+      }
+      case 'evaluation':
+        return this.afterEvaluation(event);
+      case 'done': {
+        this.out.finish();
+        const { best } = this.session;
+        const { patience } = this.job.record.plan;
+        if (event.reason === 'patience') {
+          this.out.say(
+            `stopped early: held-out text got worse ${patience} times in a row; ${stepName(best!.step)} is kept`,
+            { event: 'early_stop', reason: 'patience', best: best!.step },
+          );
+        } else if (event.reason === 'asked') {
+          const { minutes } = this.job.record.care;
+          this.out.say(
+            `time is up: ${minutes} minutes; more: blt train --resume ${this.job.folder.path} --minutes ${minutes}`,
+            { event: 'early_stop', reason: 'minutes', step: this.session.modelStep },
+          );
+        }
+      }
+    }
+  }
+
+  private async afterStep({ phase, report }: SessionEvent & { kind: 'step' }): Promise<void> {
+    const { session, job } = this;
+    const { plan, care } = job.record;
+    if (report.skipped) return this.afterSpike(phase, report.step, report.lossNats);
+    const loop = phase === 'model' ? plan.model.loop : plan.entropyModel!.loop;
+    this.measureSpeed(report.bytes);
+    const { perSecond } = this.speed;
+    const bpb = bitsPerByte(report.lossNats, 1);
+    let left = perSecond > 0 ? ((loop.steps - report.step) * report.bytes) / perSecond : undefined;
+    const budget = care.minutes === null ? null : care.minutes * 60 - (performance.now() - this.started) / 1000;
+    if (left !== undefined && budget !== null) left = Math.min(left, Math.max(0, budget));
+    if (phase === 'model') {
+      const figures = {
+        step: report.step,
+        bytes: session.bytesSeen,
+        lossNats: report.lossNats,
+        bitsPerByte: bpb,
+        patchSizeMean: this.patchBytes ?? null,
+        bytesPerSecond: Math.round(perSecond),
+        gradNorm: report.gradNorm,
+        learningRate: report.lr,
+        seconds: Number(this.seconds.toFixed(1)),
+      };
+      const status = formatStatus({
+        step: report.step,
+        steps: loop.steps,
+        lossNats: report.lossNats,
+        bitsPerByte: bpb,
+        heldOutBitsPerByte: this.heldOutBpb,
+        patchSizeMean: this.patchBytes,
+        bytesPerSecond: perSecond,
+        gradNorm: report.gradNorm,
+        etaSeconds: left,
+      });
+      this.out.status(status, { event: 'step', phase, steps: loop.steps, etaSeconds: left ?? null, ...figures });
+      this.metrics.append(figures);
+      this.events?.scalars(report.step, {
+        'training/loss_nats': report.lossNats,
+        'training/bits_per_byte': bpb,
+        'training/gradient_norm': report.gradNorm,
+        'training/learning_rate': report.lr,
+        'speed/bytes_per_second': perSecond,
+      });
+    } else {
+      const eta = left === undefined ? '' : `  eta ${humanDuration(left)}`;
+      this.out.status(
+        `entropy model  step ${report.step}/${loop.steps}  ${bpb.toFixed(2)} bpb  ${humanBytes(perSecond)}/s${eta}`,
+        { event: 'step', phase, step: report.step, steps: loop.steps, bitsPerByte: bpb, etaSeconds: left ?? null },
+      );
+    }
+    if (budget !== null && budget <= 0) session.end();
+    // An evaluation saves anyway.
+    if (!session.evaluationDue) {
+      const due = care.saveEvery > 0 && report.step % care.saveEvery === 0;
+      if (due || performance.now() - this.savedAt > 1000 * LONGEST_UNSAVED_SECONDS) await this.save(false);
+    }
+    if (phase === 'model' && care.sampleEvery > 0 && report.step % care.sampleEvery === 0 && report.step < loop.steps) {
+      this.out.finish();
+      this.sample(session.checkpoint(), report.step);
+    }
+  }
+
+  /** A batch was left out because its loss stood out; with --on-spike rewind the weights go back as well. */
+  private async afterSpike(phase: 'entropy model' | 'model', step: number, lossNats: number): Promise<void> {
+    const { folder, record } = this.job;
+    const figure = Number.isFinite(lossNats) ? `${lossNats.toFixed(3)} nats` : 'not a number';
+    let text = `spike          step ${step}: the loss is ${figure}; this batch is left out`;
+    let back: string | null = null;
+    const { spike } = record.plan.model.loop;
+    if (phase === 'model' && spike?.action === 'rewind' && this.rewinds < MOST_REWINDS) {
+      const latest = await folder.latestState((message) => this.warn(message));
+      if (latest?.state.json.phase === 'model') {
+        this.session.rewind(latest.state);
+        this.rewinds++;
+        this.metrics.close();
+        this.events?.close();
+        this.openMetrics(latest.state.json.evaluatedAt);
+        back = latest.name;
+        text += `, and the weights go back to ${back}`;
+      }
+    }
+    this.out.finish();
+    this.out.say(text, { event: 'spike', step, lossNats, rewoundTo: back });
+  }
+
+  private async afterEvaluation({
+    step,
+    evaluation,
+    best,
+    stale,
+  }: SessionEvent & { kind: 'evaluation' }): Promise<void> {
+    this.heldOutBpb = evaluation.bitsPerByte;
+    this.metrics.append({
+      step,
+      bytes: this.session.bytesSeen,
+      heldOutBitsPerByte: evaluation.bitsPerByte,
+      seconds: Number(this.seconds.toFixed(1)),
+    });
+    this.events?.scalars(step, { 'held_out/bits_per_byte': evaluation.bitsPerByte });
+    await this.save(best);
+    this.out.finish();
+    const verdict = best
+      ? `best so far, saved ${stepName(step)}`
+      : `worse than step ${this.session.best!.step} (${stale} in a row)`;
+    this.out.say(
+      `held-out       ${evaluation.bitsPerByte.toFixed(3)} bpb after ${humanBytes(this.session.bytesSeen)}: ${verdict}`,
+      { event: 'evaluation', step, heldOutBitsPerByte: evaluation.bitsPerByte, best, stale, saved: this.saved },
+    );
+    this.resetSpeed();
+  }
+
+  private measureSpeed(bytes: number): void {
+    const now = performance.now();
+    const current = bytes / ((now - this.speed.at) / 1000);
+    const { perSecond } = this.speed;
+    this.speed = { at: now, perSecond: perSecond === 0 ? current : 0.9 * perSecond + 0.1 * current };
+  }
+
+  private resetSpeed(): void {
+    this.speed = { at: performance.now(), perSecond: 0 };
+  }
+
+  /** Saves as the model's step: 0 while the entropy model is trained. */
+  private async save(best: boolean): Promise<void> {
+    const { session } = this;
+    const step = session.modelStep;
+    this.metrics.sync();
+    await this.job.folder.save(step, session.checkpoint(), await session.state(), {
+      best,
+      keepLast: this.job.record.care.keepLast,
+    });
+    this.saved = stepName(step);
+    this.savedAt = performance.now();
+  }
+
+  private async stop(signal: 'SIGINT' | 'SIGTERM'): Promise<number> {
+    const { path } = this.job.folder;
+    this.out.finish();
+    await this.save(false);
+    this.out.say(`stopped by ${signal}; saved ${join(path, this.saved!)}. Go on with:\n  blt train --resume ${path}`, {
+      event: 'stopped',
+      signal,
+      saved: join(path, this.saved!),
+    });
+    return exitCodeOf(signal);
+  }
+
+  /** Loads the best step, measures it on all held-out bytes, samples, writes the report. */
+  private async finish(): Promise<number> {
+    const { out, session, job } = this;
+    const { folder } = job;
+    if (session.best === null) await this.save(true);
+    const { checkpoint, folder: bestFolder } = await loadModel(folder.path, job.backend);
+    let finalBpb: number | null = null;
+    const measuring = yardsticks(concatenated(job.train), concatenated(job.heldOut));
+    if (job.corpus.heldOut.length > 0) {
+      out.say('measuring the best step on all held-out bytes ...', { event: 'measuring' });
+      finalBpb = (await session.evaluateFully(checkpoint.params)).bitsPerByte;
+    }
+    const measures = await measuring;
+    this.sample(checkpoint, session.best?.step ?? session.modelStep);
+    const report = await writeReport({
+      folder: folder.path,
+      record: job.record,
+      session,
+      checkpoint,
+      data: job.title,
+      train: job.train,
+      heldOut: job.heldOut,
+      backend: job.why,
+      seconds: this.seconds,
+      heldOutBpb: finalBpb,
+      yardsticks: measures,
+      samples: this.samples,
+    });
+    const model = relative('.', bestFolder) || bestFolder;
+    const lines: string[] = [];
+    if (finalBpb !== null) {
+      const others = measures.map((y) => `${y.name} ${y.bitsPerByte.toFixed(2)}`).join(', ');
+      lines.push(
+        `held-out       ${finalBpb.toFixed(3)} bits per byte on all ${humanBytes(totalBytes(job.heldOut))} (${others})`,
+      );
+    }
+    lines.push(`trained for    ${humanDuration(this.seconds)}`);
+    lines.push(`model          ${model}`);
+    lines.push(`report         ${relative('.', report) || report}`);
+    lines.push(`try            blt generate --model ${folder.path} --prompt "..."`);
+    out.say(lines.join('\n'), {
+      event: 'done',
+      step: session.modelStep,
+      best: session.best,
+      heldOutBitsPerByte: finalBpb,
+      seconds: this.seconds,
+      model: bestFolder,
+      report,
+    });
+    return 0;
+  }
+
+  private sample(checkpoint: Checkpoint, step: number): void {
+    const { record } = this.job;
+    const prompt = record.data.length === 0 ? 'The whale ' : '';
+    const bytes = Uint8Array.from(
+      generate(checkpoint, prompt, { maxBytes: 160, temperature: 0.7, seed: record.plan.seed }),
+    );
+    const sample = { step, prompt, text: printable(bytes) };
+    this.samples.push(sample);
+    appendFileSync(this.samplesPath, `${JSON.stringify(sample)}\n`);
+    this.out.say(`\nsample\n${prompt}${sample.text}\n`, { event: 'sample', ...sample });
+  }
+}
+
+/** The samples of an earlier start; lines that are none are passed over. */
+function readSamples(path: string): Sample[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return [];
+  }
+  return text.split('\n').flatMap((line) => {
+    try {
+      const { step, prompt, text } = JSON.parse(line) as Sample;
+      return typeof step === 'number' && typeof prompt === 'string' && typeof text === 'string'
+        ? [{ step, prompt, text }]
+        : [];
+    } catch {
+      return [];
+    }
+  });
+}

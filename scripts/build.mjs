@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { buildPlay } from './build-play.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const libraries = ['tensor', 'autograd', 'blt'];
@@ -42,6 +43,8 @@ await build({
     js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
 });
+
+await buildPlay(root);
 
 if (!process.argv.includes('--js')) {
   for (const name of libraries) {

@@ -159,6 +159,15 @@ program
   .option('--json', 'one JSON object')
   .action(async (path, flags) => finish(await (await import('./commands/inspect.ts')).inspectCommand(path, flags)));
 
+program
+  .command('play')
+  .description('a page in the browser: patches while you type, training, generation, kernels; or write it with --build')
+  .addOption(new Option('-m, --model <dir>', 'run or checkpoint folder to load'))
+  .option('--port <n>', 'port on this machine (8258, or any free one)', whole)
+  .option('--no-open', 'do not open a browser')
+  .option('--build <dir>', 'write the page to a folder for a web host, and stop')
+  .action(async (flags) => finish(await (await import('./commands/play.ts')).playCommand(flags)));
+
 /** Errors of the libraries whose message is meant for the user. */
 const EXPECTED = new Set(['ConfigError', 'SafetensorsError', 'ShapeError', 'RangeError']);
 

@@ -1,0 +1,105 @@
+/**
+ * @file The server of `blt play`: this machine only, and only the files it was given. No request path ever reaches the file
+ * system: a path is a key of a table or it is nothing.
+ */
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname } from 'node:path';
+import { reason, UserError } from '../errors.ts';
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.safetensors': 'application/octet-stream',
+};
+
+/** URL path -> a file on disk, or what it holds. */
+export type Site = ReadonlyMap<string, { readonly path: string } | { readonly text: string }>;
+
+const HEADERS = {
+  // Together these two make the page cross-origin isolated, which is what shared memory between threads asks for.
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  // gpu.js compiles its kernels from text, hence unsafe-eval; threads start from a blob.
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; " +
+    "connect-src 'self'; img-src data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+  'Cache-Control': 'no-store',
+};
+
+/** Whether a Host header names this server itself: a page of another name that was made to point here must not be served. */
+export function isOwnHost(host: string | undefined, port: number): boolean {
+  return [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`].includes(host?.toLowerCase() ?? '');
+}
+
+function refuse(response: ServerResponse, status: number, sentence: string): void {
+  response.writeHead(status, { ...HEADERS, 'Content-Type': 'text/plain; charset=utf-8' });
+  response.end(`${sentence}\n`);
+}
+
+async function answer(site: Site, port: number, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (!isOwnHost(request.headers.host, port)) {
+    refuse(response, 421, `This server answers to http://127.0.0.1:${port}/ only.`);
+    return;
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    refuse(response, 405, 'Only GET and HEAD are answered.');
+    return;
+  }
+  // As sent: no decoding, no dots to follow. A query changes nothing.
+  const path = (request.url ?? '/').split(/[?#]/, 1)[0];
+  const entry = site.get(path === '/' ? '/index.html' : path);
+  if (!entry) {
+    refuse(response, 404, 'There is no such file.');
+    return;
+  }
+  const type = TYPES[extname(path === '/' ? 'index.html' : path)] ?? 'application/octet-stream';
+  if ('text' in entry) {
+    const body = Buffer.from(entry.text);
+    response.writeHead(200, { ...HEADERS, 'Content-Type': type, 'Content-Length': body.length });
+    response.end(request.method === 'HEAD' ? undefined : body);
+    return;
+  }
+  const { size } = await stat(entry.path);
+  response.writeHead(200, { ...HEADERS, 'Content-Type': type, 'Content-Length': size });
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  const stream = createReadStream(entry.path);
+  stream.on('error', () => response.destroy());
+  stream.pipe(response);
+}
+
+/** Serves the site on 127.0.0.1. @param port 0: any free one @throws UserError if the port cannot be had */
+export function serveSite(site: Site, port: number): Promise<{ server: Server; port: number }> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((request, response) => {
+      answer(site, (server.address() as AddressInfo).port, request, response).catch((error) => {
+        if (response.headersSent) response.destroy();
+        else refuse(response, 500, `The file could not be read: ${reason(error)}.`);
+      });
+    });
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'something else uses it' : reason(error);
+      reject(
+        new UserError(`cannot listen on port ${port}: ${why}; choose another: blt play --port N`, 1, { cause: error }),
+      );
+    });
+    server.listen(port, '127.0.0.1', () => resolve({ server, port: (server.address() as AddressInfo).port }));
+  });
+}
+
+/** The page with the name of the checkpoint it is to load. */
+export async function pageFor(index: string, model: string | null): Promise<string> {
+  const html = await readFile(index, 'utf8');
+  const name = (model ?? '').replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
+  return html.replace(/(<meta name="blt-model" content=")[^"]*"/, (_, start: string) => `${start}${name}"`);
+}

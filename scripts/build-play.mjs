@@ -1,0 +1,33 @@
+// The page of `blt play`, into packages/cli/dist/play: two scripts, the worker's gpu.js chunk, the entropy model, and the source of
+// every kernel for reading.
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { kernelTexts } from './kernel-texts.mjs';
+
+export async function buildPlay(root) {
+  const source = join(root, 'packages/cli/src/play');
+  const out = join(root, 'packages/cli/dist/play');
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  const common = {
+    absWorkingDir: root,
+    bundle: true,
+    minify: true,
+    target: 'es2022',
+    platform: 'browser',
+    conditions: ['@blt-ts/source'],
+    legalComments: 'none',
+    logLevel: 'warning',
+  };
+  // A classic script: one opened from a file still runs, and says why the page does not work there.
+  await build({ ...common, entryPoints: [join(source, 'main.ts')], outfile: join(out, 'main.js'), format: 'iife' });
+  const gpu = join(root, 'packages/tensor/src/gpu/index.ts');
+  const entryPoints = { worker: join(source, 'worker.ts') };
+  if (existsSync(gpu)) entryPoints.gpu = gpu;
+  await build({ ...common, entryPoints, outdir: out, format: 'esm', splitting: true, chunkNames: 'chunk-[hash]' });
+  await build({ ...common, entryPoints: [join(source, 'style.css')], outfile: join(out, 'style.css') });
+  copyFileSync(join(source, 'index.html'), join(out, 'index.html'));
+  copyFileSync(join(source, 'assets/entropy-model.safetensors'), join(out, 'entropy-model.safetensors'));
+  writeFileSync(join(out, 'kernels.json'), JSON.stringify({ gpu: existsSync(gpu), ...kernelTexts(root) }));
+}

@@ -1,0 +1,199 @@
+// For every kernel of the contract, the text of its definition in plain TypeScript and of the code that runs it on each backend:
+// the declaration itself and the ones of the same file it needs.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+
+/** The top-level declarations of a file: name -> node, and the file for cutting text out. */
+function parse(path) {
+  const text = readFileSync(path, 'utf8');
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const declarations = new Map();
+  for (const statement of file.statements) {
+    if (ts.isVariableStatement(statement)) {
+      for (const { name } of statement.declarationList.declarations) {
+        if (ts.isIdentifier(name)) declarations.set(name.text, statement);
+      }
+    } else if (statement.name && !ts.isInterfaceDeclaration(statement) && !ts.isTypeAliasDeclaration(statement)) {
+      declarations.set(statement.name.text, statement);
+    }
+  }
+  return { path, text, file, declarations };
+}
+
+const folder = (path) =>
+  existsSync(path)
+    ? readdirSync(path)
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => parse(join(path, name)))
+    : [];
+
+/** Text of a node with the comment above it. */
+function textOf({ text }, node) {
+  const comments = ts.getLeadingCommentRanges(text, node.getFullStart()) ?? [];
+  // Only a comment that touches the node is about it; the one of the file is not.
+  const last = comments.at(-1);
+  const near =
+    last && !/\n\s*\n/.test(text.slice(last.end, node.getStart())) && !text.slice(last.pos, last.end).includes('@file');
+  return text.slice(near ? last.pos : node.getStart(), node.end);
+}
+
+/** Declarations of the file that a node mentions, and those that they mention, in the order of the file. */
+function needs(source, node) {
+  const found = new Set();
+  const visit = (part) => {
+    if (ts.isIdentifier(part)) {
+      const declaration = source.declarations.get(part.text);
+      if (declaration && declaration !== node && !found.has(declaration)) {
+        found.add(declaration);
+        visit(declaration);
+      }
+    }
+    ts.forEachChild(part, visit);
+  };
+  visit(node);
+  return [...found].sort((a, b) => a.pos - b.pos);
+}
+
+const heading = (root, { path }) => `// ${path.slice(root.length + 1)}`;
+
+/** Several declarations with where they come from. `last` is what it is about, and comes last. */
+function excerpt(root, source, last, lastText = textOf(source, last)) {
+  const parts = needs(source, last)
+    .filter((node) => !(node.pos <= last.pos && last.end <= node.end))
+    .map((node) => textOf(source, node));
+  return [heading(root, source), ...parts, lastText].join('\n\n');
+}
+
+/** The entry `name` of the object literals at the top of a file: `name: ...`, `name,` or `name(...) {}`. */
+function property(sources, name) {
+  for (const source of sources) {
+    for (const statement of new Set(source.declarations.values())) {
+      if (!ts.isVariableStatement(statement)) continue;
+      for (const { initializer } of statement.declarationList.declarations) {
+        const object = initializer && ts.isAsExpression(initializer) ? initializer.expression : initializer;
+        if (!object || !ts.isObjectLiteralExpression(object)) continue;
+        const entry = object.properties.find((one) => one.name?.getText() === name);
+        if (entry) return { source, entry };
+      }
+    }
+  }
+  return null;
+}
+
+function definitionOf(root, reference, name) {
+  const found = property(
+    reference.filter(({ path }) => !path.endsWith('kernels.ts')),
+    name,
+  );
+  const direct = reference.find(({ declarations }) => declarations.has(name));
+  if (found && !ts.isShorthandPropertyAssignment(found.entry)) return excerpt(root, found.source, found.entry);
+  const source = found?.source ?? direct;
+  return source?.declarations.has(name) ? excerpt(root, source, source.declarations.get(name)) : '';
+}
+
+/** Names in quotes that a node mentions, itself or through declarations of any of the files: the exports of the assembly it calls. */
+function quoted(sources, node) {
+  const names = new Set();
+  const seen = new Set();
+  const visit = (part) => {
+    if (ts.isStringLiteral(part)) names.add(part.text);
+    if (ts.isIdentifier(part)) {
+      for (const { declarations } of sources) {
+        const declaration = declarations.get(part.text);
+        if (declaration && !seen.has(declaration)) {
+          seen.add(declaration);
+          visit(declaration);
+        }
+      }
+    }
+    ts.forEachChild(part, visit);
+  };
+  visit(node);
+  return names;
+}
+
+function wasmOf(root, native, assembly, name) {
+  const found = property(native, name);
+  if (!found) return undefined;
+  const declared = native.map(({ declarations }) => declarations.get(name)).find((one) => one !== undefined);
+  const calls = quoted(native, ts.isShorthandPropertyAssignment(found.entry) ? declared : found.entry);
+  const parts = [];
+  for (const source of assembly) {
+    for (const [exported, node] of source.declarations) {
+      if (calls.has(exported) && ts.isFunctionDeclaration(node)) parts.push(excerpt(root, source, node));
+    }
+  }
+  return parts.length > 0 ? parts.join('\n\n') : undefined;
+}
+
+/** The kernels of gpu.js that an entry of the dispatch table uses, from whichever file declares them. */
+function gpuOf(root, gpu, name) {
+  const sources = gpu.filter(({ path }) => /sources-/.test(path));
+  const rest = gpu.filter((source) => !sources.includes(source));
+  const parts = [];
+  const add = (wanted) => {
+    for (const source of sources) {
+      const node = source.declarations.get(wanted);
+      const text = node && excerpt(root, source, node);
+      if (text && !parts.includes(text)) parts.push(text);
+    }
+  };
+  const found = property(rest, name);
+  if (found) {
+    const { source, entry } = found;
+    const from = ts.isShorthandPropertyAssignment(entry) ? (source.declarations.get(name) ?? entry) : entry;
+    const visit = (part) => {
+      if (ts.isIdentifier(part)) add(part.text);
+      ts.forEachChild(part, visit);
+    };
+    for (const one of [from, ...needs(source, from)]) visit(one);
+  }
+  if (parts.length === 0) add(name);
+  return parts.length > 0 ? parts.join('\n\n') : undefined;
+}
+
+/** The first sentence of the contract's comment on a kernel. */
+function formulaOf(contract, name) {
+  const { source, entry } = property([contract], name);
+  const comment = (ts.getLeadingCommentRanges(source.text, entry.getFullStart()) ?? []).at(-1);
+  if (!comment) return '';
+  const words = source.text
+    .slice(comment.pos, comment.end)
+    .replace(/^\/\*\*|\*\/$/g, '')
+    .replace(/^\s*\*/gm, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return words.split(/(?<=[a-z)\]])\. /)[0].replace(/\.$/, '');
+}
+
+/**
+ * Kernels share much of their code, so each text is there once and kernels name texts by number.
+ * @returns {{ texts: string[], kernels: Record<string, { formula: string, definition: number, wasm?: number, gpu?: number }> }}
+ */
+export function kernelTexts(root) {
+  const tensor = join(root, 'packages/tensor/src');
+  const contract = parse(join(tensor, 'contract.ts'));
+  const reference = folder(join(tensor, 'reference'));
+  const native = [parse(join(tensor, 'wasm/native.ts')), ...folder(join(tensor, 'wasm/native'))];
+  const assembly = folder(join(tensor, 'wasm/assembly')).filter(({ path }) => !/(call|index|pool)\.ts$/.test(path));
+  const gpu = folder(join(tensor, 'gpu'));
+  const table = contract.declarations.get('contract').declarationList.declarations[0].initializer;
+  const texts = [];
+  const number = (text) => {
+    if (text === undefined) return undefined;
+    if (!texts.includes(text)) texts.push(text);
+    return texts.indexOf(text);
+  };
+  const kernels = {};
+  for (const { name } of table.properties) {
+    const kernel = name.getText();
+    kernels[kernel] = {
+      formula: formulaOf(contract, kernel),
+      definition: number(definitionOf(root, reference, kernel)),
+      wasm: number(wasmOf(root, native, assembly, kernel)),
+      gpu: number(gpuOf(root, gpu, kernel)),
+    };
+  }
+  return { texts, kernels };
+}

@@ -1,8 +1,10 @@
 /** @file One process at a time in a run's folder: a file with the writer's process id, given up when that process is gone. */
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import * as z from 'zod';
 import { errorCode, reason, UserError } from './errors.ts';
 
@@ -14,6 +16,8 @@ const ownerSchema = z.strictObject({
   /** When the process began, as the system counts it: tells it from a later one that was given the same id. Null where unknown. */
   began: z.string().max(64).nullable(),
   since: z.string().max(64),
+  /** Tells two holds of one process apart. */
+  token: z.string().max(64),
 });
 export type LockOwner = z.infer<typeof ownerSchema>;
 
@@ -35,14 +39,20 @@ export class RunLock {
       host: hostname(),
       began: processStart(process.pid),
       since: new Date().toISOString(),
+      token: randomUUID(),
     };
     const text = `${JSON.stringify(owner)}\n`;
-    const own = `${path}.tmp-${process.pid}`;
+    const own = `${path}.tmp-${process.pid}-${owner.token.slice(0, 8)}`;
     try {
       await writeFile(own, text);
       for (let attempt = 0; ; attempt++) {
         // A link comes to be whole, with its content, or not at all.
-        if (await linked(own, path)) return new RunLock(path, text);
+        if (await linked(own, path)) {
+          if (attempt === 0) return new RunLock(path, text);
+          // Others may be taking the same stale lock away: it is ours if it is still ours when they are done.
+          await setTimeout(100);
+          if ((await readFile(path, 'utf8').catch(() => null)) === text) return new RunLock(path, text);
+        }
         const found = await readFile(path, 'utf8').catch(() => null);
         if (found === null) continue;
         const holder = parseOwner(found);
@@ -94,7 +104,7 @@ async function linked(from: string, to: string): Promise<boolean> {
 
 /** Removes a stale lock, but not one that another process has put in its place a moment ago. */
 async function takeAway(path: string, stale: string): Promise<void> {
-  const aside = `${path}.stale-${process.pid}`;
+  const aside = `${path}.stale-${randomUUID().slice(0, 8)}`;
   try {
     await rename(path, aside);
   } catch (error) {

@@ -1,0 +1,65 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { LOCK, lockOwner, RunLock } from '../../packages/cli/src/run-lock.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+/** A process that has surely ended: Linux and macOS give out no such id. */
+const DEAD_PID = 2 ** 30;
+const owner = (over: object) =>
+  JSON.stringify({
+    pid: process.pid,
+    host: hostname(),
+    began: null,
+    since: '2026-01-01T00:00:00Z',
+    token: 'x',
+    ...over,
+  });
+
+test('one holder at a time; the second is told who it is; afterwards the folder is free', async () => {
+  const folder = temporaryFolder();
+  expect(await lockOwner(folder)).toBe(null);
+  const lock = await RunLock.acquire(folder);
+  expect((await lockOwner(folder))?.pid).toBe(process.pid);
+  await expect(RunLock.acquire(folder)).rejects.toThrow(
+    new RegExp(`being trained by process ${process.pid} since .*; wait, or stop it: kill ${process.pid}$`),
+  );
+  await lock.release();
+  expect(existsSync(join(folder, LOCK))).toBe(false);
+  await (await RunLock.acquire(folder)).release();
+});
+
+test.each([
+  ['a dead process', owner({ pid: DEAD_PID })],
+  ['a process that got the id of a dead one', owner({ began: 'boot-1' })],
+  ['a writer that crashed', ''],
+  ['nobody sensible', '{"pid":"many"}'],
+])('the lock of %s is taken over', async (_, text) => {
+  const folder = temporaryFolder({ [LOCK]: text });
+  const lock = await RunLock.acquire(folder);
+  expect(JSON.parse(readFileSync(join(folder, LOCK), 'utf8')).pid).toBe(process.pid);
+  await lock.release();
+});
+
+test('a process on another machine cannot be asked, so it is believed', async () => {
+  const folder = temporaryFolder({ [LOCK]: owner({ host: 'elsewhere', pid: DEAD_PID }) });
+  await expect(RunLock.acquire(folder)).rejects.toThrow(/on elsewhere.*if it is not running there any more, delete/);
+});
+
+test('of many who find a stale lock at once, one gets it', async () => {
+  for (let round = 0; round < 20; round++) {
+    const folder = temporaryFolder({ [LOCK]: owner({ pid: DEAD_PID }) });
+    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => RunLock.acquire(folder)));
+    expect(outcomes.filter((o) => o.status === 'fulfilled').length).toBeLessThanOrEqual(1);
+    expect(existsSync(join(folder, LOCK))).toBe(outcomes.some((o) => o.status === 'fulfilled'));
+  }
+});
+
+test('a lock replaced by hand is not removed', async () => {
+  const folder = temporaryFolder();
+  const lock = await RunLock.acquire(folder);
+  writeFileSync(join(folder, LOCK), owner({ host: 'elsewhere' }));
+  await lock.release();
+  expect(existsSync(join(folder, LOCK))).toBe(true);
+});

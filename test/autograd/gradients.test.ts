@@ -1,5 +1,5 @@
-import { affine, apply, applyAll, grad, gradcheck, sum } from '@blt-ts/autograd';
-import { run, scope, type Tensor } from '@blt-ts/tensor';
+import { affine, apply, applyAll, grad, gradcheck, type Rule, rules, sum } from '@blt-ts/autograd';
+import { createReferenceBackend, run, scope, type Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { backends, reference64 } from '../support/backends.ts';
@@ -13,7 +13,7 @@ import {
   variables,
 } from '../support/op-gradient.ts';
 import type { Case } from '../support/op-row.ts';
-import { toTensor, toTensors } from '../support/op-run.ts';
+import { storagesRead, toTensor, toTensors } from '../support/op-run.ts';
 import { kernelNames, rowOf } from '../support/op-table.ts';
 import { raggedSize, smallSize } from '../support/op-values.ts';
 import { property } from '../support/property.ts';
@@ -69,6 +69,56 @@ describe('a rule reads no more than it says', () => {
       const points = () => variables(c, op.gradient).map((i) => toTensor(c.ins[i], backend));
       scope(() => gradcheck(inScope(f), points()));
       if (op.gradient.order === 2) scope(() => gradcheck(inScope(flatGradient(inScopeOf(f))), points()));
+    });
+  }
+});
+
+describe('a rule reads all that it says, on one input or another', () => {
+  for (const { kernel, row } of differentiable) {
+    const rule = rules[kernel] as Rule<typeof kernel>;
+    if (!rule.reads) continue;
+    const said = rule.reads;
+    test(kernel, () => {
+      const own = createReferenceBackend();
+      const seen = new Set<number | 'out'>();
+      for (const c of fc.sample(row.cases(fc.constant(2)), { numRuns: 10, seed: 1 })) {
+        scope(() => {
+          const ins = toTensors(c.ins, own);
+          const outs = run(kernel, ins, c.attrs);
+          const g = affine(outs[0], 1);
+          const read = storagesRead(own, () =>
+            rule(
+              g,
+              outs,
+              ins,
+              c.attrs,
+              ins.map(() => true),
+            ),
+          );
+          ins.forEach((x, i) => {
+            if (read.has(x.storage)) seen.add(i);
+          });
+          if (outs.some((y) => read.has(y.storage))) seen.add('out');
+        });
+      }
+      expect(seen).toEqual(new Set([...said.ins, ...(said.outs ? ['out'] : [])]));
+    });
+  }
+});
+
+describe('the gradient for one input alone is that for all of them together', () => {
+  for (const op of differentiable) {
+    const { kernel, gradient } = op;
+    const [sample] = fc.sample(smoothCases(op), { numRuns: 1, seed: 1 });
+    if (variables(sample, gradient).length < 2) continue;
+    property(kernel, smoothCases(op), 5, (c) => {
+      const which = variables(c, gradient);
+      const together = evaluate(gradient.operation, c, gradient, backend).grads;
+      which.forEach((own, i) => {
+        const constants = [...which.filter((other) => other !== own), ...(gradient.constants ?? [])];
+        const [alone] = evaluate(gradient.operation, c, { ...gradient, constants }, backend).grads;
+        expect(alone, `input ${own}`).toEqual(together[i]);
+      });
     });
   }
 });

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { RowSparse } from '@blt-ts/autograd';
 import {
   add,
@@ -9,7 +7,6 @@ import {
   exp,
   grad,
   linear,
-  mul,
   reshape,
   rmsNorm,
   sin,
@@ -22,7 +19,6 @@ import {
   type Backend,
   createReferenceBackend,
   full,
-  keep,
   release,
   run,
   scope,
@@ -163,6 +159,25 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
     expect(backend.bytesInUse).toBe(before);
   });
 
+  test('a chain of operations whose rules read nothing is held by no one, if each link is in a scope', () => {
+    const size = 1000;
+    const x = fill([size], 0.01);
+    const most = peak(backend, () =>
+      scope(() => {
+        grad((t: Tensor) => {
+          let y = t;
+          for (let i = 0; i < 50; i++) {
+            const before = y;
+            y = scope(() => affine(add(before, affine(before, 0.5)), 0.9));
+          }
+          return sum(y);
+        })(x);
+      }),
+    );
+    // Each scope returns one tensor: those 50 are held, the 100 between them are not.
+    expect(most).toBeLessThan((50 + 6) * size * 4);
+  });
+
   test('activations are gone when the gradient is taken, and say so', () => {
     let kept: Tensor | undefined;
     scope(() => {
@@ -177,7 +192,7 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
   });
 });
 
-describe('scope', () => {
+describe('gradients and scopes', () => {
   const backend = createReferenceBackend();
   const make = (...values: number[]) => tensor(values, [values.length], { backend });
   const flat = (f: () => void) => {
@@ -185,72 +200,6 @@ describe('scope', () => {
     f();
     expect(backend.bytesInUse).toBe(before);
   };
-
-  test('frees what was made inside and not returned, also through operations', () =>
-    flat(() => {
-      const y = scope(() => {
-        const x = make(1, 2);
-        return exp(mul(x, x));
-      });
-      expect(backend.bytesInUse).toBe(8);
-      release(y);
-    }));
-
-  test('what is returned survives: tensors in arrays, maps and objects, however deep', () =>
-    flat(() => {
-      const kept = scope(() => {
-        const lost = make(9);
-        return {
-          result: {
-            list: [make(1), [make(2)]],
-            map: new Map([['a', { t: make(3) }]]),
-            number: 4,
-            none: null,
-            lost: lost.size,
-          },
-        };
-      });
-      const { list, map } = kept.result;
-      const tensors = [list[0] as Tensor, (list[1] as Tensor[])[0], map.get('a')!.t];
-      expect(tensors.map((t) => t.item())).toEqual([1, 2, 3]);
-      expect(backend.bytesInUse).toBe(12);
-      for (const t of tensors) release(t);
-    }));
-
-  test('what is returned belongs to the enclosing scope', () =>
-    flat(() => {
-      scope(() => {
-        const inner = scope(() => make(1));
-        expect(inner.freed).toBe(false);
-        expect(backend.bytesInUse).toBe(4);
-      });
-    }));
-
-  test('a value that refers to itself is walked once', () =>
-    flat(() => {
-      const loop: { self?: object; t: Tensor } = scope(() => {
-        const value: { self?: object; t: Tensor } = { t: make(1) };
-        value.self = value;
-        return value;
-      });
-      expect(loop.t.item()).toBe(1);
-      release(loop.t);
-    }));
-
-  test('an exception frees everything, through all scopes it crosses', () =>
-    flat(() => {
-      expect(() =>
-        scope(() => {
-          make(1);
-          scope(() => {
-            make(2);
-            throw new Error('stop');
-          });
-        }),
-      ).toThrow('stop');
-      // and the next scope works as usual
-      release(scope(() => make(3)));
-    }));
 
   test('an exception inside a differentiated function frees its activations', () =>
     flat(() => {
@@ -265,45 +214,6 @@ describe('scope', () => {
       release(x);
     }));
 
-  test('a promise is refused, and what was made before it is freed', () =>
-    flat(() => {
-      expect(() => scope(async () => make(1))).toThrow(
-        'scope: the function returned a promise; make it synchronous and await the result outside',
-      );
-    }));
-
-  test('use after free names the shape and the fix, for every way to use a tensor', async () => {
-    const gone = make(1, 2);
-    release(gone);
-    const message = 'tensor [2] was freed when the scope that made it ended; return it from scope(...) to keep it';
-    expect(() => gone.readSync()).toThrow(message);
-    expect(() => gone.read()).toThrow(message);
-    expect(() => gone.assign([1, 2])).toThrow(message);
-    expect(() => exp(gone)).toThrow(message);
-    expect(() => reshape(gone, [2, 1])).toThrow(message);
-    expect(String(gone)).toBe('Tensor(f32 [2], freed)');
-    release(gone);
-    expect(backend.bytesInUse).toBe(0);
-  });
-
-  test('keep takes a tensor out of all scopes', () =>
-    flat(() => {
-      let kept: Tensor | undefined;
-      scope(() => scope(() => (kept = keep(make(1))) && null));
-      expect(kept?.item()).toBe(1);
-      release(kept!);
-    }));
-
-  test('tensors of an outer scope are left alone by an inner one, returned or not', () =>
-    flat(() => {
-      scope(() => {
-        const outer = make(1);
-        const same = scope(() => outer);
-        scope(() => [outer, make(2)].length);
-        expect(same.item()).toBe(1);
-      });
-    }));
-
   test('inside a differentiated function nothing is freed that the gradient needs', () =>
     flat(() => {
       const x = make(0.5, 1);
@@ -312,52 +222,6 @@ describe('scope', () => {
       release(x);
       release(g);
     }));
-});
-
-test('what is made outside every scope is freed when the garbage collector finds it', async () => {
-  const backend = createReferenceBackend();
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  const kept = tensor([1], [1], { backend });
-  const forget = () => {
-    for (let i = 0; i < 10; i++) exp(full([100], i, { backend }));
-    // Passed on by a scope into nowhere, shared by a reshape: the same.
-    scope(() => reshape(full([100], 0, { backend }), [10, 10]));
-  };
-  forget();
-  expect(backend.bytesInUse).toBe(4 + 21 * 400);
-  for (let i = 0; i < 100 && backend.bytesInUse > 4; i++) {
-    collect();
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  expect(backend.bytesInUse).toBe(4);
-  expect(kept.item()).toBe(1);
-});
-
-describe('tensors that share memory by reshape', () => {
-  const backend = createReferenceBackend();
-
-  test('the last of them frees it, once', () => {
-    const x = tensor([1, 2, 3, 4], [4], { backend });
-    const y = reshape(x, [2, 2]);
-    const z = reshape(y, [4, 1]);
-    expect(backend.bytesInUse).toBe(16);
-    release(x);
-    expect(backend.bytesInUse).toBe(16);
-    release(x);
-    release(z);
-    expect(y.readSync()[3]).toBe(4);
-    release(y);
-    expect(backend.bytesInUse).toBe(0);
-  });
-
-  test('a reshape returned from a scope keeps the memory of a tensor that was not', () => {
-    const y = scope(() => reshape(tensor([1, 2, 3, 4], [4], { backend }), [2, 2]));
-    expect([...y.readSync()]).toEqual([1, 2, 3, 4]);
-    expect(backend.bytesInUse).toBe(16);
-    release(y);
-    expect(backend.bytesInUse).toBe(0);
-  });
 
   test('gradients through reshapes of one tensor free it once', () => {
     const x = tensor([1, 2, 3, 4], [4], { backend });

@@ -1,5 +1,5 @@
 /** @file Running rows of the op table on a backend, and comparing with their definitions. */
-import { type Backend, contract, type KernelName, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
+import { type Backend, contract, type KernelName, run, type Storage, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import { expect } from 'vitest';
 import type { TestedBackend } from './backends.ts';
 import type { Arr, Case, Expected, OpRow } from './op-row.ts';
@@ -21,6 +21,26 @@ export function inPoisonedMemory<R>(backend: Backend, f: () => R): R {
   } finally {
     backend.allocate = allocate;
   }
+}
+
+/** The storages whose values are read while f runs, by kernels or by the host. */
+export function storagesRead(backend: Backend, f: () => void): Set<Storage> {
+  const { run: runKernel, readSync } = backend;
+  const read = new Set<Storage>();
+  backend.run = (kernel, outs, ins, attrs) => {
+    for (const x of ins) read.add(x.storage);
+    runKernel.call(backend, kernel, outs, ins, attrs as never);
+  };
+  backend.readSync = (storage) => {
+    read.add(storage);
+    return readSync.call(backend, storage);
+  };
+  try {
+    f();
+  } finally {
+    Object.assign(backend, { run: runKernel, readSync });
+  }
+  return read;
 }
 
 /** Runs the kernel; gives its outputs, or for an in-place kernel the inputs it overwrites. */

@@ -90,8 +90,8 @@ const mutations = [
   [/\btrue\b/, 'false'],
   [/\bfalse\b/, 'true'],
   [/!(?=[a-zA-Z])/, ''],
-  [/(?<=[( ,:])transposeA(?=[ ,)}])(?!:)/, 'false'],
-  [/(?<=[( ,:!])transposeB(?=[ ,)}])(?!:)/, 'false'],
+  [/(?<=[( ,:])transposeA(?=[ ,)}])(?! =)/, 'false'],
+  [/(?<=[( ,:!])transposeB(?=[ ,)}])(?! =)/, 'false'],
   // arguments swapped, another function
   [/(?<=\b(?!function )\w+)\((\w+), (\w+)(?=[,)])(?!\) =>)/, '($2, $1'],
   [/\badd\(/, 'sub('],
@@ -242,8 +242,11 @@ async function serve(copy) {
     last = changed;
     const specifications = await vitest.globTestSpecifications(tests);
     const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications);
-    const failed = testModules.flatMap((m) => [...m.children.allTests('failed')].map((t) => t.fullName));
-    const passed = testModules.length > 0 && testModules.every((m) => m.state() === 'passed');
+    // The result lists the modules of earlier runs too, as they were then.
+    const asked = new Set(specifications.map((s) => s.moduleId));
+    const modules = testModules.filter((m) => asked.has(m.moduleId));
+    const failed = modules.flatMap((m) => [...m.children.allTests('failed')].map((t) => t.fullName));
+    const passed = modules.length === asked.size && modules.every((m) => m.state() === 'passed');
     process.send({
       passed: passed && unhandledErrors.length === 0,
       why: failed[0] ?? String(unhandledErrors[0]?.message ?? 'a file that does not load'),

@@ -4,7 +4,7 @@ import { reshape } from './ops/shape.ts';
 import { RowSparse } from './row-sparse.ts';
 import type { Cotangent, Rule } from './rule.ts';
 import { rules } from './rules.ts';
-import { recording, Tape } from './tape.ts';
+import { type RecomputedNode, recording, Tape } from './tape.ts';
 import { leaves, mapTree, type Tree, type TreeOf } from './tree.ts';
 
 /** The same values, cut off from the gradient: a constant to every tape. */
@@ -31,6 +31,7 @@ const tensorsOf = (c: Cotangent): Tensor[] => (c instanceof Tensor ? [c] : c.par
 function backward(
   tape: Tape,
   result: Tensor,
+  cotangent: Tensor,
   wanted: ReadonlySet<Tensor>,
   keepAlive: ReadonlySet<Tensor>,
 ): Map<Tensor, Cotangent> {
@@ -57,12 +58,23 @@ function backward(
     cotangents.set(x, after);
     if (before) drop(before);
   };
-  put(result, ones(result.shape, { backend: result.backend }));
+  put(result, cotangent);
 
   for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
-    const { kernel, ins, outs, attrs } = node;
+    const { outs } = node;
     const g = cotangents.get(outs[0]);
-    if (g) {
+    if (g && 'recompute' in node) {
+      for (const [x, c] of rerun(tape, node, g instanceof RowSparse ? g.toDense() : g)) {
+        for (const t of tensorsOf(c)) uses.set(t, (uses.get(t) ?? 0) + 1);
+        put(x, c);
+        drop(c);
+      }
+      if (!wanted.has(outs[0])) {
+        cotangents.delete(outs[0]);
+        drop(g);
+      }
+    } else if (g && 'kernel' in node) {
+      const { kernel, ins, attrs } = node;
       const needs = ins.map((x) => tape.tracked.has(x));
       const rule = rules[kernel] as Rule<typeof kernel>;
       const found = scope(() => rule(g instanceof RowSparse ? g.toDense() : g, outs, ins, attrs as never, needs));
@@ -86,6 +98,19 @@ function backward(
   return cotangents;
 }
 
+/** Runs a function again, with a tape of its own, and returns the cotangents of what it took from outside. */
+function rerun(outer: Tape, { recompute }: RecomputedNode, g: Tensor): [Tensor, Cotangent][] {
+  return scope(() => {
+    const tape = newTape();
+    for (const x of outer.tracked) tape.tracked.add(x);
+    const result = recording(tape, recompute);
+    const cotangents = backward(tape, result, g, outer.tracked, new Set([...outer.tracked, g]));
+    return [...cotangents].filter(([x]) => outer.tracked.has(x));
+  });
+}
+
+const newTape = (): Tape => new Tape((kernel) => rules[kernel].reads);
+
 export interface GradOptions {
   /** Give the gradients of big tables as `RowSparse`: only the rows that were read. */
   sparse?: boolean;
@@ -105,7 +130,7 @@ export function valueAndGrad<P extends Tree, A = undefined, S extends boolean = 
 ): (params: P) => { value: Tensor; grads: TreeOf<P, Gradient<S>>; aux: A } {
   return (params) =>
     scope(() => {
-      const tape = new Tape((kernel) => rules[kernel].reads);
+      const tape = newTape();
       // Fresh tensors over the same storage: the one differentiated here is told apart from the same tensor used as a constant.
       const inputs = mapTree(params, (leaf) => reshape(leaf, leaf.shape)) as unknown as P;
       const wanted = new Set(leaves(inputs).map(([, leaf]) => leaf));
@@ -122,7 +147,7 @@ export function valueAndGrad<P extends Tree, A = undefined, S extends boolean = 
       }
       const keepAlive = new Set<Tensor>([loss, ...wanted]);
       forEachTensor(aux, (t) => keepAlive.add(t));
-      const cotangents = backward(tape, loss, wanted, keepAlive);
+      const cotangents = backward(tape, loss, ones(loss.shape, { backend: loss.backend }), wanted, keepAlive);
       const grads = mapTree(inputs, (leaf) => {
         const c = cotangents.get(leaf) ?? zeros(leaf.shape, { backend: leaf.backend });
         return c instanceof RowSparse && !options.sparse ? c.toDense() : c;

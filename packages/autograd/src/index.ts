@@ -23,5 +23,5 @@ export { broadcastTo, concat, pad, reshape, slice, transpose } from './ops/shape
 export { RowSparse } from './row-sparse.ts';
 export type { Cotangent, Rule, Rules } from './rule.ts';
 export { rules } from './rules.ts';
-export { apply, applyAll } from './tape.ts';
+export { apply, applyAll, recompute } from './tape.ts';
 export { leaves, mapTree, type Tree, type TreeOf } from './tree.ts';

@@ -1,7 +1,7 @@
 /**
  * @file The tape: it records which kernel made which tensor from which, and knows no kernel. Rules live in `ops/`.
  */
-import { contract, type KernelAttrs, type KernelName, keeping, run, type Tensor } from '@blt-ts/tensor';
+import { contract, type KernelAttrs, type KernelName, keeping, run, scope, type Tensor } from '@blt-ts/tensor';
 import type { Reads } from './rule.ts';
 
 export interface Node {
@@ -11,8 +11,14 @@ export interface Node {
   readonly attrs: KernelAttrs[KernelName];
 }
 
+/** A function whose activations were not kept: walking back runs it again. */
+export interface RecomputedNode {
+  readonly recompute: () => Tensor;
+  readonly outs: readonly [Tensor];
+}
+
 export class Tape {
-  readonly nodes: Node[] = [];
+  readonly nodes: (Node | RecomputedNode)[] = [];
   /** Tensors whose value depends on what this tape differentiates with respect to. */
   readonly tracked = new Set<Tensor>();
 
@@ -37,6 +43,13 @@ export class Tape {
     this.tracked.add(node.outs[0]);
   }
 
+  /** Records a function by itself alone, with the tensors from outside that it read. */
+  recordRecomputed(recompute: () => Tensor, out: Tensor, inputs: Iterable<Tensor>): void {
+    this.nodes.push({ recompute, outs: [out] });
+    this.tracked.add(out);
+    for (const x of inputs) this.saved.add(x);
+  }
+
   /** Whether walking back will read this tensor's values. */
   keeps(x: Tensor): boolean {
     return this.saved.has(x);
@@ -45,11 +58,37 @@ export class Tape {
   /** Whether walking back may read the memory behind `x`, under this tensor or under another shape. */
   needs(x: Tensor): boolean {
     const same = (y: Tensor) => y.storage === x.storage;
-    return [...this.tracked].some(same) || this.nodes.some((node) => node.ins.some(same));
+    return [...this.tracked].some(same) || [...this.saved].some(same);
   }
 }
 
-const open: Tape[] = [];
+/** Stands in for a tape while a function runs whose activations are not kept; notes what it reads from outside. */
+class Probe {
+  readonly inputs = new Set<Tensor>();
+  private readonly made = new Set<Tensor>();
+  private readonly dependent = new Set<Tensor>();
+  private readonly tape: Tape;
+
+  constructor(tape: Tape) {
+    this.tape = tape;
+  }
+
+  record({ ins, outs }: Node): void {
+    for (const x of ins) if (!this.made.has(x)) this.inputs.add(x);
+    for (const y of outs) this.made.add(y);
+    if (ins.some((x) => this.depends(x))) this.dependent.add(outs[0]);
+  }
+
+  depends(x: Tensor): boolean {
+    return this.dependent.has(x) || this.tape.tracked.has(x);
+  }
+
+  needs(x: Tensor): boolean {
+    return this.inputs.has(x) || this.made.has(x) || this.tape.needs(x);
+  }
+}
+
+const open: (Tape | Probe)[] = [];
 
 /** Runs `f` with `tape` recording (as well as every tape already open: gradients of gradients). */
 export function recording<R>(tape: Tape, f: () => R): R {
@@ -59,6 +98,28 @@ export function recording<R>(tape: Tape, f: () => R): R {
   } finally {
     open.splice(open.indexOf(tape), 1);
   }
+}
+
+/**
+ * Runs `f` without keeping its activations; the backward pass runs it again to have them. Memory for time: about one more forward
+ * pass in exchange for all that lies between the inputs and the result of `f`. Without a recording tape, or under gradients of
+ * gradients, it is just `f()`.
+ * @param f must give the same values both times: draw random numbers before it, or put their generator back
+ * @see Chen et al. 2016, Training deep nets with sublinear memory cost
+ */
+export function recompute(f: () => Tensor): Tensor {
+  const [tape] = open;
+  if (open.length !== 1 || !(tape instanceof Tape)) return f();
+  const probe = new Probe(tape);
+  open[0] = probe;
+  let out: Tensor;
+  try {
+    out = scope(f);
+  } finally {
+    open[0] = tape;
+  }
+  if (probe.depends(out) && !tape.tracked.has(out)) tape.recordRecomputed(f, out, probe.inputs);
+  return out;
 }
 
 /** Runs a kernel of the contract and records it: every differentiable operation is one of these, or made of them. */

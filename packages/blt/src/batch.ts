@@ -10,6 +10,14 @@ export interface StackContext {
   readonly bounds: IntervalBounds;
   readonly positions: Tensor;
   readonly rope: RopeTable;
+  /** Keep only the input of each block for the backward pass and run the block again there. */
+  readonly recompute?: boolean;
+}
+
+export interface BatchOptions {
+  readonly backend?: Backend;
+  /** Less memory for about a third more time: see `recompute` in @blt-ts/autograd. */
+  readonly recompute?: boolean;
 }
 
 /** A batch for a model over bytes alone (the entropy model). */
@@ -81,6 +89,7 @@ function context(
   interval: IntervalBounds,
   positions: Int32Array,
   backend: Backend,
+  recompute: boolean,
 ): StackContext {
   let longest = 0;
   for (const p of positions) longest = Math.max(longest, p + 1);
@@ -93,6 +102,7 @@ function context(
     bounds: interval,
     positions: tensor(positions, undefined, { backend }),
     rope: ropeTable(backend, c.ropeTheta, c.hiddenSize / c.numAttentionHeads, longest),
+    recompute,
   };
 }
 
@@ -100,14 +110,21 @@ function context(
 export function byteBatch(
   rows: readonly Int32Array[],
   c: TransformerConfig,
-  options: { window: number | null; documents: boolean; backend?: Backend },
+  options: { window: number | null; documents: boolean } & BatchOptions,
 ): ByteBatch {
   const backend = options.backend ?? defaultBackend();
   const layout = byteLayout(rows, options);
   return {
     layout,
     ids: tensor(layout.ids, undefined, { backend }),
-    local: context('entropy model', c, bounds(layout.local, backend), layout.positions, backend),
+    local: context(
+      'entropy model',
+      c,
+      bounds(layout.local, backend),
+      layout.positions,
+      backend,
+      options.recompute ?? false,
+    ),
   };
 }
 
@@ -115,9 +132,8 @@ export function byteBatch(
 export function bltBatch(
   rows: readonly PatchedRow[],
   config: BltConfig,
-  options: { backend?: Backend } = {},
+  { backend = defaultBackend(), recompute = false }: BatchOptions = {},
 ): BltBatch {
-  const backend = options.backend ?? defaultBackend();
   const layout = buildLayout(rows, layoutOptions(config));
   const local = bounds(layout.local, backend);
   const { groupSizes, functions } = config.hash;
@@ -132,15 +148,16 @@ export function bltBatch(
     ids: tensor(layout.ids, undefined, { backend }),
     hashIds,
     patchStarts: tensor(layout.patchStarts, undefined, { backend }),
-    encoder: context('local encoder', config.encoder, local, layout.positions, backend),
+    encoder: context('local encoder', config.encoder, local, layout.positions, backend, recompute),
     global: context(
       'global transformer',
       config.global,
       bounds(layout.global, backend),
       layout.patchPositions,
       backend,
+      recompute,
     ),
-    decoder: context('local decoder', config.decoder, local, layout.positions, backend),
+    decoder: context('local decoder', config.decoder, local, layout.positions, backend, recompute),
     encoderCross: bounds(layout.encoderCross, backend),
     decoderCross: bounds(layout.decoderCross, backend),
   };

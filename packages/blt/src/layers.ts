@@ -1,5 +1,14 @@
 /** @file The layers all four stacks share: pure functions of parameters, states and the batch's intervals. */
-import { add, type IntervalBounds, intervalAttention, linear, rmsNorm, rope, swiGlu } from '@blt-ts/autograd';
+import {
+  add,
+  type IntervalBounds,
+  intervalAttention,
+  linear,
+  recompute,
+  rmsNorm,
+  rope,
+  swiGlu,
+} from '@blt-ts/autograd';
 import { scope, type Tensor } from '@blt-ts/tensor';
 import type { StackContext } from './batch.ts';
 import type { TransformerConfig } from './config.ts';
@@ -25,6 +34,13 @@ export function feedForward(p: FeedForwardParams, x: Tensor, dropout?: Dropout):
   return linear(dropout?.hidden(hidden) ?? hidden, p.down_proj.weight);
 }
 
+/** `block`, or if asked for the same without keeping its activations for the backward pass. */
+function maybeRecomputed(at: StackContext, dropout: Dropout | undefined, block: () => Tensor): Tensor {
+  if (!at.recompute) return block();
+  const mark = dropout?.mark();
+  return recompute(() => (dropout && mark ? dropout.replay(mark, block) : block()));
+}
+
 /** Pre-norm transformer block: h = x + attention(norm(x)); h + feedForward(norm(h)). x [n, C] -> [n, C]. */
 export function transformerBlock(
   p: BlockParams,
@@ -33,8 +49,18 @@ export function transformerBlock(
   c: TransformerConfig,
   dropout?: Dropout,
 ): Tensor {
+  return maybeRecomputed(at, dropout, () => block(p, x, at, c, dropout));
+}
+
+function block(
+  p: BlockParams,
+  x: Tensor,
+  at: StackContext,
+  c: TransformerConfig,
+  dropout: Dropout | undefined,
+): Tensor {
   const drop = (y: Tensor) => dropout?.residual(y) ?? y;
-  // Without a tape the scopes free what a layer needs no more; with one they do nothing.
+  // The scopes free what is read no more: without a tape everything inside, with one what no rule reads.
   const h = scope(() =>
     add(x, drop(selfAttention(p.self_attn, rmsNorm(x, p.input_layernorm.weight, c.rmsNormEps), at, c))),
   );

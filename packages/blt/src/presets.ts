@@ -89,6 +89,8 @@ export interface RunOptions {
   /** Dropout of the residual stream; the other element rates follow from it. */
   readonly dropout?: number;
   readonly hashDropout?: number;
+  /** Less memory for about a third more time: for long rows. */
+  readonly recompute?: boolean;
   /** Initial std of the hash tables as a share of the paper's. */
   readonly hashInit?: number;
   /** 0 = none */
@@ -228,6 +230,7 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
     targetPatchBytes:
       patching.mode === 'entropy' && o.threshold === undefined ? (o.patchSize ?? DEFAULT_PATCH_BYTES) : null,
     hashInit: o.hashInit ?? 0.2,
+    recompute: o.recompute ?? false,
     entropyModel: config.patcher
       ? {
           rowBytes,

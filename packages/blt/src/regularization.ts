@@ -33,6 +33,23 @@ export class Dropout {
     this.random = random;
   }
 
+  /** Where the stream stands. */
+  mark(): number[] {
+    return this.random.state();
+  }
+
+  /** Runs `f` with the masks drawn from `mark` on, whether it runs for the first time there or again later. */
+  replay<R>(mark: number[], f: () => R): R {
+    const now = this.random.state();
+    const first = now.every((word, i) => word === mark[i]);
+    this.random.seek(mark);
+    try {
+      return f();
+    } finally {
+      if (!first) this.random.seek(now);
+    }
+  }
+
   embedding(x: Tensor): Tensor {
     return this.elements(x, this.rates.embedding);
   }

@@ -36,6 +36,8 @@ export interface RunPlan {
   readonly targetPatchBytes: number | null;
   /** See `bltPlan`. */
   readonly hashInit: number;
+  /** Run blocks again in the backward pass instead of keeping their activations. */
+  readonly recompute: boolean;
   readonly entropyModel: { readonly loop: LoopOptions; readonly rowBytes: number } | null;
   readonly model: { readonly loop: LoopOptions; readonly patchesPerRow: number; readonly maxRowBytes: number | null };
   /** Steps between evaluations on held-out bytes. */
@@ -337,7 +339,7 @@ export class Session {
         this.params,
         dealer,
         (params, rows, dropout) => {
-          const batch = bltBatch(rows, this.currentConfig, { backend: this.backend });
+          const batch = bltBatch(rows, this.currentConfig, { backend: this.backend, recompute: this.plan.recompute });
           const targets = Int32Array.from(rows.flatMap((r) => [...r.targets]));
           return bltLosses(params, batch, targets, this.currentConfig, dropout);
         },

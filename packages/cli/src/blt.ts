@@ -62,6 +62,8 @@ group('Training:', [
   ['--weight-decay <rate>', 'AdamW weight decay'],
   ['--grad-clip <norm>', 'largest global gradient norm, 0 = none'],
   ['--grad-accumulation <n>', 'forward passes per update'],
+  ['--recompute', 'less memory for a third more time: for long rows'],
+  ['--hash-init <share>', 'initial std of the hash tables as a share of the released models'],
   ['--dropout <rate>', 'dropout of the residual stream'],
   ['--hash-dropout <rate>', 'share of hash rows left out'],
   ['--ema <decay>', 'evaluate averaged weights, e.g. 0.999'],
@@ -114,6 +116,8 @@ program
   .option('--seed <n>', 'same seed, same text', whole, 0)
   .option('--stop <text>', 'end after this text')
   .option('--ignore-eos', 'go on after the end of the document')
+  .option('--context <bytes>', 'most bytes the model looks back', whole, 512)
+  .option('--draft <bytes>', 'let the local models draft so many bytes ahead; the text stays the same', whole, 0)
   .option('--json', 'one JSON object')
   .addOption(backendOption())
   .action(async (flags) => finish(await (await import('./commands/generate.ts')).generateCommand(flags)));
@@ -155,6 +159,7 @@ program
 program
   .command('inspect [dir]')
   .description('what a model folder holds')
+  .option('--plan', 'names, shapes and memory needed, without loading; takes a list of keys and shapes too')
   .option('--tensors', 'list every tensor')
   .option('--json', 'one JSON object')
   .action(async (path, flags) => finish(await (await import('./commands/inspect.ts')).inspectCommand(path, flags)));
@@ -167,6 +172,45 @@ program
   .option('--no-open', 'do not open a browser')
   .option('--build <dir>', 'write the page to a folder for a web host, and stop')
   .action(async (flags) => finish(await (await import('./commands/play.ts')).playCommand(flags)));
+
+const dtypeOption = () => new Option('--dtype <type>', 'of the weights written').choices(['f32', 'bf16']);
+const behaviourOption = () =>
+  new Option('--behaviour <name>', 'whose masks: facebook has window and documents').choices([
+    'facebook',
+    'huggingface',
+  ]);
+
+program
+  .command('import <dir>')
+  .description('turn a checkpoint of transformers or of facebookresearch/blt into a model folder')
+  .requiredOption('-o, --out <dir>', 'folder to make')
+  .option('--entropy-model <dir>', "Facebook's entropy model, if it is not in entropy_model/")
+  .option('--window <bytes>', 'local attention window, 0 = none', whole)
+  .addOption(behaviourOption())
+  .addOption(dtypeOption())
+  .action(async (path, flags) => finish(await (await import('./commands/import.ts')).importCommand(path, flags)));
+
+program
+  .command('export')
+  .description('write a run or checkpoint so that transformers opens it')
+  .addOption(modelOption())
+  .requiredOption('-o, --out <dir>', 'folder to make')
+  .option('--shard-size <bytes>', 'most bytes in one file', whole)
+  .addOption(behaviourOption())
+  .addOption(dtypeOption())
+  .action(async (flags) => finish(await (await import('./commands/import.ts')).exportCommand(flags)));
+
+program
+  .command('trace')
+  .description('entropies, logits and gradients for given ids, to compare implementations')
+  .addOption(modelOption())
+  .requiredOption('--ids <file>', 'JSON: {"input_ids": [[1, 76, ...], ...]}')
+  .option('--threshold <nats>', 'entropy threshold instead of the one stored', number)
+  .option('--grads', 'also the gradient of the mean next-byte loss for every tensor')
+  .addOption(behaviourOption())
+  .requiredOption('-o, --out <file>', 'safetensors file to write')
+  .addOption(backendOption())
+  .action(async (flags) => finish(await (await import('./commands/trace.ts')).traceCommand(flags)));
 
 /** Errors of the libraries whose message is meant for the user. */
 const EXPECTED = new Set(['ConfigError', 'SafetensorsError', 'ShapeError', 'RangeError']);

@@ -153,6 +153,10 @@ const trainSection = z.strictObject({
   /** Largest global gradient norm; 0 = no clipping. */
   grad_clip: z.number().min(0).optional(),
   grad_accumulation: count().optional(),
+  /** Run blocks again in the backward pass instead of keeping their activations. */
+  recompute: z.boolean().optional(),
+  /** Initial std of the hash tables as a share of width^-0.5. */
+  hash_init: z.number().min(0).max(1).optional(),
   dropout: share().optional(),
   hash_dropout: share().optional(),
   /** Decay of the averaged weights; 0 = none kept. */

@@ -39,6 +39,8 @@ export function runOptions(config: FileConfig): RunOptions {
     weightDecay: train.weight_decay,
     gradClip: train.grad_clip,
     accumulation: train.grad_accumulation,
+    recompute: train.recompute,
+    hashInit: train.hash_init,
     dropout: train.dropout,
     hashDropout: train.hash_dropout,
     ema: train.ema,

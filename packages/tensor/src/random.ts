@@ -168,6 +168,11 @@ export class Random {
     random.generator = xoroshiro128plusFromState(state);
     return random;
   }
+
+  /** Puts this stream where another one stands. */
+  seek(state: readonly number[]): void {
+    this.generator = Random.fromState(state).generator;
+  }
 }
 
 // Tags keep the inputs of stateFromWords apart: a seed, a text and a number never hash the same words.

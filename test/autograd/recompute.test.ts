@@ -1,0 +1,87 @@
+import { affine, exp, grad, matmul, mul, recompute, sin, sum, tanh, valueAndGrad } from '@blt-ts/autograd';
+import { scope, type Tensor, tensor } from '@blt-ts/tensor';
+import { describe, expect, test } from 'vitest';
+import { backends } from '../support/backends.ts';
+import { firstDifference } from '../support/bits.ts';
+
+describe.each(backends)('recompute on $name', ({ backend }) => {
+  const x = (n: number) =>
+    tensor(
+      Float32Array.from({ length: n }, (_, i) => Math.sin(i + 1)),
+      [n],
+      { backend },
+    );
+
+  test('changes neither value nor gradient, through captured parameters, inputs and shared uses', () => {
+    const weights = () => ({ a: x(6), b: x(6) });
+    const layer = (w: { a: Tensor; b: Tensor }, h: Tensor) => mul(tanh(mul(h, w.a)), exp(affine(mul(h, w.b), 0.1)));
+    const model = (wrap: (f: () => Tensor) => Tensor) => (w: { a: Tensor; b: Tensor }) => {
+      const h = sin(w.a);
+      const y = wrap(() => layer(w, h));
+      const z = wrap(() => layer(w, y));
+      return sum(mul(mul(z, y), h));
+    };
+    scope(() => {
+      const plain = valueAndGrad(model((f) => f()))(weights());
+      const again = valueAndGrad(model(recompute))(weights());
+      expect(again.value.item()).toBe(plain.value.item());
+      for (const key of ['a', 'b'] as const) {
+        expect(firstDifference(again.grads[key].readSync(), plain.grads[key].readSync())).toBe(null);
+      }
+    });
+  });
+
+  test('a result that depends on no parameter stays a constant', () => {
+    scope(() => {
+      const constant = x(3);
+      const g = grad((w: Tensor) =>
+        sum(
+          mul(
+            w,
+            recompute(() => exp(constant)),
+          ),
+        ),
+      )(x(3));
+      expect(firstDifference(g.readSync(), exp(constant).readSync())).toBe(null);
+    });
+  });
+
+  test('outside a gradient it is the function itself; inside a gradient of a gradient too', () => {
+    scope(() => {
+      expect(recompute(() => affine(x(1), 2)).item()).toBe(affine(x(1), 2).item());
+      const second = grad((w: Tensor) => sum(grad((v: Tensor) => sum(recompute(() => mul(v, mul(v, v)))))(w)));
+      const got = second(tensor([1, 2], undefined, { backend })).readSync();
+      expect([...got]).toEqual([6, 12]);
+    });
+  });
+
+  test('keeps less memory than the activations it leaves out', () => {
+    const n = 64;
+    const depth = 12;
+    const w = () => tensor(new Float32Array(n * n).fill(0.01), [n, n], { backend });
+    const peak = (wrap: (f: () => Tensor) => Tensor): number => {
+      let most = 0;
+      const note = () => {
+        most = Math.max(most, backend.bytesInUse);
+      };
+      scope(() => {
+        const base = backend.bytesInUse;
+        valueAndGrad((p: Tensor) => {
+          let h = p;
+          for (let i = 0; i < depth; i++) {
+            const input = h;
+            h = wrap(() => {
+              const y = tanh(tanh(tanh(matmul(input, p))));
+              note();
+              return y;
+            });
+          }
+          return sum(h);
+        })(w());
+        most -= base;
+      });
+      return most;
+    };
+    expect(peak(recompute)).toBeLessThan(0.6 * peak((f) => f()));
+  });
+});

@@ -2,8 +2,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** The built command, as users run it. `npm test` builds it first. */
-export const BLT = fileURLToPath(new URL('../../packages/cli/dist/blt.js', import.meta.url));
+/** The built command, as users run it; `npm test` builds it first. BLT_COMMAND names another build. */
+export const BLT = process.env.BLT_COMMAND ?? fileURLToPath(new URL('../../packages/cli/dist/blt.js', import.meta.url));
 
 export interface Outcome {
   readonly code: number | null;

@@ -3,7 +3,7 @@ import { extname } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import * as z from 'zod';
 import { CONFIG_KEYS, type ConfigKey, configSchema, type FileConfig } from './config-schema.ts';
-import { errorCode, reason, UserError } from './errors.ts';
+import { abridged, errorCode, reason, UserError } from './errors.ts';
 import { didYouMean, nearestName } from './nearest-name.ts';
 
 /** A config file is a page, not a data set; more bytes than this are surely the wrong file. */
@@ -41,7 +41,7 @@ export function checkConfig(value: unknown, name: string): FileConfig {
   if (result.success) return result.data;
   const issues = result.error.issues.flatMap(explainUnknownKeys);
   const count = issues.length === 1 ? 'a problem' : `${issues.length} problems`;
-  throw new UserError(`${name} has ${count}:\n${z.prettifyError(new z.ZodError(issues))}`, 2);
+  throw new UserError(`${name} has ${count}:\n${abridged(z.prettifyError(new z.ZodError(issues.slice(0, 40))))}`, 2);
 }
 
 /**
@@ -95,10 +95,11 @@ function withDataSection(value: unknown): unknown {
 function explainUnknownKeys(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   if (issue.code !== 'unrecognized_keys') return [issue];
   const section = issue.path[0]?.toString();
-  return issue.keys.map((key) => ({
+  // Looking for what was meant costs time; nobody reads more than these.
+  return issue.keys.slice(0, 20).map((key) => ({
     ...issue,
     keys: [key],
-    message: `Unrecognized key: "${key}"${hint(key, section)}`,
+    message: `Unrecognized key: "${key.slice(0, 80)}"${hint(key.slice(0, 80), section)}`,
   }));
 }
 
@@ -125,7 +126,7 @@ function fromToml(text: string, name: string): unknown {
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     // smol-toml's message: what is wrong, then the lines around it with a caret.
-    throw new UserError(`${name} line ${error.line}, column ${error.column}: ${error.message.trimEnd()}`, 2, {
+    throw new UserError(`${name} line ${error.line}, column ${error.column}: ${abridged(error.message.trimEnd())}`, 2, {
       cause: error,
     });
   }

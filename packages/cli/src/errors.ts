@@ -38,3 +38,9 @@ export function reason(error: unknown): string {
   if (code !== undefined && REASONS[code] !== undefined) return REASONS[code];
   return error instanceof Error ? error.message : String(error);
 }
+
+/** A text for a message, however long what it quotes is: at most 40 lines of 200 characters. */
+export function abridged(text: string): string {
+  const lines = text.split('\n', 41).map((line) => (line.length > 200 ? `${line.slice(0, 199)}…` : line));
+  return lines.length > 40 ? `${lines.slice(0, 40).join('\n')}\n…` : lines.join('\n');
+}

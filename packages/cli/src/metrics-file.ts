@@ -126,6 +126,11 @@ export function readMetrics(path: string): MetricsRecord[] {
     if (errorCode(error) === 'ENOENT') return [];
     throw new UserError(`cannot read ${path}: ${reason(error)}`, 1, { cause: error });
   }
+  return parseMetrics(text, path);
+}
+
+/** The records in the text of a metrics.jsonl. @throws UserError as `readMetrics` does */
+export function parseMetrics(text: string, path: string): MetricsRecord[] {
   const lines = text.split('\n');
   // What follows the last newline is empty, or torn.
   lines.pop();
@@ -137,10 +142,25 @@ export function readMetrics(path: string): MetricsRecord[] {
   });
 }
 
+const FIGURES = [
+  'lossNats',
+  'bitsPerByte',
+  'heldOutBitsPerByte',
+  'patchSizeMean',
+  'bytesPerSecond',
+  'gradNorm',
+  'learningRate',
+  'seconds',
+  'flops',
+];
+
 function parseRecord(line: string): MetricsRecord | undefined {
   try {
     const value = JSON.parse(line) as Partial<MetricsRecord> | null;
-    if (typeof value?.step === 'number' && typeof value.bytes === 'number') return value as MetricsRecord;
+    const isFigure = (key: string) => value![key] == null || typeof value![key] === 'number';
+    if (typeof value?.step === 'number' && typeof value.bytes === 'number' && FIGURES.every(isFigure)) {
+      return value as MetricsRecord;
+    }
   } catch {
     // Reported by the caller, who knows the line number.
   }

@@ -69,7 +69,7 @@ function lineText(json: string, where: string, textField: string | undefined): s
   const names = textField === undefined ? TEXT_FIELDS : [textField];
   const field = names.find((candidate) => Object.hasOwn(record, candidate));
   if (field === undefined) {
-    const keys = Object.keys(record).slice(0, 8).join(', ') || 'none';
+    const keys = Object.keys(record).slice(0, 8).join(', ').slice(0, 200) || 'none';
     const looked = textField === undefined ? `none of the fields ${TEXT_FIELDS.join(', ')}` : `no field '${textField}'`;
     throw new UserError(`${where} has ${looked} (its fields: ${keys}); name the field with --text-field`);
   }

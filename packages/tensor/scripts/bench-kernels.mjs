@@ -25,6 +25,7 @@ await rm(folder, { recursive: true });
 
 const filter = new RegExp(process.argv[2] ?? '.');
 const backend = createWasmBackend({ threads: Number(process.argv[3] ?? 1), deterministic: process.env.DET === '1' });
+await backend.threadsReady();
 console.log(backend.description);
 const random = (shape, scale = 1) =>
   tensor(

@@ -12,9 +12,11 @@ function start({ module, memory, part, parts, scratch, kernels }) {
   wasm.workerReady();
   for (let seen = 0; ; seen = (seen + 1) | 0) {
     const kernel = wasm[kernels[wasm.awaitJob(seen)]];
+    const pieces = wasm.jobPieces();
     let failed = 1;
     try {
-      kernel(part, parts);
+      if (pieces === 0) kernel(part, parts);
+      else for (let piece = wasm.takeUnit(); piece < pieces; piece = wasm.takeUnit()) kernel(piece, pieces);
       failed = 0;
     } catch {}
     wasm.finishJob(failed);
@@ -74,6 +76,10 @@ const LEAST_WORK_AWAKE = 32_768;
 /** The same when workers are asleep. */
 const LEAST_WORK_ASLEEP = 2_000_000;
 
+/** Kernels that cut their work themselves: called once on each thread. All others are cut into a few pieces for each. */
+const SELF_SCHEDULING: ReadonlySet<string> = new Set(['matmul', 'intervalAttention', 'intervalAttentionBackward']);
+const PIECES_PER_THREAD = 4;
+
 export class Pool {
   readonly threads: number;
   private readonly exports: WasmExports;
@@ -131,10 +137,13 @@ export class Pool {
     if (work < this.leastWork || !this.ready()) return false;
     const { exports } = this;
     if (work < this.leastWorkAsleep && exports.workersAsleep() > 0) return false;
-    exports.postJob(this.numbers.get(kernel)!);
+    const pieces = SELF_SCHEDULING.has(kernel) ? 0 : this.threads * PIECES_PER_THREAD;
+    exports.postJob(this.numbers.get(kernel)!, pieces);
     let failures: number;
     try {
-      exports[kernel](0, this.threads);
+      if (pieces === 0) exports[kernel](0, this.threads);
+      else
+        for (let piece = exports.takeUnit(); piece < pieces; piece = exports.takeUnit()) exports[kernel](piece, pieces);
     } finally {
       exports.joinJob(this.threads - 1, this.canSleep);
       failures = exports.takeFailures();

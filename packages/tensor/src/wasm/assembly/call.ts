@@ -2,8 +2,9 @@
  * @file How a kernel gets its arguments and its share of the work.
  *
  * The backend writes the arguments of a call as 32-bit words into one block of the shared memory and then calls the kernel as
- * `kernel(part, parts)`, on this thread alone (0, 1) or on every thread of the pool. Each kernel divides its output between the
- * parts so that an element is computed by one thread in one fixed order: the bits do not depend on the number of threads.
+ * `kernel(part, parts)`: on this thread alone (0, 1), or cut into pieces that the threads of the pool take one after the other,
+ * for threads are not equally fast. A kernel that cuts its work itself (`takeUnit`) is called once on each thread instead.
+ * However it is cut, an element of the output is computed by one thread in one fixed order: the bits do not depend on the threads.
  */
 
 /** The argument block: 64 words. */

@@ -6,7 +6,7 @@
  * rows are contiguous and so few columns are wanted that copying would not pay. Ragged edges run in the same inner loop, into
  * a spare tile.
  */
-import { int, partBegin, pointer, scratch } from './call';
+import { int, partBegin, pointer, scratch, takeUnit } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
 import { FEW_ROWS, fewRows } from './gemm-few-rows';
 
@@ -272,37 +272,53 @@ export function gemm(M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: 
   }
 }
 
+/** Below this many elements of the result a piece of a product is not worth packing its rows and columns for. */
+const LEAST_PIECE = 32768;
+
+/**
+ * Into how many rows of pieces to cut a product that gets `pieces` of them: the number that leaves each piece least to pack,
+ * which is M/rows + N/columns for every k.
+ */
+function rowsOfPieces(M: i32, N: i32, pieces: i32): i32 {
+  let best = 1;
+  for (let rows = 2; rows <= pieces; rows++) {
+    if (pieces % rows == 0 && cost(M, N, rows, pieces / rows) < cost(M, N, best, pieces / best)) best = rows;
+  }
+  return best;
+}
+
+// @ts-ignore: decorator
+@inline
+function cost(M: i32, N: i32, rows: i32, columns: i32): i32 {
+  return (M + rows - 1) / rows + (N + columns - 1) / columns;
+}
+
 /**
  * Kernel: a batch of products. Arguments: a, b, c; M, N, K; am, ak, bk, bn, cm in bytes; add; batches and the byte steps
- * from one matrix to the next of a, b, c.
+ * from one matrix to the next of a, b, c. Threads take pieces of C, each with its whole sum over k.
  */
 export function matmul(part: i32, parts: i32): void {
-  let a = pointer(0), b = pointer(1), c = pointer(2);
   const M = int(3), N = int(4), K = int(5);
   const am = pointer(6), ak = pointer(7), bk = pointer(8), bn = pointer(9), cm = pointer(10);
   const add = int(11) != 0;
   const batches = int(12);
-  const aStep = pointer(13), bStep = pointer(14), cStep = pointer(15);
   const few = M <= FEW_ROWS && ak == 4 && (bk == 4 || bn == 4);
-  // With fewer matrices than threads, every thread works at its own rows or columns of every matrix.
-  const shared = batches < parts;
-  const first = shared ? 0 : partBegin(batches, 1, part, parts);
-  const last = shared ? batches : partBegin(batches, 1, part + 1, parts);
-  let m = M, n = N;
-  if (shared && M >= N) {
-    const i = partBegin(M, 4, part, parts);
-    m = partBegin(M, 4, part + 1, parts) - i;
-    a += i * am;
-    c += i * cm;
-  } else if (shared) {
-    const j = partBegin(N, 8, part, parts);
-    n = partBegin(N, 8, part + 1, parts) - j;
-    b += j * bn;
-    c += <usize>j << 2;
-  }
-  for (let batch = first; batch < last; batch++) {
-    const ab = a + batch * aStep, bb = b + batch * bStep, cb = c + batch * cStep;
-    if (few) fewRows(m, n, K, ab, am, bb, bk, bn, cb, cm, add);
-    else gemm(m, n, K, ab, am, ak, bb, bk, bn, cb, cm, add);
+  // At least a piece for each thread, and up to four where pieces stay large, for threads are not equally fast.
+  const least = (parts + batches - 1) / batches;
+  const pieces = parts == 1 ? 1 : least * max(1, min(4, <i32>((<i64>M * N) / LEAST_PIECE) / least));
+  const rows = few ? 1 : rowsOfPieces(M, N, pieces);
+  const columns = pieces / rows;
+  for (let unit = takeUnit(); unit < batches * pieces; unit = takeUnit()) {
+    const batch = unit / pieces;
+    const piece = unit - batch * pieces;
+    const row = piece / columns;
+    const column = piece - row * columns;
+    const i = partBegin(M, 4, row, rows), j = partBegin(N, 8, column, columns);
+    const m = partBegin(M, 4, row + 1, rows) - i, n = partBegin(N, 8, column + 1, columns) - j;
+    const a = pointer(0) + batch * pointer(13) + i * am;
+    const b = pointer(1) + batch * pointer(14) + j * bn;
+    const c = pointer(2) + batch * pointer(15) + i * cm + (<usize>j << 2);
+    if (few) fewRows(m, n, K, a, am, b, bk, bn, c, cm, add);
+    else gemm(m, n, K, a, am, ak, b, bk, bn, c, cm, add);
   }
 }

@@ -1,7 +1,7 @@
 /** @file The module's exports. */
 export { intervalAttention } from './attention';
 export { findSegments, intervalAttentionBackward } from './attention-backward';
-export { setScratch } from './call';
+export { setScratch, takeUnit } from './call';
 export { binary, dropout, swiGlu, swiGluBackward, unary } from './elementwise';
 export { matmul } from './gemm';
 export { ceiling } from './gemm-tile';
@@ -12,4 +12,4 @@ export {
 } from './rows';
 export { crossEntropy, crossEntropyBackward, logSoftmax, softmax } from './softmax';
 export { sumChunks, sumLast, sumMiddle, sumPartialRows, sumPartials } from './sum';
-export { awaitJob, finishJob, joinJob, postJob, takeFailures, workerReady, workersAsleep, workersReady } from './pool';
+export { awaitJob, finishJob, jobPieces, joinJob, postJob, takeFailures, workerReady, workersAsleep, workersReady } from './pool';

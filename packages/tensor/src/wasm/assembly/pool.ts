@@ -8,8 +8,9 @@
 
 /** Counts the jobs posted. */
 const GENERATION: usize = 1344;
-/** The job's kernel, by number. */
+/** The job's kernel, by number, and into how many pieces it is cut. */
 const KERNEL: usize = 1348;
+const PIECES: usize = 1352;
 /** Workers that have finished the job. */
 const DONE: usize = 1408;
 /** 1 while the main thread sleeps until DONE changes. */
@@ -24,8 +25,9 @@ const FAILED: usize = 1480;
 const SPINS = 20000;
 
 /** Main thread: the workers may begin. */
-export function postJob(kernel: i32): void {
+export function postJob(kernel: i32, pieces: i32): void {
   store<i32>(KERNEL, kernel);
+  store<i32>(PIECES, pieces);
   atomic.store<i32>(DONE, 0);
   atomic.add<i32>(GENERATION, 1);
   if (atomic.load<i32>(ASLEEP) > 0) atomic.notify(GENERATION, -1);
@@ -70,6 +72,11 @@ export function awaitJob(seen: i32): i32 {
     atomic.sub<i32>(ASLEEP, 1);
   }
   return load<i32>(KERNEL);
+}
+
+/** Worker: how many pieces the job has. */
+export function jobPieces(): i32 {
+  return load<i32>(PIECES);
 }
 
 export function finishJob(failed: i32): void {

@@ -1,0 +1,97 @@
+/**
+ * @file The backend: storages are cells of the device, kernels of the contract are calls in its queue.
+ *
+ * Values leave the device only through `await t.read()`. Whole numbers (ids, positions, bounds) are kept on the host as well,
+ * since gradients of tables and the bounds of attention are worked out there.
+ */
+import type { Backend, Operand, Storage } from '../backend.ts';
+import type { KernelAttrs, KernelName } from '../contract.ts';
+import type { DType } from '../shape.ts';
+import { Calls } from './calls.ts';
+import { type Cell, CommandQueue } from './cell.ts';
+import type { Driver } from './driver.ts';
+import type { GpuMode } from './gpu-js.ts';
+import { attentionPrograms } from './programs-attention.ts';
+import { networkPrograms } from './programs-network.ts';
+import { type Program, shapePrograms } from './programs-shape.ts';
+
+const programs: { readonly [K in KernelName]: Program<K> } = {
+  ...shapePrograms,
+  ...networkPrograms,
+  ...attentionPrograms,
+};
+
+/** A backend on a device, with what can be measured about it. */
+export interface GpuBackend extends Backend {
+  readonly mode: GpuMode;
+  /** Kernels compiled so far: constant once every kind of call has been made. */
+  readonly compiles: number;
+  /** Kernel calls so far. */
+  readonly launches: number;
+  /** Buffers on the device. Calls still waiting are not in it: `await settled()` first. */
+  readonly buffers: number;
+  /** Resolves when all calls so far have been handed to the device. */
+  settled(): Promise<void>;
+  /** Gives the device back. Tensors on it can no longer be read. */
+  destroy(): Promise<void>;
+}
+
+export function backendOf(driver: Driver): GpuBackend {
+  const queue = new CommandQueue(driver);
+  let bytesInUse = 0;
+  const cell = (storage: Storage) => storage.handle as Cell;
+  const backend: GpuBackend = {
+    name: driver.mode,
+    mode: driver.mode,
+    description: driver.description,
+    synchronous: false,
+    get bytesInUse() {
+      return bytesInUse;
+    },
+    get compiles() {
+      return driver.compiles;
+    },
+    get launches() {
+      return queue.launches;
+    },
+    get buffers() {
+      return queue.buffers;
+    },
+    settled: () => queue.settled(),
+    async destroy() {
+      await queue.settled();
+      await driver.destroy();
+    },
+    allocate(dtype: DType, length: number): Storage {
+      bytesInUse += length * 4;
+      return { backend, dtype, length, refs: 0, handle: queue.allocate(length) };
+    },
+    free(storage) {
+      bytesInUse -= storage.length * 4;
+      queue.free(cell(storage));
+      storage.handle = null;
+    },
+    write(storage, values) {
+      queue.write(cell(storage), values, storage.dtype === 'i32');
+    },
+    readSync(storage) {
+      const { host } = cell(storage);
+      if (storage.dtype === 'i32') return host?.slice() ?? new Int32Array(storage.length);
+      throw new Error(
+        `readSync: the values of this tensor are on the device (backend ${driver.mode}); use await tensor.read()`,
+      );
+    },
+    async read(storage) {
+      return storage.dtype === 'i32' ? backend.readSync(storage) : queue.read(cell(storage));
+    },
+    run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
+      const calls = new Calls(queue);
+      try {
+        (programs[kernel] as Program<K>)(calls, outs, ins, attrs);
+      } finally {
+        calls.end();
+      }
+    },
+  };
+  return backend;
+}

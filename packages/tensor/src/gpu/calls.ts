@@ -1,0 +1,91 @@
+/** @file The calls that one kernel of the contract is made of: launches into its outputs and into temporary cells. */
+import type { Operand } from '../backend.ts';
+import { type Cell, type CommandQueue, hostValues } from './cell.ts';
+import { type Launch, sizeOfLaunch } from './driver.ts';
+import type { KernelSource } from './kernel-source.ts';
+import { copyLine } from './sources-elementwise.ts';
+import { type Fold, foldLast, foldMiddle } from './sources-rows.ts';
+
+export const cellOf = (x: Operand): Cell => x.storage.handle as Cell;
+
+export const line = (count: number): Launch => ({ grid: 'line', count });
+export const rows = (columns: number, rows: number): Launch => ({ grid: 'rows', columns, rows });
+
+/** A fold longer than this is cut into pieces that run side by side. */
+const LONG = 1024;
+
+export class Calls {
+  readonly queue: CommandQueue;
+  private readonly temporaries: Cell[] = [];
+
+  constructor(queue: CommandQueue) {
+    this.queue = queue;
+  }
+
+  /** Frees the temporary cells; in the queue that is behind their last use. */
+  end(): void {
+    for (const cell of this.temporaries) this.queue.free(cell);
+  }
+
+  into(target: Cell, k: KernelSource, launch: Launch, arrays: readonly Cell[], scalars: readonly number[] = []): void {
+    if (sizeOfLaunch(launch) > 0) this.queue.launch(k, launch, arrays, scalars, target);
+  }
+
+  make(k: KernelSource, launch: Launch, arrays: readonly Cell[], scalars: readonly number[] = []): Cell {
+    const target = this.temporary(sizeOfLaunch(launch));
+    this.into(target, k, launch, arrays, scalars);
+    return target;
+  }
+
+  temporary(length: number): Cell {
+    const cell = this.queue.allocate(length);
+    this.temporaries.push(cell);
+    return cell;
+  }
+
+  upload(values: Float32Array): Cell {
+    const cell = this.queue.upload(values);
+    this.temporaries.push(cell);
+    return cell;
+  }
+
+  fill(target: Cell, value: number): void {
+    if (target.length > 0) this.queue.write(target, new Float32Array(target.length).fill(value), false);
+  }
+
+  copy(target: Cell, from: Cell): void {
+    this.into(target, copyLine, line(target.length), [from], [0, 1]);
+  }
+
+  /** A table of whole numbers computed on the host from others, kept with the first of them. */
+  table(from: Cell, key: string, compute: (host: Int32Array) => Int32Array): Cell {
+    return this.queue.derive(from, key, compute);
+  }
+
+  /** x [outer, length, inner] -> y [outer, inner]. The fold of nothing is 0, or -Infinity for a maximum. */
+  fold(fold: Fold, target: Cell, x: Cell, outer: number, length: number, inner: number): void {
+    if (outer * inner === 0) return;
+    const again = fold === 'squares' ? 'sum' : fold;
+    if (length === 0) this.fill(target, fold === 'max' ? Number.NEGATIVE_INFINITY : 0);
+    else if (outer === 1 && inner === 1 && length > LONG) {
+      // Neighbouring threads read neighbouring elements: `across` columns, each folded down `down` rows, in `pieces`.
+      const across = 256;
+      const pieces = Math.min(64, Math.ceil(length / (across * 64)));
+      const down = Math.ceil(length / (across * pieces));
+      const parts = this.make(foldMiddle[fold], rows(across, pieces), [x], [down, across, length, 0]);
+      const few = this.make(foldLast[again], line(64), [parts], [(across * pieces) / 64]);
+      this.into(target, foldLast[again], line(1), [few], [64]);
+    } else if (outer === 1 && inner > 1 && length > 128) {
+      const pieces = Math.min(64, Math.ceil(length / 64));
+      const down = Math.ceil(length / pieces);
+      const parts = this.make(foldMiddle[fold], rows(inner, pieces), [x], [down, inner, length * inner, 0]);
+      this.into(target, foldMiddle[again], rows(inner, 1), [parts], [pieces, inner, pieces * inner, 0]);
+    } else if (inner === 1) this.into(target, foldLast[fold], line(outer), [x], [length]);
+    else {
+      const sizes = [length, inner, outer * length * inner, length * inner];
+      this.into(target, foldMiddle[fold], rows(inner, outer), [x], sizes);
+    }
+  }
+}
+
+export { hostValues };

@@ -1,0 +1,48 @@
+/** @file What a device must offer: buffers of floats, and kernels over them. One implementation per mode of gpu.js. */
+import type { GpuMode } from './gpu-js.ts';
+import type { KernelSource } from './kernel-source.ts';
+
+/** The threads of one call. `count` results on a line; `columns` x `rows`; or that with four columns a thread, per matrix. */
+export type Launch =
+  | { readonly grid: 'line'; readonly count: number }
+  | { readonly grid: 'rows'; readonly columns: number; readonly rows: number }
+  | { readonly grid: 'tiles'; readonly columns: number; readonly rows: number; readonly matrices: number };
+
+/** Elements a launch computes. */
+export function sizeOfLaunch(launch: Launch): number {
+  if (launch.grid === 'line') return launch.count;
+  return launch.columns * launch.rows * (launch.grid === 'tiles' ? launch.matrices : 1);
+}
+
+/** A buffer as the driver knows it. */
+export type Buffer = unknown;
+
+export interface Driver {
+  readonly mode: GpuMode;
+  /** Adapter and how it is reached. */
+  readonly description: string;
+  /** Kernels compiled so far. */
+  readonly compiles: number;
+  /** Whether the results of `tiles` kernels can be read by others. */
+  readonly tiles: boolean;
+  /** Whether integers wrap around at 32 bits in kernels. */
+  readonly integers: boolean;
+  /** Set when the device is lost or out of memory: nothing can be trusted from then on. */
+  readonly failure: Error | null;
+  /** A size as it is best asked for, so that similar ones share compiled kernels. */
+  round(length: number): number;
+  upload(values: Float32Array): Buffer;
+  /** Runs a kernel: the arrays, then its whole numbers and floats; those of the grid are added here. */
+  launch(
+    k: KernelSource,
+    launch: Launch,
+    arrays: readonly Buffer[],
+    scalars: readonly number[],
+  ): Buffer | Promise<Buffer>;
+  /** The first `length` values. */
+  read(buffer: Buffer, length: number): Promise<Float32Array>;
+  release(buffer: Buffer): void;
+  /** `table` with row ids[u] replaced by row u of `rows`: the buffer to use from now on; the given one is used up. */
+  putRows?(table: Buffer, rows: Buffer, ids: Int32Array, columns: number): Buffer;
+  destroy(): Promise<void>;
+}

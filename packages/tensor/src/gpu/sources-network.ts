@@ -1,0 +1,187 @@
+/** @file Kernels of the transformer: products of matrices, softmax, normalisation, rotary positions, optimiser. */
+import { kernel } from './kernel-source.ts';
+import { naturalLog } from './sources-elementwise.ts';
+
+// ----- matmul ---------------------------------------------------------------------------------------------------------
+
+const a = (l: string) => `a[this.thread.z * aStep + ROW * aRow + (${l}) * aColumn]`;
+const b = (l: string, j: string) => `b[this.thread.z * bStep + (${l}) * bRow + (${j}) * bColumn]`;
+const sizes = 'K quads aStep aRow aColumn bStep bRow bColumn';
+
+/** One product added to each of the four sums; `v` names the local, since gpu.js drops the braces of inner blocks. */
+const tileStep = (l: string, v: string) =>
+  [`const ${v} = ${a(l)};`, ...[0, 1, 2, 3].map((j) => `y${j} = y${j} + ${v} * ${b(l, `COL * 4 + ${j}`)};`)].join(
+    '\n      ',
+  );
+
+/**
+ * y = a b, transposed operands by their strides; one thread computes four neighbouring columns, so that each element of a
+ * is read once for four products. `quads` = floor(K / 4). The four numbers a thread returns lie side by side in memory: the
+ * result is row-major.
+ */
+export const matmulTile = kernel(
+  'matmulTile',
+  'tiles',
+  { arrays: 'a b', integers: sizes },
+  `for (let q = 0; q < quads; q++) {
+      ${[0, 1, 2, 3].map((u) => tileStep(`q * 4 + ${u}`, `v${u}`)).join('\n      ')}
+    }
+    for (let l = 0; l < K - quads * 4; l++) {
+      ${tileStep('quads * 4 + l', 'v')}
+    }`,
+);
+
+const plainProduct = (l: string) =>
+  `a[INT(matrix) * aStep + INT(i) * aRow + (${l}) * aColumn] * b[INT(matrix) * bStep + (${l}) * bRow + COL * bColumn]`;
+
+/** y = a b, one element per thread: for widths that are no multiple of 4. */
+export const matmulPlain = kernel(
+  'matmulPlain',
+  'rows',
+  { arrays: 'a b', integers: `${sizes} M`, floats: 'inverseM' },
+  `const matrix = Math.floor((ROW + 0.5) * inverseM);
+    const i = ROW - matrix * M;
+    for (let q = 0; q < quads; q++) {
+      y = y + ${[0, 1, 2, 3].map((u) => plainProduct(`q * 4 + ${u}`)).join('\n        + ')};
+    }
+    for (let l = 0; l < K - quads * 4; l++) {
+      y = y + ${plainProduct('quads * 4 + l')};
+    }`,
+);
+
+// ----- rows of numbers ------------------------------------------------------------------------------------------------
+
+/** ln sum_c e^(x_c - max) of each row. */
+export const rowLogSum = kernel(
+  'rowLogSum',
+  'line',
+  { arrays: 'x max', integers: 'C' },
+  `let total = 0;
+    for (let c = 0; c < C; c++) {
+      total = total + Math.exp(x[I * C + c] - max[I]);
+    }
+    ${naturalLog('total')}`,
+);
+
+export const softmax = kernel(
+  'softmax',
+  'rows',
+  { arrays: 'x max logSum', integers: 'C' },
+  'y = Math.exp(x[ROW * C + COL] - max[ROW] - logSum[ROW]);',
+);
+
+export const logSoftmax = kernel(
+  'logSoftmax',
+  'rows',
+  { arrays: 'x max logSum', integers: 'C' },
+  'y = x[ROW * C + COL] - max[ROW] - logSum[ROW];',
+);
+
+export const crossEntropy = kernel(
+  'crossEntropy',
+  'line',
+  { arrays: 'x max logSum targets', integers: 'C' },
+  'y = max[I] - x[I * C + INT(targets[I])] + logSum[I];',
+);
+
+export const crossEntropyBackward = kernel(
+  'crossEntropyBackward',
+  'rows',
+  { arrays: 'x max logSum targets g', integers: 'C' },
+  `let p = Math.exp(x[ROW * C + COL] - max[ROW] - logSum[ROW]);
+    if (INT(targets[ROW]) === COL) {
+      p = p - 1;
+    }
+    y = g[ROW] * p;`,
+);
+
+/** 1 / sqrt(mean of squares + eps) of each row. */
+export const inverseRms = kernel(
+  'inverseRms',
+  'line',
+  { arrays: 'x', integers: 'C', floats: 'eps' },
+  `let squares = 0;
+    for (let c = 0; c < C; c++) {
+      squares = squares + x[I * C + c] * x[I * C + c];
+    }
+    y = 1 / Math.sqrt(squares / C + eps);`,
+);
+
+export const rmsNorm = kernel(
+  'rmsNorm',
+  'rows',
+  { arrays: 'x r w', integers: 'C' },
+  'y = x[ROW * C + COL] * r[ROW] * w[COL];',
+);
+
+/** r^2 mean_c(g w x) of each row. */
+export const rmsShare = kernel(
+  'rmsShare',
+  'line',
+  { arrays: 'x w g r', integers: 'C' },
+  `let dot = 0;
+    for (let c = 0; c < C; c++) {
+      dot = dot + g[I * C + c] * w[c] * x[I * C + c];
+    }
+    y = dot / C * r[I] * r[I];`,
+);
+
+export const rmsNormBackward = kernel(
+  'rmsNormBackward',
+  'rows',
+  { arrays: 'x w g r share', integers: 'C' },
+  'y = r[ROW] * (g[ROW * C + COL] * w[COL] - x[ROW * C + COL] * share[ROW]);',
+);
+
+/** What each row adds to dw. */
+export const rmsWeights = kernel(
+  'rmsWeights',
+  'rows',
+  { arrays: 'x g r', integers: 'C' },
+  'y = g[ROW * C + COL] * x[ROW * C + COL] * r[ROW];',
+);
+
+/** A row is one head of one position; `turn` is -1 to turn the other way. */
+export const rope = kernel(
+  'rope',
+  'rows',
+  { arrays: 'x cos sin positions', integers: 'D half', floats: 'turn' },
+  `const pair = Math.floor(COL * 0.5);
+    const odd = COL - pair * 2;
+    const other = x[ROW * D + COL + 1 - 2 * INT(odd)];
+    y = x[ROW * D + COL] * cos[INT(positions[ROW]) * half + INT(pair)]
+      + (2 * odd - 1) * turn * other * sin[INT(positions[ROW]) * half + INT(pair)];`,
+);
+
+// ----- optimiser ------------------------------------------------------------------------------------------------------
+
+/** beta * moment + (1 - beta) * gradient, and the same of squares. */
+export const firstMoment = kernel(
+  'firstMoment',
+  'line',
+  { arrays: 'm g scale', floats: 'beta rest' },
+  'y = beta * m[I] + rest * (g[I] * scale[0]);',
+);
+export const secondMoment = kernel(
+  'secondMoment',
+  'line',
+  { arrays: 'v g scale', floats: 'beta rest' },
+  'y = beta * v[I] + rest * (g[I] * scale[0]) * (g[I] * scale[0]);',
+);
+/** From the moments already moved on. correction1 = 1 / (1 - beta1^step), correction2 likewise. */
+export const adamwStep = kernel(
+  'adamwStep',
+  'line',
+  { arrays: 'p m v', floats: 'lr correction1 correction2 eps keep' },
+  'y = p[I] * keep - lr * (m[I] * correction1) / (Math.sqrt(v[I] * correction2) + eps);',
+);
+
+/** The rows `ids` of a table multiplied by column `which` of decay [U,3]: what the steps they missed would have done. */
+export const decayedRows = kernel(
+  'decayedRows',
+  'rows',
+  { arrays: 'table ids decay', integers: 'C which' },
+  'y = table[INT(ids[ROW]) * C + COL] * decay[ROW * 3 + which];',
+);
+
+export const lerp = kernel('lerp', 'line', { arrays: 'a b', floats: 'weight' }, 'y = a[I] + weight * (b[I] - a[I]);');

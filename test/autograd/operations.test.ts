@@ -1,5 +1,5 @@
 import * as ag from '@blt-ts/autograd';
-import { ShapeError, scope, type Tensor, tensor } from '@blt-ts/tensor';
+import { ShapeError, scope, type Tensor, tensor, withLedger } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { reference64 } from '../support/backends.ts';
@@ -64,6 +64,15 @@ describe('a number stands for a scalar on either side', () => {
       },
     );
   }
+  test('as an attribute of one kernel, not as a tensor, where affine can say it', () => {
+    scope(() => {
+      const x = tensor([1, 2], [2], { backend });
+      for (const f of [ag.add, ag.sub, ag.mul]) {
+        const { ledger } = withLedger(() => [f(x, 3), f(3, x)]);
+        expect([...ledger]).toEqual([['affine', { calls: 2, flops: 4 }]]);
+      }
+    });
+  });
   test('but not on both', () => {
     expect(() => ag.div(1, 2)).toThrow('needs at least one tensor, got two numbers');
   });

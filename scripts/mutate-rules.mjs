@@ -37,20 +37,16 @@ const typescriptIn = (folder) =>
     .filter((name) => name.endsWith('.ts'))
     .map((name) => `${folder}/${name}`);
 
-/** What is mutated, and which tests are asked: the first list first, the second only if those pass. */
+const quotients = { files: ['test/autograd/gradients'], names: 'limit of its difference quotients' };
+const autograd = { files: ['test/autograd/operations', 'test/autograd/row-sparse', 'test/autograd/tape'] };
+const definitions = { files: ['test/tensor/op-table'] };
+const everything = { files: ['test/autograd/', 'test/tensor/op-table', 'test/tensor/tensor', 'test/tensor/ledger'] };
+
+/** What is mutated, and which tests are asked: the likeliest to notice first. */
 const targets = [
-  { file: 'packages/autograd/src/row-sparse.ts', tests: [['test/autograd/row-sparse'], ['test/autograd/']] },
-  ...typescriptIn('packages/autograd/src/ops').map((file) => ({
-    file,
-    tests: [
-      ['test/autograd/gradients.test.ts'],
-      ['test/autograd/operations', 'test/autograd/row-sparse', 'test/autograd/tape'],
-    ],
-  })),
-  ...typescriptIn('packages/tensor/src/reference').map((file) => ({
-    file,
-    tests: [['test/tensor/op-table.test.ts'], ['test/autograd', 'test/tensor/tensor', 'test/tensor/ledger']],
-  })),
+  { file: 'packages/autograd/src/row-sparse.ts', stages: [autograd, everything] },
+  ...typescriptIn('packages/autograd/src/ops').map((file) => ({ file, stages: [quotients, autograd, everything] })),
+  ...typescriptIn('packages/tensor/src/reference').map((file) => ({ file, stages: [definitions, everything] })),
 ].filter(({ file }) => file.includes(options.only));
 
 /** [pattern, replacement]: applied at every place it matches, one place at a time. */
@@ -93,7 +89,8 @@ const mutations = [
   [/(?<=[( ,:])transposeA(?=[ ,)}])(?! =)/, 'false'],
   [/(?<=[( ,:!])transposeB(?=[ ,)}])(?! =)/, 'false'],
   // arguments swapped, another function
-  [/(?<=\b(?!function )\w+)\((\w+), (\w+)(?=[,)])(?!\) =>)/, '($2, $1'],
+  // (the order of arguments does not matter to the commutative ones)
+  [/(?<!\b(?:function \w+|add|mul|maximum|minimum|equal|max|min))(?<=\w)\((\w+), (\w+)(?=[,)])(?!\) =>)/, '($2, $1'],
   [/\badd\(/, 'sub('],
   [/\bsub\(/, 'add('],
   [/\bmul\(/, 'div('],
@@ -114,7 +111,7 @@ const mutations = [
 const blanked = (line) =>
   line.replace(/\/\/.*$|'[^']*'|`[^`]*`|\/\*.*?\*\//g, (text) => ' '.repeat(text.length).replace(/^ | $/g, '"'));
 
-function mutantsOf({ file, tests }) {
+function mutantsOf({ file, stages }) {
   const text = readFileSync(join(root, file), 'utf8');
   const lines = text.split('\n');
   const found = [];
@@ -134,7 +131,7 @@ function mutantsOf({ file, tests }) {
         if (changed === line) continue;
         const mutated = [...lines.slice(0, number), changed, ...lines.slice(number + 1)].join('\n');
         if (found.some((m) => m.mutated === mutated) || !parses(mutated)) continue;
-        found.push({ file, tests, line: number + 1, before: line.trim(), after: changed.trim(), mutated, text });
+        found.push({ file, stages, line: number + 1, before: line.trim(), after: changed.trim(), mutated, text });
       }
     }
   });
@@ -215,7 +212,7 @@ class Tester {
     const path = join(this.copy, mutant.file);
     writeFileSync(path, mutant.mutated);
     try {
-      for (const tests of mutant.tests) {
+      for (const tests of mutant.stages) {
         const { passed, why } = await this.run(tests, path);
         if (!passed) return why;
       }
@@ -240,7 +237,9 @@ async function serve(copy) {
   process.on('message', async ({ tests, changed }) => {
     for (const path of [last, changed]) if (path) vitest.invalidateFile(path);
     last = changed;
-    const specifications = await vitest.globTestSpecifications(tests);
+    if (tests.names) vitest.setGlobalTestNamePattern(tests.names);
+    else vitest.resetGlobalTestNamePattern();
+    const specifications = await vitest.globTestSpecifications(tests.files);
     const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications);
     // The result lists the modules of earlier runs too, as they were then.
     const asked = new Set(specifications.map((s) => s.moduleId));
@@ -283,11 +282,10 @@ async function main() {
   const queue = [...chosen];
   const survivors = [];
   let done = 0;
-  const everyTest = [...new Set(targets.flatMap(({ tests }) => tests.flat()))];
   const testers = Array.from({ length: Number(options.jobs) }, () => new Tester());
   const work = async (tester) => {
     const begin = performance.now();
-    const { passed, why } = await tester.run(everyTest);
+    const { passed, why } = await tester.run(everything);
     tester.limit = Math.max(60_000, 8 * (performance.now() - begin));
     if (!passed) throw new Error(`the tests do not pass without a mutation: ${why}`);
     for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {

@@ -75,6 +75,7 @@ const planSchema = z.strictObject({
   config: configSchema,
   targetPatchBytes: z.number().min(1).nullable(),
   hashInit: z.number().min(0),
+  recompute: z.boolean(),
   entropyModel: z.strictObject({ loop: loopSchema, rowBytes: count(2 ** 30) }).nullable(),
   model: z.strictObject({
     loop: loopSchema,

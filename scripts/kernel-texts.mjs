@@ -57,12 +57,15 @@ function needs(source, node) {
 
 const heading = (root, { path }) => `// ${path.slice(root.length + 1)}`;
 
-/** Several declarations with where they come from. `last` is what it is about, and comes last. */
-function excerpt(root, source, last, lastText = textOf(source, last)) {
-  const parts = needs(source, last)
-    .filter((node) => !(node.pos <= last.pos && last.end <= node.end))
+/** The file's name, a declaration, and what it needs: a list of texts, what it is about first. */
+function excerpt(root, source, main) {
+  const parts = needs(source, main)
+    .filter((node) => !(node.pos <= main.pos && main.end <= node.end))
     .map((node) => textOf(source, node));
-  return [heading(root, source), ...parts, lastText].join('\n\n');
+  // The remarks that keep TypeScript's checker quiet about AssemblyScript's decorators say nothing to a reader.
+  return [heading(root, source), textOf(source, main), ...parts].map((text) =>
+    text.replace(/^\s*\/\/ @ts-ignore: decorator\n/gm, ''),
+  );
 }
 
 /** The entry `name` of the object literals at the top of a file: `name: ...`, `name,` or `name(...) {}`. */
@@ -89,7 +92,7 @@ function definitionOf(root, reference, name) {
   const direct = reference.find(({ declarations }) => declarations.has(name));
   if (found && !ts.isShorthandPropertyAssignment(found.entry)) return excerpt(root, found.source, found.entry);
   const source = found?.source ?? direct;
-  return source?.declarations.has(name) ? excerpt(root, source, source.declarations.get(name)) : '';
+  return source?.declarations.has(name) ? excerpt(root, source, source.declarations.get(name)) : [];
 }
 
 /** Names in quotes that a node mentions, itself or through declarations of any of the files: the exports of the assembly it calls. */
@@ -121,10 +124,10 @@ function wasmOf(root, native, assembly, name) {
   const parts = [];
   for (const source of assembly) {
     for (const [exported, node] of source.declarations) {
-      if (calls.has(exported) && ts.isFunctionDeclaration(node)) parts.push(excerpt(root, source, node));
+      if (calls.has(exported) && ts.isFunctionDeclaration(node)) parts.push(...excerpt(root, source, node));
     }
   }
-  return parts.length > 0 ? parts.join('\n\n') : undefined;
+  return parts.length > 0 ? parts : undefined;
 }
 
 /** The kernels of gpu.js that an entry of the dispatch table uses, from whichever file declares them. */
@@ -135,8 +138,7 @@ function gpuOf(root, gpu, name) {
   const add = (wanted) => {
     for (const source of sources) {
       const node = source.declarations.get(wanted);
-      const text = node && excerpt(root, source, node);
-      if (text && !parts.includes(text)) parts.push(text);
+      for (const text of node ? excerpt(root, source, node) : []) if (!parts.includes(text)) parts.push(text);
     }
   };
   const found = property(rest, name);
@@ -150,7 +152,7 @@ function gpuOf(root, gpu, name) {
     for (const one of [from, ...needs(source, from)]) visit(one);
   }
   if (parts.length === 0) add(name);
-  return parts.length > 0 ? parts.join('\n\n') : undefined;
+  return parts.length > 0 ? parts : undefined;
 }
 
 /** The first sentence of the contract's comment on a kernel. */
@@ -168,8 +170,8 @@ function formulaOf(contract, name) {
 }
 
 /**
- * Kernels share much of their code, so each text is there once and kernels name texts by number.
- * @returns {{ texts: string[], kernels: Record<string, { formula: string, definition: number, wasm?: number, gpu?: number }> }}
+ * Kernels share much of their code, so each declaration is there once and kernels list theirs by number.
+ * @returns {{ texts: string[], kernels: Record<string, { formula: string, definition: number[], wasm?: number[], gpu?: number[] }> }}
  */
 export function kernelTexts(root) {
   const tensor = join(root, 'packages/tensor/src');
@@ -180,11 +182,11 @@ export function kernelTexts(root) {
   const gpu = folder(join(tensor, 'gpu'));
   const table = contract.declarations.get('contract').declarationList.declarations[0].initializer;
   const texts = [];
-  const number = (text) => {
-    if (text === undefined) return undefined;
-    if (!texts.includes(text)) texts.push(text);
-    return texts.indexOf(text);
-  };
+  const number = (parts) =>
+    parts?.map((text) => {
+      if (!texts.includes(text)) texts.push(text);
+      return texts.indexOf(text);
+    });
   const kernels = {};
   for (const { name } of table.properties) {
     const kernel = name.getText();

@@ -12,13 +12,13 @@ interface KernelTexts {
   readonly kernels: Readonly<Record<string, KernelText>>;
 }
 
-/** Numbers of texts; left out where the definition itself runs. */
+/** Which texts, in order; left out where the definition itself runs. */
 interface KernelText {
   /** Its line of the contract. */
   readonly formula: string;
-  readonly definition: number;
-  readonly wasm?: number;
-  readonly gpu?: number;
+  readonly definition: readonly number[];
+  readonly wasm?: readonly number[];
+  readonly gpu?: readonly number[];
 }
 
 interface Speed {
@@ -26,22 +26,29 @@ interface Speed {
   training: number | null;
 }
 
+export interface SwitchListener {
+  before(): void;
+  /** Both workers compute on the backend now in use. */
+  after(): void;
+}
+
 export class BackendsPanel {
   private readonly scorer: WorkerClient;
   private readonly model: WorkerClient;
-  private readonly onSwitched: () => void;
+  private readonly listener: SwitchListener;
   private readonly sentence = new Sentence('backend-error');
   private readonly speeds = new Map<BackendChoice, Speed>();
   private current: BackendChoice = 'wasm';
   private kernels: KernelUse = [];
   private kernelsOf = '';
+  /** What is timed. */
+  private entropyModel: Uint8Array = new Uint8Array(0);
   private source: KernelTexts | null = null;
 
-  /** @param onSwitched told when both workers compute on another backend */
-  constructor(scorer: WorkerClient, model: WorkerClient, onSwitched: () => void) {
+  constructor(scorer: WorkerClient, model: WorkerClient, listener: SwitchListener) {
     this.scorer = scorer;
     this.model = model;
-    this.onSwitched = onSwitched;
+    this.listener = listener;
     const isolated = globalThis.crossOriginIsolated === true;
     byId('isolation').textContent = isolated
       ? 'This page is cross-origin isolated: threads can share memory.'
@@ -53,14 +60,18 @@ export class BackendsPanel {
     select('kernel').addEventListener('change', () => this.showKernel());
   }
 
-  /** The text of the kernels, and what is not in this build. */
-  async load(): Promise<void> {
+  /** Reads the kernels' texts and starts the fastest backend that is sure to run here. @param entropyModel what is timed */
+  async start(entropyModel: Uint8Array): Promise<void> {
+    this.entropyModel = entropyModel;
     const answer = await fetch('kernels.json');
     this.source = (await answer.json()) as KernelTexts;
     for (const name of ['webgpu', 'webgl2', 'webasm']) {
       if (!this.source.gpu) this.option(name).remove();
     }
-    this.showKernel();
+    const threads = globalThis.crossOriginIsolated === true && navigator.hardwareConcurrency > 1;
+    const choice = threads ? 'wasm-threads' : 'wasm';
+    select('backend').value = choice;
+    await this.use(choice);
   }
 
   private option(value: string): HTMLOptionElement {
@@ -71,6 +82,7 @@ export class BackendsPanel {
     this.sentence.clear();
     select('backend').disabled = true;
     byId('backend-facts').textContent = 'Starting ...';
+    this.listener.before();
     try {
       // Typing is answered by one thread: it has little to do, and must not wait for others.
       const [facts] = await Promise.all([
@@ -79,7 +91,7 @@ export class BackendsPanel {
       ]);
       this.current = choice;
       this.tell(facts);
-      this.onSwitched();
+      this.kernelsOf = '';
       await this.measure();
     } catch (error) {
       select('backend').value = this.current;
@@ -93,6 +105,7 @@ export class BackendsPanel {
       }
     } finally {
       select('backend').disabled = false;
+      this.listener.after();
     }
   }
 
@@ -103,7 +116,7 @@ export class BackendsPanel {
   async measure(): Promise<void> {
     button('measure').disabled = true;
     try {
-      const { bytesPerSecond, kernels } = await this.scorer.call('measure');
+      const { bytesPerSecond, kernels } = await this.model.call('measure', this.entropyModel);
       this.speed().scoring = bytesPerSecond;
       if (this.kernelsOf !== 'training') this.useKernels(kernels, 'scoring');
       this.drawSpeeds();
@@ -168,8 +181,8 @@ export class BackendsPanel {
     const flops = use.flops > 0 ? `, ${humanCount(use.flops)} floating-point operations` : '';
     byId('kernel-facts').textContent =
       `${text.formula ? `${text.formula}. ` : ''}Run ${use.calls} times in the last ${step}${flops}.`;
-    const read = (number: number | undefined): string | undefined =>
-      number === undefined ? undefined : this.source!.texts[number];
+    const read = (numbers: readonly number[] | undefined): string | undefined =>
+      numbers?.map((i) => this.source!.texts[i]).join('\n\n');
     const definition = read(text.definition) ?? '';
     byId('definition').textContent = definition;
     const gpu = ['webgpu', 'webgl2', 'webasm'].includes(this.current);

@@ -30,9 +30,12 @@ function start(): void {
     },
   );
   const patches = new PatchesPanel(scorer);
-  const backends = new BackendsPanel(scorer, model, () => {
-    patches.rescore();
-    training.resume();
+  const backends = new BackendsPanel(scorer, model, {
+    before: () => training.suspend(),
+    after: () => {
+      patches.rescore();
+      training.resume();
+    },
   });
   const generate = new GeneratePanel(model, (file, name) => patches.offer('loaded', name, file));
   const training = new TrainingPanel(model, () => patches.bytes, {
@@ -53,8 +56,9 @@ function start(): void {
 async function boot(patches: PatchesPanel, backends: BackendsPanel, generate: GeneratePanel): Promise<void> {
   patches.setText(SAMPLE_TEXT);
   const file = await fetched('entropy-model.safetensors');
-  await patches.offer('shipped', 'Moby Dick, shipped with the page', new Uint8Array(await file.arrayBuffer()));
-  await Promise.all([backends.load(), backends.measure()]);
+  const entropyModel = new Uint8Array(await file.arrayBuffer());
+  await patches.offer('shipped', 'Moby Dick (shipped)', entropyModel);
+  await backends.start(entropyModel);
   // The server of `blt play --model DIR` writes the folder's name here.
   const name = document.querySelector<HTMLMetaElement>('meta[name=blt-model]')?.content;
   if (name) {

@@ -78,8 +78,8 @@ export interface WorkerCalls {
   useBackend(choice: BackendChoice): BackendFacts;
   useEntropyModel(file: Uint8Array): EntropyModelFacts;
   score(bytes: Uint8Array): Scores;
-  /** Bytes per second of the entropy model on the backend in use. */
-  measure(): { bytesPerSecond: number; kernels: KernelUse };
+  /** Bytes per second of an entropy model on the backend in use. */
+  measure(file: Uint8Array): { bytesPerSecond: number; kernels: KernelUse };
   /** Makes a session; `advance` runs it. */
   prepare(request: TrainingRequest): TrainingFacts;
   /** Trains until the end or until `pause`; how it stopped. */

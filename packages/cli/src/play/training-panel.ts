@@ -28,6 +28,9 @@ export class TrainingPanel {
   private best: { step: number; bitsPerByte: number } | null = null;
   private lastStep: Extract<WorkerEvent, { kind: 'step' }> | null = null;
   private urls: string[] = [];
+  /** Settles when the run under way has ended. */
+  private ended: Promise<void> = Promise.resolve();
+  private goOn: Promise<void> | null = null;
 
   constructor(worker: WorkerClient, text: () => Uint8Array, listener: TrainingListener) {
     this.worker = worker;
@@ -59,9 +62,16 @@ export class TrainingPanel {
     });
   }
 
-  /** Goes on after the worker has moved to another backend. */
+  /** The worker is about to move to another backend: training stops and, if it ran, goes on after `resume`. */
+  suspend(): void {
+    this.goOn = this.running ? this.ended : null;
+  }
+
   async resume(): Promise<void> {
-    if (this.state === 'paused') await this.run();
+    const ended = this.goOn;
+    this.goOn = null;
+    await ended;
+    if (ended && this.state === 'paused') await this.run();
   }
 
   private async start(): Promise<void> {
@@ -88,13 +98,13 @@ export class TrainingPanel {
     }
   }
 
-  private async run(): Promise<void> {
+  private run(): Promise<void> {
     this.enter('running');
-    try {
-      this.enter(await this.worker.call('advance'));
-    } catch (error) {
-      this.failed(error);
-    }
+    this.ended = this.worker.call('advance').then(
+      (state) => this.enter(state),
+      (error) => this.failed(error),
+    );
+    return this.ended;
   }
 
   private failed(error: unknown): void {

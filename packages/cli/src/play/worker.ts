@@ -81,9 +81,8 @@ const answers: Answers = {
     return { ...scores, seconds: (performance.now() - start) / 1000 };
   },
 
-  async measure() {
-    if (!entropyFile) throw new Error('there is no entropy model yet');
-    const model = entropyModelFromFile(entropyFile, await currentBackend());
+  async measure(file) {
+    const model = entropyModelFromFile(file, await currentBackend());
     const text = (n: number) => Uint8Array.from({ length: n }, (_, i) => 97 + ((i * i + 3 * i) % 26));
     // The first run compiles; then ever longer texts until one takes long enough to be timed.
     let ledger = new EntropyScorer(model).ledger;
@@ -138,12 +137,7 @@ const answers: Answers = {
   },
 
   async generate(request: GenerationRequest) {
-    const checkpoint =
-      (request.model === 'trained' && trainer?.session.checkpoint()) || loaded.get(request.model)?.checkpoint;
-    if (!checkpoint)
-      throw new Error(
-        `there is no ${request.model} model; ${request.model === 'trained' ? 'train one' : 'load a folder'} first`,
-      );
+    const checkpoint = checkpointFor(request.model);
     stopGenerating = true;
     await generating?.catch(() => {});
     stopGenerating = false;
@@ -160,6 +154,19 @@ const answers: Answers = {
     stopGenerating = true;
   },
 };
+
+/** @throws Error if there is none yet */
+function checkpointFor(model: 'trained' | 'loaded'): Checkpoint {
+  if (model === 'trained' && trainer) {
+    if (trainer.session.phase === 'model' || trainer.session.phase === 'done') return trainer.session.checkpoint();
+    throw new Error(
+      'the model on this page is not there yet: its entropy model is trained first; wait, or choose another',
+    );
+  }
+  const found = loaded.get(model);
+  if (!found) throw new Error(model === 'trained' ? 'no model was trained here yet' : 'no checkpoint is loaded yet');
+  return found.checkpoint;
+}
 
 async function stream(checkpoint: Checkpoint, request: GenerationRequest) {
   const start = performance.now();

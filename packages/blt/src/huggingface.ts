@@ -5,10 +5,8 @@
 import { leaves } from '@blt-ts/autograd';
 import {
   type Backend,
-  formatShape,
-  readSafetensors,
+  f32ToBf16,
   type SafetensorsInput,
-  sameShape,
   scope,
   type Tensor,
   tensor,
@@ -32,6 +30,7 @@ import {
   treeFromNames,
 } from './parameters.ts';
 import type { PatchingOptions } from './patching.ts';
+import { checkAgainstPlan, type StoredTensors, storedInMemory, withHuggingFaceNames } from './stored-tensors.ts';
 
 export interface Checkpoint {
   readonly config: BltConfig;
@@ -277,30 +276,23 @@ export function checkpointPlan(config: BltConfig): ParameterPlan[] {
  * @throws SafetensorsError for a broken file; ConfigError naming the first missing tensor or wrong shape
  */
 export function checkpointFromSafetensors(bytes: Uint8Array, config: BltConfig, backend?: Backend): Checkpoint {
-  const { tensors } = readSafetensors(bytes);
+  return checkpointFromStored(storedInMemory(bytes), config, backend);
+}
+
+/**
+ * The same from tensors wherever they lie, under the names of Hugging Face or of Facebook; one tensor at a time is in memory twice.
+ * @throws SafetensorsError for values that cannot be read; ConfigError naming the first missing tensor or wrong shape
+ */
+export function checkpointFromStored(given: StoredTensors, config: BltConfig, backend?: Backend): Checkpoint {
+  const stored = withHuggingFaceNames(given);
   const plan = checkpointPlan(config);
-  for (const { name, shape } of plan) {
-    const found = tensors.get(name);
-    if (!found) {
-      throw new ConfigError(
-        `model.safetensors has no tensor ${name} ${formatShape(shape)}, which config.json asks for`,
-      );
-    }
-    if (!sameShape(found.shape, shape)) {
-      throw new ConfigError(
-        `model.safetensors: ${name} has shape ${formatShape(found.shape)}, config.json asks for ${formatShape(shape)}`,
-      );
-    }
-  }
-  const known = new Set(plan.map((p) => p.name));
-  for (const name of tensors.keys()) {
-    if (!known.has(name)) {
-      throw new ConfigError(`model.safetensors: tensor ${name} has no place in the model that config.json describes`);
-    }
-  }
+  checkAgainstPlan(plan, stored);
   // In a scope, so that a tensor that cannot be read leaves nothing of those before it behind.
   const loaded = scope(() =>
-    plan.map(({ name, shape }) => [name, tensor(toFloat32(tensors.get(name)!, name), shape, { backend })] as const),
+    plan.map(({ name, shape }) => {
+      const { dtype, read } = stored.get(name)!;
+      return [name, tensor(toFloat32({ dtype, shape: [...shape], data: read() }, name), shape, { backend })] as const;
+    }),
   );
   const prefix = 'model.patcher.';
   const patcher = loaded.filter(([name]) => name.startsWith(prefix));
@@ -314,17 +306,24 @@ export function checkpointFromSafetensors(bytes: Uint8Array, config: BltConfig, 
   };
 }
 
-/** The bytes of `model.safetensors`, F32, with Hugging Face names. */
-export function checkpointToSafetensors({ params, patcher }: Pick<Checkpoint, 'params' | 'patcher'>): Uint8Array {
-  const named: [string, Tensor][] = [
+/** All tensors of a checkpoint under their Hugging Face names. */
+export function namedTensors({ params, patcher }: Pick<Checkpoint, 'params' | 'patcher'>): [string, Tensor][] {
+  return [
     ...leaves(params),
     ...(patcher ? leaves(patcher).map(([name, leaf]): [string, Tensor] => [`model.patcher.${name}`, leaf]) : []),
   ];
+}
+
+/** The bytes of `model.safetensors`, with Hugging Face names; BF16 rounds to nearest even. */
+export function checkpointToSafetensors(
+  checkpoint: Pick<Checkpoint, 'params' | 'patcher'>,
+  dtype: 'F32' | 'BF16' = 'F32',
+): Uint8Array {
   return writeSafetensors(
-    named.map(([name, leaf]): [string, SafetensorsInput] => [
-      name,
-      { dtype: 'F32', shape: leaf.shape, data: leaf.readSync() as Float32Array },
-    ]),
+    namedTensors(checkpoint).map(([name, leaf]): [string, SafetensorsInput] => {
+      const values = leaf.readSync() as Float32Array;
+      return [name, { dtype, shape: leaf.shape, data: dtype === 'F32' ? values : f32ToBf16(values) }];
+    }),
     { format: 'pt' },
   );
 }

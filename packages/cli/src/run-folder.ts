@@ -12,14 +12,14 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import {
   type Checkpoint,
-  checkpointFromSafetensors,
+  checkpointFromStored,
   checkpointToSafetensors,
-  configFromHuggingFace,
   configToHuggingFace,
   type SessionState,
 } from '@blt-ts/blt';
-import { type Backend, SafetensorsError } from '@blt-ts/tensor';
+import type { Backend } from '@blt-ts/tensor';
 import { latestFolder, listFolders, pruneFolders, removeLeftovers, setLatest, writeFolder } from './atomic-folder.ts';
+import { holdsWeights, openModelFolder } from './checkpoint-files.ts';
 import { errorCode, reason, UserError } from './errors.ts';
 import { RunLock } from './run-lock.ts';
 import { parseRecord, type RunRecord, recordText } from './run-record.ts';
@@ -135,7 +135,7 @@ export function checkpointFiles(checkpoint: Checkpoint): Record<string, Uint8Arr
 
 /** The folder that holds model.safetensors: the path itself, or a run's best (else newest) step. */
 export async function findModel(path: string): Promise<string> {
-  if (existsSync(join(path, 'model.safetensors'))) return path;
+  if (holdsWeights(path)) return path;
   const best = await new RunFolder(path).bestName();
   if (best) return join(path, best);
   const steps = (await listFolders(path)).filter((name) => STEP.test(name));
@@ -169,30 +169,8 @@ export async function loadModel(
   backend: Backend,
 ): Promise<{ checkpoint: Checkpoint; folder: string }> {
   const folder = await findModel(path ?? (await newestRun()));
-  const read = async (name: string) => {
-    try {
-      return await readFile(join(folder, name));
-    } catch (error) {
-      const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
-      throw new UserError(`cannot read ${join(folder, name)}: ${why}`, 1, { cause: error });
-    }
-  };
-  let json: unknown;
-  try {
-    json = JSON.parse((await read('config.json')).toString('utf8'));
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(`${join(folder, 'config.json')} is not JSON: ${reason(error)}`, 1, { cause: error });
-  }
-  const config = configFromHuggingFace(json);
-  try {
-    return { checkpoint: checkpointFromSafetensors(await read('model.safetensors'), config, backend), folder };
-  } catch (error) {
-    if (error instanceof SafetensorsError) {
-      throw new UserError(`${join(folder, 'model.safetensors')}: ${error.message}`, 1, { cause: error });
-    }
-    throw error;
-  }
+  const { config, stored } = openModelFolder(folder);
+  return { checkpoint: checkpointFromStored(stored, config, backend), folder };
 }
 
 /** A free name under runs/: size-1, size-2, ... */

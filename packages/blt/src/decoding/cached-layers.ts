@@ -14,7 +14,7 @@ export interface KeyValueCache {
 }
 
 /** Where new rows stand: intervals are over the rows of the caches, `slots` [n] are the cache rows of the new positions. */
-export interface CachedContext extends StackContext {
+export interface CachedContext extends Pick<StackContext, 'bounds' | 'positions' | 'rope'> {
   readonly slots: Tensor;
 }
 

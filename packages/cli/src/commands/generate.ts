@@ -1,4 +1,4 @@
-import { generate } from '@blt-ts/blt';
+import { type GenerateCounts, generate } from '@blt-ts/blt';
 import { chooseBackend } from '../backend-choice.ts';
 import { byteEscape, utf8Length } from '../byte-labels.ts';
 import { loadModel } from '../run-folder.ts';
@@ -13,6 +13,8 @@ export interface GenerateFlags {
   readonly seed: number;
   readonly stop?: string;
   readonly ignoreEos?: boolean;
+  readonly context: number;
+  readonly draft: number;
   readonly json?: boolean;
   readonly backend?: 'auto' | 'wasm' | 'reference';
 }
@@ -60,6 +62,8 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     flags.prompt === '-' || (flags.prompt === undefined && !process.stdin.isTTY && flags.model === '-')
       ? await readAll(process.stdin)
       : Buffer.from(flags.prompt ?? '');
+  let counts: GenerateCounts | null = null;
+  const started = performance.now();
   const bytes = generate(checkpoint, prompt, {
     maxBytes: flags.maxBytes,
     temperature: flags.temperature,
@@ -68,11 +72,18 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     seed: flags.seed,
     stop: flags.stop ? Buffer.from(flags.stop) : null,
     ignoreEos: flags.ignoreEos,
+    contextBytes: flags.context,
+    draftBytes: flags.draft,
+    onDone: (ran) => {
+      counts = ran;
+    },
   });
   if (flags.json) {
     const made = Uint8Array.from(bytes);
     const text = new TextDecoder().decode(made);
-    process.stdout.write(`${JSON.stringify({ model: folder, prompt: prompt.toString(), text, bytes: [...made] })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ model: folder, prompt: prompt.toString(), text, bytes: [...made], counts, seconds: (performance.now() - started) / 1000 })}\n`,
+    );
     return 0;
   }
   if (!process.stdout.isTTY) {

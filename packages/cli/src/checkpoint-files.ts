@@ -1,0 +1,285 @@
+/**
+ * @file Model folders on disk: one model.safetensors, or shards with an index; read tensor by tensor, written piece by piece, so that
+ * a checkpoint may be larger than memory.
+ */
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import {
+  type BltConfig,
+  checkAgainstPlan,
+  checkpointPlan,
+  configFromFacebook,
+  configFromHuggingFace,
+  configToHuggingFace,
+  facebookArguments,
+  isFacebookLayout,
+  type StoredTensor,
+  type StoredTensors,
+  withHuggingFaceNames,
+} from '@blt-ts/blt';
+import {
+  f32ToBf16,
+  layoutSafetensors,
+  parseSafetensorsHeader,
+  type SafetensorsDtype,
+  SafetensorsError,
+  safetensorsHeaderSize,
+  toFloat32,
+} from '@blt-ts/tensor';
+import { errorCode, reason, UserError } from './errors.ts';
+
+const INDEX = 'model.safetensors.index.json';
+const SINGLE = 'model.safetensors';
+
+/** Whether a folder holds weights. */
+export const holdsWeights = (folder: string): boolean =>
+  existsSync(join(folder, SINGLE)) || existsSync(join(folder, INDEX));
+
+/** Reads a JSON file. @throws UserError naming the file */
+export function readJson(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
+    throw new UserError(`cannot read ${file}: ${why}`, 1, { cause: error });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${file} is not JSON: ${reason(error)}`, 1, { cause: error });
+  }
+}
+
+function readFully(descriptor: number, into: Uint8Array, position: number, file: string): void {
+  for (let done = 0; done < into.length; ) {
+    const n = readSync(descriptor, into, done, Math.min(into.length - done, 2 ** 30), position + done);
+    if (n === 0) throw new UserError(`${file} ended while it was being read; was it changed?`, 1);
+    done += n;
+  }
+}
+
+/** A file's tensors. @throws UserError with the reader's message */
+function tensorsOfFile(file: string): StoredTensors {
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, 'r');
+  } catch (error) {
+    const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
+    throw new UserError(`cannot read ${file}: ${why}`, 1, { cause: error });
+  }
+  // The descriptor stays open as long as the tensors can be read; the process is short.
+  const { size } = statSync(file);
+  try {
+    const start = new Uint8Array(Math.min(size, 512));
+    readFully(descriptor, start, 0, file);
+    const head = new Uint8Array(safetensorsHeaderSize(start, size));
+    readFully(descriptor, head, 0, file);
+    const { tensors, dataStart } = parseSafetensorsHeader(head, size);
+    return new Map(
+      [...tensors].map(([name, { dtype, shape, begin, end }]): [string, StoredTensor] => [
+        name,
+        {
+          dtype,
+          shape,
+          bytes: end - begin,
+          read(from = 0, to = end - begin) {
+            const data = new Uint8Array(to - from);
+            readFully(descriptor, data, dataStart + begin + from, file);
+            return data;
+          },
+        },
+      ]),
+    );
+  } catch (error) {
+    closeSync(descriptor);
+    if (error instanceof SafetensorsError) throw new UserError(`${file}: ${error.message}`, 1, { cause: error });
+    throw error;
+  }
+}
+
+/** All tensors of a folder, of one file or of the shards that its index names. */
+export function storedInFolder(folder: string): StoredTensors {
+  if (existsSync(join(folder, SINGLE))) return tensorsOfFile(join(folder, SINGLE));
+  const index = join(folder, INDEX);
+  const json = readJson(index) as { weight_map?: unknown } | null;
+  const map = json?.weight_map;
+  if (map === null || typeof map !== 'object') throw new UserError(`${index} has no weight_map`, 1);
+  const all = new Map<string, StoredTensor>();
+  const shards = new Map<string, StoredTensors>();
+  for (const [name, shard] of Object.entries(map)) {
+    if (typeof shard !== 'string' || basename(shard) !== shard || !shard.endsWith('.safetensors')) {
+      throw new UserError(
+        `${index}: ${JSON.stringify(name)} lies in ${JSON.stringify(shard)}; a shard is a .safetensors file beside the index`,
+        1,
+      );
+    }
+    if (!shards.has(shard)) shards.set(shard, tensorsOfFile(join(folder, shard)));
+    const tensor = shards.get(shard)!.get(name);
+    if (!tensor) throw new UserError(`${join(folder, shard)} has no tensor ${name}, which ${index} promises`, 1);
+    all.set(name, tensor);
+  }
+  return all;
+}
+
+const prefixed = (stored: StoredTensors, prefix: string): StoredTensors =>
+  new Map([...stored].map(([name, tensor]) => [prefix + name, tensor]));
+
+export interface OpenedModel {
+  readonly config: BltConfig;
+  /** Under Hugging Face names, checked against the configuration. */
+  readonly stored: StoredTensors;
+  readonly layout: 'huggingface' | 'facebook';
+}
+
+/**
+ * Opens a folder of either layout without loading it. Facebook's keeps its entropy model in a folder of its own: `entropy_model` inside
+ * it, or `entropyModel`; a pickle (.pth) must be converted to safetensors first, it is never unpickled.
+ */
+export function openModelFolder(folder: string, { entropyModel }: { entropyModel?: string } = {}): OpenedModel {
+  if (!holdsWeights(folder)) {
+    const why = existsSync(folder) ? `it holds neither ${SINGLE} nor ${INDEX}` : 'there is no such folder';
+    throw new UserError(`cannot open ${folder}: ${why}`, 2);
+  }
+  let own = storedInFolder(folder);
+  const facebook = isFacebookLayout(own.keys());
+  const json = readJson(join(folder, existsSync(join(folder, 'config.json')) ? 'config.json' : 'params.json'));
+  if (!facebook) {
+    const config = configFromHuggingFace(json);
+    checkAgainstPlan(checkpointPlan(config), own);
+    return { config, stored: own, layout: 'huggingface' };
+  }
+  const beside = entropyModel ?? join(folder, 'entropy_model');
+  let entropyArgs: Record<string, unknown> = {};
+  if (existsSync(beside)) {
+    const file = ['model.safetensors', 'consolidated.safetensors'].map((f) => join(beside, f)).find(existsSync);
+    if (!file) {
+      throw new UserError(
+        `${beside} holds no model.safetensors; convert the .pth with torch.load and safetensors.torch.save_file`,
+        2,
+      );
+    }
+    own = new Map([...own, ...prefixed(tensorsOfFile(file), 'patcher.')]);
+    if (existsSync(join(beside, 'params.json'))) {
+      const params = readJson(join(beside, 'params.json')) as Record<string, unknown>;
+      entropyArgs = (params.entropy_model ?? params.model ?? params) as Record<string, unknown>;
+    }
+  }
+  const stored = withHuggingFaceNames(own);
+  const args = facebookArguments(json);
+  // Weights of one layout beside a configuration of the other: the converter of Hugging Face leaves such folders.
+  const config = args ? configFromFacebook(args, stored, entropyArgs) : configFromHuggingFace(json);
+  checkAgainstPlan(checkpointPlan(config), stored);
+  return { config, stored, layout: 'facebook' };
+}
+
+export type WeightDtype = 'F32' | 'BF16';
+
+const elementBytes: Partial<Record<SafetensorsDtype, number>> = { F32: 4, BF16: 2, F16: 2, F64: 8 };
+
+/** Data of a stored tensor as F32 or BF16, in pieces of some megabytes; unchanged where it is of that dtype already. */
+function* converted(name: string, tensor: StoredTensor, dtype: WeightDtype): Generator<Uint8Array> {
+  const width = elementBytes[tensor.dtype];
+  if (!width) throw new UserError(`${name} has dtype ${tensor.dtype}; weights are F32, BF16, F16 or F64`, 1);
+  const piece = width * 2 ** 22;
+  for (let at = 0; at < tensor.bytes; at += piece) {
+    const data = tensor.read(at, Math.min(at + piece, tensor.bytes));
+    if (tensor.dtype === dtype) {
+      yield data;
+      continue;
+    }
+    const values = toFloat32({ dtype: tensor.dtype, shape: [data.length / width], data }, name);
+    const out = dtype === 'F32' ? values : f32ToBf16(values);
+    yield new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
+  }
+}
+
+export interface WriteOptions {
+  /** Default: BF16 if every tensor is stored so, else F32. */
+  readonly dtype?: WeightDtype;
+  /** Most bytes of data in one file (default: no limit, one file). */
+  readonly shardBytes?: number;
+}
+
+/** Writes a folder in the Hugging Face layout; it appears under its name when it is whole. @throws UserError if it exists */
+export async function writeModelFolder(
+  folder: string,
+  config: BltConfig,
+  stored: StoredTensors,
+  { dtype, shardBytes = Number.POSITIVE_INFINITY }: WriteOptions = {},
+): Promise<{ dtype: WeightDtype; files: string[]; bytes: number }> {
+  if (existsSync(folder) && (await readdir(folder)).length > 0) {
+    throw new UserError(`${folder} exists and is not empty; name another folder`, 2);
+  }
+  const to = dtype ?? ([...stored.values()].every((t) => t.dtype === 'BF16') ? 'BF16' : 'F32');
+  const width = elementBytes[to]!;
+  const shards: [string, StoredTensor][][] = [[]];
+  let filled = 0;
+  for (const { name } of checkpointPlan(config)) {
+    const tensor = stored.get(name)!;
+    const bytes = (tensor.bytes / (elementBytes[tensor.dtype] ?? width)) * width;
+    if (filled > 0 && filled + bytes > shardBytes) {
+      shards.push([]);
+      filled = 0;
+    }
+    shards.at(-1)!.push([name, tensor]);
+    filled += bytes;
+  }
+  const temporary = join(dirname(folder), `.${basename(folder)}.${process.pid}.tmp`);
+  const number = (i: number) => String(i).padStart(5, '0');
+  const files = shards.map((_, i) =>
+    shards.length === 1 ? SINGLE : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`,
+  );
+  try {
+    await mkdir(temporary, { recursive: true });
+    await writeFile(join(temporary, 'config.json'), `${JSON.stringify(configJson(config, to), null, 2)}\n`);
+    let total = 0;
+    shards.forEach((tensors, i) => {
+      total += writeShard(join(temporary, files[i]), tensors, to);
+    });
+    if (shards.length > 1) {
+      const weightMap = Object.fromEntries(shards.flatMap((s, i) => s.map(([name]) => [name, files[i]])));
+      const index = { metadata: { total_size: total }, weight_map: weightMap };
+      await writeFile(join(temporary, INDEX), `${JSON.stringify(index, null, 2)}\n`);
+    }
+    await rm(folder, { recursive: true, force: true });
+    await rename(temporary, folder);
+    return { dtype: to, files, bytes: total };
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    if (errorCode(error)) throw new UserError(`cannot write ${folder}: ${reason(error)}`, 1, { cause: error });
+    throw error;
+  }
+}
+
+const configJson = (config: BltConfig, dtype: WeightDtype) => ({
+  ...configToHuggingFace(config),
+  dtype: dtype === 'F32' ? 'float32' : 'bfloat16',
+});
+
+function writeShard(file: string, tensors: readonly [string, StoredTensor][], dtype: WeightDtype): number {
+  const {
+    header,
+    tensors: placed,
+    dataSize,
+  } = layoutSafetensors(
+    tensors.map(([name, { shape }]) => [name, { dtype, shape }] as const),
+    { format: 'pt' },
+  );
+  const descriptor = openSync(file, 'w');
+  try {
+    writeSync(descriptor, header);
+    for (const [name, tensor] of tensors) {
+      let at = header.length + placed.get(name)!.begin;
+      for (const piece of converted(name, tensor, dtype)) {
+        for (let done = 0; done < piece.length; )
+          done += writeSync(descriptor, piece, done, piece.length - done, at + done);
+        at += piece.length;
+      }
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+  return dataSize;
+}

@@ -1,0 +1,40 @@
+import { openModelFolder, type WeightDtype, writeModelFolder } from '../checkpoint-files.ts';
+import { humanBytes, humanCount } from '../human-units.ts';
+import { findModel, newestRun } from '../run-folder.ts';
+
+export interface ConvertFlags {
+  readonly out: string;
+  readonly dtype?: 'f32' | 'bf16';
+  readonly shardSize?: number;
+  readonly behaviour?: 'huggingface' | 'facebook';
+  readonly window?: number;
+  readonly entropyModel?: string;
+}
+
+/** A checkpoint of either layout into a folder of the Hugging Face layout, tensor by tensor. @returns the exit code */
+async function convert(folder: string, flags: ConvertFlags): Promise<number> {
+  const opened = openModelFolder(folder, { entropyModel: flags.entropyModel });
+  const config = {
+    ...opened.config,
+    ...(flags.behaviour ? { behaviour: flags.behaviour } : {}),
+    ...(flags.window === undefined ? {} : { window: flags.window === 0 ? null : flags.window }),
+  };
+  const { dtype, files, bytes } = await writeModelFolder(flags.out, config, opened.stored, {
+    dtype: flags.dtype?.toUpperCase() as WeightDtype | undefined,
+    shardBytes: flags.shardSize,
+  });
+  const values = [...opened.stored.values()].reduce((n, t) => n + t.shape.reduce((a, b) => a * b, 1), 0);
+  const window = config.behaviour === 'facebook' && config.window !== null ? `, window ${config.window}` : '';
+  process.stdout.write(
+    `${flags.out}: ${humanCount(values)} parameters as ${dtype}, ${humanBytes(bytes)} in ${files.length} ${files.length === 1 ? 'file' : 'files'}; ` +
+      `read as ${opened.layout} layout, behaviour ${config.behaviour}${window}\n`,
+  );
+  return 0;
+}
+
+/** `blt import`: a folder of transformers or of facebookresearch/blt becomes one of ours. @returns the exit code */
+export const importCommand = (folder: string, flags: ConvertFlags): Promise<number> => convert(folder, flags);
+
+/** `blt export`: a run or checkpoint becomes a folder that `BltForCausalLM.from_pretrained` opens. @returns the exit code */
+export const exportCommand = async (flags: ConvertFlags & { readonly model?: string }): Promise<number> =>
+  convert(await findModel(flags.model ?? (await newestRun())), flags);

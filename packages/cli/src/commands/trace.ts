@@ -1,0 +1,64 @@
+/** @file `blt trace`: what a checkpoint makes of given ids, in a file, so that any other implementation can be compared with ours. */
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { type BltConfig, traceCheckpoint, VOCAB_SIZE, validateConfig } from '@blt-ts/blt';
+import { writeSafetensors } from '@blt-ts/tensor';
+import { chooseBackend } from '../backend-choice.ts';
+import { readJson } from '../checkpoint-files.ts';
+import { reason, UserError } from '../errors.ts';
+import { loadModel } from '../run-folder.ts';
+
+export interface TraceFlags {
+  readonly model?: string;
+  readonly ids: string;
+  readonly threshold?: number;
+  readonly grads?: boolean;
+  readonly behaviour?: BltConfig['behaviour'];
+  readonly out: string;
+  readonly backend?: 'auto' | 'wasm' | 'reference';
+}
+
+/** `{"input_ids": [[...], ...]}` */
+function readRows(file: string): Int32Array[] {
+  const json = file === '-' ? (JSON.parse(readFileSync(0, 'utf8')) as unknown) : readJson(file);
+  const rows = (json as { input_ids?: unknown } | null)?.input_ids;
+  if (!Array.isArray(rows) || rows.length === 0 || !rows.every(Array.isArray)) {
+    throw new UserError(`${file} must hold {"input_ids": [[1, 76, ...], ...]} with at least one row`, 2);
+  }
+  return rows.map((row: unknown[], r) => {
+    if (row.length === 0) throw new UserError(`${file}: row ${r} is empty; a row needs at least one id`, 2);
+    const bad = row.findIndex((id) => !Number.isInteger(id) || (id as number) < 0 || (id as number) >= VOCAB_SIZE);
+    if (bad >= 0) {
+      throw new UserError(`${file}: row ${r} has ${JSON.stringify(row[bad])} at place ${bad}; ids are 0 .. 259`, 2);
+    }
+    return Int32Array.from(row as number[]);
+  });
+}
+
+/** `blt trace`. @returns the exit code */
+export async function traceCommand(flags: TraceFlags): Promise<number> {
+  const rows = readRows(flags.ids);
+  const { backend } = chooseBackend(flags);
+  const { checkpoint, folder } = await loadModel(flags.model, backend);
+  const { patching } = checkpoint.config;
+  if (flags.threshold !== undefined && patching.mode !== 'entropy') {
+    throw new UserError(`${folder} cuts patches by ${patching.mode}; --threshold is for entropy patching`, 2);
+  }
+  const config: BltConfig = {
+    ...checkpoint.config,
+    ...(flags.behaviour ? { behaviour: flags.behaviour } : {}),
+    ...(flags.threshold !== undefined && patching.mode === 'entropy'
+      ? { patching: { ...patching, threshold: flags.threshold } }
+      : {}),
+  };
+  validateConfig(config);
+  const { tensors, loss, patchLengths } = traceCheckpoint({ ...checkpoint, config }, rows, { grads: flags.grads });
+  try {
+    await writeFile(flags.out, writeSafetensors(tensors));
+  } catch (error) {
+    throw new UserError(`cannot write ${flags.out}: ${reason(error)}`, 1, { cause: error });
+  }
+  const patch_lengths = patchLengths.map((lengths) => [...lengths]);
+  process.stdout.write(`${JSON.stringify({ loss, patch_lengths })}\n`);
+  return 0;
+}

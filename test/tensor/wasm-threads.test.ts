@@ -79,8 +79,14 @@ function jobs(): [name: string, kernel: KernelName, ins: Values[], attrs: Kernel
     [
       'adamw on rows',
       'adamwRows',
-      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, noise(V, 257), noise(), positive(noise(V, 3))],
+      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, noise(V, 257), noise()],
       adam,
+    ],
+    [
+      'missed updates of rows',
+      'adamwCatchUp',
+      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, positive(noise(V, 4))],
+      {},
     ],
     ['lerp', 'lerp', [big, noise(n * C)], { weight: 0.3 }],
   ];
@@ -98,7 +104,7 @@ function expectSameBits(actual: Result, expected: Result): void {
 }
 
 const alone = createWasmBackend();
-const shared = [2, 3].map((threads) => createWasmBackend({ threads, leastSharedWork: 1 }));
+const shared = [2, 3].map((threads) => createWasmBackend({ threads, leastShared: 0.001 }));
 
 describe('the bits do not depend on the number of threads', () => {
   beforeAll(async () => {

@@ -182,7 +182,6 @@ bench(
     ints(range(U, (u) => u * 4)),
     random([U, C]),
     random([]),
-    tensor(new Float32Array(U * 3).fill(1), [U, 3], { backend }),
   ],
   adam,
   28 * U * C,

@@ -17,10 +17,10 @@ export interface WasmOptions {
   /** Threads that share the work of one kernel, the calling one included; 1 by default. The bits do not depend on it. */
   threads?: number;
   /**
-   * A kernel with less work than this (multiply-adds, or elements) stays on the calling thread. By default 32,768, and two
-   * million while the workers sleep, which they do after some 15 microseconds without work.
+   * A kernel that would take less than this many microseconds on one thread stays on the calling one. By default 2, and 100
+   * while the workers sleep, which they do after some 15 microseconds without work.
    */
-  leastSharedWork?: number;
+  leastShared?: number;
 }
 
 /** The address of an operand's values. */
@@ -37,7 +37,7 @@ export class Machine {
   private readonly exports: WasmExports;
   readonly pool: Pool | undefined;
 
-  constructor({ deterministic = false, threads = 1, leastSharedWork }: WasmOptions = {}) {
+  constructor({ deterministic = false, threads = 1, leastShared }: WasmOptions = {}) {
     this.compiled = compileKernels(deterministic);
     const { memory, module, maximumPages } = this.compiled;
     this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
@@ -46,9 +46,7 @@ export class Machine {
     this.exports.setScratch(SCRATCH);
     const obstacle = threads > 1 ? whyNoThreads() : undefined;
     if (threads > 1 && obstacle === undefined) {
-      this.pool = new Pool(threads, module, memory, this.exports, leastSharedWork, () =>
-        this.heap.reserve(SCRATCH_BYTES),
-      );
+      this.pool = new Pool(threads, module, memory, this.exports, leastShared, () => this.heap.reserve(SCRATCH_BYTES));
     }
     this.threading = this.pool ? `${threads} threads` : obstacle ? `1 thread (${obstacle})` : '1 thread';
   }
@@ -60,12 +58,13 @@ export class Machine {
   }
 
   /**
-   * Runs a kernel whose arguments have been put down, on all threads if `work` (about its number of multiply-adds, or of
-   * elements) is worth it.
+   * Runs a kernel whose arguments have been put down, on all threads if that pays.
+   * @param nanoseconds about how long it takes on one thread; 0 keeps it there. The entries in native/ estimate it from what
+   * was measured on one machine (0.04 for a multiply-add in a product); a factor of two is of no consequence.
    */
-  call(kernel: string, work: number): void {
+  call(kernel: string, nanoseconds: number): void {
     this.ints[(NEXT_UNIT - ARGUMENTS) / 4] = 0;
-    if (this.pool?.run(kernel, work)) return;
+    if (this.pool?.run(kernel, nanoseconds)) return;
     this.exports[kernel](0, 1);
   }
 

@@ -71,10 +71,10 @@ export function availableThreads(): number {
   return os?.availableParallelism() ?? (globalThis as { navigator?: Navigator }).navigator?.hardwareConcurrency ?? 1;
 }
 
-/** Below this much work (multiply-adds, or elements) a job is done before the workers have begun. */
-const LEAST_WORK_AWAKE = 32_768;
+/** A job shorter than this (microseconds on one thread) is done before the workers have begun. */
+const LEAST_AWAKE = 2;
 /** The same when workers are asleep. */
-const LEAST_WORK_ASLEEP = 2_000_000;
+const LEAST_ASLEEP = 100;
 
 /** Kernels that cut their work themselves: called once on each thread. All others are cut into a few pieces for each. */
 const SELF_SCHEDULING: ReadonlySet<string> = new Set(['matmul', 'intervalAttention', 'intervalAttentionBackward']);
@@ -86,14 +86,14 @@ export class Pool {
   private readonly kernels: string[];
   private readonly numbers: ReadonlyMap<string, number>;
   private readonly canSleep: 0 | 1;
-  private readonly leastWork: number;
-  private readonly leastWorkAsleep: number;
+  private readonly leastAwake: number;
+  private readonly leastAsleep: number;
   private state: 'idle' | 'starting' | 'ready' = 'idle';
   private readonly startAll: () => void;
 
   /**
    * @param threads workers and the main thread together
-   * @param leastWork jobs with less stay on the main thread, whether workers are awake or not; undefined for the defaults
+   * @param least shorter jobs (microseconds) stay on the main thread, whether workers are awake or not; undefined for the defaults
    * @param scratch hands out working memory for one worker
    */
   constructor(
@@ -101,12 +101,12 @@ export class Pool {
     module: WebAssembly.Module,
     memory: WebAssembly.Memory,
     exports: WasmExports,
-    leastWork: number | undefined,
+    least: number | undefined,
     scratch: () => number,
   ) {
     this.threads = threads;
-    this.leastWork = leastWork ?? LEAST_WORK_AWAKE;
-    this.leastWorkAsleep = leastWork ?? LEAST_WORK_ASLEEP;
+    this.leastAwake = 1000 * (least ?? LEAST_AWAKE);
+    this.leastAsleep = 1000 * (least ?? LEAST_ASLEEP);
     this.exports = exports;
     this.kernels = Object.keys(exports).filter((name) => typeof exports[name] === 'function');
     this.numbers = new Map(this.kernels.map((name, i) => [name, i]));
@@ -133,10 +133,10 @@ export class Pool {
   }
 
   /** Runs the kernel on all threads; false if that would not pay, or the workers have not started yet. */
-  run(kernel: string, work: number): boolean {
-    if (work < this.leastWork || !this.ready()) return false;
+  run(kernel: string, nanoseconds: number): boolean {
+    if (nanoseconds < this.leastAwake || !this.ready()) return false;
     const { exports } = this;
-    if (work < this.leastWorkAsleep && exports.workersAsleep() > 0) return false;
+    if (nanoseconds < this.leastAsleep && exports.workersAsleep() > 0) return false;
     const pieces = SELF_SCHEDULING.has(kernel) ? 0 : this.threads * PIECES_PER_THREAD;
     exports.postJob(this.numbers.get(kernel)!, pieces);
     let failures: number;

@@ -11,7 +11,7 @@ const intervalAttention: Native<'intervalAttention'> = (m, [out, lse], [q, k, v,
   if (D > WIDEST_HEAD) return false;
   const at = put(m, [out, lse, q, k, v, lo, hi], [n, a.heads, a.kvHeads, D]);
   m.floats[at] = a.scale;
-  m.call('intervalAttention', a.pairs * width * 2);
+  m.call('intervalAttention', a.pairs * width * 0.12);
   return true;
 };
 
@@ -26,7 +26,7 @@ const intervalAttentionBackward: Native<'intervalAttentionBackward'> = (m, outs,
     m.floats[at] = a.scale;
     m.ints[at + 1] = starts;
     m.ints[at + 2] = segments;
-    m.call('intervalAttentionBackward', a.pairs * width * 5);
+    m.call('intervalAttentionBackward', a.pairs * width * 0.25);
   });
   return true;
 };

@@ -20,7 +20,7 @@ function runUnary(m: Machine, code: number, y: Operand, x: Operand, scale: numbe
   ints[3] = n;
   floats[4] = scale;
   floats[5] = shift;
-  m.call('unary', n);
+  m.call('unary', n * 0.6);
   return true;
 }
 
@@ -38,7 +38,7 @@ function runBinary(m: Machine, code: number, y: Operand, a: Operand, b: Operand)
   ints[7] = plan.aColumn;
   ints[8] = plan.bRow;
   ints[9] = plan.bColumn;
-  m.call('binary', plan.rows * plan.columns);
+  m.call('binary', plan.rows * plan.columns * 0.4);
   return true;
 }
 
@@ -54,21 +54,21 @@ const dropout: Native<'dropout'> = (m, [y], [x], { rate, seed }) => {
   const n = sizeOf(x.shape);
   put(m, [y, x], [n, seed, Math.min(Math.ceil(rate * 2 ** 32), 2 ** 32 - 1)]);
   m.floats[5] = 1 / (1 - rate);
-  m.call('dropout', n * 4);
+  m.call('dropout', n);
   return true;
 };
 
 const swiGlu: Native<'swiGlu'> = (m, [y], [a, b]) => {
   const n = sizeOf(a.shape);
   put(m, [y, a, b], [n]);
-  m.call('swiGlu', n * 8);
+  m.call('swiGlu', n * 0.7);
   return true;
 };
 
 const swiGluBackward: Native<'swiGluBackward'> = (m, [da, db], [a, b, g]) => {
   const n = sizeOf(a.shape);
   put(m, [da, db, a, b, g], [n]);
-  m.call('swiGluBackward', n * 10);
+  m.call('swiGluBackward', n * 1.3);
   return true;
 };
 

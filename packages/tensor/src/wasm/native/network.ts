@@ -12,7 +12,7 @@ function rowwise(kernel: string): Run<None> {
     ints[1] = address(x);
     ints[2] = rows;
     ints[3] = columns;
-    m.call(kernel, rows * columns * 8);
+    m.call(kernel, rows * columns * 0.8);
     return true;
   };
 }
@@ -20,14 +20,14 @@ function rowwise(kernel: string): Run<None> {
 const crossEntropy: Native<'crossEntropy'> = (m, [loss], [logits, targets]) => {
   const [n, V] = logits.shape;
   put(m, [loss, logits, targets], [n, V]);
-  m.call('crossEntropy', n * V * 8);
+  m.call('crossEntropy', n * V * 0.7);
   return true;
 };
 
 const crossEntropyBackward: Native<'crossEntropyBackward'> = (m, [dx], [logits, targets, g]) => {
   const [n, V] = logits.shape;
   put(m, [dx, logits, targets, g], [n, V]);
-  m.call('crossEntropyBackward', n * V * 8);
+  m.call('crossEntropyBackward', n * V * 0.8);
   return true;
 };
 
@@ -35,7 +35,7 @@ const rmsNorm: Native<'rmsNorm'> = (m, [y], [x, w], { eps }) => {
   const [rows, C] = rowsAndColumns(x);
   const at = put(m, [y, x, w], [rows, C]);
   m.floats[at] = eps;
-  m.call('rmsNorm', rows * C);
+  m.call('rmsNorm', rows * C * 0.3);
   return true;
 };
 
@@ -56,13 +56,13 @@ const rmsNormBackward: Native<'rmsNormBackward'> = (m, [dx, dw], [x, w, g], { ep
     ints[6] = C;
     floats[7] = eps;
     ints[8] = NORM_CHUNKS;
-    m.call('rmsNormBackward', rows * C * 2);
+    m.call('rmsNormBackward', rows * C * 0.9);
     ints[0] = address(dw);
     ints[1] = partials;
     ints[2] = NORM_CHUNKS;
     ints[3] = C;
     ints[4] = width;
-    m.call('sumPartialRows', NORM_CHUNKS * C);
+    m.call('sumPartialRows', NORM_CHUNKS * C * 0.5);
   });
   return true;
 };
@@ -70,7 +70,7 @@ const rmsNormBackward: Native<'rmsNormBackward'> = (m, [dx, dw], [x, w, g], { ep
 const rope: Native<'rope'> = (m, [y], [x, cos, sin, positions], { headDim, inverse }) => {
   const [n, width] = x.shape;
   put(m, [y, x, cos, sin, positions], [n, width, headDim, inverse ? 1 : 0]);
-  m.call('rope', n * width);
+  m.call('rope', n * width * 0.3);
   return true;
 };
 

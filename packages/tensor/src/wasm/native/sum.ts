@@ -21,7 +21,7 @@ const sum: Native<'sum'> = (m, [y], [x], { axes }) => {
   ints[2] = outer;
   ints[3] = n;
   ints[4] = inner;
-  m.call(inner === 1 ? 'sumLast' : 'sumMiddle', outer * n * inner);
+  m.call(inner === 1 ? 'sumLast' : 'sumMiddle', outer * n * inner * 0.4);
   return true;
 };
 
@@ -33,11 +33,11 @@ function sumAll(m: Machine, y: Operand, x: Operand, n: number, squares: 0 | 1): 
     ints[1] = address(x);
     ints[2] = n;
     ints[3] = squares;
-    m.call('sumChunks', n);
+    m.call('sumChunks', n * 0.25);
     ints[0] = address(y);
     ints[1] = partials;
     ints[2] = chunks;
-    m.call('sumPartials', chunks);
+    m.call('sumPartials', 0);
   });
   return true;
 }

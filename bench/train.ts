@@ -130,14 +130,14 @@ const { model } = planRun({}, 1e6);
 const loop = new TrainingLoop(
   params,
   new RowDealer(random, () => rows),
-  (p, batchRows, dropout) =>
-    bltLosses(
-      p,
-      bltBatch(batchRows, config),
-      Int32Array.from(batchRows.flatMap((r) => [...r.targets])),
-      config,
-      dropout,
-    ),
+  {
+    batch: (batchRows) => ({
+      batch: bltBatch(batchRows, config),
+      targets: Int32Array.from(batchRows.flatMap((r) => [...r.targets])),
+    }),
+    losses: (p, { batch, targets }, dropout) => bltLosses(p, batch, targets, config, dropout),
+    reads: ({ batch }) => new Map([['model.encoder_hash_tok_embedding.weight', batch.hashIds!]]),
+  },
   {
     ...model.loop,
     steps: 1e6,

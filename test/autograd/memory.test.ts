@@ -91,8 +91,7 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
           const [m, v] = moments[name];
           if ('parts' in g) {
             const { ids: rows, rows: values } = (g as RowSparse).coalesce();
-            const decay = full([rows.length, 3], 1, { backend });
-            run('adamwRows', [p, m, v, tensor(rows, undefined, { backend }), values, scale, decay], {
+            run('adamwRows', [p, m, v, tensor(rows, undefined, { backend }), values, scale], {
               ...attrs,
               step: index,
             });

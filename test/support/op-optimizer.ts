@@ -51,7 +51,7 @@ function adamw(p: number, m: number, v: number, gradient: number, a: AdamWAttrs)
 const three = (x: Arr, values: readonly (readonly Approx[])[]): Expected[] =>
   values.map((v) => ({ shape: x.shape, values: v }));
 
-export const optimizerOps: OpRows<'adamw' | 'adamwRows' | 'lerp'> = {
+export const optimizerOps: OpRows<'adamw' | 'adamwRows' | 'adamwCatchUp' | 'lerp'> = {
   adamw: {
     cases: (size) =>
       shapes(size).chain((shape) =>
@@ -105,25 +105,17 @@ export const optimizerOps: OpRows<'adamw' | 'adamwRows' | 'lerp'> = {
               fc.constant(i32(rows)),
               floats([rows.length, C]),
               floats([], number),
-              floats([rows.length, 3], positive),
             ),
             attrs: adamwAttrs,
           }),
         ),
       ),
-    define: ([p, m, v, ids, g, scale, decay], a) => {
+    define: ([p, m, v, ids, g, scale], a) => {
       const C = p.shape[1];
       const updated = range(product(p.shape)).map((i) => {
         const u = ids.values.indexOf(Math.floor(i / C));
         if (u < 0) return [p, m, v].map((x) => off(x.values[i], 0));
-        const decayed = [p, m, v].map((x, which) => x.values[i] * at(decay, u, which));
-        const [p1, m1, v1] = adamw(decayed[0], decayed[1], decayed[2], at(g, u, i % C) * scale.values[0], a);
-        // The decayed values are rounded before they are used.
-        return [
-          off(p1.value, p1.error + 2 * Math.abs(decayed[0])),
-          off(m1.value, m1.error + Math.abs(decayed[1])),
-          off(v1.value, v1.error + v1.value),
-        ];
+        return adamw(p.values[i], m.values[i], v.values[i], at(g, u, i % C) * scale.values[0], a);
       });
       return three(
         p,
@@ -132,15 +124,59 @@ export const optimizerOps: OpRows<'adamw' | 'adamwRows' | 'lerp'> = {
     },
     gradient: inPlace('adamwRows'),
     refusals: [
-      { more: [i32([0]), blank(1, 3), blank(), blank(1, 3)], p: blank(2), message: 'p must have 2 axes, got [2]' },
-      { more: [i32([0], [1, 1]), blank(1, 3), blank(), blank(1, 3)], message: 'ids must have 1 axes, got [1,1]' },
-      { more: [i32([0]), blank(2, 3), blank(), blank(1, 3)], message: 'gradient rows must be [1,3], got [2,3]' },
-      { more: [i32([0]), blank(1, 3), blank(1), blank(1, 3)], message: 'gradScale must be [], got [1]' },
-      { more: [i32([0]), blank(1, 3), blank(), blank(1, 2)], message: 'decay must be [1,3], got [1,2]' },
+      { more: [i32([0]), blank(1, 3), blank()], p: blank(2), message: 'p must have 2 axes, got [2]' },
+      { more: [i32([0], [1, 1]), blank(1, 3), blank()], message: 'ids must have 1 axes, got [1,1]' },
+      { more: [i32([0]), blank(2, 3), blank()], message: 'gradient rows must be [1,3], got [2,3]' },
+      { more: [i32([0]), blank(1, 3), blank(1)], message: 'gradScale must be [], got [1]' },
     ].map(({ p = blank(2, 3), more, message }) => ({
       ins: [p, p, p, ...more],
       attrs: usual,
       message: `adamwRows: ${message}`,
+    })),
+  },
+  adamwCatchUp: {
+    cases: (size) =>
+      fc.tuple(size, size).chain(([V, C]) =>
+        fc.subarray(range(V)).chain((rows) =>
+          fc.record({
+            ins: fc.tuple(
+              floats([V, C]),
+              floats([V, C]),
+              floats([V, C], positive),
+              fc.constant(i32(rows)),
+              floats([rows.length, 4], positive),
+            ),
+            attrs: fc.constant({}),
+          }),
+        ),
+      ),
+    define: ([p, m, v, ids, factors]) => {
+      const C = p.shape[1];
+      const updated = range(product(p.shape)).map((i) => {
+        const u = ids.values.indexOf(Math.floor(i / C));
+        if (u < 0) return [p, m, v].map((x) => off(x.values[i], 0));
+        const kept = p.values[i] * at(factors, u, 0);
+        const moved = v.values[i] > 0 ? at(factors, u, 3) * m.values[i] * v.values[i] ** -0.5 : 0;
+        return [
+          off(kept - moved, 2 * Math.abs(kept) + 6 * Math.abs(moved)),
+          off(m.values[i] * at(factors, u, 1), Math.abs(m.values[i] * at(factors, u, 1))),
+          off(v.values[i] * at(factors, u, 2), Math.abs(v.values[i] * at(factors, u, 2))),
+        ];
+      });
+      return three(
+        p,
+        [0, 1, 2].map((which) => updated.map((u) => u[which])),
+      );
+    },
+    gradient: inPlace('adamwCatchUp'),
+    refusals: [
+      { more: [i32([0]), blank(1, 4)], p: blank(2), message: 'p must have 2 axes, got [2]' },
+      { more: [i32([0], [1, 1]), blank(1, 4)], message: 'ids must have 1 axes, got [1,1]' },
+      { more: [i32([0]), blank(1, 3)], message: 'factors must be [1,4], got [1,3]' },
+    ].map(({ p = blank(2, 3), more, message }) => ({
+      ins: [p, p, p, ...more],
+      attrs: {},
+      message: `adamwCatchUp: ${message}`,
     })),
   },
   lerp: {

@@ -47,7 +47,7 @@ describe('the ledger counts what kernels executed', () => {
   test('an update of rows costs the rows, not the table', () => {
     scope(() => {
       const table = () => zeros([1000, 4]);
-      const ins = [table(), table(), table(), tensor(Int32Array.of(3, 9)), zeros([2, 4]), zeros([]), zeros([2, 3])];
+      const ins = [table(), table(), table(), tensor(Int32Array.of(3, 9)), zeros([2, 4]), zeros([])];
       const attrs = { lr: 1, beta1: 0, beta2: 0, eps: 1, weightDecay: 0, step: 1 };
       const { ledger } = withLedger(() => run('adamwRows', ins, attrs));
       expect(ledger.get('adamwRows')?.flops).toBe(14 * 2 * 4);

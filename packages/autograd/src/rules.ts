@@ -21,6 +21,7 @@ export const rules: Rules<KernelName> = {
   ...networkRules,
   adamw: inPlace,
   adamwRows: inPlace,
+  adamwCatchUp: inPlace,
   lerp: inPlace,
   writeRows: inPlace,
 };

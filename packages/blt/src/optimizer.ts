@@ -65,136 +65,161 @@ export function clipFactor(
   });
 }
 
-interface RowState {
-  /** Step at which each row was last updated. */
-  readonly lastStep: Int32Array;
-  /** Sum of ln(1 - lr * weightDecay) over the steps a row has received. */
-  readonly decayed: Float64Array;
-}
-
 interface Moments {
   readonly m: Tensor;
   readonly v: Tensor;
-  rows: RowState | null;
+  /** For a table with row-sparse gradients: the update each row has received last, or has been brought up to. */
+  lastStep: Int32Array | null;
 }
+
+/** A share of a momentum that no float notices any more. */
+const FADED = 1e-18;
 
 /**
  * AdamW (Loshchilov & Hutter 2019, algorithm 2), updating the parameters in place.
  *
- * A table with row-sparse gradients is updated in the rows read, so that a step's cost does not follow its size. Against the
- * dense algorithm exactly one thing differs: a row that was not read does not move along its decaying momentum. Its moments
- * and its weight decay are made up for when it is next read; `settled` gives the weights with all decay applied.
+ * A table with row-sparse gradients is updated in the rows that were read, so that a step's cost does not follow its size. What the
+ * dense algorithm does to an unread row (weight decay, fading moments, and the drift along its fading momentum) is a function of the
+ * rates since it was last read: `catchUp` does all of it at once, before the row is read again. The result is that of dense AdamW,
+ * but for eps, which the drift takes as 0, and for rounding.
  */
 export class AdamW {
   readonly options: AdamWOptions;
   private readonly params: Map<string, Tensor>;
   private readonly moments = new Map<string, Moments>();
-  private steps = 0;
-  private decaySum = 0;
+  /** rates[t-1]: learning rate of update t */
+  private rates: number[] = [];
+  /** kept[t]: what weight decay has left after t updates, the product of 1 - rate * weightDecay */
+  private kept: number[] = [1];
 
   constructor(params: object, options: AdamWOptions = ADAMW_DEFAULTS) {
     this.options = options;
     this.params = new Map(leaves(params));
     for (const [name, p] of this.params) {
       const like = { backend: p.backend };
-      this.moments.set(name, { m: zeros(p.shape, like), v: zeros(p.shape, like), rows: null });
+      this.moments.set(name, { m: zeros(p.shape, like), v: zeros(p.shape, like), lastStep: null });
     }
   }
 
   /** Updates done. */
   get step(): number {
-    return this.steps;
+    return this.rates.length;
+  }
+
+  /**
+   * Brings rows of a table to where dense AdamW would have them by now. Call it with the rows a step will read, before the forward
+   * pass; ids may repeat, negative ones are passed over. Tables without row-sparse gradients so far are up to date anyway.
+   */
+  catchUp(name: string, ids: Int32Array): void {
+    const state = this.moments.get(name);
+    if (!state?.lastStep) return;
+    const behind = takeBehind(ids, state.lastStep, this.step);
+    if (behind.rows.length === 0) return;
+    const p = this.params.get(name)!;
+    const factors = new Float32Array(behind.rows.length * 4);
+    const known = new Map<number, readonly number[]>();
+    behind.since.forEach((since, u) => {
+      let four = known.get(since);
+      if (!four) known.set(since, (four = this.missed(since)));
+      factors.set(four, u * 4);
+    });
+    const on = { backend: p.backend };
+    scope(() => {
+      const rows = tensor(behind.rows, undefined, on);
+      run('adamwCatchUp', [p, state.m, state.v, rows, tensor(factors, [behind.rows.length, 4], on)], {});
+    });
+  }
+
+  /**
+   * What the updates after number `since` did to a row that was not read: p shrinks by the first factor and moves by the fourth times
+   * -m / sqrt(v); m and v shrink by the second and third.
+   */
+  private missed(since: number): readonly [number, number, number, number] {
+    const { beta1, beta2 } = this.options;
+    const now = this.step;
+    let drift = 0;
+    let ratio = 1;
+    for (let t = since + 1; t <= now && ratio > FADED; t++) {
+      ratio *= beta1 / Math.sqrt(beta2);
+      const correction = Math.sqrt(1 - integerPower(beta2, t)) / (1 - integerPower(beta1, t));
+      drift += this.rates[t - 1] * ratio * correction * (this.kept[now] / this.kept[t]);
+    }
+    const count = now - since;
+    return [this.kept[now] / this.kept[since], integerPower(beta1, count), integerPower(beta2, count), drift];
   }
 
   /** One update. Every gradient is multiplied by `factor` (a scalar tensor) first. */
   update(gradients: ReadonlyMap<string, Gradient>, lr: number, factor: Tensor): void {
-    this.steps++;
-    const attrs = { ...this.options, lr, step: this.steps };
-    const updated: [rows: RowState, ids: Int32Array][] = [];
+    for (const name of this.params.keys()) {
+      if (!gradients.has(name)) throw new Error(`AdamW: no gradient for parameter ${name}`);
+    }
+    const step = this.step + 1;
+    const attrs = { ...this.options, lr, step };
     scope(() => {
       for (const [name, p] of this.params) {
-        const g = gradients.get(name);
-        if (!g) throw new Error(`AdamW: no gradient for parameter ${name}`);
+        const g = gradients.get(name)!;
         const state = this.moments.get(name)!;
-        const dense = !('ids' in g);
-        if (dense && !state.rows) {
+        if ('ids' in g) {
+          state.lastStep ??= new Int32Array(p.shape[0]).fill(step - 1);
+          this.catchUp(name, g.ids);
+          const ids = tensor(g.ids, undefined, { backend: p.backend });
+          run('adamwRows', [p, state.m, state.v, ids, g.rows, factor], attrs);
+          for (const id of g.ids) state.lastStep[id] = step;
+        } else {
+          // A table may get a dense gradient between sparse ones (a batch with more ids than rows): every row is read then.
+          if (state.lastStep) this.catchUp(name, Int32Array.from(state.lastStep.keys()));
           run('adamw', [p, state.m, state.v, g, factor], attrs);
-          continue;
+          state.lastStep?.fill(step);
         }
-        const V = p.shape[0];
-        state.rows ??= {
-          lastStep: new Int32Array(V).fill(this.steps - 1),
-          decayed: new Float64Array(V).fill(this.decaySum),
-        };
-        // A table may get a dense gradient between sparse ones (a batch with more ids than rows): every row is read then.
-        const read = dense ? { ids: Int32Array.from({ length: V }, (_, row) => row), rows: g } : g;
-        const missed = this.catchUp(state.rows, read.ids);
-        const on = { backend: p.backend };
-        const ids = tensor(read.ids, undefined, on);
-        const factors = tensor(missed, [read.ids.length, 3], on);
-        run('adamwRows', [p, state.m, state.v, ids, read.rows, factor, factors], attrs);
-        updated.push([state.rows, read.ids]);
       }
     });
-    this.decaySum += Math.log1p(-lr * this.options.weightDecay);
-    // The rows just updated have received this step's decay.
-    for (const [rows, ids] of updated) for (const id of ids) rows.decayed[id] = this.decaySum;
+    this.note(lr);
   }
 
-  /** What the steps since each row was last read would have done to p, m and v: factors [U,3]. */
-  private catchUp(rows: RowState, ids: Int32Array): Float32Array {
-    const { beta1, beta2 } = this.options;
-    const factors = new Float32Array(ids.length * 3);
-    for (let u = 0; u < ids.length; u++) {
-      const id = ids[u];
-      const missed = this.steps - 1 - rows.lastStep[id];
-      factors[u * 3] = Math.exp(this.decaySum - rows.decayed[id]);
-      factors[u * 3 + 1] = integerPower(beta1, missed);
-      factors[u * 3 + 2] = integerPower(beta2, missed);
-      rows.lastStep[id] = this.steps;
-    }
-    return factors;
+  private note(lr: number): void {
+    this.rates.push(lr);
+    this.kept.push(this.kept.at(-1)! * (1 - lr * this.options.weightDecay));
   }
 
   /**
-   * The parameters as they would be with all weight decay applied: tables with rows that still owe some are copied, so that
-   * looking never changes the run. Other parameters are the live tensors themselves.
+   * The parameters as dense AdamW would have them: tables with rows that lag behind are copied, so that looking never changes the
+   * run. Other parameters are the live tensors themselves.
    */
   settled(): Map<string, Tensor> {
     const settled = new Map(this.params);
-    for (const [name, { rows }] of this.moments) {
-      if (!rows) continue;
+    for (const [name, { m, v, lastStep }] of this.moments) {
+      if (!lastStep) continue;
       const p = this.params.get(name)!;
-      const values = p.readSync();
       const C = p.shape[1];
-      for (let row = 0; row < rows.decayed.length; row++) {
-        if (rows.decayed[row] === this.decaySum) continue;
-        const owed = Math.fround(Math.exp(this.decaySum - rows.decayed[row]));
-        for (let c = row * C; c < (row + 1) * C; c++) values[c] *= owed;
-      }
+      const [values, momentum, square] = [p.readSync(), m.readSync(), v.readSync()];
+      const known = new Map<number, readonly number[]>();
+      lastStep.forEach((since, row) => {
+        if (since === this.step) return;
+        let four = known.get(since);
+        if (!four) known.set(since, (four = this.missed(since)));
+        const [keep, , , drift] = four;
+        for (let i = row * C; i < (row + 1) * C; i++) {
+          values[i] = values[i] * keep - (square[i] > 0 ? (drift * momentum[i]) / Math.sqrt(square[i]) : 0);
+        }
+      });
       settled.set(name, tensor(values, p.shape, { backend: p.backend }));
     }
     return settled;
   }
 
   /** Everything needed to go on: tensors by name, and numbers. They are the optimiser's own: copy what is to be kept. */
-  state(): { step: number; decaySum: number; tensors: Map<string, Tensor>; rows: Map<string, RowState> } {
+  state(): AdamWState<Tensor> {
     const tensors = new Map<string, Tensor>();
-    const rows = new Map<string, RowState>();
+    const rows = new Map<string, Int32Array>();
     for (const [name, s] of this.moments) {
       tensors.set(`m.${name}`, s.m).set(`v.${name}`, s.v);
-      if (s.rows) rows.set(name, s.rows);
+      if (s.lastStep) rows.set(name, s.lastStep);
     }
-    return { step: this.steps, decaySum: this.decaySum, tensors, rows };
+    return { rates: Float64Array.from(this.rates), tensors, rows };
   }
 
   /** Continues from a saved state. @throws Error naming the first tensor that is missing or of another size */
-  restore(state: {
-    step: number;
-    decaySum: number;
-    tensors: ReadonlyMap<string, Float32Array>;
-    rows: ReadonlyMap<string, RowState>;
-  }): void {
+  restore(state: AdamWState<Float32Array>): void {
     for (const [name, s] of this.moments) {
       for (const [key, target] of [
         [`m.${name}`, s.m],
@@ -206,13 +231,36 @@ export class AdamW {
         }
         target.assign(values);
       }
-      const rows = state.rows.get(name);
       // Copies: the optimiser the state came from may go on.
-      s.rows = rows ? { lastStep: rows.lastStep.slice(), decayed: rows.decayed.slice() } : null;
+      s.lastStep = state.rows.get(name)?.slice() ?? null;
     }
-    this.steps = state.step;
-    this.decaySum = state.decaySum;
+    this.rates = [];
+    this.kept = [1];
+    for (const lr of state.rates) this.note(lr);
   }
+}
+
+export interface AdamWState<Values> {
+  /** Learning rate of every update done. */
+  readonly rates: Float64Array;
+  /** First moments as `m.<name>`, second ones as `v.<name>`. */
+  readonly tensors: ReadonlyMap<string, Values>;
+  /** For each row of a table with row-sparse gradients, the update it has received last. */
+  readonly rows: ReadonlyMap<string, Int32Array>;
+}
+
+/** The rows among `ids` that are behind `now`, each once and rising, with the update each had last; they are marked as being at `now`. */
+function takeBehind(ids: Int32Array, lastStep: Int32Array, now: number): { rows: Int32Array; since: Int32Array } {
+  const found = new Int32Array(ids.length);
+  const before = new Map<number, number>();
+  for (const id of ids) {
+    if (id < 0 || lastStep[id] >= now) continue;
+    found[before.size] = id;
+    before.set(id, lastStep[id]);
+    lastStep[id] = now;
+  }
+  const rows = found.slice(0, before.size).sort();
+  return { rows, since: rows.map((id) => before.get(id)!) };
 }
 
 /** An exponential moving average of parameters: average += (1 - decay) (p - average), with a shorter memory at first. */

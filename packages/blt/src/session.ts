@@ -313,15 +313,19 @@ export class Session {
       new TrainingLoop(
         this.patcher!,
         dealer,
-        (params, rows, dropout) => {
-          const batch = byteBatch(
-            rows.map((r) => r.ids),
-            c,
-            options,
-          );
-          const targets = Int32Array.from(rows.flatMap((r) => [...r.targets]));
-          const logits = entropyModelLogits(params, batch, c, dropout);
-          return crossEntropy(logits, tensor(targets, undefined, { backend: this.backend }));
+        {
+          batch: (rows) => ({
+            targets: targetsOf(rows),
+            batch: byteBatch(
+              rows.map((r) => r.ids),
+              c,
+              options,
+            ),
+          }),
+          losses: (params, { targets, batch }, dropout) => {
+            const logits = entropyModelLogits(params, batch, c, dropout);
+            return crossEntropy(logits, tensor(targets, undefined, { backend: this.backend }));
+          },
         },
         loop,
       ),
@@ -338,10 +342,14 @@ export class Session {
       new TrainingLoop(
         this.params,
         dealer,
-        (params, rows, dropout) => {
-          const batch = bltBatch(rows, this.currentConfig, { backend: this.backend, recompute: this.plan.recompute });
-          const targets = Int32Array.from(rows.flatMap((r) => [...r.targets]));
-          return bltLosses(params, batch, targets, this.currentConfig, dropout);
+        {
+          batch: (rows) => ({
+            targets: targetsOf(rows),
+            batch: bltBatch(rows, this.currentConfig, { backend: this.backend, recompute: this.plan.recompute }),
+          }),
+          losses: (params, { targets, batch }, dropout) =>
+            bltLosses(params, batch, targets, this.currentConfig, dropout),
+          reads: ({ batch }) => new Map(batch.hashIds ? [[HASH_TABLE, batch.hashIds]] : []),
         },
         loop,
       ),
@@ -422,6 +430,11 @@ export class Session {
     return { kind: 'done', reason };
   }
 }
+
+const HASH_TABLE = 'model.encoder_hash_tok_embedding.weight';
+
+const targetsOf = (rows: readonly { readonly targets: Int32Array }[]): Int32Array =>
+  concatInts(rows.map((r) => r.targets));
 
 const patched = (documents: readonly Int32Array[], lengths: readonly Int32Array[]): PatchedDocument[] =>
   documents.map((ids, i) => ({ ids, patchLengths: lengths[i] }));

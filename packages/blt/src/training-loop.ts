@@ -77,7 +77,6 @@ export interface LoopState {
   readonly bytes: number;
   readonly cursor: DataCursor;
   readonly random: number[];
-  readonly decaySum: number;
   /** Moving average of the loss, nats; null before the first step. */
   readonly lossAverage: number | null;
   /** Batches left out since the last update. */
@@ -85,14 +84,20 @@ export interface LoopState {
   readonly arrays: ReadonlyMap<string, Float32Array | Int32Array | Float64Array>;
 }
 
-/** Cross-entropies of all targets of the rows, nats [B]. */
-export type RowLoss<P, Row> = (params: P, rows: readonly Row[], dropout: Dropout) => Tensor;
+/** What a loop trains: how rows become a batch, and what the batch costs. */
+export interface Task<P, Row, Batch> {
+  batch(rows: readonly Row[]): Batch;
+  /** Cross-entropies of all targets, nats [B]. */
+  losses(params: P, batch: Batch, dropout: Dropout): Tensor;
+  /** Rows of big tables that the batch will read, by parameter name; ids may repeat. */
+  reads?(batch: Batch): ReadonlyMap<string, Int32Array>;
+}
 
-export class TrainingLoop<P extends object, Row> {
+export class TrainingLoop<P extends object, Row, Batch = unknown> {
   readonly params: P;
   readonly options: LoopOptions;
   private readonly dealer: RowDealer<Row>;
-  private readonly losses: RowLoss<P, Row>;
+  private readonly task: Task<P, Row, Batch>;
   private readonly optimizer: AdamW;
   private readonly ema: WeightAverage | null;
   private random: Random;
@@ -104,10 +109,10 @@ export class TrainingLoop<P extends object, Row> {
   /** What `evaluationParams` handed out last. */
   private settled: Map<string, Tensor> = new Map();
 
-  constructor(params: P, dealer: RowDealer<Row>, losses: RowLoss<P, Row>, options: LoopOptions) {
+  constructor(params: P, dealer: RowDealer<Row>, task: Task<P, Row, Batch>, options: LoopOptions) {
     this.params = params;
     this.dealer = dealer;
-    this.losses = losses;
+    this.task = task;
     this.options = options;
     this.optimizer = new AdamW(params, options.adamw);
     this.ema = options.ema === null ? null : new WeightAverage(params, options.ema);
@@ -185,9 +190,11 @@ export class TrainingLoop<P extends object, Row> {
       const totals: Tensor[] = [];
       for (const rows of batches) {
         const dropout = new Dropout(this.options.dropout, this.random);
+        const batch = this.task.batch(rows);
+        for (const [name, ids] of this.task.reads?.(batch) ?? []) this.optimizer.catchUp(name, ids);
         const { value, grads, aux } = valueAndGrad(
           (params: P) => {
-            const losses = this.losses(params, rows, dropout);
+            const losses = this.task.losses(params, batch, dropout);
             return { loss: sum(losses), aux: losses.size };
           },
           { sparse: true },
@@ -266,17 +273,17 @@ export class TrainingLoop<P extends object, Row> {
 
   /** The state between two steps. */
   async state(): Promise<LoopState> {
-    const { step, decaySum, tensors, rows } = this.optimizer.state();
+    const { rates, tensors, rows } = this.optimizer.state();
+    const { step } = this.optimizer;
     const arrays = new Map<string, Float32Array | Int32Array | Float64Array>();
     for (const [name, t] of tensors) arrays.set(name, await t.read());
     for (const [name, p] of leaves(this.params)) arrays.set(`p.${name}`, await p.read());
     for (const [name, t] of this.ema?.average ?? []) arrays.set(`ema.${name}`, await t.read());
-    for (const [name, row] of rows) {
-      arrays.set(`lastStep.${name}`, row.lastStep.slice()).set(`decayed.${name}`, row.decayed.slice());
-    }
+    for (const [name, lastStep] of rows) arrays.set(`lastStep.${name}`, lastStep.slice());
+    arrays.set('rates', rates);
     const { bytes, lossAverage, skipped } = this;
     const random = this.random.state();
-    return { step, bytes, cursor: this.dealer.cursor, random, decaySum, lossAverage, skipped, arrays };
+    return { step, bytes, cursor: this.dealer.cursor, random, lossAverage, skipped, arrays };
   }
 
   /** Continues from a saved state, bit for bit. @throws Error naming the first array that is missing or of another size */
@@ -289,7 +296,7 @@ export class TrainingLoop<P extends object, Row> {
       return values;
     };
     const tensors = new Map<string, Float32Array>();
-    const rows = new Map<string, { lastStep: Int32Array; decayed: Float64Array }>();
+    const rows = new Map<string, Int32Array>();
     const fresh: [Tensor, Float32Array][] = [];
     for (const [name, p] of leaves(this.params)) {
       fresh.push([p, floats(`p.${name}`, p.size)]);
@@ -297,16 +304,19 @@ export class TrainingLoop<P extends object, Row> {
       if (average) fresh.push([average, floats(`ema.${name}`, p.size)]);
       for (const moment of ['m', 'v']) tensors.set(`${moment}.${name}`, floats(`${moment}.${name}`, p.size));
       const lastStep = state.arrays.get(`lastStep.${name}`);
-      const decayed = state.arrays.get(`decayed.${name}`);
-      if (lastStep instanceof Int32Array && decayed instanceof Float64Array) {
-        if (lastStep.length !== p.shape[0] || decayed.length !== p.shape[0]) {
+      if (lastStep instanceof Int32Array) {
+        if (lastStep.length !== p.shape[0]) {
           throw new Error(`training state: lastStep.${name} needs ${p.shape[0]} values, got ${lastStep.length}`);
         }
-        rows.set(name, { lastStep: lastStep.slice(), decayed: decayed.slice() });
+        rows.set(name, lastStep);
       }
     }
+    const rates = state.arrays.get('rates');
+    if (!(rates instanceof Float64Array) || rates.length !== state.step) {
+      throw new Error(`training state: rates needs ${state.step} values, got ${rates?.length ?? 'none'}`);
+    }
     // Nothing has been touched so far: a broken state leaves the loop as it was.
-    this.optimizer.restore({ step: state.step, decaySum: state.decaySum, tensors, rows });
+    this.optimizer.restore({ rates, tensors, rows });
     for (const [target, values] of fresh) target.assign(values);
     this.random = Random.fromState(state.random);
     this.dealer.seek(state.cursor);

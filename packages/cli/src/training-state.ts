@@ -26,7 +26,6 @@ const stateSchema = z.strictObject({
       bytes: count(),
       cursor: z.strictObject({ epoch: z.int().min(-1), row: count() }),
       random: z.tuple([word(), word(), word(), word()]).refine((words) => words.some((w) => w !== 0), 'all zero'),
-      decaySum: z.number().max(0),
       lossAverage: z.number().nullable(),
       skipped: count(),
     })

@@ -90,6 +90,7 @@ export interface KernelAttrs {
   // optimiser, in place
   adamw: AdamWAttrs;
   adamwRows: AdamWAttrs;
+  adamwCatchUp: None;
   lerp: { weight: number };
 }
 
@@ -606,23 +607,39 @@ export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]>
     mutates: [0, 1, 2],
   },
   /**
-   * In place, on the rows ids [U] (rising, unique) of p, m, v [V,C] alone: p, m, v, ids, g [U,C], gradScale [], decay [U,3].
-   * First p *= decay[u,0], m *= decay[u,1], v *= decay[u,2]: what the steps since the row was last touched would have done
-   * to it; then the update of `adamw`. Cost follows the rows touched, never the table.
+   * The update of `adamw`, in place, on the rows ids [U] (rising, unique) of p, m, v [V,C] alone: p, m, v, ids, g [U,C],
+   * gradScale []. Cost follows the rows touched, never the table.
    */
   adamwRows: {
-    inputs: ['f32', 'f32', 'f32', 'i32', 'f32', 'f32', 'f32'],
+    inputs: ['f32', 'f32', 'f32', 'i32', 'f32', 'f32'],
     outputs: (ins) => {
       adamwShapes('adamwRows', ins);
-      const [p, , , ids, g, scale, decay] = ins;
+      const [p, , , ids, g, scale] = ins;
       expectRank('adamwRows', 'p', p, 2);
       expectRank('adamwRows', 'ids', ids, 1);
       expectShape('adamwRows', 'gradient rows', g, [ids.shape[0], p.shape[1]]);
       expectShape('adamwRows', 'gradScale', scale, []);
-      expectShape('adamwRows', 'decay', decay, [ids.shape[0], 3]);
       return [];
     },
     flops: ([, , , , g]) => 14 * sizeOf(g.shape),
+    mutates: [0, 1, 2],
+  },
+  /**
+   * In place, on the rows ids [U] (rising, unique) of p, m, v [V,C]: what updates with zero gradients, missed since the rows were last
+   * touched, would have done to them. p, m, v, ids, factors [U,4]:
+   * p = p f0 - f3 m / sqrt(v) (nothing where v = 0); m = m f1; v = v f2. The optimiser computes the factors from the rates missed.
+   */
+  adamwCatchUp: {
+    inputs: ['f32', 'f32', 'f32', 'i32', 'f32'],
+    outputs: (ins) => {
+      adamwShapes('adamwCatchUp', ins);
+      const [p, , , ids, factors] = ins;
+      expectRank('adamwCatchUp', 'p', p, 2);
+      expectRank('adamwCatchUp', 'ids', ids, 1);
+      expectShape('adamwCatchUp', 'factors', factors, [ids.shape[0], 4]);
+      return [];
+    },
+    flops: ([p, , , ids]) => 7 * ids.shape[0] * p.shape[1],
     mutates: [0, 1, 2],
   },
   /** In place: a = a + weight (b - a). Exponential moving averages of weights. */

@@ -134,21 +134,38 @@ function putRows(calls: Calls, table: Operand, part: Cell, ids: Int32Array): voi
   calls.into(cellOf(table), rowSource.putRows, rows(C, V), [cellOf(table), part, calls.upload(places)], [C]);
 }
 
+/** The touched rows of a table, as a buffer of their own. */
+const touchedRows = (calls: Calls, table: Operand, ids: Operand): Cell =>
+  calls.make(rowSource.gatherRows, rows(table.shape[1], ids.shape[0]), [cellOf(table), cellOf(ids)], [table.shape[1]]);
+
 /** The touched rows alone are computed, then copied into the tables. */
-const adamwRows: Program<'adamwRows'> = (calls, _, [p, m, v, ids, g, scale, decay], a) => {
+const adamwRows: Program<'adamwRows'> = (calls, _, [p, m, v, ids, g, scale], a) => {
   const [U, C] = g.shape;
   if (U * C === 0) return;
   const touched = hostValues(cellOf(ids));
   const all = line(U * C);
-  const read = (table: Operand, which: number) =>
-    calls.make(source.decayedRows, rows(C, U), [cellOf(table), cellOf(ids), cellOf(decay)], [C, which]);
   const [cg, cs] = [cellOf(g), cellOf(scale)];
-  const m1 = calls.make(source.firstMoment, all, [read(m, 1), cg, cs], [a.beta1, 1 - a.beta1]);
-  const v1 = calls.make(source.secondMoment, all, [read(v, 2), cg, cs], [a.beta2, 1 - a.beta2]);
-  const p1 = calls.make(source.adamwStep, all, [read(p, 0), m1, v1], corrections(a));
+  const m1 = calls.make(source.firstMoment, all, [touchedRows(calls, m, ids), cg, cs], [a.beta1, 1 - a.beta1]);
+  const v1 = calls.make(source.secondMoment, all, [touchedRows(calls, v, ids), cg, cs], [a.beta2, 1 - a.beta2]);
+  const p1 = calls.make(source.adamwStep, all, [touchedRows(calls, p, ids), m1, v1], corrections(a));
   putRows(calls, m, m1, touched);
   putRows(calls, v, v1, touched);
   putRows(calls, p, p1, touched);
+};
+
+const adamwCatchUp: Program<'adamwCatchUp'> = (calls, _, [p, m, v, ids, factors]) => {
+  const [U, C] = [ids.shape[0], p.shape[1]];
+  if (U * C === 0) return;
+  const touched = hostValues(cellOf(ids));
+  const [cp, cm, cv] = [p, m, v].map((table) => touchedRows(calls, table, ids));
+  const cf = cellOf(factors);
+  const p1 = calls.make(source.caughtUp, rows(C, U), [cp, cm, cv, cf], [C]);
+  const decayed = (x: Cell, which: number) => calls.make(source.decayedRows, rows(C, U), [x, cf], [C, which]);
+  const m1 = decayed(cm, 1);
+  const v1 = decayed(cv, 2);
+  putRows(calls, p, p1, touched);
+  putRows(calls, m, m1, touched);
+  putRows(calls, v, v1, touched);
 };
 
 export const networkPrograms = {
@@ -205,6 +222,7 @@ export const networkPrograms = {
   rope,
   adamw,
   adamwRows,
+  adamwCatchUp,
   lerp: ((calls, _, [a, b], { weight }) =>
     calls.into(cellOf(a), source.lerp, line(sizeOf(a.shape)), [cellOf(a), cellOf(b)], [weight])) as Program<'lerp'>,
 };

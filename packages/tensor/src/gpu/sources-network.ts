@@ -180,8 +180,18 @@ export const adamwStep = kernel(
 export const decayedRows = kernel(
   'decayedRows',
   'rows',
-  { arrays: 'table ids decay', integers: 'C which' },
-  'y = table[INT(ids[ROW]) * C + COL] * decay[ROW * 3 + which];',
+  { arrays: 'x factors', integers: 'C which' },
+  'y = x[ROW * C + COL] * factors[ROW * 4 + which];',
+);
+
+/** p f0 - f3 m / sqrt(v), where v is not 0 */
+export const caughtUp = kernel(
+  'caughtUp',
+  'rows',
+  { arrays: 'p m v factors', integers: 'C' },
+  `const root = Math.sqrt(Math.max(v[ROW * C + COL], 1e-37));
+  const moves = v[ROW * C + COL] > 0 ? 1 : 0;
+  y = p[ROW * C + COL] * factors[ROW * 4] - (moves * factors[ROW * 4 + 3] * m[ROW * C + COL]) / root;`,
 );
 
 export const lerp = kernel('lerp', 'line', { arrays: 'a b', floats: 'weight' }, 'y = a[I] + weight * (b[I] - a[I]);');

@@ -15,15 +15,23 @@ const adamw: CpuKernel<'adamw'> = (_, [p, m, v, g, scale], attrs) => {
   for (let i = 0; i < p.data.length; i++) update(p, m, v, i, g.data[i] * scale.data[0], attrs);
 };
 
-const adamwRows: CpuKernel<'adamwRows'> = (_, [p, m, v, ids, g, scale, decay], attrs) => {
+const adamwRows: CpuKernel<'adamwRows'> = (_, [p, m, v, ids, g, scale], attrs) => {
   const C = p.shape[1];
   for (let u = 0; u < ids.data.length; u++) {
     for (let c = 0; c < C; c++) {
-      const i = ids.data[u] * C + c;
-      p.data[i] *= decay.data[u * 3];
-      m.data[i] *= decay.data[u * 3 + 1];
-      v.data[i] *= decay.data[u * 3 + 2];
-      update(p, m, v, i, g.data[u * C + c] * scale.data[0], attrs);
+      update(p, m, v, ids.data[u] * C + c, g.data[u * C + c] * scale.data[0], attrs);
+    }
+  }
+};
+
+const adamwCatchUp: CpuKernel<'adamwCatchUp'> = (_, [p, m, v, ids, factors]) => {
+  const C = p.shape[1];
+  for (let u = 0; u < ids.data.length; u++) {
+    const [keepP, keepM, keepV, drift] = factors.data.subarray(u * 4, u * 4 + 4);
+    for (let i = ids.data[u] * C; i < (ids.data[u] + 1) * C; i++) {
+      p.data[i] = p.data[i] * keepP - (v.data[i] > 0 ? (drift * m.data[i]) / Math.sqrt(v.data[i]) : 0);
+      m.data[i] *= keepM;
+      v.data[i] *= keepV;
     }
   }
 };
@@ -32,4 +40,4 @@ const lerp: CpuKernel<'lerp'> = (_, [a, b], { weight }) => {
   for (let i = 0; i < a.data.length; i++) a.data[i] += weight * (b.data[i] - a.data[i]);
 };
 
-export const optimizer = { adamw, adamwRows, lerp };
+export const optimizer = { adamw, adamwRows, adamwCatchUp, lerp };

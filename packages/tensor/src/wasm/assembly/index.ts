@@ -6,7 +6,7 @@ export { binary, dropout, swiGlu, swiGluBackward, unary } from './elementwise';
 export { matmul } from './gemm';
 export { ceiling } from './gemm-tile';
 export { rmsNorm, rmsNormBackward, rope } from './norm';
-export { adamw, adamwRows, lerp } from './optimizer';
+export { adamw, adamwCatchUp, adamwRows, lerp } from './optimizer';
 export {
   copyPieces, embeddingBag, gatherRows, scatterAddRows, segmentGatherSum, segmentMax, segmentMaxBackward, transpose,
 } from './rows';

@@ -6,16 +6,15 @@ const GRAIN = 1024;
 
 /**
  * AdamW on n neighbouring elements. Arguments from index `at`: beta1, 1 - beta1, beta2, 1 - beta2, lr / (1 - beta1^step),
- * 1 / (1 - beta2^step), eps, 1 - lr weightDecay. p, m and v are first multiplied by keepP, keepM, keepV.
+ * 1 / (1 - beta2^step), eps, 1 - lr weightDecay.
  */
 // @ts-ignore: decorator
 @inline
-function update(p: usize, m: usize, v: usize, g: usize, n: i32, gradScale: f32, keepP: f32, keepM: f32, keepV: f32,
-  at: i32): void {
-  const beta1 = f32x4.splat(float(at) * keepM), rest1 = f32x4.splat(float(at + 1) * gradScale);
-  const beta2 = f32x4.splat(float(at + 2) * keepV), rest2 = f32x4.splat(float(at + 3));
+function update(p: usize, m: usize, v: usize, g: usize, n: i32, gradScale: f32, at: i32): void {
+  const beta1 = f32x4.splat(float(at)), rest1 = f32x4.splat(float(at + 1) * gradScale);
+  const beta2 = f32x4.splat(float(at + 2)), rest2 = f32x4.splat(float(at + 3));
   const rate = f32x4.splat(float(at + 4)), correction = f32x4.splat(float(at + 5));
-  const eps = f32x4.splat(float(at + 6)), decay = f32x4.splat(float(at + 7) * keepP);
+  const eps = f32x4.splat(float(at + 6)), decay = f32x4.splat(float(at + 7));
   const scale = f32x4.splat(gradScale);
   for (let i = 0; i < n; i += 4) {
     const raw = v128.load(g);
@@ -47,19 +46,50 @@ export function adamw(part: i32, parts: i32): void {
   const begin = partBegin(n, GRAIN, part, parts);
   const at = <usize>begin << 2;
   update(pointer(0) + at, pointer(1) + at, pointer(2) + at, pointer(3) + at, partBegin(n, GRAIN, part + 1, parts) - begin,
-    load<f32>(pointer(4)), 1, 1, 1, 6);
+    load<f32>(pointer(4)), 6);
 }
 
-/** Kernel: the rows ids[0:U] of p, m, v alone. Arguments: p, m, v, ids, g, gradScale, decay, U, C, then those of `update`. */
+/** Kernel: the rows ids[0:U] of p, m, v alone. Arguments: p, m, v, ids, g, gradScale, U, C, then those of `update`. */
 export function adamwRows(part: i32, parts: i32): void {
-  const U = int(7), C = int(8);
+  const U = int(6), C = int(7);
   const row = <usize>C << 2;
   const end = partBegin(U, 1, part + 1, parts);
   for (let u = partBegin(U, 1, part, parts); u < end; u++) {
     const at = load<i32>(pointer(3) + (<usize>u << 2)) * row;
-    const keep = pointer(6) + u * 12;
-    update(pointer(0) + at, pointer(1) + at, pointer(2) + at, pointer(4) + u * row, C, load<f32>(pointer(5)),
-      load<f32>(keep), load<f32>(keep, 4), load<f32>(keep, 8), 9);
+    update(pointer(0) + at, pointer(1) + at, pointer(2) + at, pointer(4) + u * row, C, load<f32>(pointer(5)), 8);
+  }
+}
+
+/** Kernel: missed updates of the rows ids[0:U], p = p f0 - f3 m / sqrt(v), m *= f1, v *= f2. Arguments: p, m, v, ids, factors, U, C. */
+export function adamwCatchUp(part: i32, parts: i32): void {
+  const U = int(5), C = int(6);
+  const row = <usize>C << 2;
+  const zero = f32x4.splat(0);
+  const end = partBegin(U, 1, part + 1, parts);
+  for (let u = partBegin(U, 1, part, parts); u < end; u++) {
+    const at = load<i32>(pointer(3) + (<usize>u << 2)) * row;
+    const factors = pointer(4) + (<usize>u << 4);
+    const keepP = f32x4.splat(load<f32>(factors)), keepM = f32x4.splat(load<f32>(factors, 4));
+    const keepV = f32x4.splat(load<f32>(factors, 8)), drift = f32x4.splat(load<f32>(factors, 12));
+    let p = pointer(0) + at, m = pointer(1) + at, v = pointer(2) + at;
+    for (let i = 0; i < C; i += 4) {
+      const oldM = v128.load(m), oldV = v128.load(v);
+      const moved = v128.and(f32x4.div(f32x4.mul(drift, oldM), f32x4.sqrt(oldV)), f32x4.gt(oldV, zero));
+      const newP = f32x4.sub(f32x4.mul(v128.load(p), keepP), moved);
+      const newM = f32x4.mul(oldM, keepM), newV = f32x4.mul(oldV, keepV);
+      if (i + 4 <= C) {
+        v128.store(p, newP);
+        v128.store(m, newM);
+        v128.store(v, newV);
+      } else {
+        storeTail(p, newP, C - i);
+        storeTail(m, newM, C - i);
+        storeTail(v, newV, C - i);
+      }
+      p += 16;
+      m += 16;
+      v += 16;
+    }
   }
 }
 

@@ -21,14 +21,22 @@ function putAdamW(m: Machine, at: number, a: AdamWAttrs): void {
 const adamw: Native<'adamw'> = (m, _, [p, mm, v, g, scale], attrs) => {
   const n = sizeOf(p.shape);
   putAdamW(m, put(m, [p, mm, v, g, scale], [n]), attrs);
-  m.call('adamw', n * 4);
+  m.call('adamw', n * 0.7);
   return true;
 };
 
 const adamwRows: Native<'adamwRows'> = (m, _, ins, attrs) => {
   const [U, C] = ins[4].shape;
   putAdamW(m, put(m, ins, [U, C]), attrs);
-  m.call('adamwRows', U * C * 4);
+  m.call('adamwRows', U * C * 1.5);
+  return true;
+};
+
+const adamwCatchUp: Native<'adamwCatchUp'> = (m, _, ins) => {
+  const U = ins[3].shape[0];
+  const C = ins[0].shape[1];
+  put(m, ins, [U, C]);
+  m.call('adamwCatchUp', U * C * 4);
   return true;
 };
 
@@ -36,8 +44,8 @@ const lerp: Native<'lerp'> = (m, _, [a, b], { weight }) => {
   const n = sizeOf(a.shape);
   put(m, [a, b], [n]);
   m.floats[3] = weight;
-  m.call('lerp', n);
+  m.call('lerp', n * 0.3);
   return true;
 };
 
-export const optimizer = { adamw, adamwRows, lerp };
+export const optimizer = { adamw, adamwRows, adamwCatchUp, lerp };

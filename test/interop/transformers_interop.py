@@ -132,6 +132,8 @@ def check(name, shape, work):
     note("entropies, transformers -> ours (absolute)", largest(ours["entropies"], H), 5e-6)
     note("logits, transformers -> ours (absolute)", largest(ours["logits"], out.logits.detach()), 1e-5)
     note("loss, transformers -> ours (absolute)", abs(said["loss"] - out.loss.item()), 2e-6)
+    # With k = 1 a decoder query sees one key, so some true gradients are 0 and what transformers gives there is rounding.
+    floor = 1e-3 * max(float(p.grad.abs().max()) for p in model.parameters() if p.grad is not None)
     for key, p in model.named_parameters():
         if p.grad is None:
             if not key.startswith("model.patcher."):
@@ -140,7 +142,7 @@ def check(name, shape, work):
         if key.startswith("model.patcher."):
             continue
         scale = float(p.grad.abs().max())
-        note("gradients, transformers -> ours (relative)", largest(ours[f"grads.{key}"], p.grad) / max(scale, 1e-12), 1e-4)
+        note("gradients, transformers -> ours (relative)", largest(ours[f"grads.{key}"], p.grad) / max(scale, floor), 1e-4)
 
     sharded = work / "sharded"
     model.save_pretrained(sharded, max_shard_size="20KB")

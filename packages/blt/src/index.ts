@@ -4,6 +4,7 @@
 export * from './batch.ts';
 export * from './calibrate.ts';
 export * from './config.ts';
+export * from './config-from-shapes.ts';
 export * from './decoding/decoder.ts';
 export * from './entropy-model.ts';
 export * from './evaluation.ts';

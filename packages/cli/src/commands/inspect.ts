@@ -3,14 +3,17 @@ import { chooseBackend } from '../backend-choice.ts';
 import { humanBytes, humanCount } from '../human-units.ts';
 import { flopsPerByte, parametersByPart } from '../plan-text.ts';
 import { loadModel } from '../run-folder.ts';
+import { inspectPlan } from './inspect-plan.ts';
 
 export interface InspectFlags {
+  readonly plan?: boolean;
   readonly tensors?: boolean;
   readonly json?: boolean;
 }
 
 /** `blt inspect`: what is in a model's folder. @returns the exit code */
 export async function inspectCommand(path: string | undefined, flags: InspectFlags): Promise<number> {
+  if (flags.plan) return inspectPlan(path, flags);
   const { backend } = chooseBackend({ backend: 'reference' });
   const { checkpoint, folder } = await loadModel(path, backend);
   const { config } = checkpoint;

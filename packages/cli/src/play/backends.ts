@@ -15,6 +15,18 @@ interface GpuModule {
 /** Threads worth starting: more than four gain nothing on models of this size. */
 export const threadCount = (): number => Math.min(4, availableThreads());
 
+/** CPU backends by choice. Each reserves its addresses for good, and a tab has only so many: one of a kind is kept. */
+const kept = new Map<BackendChoice, Backend>();
+
+function keptBackend(choice: 'reference' | 'wasm' | 'wasm-threads', create: () => Backend): Backend {
+  let backend = kept.get(choice);
+  if (!backend) kept.set(choice, (backend = create()));
+  return backend;
+}
+
+/** The CPU backend beside a device: for what has to be read at once. */
+export const cpuBackend = (): Backend => keptBackend('wasm', () => createWasmBackend());
+
 /** @throws Error in one sentence if the backend does not start here */
 export async function startBackend(choice: BackendChoice): Promise<Chosen> {
   const chosen = (backend: Backend): Chosen => ({
@@ -23,7 +35,7 @@ export async function startBackend(choice: BackendChoice): Promise<Chosen> {
   });
   switch (choice) {
     case 'reference':
-      return chosen(createReferenceBackend());
+      return chosen(keptBackend(choice, () => createReferenceBackend()));
     case 'wasm':
       return chosen(started(choice, () => createWasmBackend()));
     case 'wasm-threads':
@@ -33,9 +45,9 @@ export async function startBackend(choice: BackendChoice): Promise<Chosen> {
   }
 }
 
-function started(choice: BackendChoice, create: () => Backend): Backend {
+function started(choice: 'wasm' | 'wasm-threads', create: () => Backend): Backend {
   try {
-    return create();
+    return keptBackend(choice, create);
   } catch (error) {
     throw new Error(`the backend ${choice} does not start in this browser: ${message(error)}; choose reference`);
   }

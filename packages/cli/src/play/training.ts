@@ -1,5 +1,6 @@
 /** @file A training session in a worker: it takes steps, gives way between them, and tells the page what happened. */
 import {
+  type Checkpoint,
   type Corpus,
   checkpointPlan,
   countParameters,
@@ -11,6 +12,7 @@ import {
   type SessionEvent,
 } from '@blt-ts/blt';
 import { type Backend, type Ledger, withLedger } from '@blt-ts/tensor';
+import { cpuBackend } from './backends.ts';
 import { writeCheckpoint } from './checkpoint-files.ts';
 import { entropyModelToFile } from './entropy-file.ts';
 import type { KernelUse, TrainingFacts, TrainingRequest, WorkerEvent } from './messages.ts';
@@ -61,18 +63,22 @@ const REPORT_MS = 120;
 export class Trainer {
   session: Session;
   paused = false;
+  private backend: Backend;
   private readonly corpus: Corpus;
   private readonly heldOutBytes: Uint8Array;
   private readonly say: (event: WorkerEvent) => void;
   private bytes = 0;
   private since = 0;
   private kernels: KernelUse | null = null;
+  /** Step of the last evaluation. */
+  private evaluatedAt = -1;
 
   constructor(request: TrainingRequest, backend: Backend, say: (event: WorkerEvent) => void) {
     this.corpus = corpusOf(request.bytes);
     const [heldOut] = this.corpus.heldOut;
     this.heldOutBytes = Uint8Array.from(heldOut.subarray(1, -1), (id) => id - 4);
     this.session = new Session(planOf(request), this.corpus, backend);
+    this.backend = backend;
     this.say = say;
   }
 
@@ -89,10 +95,42 @@ export class Trainer {
 
   /** The same run, from the same state, on another backend. */
   async moveTo(backend: Backend): Promise<void> {
+    this.session = await this.copyOn(backend);
+    this.backend = backend;
+  }
+
+  private async copyOn(backend: Backend): Promise<Session> {
     const state = await this.session.state();
-    const moved = new Session(this.session.plan, this.corpus, backend);
-    moved.restore(state);
-    this.session = moved;
+    const copy = new Session(this.session.plan, this.corpus, backend);
+    copy.restore(state);
+    return copy;
+  }
+
+  /** The model as it is now, where it can be read at once: on the CPU. */
+  async checkpoint(): Promise<Checkpoint> {
+    const session = this.backend.synchronous ? this.session : await this.copyOn(cpuBackend());
+    return session.checkpoint();
+  }
+
+  /** Whether the next piece of work looks at weights at once, which a device does not allow. */
+  private readsNext(): boolean {
+    const { phase, step, plan } = this.session;
+    if (phase === 'entropy model') return step >= plan.entropyModel!.loop.steps;
+    if (phase === 'patching') return true;
+    const due = step >= plan.model.loop.steps || (step > 0 && step % plan.evalEvery === 0);
+    return due && this.evaluatedAt !== step;
+  }
+
+  /** The session's next piece of work; steps on the backend, the few others on the CPU if the backend is a device. */
+  private async next(): Promise<{ event: SessionEvent; ledger: Ledger }> {
+    const away = !this.backend.synchronous && this.readsNext();
+    if (away) this.session = await this.copyOn(cpuBackend());
+    // A step's kernels are all started before its first await.
+    const { result, ledger } = withLedger(() => this.session.next());
+    const event = await result;
+    if (event.kind === 'evaluation') this.evaluatedAt = event.step;
+    if (away) this.session = await this.copyOn(this.backend);
+    return { event, ledger };
   }
 
   /**
@@ -106,12 +144,10 @@ export class Trainer {
     let spoke = 0;
     while (this.session.phase !== 'done') {
       if (this.paused) {
-        if (this.session.phase === 'model') this.sendCheckpoint();
+        if (this.session.phase === 'model') await this.sendCheckpoint();
         return 'paused';
       }
-      // A step's kernels are all started before its first await.
-      const { result, ledger } = withLedger(() => this.session.next());
-      const event = await result;
+      const { event, ledger } = await this.next();
       if (event.kind === 'step') {
         this.bytes += event.report.bytes;
         this.kernels = kernelUse(ledger);
@@ -121,11 +157,11 @@ export class Trainer {
           this.report(event);
         }
       } else {
-        this.pass(event);
+        await this.pass(event);
       }
       await giveWay();
     }
-    this.sendCheckpoint();
+    await this.sendCheckpoint();
     return 'done';
   }
 
@@ -144,28 +180,29 @@ export class Trainer {
     this.since = performance.now();
   }
 
-  private pass(event: SessionEvent): void {
+  private async pass(event: SessionEvent): Promise<void> {
     if (event.kind === 'patched') {
       this.say({ kind: 'patched', threshold: event.threshold, meanPatchBytes: event.meanPatchBytes });
     } else if (event.kind === 'evaluation') {
       const { step, evaluation } = event;
       this.say({ kind: 'evaluation', step, bitsPerByte: evaluation.bitsPerByte, bytesSeen: this.session.bytesSeen });
-      this.sendSample(step);
-      this.sendCheckpoint();
+      const checkpoint = await this.checkpoint();
+      this.sendSample(step, checkpoint);
+      await this.sendCheckpoint(checkpoint);
     }
     this.bytes = 0;
     this.since = performance.now();
   }
 
-  private sendSample(step: number): void {
+  private sendSample(step: number, checkpoint: Checkpoint): void {
     const prompt = this.heldOutBytes.slice(0, PROMPT_BYTES);
     const options = { maxBytes: SAMPLE_BYTES, temperature: 0.8, seed: this.session.plan.seed, ignoreEos: true };
-    const bytes = Uint8Array.from(generate(this.session.checkpoint(), prompt, options));
+    const bytes = Uint8Array.from(generate(checkpoint, prompt, options));
     this.say({ kind: 'sample', step, prompt, bytes });
   }
 
-  private sendCheckpoint(): void {
-    const checkpoint = this.session.checkpoint();
+  private async sendCheckpoint(checkpoint?: Checkpoint): Promise<void> {
+    checkpoint ??= await this.checkpoint();
     const { patcher, config } = checkpoint;
     this.say({
       kind: 'checkpoint',

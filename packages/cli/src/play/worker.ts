@@ -4,7 +4,7 @@
  */
 import { type Checkpoint, checkpointPlan, countParameters, generate } from '@blt-ts/blt';
 import { setDefaultBackend } from '@blt-ts/tensor';
-import { type Chosen, startBackend } from './backends.ts';
+import { type Chosen, cpuBackend, startBackend } from './backends.ts';
 import { readCheckpoint } from './checkpoint-files.ts';
 import { type EntropyModel, entropyModelFromFile, entropyModelToFile } from './entropy-file.ts';
 import type {
@@ -45,6 +45,11 @@ let stopGenerating = false;
 const loaded = new Map<'trained' | 'loaded', { files: CheckpointFiles; checkpoint: Checkpoint }>();
 
 const currentBackend = async () => (await chosen).backend;
+/** Generation reads every byte at once, which a device does not allow: there it stays on the CPU. */
+const readingBackend = async () => {
+  const backend = await currentBackend();
+  return backend.synchronous ? backend : cpuBackend();
+};
 
 type Answers = {
   [K in keyof WorkerCalls]: (...args: Parameters<WorkerCalls[K]>) => Promise<ReturnType<WorkerCalls[K]>>;
@@ -62,7 +67,7 @@ const answers: Answers = {
     if (entropyFile) scorer = new EntropyScorer(entropyModelFromFile(entropyFile, next.backend));
     if (trainer && trainer.session.phase !== 'done') await trainer.moveTo(next.backend);
     for (const [slot, { files }] of loaded) {
-      loaded.set(slot, { files, checkpoint: await readCheckpoint(files, next.backend) });
+      loaded.set(slot, { files, checkpoint: await readCheckpoint(files, await readingBackend()) });
     }
     return next.facts;
   },
@@ -125,7 +130,7 @@ const answers: Answers = {
   },
 
   async load(slot: 'trained' | 'loaded', files: CheckpointFiles) {
-    const checkpoint = await readCheckpoint(files, await currentBackend());
+    const checkpoint = await readCheckpoint(files, await readingBackend());
     loaded.set(slot, { files, checkpoint });
     const { config, patcher } = checkpoint;
     const { patching } = config;
@@ -137,7 +142,7 @@ const answers: Answers = {
   },
 
   async generate(request: GenerationRequest) {
-    const checkpoint = checkpointFor(request.model);
+    const checkpoint = await checkpointFor(request.model);
     stopGenerating = true;
     await generating?.catch(() => {});
     stopGenerating = false;
@@ -156,9 +161,9 @@ const answers: Answers = {
 };
 
 /** @throws Error if there is none yet */
-function checkpointFor(model: 'trained' | 'loaded'): Checkpoint {
+async function checkpointFor(model: 'trained' | 'loaded'): Promise<Checkpoint> {
   if (model === 'trained' && trainer) {
-    if (trainer.session.phase === 'model' || trainer.session.phase === 'done') return trainer.session.checkpoint();
+    if (trainer.session.phase === 'model' || trainer.session.phase === 'done') return trainer.checkpoint();
     throw new Error(
       'the model on this page is not there yet: its entropy model is trained first; wait, or choose another',
     );

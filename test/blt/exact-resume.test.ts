@@ -8,7 +8,7 @@ import { runs } from '../support/runs.ts';
 import { advance, corpus, reborn, remains, tinyPlan } from '../support/tiny-run.ts';
 
 const options: fc.Arbitrary<RunOptions> = fc.record({
-  steps: fc.integer({ min: 2, max: 7 }),
+  steps: fc.integer({ min: 2, max: 7 }).map((n) => (n === 7 ? 26 : n)),
   seed: fc.nat(1000),
   ema: fc.constantFrom(0, 0.9),
   accumulation: fc.integer({ min: 1, max: 2 }),
@@ -20,6 +20,8 @@ const options: fc.Arbitrary<RunOptions> = fc.record({
   hashDropout: fc.constantFrom(0, 0.4),
   patchingMode: fc.constantFrom('entropy', 'space', 'static'),
   hashSizes: fc.constantFrom([], [3, 4]),
+  /** So low a factor leaves many batches out. */
+  spike: fc.constantFrom(null, { action: 'skip' as const, factor: 1.001 }),
 });
 
 /** Pieces of work before each restart: steps, evaluations, phases. */
@@ -116,7 +118,7 @@ test('the number of threads may change at every restart: the bits stay', async (
 
 test('a run of 20 steps has the same SHA-256 on every machine, engine and number of threads', async () => {
   // The same on Node 20.20, 22.23 and 24.21, x64: node scripts/golden-run.mjs. A change of the arithmetic changes it: say so in the commit.
-  const golden = '368d4023e1a2db1687ebfaabd72e8691a03c507d3335d2be22cd36741f215878';
+  const golden = '20ce6472501a6d058c6a46da55a0f042924b0c6e1b0e412b9eb0553331ef2c0c';
   expect(await goldenRun()).toBe(golden);
   expect(await goldenRun(2)).toBe(golden);
 });

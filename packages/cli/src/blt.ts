@@ -212,6 +212,26 @@ program
   .addOption(backendOption())
   .action(async (flags) => finish(await (await import('./commands/trace.ts')).traceCommand(flags)));
 
+program
+  .command('runs')
+  .description('list runs: state, step, best figure')
+  .option('--runs <dir>', 'where runs are kept', 'runs')
+  .option('--json', 'one JSON object')
+  .action(async (flags) => finish(await (await import('./commands/runs.ts')).runsCommand(flags)));
+
+program
+  .command('compare <run...>')
+  .description('learning curves of runs side by side, in one HTML page')
+  .option('--html <file>', 'the page to write', 'compare.html')
+  .option('--json', 'one JSON object, and no page')
+  .action(async (paths, flags) => finish(await (await import('./commands/compare.ts')).compareCommand(paths, flags)));
+
+program
+  .command('doctor')
+  .description('test every backend on this machine; say what will be used and why')
+  .option('--json', 'one JSON object')
+  .action(async (flags) => finish(await (await import('./commands/doctor.ts')).doctorCommand(flags)));
+
 /** Errors of the libraries whose message is meant for the user. */
 const EXPECTED = new Set(['ConfigError', 'SafetensorsError', 'ShapeError', 'RangeError']);
 

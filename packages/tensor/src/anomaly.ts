@@ -1,5 +1,5 @@
 /** @file Finds the kernel that first makes a value that is not finite. Off, it costs `run` one comparison. */
-import type { KernelName } from './contract.ts';
+import { contract, type KernelName } from './contract.ts';
 import { formatShape } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -46,8 +46,8 @@ export function checkOutputs(kernel: KernelName, outs: readonly Tensor[], ins: r
 const isBad = (value: number): boolean => Number.isNaN(value) || value === Number.POSITIVE_INFINITY;
 
 function check(kernel: KernelName, outs: readonly Tensor[], ins: readonly Tensor[]): void {
-  // Kernels without outputs write their first inputs in place.
-  const made = outs.length > 0 ? outs : ins;
+  const inPlace = contract[kernel].mutates;
+  const made = inPlace?.map((i) => ins[i]) ?? outs;
   for (let o = 0; o < made.length; o++) {
     const x = made[o];
     if (x.dtype !== 'f32') continue;
@@ -59,16 +59,16 @@ function check(kernel: KernelName, outs: readonly Tensor[], ins: readonly Tensor
     const values = x.readSync();
     const at = values.findIndex(isBad);
     if (at === -1) continue;
-    const culprit =
-      outs.length > 0 ? ins.find((t) => t.dtype === 'f32' && t.readSync().some((v) => !Number.isFinite(v))) : undefined;
+    const culprit = inPlace
+      ? undefined
+      : ins.find((t) => t.dtype === 'f32' && t.readSync().some((v) => !Number.isFinite(v)));
     let bad = 0;
     for (const value of values) if (isBad(value)) bad++;
-    const from =
-      outs.length === 0
-        ? 'updated in place'
-        : culprit
-          ? `input ${ins.indexOf(culprit)} ${formatShape(culprit.shape)} was not finite before`
-          : `from finite inputs ${ins.map((t) => formatShape(t.shape)).join(' ')}`;
+    const from = inPlace
+      ? 'updated in place'
+      : culprit
+        ? `input ${ins.indexOf(culprit)} ${formatShape(culprit.shape)} was not finite before`
+        : `from finite inputs ${ins.map((t) => formatShape(t.shape)).join(' ')}`;
     throw new AnomalyError(
       `${kernel} made ${values[at]} at [${indices(at, x.shape)}] of its output ${formatShape(x.shape)} (${bad} of ${values.length} values), ${from}`,
       kernel,

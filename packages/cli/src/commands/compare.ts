@@ -1,0 +1,34 @@
+import { writeFile } from 'node:fs/promises';
+import { reason, UserError } from '../errors.ts';
+import { comparePage, differences } from '../report/compare-page.ts';
+import { type RunDetails, runDetails } from '../run-summary.ts';
+
+export interface CompareFlags {
+  readonly html: string;
+  readonly json?: boolean;
+}
+
+/** `blt compare`. @returns the exit code */
+export async function compareCommand(paths: readonly string[], flags: CompareFlags): Promise<number> {
+  const runs: RunDetails[] = [];
+  for (const path of paths) runs.push(await runDetails(path));
+  if (flags.json) {
+    const summaries = runs.map(({ record: _, metrics: __, ...summary }) => summary);
+    process.stdout.write(`${JSON.stringify({ runs: summaries, differences: differences(runs) })}\n`);
+    return 0;
+  }
+  for (const run of runs) {
+    const best =
+      run.best === null
+        ? 'not evaluated yet'
+        : `${run.best.bitsPerByte.toFixed(3)} bits per byte at step ${run.best.step}`;
+    process.stdout.write(`${run.name.padEnd(20)} ${best} (${run.state})\n`);
+  }
+  try {
+    await writeFile(flags.html, comparePage(runs));
+  } catch (error) {
+    throw new UserError(`cannot write ${flags.html}: ${reason(error)}`, 1, { cause: error });
+  }
+  process.stdout.write(`page                 ${flags.html}\n`);
+  return 0;
+}

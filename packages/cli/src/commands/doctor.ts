@@ -1,0 +1,156 @@
+/** @file `blt doctor`: what works on this machine, what will be used, and why. */
+import { constants as fsConstants } from 'node:fs';
+import { access, statfs } from 'node:fs/promises';
+import { availableParallelism, freemem, totalmem } from 'node:os';
+import { resolve } from 'node:path';
+import {
+  availableThreads,
+  type Backend,
+  createReferenceBackend,
+  createWasmBackend,
+  run,
+  scope,
+  tensor,
+} from '@blt-ts/tensor';
+import { chooseBackend, measureGflops } from '../backend-choice.ts';
+import { runBattery } from '../doctor/battery.ts';
+import { errorCode } from '../errors.ts';
+import { humanBytes } from '../human-units.ts';
+import { VERSION } from '../version.ts';
+
+export interface DoctorFlags {
+  readonly json?: boolean;
+}
+
+interface Finding {
+  readonly name: string;
+  /** null: not on this machine, which is no fault. */
+  readonly ok: boolean | null;
+  readonly text: string;
+  readonly figures?: Record<string, unknown>;
+}
+
+const message = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0];
+
+async function examine(name: string, make: () => Backend | Promise<Backend>, speed = true): Promise<Finding> {
+  let backend: Backend;
+  try {
+    backend = await make();
+  } catch (error) {
+    return { name, ok: null, text: message(error) };
+  }
+  const { calls, worst, failures } = await runBattery(backend);
+  if (failures.length > 0) return { name, ok: false, text: `WRONG: ${failures.join('; ')}`, figures: { failures } };
+  const gflops = speed && backend.synchronous ? measureGflops(backend) : null;
+  return {
+    name,
+    ok: true,
+    text: `${calls} kernel calls agree with the definition, worst error ${worst.error.toExponential(1)} (${worst.kernel})${gflops === null ? '' : `, ${gflops.toFixed(1)} GFLOP/s`}`,
+    figures: { calls, worstError: worst.error, worstKernel: worst.kernel, gflops, description: backend.description },
+  };
+}
+
+/** The same product on one thread and on all: how fast, and whether the bits are the same. */
+async function examineThreads(): Promise<Finding> {
+  const name = 'threads';
+  const threads = availableThreads();
+  if (threads < 2) return { name, ok: null, text: createWasmBackend({ threads: 2 }).description };
+  const [M, K, N] = [512, 256, 256];
+  const values = (size: number) => Float32Array.from({ length: size }, (_, i) => ((i * 0.618034) % 1) - 0.5);
+  const product = (backend: Backend) =>
+    scope(() => {
+      const [a, b] = [tensor(values(M * K), [M, K], { backend }), tensor(values(N * K), [N, K], { backend })];
+      return run('matmul', [a, b], { transposeA: false, transposeB: true })[0].readSync();
+    });
+  const one = createWasmBackend({ threads: 1 });
+  const all = createWasmBackend({ threads });
+  const expected = product(one);
+  const start = performance.now();
+  let same = true;
+  // Workers start meanwhile.
+  while (performance.now() - start < 400) {
+    same &&= Buffer.compare(Buffer.from(product(all).buffer), Buffer.from(expected.buffer)) === 0;
+    await new Promise<void>((done) => setTimeout(done, 10));
+  }
+  const [slow, fast] = [measureGflops(one), measureGflops(all)];
+  return {
+    name,
+    ok: same,
+    text: same
+      ? `${threads}: the same bits as one; ${slow.toFixed(1)} GFLOP/s on one, ${fast.toFixed(1)} on all`
+      : `WRONG: a product on ${threads} threads differs from the one on 1; use --threads 1`,
+    figures: { threads, sameBits: same, gflopsOne: slow, gflopsAll: fast },
+  };
+}
+
+/** Room for a model: a block of half a gigabyte, touched at both ends. */
+function examineMemory(): Finding {
+  const figures = { total: totalmem(), free: freemem() };
+  const size = 2 ** 27;
+  try {
+    const backend = createWasmBackend();
+    const storage = backend.allocate('f32', size);
+    backend.free(storage);
+    const text = `${humanBytes(figures.total)}, ${humanBytes(figures.free)} free; WebAssembly reserves ${humanBytes(4 * size)} and more, up to 4.29 GB`;
+    return { name: 'memory', ok: true, text, figures };
+  } catch (error) {
+    return {
+      name: 'memory',
+      ok: false,
+      text: `WRONG: ${humanBytes(4 * size)} cannot be had: ${message(error)}`,
+      figures,
+    };
+  }
+}
+
+async function examineDisk(): Promise<Finding> {
+  try {
+    await access('.', fsConstants.W_OK);
+    const { bavail, bsize } = await statfs('.');
+    const free = bavail * bsize;
+    return {
+      name: 'disk',
+      ok: true,
+      text: `${resolve('.')} can be written, ${humanBytes(free)} free`,
+      figures: { free },
+    };
+  } catch (error) {
+    return { name: 'disk', ok: false, text: `WRONG: runs cannot be kept in ${resolve('.')}: ${message(error)}` };
+  }
+}
+
+/** The gpu backend is a package entry of its own, so that nobody loads gpu.js who does not use it. */
+async function gpuBackend(mode: 'webgpu'): Promise<Backend> {
+  const entry = '@blt-ts/tensor/gpu';
+  const loaded = (await import(entry).catch((error) => {
+    const built = errorCode(error) !== 'ERR_MODULE_NOT_FOUND';
+    throw new Error(built ? message(error) : `${entry} is not built here: node scripts/build.mjs`);
+  })) as { createGpuBackend: (options: { mode: string }) => Promise<Backend> };
+  return loaded.createGpuBackend({ mode });
+}
+
+/** `blt doctor`. @returns the exit code: 1 if something that would be used is wrong */
+export async function doctorCommand(flags: DoctorFlags): Promise<number> {
+  const { node, v8 } = process.versions;
+  const system = `blt ${VERSION}, Node ${node} (V8 ${v8}), ${process.platform} ${process.arch}, ${availableParallelism()} cores`;
+  const findings: Finding[] = [];
+  const note = (finding: Finding): void => {
+    findings.push(finding);
+    if (flags.json) return;
+    const sign = finding.ok === null ? '-' : finding.ok ? 'ok' : '!!';
+    process.stdout.write(`${finding.name.padEnd(20)} ${sign.padEnd(3)} ${finding.text}\n`);
+  };
+  if (!flags.json) process.stdout.write(`${'system'.padEnd(20)}     ${system}\n`);
+  note(await examine('reference', () => createReferenceBackend()));
+  note(await examine('wasm', () => createWasmBackend()));
+  note(await examine('wasm, deterministic', () => createWasmBackend({ deterministic: true })));
+  note(await examineThreads());
+  note(await examine('webgpu', () => gpuBackend('webgpu'), false));
+  note(examineMemory());
+  note(await examineDisk());
+  const { why } = chooseBackend({});
+  const sound = findings.every(({ ok, name }) => ok !== false || name === 'webgpu');
+  if (flags.json) process.stdout.write(`${JSON.stringify({ system, sound, findings, used: why })}\n`);
+  else process.stdout.write(`${'will be used'.padEnd(20)}     ${why}\n`);
+  return sound ? 0 : 1;
+}

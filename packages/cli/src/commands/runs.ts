@@ -1,0 +1,50 @@
+import { humanBytes, humanCount, humanDuration } from '../human-units.ts';
+import { listRuns, type RunSummary } from '../run-summary.ts';
+
+export interface RunsFlags {
+  readonly runs: string;
+  readonly json?: boolean;
+}
+
+const HEAD = ['run', 'state', 'step', 'held-out', 'seen', 'parameters', 'time', 'started'];
+
+function cells(run: RunSummary): string[] {
+  if (run.state === 'broken') return [run.name, 'broken', run.note ?? ''];
+  return [
+    run.name,
+    run.note === null ? run.state : `${run.state} (${run.note})`,
+    `${run.step}/${run.steps ?? '?'}`,
+    run.best === null ? '-' : `${run.best.bitsPerByte.toFixed(3)} bpb`,
+    humanBytes(run.bytes),
+    run.parameters === null ? '-' : humanCount(run.parameters),
+    humanDuration(run.seconds),
+    (run.startedAt ?? '').slice(0, 16).replace('T', ' '),
+  ];
+}
+
+/** `blt runs`. @returns the exit code */
+export async function runsCommand({ runs: root, json }: RunsFlags): Promise<number> {
+  const runs = await listRuns(root);
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ runs })}\n`);
+    return 0;
+  }
+  if (runs.length === 0) {
+    process.stdout.write(`no runs in ${root}/; start one: blt train\n`);
+    return 0;
+  }
+  const rows = [HEAD, ...runs.map(cells)];
+  // A broken run's complaint is no column.
+  const widths = HEAD.map((_, column) =>
+    Math.max(...rows.filter((row) => row.length === HEAD.length).map((row) => row[column].length)),
+  );
+  for (const row of rows) {
+    process.stdout.write(
+      `${row
+        .map((cell, column) => cell.padEnd(widths[column]))
+        .join('  ')
+        .trimEnd()}\n`,
+    );
+  }
+  return 0;
+}

@@ -1,0 +1,87 @@
+/** @file One run at a glance, from its folder. */
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { latestFolder, listFolders } from './atomic-folder.ts';
+import { UserError } from './errors.ts';
+import { type MetricsRecord, readMetrics } from './metrics-file.ts';
+import { parametersByPart } from './plan-text.ts';
+import { RunFolder, type RunRecord } from './run-folder.ts';
+import { lockOwner } from './run-lock.ts';
+
+/** stopped: it can go on with --resume. empty: nothing was saved. broken: its files cannot be read. */
+export type RunState = 'training' | 'finished' | 'stopped' | 'empty' | 'broken';
+
+export interface RunSummary {
+  readonly name: string;
+  readonly path: string;
+  readonly state: RunState;
+  /** Why it is broken, or the process that trains it. */
+  readonly note: string | null;
+  readonly step: number;
+  readonly steps: number | null;
+  readonly bytes: number;
+  readonly best: { readonly step: number; readonly bitsPerByte: number } | null;
+  readonly parameters: number | null;
+  /** Seconds of training. */
+  readonly seconds: number;
+  readonly startedAt: string | null;
+}
+
+export interface RunDetails extends RunSummary {
+  readonly record: RunRecord;
+  readonly metrics: readonly MetricsRecord[];
+}
+
+/** @throws UserError, ConfigError if the folder is no sound run */
+export async function runDetails(path: string): Promise<RunDetails> {
+  const record = await new RunFolder(path).record();
+  const metrics = readMetrics(join(path, 'metrics.jsonl'));
+  const owner = await lockOwner(path);
+  let best: RunSummary['best'] = null;
+  for (const { step, heldOutBitsPerByte: bits } of metrics) {
+    if (typeof bits === 'number' && (best === null || bits < best.bitsPerByte)) best = { step, bitsPerByte: bits };
+  }
+  const saved = (await latestFolder(path)) !== undefined;
+  const state: RunState = owner
+    ? 'training'
+    : existsSync(join(path, 'report.html'))
+      ? 'finished'
+      : saved
+        ? 'stopped'
+        : 'empty';
+  const last = metrics.at(-1);
+  return {
+    name: basename(path),
+    path,
+    state,
+    note: owner ? `process ${owner.pid}` : null,
+    step: last?.step ?? 0,
+    steps: record.plan.model.loop.steps,
+    bytes: last?.bytes ?? 0,
+    best,
+    parameters: parametersByPart(record.plan).reduce((sum, { count }) => sum + count, 0),
+    seconds: last?.seconds ?? 0,
+    startedAt: record.startedAt,
+    record,
+    metrics,
+  };
+}
+
+/** All runs in a folder, newest first; those that cannot be read are listed as broken. */
+export async function listRuns(root: string): Promise<RunSummary[]> {
+  const found: RunSummary[] = [];
+  for (const name of await listFolders(root)) {
+    const path = join(root, name);
+    if (!existsSync(join(path, 'config.json'))) continue;
+    try {
+      const { record: _, metrics: __, ...summary } = await runDetails(path);
+      found.push(summary);
+    } catch (error) {
+      if (!(error instanceof UserError) && (error as Error).name !== 'ConfigError') throw error;
+      const note = (error as Error).message;
+      const nothing = { step: 0, steps: null, bytes: 0, best: null, parameters: null, seconds: 0, startedAt: null };
+      found.push({ name, path, state: 'broken', note, ...nothing });
+    }
+  }
+  return found.sort((a, b) => (b.startedAt ?? '').localeCompare(a.startedAt ?? ''));
+}

@@ -8,6 +8,8 @@ export const matmul: Native<'matmul'> = (m, [y], [a, b], { transposeA, transpose
   const K = a.shape[a.shape.length - (transposeA ? 2 : 1)];
   let batches = 1;
   for (let i = 0; i < y.shape.length - 2; i++) batches *= y.shape[i];
+  // No product at all: nothing to divide among threads.
+  if (batches * M * N === 0) return true;
   const { ints } = m;
   let [pa, pb] = [address(a), address(b)];
   let [aStep, bStep] = [M * K * 4, K * N * 4];

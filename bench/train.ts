@@ -115,11 +115,12 @@ function makeRow(bytes: number, random: Random): PatchedRow & { targets: Int32Ar
 
 const name = flag('config', 'S');
 const seconds = Number(flag('seconds', '15'));
-const c = CONFIGS[name];
-if (!c) {
+const chosen = CONFIGS[name];
+if (!chosen) {
   console.error(`--config must be one of ${Object.keys(CONFIGS).join(', ')}, got ${name}`);
   process.exit(2);
 }
+const c = { ...chosen, hashVocab: Number(flag('hash-vocab', String(chosen.hashVocab))) };
 const backend = createWasmBackend({ threads: Number(flag('threads', '1')) });
 setDefaultBackend(backend);
 const config = modelConfig(c);
@@ -184,6 +185,7 @@ const { ledger } = withLedger(() =>
 const flops = 3 * totalFlops(ledger, ['matmul', 'intervalAttention']);
 const result = {
   config: name,
+  hash_vocab: c.hashVocab,
   threads: Number(flag('threads', '1')),
   backend: backend.description,
   bytes_per_s: Math.round(bytes / median),

@@ -8,8 +8,10 @@ import type { Backend, Operand, Storage } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
 import { referenceKernels } from '../reference/kernels.ts';
 import type { CpuKernel, View } from '../reference/view.ts';
+import type { DType } from '../shape.ts';
 import { Machine, type WasmOptions } from './machine.ts';
 import { native } from './native.ts';
+import { type Inside, isOutside, runOutside } from './outside.ts';
 
 /** The kernels that run as WebAssembly. */
 export const nativeKernels: readonly KernelName[] = Object.keys(native) as KernelName[];
@@ -40,11 +42,32 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
   const machine = new Machine(options);
   const { heap } = machine;
   const { memory, reason } = machine.compiled;
-  const values = (storage: Storage) =>
-    storage.dtype === 'i32'
-      ? new Int32Array(memory.buffer, storage.handle as number, storage.length)
-      : new Float32Array(memory.buffer, storage.handle as number, storage.length);
+  const { outsideBytes = 2 ** 28 } = options;
+  let bytesOutside = 0;
+  const values = (storage: Storage): Float32Array | Int32Array =>
+    storage.handle instanceof Float32Array
+      ? storage.handle
+      : storage.dtype === 'i32'
+        ? new Int32Array(memory.buffer, storage.handle as number, storage.length)
+        : new Float32Array(memory.buffer, storage.handle as number, storage.length);
   const view = (x: Operand): View => ({ data: values(x.storage), shape: x.shape });
+  const allocateInside = (dtype: DType, length: number): Storage => ({
+    backend,
+    dtype,
+    length,
+    refs: 0,
+    handle: heap.allocate(length * 4),
+  });
+  const runInside: Inside['run'] = (kernel, outs, ins, attrs) => {
+    if (native[kernel]?.(machine, outs, ins, attrs)) return;
+    (referenceKernels[kernel] as CpuKernel<typeof kernel>)(outs.map(view), ins.map(view), attrs);
+  };
+  const inside: Inside = {
+    allocate: allocateInside,
+    free: ({ handle, length }) => heap.free(handle as number, length * 4),
+    values,
+    run: runInside,
+  };
   const backend: WasmBackend = {
     name: 'wasm',
     description: `WebAssembly SIMD, ${reason}; ${machine.threading}`,
@@ -54,13 +77,18 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
       await machine.pool?.whenReady();
     },
     get bytesInUse() {
-      return heap.bytesInUse;
+      return heap.bytesInUse + bytesOutside;
     },
     allocate(dtype, length) {
-      return { backend, dtype, length, refs: 0, handle: heap.allocate(length * 4) };
+      if (dtype === 'f32' && length * 4 > outsideBytes) {
+        bytesOutside += length * 4;
+        return { backend, dtype, length, refs: 0, handle: new Float32Array(length) };
+      }
+      return allocateInside(dtype, length);
     },
     free(storage) {
-      heap.free(storage.handle as number, storage.length * 4);
+      if (storage.handle instanceof Float32Array) bytesOutside -= storage.handle.byteLength;
+      else heap.free(storage.handle as number, storage.length * 4);
       storage.handle = null;
     },
     write(storage, source) {
@@ -73,8 +101,10 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
       return values(storage).slice();
     },
     run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
-      if (native[kernel]?.(machine, outs, ins, attrs)) return;
-      (referenceKernels[kernel] as CpuKernel<K>)(outs.map(view), ins.map(view), attrs);
+      if (!ins.some(isOutside) && !outs.some(isOutside)) runInside(kernel, outs, ins, attrs);
+      else if (!runOutside(inside, kernel, outs, ins, attrs)) {
+        (referenceKernels[kernel] as CpuKernel<K>)(outs.map(view), ins.map(view), attrs);
+      }
     },
   };
   return backend;

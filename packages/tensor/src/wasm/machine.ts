@@ -12,6 +12,8 @@ const SCRATCH = 65536;
 export const SCRATCH_BYTES = 1 << 20;
 
 export interface WasmOptions {
+  /** Tensors of more bytes than this (default 2^28) live outside the WebAssembly memory: tables of which few rows are read. */
+  outsideBytes?: number;
   /** Use the build without fused multiply-add: the same bits on every machine, about a fifth slower. */
   deterministic?: boolean;
   /** Threads that share the work of one kernel, the calling one included; 1 by default. The bits do not depend on it. */

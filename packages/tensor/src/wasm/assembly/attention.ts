@@ -11,7 +11,9 @@
 import { float, int, pointer, scratch, takeUnit } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
 import { packFourRows } from './gemm';
+import { rowTimesColumns, timesRows } from './gemm-few-rows';
 import { expNonPositive, log, storeTail } from './simd';
+import { rowMax, scaleRow, storeExp } from './softmax';
 
 /** Query rows in a block, and keys in a stretch. */
 export const BLOCK = 64;
@@ -133,6 +135,10 @@ function fadeRows(y: usize, yRow: usize, D: i32, factors: usize): void {
  */
 export function intervalAttention(part: i32, parts: i32): void {
   const n = int(7), heads = int(8);
+  if (n == 1) {
+    for (let head = takeUnit(); head < heads; head = takeUnit()) forwardRow(head);
+    return;
+  }
   const units = (n + BLOCK - 1) / BLOCK * heads;
   for (let unit = takeUnit(); unit < units; unit = takeUnit()) {
     const block = unit / heads;
@@ -190,6 +196,38 @@ function forwardBlock(head: i32, first: i32, count: i32): void {
     store<f32>(pointer(1) + (<usize>((first + i) * heads + head) << 2), <f32>lse);
     writeRow(pointer(0) + (first + i) * qRow + (<usize>(head * D) << 2), y + i * yRow, D, sum == 0 ? 0 : 1 / sum);
   }
+}
+
+/** Keys that a single row takes at a time. */
+const ROW_STRETCH = 4096;
+
+/**
+ * One query row alone, as in decoding: products of a row and a matrix, nothing packed. Scratch: scores of a stretch, sums of v.
+ */
+function forwardRow(head: i32): void {
+  const heads = int(8), kvHeads = int(9), D = int(10);
+  const kRow = <usize>(kvHeads * D) << 2;
+  const column = <usize>(head * D) << 2, kvColumn = <usize>(head / (heads / kvHeads) * D) << 2;
+  const q = pointer(2) + column;
+  const end = load<i32>(pointer(6));
+  const s = scratch(), y = s + (ROW_STRETCH + 4) * 4;
+  let most = -f32.MAX_VALUE, sum: f32 = 0;
+  const begin = load<i32>(pointer(5));
+  for (let t = begin; t < end; t += ROW_STRETCH) {
+    const n = min(ROW_STRETCH, end - t);
+    const offset = <usize>t * kRow + kvColumn;
+    rowTimesColumns(n, D, q, pointer(3) + offset, kRow, s, false);
+    scaleRow(s, n, float(11));
+    const before = most;
+    most = max(most, rowMax(s, n));
+    const fade = f32x4.extract_lane(expNonPositive(f32x4.splat(before - most)), 0);
+    sum = sum * fade + storeExp(s, s, n, most);
+    if (t > begin) scaleRow(y, D, fade);
+    timesRows(1, D, n, s, 0, pointer(4) + offset, kRow, y, 0, t > begin);
+  }
+  store<f32>(pointer(1) + (<usize>head << 2), sum == 0 ? 0 : <f32>(<f64>most + log(sum)));
+  if (sum == 0) memory.fill(pointer(0) + column, 0, <usize>D << 2);
+  else writeRow(pointer(0) + column, y, D, 1 / sum);
 }
 
 /** to[0:D] = factor * from[0:D] */

@@ -50,9 +50,17 @@ function addRow(N: i32, a: usize, b: usize, c: usize): void {
   }
 }
 
+/** p[0:n] = 0. For short rows, where a call of memory.fill would take longer than the work. */
+function clear(p: usize, n: i32): void {
+  const zero = f32x4.splat(0);
+  const end = p + (<usize>(n & ~3) << 2);
+  for (; p < end; p += 16) v128.store(p, zero);
+  if (n & 3) storeTail(p, zero, n & 3);
+}
+
 /** C (+)= A B, rows of B contiguous: B passes once from top to bottom, the rows of C stay in the cache. */
-function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool): void {
-  if (!add) for (let i = 0; i < M; i++) memory.fill(c + i * cm, 0, <usize>N << 2);
+export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool): void {
+  if (!add) for (let i = 0; i < M; i++) clear(c + i * cm, N);
   for (let j = 0; j < N; j += STRIP) {
     const n = min(STRIP, N - j);
     const to = c + (<usize>j << 2);
@@ -70,7 +78,7 @@ function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: us
 }
 
 /** c[j] (+)= a . B[:, j], columns of B contiguous: four dot products at a time. */
-function rowTimesColumns(N: i32, K: i32, a: usize, b: usize, bn: usize, c: usize, add: bool): void {
+export function rowTimesColumns(N: i32, K: i32, a: usize, b: usize, bn: usize, c: usize, add: bool): void {
   const whole = K & ~7;
   for (let j = 0; j < N; j += 4) {
     const columns = min(4, N - j);

@@ -12,7 +12,7 @@ function rowEnd(x: usize, n: i32): v128 {
   return v128.bitselect(v128.load(x + (<usize>(n & ~3) << 2)), f32x4.splat(-Infinity), lanesBelow(n & 3));
 }
 
-function rowMax(x: usize, n: i32): f32 {
+export function rowMax(x: usize, n: i32): f32 {
   let most = n & 3 ? rowEnd(x, n) : f32x4.splat(-Infinity);
   const end = x + (<usize>(n & ~3) << 2);
   for (; x < end; x += 16) most = f32x4.pmax(most, v128.load(x));
@@ -29,7 +29,7 @@ function sumExp(x: usize, n: i32, most: f32): f32 {
 }
 
 /** y = e^(x - max); returns the sum. */
-function storeExp(y: usize, x: usize, n: i32, most: f32): f32 {
+export function storeExp(y: usize, x: usize, n: i32, most: f32): f32 {
   const shift = f32x4.splat(most);
   const whole = <usize>(n & ~3) << 2;
   let total = f32x4.splat(0);
@@ -47,7 +47,7 @@ function storeExp(y: usize, x: usize, n: i32, most: f32): f32 {
   return sumLanes(total);
 }
 
-function scaleRow(y: usize, n: i32, factor: f32): void {
+export function scaleRow(y: usize, n: i32, factor: f32): void {
   const f = f32x4.splat(factor);
   const end = y + (<usize>(n & ~3) << 2);
   for (; y < end; y += 16) v128.store(y, f32x4.mul(v128.load(y), f));

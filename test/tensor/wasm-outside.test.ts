@@ -1,0 +1,75 @@
+import { createWasmBackend, referenceBackend, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
+import fc from 'fast-check';
+import { describe, expect } from 'vitest';
+import { firstDifference } from '../support/bits.ts';
+import { property } from '../support/property.ts';
+
+// Everything above 64 bytes is outside here.
+const outside = createWasmBackend({ outsideBytes: 64, deterministic: true });
+const inside = createWasmBackend({ deterministic: true });
+
+const V = 40;
+const C = 5;
+const numbers = (n: number, seed: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(seed + i * 1.7));
+const adam = { lr: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, step: 3 };
+
+describe('a table outside the WebAssembly memory gives the same bits as one inside', () => {
+  const ids = fc.array(fc.integer({ min: -1, max: V - 1 }), { minLength: 2, maxLength: 30 });
+  property('when its rows are read', ids, 50, (list) => {
+    const even = Int32Array.from(list.slice(0, list.length - (list.length % 2)));
+    const read = (backend: typeof inside) =>
+      scope(() => {
+        const table = tensor(numbers(V * C, 1), [V, C], { backend });
+        const bag = run('embeddingBag', [table, tensor(even, [even.length / 2, 2], { backend })], {})[0];
+        const rows = run('gatherRows', [table, tensor(even.map(Math.abs), undefined, { backend })], {})[0];
+        return [bag.readSync(), rows.readSync()];
+      });
+    const [a, b] = [read(outside), read(inside)];
+    a.forEach((values, i) => {
+      expect(firstDifference(values, b[i])).toBe(null);
+    });
+  });
+
+  property(
+    'when its rows are updated, and nothing leaks',
+    fc.subarray([...Array(V).keys()], { minLength: 1 }),
+    50,
+    (rows) => {
+      const update = (backend: typeof inside) => {
+        const before = backend.bytesInUse;
+        const result = scope(() => {
+          const on = { backend };
+          const [p, m, v] = [1, 2, 3].map((seed) =>
+            tensor(
+              numbers(V * C, seed).map((x) => x * x),
+              [V, C],
+              on,
+            ),
+          );
+          const touched = tensor(Int32Array.from(rows), undefined, on);
+          run('adamwCatchUp', [p, m, v, touched, tensor(numbers(rows.length * 4, 4), [rows.length, 4], on)], {});
+          run(
+            'adamwRows',
+            [p, m, v, touched, tensor(numbers(rows.length * C, 5), [rows.length, C], on), tensor([1], [], on)],
+            adam,
+          );
+          return [p, m, v].map((t) => t.readSync());
+        });
+        expect(backend.bytesInUse).toBe(before);
+        return result;
+      };
+      const [a, b] = [update(outside), update(inside)];
+      a.forEach((values, i) => {
+        expect(firstDifference(values, b[i])).toBe(null);
+      });
+    },
+  );
+
+  property('other kernels on it follow the definition', fc.integer({ min: 0, max: 1000 }), 20, (seed) => {
+    const total = (backend: typeof inside | typeof referenceBackend): Tensor =>
+      run('sumSquares', [tensor(numbers(V * C, seed), [V, C], { backend })], {})[0];
+    scope(() => {
+      expect(total(outside).item()).toBe(total(referenceBackend).item());
+    });
+  });
+});

@@ -63,6 +63,8 @@ const layouts: Layout[] = [
   decoderCross(lengths, 2),
   decoderCross([90, 3, 100, 70], 5),
   { name: 'one new row with a cache', keys: 333, lo: [40], hi: [333] },
+  { name: 'one new row with a long cache', keys: 9000, lo: [100], hi: [8999] },
+  { name: 'one row with nothing to see', keys: 9, lo: [4], hi: [4] },
   { name: 'a few new rows with a cache', keys: 100, lo: [0, 0, 50, 60, 61], hi: [96, 97, 98, 98, 100] },
   { name: 'nothing to see', keys: 5, lo: range(70).map(() => 2), hi: range(70).map(() => 2) },
 ];

@@ -9,6 +9,7 @@
 import { int, partBegin, pointer, scratch, takeUnit } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
 import { FEW_ROWS, fewRows } from './gemm-few-rows';
+import { storeTransposed } from './simd';
 
 // @ts-ignore: decorator
 @inline
@@ -35,20 +36,6 @@ const SPARE: usize = PACKED_A + KC * MC * 4;
 function evenBlock(n: i32, most: i32, unit: i32): i32 {
   const blocks = (n + most - 1) / most;
   return min(most, ((n + blocks - 1) / blocks + unit - 1) / unit * unit);
-}
-
-/** Four 4-vectors, rows x0..x3, written as the four columns at p, p+step, ... */
-// @ts-ignore: decorator
-@inline
-function storeTransposed(p: usize, step: usize, x0: v128, x1: v128, x2: v128, x3: v128): void {
-  const t0 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5);
-  const t1 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7);
-  const t2 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5);
-  const t3 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
-  v128.store(p, v128.shuffle<f64>(t0, t2, 0, 2));
-  v128.store(p + step, v128.shuffle<f64>(t0, t2, 1, 3));
-  v128.store(p + step * 2, v128.shuffle<f64>(t1, t3, 0, 2));
-  v128.store(p + step * 3, v128.shuffle<f64>(t1, t3, 1, 3));
 }
 
 /** Four rows of K values, each contiguous, to a panel whose step of k is `step` bytes. */

@@ -1,6 +1,6 @@
 /** @file Kernels that move or add whole rows: embeddings and their gradients, segments, transposes, strided copies. */
 import { int, partBegin, pointer } from './call';
-import { storeTail } from './simd';
+import { storeTail, storeTransposed } from './simd';
 
 function copyRow(to: usize, from: usize, C: i32): void {
   const end = to + (<usize>(C & ~3) << 2);
@@ -169,36 +169,37 @@ export function copyPieces(part: i32, parts: i32): void {
   }
 }
 
-/** Kernel: y [batch, n, m] = x [batch, m, n] transposed, in tiles of 4 x 4. Arguments: y, x, batch, m, n. */
+/** Kernel: y [batch, n, m] = x [batch, m, n] transposed. Arguments: y, x, batch, m, n. */
 export function transpose(part: i32, parts: i32): void {
   const batch = int(2), m = int(3), n = int(4);
-  const xRow = <usize>n << 2, yRow = <usize>m << 2;
-  // Threads take rows of y, of all matrices together in runs of 4.
-  const bands = (n + 3) >> 2;
+  // Threads take runs of 16 columns of x: whole cache lines.
+  const bands = (n + 15) >> 4;
   const end = partBegin(batch * bands, 1, part + 1, parts);
   for (let band = partBegin(batch * bands, 1, part, parts); band < end; band++) {
     const which = band / bands;
-    const j = (band - which * bands) << 2;
-    const matrix = <usize>which * yRow * n;
-    const x = pointer(1) + matrix, y = pointer(0) + matrix;
-    const columns = min(4, n - j);
-    for (let i = 0; i < m; i += 4) {
-      const from = x + i * xRow + (<usize>j << 2);
-      const to = y + j * yRow + (<usize>i << 2);
-      if (columns == 4 && i + 4 <= m) {
-        const x0 = v128.load(from), x1 = v128.load(from + xRow);
-        const x2 = v128.load(from + xRow * 2), x3 = v128.load(from + xRow * 3);
-        const t0 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5), t1 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7);
-        const t2 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5), t3 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
-        v128.store(to, v128.shuffle<f64>(t0, t2, 0, 2));
-        v128.store(to + yRow, v128.shuffle<f64>(t0, t2, 1, 3));
-        v128.store(to + yRow * 2, v128.shuffle<f64>(t1, t3, 0, 2));
-        v128.store(to + yRow * 3, v128.shuffle<f64>(t1, t3, 1, 3));
-      } else {
-        for (let r = 0; r < min(4, m - i); r++) {
-          for (let c = 0; c < columns; c++) {
-            store<f32>(to + c * yRow + (<usize>r << 2), load<f32>(from + r * xRow + (<usize>c << 2)));
-          }
+    const matrix = (<usize>which * m * n) << 2;
+    const first = (band - which * bands) << 4;
+    for (let i = 0; i < m; i += 64) {
+      // 64 rows of the band stay in the cache while four columns at a time are taken out of them.
+      for (let j = first; j < min(n, first + 16); j += 4) {
+        transposeStrip(pointer(0) + matrix, pointer(1) + matrix, m, n, i, min(m, i + 64), j, min(4, n - j));
+      }
+    }
+  }
+}
+
+/** Rows i .. end-1 of x, `columns` columns from j on, in tiles of 4 x 4. */
+function transposeStrip(y: usize, x: usize, m: i32, n: i32, i: i32, end: i32, j: i32, columns: i32): void {
+  const xRow = <usize>n << 2, yRow = <usize>m << 2;
+  for (; i < end; i += 4) {
+    const from = x + i * xRow + (<usize>j << 2);
+    const to = y + j * yRow + (<usize>i << 2);
+    if (columns == 4 && i + 4 <= end) {
+      storeTransposed(to, yRow, v128.load(from), v128.load(from + xRow), v128.load(from + xRow * 2), v128.load(from + xRow * 3));
+    } else {
+      for (let r = 0; r < min(4, end - i); r++) {
+        for (let c = 0; c < columns; c++) {
+          store<f32>(to + c * yRow + (<usize>r << 2), load<f32>(from + r * xRow + (<usize>c << 2)));
         }
       }
     }

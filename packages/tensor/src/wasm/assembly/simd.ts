@@ -145,6 +145,20 @@ export function addWide(total: v128, x: v128): v128 {
   return f64x2.add(total, f64x2.add(f64x2.promote_low_f32x4(x), f64x2.promote_low_f32x4(high)));
 }
 
+/** Four 4-vectors, rows x0..x3, written as the four columns at p, p+step, ... */
+// @ts-ignore: decorator
+@inline
+export function storeTransposed(p: usize, step: usize, x0: v128, x1: v128, x2: v128, x3: v128): void {
+  const t0 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5);
+  const t1 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7);
+  const t2 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5);
+  const t3 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
+  v128.store(p, v128.shuffle<f64>(t0, t2, 0, 2));
+  v128.store(p + step, v128.shuffle<f64>(t0, t2, 1, 3));
+  v128.store(p + step * 2, v128.shuffle<f64>(t1, t3, 0, 2));
+  v128.store(p + step * 3, v128.shuffle<f64>(t1, t3, 1, 3));
+}
+
 /** Stores the first `count` (1..3) lanes. */
 export function storeTail(p: usize, x: v128, count: i32): void {
   if (count == 1) {

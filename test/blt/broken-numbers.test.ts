@@ -2,7 +2,7 @@ import { NonFiniteError, Session, type SessionEvent } from '@blt-ts/blt';
 import { createWasmBackend } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { firstDifference } from '../support/bits.ts';
-import { advance, corpus, reborn, remains, tinyPlan } from '../support/tiny-run.ts';
+import { advance, corpus, reborn, tinyPlan } from '../support/tiny-run.ts';
 
 const backend = createWasmBackend();
 

@@ -162,7 +162,7 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput): Promi
   const trainBytes = totalBytes(job.train);
   const heldOutBytes = totalBytes(job.heldOut);
   const { backend, why } = chooseBackend(job.config);
-  const title = dataTitle(record.data, job.train.length + job.heldOut.length);
+  const title = dataTitle(record.data, job.documents);
   const estimate = estimateRun(plan, trainBytes, measureGflops(backend));
   out.say(planText(plan, { data: title, trainBytes, heldOutBytes, backend: why, estimate, folder: job.path }), {
     event: 'plan',

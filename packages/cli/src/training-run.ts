@@ -28,8 +28,6 @@ export interface TrainingJob {
   readonly record: RunRecord;
   readonly train: Document[];
   readonly heldOut: Document[];
-  /** Before the split, which may divide one. */
-  readonly documents: number;
   /** What the data are, in words. */
   readonly title: string;
   readonly corpus: Corpus;

@@ -37,6 +37,8 @@ interface Job {
   readonly record: RunRecord;
   readonly train: Document[];
   readonly heldOut: Document[];
+  /** Before the split, which may divide one. */
+  readonly documents: number;
   readonly config: FileConfig;
 }
 

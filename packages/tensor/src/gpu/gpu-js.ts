@@ -59,6 +59,8 @@ export function createKernel(compiler: Compiler, mode: GpuMode, k: KernelSource,
     // Every call has a result of its own; without this the next call would overwrite it.
     immutable: true,
     precision: 'single',
+    // WebGL: otherwise numbers get as few bits as the size of the texture seems to need, which changes with the size.
+    tactic: 'precision',
     // The default of 1000 cuts longer loops short without a word.
     loopMaxIterations: 2 ** 30,
   });

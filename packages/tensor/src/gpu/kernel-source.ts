@@ -10,6 +10,8 @@
  * - `INT(v)` turns a float (an id read from an array, a local) into an index. Traps: every local is a float in the end, exact
  *   up to 2^24 only, so locals hold row numbers and ids, and offsets of elements are written out inside the brackets; `/` and
  *   `%` of integers are rounded floats, so rows are divided by `Math.floor((row + 0.5) * inverse)`, exact below 2^22.
+ * - An index read from an array goes through a local first: gpu.js's GLSL takes an array inside the brackets of another apart
+ *   wrongly.
  * - `y` is the result, 0 outside the grid's true size.
  */
 

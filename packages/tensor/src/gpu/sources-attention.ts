@@ -154,8 +154,9 @@ export const keyGradient = kernel(
     const first = from[ROW];
     const count = to[ROW] - first;
     for (let t = 0; t < count; t++) {
+      const begin = lo[INT(first) + t];
       for (let u = 0; u < group; u++) {
-        y = y + s[((INT(first) + t) * heads + INT(shared) * group + u) * W + ROW - INT(lo[INT(first) + t])]
+        y = y + s[((INT(first) + t) * heads + INT(shared) * group + u) * W + ROW - INT(begin)]
           * x[((INT(first) + t) * heads + INT(shared) * group + u) * D + INT(d)];
       }
     }`,

@@ -81,7 +81,7 @@ export const crossEntropy = kernel(
   'crossEntropy',
   'line',
   { arrays: 'x max logSum targets', integers: 'C' },
-  'y = max[I] - x[I * C + INT(targets[I])] + logSum[I];',
+  'const target = targets[I]; y = max[I] - x[I * C + INT(target)] + logSum[I];',
 );
 
 export const crossEntropyBackward = kernel(
@@ -89,7 +89,8 @@ export const crossEntropyBackward = kernel(
   'rows',
   { arrays: 'x max logSum targets g', integers: 'C' },
   `let p = Math.exp(x[ROW * C + COL] - max[ROW] - logSum[ROW]);
-    if (INT(targets[ROW]) === COL) {
+    const target = targets[ROW];
+    if (INT(target) === COL) {
       p = p - 1;
     }
     y = g[ROW] * p;`,
@@ -149,8 +150,10 @@ export const rope = kernel(
   `const pair = Math.floor(COL * 0.5);
     const odd = COL - pair * 2;
     const other = x[ROW * D + COL + 1 - 2 * INT(odd)];
-    y = x[ROW * D + COL] * cos[INT(positions[ROW]) * half + INT(pair)]
-      + (2 * odd - 1) * turn * other * sin[INT(positions[ROW]) * half + INT(pair)];`,
+    const position = positions[ROW];
+    const cosine = cos[INT(position) * half + INT(pair)];
+    const sine = sin[INT(position) * half + INT(pair)];
+    y = x[ROW * D + COL] * cosine + (2 * odd - 1) * turn * other * sine;`,
 );
 
 // ----- optimiser ------------------------------------------------------------------------------------------------------
@@ -189,9 +192,10 @@ export const caughtUp = kernel(
   'caughtUp',
   'rows',
   { arrays: 'p m v factors', integers: 'C' },
-  `const root = Math.sqrt(Math.max(v[ROW * C + COL], 1e-37));
-  const moves = v[ROW * C + COL] > 0 ? 1 : 0;
-  y = p[ROW * C + COL] * factors[ROW * 4] - (moves * factors[ROW * 4 + 3] * m[ROW * C + COL]) / root;`,
+  `y = p[ROW * C + COL] * factors[ROW * 4];
+    if (v[ROW * C + COL] > 0) {
+      y = y - factors[ROW * 4 + 3] * m[ROW * C + COL] / Math.sqrt(v[ROW * C + COL]);
+    }`,
 );
 
 export const lerp = kernel('lerp', 'line', { arrays: 'a b', floats: 'weight' }, 'y = a[I] + weight * (b[I] - a[I]);');

@@ -54,7 +54,7 @@ export const gatherRows = kernel(
   'gatherRows',
   'rows',
   { arrays: 'table ids', integers: 'C' },
-  'y = table[INT(ids[ROW]) * C + COL];',
+  'const id = ids[ROW]; y = table[INT(id) * C + COL];',
 );
 
 export const embeddingBag = kernel(
@@ -74,8 +74,9 @@ export const putRows = kernel(
   'putRows',
   'rows',
   { arrays: 'table rows places', integers: 'C' },
-  `if (places[ROW] >= 0) {
-      y = rows[INT(places[ROW]) * C + COL];
+  `const place = places[ROW];
+    if (place >= 0) {
+      y = rows[INT(place) * C + COL];
     } else {
       y = table[ROW * C + COL];
     }`,
@@ -90,7 +91,8 @@ export const segmentGatherSum = kernel(
   `const begin = starts[ROW];
     const count = starts[ROW + 1] - begin;
     for (let e = 0; e < count; e++) {
-      y = y + x[INT(entries[INT(begin) + e]) * C + COL];
+      const entry = entries[INT(begin) + e];
+      y = y + x[INT(entry) * C + COL];
     }`,
 );
 

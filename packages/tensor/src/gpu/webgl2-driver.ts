@@ -3,6 +3,10 @@ import type { Driver, Launch } from './driver.ts';
 import { assertMode, type CompiledKernel, createCompiler, createKernel, type DeviceBuffer } from './gpu-js.ts';
 import type { KernelSource } from './kernel-source.ts';
 
+interface TextureClass {
+  new (like: Texture): Texture;
+}
+
 interface Texture extends DeviceBuffer {
   readonly context: WebGL2RenderingContext;
   /** All texels, four numbers each, of which the first is ours. */
@@ -26,10 +30,13 @@ export function createWebgl2Driver(): Driver {
     pipeline: true,
     immutable: true,
     precision: 'single',
+    tactic: 'precision',
   });
   const probe = upload(new Float32Array([1])) as Texture;
   assertMode(upload, 'webgl2', 'upload');
   const gl = probe.context;
+  // gpu.js builds a kernel for the class of each argument, and has one class per rank of the grid: all buffers become lines.
+  const Line = probe.constructor as TextureClass;
   probe.delete();
   const widest = gl.getParameter(gl.MAX_TEXTURE_SIZE) as number;
   const debug = gl.getExtension('WEBGL_debug_renderer_info');
@@ -85,9 +92,12 @@ export function createWebgl2Driver(): Driver {
         kernels.set(k.name, compiled);
         compiles++;
       }
-      const result = compiled(...arrays, ...scalars, ...grid);
+      const result = compiled(...arrays, ...scalars, ...grid) as Texture;
       assertMode(compiled, 'webgl2', k.name);
-      return result;
+      if (result.constructor === Line) return result;
+      const flat = new Line(result);
+      result.delete();
+      return flat;
     },
     async read(buffer, length) {
       const texels = (buffer as Texture).renderValues();

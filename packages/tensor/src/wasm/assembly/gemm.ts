@@ -24,6 +24,8 @@ const NC = 512;
 // @ts-ignore: decorator
 @inline
 const PACK_COLUMNS = 64;
+/** Packing takes this many rows at a time through all columns, so that memory is read nearly in order. */
+const PACK_ROWS = 32;
 /** Scratch: packed B, packed A, and the spare tile for edges. */
 // @ts-ignore: decorator
 @inline
@@ -61,52 +63,45 @@ export function packFourRows(x0: usize, x1: usize, x2: usize, x3: usize, K: i32,
  * consequence: those columns of the result are dropped.
  */
 function packB(b: usize, bk: usize, bn: usize, K: i32, N: i32, to: usize): void {
-  for (let j = 0; j < N; j += 8) {
-    if (bn == 4) {
-      const from = b + (<usize>j << 2);
-      if (j + 8 < N) {
-        // Two panels at once use a cache line whole.
-        packTwoPanels(from, bk, K, to);
-        j += 8;
-        to += <usize>K << 6;
-      } else {
-        packPanel(from, bk, K, to);
-        to += <usize>K << 5;
-      }
-    } else {
-      for (let half = j; half < j + 8; half += 4) {
-        const at = to + (<usize>(half - j) << 2);
-        const x0 = b + min(half, N - 1) * bn;
-        const x1 = b + min(half + 1, N - 1) * bn;
-        const x2 = b + min(half + 2, N - 1) * bn;
-        const x3 = b + min(half + 3, N - 1) * bn;
-        if (bk == 4) packFourRows(x0, x1, x2, x3, K, at, 32);
-        else packScattered(x0, x1, x2, x3, bk, K, at, 32);
-      }
-      to += <usize>K << 5;
-    }
-  }
-}
-
-/** K rows of 8 neighbouring values, `row` bytes apart, one after the other. */
-function packPanel(from: usize, row: usize, K: i32, to: usize): void {
-  for (let end = to + (<usize>K << 5); to < end; to += 32) {
-    v128.store(to, v128.load(from));
-    v128.store(to, v128.load(from, 16), 16);
-    from += row;
-  }
-}
-
-/** K rows of 16 neighbouring values, to two panels. */
-function packTwoPanels(from: usize, row: usize, K: i32, to: usize): void {
   const panel = <usize>K << 5;
-  for (let end = to + panel; to < end; to += 32) {
-    const second = to + panel;
+  if (bn == 4) {
+    for (let k = 0; k < K; k += PACK_ROWS) {
+      let from = b + k * bk, at = to + (<usize>k << 5);
+      const rows = min(PACK_ROWS, K - k);
+      for (let j = 0; j < N; j += 16) {
+        packLines(from, bk, rows, at, 32, panel, N - j > 8 ? 2 : 1);
+        from += 64;
+        at += panel << 1;
+      }
+    }
+    return;
+  }
+  for (let j = 0; j < N; j += 4) {
+    const at = to + (j >> 3) * panel + (<usize>(j & 4) << 2);
+    const x0 = b + j * bn;
+    const x1 = b + min(j + 1, N - 1) * bn;
+    const x2 = b + min(j + 2, N - 1) * bn;
+    const x3 = b + min(j + 3, N - 1) * bn;
+    if (bk == 4) packFourRows(x0, x1, x2, x3, K, at, 32);
+    else packScattered(x0, x1, x2, x3, bk, K, at, 32);
+  }
+}
+
+/**
+ * Rows of 16 neighbouring values, a cache line, `row` bytes apart, to neighbouring panels: two of 8 columns (step 32) or four
+ * of 4 (step 16), of which the first `count` exist.
+ */
+// @ts-ignore: decorator
+@inline
+function packLines(from: usize, row: usize, rows: i32, to: usize, step: usize, panel: usize, count: i32): void {
+  const quarter = step == 32 ? <usize>16 : panel;
+  const half = step == 32 ? panel : panel << 1;
+  for (const end = from + rows * row; from != end; from += row) {
     v128.store(to, v128.load(from));
-    v128.store(to, v128.load(from, 16), 16);
-    v128.store(second, v128.load(from, 32));
-    v128.store(second, v128.load(from, 48), 16);
-    from += row;
+    if (step == 32 || count > 1) v128.store(to + quarter, v128.load(from, 16));
+    if (step == 32 ? count > 1 : count > 2) v128.store(to + half, v128.load(from, 32));
+    if (step == 32 ? count > 1 : count > 3) v128.store(to + half + quarter, v128.load(from, 48));
+    to += step;
   }
 }
 
@@ -125,34 +120,26 @@ function packScattered(x0: usize, x1: usize, x2: usize, x3: usize, xk: usize, K:
 /** A[0:M, 0:K] to panels [M/4][K][4]; am and ak are the byte strides. Rows beyond M are of no consequence. */
 function packA(a: usize, am: usize, ak: usize, M: i32, K: i32, to: usize): void {
   const panel = <usize>K << 4;
-  for (let i = 0; i < M; i += 4) {
-    if (am == 4) {
-      let from = a + (<usize>i << 2);
-      if (i + 12 < M) {
-        // Four panels at once use a cache line whole.
-        for (let end = to + panel; to < end; to += 16) {
-          v128.store(to, v128.load(from));
-          v128.store(to + panel, v128.load(from, 16));
-          v128.store(to + panel * 2, v128.load(from, 32));
-          v128.store(to + panel * 3, v128.load(from, 48));
-          from += ak;
-        }
-        i += 12;
-        to += panel * 3;
-      } else {
-        for (let end = to + panel; to < end; to += 16) {
-          v128.store(to, v128.load(from));
-          from += ak;
-        }
+  if (am == 4) {
+    for (let k = 0; k < K; k += PACK_ROWS) {
+      let from = a + k * ak, at = to + (<usize>k << 4);
+      const rows = min(PACK_ROWS, K - k);
+      for (let i = 0; i < M; i += 16) {
+        packLines(from, ak, rows, at, 16, panel, (M - i + 3) >> 2);
+        from += 64;
+        at += panel << 2;
       }
-    } else if (ak == 4) {
-      packFourRows(a + i * am, a + min(i + 1, M - 1) * am, a + min(i + 2, M - 1) * am, a + min(i + 3, M - 1) * am, K, to, 16);
-      to += panel;
-    } else {
-      packScattered(a + i * am, a + min(i + 1, M - 1) * am, a + min(i + 2, M - 1) * am, a + min(i + 3, M - 1) * am,
-        ak, K, to, 16);
-      to += panel;
     }
+    return;
+  }
+  for (let i = 0; i < M; i += 4) {
+    const x0 = a + i * am;
+    const x1 = a + min(i + 1, M - 1) * am;
+    const x2 = a + min(i + 2, M - 1) * am;
+    const x3 = a + min(i + 3, M - 1) * am;
+    if (ak == 4) packFourRows(x0, x1, x2, x3, K, to, 16);
+    else packScattered(x0, x1, x2, x3, ak, K, to, 16);
+    to += panel;
   }
 }
 

@@ -3,17 +3,25 @@
  * takes in every input that was answered in a new way, so that later ones go deeper. The law: a parser answers, or throws one of the
  * library's own errors with a short message; and no prototype is touched.
  */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import {
   type Checkpoint,
   checkpointFromSafetensors,
   checkpointToSafetensors,
+  configFromFacebook,
   configFromHuggingFace,
+  configFromShapes,
   configToHuggingFace,
+  facebookArguments,
   planRun,
   Session,
+  storedInMemory,
 } from '@blt-ts/blt';
 import { Random, referenceBackend } from '@blt-ts/tensor';
+import { storedInFolder } from '../../packages/cli/src/checkpoint-files.ts';
 import { parseConfig } from '../../packages/cli/src/config-file.ts';
 import { parseJsonl } from '../../packages/cli/src/data/jsonl.ts';
 import { gunzipBytes } from '../../packages/cli/src/data/read-file.ts';
@@ -70,6 +78,26 @@ steps = 1_000
 on_spike = "skip"
 `;
 
+const FACEBOOK = JSON.stringify({
+  args: {
+    model: {
+      dim_local_encoder: 8,
+      n_layers_local_encoder: 1,
+      n_heads: 2,
+      rope_theta: 500000,
+      patching_mode: 'space',
+      encoder_hash_byte_group_size: [3, 4],
+      vocab_size: 260,
+    },
+  },
+});
+
+const isNamedShape = (x: unknown): x is [string, { shape: number[] }] =>
+  Array.isArray(x) &&
+  typeof x[0] === 'string' &&
+  Array.isArray(x[1]?.shape) &&
+  x[1].shape.every((n: unknown) => Number.isSafeInteger(n));
+
 /** Everything that reads files, with valid files to start from. */
 export async function fuzzTargets(): Promise<Target[]> {
   const record = recordText({
@@ -101,6 +129,11 @@ export async function fuzzTargets(): Promise<Target[]> {
   })[STATE_ARRAYS] as Uint8Array;
   const checkpoint: Checkpoint = session.checkpoint();
   const weights = checkpointToSafetensors(checkpoint);
+  const stored = storedInMemory(weights);
+  const shapes = [...stored].map(([name, { shape }]) => [name, { shape }]);
+  const folder = mkdtempSync(join(tmpdir(), 'blt-fuzz-'));
+  writeFileSync(join(folder, 'a.safetensors'), smallArrays);
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const huggingFace = JSON.stringify(configToHuggingFace(checkpoint.config));
   return [
     textTarget('run config.json', [record], (text) => parseRecord(text, 'config.json')),
@@ -120,6 +153,25 @@ export async function fuzzTargets(): Promise<Target[]> {
       [huggingFace],
       (text) => checkpointFromSafetensors(weights, configFromHuggingFace(json(text)), referenceBackend),
       0.2,
+    ),
+    textTarget('Facebook params.json', [FACEBOOK], (text) => {
+      const args = facebookArguments(json(text));
+      return args && configFromFacebook(args, stored);
+    }),
+    textTarget('a list of tensor names and shapes', [JSON.stringify(shapes)], (text) => {
+      const list = json(text);
+      // `blt inspect --plan` checks that much before.
+      if (!Array.isArray(list) || !list.every(isNamedShape)) return;
+      return configFromShapes(new Map(list));
+    }),
+    textTarget(
+      'an index of shards',
+      ['{"metadata":{"total_size":1},"weight_map":{"loop.p.a":"a.safetensors"}}'],
+      (text) => {
+        writeFileSync(join(folder, 'model.safetensors.index.json'), text);
+        return storedInFolder(folder);
+      },
+      0.05,
     ),
     textTarget('config.toml', [TOML], (text) => parseConfig(text, 'x.toml')),
     textTarget('config in JSON', ['{"size":"nano","train":{"steps":5},"model":{"hash_sizes":[3]}}'], (text) =>

@@ -11,10 +11,11 @@ type Json = Record<string, unknown>;
 const isObject = (x: unknown): x is Json => x !== null && typeof x === 'object' && !Array.isArray(x);
 
 /** The model arguments in a file of the authors: at the top, or under `model`, `args` or `args.model`. null if there are none. */
-export function facebookArguments(json: unknown): Json | null {
-  if (!isObject(json)) return null;
+export function facebookArguments(json: unknown, depth = 4): Json | null {
+  // The depth is bounded: a hostile file nests as deep as it likes.
+  if (!isObject(json) || depth === 0) return null;
   if ('dim_local_encoder' in json || 'n_layers_local_encoder' in json) return json;
-  return facebookArguments(json.model) ?? facebookArguments(json.args);
+  return facebookArguments(json.model, depth - 1) ?? facebookArguments(json.args, depth - 1);
 }
 
 function read(json: Json, key: string, fallback?: number): number {

@@ -23,10 +23,15 @@ const common = {
 };
 for (const name of libraries) {
   rmSync(join(root, `packages/${name}/dist`), { recursive: true, force: true });
+  const source = `packages/${name}/src`;
   await build({
     ...common,
-    entryPoints: [`packages/${name}/src/index.ts`],
-    outfile: `packages/${name}/dist/index.js`,
+    // The GPU backend is an entry of its own, so that gpu.js is loaded by those who ask for it; what both entries need stands in
+    // a third file, once.
+    entryPoints:
+      name === 'tensor' ? { index: `${source}/index.ts`, gpu: `${source}/gpu/index.ts` } : [`${source}/index.ts`],
+    outdir: `packages/${name}/dist`,
+    splitting: true,
     platform: 'neutral',
     packages: 'external',
   });

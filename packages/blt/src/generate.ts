@@ -2,7 +2,7 @@
 import { Random, scope, type Tensor } from '@blt-ts/tensor';
 import { bltBatch } from './batch.ts';
 import { layoutOptions } from './config.ts';
-import { Decoder } from './decoding/decoder.ts';
+import { Decoder, type HashRows } from './decoding/decoder.ts';
 import { speculate } from './decoding/speculate.ts';
 import { scoreEntropies } from './entropy-model.ts';
 import type { Checkpoint } from './huggingface.ts';
@@ -26,6 +26,8 @@ export interface GenerateOptions extends SamplingOptions {
    * The text is the same with and without. @see Fast BLT (2026), BLT-S
    */
   readonly draftBytes?: number;
+  /** Reads rows of hash tables that are not in memory; see `DecoderOptions`. */
+  readonly hashRows?: HashRows;
   /** Receives the counts of what ran, when generation ends. */
   readonly onDone?: (counts: GenerateCounts) => void;
 }
@@ -145,7 +147,7 @@ export function* generate(
         ids = ids.slice(-Math.ceil(contextBytes / 2));
         unread = ids;
       }
-      decoder ??= new Decoder(checkpoint);
+      decoder ??= new Decoder(checkpoint, { hashRows: options.hashRows });
       const room = Math.min(draftBytes, contextBytes - ids.length, maxBytes - made);
       let next: number[];
       if (room > 1 && unread.length === 1) {
@@ -195,7 +197,7 @@ export function* generateBatch(
   const made = prompts.map(() => 0);
   const open = prompts.map(() => true);
   let unread: number[][] = ids;
-  let decoder = new Decoder(checkpoint, { texts: prompts.length });
+  let decoder = new Decoder(checkpoint, { texts: prompts.length, hashRows: options.hashRows });
   const counts = { bytes: 0, globalSteps: 0, byteSteps: 0 };
   const retire = () => {
     counts.globalSteps += decoder.globalSteps;
@@ -206,7 +208,7 @@ export function* generateBatch(
     while (open.some((is) => is)) {
       if (ids.some((row, r) => open[r] && row.length > contextBytes)) {
         retire();
-        decoder = new Decoder(checkpoint, { texts: prompts.length });
+        decoder = new Decoder(checkpoint, { texts: prompts.length, hashRows: options.hashRows });
         ids.forEach((row, r) => {
           if (row.length > contextBytes) ids[r] = row.slice(-Math.ceil(contextBytes / 2));
         });

@@ -30,7 +30,13 @@ import {
   treeFromNames,
 } from './parameters.ts';
 import type { PatchingOptions } from './patching.ts';
-import { checkAgainstPlan, type StoredTensors, storedInMemory, withHuggingFaceNames } from './stored-tensors.ts';
+import {
+  checkAgainstPlan,
+  HASH_TABLE,
+  type StoredTensors,
+  storedInMemory,
+  withHuggingFaceNames,
+} from './stored-tensors.ts';
 
 export interface Checkpoint {
   readonly config: BltConfig;
@@ -281,18 +287,29 @@ export function checkpointFromSafetensors(bytes: Uint8Array, config: BltConfig, 
 
 /**
  * The same from tensors wherever they lie, under the names of Hugging Face or of Facebook; one tensor at a time is in memory twice.
+ * @param backend where the weights go, for all or by name
+ * @param hashTables false: they stay where they are, for decoding with `hashRowsOf`
  * @throws SafetensorsError for values that cannot be read; ConfigError naming the first missing tensor or wrong shape
  */
-export function checkpointFromStored(given: StoredTensors, config: BltConfig, backend?: Backend): Checkpoint {
+export function checkpointFromStored(
+  given: StoredTensors,
+  config: BltConfig,
+  backend?: Backend | ((name: string) => Backend),
+  { hashTables = true }: { hashTables?: boolean } = {},
+): Checkpoint {
   const stored = withHuggingFaceNames(given);
   const plan = checkpointPlan(config);
   checkAgainstPlan(plan, stored);
   // In a scope, so that a tensor that cannot be read leaves nothing of those before it behind.
   const loaded = scope(() =>
-    plan.map(({ name, shape }) => {
-      const { dtype, read } = stored.get(name)!;
-      return [name, tensor(toFloat32({ dtype, shape: [...shape], data: read() }, name), shape, { backend })] as const;
-    }),
+    plan
+      .filter(({ name }) => hashTables || name !== HASH_TABLE)
+      .map(({ name, shape }) => {
+        const { dtype, read } = stored.get(name)!;
+        const on = typeof backend === 'function' ? backend(name) : backend;
+        const values = toFloat32({ dtype, shape: [...shape], data: read() }, name);
+        return [name, tensor(values, shape, { backend: on })] as const;
+      }),
   );
   const prefix = 'model.patcher.';
   const patcher = loaded.filter(([name]) => name.startsWith(prefix));

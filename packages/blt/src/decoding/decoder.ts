@@ -20,7 +20,7 @@ import {
 } from '@blt-ts/autograd';
 import { type Backend, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import { ropeTable } from '../batch.ts';
-import { type BltConfig, ConfigError, layoutOptions, type TransformerConfig } from '../config.ts';
+import { type BltConfig, layoutOptions, type TransformerConfig } from '../config.ts';
 import { entropyOfLogits } from '../entropy-model.ts';
 import type { Checkpoint } from '../huggingface.ts';
 import { crossAttention } from '../layers.ts';
@@ -35,6 +35,7 @@ import {
   keyValueWidth,
   stackCaches,
 } from './cached-layers.ts';
+import { GlobalStages } from './global-stages.ts';
 import { type Cache, ints, SlotCache, writeRows } from './slot-cache.ts';
 import {
   type BoundaryDecision,
@@ -50,7 +51,15 @@ export interface DecoderOptions {
   readonly texts?: number;
   /** Bytes of a prompt read at once (memory; default 1024). */
   readonly chunkBytes?: number;
+  /**
+   * Reads rows of the fused hash table, [rows.length, local width], for checkpoints whose table is not in memory
+   * (`params.model.encoder_hash_tok_embedding` absent).
+   */
+  readonly hashRows?: HashRows;
 }
+
+/** Rows of the fused hash table, one after the other. */
+export type HashRows = (rows: Int32Array) => Float32Array;
 
 /** One pass over new bytes, before it is decided how many of them stay. */
 interface Pass {
@@ -75,6 +84,7 @@ export class Decoder {
   private readonly checkpoint: Checkpoint;
   private readonly backend: Backend;
   private readonly chunkBytes: number;
+  private readonly hashRows: HashRows | null;
   private readonly decision: BoundaryDecision;
   private readonly ids: number[][];
   private readonly lengths: number[][];
@@ -86,16 +96,14 @@ export class Decoder {
   private readonly decoderCaches: KeyValueCache[];
   /** States after each encoder layer that is followed by a cross-attention that counts. */
   private readonly encoderStates: { layer: number; cache: Cache }[];
-  /** Positions in patches. */
-  private readonly patchSlots: SlotCache;
-  private readonly globalCaches: KeyValueCache[];
+  private readonly globalStages: GlobalStages;
   /** Keys and values of the newest finished patch of each text, k rows each, for every cross-attention of the decoder. */
   private readonly newest: SlotCache;
   private readonly newestCaches: KeyValueCache[];
   private readonly latestEntropy: Float32Array;
 
   /** @throws Error if the weights are on a backend whose values cannot be read at once */
-  constructor(checkpoint: Checkpoint, { texts = 1, chunkBytes = 1024 }: DecoderOptions = {}) {
+  constructor(checkpoint: Checkpoint, { texts = 1, chunkBytes = 1024, hashRows }: DecoderOptions = {}) {
     const { config, params } = checkpoint;
     if (!Number.isInteger(texts) || texts < 1) throw new RangeError(`Decoder: texts must be at least 1, got ${texts}`);
     if (!Number.isInteger(chunkBytes) || chunkBytes < 1) {
@@ -109,6 +117,10 @@ export class Decoder {
     this.config = config;
     this.texts = texts;
     this.chunkBytes = chunkBytes;
+    this.hashRows = hashRows ?? null;
+    if (!this.hashRows && !params.model.encoder_hash_tok_embedding && config.hash.groupSizes.length > 0) {
+      throw new Error('Decoder: the hash tables are not in memory; give hashRows, which reads rows of them');
+    }
     this.decision = boundaryDecision(config.patching, layoutOptions(config).documents);
     this.ids = Array.from({ length: texts }, () => []);
     this.lengths = Array.from({ length: texts }, () => []);
@@ -124,8 +136,7 @@ export class Decoder {
     this.encoderStates = Array.from({ length: encoder.numHiddenLayers }, (_, layer) => layer)
       .filter((layer) => refines || layer === encoder.numHiddenLayers - 1)
       .map((layer) => ({ layer, cache: this.byteSlots.add(encoder.hiddenSize) }));
-    this.patchSlots = new SlotCache(texts, this.backend);
-    this.globalCaches = stackCaches(global, this.patchSlots);
+    this.globalStages = new GlobalStages(params.model.global_transformer.layers, global, texts);
     this.newest = new SlotCache(texts, this.backend);
     this.newestCaches = params.model.local_decoder.cross_attn_layers.map(() => ({
       keys: this.newest.add(keyValueWidth(decoder)),
@@ -204,7 +215,7 @@ export class Decoder {
   /** Gives the memory back at once; otherwise the garbage collector does, later. */
   release(): void {
     this.byteSlots.release();
-    this.patchSlots.release();
+    this.globalStages.release();
     this.newest.release();
   }
 
@@ -307,9 +318,16 @@ export class Decoder {
     const c = this.config.encoder;
     let h = gatherRows(model.local_encoder.embed_tokens.weight, ints(step.ids, this.backend));
     const table = model.encoder_hash_tok_embedding?.weight;
-    if (table && step.hashIds) {
+    if (step.hashIds) {
       const shape = [step.bytes, step.hashIds.length / step.bytes];
-      h = add(h, embeddingBag(table, tensor(step.hashIds, shape, { backend: this.backend })));
+      const { backend } = this;
+      if (table) h = add(h, embeddingBag(table, tensor(step.hashIds, shape, { backend })));
+      else if (this.hashRows) {
+        // Only the rows that these bytes name are here.
+        const rows = tensor(this.hashRows(step.hashIds), [step.hashIds.length, c.hiddenSize], { backend });
+        const places = tensor(Int32Array.from(step.hashIds.keys()), shape, { backend });
+        h = add(h, embeddingBag(rows, places));
+      }
     }
     const at = this.rope(c, step.local, step.slots);
     model.local_encoder.layers.forEach((layer, i) => {
@@ -357,40 +375,11 @@ export class Decoder {
   /** patches [F, k*C] -> the decoder's keys and values of them */
   private globalStep(finished: Pass['finished'], patches: Tensor): KeysAndValues[] {
     const { model } = this.checkpoint.params;
-    const { config, backend } = this;
-    const { global: c, decoder, crossAttnK: k } = config;
+    const { decoder, crossAttnK: k } = this.config;
     const F = finished.length;
-    const ends = this.states.map((s) => s.patches);
-    for (const { text, patch } of finished) ends[text] = patch.index + 1;
-    const reach = Math.max(...ends);
-    if (reach > c.maxPositionEmbeddings) {
-      throw new ConfigError(
-        `decoding: a text would have ${reach} patches, the model takes ${c.maxPositionEmbeddings}; begin anew with its last part`,
-      );
-    }
-    this.patchSlots.reserve(
-      ends,
-      this.states.map((s) => s.patchDocumentStart),
-      this.states.map((s) => s.patches),
-    );
-    const [positions, slots, lo, hi] = Array.from({ length: 4 }, () => new Int32Array(F));
-    let pairs = 0;
-    finished.forEach(({ text, patch }, f) => {
-      positions[f] = patch.index;
-      slots[f] = this.patchSlots.slot(text, patch.index);
-      hi[f] = slots[f] + 1;
-      lo[f] = this.patchSlots.slot(text, patch.firstSeen);
-      pairs += hi[f] - lo[f];
-    });
-    const at = {
-      positions: ints(positions, backend),
-      bounds: { lo: ints(lo, backend), hi: ints(hi, backend), pairs },
-      reach,
-    };
     const projection = model.global_transformer.token_embedding_projection?.weight;
     const x = projection ? linear(patches, projection) : patches;
-    const context = this.rope(c, at, ints(slots, backend));
-    const out = cachedStack(model.global_transformer.layers, x, context, c, this.globalCaches);
+    const out = this.globalStages.step(x, finished, this.states);
     this.globalSteps += F;
     const p = model.local_decoder;
     const o = reshape(linear(out, p.patch_embedding_projection.weight), [F * k, decoder.hiddenSize]);

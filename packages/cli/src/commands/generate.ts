@@ -1,7 +1,9 @@
 import { type GenerateCounts, generate } from '@blt-ts/blt';
 import { chooseBackend } from '../backend-choice.ts';
 import { byteEscape, utf8Length } from '../byte-labels.ts';
-import { loadModel } from '../run-folder.ts';
+import { openModelFolder } from '../checkpoint-files.ts';
+import { loadLargeModel, needsSpreading } from '../large-model.ts';
+import { findModel, loadModel, newestRun } from '../run-folder.ts';
 
 export interface GenerateFlags {
   readonly model?: string;
@@ -57,7 +59,11 @@ class TerminalWriter {
 /** `blt generate`. @returns the exit code */
 export async function generateCommand(flags: GenerateFlags): Promise<number> {
   const { backend } = chooseBackend(flags);
-  const { checkpoint, folder } = await loadModel(flags.model, backend);
+  const path = await findModel(flags.model ?? (await newestRun()));
+  const large = backend.name === 'wasm' && needsSpreading(openModelFolder(path).config);
+  const { checkpoint, folder, hashRows } = large
+    ? await loadLargeModel(path, backend)
+    : { ...(await loadModel(path, backend)), hashRows: undefined };
   const prompt =
     flags.prompt === '-' || (flags.prompt === undefined && !process.stdin.isTTY && flags.model === '-')
       ? await readAll(process.stdin)
@@ -74,6 +80,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     ignoreEos: flags.ignoreEos,
     contextBytes: flags.context,
     draftBytes: flags.draft,
+    hashRows,
     onDone: (ran) => {
       counts = ran;
     },

@@ -23,7 +23,8 @@ const inPlace = (kernel: string) => ({
 const adamwAttrs: fc.Arbitrary<AdamWAttrs> = fc.record({
   lr: fc.constantFrom(0, 1e-3, 0.125),
   beta1: fc.constantFrom(0, 0.9, 0.5),
-  beta2: fc.constantFrom(0, 0.999, 0.95),
+  // 1 - beta2^step loses 1 / (1 - beta2) roundoffs: near 1 the bound of 64-bit arithmetic would say nothing about 32 bits.
+  beta2: fc.constantFrom(0, 0.96875, 0.95),
   eps: fc.constantFrom(1e-8, 1e-3),
   weightDecay: fc.constantFrom(0, 0.1, 0.5),
   step: fc.integer({ min: 1, max: 1000 }),

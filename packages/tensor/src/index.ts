@@ -50,4 +50,4 @@ export {
   tensor,
   zeros,
 } from './tensor.ts';
-export { availableThreads, createWasmBackend, nativeKernels, type WasmOptions } from './wasm/backend.ts';
+export { availableThreads, createWasmBackend, nativeKernels, type WasmBackend, type WasmOptions } from './wasm/backend.ts';

@@ -8,9 +8,9 @@ export interface Chosen {
 }
 
 /** What packages/tensor/src/gpu exports. */
-interface GpuModule {
-  createGpuBackend(options: { mode: 'webgpu' | 'webgl2' | 'webasm' }): Promise<Backend>;
-}
+type GpuModule = typeof import('@blt-ts/tensor/gpu');
+
+export type { GpuBackend } from '@blt-ts/tensor/gpu';
 
 /** Threads worth starting: more than four gain nothing on models of this size. */
 export const threadCount = (): number => Math.min(4, availableThreads());

@@ -4,7 +4,7 @@
  */
 import { type Checkpoint, checkpointPlan, countParameters, generate } from '@blt-ts/blt';
 import { setDefaultBackend } from '@blt-ts/tensor';
-import { type Chosen, cpuBackend, startBackend } from './backends.ts';
+import { type Chosen, cpuBackend, type GpuBackend, startBackend } from './backends.ts';
 import { readCheckpoint } from './checkpoint-files.ts';
 import { type EntropyModel, entropyModelFromFile, entropyModelToFile } from './entropy-file.ts';
 import type {
@@ -57,6 +57,7 @@ type Answers = {
 
 const answers: Answers = {
   async useBackend(choice: BackendChoice) {
+    const previous = (await chosen).backend;
     const next = await startBackend(choice);
     const wasTraining = training !== null && trainer !== null;
     if (wasTraining) trainer!.paused = true;
@@ -69,6 +70,8 @@ const answers: Answers = {
     for (const [slot, { files }] of loaded) {
       loaded.set(slot, { files, checkpoint: await readCheckpoint(files, await readingBackend()) });
     }
+    // A device's buffers are many and large; they are not left to the garbage collector.
+    if (previous !== next.backend && !previous.synchronous) await (previous as GpuBackend).destroy();
     return next.facts;
   },
 

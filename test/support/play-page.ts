@@ -1,0 +1,76 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { chromium } from 'playwright-core';
+import { pageFor, type Site, serveSite } from '../../packages/cli/src/play/server.ts';
+
+/** The built page; `npm test` builds it first. */
+export const PAGE = fileURLToPath(new URL('../../packages/cli/dist/play', import.meta.url));
+
+export function pageFiles(): string[] {
+  if (!existsSync(join(PAGE, 'main.js'))) throw new Error(`${PAGE} is not built; run: node scripts/build.mjs`);
+  return readdirSync(PAGE);
+}
+
+/** The page on a free port. */
+export async function servePage(extra: Site = new Map()): Promise<{ url: string; close(): void }> {
+  const site = new Map<string, { path: string } | { text: string }>([
+    ...pageFiles().map((name): [string, { path: string }] => [`/${name}`, { path: join(PAGE, name) }]),
+    ['/index.html', { text: await pageFor(join(PAGE, 'index.html'), null) }],
+    ...extra,
+  ]);
+  const { server, port } = await serveSite(site, 0);
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** The browser tests run where this says so, and then fail without a browser. */
+export const browserWanted = process.env.BLT_TEST_CHROMIUM === '1';
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+export function launchChromium(): Promise<Browser> {
+  if (!existsSync(CHROMIUM)) {
+    throw new Error(`BLT_TEST_CHROMIUM=1, but there is no ${CHROMIUM}; install chromium or set CHROMIUM to its path`);
+  }
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--headless=new',
+      '--no-sandbox',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--disable-quic',
+      '--enable-unsafe-webgpu',
+    ],
+  });
+}
+
+export interface OpenPage {
+  readonly page: Page;
+  /** Everything the console or an uncaught error said that was no information. */
+  readonly complaints: string[];
+}
+
+/** Opens the page and waits until it has measured its backend. */
+export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  await page.goto(url);
+  return { page, complaints };
+}
+
+export const ready = (page: Page): Promise<unknown> =>
+  page.waitForSelector('body[data-ready=true]', { timeout: 60_000 });

@@ -3,7 +3,20 @@ const rowSparse = 'packages/autograd/src/row-sparse.ts';
 const sortedEntries = 'const order = Uint32Array.from(entryIds.keys()).sort((x, y) => entryIds[x] - entryIds[y] || ';
 const allRows = '? this.parts[0].rows : concat(this.parts.map((p) => p.rows));';
 
+const elementwise = 'packages/autograd/src/ops/elementwise.ts';
+const swapped = (before) => ({
+  file: elementwise,
+  before,
+  after: before.replace('pair(a, b)', 'pair(b, a)'),
+  why: 'the order of the operands does not matter',
+});
+
 export const equivalents = [
+  swapped("return apply('add', pair(a, b), {});"),
+  swapped("return apply('mul', pair(a, b), {});"),
+  ...['maximum', 'minimum', 'equal'].map((op) =>
+    swapped(`export const ${op} = (a: Operand, b: Operand): Tensor => apply('${op}', pair(a, b), {});`),
+  ),
   {
     file: rowSparse,
     before: `${sortedEntries}x - y);`,

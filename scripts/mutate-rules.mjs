@@ -185,7 +185,7 @@ class Tester {
 
   start() {
     this.child = fork(fileURLToPath(import.meta.url), ['--serve', this.copy], {
-      env: { ...process.env, BLT_SEED: options.seed },
+      env: { ...process.env, BLT_SEED: options.seed, BLT_SHRINK: '0' },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
   }

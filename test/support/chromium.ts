@@ -1,0 +1,54 @@
+/** @file Headless Chromium with one page that runs a bundle of ours. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { chromium, type Page } from 'playwright-core';
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+// --enable-unsafe-webgpu: without it there is no adapter in headless mode. The others keep the browser off the network.
+const args = [
+  '--no-sandbox',
+  '--no-first-run',
+  '--enable-unsafe-webgpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-quic',
+];
+
+/** One file of JavaScript from a file of test/support, bundled from the sources for a browser. */
+export async function bundleForBrowser(entry: string, minify: boolean): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL(entry, import.meta.url))],
+    bundle: true,
+    minify,
+    format: 'esm',
+    platform: 'browser',
+    conditions: ['@blt-ts/source'],
+    write: false,
+  });
+  return outputFiles[0].text;
+}
+
+/** Opens a page that loads `script`, and gives it to `use`. Errors of the page are collected. */
+export async function inChromium<R>(script: string, use: (page: Page, errors: string[]) => Promise<R>): Promise<R> {
+  const server = createServer((request, response) => {
+    const isScript = request.url === '/script.js';
+    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
+    response.end(isScript ? script : '<!doctype html><script type="module" src="/script.js"></script>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const browser = await chromium.launch({ executablePath, args });
+  try {
+    const page = await browser.newPage();
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(error.message));
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    return await use(page, errors);
+  } finally {
+    await browser.close();
+    server.close();
+  }
+}

@@ -1,5 +1,5 @@
 // A long run, once straight through and once killed and resumed many times: the weights at the end must be the same, and memory
-// must be flat.  node scripts/soak.mjs [--steps 20000] [--kills 12] [--size nano] [--threads 1] [--keep]
+// must be flat.  node scripts/soak.mjs [--steps 20000] [--kills 12] [--size nano] [--threads 1] [--flags '...'] [--keep]
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,6 +14,8 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '12' },
     size: { type: 'string', default: 'nano' },
     threads: { type: 'string', default: '1' },
+    // More flags of `blt train`.
+    flags: { type: 'string', default: '' },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -23,7 +25,8 @@ const BLT = process.env.BLT_COMMAND ?? join(root, 'packages/cli/dist/blt.js');
 const folder = mkdtempSync(join(tmpdir(), 'blt-soak-'));
 const saveEvery = Math.max(1, Math.round(steps / 40));
 const evalEvery = Math.max(1, Math.round(steps / 10));
-const fixed = `--size ${values.size} --steps ${steps} --eval-every ${evalEvery} --save-every ${saveEvery} --patience 0 --dropout 0.1 --hash-dropout 0.3 --ema 0.999`;
+const fixed =
+  `--size ${values.size} --steps ${steps} --eval-every ${evalEvery} --save-every ${saveEvery} --patience 0 --dropout 0.1 --hash-dropout 0.3 --ema 0.999 ${values.flags}`.trim();
 
 /** Resident memory of a process in MiB, on Linux. */
 function resident(pid) {

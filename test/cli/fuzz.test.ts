@@ -6,7 +6,7 @@ import { parseRecord } from '../../packages/cli/src/run-record.ts';
 import { parseStateJson } from '../../packages/cli/src/training-state.ts';
 import { fuzzParsers } from '../support/fuzz-parsers.ts';
 
-test('20,000 broken files: each is read, or refused by one of our own errors', { timeout: 120_000 }, async () => {
+test('20,000 broken files: each is read, or refused by one of our own errors', { timeout: 900_000 }, async () => {
   const seed = process.env.BLT_SEED === undefined ? Math.floor(Math.random() * 2 ** 30) : Number(process.env.BLT_SEED);
   const counts = await fuzzParsers({ inputs: 20_000, seed });
   let inputs = 0;
@@ -18,7 +18,9 @@ test('20,000 broken files: each is read, or refused by one of our own errors', {
   expect(inputs).toBe(20_000);
 });
 
-test('time is linear in the input: nothing a megabyte long takes more than a second', () => {
+test('time is linear in the input: nothing a megabyte long takes more than a second of the processor', {
+  timeout: 300_000,
+}, () => {
   const size = 1_000_000;
   const texts = [
     '['.repeat(size),
@@ -43,14 +45,14 @@ test('time is linear in the input: nothing a megabyte long takes more than a sec
   };
   for (const [name, parse] of Object.entries(parsers)) {
     texts.forEach((text, i) => {
-      const start = performance.now();
+      const start = process.cpuUsage();
       try {
         parse(text);
       } catch (error) {
         expect({ name, i, error: (error as Error).name }).toEqual({ name, i, error: 'UserError' });
         expect((error as Error).message.length).toBeLessThan(4000);
       }
-      expect({ name, i, slow: performance.now() - start > 1000 }).toEqual({ name, i, slow: false });
+      expect({ name, i, slow: process.cpuUsage(start).user > 1e6 }).toEqual({ name, i, slow: false });
     });
   }
 });

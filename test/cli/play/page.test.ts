@@ -217,6 +217,19 @@ if (browserWanted) {
         expect(await text(page, 'patch-summary')).toContain('patches');
       }));
 
+    test('on WebGPU the page scores with the kernels of gpu.js', () =>
+      onPage(async (page) => {
+        await page.selectOption('#backend', 'webgpu');
+        await says(page, 'backend-facts', /webgpu: WebGPU on /);
+        await says(page, 'speeds', /gpu\.js on WebGPU[\s\d.]+k?B\/s/);
+        await page.selectOption('#kernel', 'matmul');
+        expect(await text(page, 'kernel-title')).toBe('What runs: gpu.js kernel');
+        expect(await text(page, 'kernel-source')).toContain('kernel(');
+        const before = await text(page, 'patch-summary');
+        await afterUpdate(page, () => page.fill('#text', 'A device cuts text as well as a processor does.'));
+        expect(await text(page, 'patch-summary')).not.toBe(before);
+      }));
+
     test('an empty file, one of 1 GB and a broken checkpoint get a sentence, and the page goes on', () =>
       onPage(async (page) => {
         const folder = temporaryFolder({

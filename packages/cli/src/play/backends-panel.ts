@@ -68,7 +68,8 @@ export class BackendsPanel {
     for (const name of ['webgpu', 'webgl2', 'webasm']) {
       if (!this.source.gpu) this.option(name).remove();
     }
-    const threads = globalThis.crossOriginIsolated === true && navigator.hardwareConcurrency > 1;
+    // Threads wait for each other at every kernel: on few cores, shared with the browser, one thread is faster.
+    const threads = globalThis.crossOriginIsolated === true && navigator.hardwareConcurrency >= 4;
     const choice = threads ? 'wasm-threads' : 'wasm';
     select('backend').value = choice;
     await this.use(choice);

@@ -12,8 +12,8 @@ type GpuModule = typeof import('@blt-ts/tensor/gpu');
 
 export type { GpuBackend } from '@blt-ts/tensor/gpu';
 
-/** Threads worth starting: more than four gain nothing on models of this size. */
-export const threadCount = (): number => Math.min(4, availableThreads());
+/** Threads worth starting: more than four gain nothing on models of this size, and the browser needs some of the cores itself. */
+export const threadCount = (): number => Math.min(4, Math.max(2, Math.floor(availableThreads() / 2)));
 
 /** CPU backends by choice. Each reserves its addresses for good, and a tab has only so many: one of a kind is kept. */
 const kept = new Map<BackendChoice, Backend>();

@@ -57,7 +57,7 @@ async function boot(patches: PatchesPanel, backends: BackendsPanel, generate: Ge
   patches.setText(SAMPLE_TEXT);
   const file = await fetched('entropy-model.safetensors');
   const entropyModel = new Uint8Array(await file.arrayBuffer());
-  await patches.offer('shipped', 'Moby Dick (shipped)', entropyModel);
+  await patches.offer('shipped', 'Moby Dick', entropyModel);
   await backends.start(entropyModel);
   // The server of `blt play --model DIR` writes the folder's name here.
   const name = document.querySelector<HTMLMetaElement>('meta[name=blt-model]')?.content;

@@ -11,6 +11,7 @@ import {
   type EntropyModelParams,
   encode,
   entropyModelPlan,
+  generate,
   initParameters,
   scoreEntropies,
   transformerConfig,
@@ -88,3 +89,26 @@ const n = ids.length - prompt;
 console.log(`executed FLOPs a byte: ${(totalFlops(ledger, ['matmul', 'intervalAttention']) / n / 1e6).toFixed(3)} M`);
 const calls = [...ledger.values()].reduce((t, l) => t + l.calls, 0) / n;
 console.log(`kernels a byte: ${calls.toFixed(0)}`);
+
+// Speculation: greedy bytes with and without drafts. An untrained model soon repeats itself, which is predictable text.
+for (const draftBytes of [0, 4, 6, 8, 12]) {
+  let ran = { bytes: 0, globalSteps: 0, byteSteps: 0 };
+  const cpu = process.cpuUsage();
+  const made = [
+    ...generate(checkpoint, 'abcabcabc', {
+      maxBytes: 200,
+      temperature: 0,
+      ignoreEos: true,
+      draftBytes,
+      onDone: (counts) => {
+        ran = counts;
+      },
+    }),
+  ];
+  const { user, system } = process.cpuUsage(cpu);
+  const sum = made.reduce((a, b, i) => (a * 31 + b * (i + 1)) % 1_000_003, 0);
+  console.log(
+    `drafts of ${draftBytes}: ${((user + system) / 1000 / made.length).toFixed(3)} ms of CPU a byte, ` +
+      `${ran.globalSteps} global steps, text ${sum}`,
+  );
+}

@@ -22,7 +22,7 @@ export interface GenerateOptions extends SamplingOptions {
   /** Most ids the model reads (default 512); the oldest half is dropped when it is full. */
   readonly contextBytes?: number;
   /**
-   * Bytes the local models draft ahead, past the end of the patch, before one pass of the whole model checks them (default 0 = off).
+   * Most bytes the local models draft ahead, past the end of the patch, before one pass of the whole model checks them (default 0 = off).
    * The text is the same with and without. @see Fast BLT (2026), BLT-S
    */
   readonly draftBytes?: number;
@@ -140,6 +140,8 @@ export function* generate(
   try {
     /** Ids that are known but not read yet; at first all of them. */
     let unread = ids;
+    /** Bytes drafted next. */
+    let span = Math.min(4, draftBytes);
     while (made < maxBytes) {
       if (ids.length > contextBytes) {
         // Begin anew with the newer half, as if it were the whole text.
@@ -148,12 +150,16 @@ export function* generate(
         unread = ids;
       }
       decoder ??= new Decoder(checkpoint, { hashRows: options.hashRows });
-      const room = Math.min(draftBytes, contextBytes - ids.length, maxBytes - made);
+      const room = Math.min(span, contextBytes - ids.length, maxBytes - made);
       let next: number[];
       if (room > 1 && unread.length === 1) {
         const start = made;
         next = speculate(decoder, unread[0], room, (logits, n) => sampler.draw(logits, start + n));
+        // Draft further where drafts hold, and less where they do not.
+        span = next.length >= room ? Math.min(draftBytes, span * 2) : Math.max(1, Math.min(span - 1, next.length));
       } else {
+        // After failures, one byte in four tries again.
+        if (draftBytes > 1 && unread.length === 1) span = made % 4 === 0 ? Math.min(4, draftBytes) : span;
         next = [sampler.draw(decoder.feed([unread])[0], made)];
       }
       for (const id of next) {

@@ -6,6 +6,7 @@ export * from './calibrate.ts';
 export * from './config.ts';
 export * from './config-from-shapes.ts';
 export * from './decoding/decoder.ts';
+export * from './decoding/decoding-flops.ts';
 export * from './entropy-model.ts';
 export * from './evaluation.ts';
 export * from './facebook-config.ts';

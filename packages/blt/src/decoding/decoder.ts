@@ -188,10 +188,10 @@ export class Decoder {
 
   /**
    * Reads ids of text 0 in one pass but keeps only as many as `accept` says when shown the logits after each: the rest is as if it
-   * had never been read. `drafted`: the encoder's part has been done by `draft`.
+   * had never been read.
    */
-  verify(ids: readonly number[], accept: (logits: Float32Array) => number, drafted = false): void {
-    this.pass([ids], true, (logits) => accept(logits), drafted);
+  verify(ids: readonly number[], accept: (logits: Float32Array) => number): void {
+    this.pass([ids], true, (logits) => accept(logits));
   }
 
   /** Room for so many more bytes of each text, so that `draft` and `verify` do not move the caches. */
@@ -235,15 +235,13 @@ export class Decoder {
     rows: readonly (readonly number[])[],
     all: boolean,
     accept: (logits: Float32Array, text: number, count: number) => number,
-    drafted = false,
   ): void {
     this.reserveBytes(rows.map((row) => row.length));
     scope(() => {
       const before = this.states.map((s, r) => ({ documentStart: s.documentStart, ids: this.ids[r] }));
       const step = byteStep(rows, before, this.byteSlots, this.config, this.backend);
       const pass = this.readIds(step);
-      const last = this.encoderStates.at(-1)!.cache;
-      const h = drafted ? gatherRows(last.tensor, step.slots) : this.encode(step);
+      const h = this.encode(step);
       const fresh = pass.finished.length > 0 ? this.finishPatches(pass) : null;
       let states: Tensor;
       if (rows.every((row) => row.length <= 1)) {

@@ -26,20 +26,14 @@ export function speculate(
     if (id < 4) break; // the end of the document is for the whole model to say
     pending.push(id);
   }
-  // The last one drafted has not been through the encoder.
-  const drafted = false;
   const ids: number[] = [];
-  decoder.verify(
-    pending,
-    (logits) => {
-      for (let n = 0; n < pending.length; n++) {
-        const id = draw(logits.subarray(n * vocabSize, (n + 1) * vocabSize), n);
-        ids.push(id);
-        if (id !== pending[n + 1]) break;
-      }
-      return ids.length;
-    },
-    drafted,
-  );
+  decoder.verify(pending, (logits) => {
+    for (let n = 0; n < pending.length; n++) {
+      const id = draw(logits.subarray(n * vocabSize, (n + 1) * vocabSize), n);
+      ids.push(id);
+      if (id !== pending[n + 1]) break;
+    }
+    return ids.length;
+  });
   return ids;
 }

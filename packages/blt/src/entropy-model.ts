@@ -1,6 +1,6 @@
 /** @file The entropy model: a small byte language model whose uncertainty decides where patches begin. */
 import { exp, gatherRows, linear, logSoftmax, mul, neg, rmsNorm, sum } from '@blt-ts/autograd';
-import { type Backend, scope, type Tensor } from '@blt-ts/tensor';
+import { type Backend, release, scope, type Tensor } from '@blt-ts/tensor';
 import { type ByteBatch, byteBatch } from './batch.ts';
 import type { TransformerConfig } from './config.ts';
 import { transformerStack } from './layers.ts';
@@ -37,30 +37,26 @@ export interface ScoringOptions {
   onProgress?: (bytes: number) => void;
 }
 
-/**
- * Entropies of each document's next-byte predictions, in nats: entropies[i] = H of the prediction made at position i.
- * Documents are scored one by one, apart from each other; longer ones than the model's context are cut into chunks, each
- * starting afresh (as the released training data was made).
- */
-export function scoreEntropies(
+/** Batches of documents: gives the entropies of each batch as a tensor, takes their values, and puts them where they belong. */
+function* scoring(
   p: EntropyModelParams,
   documents: readonly Int32Array[],
   c: TransformerConfig,
   { window, documents: bounded, backend, batchBytes = 8192, onProgress }: ScoringOptions,
-): Float32Array[] {
+): Generator<Tensor, Float32Array[], Float32Array> {
   const results = documents.map((d) => new Float32Array(d.length));
   let rows: { ids: Int32Array; document: number; at: number }[] = [];
   let pending = 0;
   let done = 0;
-  const flush = () => {
+  function* flush(): Generator<Tensor, void, Float32Array> {
     if (rows.length === 0) return;
-    const entropies = scope(() => {
+    const entropies = yield scope(() => {
       const batch = byteBatch(
         rows.map((r) => r.ids),
         c,
         { window, documents: bounded, backend },
       );
-      return entropyOfLogits(entropyModelLogits(p, batch, c)).readSync() as Float32Array;
+      return entropyOfLogits(entropyModelLogits(p, batch, c));
     });
     let offset = 0;
     for (const { ids, document, at } of rows) {
@@ -71,15 +67,54 @@ export function scoreEntropies(
     onProgress?.(done);
     rows = [];
     pending = 0;
-  };
-  documents.forEach((ids, document) => {
+  }
+  for (const [document, ids] of documents.entries()) {
     for (let at = 0; at < ids.length; at += c.maxPositionEmbeddings) {
       const chunk = ids.subarray(at, at + c.maxPositionEmbeddings);
-      if (pending + chunk.length > batchBytes) flush();
+      if (pending + chunk.length > batchBytes) yield* flush();
       rows.push({ ids: chunk, document, at });
       pending += chunk.length;
     }
-  });
-  flush();
+  }
+  yield* flush();
   return results;
+}
+
+/**
+ * Entropies of each document's next-byte predictions, in nats: entropies[i] = H of the prediction made at position i.
+ * Documents are scored one by one, apart from each other; longer ones than the model's context are cut into chunks, each
+ * starting afresh (as the released training data was made).
+ * @throws Error on a backend whose values must be waited for: use `scoreEntropiesAsync`
+ */
+export function scoreEntropies(
+  p: EntropyModelParams,
+  documents: readonly Int32Array[],
+  c: TransformerConfig,
+  options: ScoringOptions,
+): Float32Array[] {
+  const batches = scoring(p, documents, c, options);
+  let next = batches.next();
+  while (!next.done) {
+    const values = next.value.readSync() as Float32Array;
+    release(next.value);
+    next = batches.next(values);
+  }
+  return next.value;
+}
+
+/** `scoreEntropies` on any backend. */
+export async function scoreEntropiesAsync(
+  p: EntropyModelParams,
+  documents: readonly Int32Array[],
+  c: TransformerConfig,
+  options: ScoringOptions,
+): Promise<Float32Array[]> {
+  const batches = scoring(p, documents, c, options);
+  let next = batches.next();
+  while (!next.done) {
+    const values = (await next.value.read()) as Float32Array;
+    release(next.value);
+    next = batches.next(values);
+  }
+  return next.value;
 }

@@ -1,6 +1,7 @@
 /** @file AdamW over a tree of parameters, row-sparse where gradients are, and global-norm clipping. */
 import { add, affine, type Cotangent, div, leaves, minimum, RowSparse, sqrt, sumSquares } from '@blt-ts/autograd';
 import { full, integerPower, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
+import { copyOf } from './parameters.ts';
 
 export interface AdamWOptions {
   readonly beta1: number;
@@ -114,20 +115,20 @@ export class AdamW {
     const state = this.moments.get(name);
     if (!state?.lastStep) return;
     const behind = takeBehind(ids, state.lastStep, this.step);
-    if (behind.rows.length === 0) return;
-    const p = this.params.get(name)!;
-    const factors = new Float32Array(behind.rows.length * 4);
+    if (behind.rows.length > 0) scope(() => this.applyMissed(this.params.get(name)!, state.m, state.v, behind));
+  }
+
+  /** What the updates missed would have done to these rows of p, m and v. */
+  private applyMissed(p: Tensor, m: Tensor, v: Tensor, { rows, since }: Behind): void {
+    const factors = new Float32Array(rows.length * 4);
     const known = new Map<number, readonly number[]>();
-    behind.since.forEach((since, u) => {
-      let four = known.get(since);
-      if (!four) known.set(since, (four = this.missed(since)));
+    since.forEach((step, u) => {
+      let four = known.get(step);
+      if (!four) known.set(step, (four = this.missed(step)));
       factors.set(four, u * 4);
     });
     const on = { backend: p.backend };
-    scope(() => {
-      const rows = tensor(behind.rows, undefined, on);
-      run('adamwCatchUp', [p, state.m, state.v, rows, tensor(factors, [behind.rows.length, 4], on)], {});
-    });
+    run('adamwCatchUp', [p, m, v, tensor(rows, undefined, on), tensor(factors, [rows.length, 4], on)], {});
   }
 
   /**
@@ -189,20 +190,13 @@ export class AdamW {
     const settled = new Map(this.params);
     for (const [name, { m, v, lastStep }] of this.moments) {
       if (!lastStep) continue;
-      const p = this.params.get(name)!;
-      const C = p.shape[1];
-      const [values, momentum, square] = [p.readSync(), m.readSync(), v.readSync()];
-      const known = new Map<number, readonly number[]>();
-      lastStep.forEach((since, row) => {
-        if (since === this.step) return;
-        let four = known.get(since);
-        if (!four) known.set(since, (four = this.missed(since)));
-        const [keep, , , drift] = four;
-        for (let i = row * C; i < (row + 1) * C; i++) {
-          values[i] = values[i] * keep - (square[i] > 0 ? (drift * momentum[i]) / Math.sqrt(square[i]) : 0);
-        }
+      const behind = takeBehind(Int32Array.from(lastStep.keys()), lastStep.slice(), this.step);
+      const p = scope(() => {
+        const copy = copyOf(this.params.get(name)!);
+        if (behind.rows.length > 0) this.applyMissed(copy, copyOf(m), copyOf(v), behind);
+        return copy;
       });
-      settled.set(name, tensor(values, p.shape, { backend: p.backend }));
+      settled.set(name, p);
     }
     return settled;
   }
@@ -249,8 +243,14 @@ export interface AdamWState<Values> {
   readonly rows: ReadonlyMap<string, Int32Array>;
 }
 
-/** The rows among `ids` that are behind `now`, each once and rising, with the update each had last; they are marked as being at `now`. */
-function takeBehind(ids: Int32Array, lastStep: Int32Array, now: number): { rows: Int32Array; since: Int32Array } {
+/** Rows of a table, and the update each had last. */
+interface Behind {
+  readonly rows: Int32Array;
+  readonly since: Int32Array;
+}
+
+/** The rows among `ids` that are behind `now`, each once and rising; they are marked as being at `now`. */
+function takeBehind(ids: Int32Array, lastStep: Int32Array, now: number): Behind {
   const found = new Int32Array(ids.length);
   const before = new Map<number, number>();
   for (const id of ids) {
@@ -271,9 +271,7 @@ export class WeightAverage {
   constructor(params: object, decay: number) {
     if (!(decay >= 0 && decay < 1)) throw new RangeError(`ema decay must be in [0, 1), got ${decay}`);
     this.decay = decay;
-    this.average = new Map(
-      leaves(params).map(([name, p]) => [name, tensor(p.readSync(), p.shape, { backend: p.backend })] as const),
-    );
+    this.average = new Map(leaves(params).map(([name, p]) => [name, copyOf(p)] as const));
   }
 
   /** After update number `step` (from 1): the decay is at most (1 + step) / (10 + step). */

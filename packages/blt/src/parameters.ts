@@ -3,7 +3,7 @@
  * `BltForCausalLM` checkpoint.
  */
 import { leaves, mapTree } from '@blt-ts/autograd';
-import { type Random, sizeOf, type Tensor, type TensorOptions, tensor } from '@blt-ts/tensor';
+import { type Backend, type Random, run, sizeOf, type Tensor, type TensorOptions, tensor } from '@blt-ts/tensor';
 import type { BltConfig, LocalConfig, TransformerConfig } from './config.ts';
 
 export interface Weight {
@@ -190,9 +190,19 @@ export function initParameters<T>(plan: readonly ParameterPlan[], random: Random
   );
 }
 
+/** The same values in a tensor of its own, copied where they are. */
+export const copyOf = (x: Tensor): Tensor => run('broadcastTo', [x], { shape: x.shape })[0];
+
 /** The same values in tensors of their own. */
 export function copyParameters<T extends object>(params: T): T {
-  return mapTree(params, (leaf) => tensor(leaf.readSync(), leaf.shape, { backend: leaf.backend })) as unknown as T;
+  return mapTree(params, copyOf) as unknown as T;
+}
+
+/** The same values in tensors on another backend: from a GPU to where they can be saved and read at once, or the other way. */
+export async function parametersOn<T extends object>(params: T, backend: Backend): Promise<T> {
+  const values = new Map<string, Float32Array | Int32Array>();
+  for (const [name, leaf] of leaves(params)) values.set(name, await leaf.read());
+  return mapTree(params, (leaf, name) => tensor(values.get(name)!, leaf.shape, { backend })) as unknown as T;
 }
 
 /** Values in a tree of parameters. */

@@ -7,7 +7,7 @@ import { type Backend, Random, tensor } from '@blt-ts/tensor';
 import { bltBatch, byteBatch } from './batch.ts';
 import { calibrateThreshold, meanPatchSize } from './calibrate.ts';
 import { type BltConfig, layoutOptions } from './config.ts';
-import { entropyModelLogits, scoreEntropies } from './entropy-model.ts';
+import { entropyModelLogits, scoreEntropiesAsync } from './entropy-model.ts';
 import {
   type Evaluation,
   type EvaluationRow,
@@ -158,12 +158,12 @@ export class Session {
         const loop = this.entropyLoop!;
         if (!loop.done) return { kind: 'step', phase: 'entropy model', report: await loop.next() };
         this.currentPhase = 'patching';
-        this.adoptEntropyWeights();
+        await this.adoptEntropyWeights();
         const evaluation = this.corpus.heldOut.length > 0 ? await this.evaluateEntropyModel() : null;
         return { kind: 'entropy model', evaluation };
       }
       case 'patching': {
-        const event = this.patch();
+        const event = await this.patch();
         this.currentPhase = 'model';
         this.modelLoop = this.makeModelLoop();
         return event;
@@ -362,11 +362,11 @@ export class Session {
   }
 
   /** From here on the patcher is the averaged one, if the weights were averaged. */
-  private adoptEntropyWeights(): void {
+  private async adoptEntropyWeights(): Promise<void> {
     const averaged = new Map(namedLeaves(this.entropyLoop!.evaluationParams()));
     for (const [name, t] of namedLeaves(this.patcher!)) {
       const from = averaged.get(name)!;
-      if (from !== t) t.assign(from.readSync());
+      if (from !== t) t.assign(await from.read());
     }
     this.entropyLoop = null;
   }
@@ -378,16 +378,16 @@ export class Session {
     });
   }
 
-  private patch(): SessionEvent {
+  private async patch(): Promise<SessionEvent> {
     let { config } = this.plan;
-    const score = (documents: readonly Int32Array[]): (Float32Array | null)[] =>
+    const score = async (documents: readonly Int32Array[]): Promise<(Float32Array | null)[]> =>
       config.patching.mode === 'entropy'
-        ? scoreEntropies(this.patcher!, documents, config.patcher!, {
+        ? scoreEntropiesAsync(this.patcher!, documents, config.patcher!, {
             ...layoutOptions(config),
             backend: this.backend,
           })
         : documents.map(() => null);
-    const trainEntropies = score(this.corpus.train);
+    const trainEntropies = await score(this.corpus.train);
     if (config.patching.mode === 'entropy' && this.plan.targetPatchBytes !== null) {
       const { threshold } = calibrateThreshold(trainEntropies as Float32Array[], this.plan.targetPatchBytes, {
         monotonic: config.patching.monotonic ?? false,
@@ -398,7 +398,7 @@ export class Session {
     const cut = (documents: readonly Int32Array[], entropies: (Float32Array | null)[]) =>
       documents.map((ids, i) => patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }));
     this.trainPatches = cut(this.corpus.train, trainEntropies);
-    this.heldOutPatches = cut(this.corpus.heldOut, score(this.corpus.heldOut));
+    this.heldOutPatches = cut(this.corpus.heldOut, await score(this.corpus.heldOut));
     return {
       kind: 'patched',
       threshold: config.patching.mode === 'entropy' ? config.patching.threshold : null,

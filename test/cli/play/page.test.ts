@@ -225,9 +225,8 @@ if (browserWanted) {
         await page.selectOption('#kernel', 'matmul');
         expect(await text(page, 'kernel-title')).toBe('What runs: gpu.js kernel');
         expect(await text(page, 'kernel-source')).toContain('kernel(');
-        const before = await text(page, 'patch-summary');
-        await afterUpdate(page, () => page.fill('#text', 'A device cuts text as well as a processor does.'));
-        expect(await text(page, 'patch-summary')).not.toBe(before);
+        await page.fill('#text', 'A device cuts text as well as a processor does.');
+        await says(page, 'patch-summary', /^\d{1,2} patches/);
       }));
 
     test('an empty file, one of 1 GB and a broken checkpoint get a sentence, and the page goes on', () =>

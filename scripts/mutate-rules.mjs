@@ -38,15 +38,18 @@ const typescriptIn = (folder) =>
     .map((name) => `${folder}/${name}`);
 
 const quotients = { files: ['test/autograd/gradients'], names: 'limit of its difference quotients' };
-const autograd = { files: ['test/autograd/operations', 'test/autograd/row-sparse', 'test/autograd/tape'] };
+const operations = { files: ['test/autograd/operations', 'test/autograd/row-sparse', 'test/autograd/tape'] };
+const gradients = { files: ['test/autograd/gradients', 'test/autograd/memory'] };
 const definitions = { files: ['test/tensor/op-table'] };
-const everything = { files: ['test/autograd/', 'test/tensor/op-table', 'test/tensor/tensor', 'test/tensor/ledger'] };
+const numbers = {
+  files: ['test/tensor/tensor.test', 'test/tensor/ledger', 'test/autograd/operations', 'test/autograd/row-sparse'],
+};
 
 /** What is mutated, and which tests are asked: the likeliest to notice first. */
 const targets = [
-  { file: 'packages/autograd/src/row-sparse.ts', stages: [autograd, everything] },
-  ...typescriptIn('packages/autograd/src/ops').map((file) => ({ file, stages: [quotients, autograd, everything] })),
-  ...typescriptIn('packages/tensor/src/reference').map((file) => ({ file, stages: [definitions, everything] })),
+  { file: 'packages/autograd/src/row-sparse.ts', stages: [operations, gradients] },
+  ...typescriptIn('packages/autograd/src/ops').map((file) => ({ file, stages: [quotients, operations, gradients] })),
+  ...typescriptIn('packages/tensor/src/reference').map((file) => ({ file, stages: [definitions, numbers] })),
 ].filter(({ file }) => file.includes(options.only));
 
 /** [pattern, replacement]: applied at every place it matches, one place at a time. */
@@ -78,9 +81,7 @@ const mutations = [
   // off by one
   [/(?<=[[ (])0(?=[\] ;,)])/, '1'],
   [/(?<=[[ (])1(?=[\] ;,)])/, '0'],
-  [/(?<=[[ (])1(?=[\] ;,)])/, '2'],
   [/(?<=[[ (])2(?=[\] ;,)])/, '1'],
-  [/(?<=[[ (])2(?=[\] ;,)])/, '3'],
   [/(?<=[ (-])(0\.5|-1)(?=[ ;,)])/, '1'],
   // flags
   [/\btrue\b/, 'false'],
@@ -285,7 +286,9 @@ async function main() {
   const testers = Array.from({ length: Number(options.jobs) }, () => new Tester());
   const work = async (tester) => {
     const begin = performance.now();
-    const { passed, why } = await tester.run(everything);
+    const { passed, why } = await tester.run({
+      files: ['test/autograd/', 'test/tensor/op-table', 'test/tensor/tensor.test', 'test/tensor/ledger'],
+    });
     tester.limit = Math.max(60_000, 8 * (performance.now() - begin));
     if (!passed) throw new Error(`the tests do not pass without a mutation: ${why}`);
     for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {

@@ -1,5 +1,5 @@
 // A long run, once straight through and once killed and resumed many times: the weights at the end must be the same, and memory
-// must be flat.  node scripts/soak.mjs [--steps 20000] [--kills 12] [--size nano] [--threads 1] [--flags '...'] [--keep]
+// must be flat.  node scripts/soak.mjs [--steps 20000] [--kills 12] [--size nano] [--threads 1] [--flags='...'] [--keep]
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

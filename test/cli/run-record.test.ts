@@ -1,6 +1,7 @@
 import { planRun, type RunOptions } from '@blt-ts/blt';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { printableMessage } from '../../packages/cli/src/errors.ts';
 import { DEFAULT_CARE, parseRecord, type RunRecord, recordText } from '../../packages/cli/src/run-record.ts';
 import { parseState } from '../../packages/cli/src/training-state.ts';
 import { runs } from '../support/runs.ts';
@@ -91,4 +92,18 @@ test('a training state with a wrong value names file and value', () => {
   expect(() =>
     parseState(JSON.stringify({ ...state, phase: 'model' }), new Uint8Array(3), 'runs/a/step-000001'),
   ).toThrow(/^runs\/a\/step-000001\/training_state\.safetensors: .*3 bytes/);
+});
+
+test('names from hostile files reach a terminal without their control characters', () => {
+  const key = '\x1b[2J\x9b\x07';
+  const text = changed((r) => (r.plan.model[key] = 1));
+  const refusal = (() => {
+    try {
+      parseRecord(text, 'config.json');
+    } catch (error) {
+      return printableMessage((error as Error).message);
+    }
+    throw new Error('it was read');
+  })();
+  expect(refusal).toContain('\\x1b[2J\\x9b\\x07');
 });

@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { UserError } from './errors.ts';
+import { printableMessage, UserError } from './errors.ts';
 import { VERSION } from './version.ts';
 
 const number = (text: string): number => {
@@ -233,18 +233,18 @@ program
   .action(async (flags) => finish(await (await import('./commands/doctor.ts')).doctorCommand(flags)));
 
 /** Errors of the libraries whose message is meant for the user. */
-const EXPECTED = new Set(['ConfigError', 'SafetensorsError', 'ShapeError', 'RangeError']);
+const EXPECTED = new Set(['ConfigError', 'SafetensorsError', 'ShapeError', 'RangeError', 'NonFiniteError']);
 
 try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof UserError) {
-    process.stderr.write(`blt: ${error.message}\n`);
+    process.stderr.write(`blt: ${printableMessage(error.message)}\n`);
     process.exitCode = error.exitCode;
   } else if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
-  } else if (error instanceof Error && EXPECTED.has(error.name)) {
-    process.stderr.write(`blt: ${error.message}\n`);
+  } else if (error instanceof Error && (EXPECTED.has(error.name) || error.message.startsWith('out of memory'))) {
+    process.stderr.write(`blt: ${printableMessage(error.message)}\n`);
     process.exitCode = 1;
   } else {
     process.stderr.write(`blt: this is a bug: ${error instanceof Error ? error.stack : String(error)}\n`);

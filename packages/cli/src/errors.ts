@@ -44,3 +44,11 @@ export function abridged(text: string): string {
   const lines = text.split('\n', 41).map((line) => (line.length > 200 ? `${line.slice(0, 199)}…` : line));
   return lines.length > 40 ? `${lines.slice(0, 40).join('\n')}\n…` : lines.join('\n');
 }
+
+/** A message for a terminal: control characters, which names in hostile files may hold, are shown instead of sent. */
+export function printableMessage(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (char) => {
+    return `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
+}

@@ -13,7 +13,7 @@ import {
 import type { Backend } from '@blt-ts/tensor';
 import { printable } from './byte-labels.ts';
 import { concatenated, type Document, totalBytes } from './data/document.ts';
-import { UserError } from './errors.ts';
+import { printableMessage, UserError } from './errors.ts';
 import { humanBytes, humanDuration } from './human-units.ts';
 import { MetricsFile, readMetrics } from './metrics-file.ts';
 import { formatStatus } from './progress.ts';
@@ -166,7 +166,7 @@ export class TrainingRun {
   }
 
   private warn(message: string): void {
-    this.out.say(`warning: ${message}`, { event: 'warning', message });
+    this.out.say(`warning: ${printableMessage(message)}`, { event: 'warning', message });
   }
 
   private async report(event: SessionEvent): Promise<void> {

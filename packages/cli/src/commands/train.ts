@@ -6,7 +6,7 @@ import { CONFIG_KEYS, type FileConfig } from '../config-schema.ts';
 import { type Document, totalBytes } from '../data/document.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { dataHash, leakedDocuments, splitHeldOut } from '../data/split.ts';
-import { UserError } from '../errors.ts';
+import { printableMessage, UserError } from '../errors.ts';
 import { estimateRun, parametersByPart, planText } from '../plan-text.ts';
 import { freeRunName, RunFolder } from '../run-folder.ts';
 import { RunLock } from '../run-lock.ts';
@@ -149,7 +149,7 @@ const toIds = (documents: readonly Document[]): Int32Array[] =>
 /** `blt train`. @returns the exit code */
 export async function train(flags: TrainFlags): Promise<number> {
   const out = trainingOutput(flags.json === true);
-  const warn = (message: string) => out.say(`warning: ${message}`, { event: 'warning', message });
+  const warn = (message: string) => out.say(`warning: ${printableMessage(message)}`, { event: 'warning', message });
   const job = flags.resume ? await oldJob(flags, warn) : await newJob(flags, warn);
   try {
     return await trainJob(job, flags, out);

@@ -18,10 +18,13 @@ export function facebookArguments(json: unknown, depth = 4): Json | null {
   return facebookArguments(json.model, depth - 1) ?? facebookArguments(json.args, depth - 1);
 }
 
+/** A value for a message, however long it is. */
+const shown = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').slice(0, 60);
+
 function read(json: Json, key: string, fallback?: number): number {
   const value = json[key] ?? fallback;
   if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw new ConfigError(`${key} must be a number, got ${JSON.stringify(value) ?? 'nothing'}`);
+    throw new ConfigError(`${key} must be a number, got ${shown(value)}`);
   }
   return value;
 }
@@ -30,7 +33,7 @@ function read(json: Json, key: string, fallback?: number): number {
 function sizes(value: unknown): number[] {
   const list = typeof value === 'string' ? value.split(',').map(Number) : (value ?? [3, 4, 5, 6, 7, 8]);
   if (!Array.isArray(list) || !list.every((x) => Number.isSafeInteger(x))) {
-    throw new ConfigError(`encoder_hash_byte_group_size must be a list of whole numbers, got ${JSON.stringify(value)}`);
+    throw new ConfigError(`encoder_hash_byte_group_size must be a list of whole numbers, got ${shown(value)}`);
   }
   return list as number[];
 }
@@ -55,7 +58,7 @@ function patchingOf(args: Json): PatchingOptions {
       return { mode, maxPatchLength };
     default:
       throw new ConfigError(
-        `patching_mode must be entropy, space, static, byte or bpe, got ${JSON.stringify(args.patching_mode)}`,
+        `patching_mode must be entropy, space, static, byte or bpe, got ${shown(args.patching_mode)}`,
       );
   }
 }

@@ -3,7 +3,7 @@ import { Random, scope, type Tensor } from '@blt-ts/tensor';
 import { bltBatch } from './batch.ts';
 import { layoutOptions } from './config.ts';
 import { Decoder, type HashRows } from './decoding/decoder.ts';
-import { speculate } from './decoding/speculate.ts';
+import { DraftLength, speculate } from './decoding/speculate.ts';
 import { scoreEntropies } from './entropy-model.ts';
 import type { Checkpoint } from './huggingface.ts';
 import { bltLogits } from './model.ts';
@@ -126,6 +126,7 @@ export function* generate(
   validate(options);
   const { maxBytes, stop = null, contextBytes = 512, draftBytes = 0, onDone } = options;
   const sampler = new Sampler(options);
+  const drafts = new DraftLength(draftBytes);
   const stopped = stopsAfter(stop);
   let ids = [...encode(prompt, { bos: true, eos: false })];
   let decoder: Decoder | null = null;
@@ -140,8 +141,6 @@ export function* generate(
   try {
     /** Ids that are known but not read yet; at first all of them. */
     let unread = ids;
-    /** Bytes drafted next. */
-    let span = Math.min(4, draftBytes);
     while (made < maxBytes) {
       if (ids.length > contextBytes) {
         // Begin anew with the newer half, as if it were the whole text.
@@ -150,16 +149,14 @@ export function* generate(
         unread = ids;
       }
       decoder ??= new Decoder(checkpoint, { hashRows: options.hashRows });
-      const room = Math.min(span, contextBytes - ids.length, maxBytes - made);
+      const drafting = unread.length === 1 ? drafts.next() : 1;
+      const room = Math.min(drafting, contextBytes - ids.length, maxBytes - made);
       let next: number[];
-      if (room > 1 && unread.length === 1) {
+      if (room > 1) {
         const start = made;
         next = speculate(decoder, unread[0], room, (logits, n) => sampler.draw(logits, start + n));
-        // Draft further where drafts hold, and less where they do not.
-        span = next.length >= room ? Math.min(draftBytes, span * 2) : Math.max(1, Math.min(span - 1, next.length));
+        drafts.learn(room, next.length);
       } else {
-        // After failures, one byte in four tries again.
-        if (draftBytes > 1 && unread.length === 1) span = made % 4 === 0 ? Math.min(4, draftBytes) : span;
         next = [sampler.draw(decoder.feed([unread])[0], made)];
       }
       for (const id of next) {

@@ -37,3 +37,39 @@ export function speculate(
   });
   return ids;
 }
+
+/** How far to draft: twice as far while drafts hold, less when they break off, and not at all for a while when they fail at once. */
+export class DraftLength {
+  private readonly most: number;
+  private length: number;
+  private pause = 0;
+  private rest = 0;
+
+  constructor(most: number) {
+    this.most = most;
+    this.length = Math.min(4, most);
+  }
+
+  /** Bytes of the next draft; 1 = none. To be asked once for each step. */
+  next(): number {
+    if (this.rest > 0) {
+      this.rest--;
+      return 1;
+    }
+    return this.length;
+  }
+
+  /** A draft of `room` bytes gave `kept` of them. */
+  learn(room: number, kept: number): void {
+    if (kept >= room) {
+      this.length = Math.min(this.most, this.length * 2);
+      this.pause = 0;
+    } else if (2 * kept >= room) {
+      this.length = Math.max(2, kept);
+    } else {
+      this.length = Math.min(4, this.most);
+      this.pause = Math.min(64, Math.max(4, 2 * this.pause));
+      this.rest = this.pause;
+    }
+  }
+}

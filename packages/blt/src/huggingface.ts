@@ -158,7 +158,7 @@ function patchingFromKeys(keys: Keys): PatchingOptions {
       return { mode, maxPatchLength };
     default:
       throw new ConfigError(
-        `config.json: patching_mode must be entropy, space, static, byte or bpe, got ${JSON.stringify(mode)}`,
+        `config.json: patching_mode must be entropy, space, static, byte or bpe, got ${describe(mode)}`,
       );
   }
 }
@@ -171,11 +171,11 @@ function patchingFromKeys(keys: Keys): PatchingOptions {
 export function configFromHuggingFace(json: unknown): BltConfig {
   const keys = new Keys(json, '');
   const type = keys.text('model_type', 'blt');
-  if (type !== 'blt') throw new ConfigError(`config.json: model_type must be "blt", got ${JSON.stringify(type)}`);
+  if (type !== 'blt') throw new ConfigError(`config.json: model_type must be "blt", got ${describe(type)}`);
   const behaviour = keys.text('blt_behaviour', 'huggingface');
   if (behaviour !== 'facebook' && behaviour !== 'huggingface') {
     throw new ConfigError(
-      `config.json: blt_behaviour must be facebook or huggingface, got ${JSON.stringify(behaviour)}`,
+      `config.json: blt_behaviour must be facebook or huggingface, got ${describe(behaviour)}`,
     );
   }
   const encoder = keys.section('encoder_config');

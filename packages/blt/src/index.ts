@@ -14,6 +14,7 @@ export * from './flops.ts';
 export * from './generate.ts';
 export * from './hashing.ts';
 export * from './huggingface.ts';
+export * from './init-global.ts';
 export * from './layers.ts';
 export * from './layout.ts';
 export * from './metrics.ts';

@@ -50,4 +50,10 @@ export {
   tensor,
   zeros,
 } from './tensor.ts';
-export { availableThreads, createWasmBackend, nativeKernels, type WasmBackend, type WasmOptions } from './wasm/backend.ts';
+export {
+  availableThreads,
+  createWasmBackend,
+  nativeKernels,
+  type WasmBackend,
+  type WasmOptions,
+} from './wasm/backend.ts';

@@ -38,70 +38,81 @@ const reason = (error: unknown): string => (error instanceof Error ? error.messa
 const dawnPackage = 'webgpu';
 const importDawn = (): Promise<unknown> => import(/* @vite-ignore */ /* webpackIgnore: true */ dawnPackage);
 
-let installed: string | null = null;
-
 /**
- * Puts `navigator.gpu` in place, which is where gpu.js looks. Software drivers without a screen are reached through OpenGL ES
- * with EGL_PLATFORM=surfaceless, and are only "compatible" adapters.
- * @returns how it was reached
+ * A `navigator.gpu` for Node. Software drivers without a screen are reached through OpenGL ES with EGL_PLATFORM=surfaceless, and
+ * are only "compatible" adapters.
  */
-async function installDawn(load: () => Promise<unknown>): Promise<string> {
-  if (installed) return installed;
+async function openDawn(load: () => Promise<unknown>): Promise<{ how: string; gpu: object; globals: object }> {
   const loaded = (await load()) as Partial<DawnModule> & { default?: DawnModule };
   const dawn = loaded.create ? (loaded as DawnModule) : loaded.default!;
   const surfaceless = process.env.EGL_PLATFORM === 'surfaceless';
-  const flags = surfaceless ? ['backend=opengles'] : [];
-  const instance = dawn.create(flags);
-  const gpu = {
-    requestAdapter: (options?: object) =>
-      instance.requestAdapter(surfaceless ? { ...options, featureLevel: 'compatibility' } : options),
+  const instance = dawn.create(surfaceless ? ['backend=opengles'] : []);
+  const requestAdapter = (options?: object) =>
+    instance.requestAdapter(surfaceless ? { ...options, featureLevel: 'compatibility' } : options);
+  return {
+    how: `the package webgpu${surfaceless ? ', OpenGL ES without a screen' : ''}`,
+    gpu: { requestAdapter },
+    globals: dawn.globals,
   };
-  Object.assign(globalThis, dawn.globals);
-  // From Node 21 on there is a navigator, whose properties cannot be assigned.
-  if (typeof navigator === 'undefined') {
-    Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
-  } else {
-    Object.defineProperty(navigator, 'gpu', { value: gpu, configurable: true });
-  }
-  installed = `the package webgpu${surfaceless ? ', OpenGL ES without a screen' : ''}`;
-  return installed;
 }
 
-const hasGpu = (): boolean => typeof navigator !== 'undefined' && (navigator as { gpu?: unknown }).gpu !== undefined;
+/** Where gpu.js looks for a GPU. From Node 21 on there is a navigator, whose properties cannot be assigned. */
+function installGpu(gpu: object): void {
+  if (typeof navigator === 'undefined') {
+    Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true });
+  }
+  Object.defineProperty(navigator, 'gpu', { value: gpu, configurable: true });
+}
 
-/** @returns how WebGPU is reached here @throws GpuUnavailableError */
+const gpuOfNavigator = (): GPU | undefined =>
+  typeof navigator === 'undefined' ? undefined : (navigator as { gpu?: GPU }).gpu;
+
+/** How WebGPU was reached, once Dawn is in place of the browser. */
+let reached: string | null = null;
+
+/**
+ * Makes sure that gpu.js will find an adapter.
+ * @returns how it is reached
+ * @throws GpuUnavailableError
+ */
 async function findWebgpu(load: () => Promise<unknown>): Promise<string> {
-  const tried: string[] = [];
-  let how = 'the browser';
-  if (installed) how = installed;
-  else if (hasGpu()) tried.push('navigator.gpu is there');
-  else if (inNode()) {
+  let how = reached ?? 'the browser';
+  let gpu: { requestAdapter(): Promise<unknown> } | undefined = gpuOfNavigator();
+  let install = (): void => {};
+  if (!gpu && !inNode()) {
+    throw new GpuUnavailableError(
+      "no WebGPU: this browser has no navigator.gpu; use a current Chrome, Edge, Firefox or Safari over https or from localhost, or mode 'webgl2'",
+    );
+  }
+  if (!gpu) {
     try {
-      how = await installDawn(load);
-      tried.push('loaded the package webgpu');
+      const dawn = await openDawn(load);
+      how = dawn.how;
+      gpu = dawn.gpu as GPU;
+      install = () => {
+        Object.assign(globalThis, dawn.globals);
+        installGpu(dawn.gpu);
+        reached = how;
+      };
     } catch (error) {
       throw new GpuUnavailableError(
         `no WebGPU: the optional package webgpu does not load (${reason(error)}); install it with \`npm install webgpu@0.6.2\`, or use mode 'webasm'`,
       );
     }
-  } else {
-    throw new GpuUnavailableError(
-      "no WebGPU: this browser has no navigator.gpu; use a current Chrome, Edge, Firefox or Safari over https or from localhost, or mode 'webgl2'",
-    );
   }
-  let adapter: GPUAdapter | null = null;
+  let refusal = 'no adapter answered';
   try {
-    adapter = await navigator.gpu.requestAdapter();
+    if (await gpu.requestAdapter()) {
+      install();
+      return how;
+    }
   } catch (error) {
-    tried.push(`asking for an adapter failed: ${reason(error)}`);
+    refusal = `asking for an adapter failed: ${reason(error)}`;
   }
-  if (adapter) return how;
-  const install = inNode()
-    ? 'install a Vulkan driver (on Debian: libvulkan1 and the driver of your GPU); for a software GPU install libegl1, libegl-mesa0 and libgl1-mesa-dri and set EGL_PLATFORM=surfaceless'
-    : 'switch on hardware acceleration in the settings of the browser, or look at chrome://gpu for what blocks it';
-  throw new GpuUnavailableError(
-    `no WebGPU adapter (${[...tried, 'no adapter answered'].join('; ')}): ${install}; or use mode 'webasm'`,
-  );
+  const remedy = inNode()
+    ? 'install a Vulkan driver (on Debian libvulkan1 and the driver of your GPU), or for a software GPU libegl1, libegl-mesa0 and libgl1-mesa-dri with EGL_PLATFORM=surfaceless'
+    : 'switch on hardware acceleration in the settings of the browser; chrome://gpu says what blocks it';
+  throw new GpuUnavailableError(`no WebGPU adapter (through ${how}: ${refusal}): ${remedy}; or use mode 'webasm'`);
 }
 
 async function createDriver({ mode, loadWebgpu = importDawn }: GpuOptions): Promise<Driver> {

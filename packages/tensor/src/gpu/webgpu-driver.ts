@@ -1,5 +1,5 @@
 /** @file WebGPU through gpu.js: buffers stay on the device, calls are queued there in order. */
-import type { Driver, Launch } from './driver.ts';
+import { type Driver, type Launch, sizeOfLaunch } from './driver.ts';
 import { assertMode, type CompiledKernel, createCompiler, createKernel, type DeviceBuffer } from './gpu-js.ts';
 import { type KernelSource, kernel } from './kernel-source.ts';
 
@@ -83,20 +83,25 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
     );
   });
 
-  /** A buffer that may also be copied into. gpu.js makes those of results without that use. */
-  const create = (length: number): Handle => {
-    const size = Math.max(1, length);
+  const checked = (length: number): number => {
     const limit = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
-    if (size * 4 > limit) {
+    if (length * 4 > limit) {
       throw new RangeError(
-        `a tensor of ${length} elements needs ${size * 4} bytes, this GPU allows ${limit} in one buffer; use smaller batches or a smaller model`,
+        `a tensor of ${length} elements needs ${length * 4} bytes, this GPU allows ${limit} in one buffer; use smaller batches or a smaller model`,
       );
     }
+    return Math.max(1, length);
+  };
+
+  /** A buffer that may also be copied into. gpu.js makes those of results without that use. */
+  const create = (length: number): Handle => {
+    const size = checked(length);
     const buffer = device.createBuffer({ size: size * 4, usage: STORAGE | COPY_SRC | COPY_DST });
     return new HandleOf({ buffer, output: [size], componentCount: 1, context: first.context, kernel: first.kernel });
   };
 
   const shape = (launch: Launch): { output: number[]; grid: number[] } => {
+    checked(sizeOfLaunch(launch));
     if (launch.grid === 'line') return { output: [launch.count], grid: [launch.count] };
     if (launch.grid === 'tiles') {
       return { output: [launch.columns / 4, launch.rows, launch.matrices], grid: [launch.rows] };

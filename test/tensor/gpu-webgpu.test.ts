@@ -1,0 +1,64 @@
+/**
+ * WebGPU in Node. BLT_TEST_WEBGPU=1 runs it on Mesa's software OpenGL (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri),
+ * BLT_TEST_WEBGPU=native on whatever adapter the machine has; both fail if there is none.
+ */
+import { createWasmBackend, run, scope, tensor } from '@blt-ts/tensor';
+import { createGpuBackend, type GpuBackend } from '@blt-ts/tensor/gpu';
+import { describe, expect, test } from 'vitest';
+import { gpuSuite } from '../support/gpu-suite.ts';
+import { nanoPlan, trainingLosses } from '../support/gpu-training.ts';
+
+const asked = process.env.BLT_TEST_WEBGPU;
+
+if (asked) {
+  if (asked !== 'native') process.env.EGL_PLATFORM = 'surfaceless';
+  const backend = await createGpuBackend({ mode: 'webgpu' });
+  // WGSL allows a division 2.5 units in the last place and an exponential 3 + 2 |x| of them, twice as much in roundoffs.
+  gpuSuite({ name: 'webgpu', backend, roundoff: 4 * 2 ** -24, tiny: 2 ** -126 }, 6);
+  training(backend);
+} else {
+  test('asking for an adapter that may not be there ends with a backend or a reason, never with a hang', async () => {
+    const answer = await createGpuBackend({ mode: 'webgpu' }).catch((error: Error) => error);
+    if (answer instanceof Error) expect(answer.message).toMatch(/^no WebGPU|failed its self-test/);
+    else expect(answer.description).toMatch(/^WebGPU on /);
+  });
+}
+
+function training(backend: GpuBackend): void {
+  describe('on webgpu', () => {
+    test('the description names the adapter', () => {
+      expect(backend.description).toMatch(/^WebGPU on .+, through the package webgpu/);
+    });
+
+    test('50 steps of a nano model follow the CPU within 1e-3 nats; nothing is compiled after step 2, ragged batches included', async () => {
+      const plan = nanoPlan(50);
+      const want = await trainingLosses(createWasmBackend(), plan);
+      const compiles: number[] = [];
+      const buffers: number[] = [];
+      const got = await trainingLosses(backend, plan, () => {
+        compiles.push(backend.compiles);
+        buffers.push(backend.buffers);
+      });
+      expect(got.length).toBe(50);
+      expect(want[49]).toBeLessThan(want[0] - 2);
+      got.forEach((loss, i) => {
+        expect(Math.abs(loss - want[i]), `step ${i + 1}`).toBeLessThan(1e-3);
+      });
+      expect(new Set(compiles.slice(2)).size).toBe(1);
+      expect(Math.max(...buffers.slice(3)) - Math.min(...buffers.slice(3))).toBeLessThanOrEqual(8);
+    }, 600_000);
+
+    test('a tensor larger than a buffer may be is refused by its size, and what depends on it', async () => {
+      const limit = (await navigator.gpu.requestAdapter())!.limits.maxStorageBufferBindingSize;
+      const rows = Math.floor(limit / 4 / 1024) + 1;
+      const reads = scope(() => {
+        const x = tensor(new Float32Array(1024), [1, 1024], { backend });
+        const [y] = run('broadcastTo', [x], { shape: [rows, 1024] });
+        return { y: run('sum', [y], { axes: [0, 1] })[0].read() };
+      });
+      await expect(reads.y).rejects.toThrow(
+        `a tensor of ${rows * 1024} elements needs ${rows * 4096} bytes, this GPU allows ${limit} in one buffer; use smaller batches or a smaller model`,
+      );
+    });
+  });
+}

@@ -34,7 +34,7 @@ export async function servePage(extra: Site = new Map()): Promise<{ url: string;
 export const browserWanted = process.env.BLT_TEST_CHROMIUM === '1';
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
-export function launchChromium(): Promise<Browser> {
+export async function launchChromium(): Promise<Browser> {
   if (!existsSync(CHROMIUM)) {
     throw new Error(`BLT_TEST_CHROMIUM=1, but there is no ${CHROMIUM}; install chromium or set CHROMIUM to its path`);
   }

@@ -38,20 +38,22 @@ async function afterUpdate(page: Page, act: () => Promise<unknown>): Promise<num
 
 if (browserWanted) {
   describe('the page in Chromium', { timeout: 180_000 }, () => {
-    let browser: Browser;
+    // Awaited by each test, so that without a browser each of them fails.
+    let browser: Promise<Browser>;
     let site: Awaited<ReturnType<typeof servePage>>;
     beforeAll(async () => {
-      browser = await launchChromium();
+      browser = launchChromium();
+      browser.catch(() => {});
       site = await servePage();
     });
     afterAll(async () => {
-      await browser?.close();
+      await browser.then((started) => started.close()).catch(() => {});
       site?.close();
     });
 
     /** Opens the page, runs `use`, and wants no complaint in the console and no request to another host. */
     async function onPage(use: (page: Page) => Promise<void>, options = {}): Promise<void> {
-      const { page, complaints } = await openPage(browser, site.url, options);
+      const { page, complaints } = await openPage(await browser, site.url, options);
       const foreign: string[] = [];
       page.on('request', (request) => {
         if (!request.url().startsWith(site.url) && !/^(blob|data):/.test(request.url())) foreign.push(request.url());
@@ -307,7 +309,7 @@ if (browserWanted) {
       });
       await new Promise<void>((listening) => plain.listen(0, '127.0.0.1', listening));
       const { port } = plain.address() as AddressInfo;
-      const { page, complaints } = await openPage(browser, `http://127.0.0.1:${port}/`);
+      const { page, complaints } = await openPage(await browser, `http://127.0.0.1:${port}/`);
       await ready(page);
       expect(await page.evaluate(() => typeof SharedArrayBuffer)).toBe('undefined');
       expect(await text(page, 'isolation')).toContain('there is no SharedArrayBuffer: everything runs on one thread');
@@ -322,7 +324,7 @@ if (browserWanted) {
     });
 
     test('a worker that cannot be loaded is told', async () => {
-      const context = await browser.newContext();
+      const context = await (await browser).newContext();
       const page = await context.newPage();
       await page.route('**/worker.js', (route) => route.abort());
       await page.goto(site.url);
@@ -331,7 +333,7 @@ if (browserWanted) {
     });
 
     test('opened from a file, it says what to do', async () => {
-      const context = await browser.newContext();
+      const context = await (await browser).newContext();
       const page = await context.newPage();
       await page.goto(`file://${join(PAGE, 'index.html')}`);
       await says(page, 'text-error', /run blt play, or put this folder on a web server/);

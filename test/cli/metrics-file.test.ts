@@ -58,6 +58,21 @@ test('resuming at a step drops what was written after it, and leaves no temporar
   expect(readdirSync(folder)).toEqual(['metrics.jsonl']);
 });
 
+test('resuming before the evaluation of a step drops its line, after it keeps it', () => {
+  const path = join(temporaryFolder(), 'metrics.jsonl');
+  const evaluation: MetricsRecord = { step: 2, bytes: 8192, heldOutBitsPerByte: 3 };
+  write(path, [record(1), record(2), evaluation]);
+  write(path, [], { resumeStep: 2, resumeEvaluated: true });
+  expect(readMetrics(path)).toEqual([record(1), record(2), evaluation]);
+  write(path, [], { resumeStep: 2, resumeEvaluated: false });
+  expect(readMetrics(path)).toEqual([record(1), record(2)]);
+});
+
+test('a figure that is no number is not read as one', () => {
+  const folder = temporaryFolder({ 'a.jsonl': '{"step":1,"bytes":2,"lossNats":"<b>"}\n' });
+  expect(() => readMetrics(join(folder, 'a.jsonl'))).toThrow(/a\.jsonl line 1 is not a metrics record/);
+});
+
 test('values that are not finite are written as null', () => {
   const path = join(temporaryFolder(), 'metrics.jsonl');
   write(path, [{ step: 1, bytes: 2, lossNats: Number.NaN, gradNorm: Number.POSITIVE_INFINITY }]);

@@ -174,9 +174,7 @@ export function configFromHuggingFace(json: unknown): BltConfig {
   if (type !== 'blt') throw new ConfigError(`config.json: model_type must be "blt", got ${describe(type)}`);
   const behaviour = keys.text('blt_behaviour', 'huggingface');
   if (behaviour !== 'facebook' && behaviour !== 'huggingface') {
-    throw new ConfigError(
-      `config.json: blt_behaviour must be facebook or huggingface, got ${describe(behaviour)}`,
-    );
+    throw new ConfigError(`config.json: blt_behaviour must be facebook or huggingface, got ${describe(behaviour)}`);
   }
   const encoder = keys.section('encoder_config');
   const decoder = keys.section('decoder_config');

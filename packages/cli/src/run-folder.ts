@@ -7,7 +7,7 @@
  *   runs/<name>/latest, best        names of the newest and the best step
  *   runs/<name>/lock.json           while it is being trained: by whom
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import {
@@ -136,6 +136,9 @@ export function checkpointFiles(checkpoint: Checkpoint): Record<string, Uint8Arr
 /** The folder that holds model.safetensors: the path itself, or a run's best (else newest) step. */
 export async function findModel(path: string): Promise<string> {
   if (holdsWeights(path)) return path;
+  if (existsSync(path) && !statSync(path).isDirectory()) {
+    throw new UserError(`cannot load a model from ${path}: it is a file; give the folder that holds it`, 2);
+  }
   const best = await new RunFolder(path).bestName();
   if (best) return join(path, best);
   const steps = (await listFolders(path)).filter((name) => STEP.test(name));

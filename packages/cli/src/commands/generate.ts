@@ -68,8 +68,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     flags.prompt === '-' || (flags.prompt === undefined && !process.stdin.isTTY && flags.model === '-')
       ? await readAll(process.stdin)
       : Buffer.from(flags.prompt ?? '');
-  let counts: GenerateCounts | null = null;
-  const started = performance.now();
+  let counts: GenerateCounts | undefined;
   const bytes = generate(checkpoint, prompt, {
     maxBytes: flags.maxBytes,
     temperature: flags.temperature,
@@ -89,7 +88,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     const made = Uint8Array.from(bytes);
     const text = new TextDecoder().decode(made);
     process.stdout.write(
-      `${JSON.stringify({ model: folder, prompt: prompt.toString(), text, bytes: [...made], counts, seconds: (performance.now() - started) / 1000 })}\n`,
+      `${JSON.stringify({ model: folder, prompt: prompt.toString(), text, bytes: [...made], global_steps: counts?.globalSteps })}\n`,
     );
     return 0;
   }

@@ -31,7 +31,6 @@ max_patch_length = 32
 layers = 2
 width = 64
 heads = 4
-window = 512
 steps = 300
 
 [model]

@@ -87,7 +87,6 @@ const entropyModelSection = z
     layers: count().optional(),
     width: width().optional(),
     heads: count().optional(),
-    window: count().optional(),
     steps: count().optional(),
   })
   .superRefine((section, context) => checkHeads(section, 'width', 'heads', context));

@@ -10,8 +10,8 @@ import { printableMessage, UserError } from '../errors.ts';
 import { estimateRun, parametersByPart, planText } from '../plan-text.ts';
 import { freeRunName, RunFolder } from '../run-folder.ts';
 import { RunLock } from '../run-lock.ts';
-import { runOptions } from '../run-options.ts';
-import { DEFAULT_CARE, type RunCare, type RunRecord } from '../run-record.ts';
+import { runCare, runOptions } from '../run-options.ts';
+import { DEFAULT_CARE, type RunRecord } from '../run-record.ts';
 import { type TrainingOutput, trainingOutput } from '../training-output.ts';
 import { TrainingRun } from '../training-run.ts';
 import { VERSION } from '../version.ts';
@@ -85,24 +85,13 @@ async function newJob(flags: TrainFlags, warn: (message: string) => void): Promi
     startedAt: new Date().toISOString(),
     ...source,
     dataHash: dataHash([...split.train, ...split.heldOut]),
-    care: careOf(DEFAULT_CARE, config, flags),
+    care: runCare(DEFAULT_CARE, config, flags),
     plan,
   };
   const path = join(flags.runs, name);
   const job = { path, record, config, ...split };
   checkSize(job);
   return { place: flags.dryRun ? null : await RunFolder.create(path, record), ...job };
-}
-
-/** How the run is looked after: flags and config over what was chosen before. */
-function careOf(before: RunCare, { train = {} }: FileConfig, flags: TrainFlags): RunCare {
-  return {
-    minutes: train.minutes ?? before.minutes,
-    saveEvery: train.save_every ?? before.saveEvery,
-    sampleEvery: train.sample_every ?? before.sampleEvery,
-    keepLast: train.keep_last ?? before.keepLast,
-    tensorboard: flags.tensorboard === true || before.tensorboard,
-  };
 }
 
 /** What may be given together with --resume: nothing that changes the bits. */
@@ -133,7 +122,7 @@ async function oldJob(flags: TrainFlags, warn: (message: string) => void): Promi
       );
     }
     const config = overrideConfig({}, Object.fromEntries(RESUME_FLAGS.map((name) => [name, flags[name]])));
-    const care = careOf(record.care, config, flags);
+    const care = runCare(record.care, config, flags);
     const job = { path, record: { ...record, care }, config, ...split };
     checkSize(job);
     return { place: lock && { folder, lock }, ...job };

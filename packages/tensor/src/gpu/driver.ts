@@ -14,6 +14,9 @@ export function sizeOfLaunch(launch: Launch): number {
   return launch.columns * launch.rows * (launch.grid === 'tiles' ? launch.matrices : 1);
 }
 
+/** The failure of a driver that was given back. */
+export const destroyed = (): Error => new Error('this GPU backend has been destroyed; create another');
+
 /** A buffer as the driver knows it. */
 export type Buffer = unknown;
 
@@ -27,7 +30,7 @@ export interface Driver {
   readonly tiles: boolean;
   /** Whether integers wrap around at 32 bits in kernels. */
   readonly integers: boolean;
-  /** Set when the device is lost or out of memory: nothing can be trusted from then on. */
+  /** Set when the device is lost, out of memory or given back: nothing can be trusted from then on. */
   readonly failure: Error | null;
   /** A size as it is best asked for, so that similar ones share compiled kernels. */
   round(length: number): number;

@@ -1,6 +1,5 @@
 /** @file gpu.js's WebAssembly mode: the kernels of the GPU on the CPU, for tests and for machines without one. */
-import type { Buffer, Driver, Launch } from './driver.ts';
-import { sizeOfLaunch } from './driver.ts';
+import { type Buffer, type Driver, destroyed, type Launch, sizeOfLaunch } from './driver.ts';
 import { assertMode, type CompiledKernel, createCompiler, createKernel } from './gpu-js.ts';
 import type { KernelSource } from './kernel-source.ts';
 
@@ -32,6 +31,7 @@ export function createWebasmDriver(options: { tiles?: boolean } = {}): Driver {
   const compiler = createCompiler('webasm');
   const kernels = new Map<string, CompiledKernel>();
   let compiles = 0;
+  let failure: Error | null = null;
 
   const padded = (values: Float32Array, size: number): Float32Array => {
     if (values.length === size) return values;
@@ -66,7 +66,9 @@ export function createWebasmDriver(options: { tiles?: boolean } = {}): Driver {
     },
     tiles: options.tiles ?? false,
     integers: true,
-    failure: null,
+    get failure() {
+      return failure;
+    },
     round: bucket,
     upload: (values) => padded(values, bucket(values.length)),
     launch(k: KernelSource, launch: Launch, buffers: readonly Buffer[], scalars: readonly number[]) {
@@ -97,7 +99,8 @@ export function createWebasmDriver(options: { tiles?: boolean } = {}): Driver {
       });
       return table;
     },
-    destroy: async () => {
+    async destroy() {
+      failure ??= destroyed();
       kernels.clear();
       await compiler.destroy();
     },

@@ -1,5 +1,5 @@
 /** @file WebGL 2 through gpu.js: arrays are textures of one float per texel. */
-import type { Driver, Launch } from './driver.ts';
+import { type Driver, destroyed, type Launch } from './driver.ts';
 import { assertMode, type CompiledKernel, createCompiler, createKernel, type DeviceBuffer } from './gpu-js.ts';
 import type { KernelSource } from './kernel-source.ts';
 
@@ -107,6 +107,7 @@ export function createWebgl2Driver(): Driver {
     },
     release: (buffer) => (buffer as Texture).delete(),
     async destroy() {
+      failure ??= destroyed();
       kernels.clear();
       await compiler.destroy();
     },

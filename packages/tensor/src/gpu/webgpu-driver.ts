@@ -1,5 +1,5 @@
 /** @file WebGPU through gpu.js: buffers stay on the device, calls are queued there in order. */
-import { type Driver, type Launch, sizeOfLaunch } from './driver.ts';
+import { type Driver, destroyed, type Launch, sizeOfLaunch } from './driver.ts';
 import { assertMode, type CompiledKernel, createCompiler, createKernel, type DeviceBuffer } from './gpu-js.ts';
 import { type KernelSource, kernel } from './kernel-source.ts';
 
@@ -66,12 +66,10 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
   const { adapter, device } = first.context;
   const HandleOf = first.constructor as HandleClass;
   compiles = 0;
-  device.lost.then(({ message, reason }) => {
-    if (reason !== 'destroyed') {
-      failure ??= new Error(
-        `the GPU was lost (${message || 'no reason given'}); what was computed since the last checkpoint is gone: start again from it`,
-      );
-    }
+  device.lost.then(({ message }) => {
+    failure ??= new Error(
+      `the GPU was lost (${message || 'no reason given'}); what was computed since the last checkpoint is gone: start again from it`,
+    );
   });
   device.addEventListener('uncapturederror', (event) => {
     const { error } = event as GPUUncapturedErrorEvent;
@@ -169,6 +167,7 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
       return table;
     },
     async destroy() {
+      failure ??= destroyed();
       kernels.clear();
       first.delete();
       await compiler.destroy();

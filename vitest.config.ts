@@ -4,5 +4,12 @@ export default defineConfig({
   // Tests and editors run on the TypeScript sources; users get dist (the same trick as zod's "@zod/source").
   resolve: { conditions: ['@blt-ts/source'] },
   ssr: { resolve: { conditions: ['@blt-ts/source'] } },
-  test: { include: ['test/**/*.test.ts'], testTimeout: 60_000, pool: 'forks' },
+  test: {
+    include: ['test/**/*.test.ts'],
+    setupFiles: ['test/support/seed.ts'],
+    // Generous: a busy machine is no error.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    pool: 'forks',
+  },
 });

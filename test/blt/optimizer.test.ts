@@ -62,8 +62,9 @@ const anySteps = stepsReading(
 
 const options: fc.Arbitrary<AdamWOptions> = fc
   .record({
-    beta1: fc.integer({ min: 0, max: 99 }),
-    beta2: fc.integer({ min: 50, max: 99 }),
+    beta1: fc.integer({ min: 0, max: 94 }),
+    // Below beta1^2 an unread row would drift faster and faster, in the dense algorithm too.
+    beta2: fc.integer({ min: 90, max: 99 }),
     weightDecay: fc.constantFrom(0, 0.1, 2),
   })
   .map(({ beta1, beta2, weightDecay }) => ({ beta1: beta1 / 100, beta2: beta2 / 100, eps: 1e-8, weightDecay }));

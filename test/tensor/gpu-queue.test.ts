@@ -117,6 +117,21 @@ describe('when the device fails', () => {
     await expect(run('neg', [x], {})[0].read()).rejects.toThrow('the GPU was lost (driver reset)');
   });
 
+  test('a fault in the queue itself is not swallowed, and does not stop it', async () => {
+    const driver = createFakeDriver();
+    const backend = backendOf(driver);
+    const x = tensor([1, 2], [2], { backend });
+    await x.read();
+    const { release } = driver;
+    driver.release = () => {
+      throw new Error('no such buffer');
+    };
+    x.assign([3, 4]);
+    driver.release = release;
+    await backend.settled();
+    await expect(x.read()).rejects.toThrow('no such buffer');
+  });
+
   test('a call that cannot be made at all leaves nothing behind', async () => {
     const driver = createFakeDriver();
     const backend = backendOf(driver);

@@ -1,3 +1,4 @@
+import { run, tensor } from '@blt-ts/tensor';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import { describe, expect, test } from 'vitest';
 import { backendOf } from '../../packages/tensor/src/gpu/backend.ts';
@@ -14,6 +15,14 @@ gpuSuite(tested, 12);
 describe('the tile kernel of the GPU, on webasm', () => {
   const tiles = { ...tested, backend: backendOf(createWebasmDriver({ tiles: true })) };
   definedProperty('matmul', tiles, raggedSize, 20);
+});
+
+test('a backend that was given back says so', async () => {
+  const gone = await createGpuBackend({ mode: 'webasm' });
+  const x = tensor([1], [1], { backend: gone });
+  await gone.destroy();
+  await expect(x.read()).rejects.toThrow('this GPU backend has been destroyed; create another');
+  await expect(run('neg', [x], {})[0].read()).rejects.toThrow('this GPU backend has been destroyed; create another');
 });
 
 test('sizes are rounded up to four steps per power of two, by a fourth at most', () => {

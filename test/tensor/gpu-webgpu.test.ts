@@ -60,5 +60,20 @@ function training(backend: GpuBackend): void {
         `a tensor of ${rows * 1024} elements needs ${rows * 4096} bytes, this GPU allows ${limit} in one buffer; use smaller batches or a smaller model`,
       );
     });
+
+    test('a lost device is named by what is read after it; another backend can be had', async () => {
+      const doomed = await createGpuBackend({ mode: 'webgpu' });
+      const x = tensor([1, 2], [2], { backend: doomed });
+      await x.read();
+      // The device is gpu.js's own: it is reached through the buffer of a tensor.
+      const cell = x.storage.handle as { buffer: { context: { device: GPUDevice } } };
+      const { device } = cell.buffer.context;
+      device.destroy();
+      await device.lost;
+      await expect(x.read()).rejects.toThrow('the GPU was lost');
+      await expect(run('neg', [x], {})[0].read()).rejects.toThrow('start again from it');
+      const fresh = await createGpuBackend({ mode: 'webgpu' });
+      expect([...(await run('neg', [tensor([1, 2], [2], { backend: fresh })], {})[0].read())]).toEqual([-1, -2]);
+    });
   });
 }

@@ -47,12 +47,18 @@ export class CommandQueue {
   private next = 0;
   private running = false;
   private idle: (() => void)[] = [];
+  private fault: Error | null = null;
   /** Buffers on the device, and kernels called. */
   buffers = 0;
   launches = 0;
 
   constructor(driver: Driver) {
     this.driver = driver;
+  }
+
+  /** Why nothing can be trusted any more. */
+  private get failure(): Error | null {
+    return this.driver.failure ?? this.fault;
   }
 
   private enqueue(step: Step): void {
@@ -65,8 +71,13 @@ export class CommandQueue {
 
   private async drain(): Promise<void> {
     while (this.next < this.steps.length) {
-      const done = this.steps[this.next++]();
-      if (done) await done;
+      try {
+        const done = this.steps[this.next++]();
+        if (done) await done;
+      } catch (error) {
+        // No step should throw; if one does, no value after it can be trusted.
+        this.fault ??= error as Error;
+      }
       if (this.next === this.steps.length || this.next === 4096) {
         this.steps = this.steps.slice(this.next);
         this.next = 0;
@@ -127,9 +138,9 @@ export class CommandQueue {
   launch(k: KernelSource, launch: Launch, arrays: readonly Cell[], scalars: readonly number[], target: Cell): void {
     this.launches++;
     this.enqueue(() => {
-      const broken = arrays.find((cell) => cell.error);
-      if (broken) {
-        target.error = broken.error;
+      const error = this.failure ?? arrays.find((cell) => cell.error)?.error;
+      if (error) {
+        target.error = error;
         return;
       }
       return this.attempt(target, () =>
@@ -159,17 +170,21 @@ export class CommandQueue {
   read(cell: Cell): Promise<Float32Array> {
     return new Promise((resolve, reject) => {
       this.enqueue(() => {
-        const error = cell.error ?? this.driver.failure;
+        const error = cell.error ?? this.failure;
         if (error) return reject(error);
         if (cell.length === 0) return resolve(new Float32Array(0));
-        // The step ends when the copy has been asked for; the values come later.
-        this.driver.read(this.ready(cell), cell.length).then(
-          (values) => {
-            if (this.driver.failure) reject(this.driver.failure);
-            else resolve(values);
-          },
-          (error) => reject(this.driver.failure ?? error),
-        );
+        try {
+          // The step ends when the copy has been asked for; the values come later.
+          this.driver.read(this.ready(cell), cell.length).then(
+            (values) => {
+              if (this.failure) reject(this.failure);
+              else resolve(values);
+            },
+            (error) => reject(this.failure ?? error),
+          );
+        } catch (error) {
+          reject(error as Error);
+        }
       });
     });
   }
@@ -197,7 +212,7 @@ export class CommandQueue {
       this.buffers++;
     };
     const fail = (error: unknown) => {
-      target.error = this.driver.failure ?? (error as Error);
+      target.error = this.failure ?? (error as Error);
     };
     try {
       const made = make();

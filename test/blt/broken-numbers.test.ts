@@ -91,6 +91,20 @@ describe('a loss that spikes', () => {
     expect(steps.map((e) => e.report.step)).toEqual(Array.from({ length: 37 }, (_, i) => i + 4));
   });
 
+  test('counts across a restart: what is restored is saved again as it was', async () => {
+    let session = await started({ lr: 1e-5, spike: { action: 'skip', factor: 1.001 } });
+    let counted = 0;
+    while (session.phase !== 'done') {
+      await advance(session, 1);
+      if (session.phase !== 'model') break;
+      const before = await session.state();
+      session = await reborn(session, backend);
+      expect((await session.state()).json).toEqual(before.json);
+      counted = Math.max(counted, before.json.loop!.skipped);
+    }
+    expect(counted).toBeGreaterThan(0);
+  });
+
   test('is not looked for unless asked', async () => {
     expect(skipped(await advance(await started(), 1000))).toEqual([]);
   });

@@ -1,6 +1,7 @@
 /** @file What a browser page runs for the tests: kernels of the contract on a GPU backend, cases in and values out. */
-import { contract, type DType, type KernelName, run, scope, tensor } from '@blt-ts/tensor';
+import { contract, createWasmBackend, type DType, type KernelName, run, scope, tensor } from '@blt-ts/tensor';
 import { createGpuBackend, type GpuBackend, type GpuMode } from '@blt-ts/tensor/gpu';
+import { smallPlan, trainingLosses } from './gpu-training.ts';
 
 /** A case as plain data. */
 export interface PageCase {
@@ -41,6 +42,11 @@ const page = {
       );
     }
     return results;
+  },
+  /** Losses of some steps of a small model here, and on the CPU. */
+  async train(steps: number): Promise<{ losses: number[]; want: number[] }> {
+    const plan = smallPlan(steps);
+    return { losses: await trainingLosses(backend!, plan), want: await trainingLosses(createWasmBackend(), plan) };
   },
   counters(): { compiles: number; buffers: number; bytesInUse: number } {
     const { compiles, buffers, bytesInUse } = backend!;

@@ -23,11 +23,39 @@ const spread = (...shape: number[]): Arr =>
     Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => ((i * 0.618034 + 0.31) % 1) * 2 - 1),
   );
 
-export function gpuSuite(tested: TestedGpu, cases: number): void {
+const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+const pair = [f32([4], [nan, 1, -inf, 5]), f32([4], [1, nan, inf, nan])];
+const threeRows = f32([3, 3], [-inf, 0, 0, 3e38, 3e38, -3e38, 1000, 0, 0]);
+const cases: [KernelName, Arr[], object][] = [
+  ['max', [f32([4, 3], [1, nan, 2, -inf, 0, 0, -inf, -inf, -inf, 3e38, 3e38, -3e38])], { axes: [1] }],
+  ['sum', [f32([2, 3], [1, nan, 2, -inf, 0, 0])], { axes: [1] }],
+  ['add', pair, {}],
+  ['mul', pair, {}],
+  ['maximum', pair, {}],
+  ['minimum', pair, {}],
+  ['softmax', [threeRows], {}],
+  ['crossEntropy', [threeRows, i32([1, 0, 0])], {}],
+  ['max', [f32([2, 0], [])], { axes: [1] }],
+  ['sum', [f32([2, 0], [])], { axes: [1] }],
+  ['segmentMax', [f32([2, 1], [-inf, -inf]), i32([0, 2, 2])], {}],
+];
+
+/** Six digits, which the two ways to round agree on. */
+export const shown = (values: ArrayLike<number>): number[] => Array.from(values, (x) => Number(x.toPrecision(6)));
+
+/** NaN and infinities in the data, with the first output of the definition. */
+export const specials = cases.map(([kernel, ins, attrs]) => ({
+  kernel,
+  ins,
+  attrs,
+  want: shown(scope(() => run(kernel, toTensors(ins, reference), attrs as never)[0].readSync())),
+}));
+
+export function gpuSuite(tested: TestedGpu, count: number): void {
   const { backend } = tested;
 
   describe(`every kernel equals its definition on ${tested.name}`, () => {
-    for (const kernel of kernelNames) definedProperty(kernel, tested, raggedSize, cases);
+    for (const kernel of kernelNames) definedProperty(kernel, tested, raggedSize, count);
   });
 
   describe(`on ${tested.name}`, () => {
@@ -63,6 +91,13 @@ export function gpuSuite(tested: TestedGpu, cases: number): void {
           expect(Math.abs(got[o].values[i] - v), `element ${i}`).toBeLessThan(bound);
         });
       });
+    });
+
+    test('NaN and infinities in the data go where the definition sends them', async () => {
+      for (const { kernel, ins, attrs, want } of specials) {
+        const [{ values }] = await results(kernel, { ins, attrs: attrs as never }, backend);
+        expect(shown(values), kernel).toEqual(want);
+      }
     });
 
     test('more axes than a kernel reads are refused by name', () => {

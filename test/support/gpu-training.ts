@@ -29,6 +29,27 @@ export const catCorpus: Corpus = { train: [Int32Array.of(1, ...[...bytes].map((b
 export const nanoPlan = (steps: number, rowBytes = 96): RunPlan =>
   planRun({ size: 'nano', patchingMode: 'space', steps, batchRows: 1, rowBytes, seed: 3 }, bytes.length);
 
+/** The same with a model of a few thousand weights. */
+export const smallPlan = (steps: number): RunPlan =>
+  planRun(
+    {
+      patchingMode: 'space',
+      steps,
+      batchRows: 1,
+      rowBytes: 40,
+      seed: 3,
+      localWidth: 8,
+      localHeads: 2,
+      globalWidth: 16,
+      globalHeads: 2,
+      globalLayers: 1,
+      decoderLayers: 1,
+      hashVocab: 32,
+      warmupSteps: 0,
+    },
+    bytes.length,
+  );
+
 /** Losses of all steps, nats. `after` is told of each. */
 export async function trainingLosses(
   backend: Backend,

@@ -3,7 +3,7 @@ import { createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { largestDifference, lossAndGradients, nanoPlan, trainingLosses } from '../support/gpu-training.ts';
+import { largestDifference, lossAndGradients, smallPlan, trainingLosses } from '../support/gpu-training.ts';
 import { configs, cut, row, smallModel } from '../support/small-model.ts';
 import { advance, corpus, remains, tinyPlan } from '../support/tiny-run.ts';
 
@@ -28,7 +28,7 @@ test('loss and every gradient of small models of many forms are those of the def
 });
 
 test('training follows the CPU step by step; batches of other sizes compile nothing new once their sizes are known', async () => {
-  const plan = nanoPlan(6, 48);
+  const plan = smallPlan(6);
   const want = await trainingLosses(createWasmBackend(), plan);
   const compiles: number[] = [];
   const got = await trainingLosses(backend, plan, () => compiles.push(backend.compiles));

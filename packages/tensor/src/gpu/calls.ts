@@ -1,6 +1,6 @@
 /** @file The calls that one kernel of the contract is made of: launches into its outputs and into temporary cells. */
 import type { Operand } from '../backend.ts';
-import { type Cell, type CommandQueue, hostValues } from './cell.ts';
+import type { Cell, CommandQueue } from './cell.ts';
 import { type Launch, sizeOfLaunch } from './driver.ts';
 import type { KernelSource } from './kernel-source.ts';
 import { copyLine } from './sources-elementwise.ts';
@@ -87,5 +87,3 @@ export class Calls {
     }
   }
 }
-
-export { hostValues };

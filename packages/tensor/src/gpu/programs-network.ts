@@ -2,8 +2,8 @@
 import type { Operand } from '../backend.ts';
 import type { AdamWAttrs } from '../contract.ts';
 import { sizeOf } from '../shape.ts';
-import { type Calls, cellOf, hostValues, line, rows } from './calls.ts';
-import type { Cell } from './cell.ts';
+import { type Calls, cellOf, line, rows } from './calls.ts';
+import { type Cell, hostValues } from './cell.ts';
 import type { Program } from './programs-shape.ts';
 import * as source from './sources-network.ts';
 import * as rowSource from './sources-rows.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as nodeFs from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { compareNames } from './data/walk.ts';
 import { errorCode, reason, UserError } from './errors.ts';
 import { humanBytes } from './human-units.ts';
@@ -62,7 +62,8 @@ export async function writeFolder(
   if (!options.overwrite && (await exists())) throw new UserError(`${target} exists already; nothing was overwritten`);
   try {
     await fs.rm(temporary, { recursive: true, force: true });
-    await fs.mkdir(temporary, { recursive: true });
+    // Absolute: given a relative path in a current folder that has been deleted, Node's recursive mkdir never ends.
+    await fs.mkdir(resolve(temporary), { recursive: true });
     const manifest: Manifest = { format: 1, files: {} };
     for (const [file, data] of contents) {
       manifest.files[file] = { bytes: data.length, sha256: sha256(data) };

@@ -9,7 +9,7 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import {
   type Checkpoint,
   checkpointFromStored,
@@ -50,7 +50,7 @@ export class RunFolder {
     if (holdsRun()) throw refuse();
     const failed = (error: unknown) =>
       new UserError(`cannot make the run's folder ${path}: ${reason(error)}`, 1, { cause: error });
-    await mkdir(path, { recursive: true }).catch((error) => {
+    await mkdir(resolve(path), { recursive: true }).catch((error) => {
       throw failed(error);
     });
     const lock = await RunLock.acquire(path);

@@ -39,7 +39,7 @@ const lines = (run: string): Record<string, number>[] => {
 const figures = (run: string) => lines(run).map((m) => [m.step, m.lossNats, m.gradNorm, m.heldOutBitsPerByte]);
 
 test(`killed ${KILLS} times at random moments: every resume works, none loses more than one save interval, and the end is the same`, {
-  timeout: KILLS * 20_000,
+  timeout: KILLS * 60_000,
 }, async () => {
   const folder = temporaryFolder({ 'book.txt': TEXT });
   const run = join(folder, 'runs', 'parts');

@@ -56,7 +56,8 @@ export interface Estimate {
 
 /**
  * Time and memory of a run, before it starts. Time: the formula's FLOPs (three forward passes a step) at 60% of the speed of a matrix
- * product measured a moment ago. Memory: weights, gradients and two moments, plus the activations of one batch.
+ * product measured a moment ago. Memory: weights, gradients and two moments, the activations of one batch,
+ * the copies that exist while a step is saved, and Node itself.
  */
 export function estimateRun(plan: RunPlan, trainBytes: number, gflops: number): Estimate {
   const { config, model, entropyModel } = plan;
@@ -74,7 +75,10 @@ export function estimateRun(plan: RunPlan, trainBytes: number, gflops: number): 
     4 * config.vocabSize;
   return {
     seconds: total / (gflops * 0.6e9),
-    bytes: 4 * (values * (model.loop.ema === null ? 4 : 5) + perByte * rowBytes * model.loop.batchRows),
+    bytes:
+      4 * (values * (model.loop.ema === null ? 4 : 5) + perByte * rowBytes * model.loop.batchRows) +
+      4 * values * 8 +
+      60e6,
   };
 }
 

@@ -1,0 +1,99 @@
+// The worker of mutate-rules.mjs: runs test files against sources of which one file is replaced in memory.
+//
+// Starting vitest for every mutant would take hours, so the files are bundled by esbuild (which keeps what did not change) and run by
+// the few lines below: `describe` and `test` in order, up to the first failure. `expect` is vitest's own. Nothing is written to disk.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import { context } from 'esbuild';
+import fastCheck from 'fast-check';
+import { expect } from 'vitest';
+
+const { root } = workerData;
+const nodeRequire = createRequire(import.meta.url);
+let replaced = { file: '', text: '' };
+
+/** Collects the tests of a bundle: what vitest offers, as far as the files here use it. */
+function collector() {
+  const tests = [];
+  let path = [];
+  const each = (define) => (cases) => (name, body) => {
+    for (const c of cases) {
+      const args = Array.isArray(c) ? c : [c];
+      define(`${name} ${args[0]?.name ?? args[0]}`, () => body(...args));
+    }
+  };
+  const describe = (name, body) => {
+    path.push(name);
+    body();
+    path = path.slice(0, -1);
+  };
+  const test = (name, body) => tests.push({ name: [...path, name].join(' > '), body });
+  return {
+    tests,
+    vitest: {
+      describe: Object.assign(describe, { each: each(describe) }),
+      test: Object.assign(test, { each: each(test) }),
+      expect,
+    },
+  };
+}
+
+const inMemory = {
+  name: 'in memory',
+  setup(build) {
+    build.onLoad({ filter: /packages[\\/](autograd|tensor)[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
+      const text = path === join(root, replaced.file) ? replaced.text : readFileSync(path, 'utf8');
+      return { contents: text, loader: 'ts' };
+    });
+    // What is mutated here, the wasm backend does not run: only the reference backends are asked.
+    build.onLoad({ filter: /test[\\/]support[\\/]backends\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(/^.*createWasmBackend\(.*$/gm, ''),
+      loader: 'ts',
+    }));
+  },
+};
+
+const bundles = new Map();
+async function bundle(files) {
+  const key = files.join();
+  if (!bundles.has(key)) {
+    const entry = { contents: files.map((file) => `import './${file}';`).join('\n'), resolveDir: root };
+    const options = { stdin: entry, bundle: true, write: false, platform: 'node', format: 'cjs', logLevel: 'silent' };
+    const conditions = ['@blt-ts/source'];
+    bundles.set(
+      key,
+      await context({ ...options, conditions, external: ['vitest', 'fast-check'], plugins: [inMemory] }),
+    );
+  }
+  return (await bundles.get(key).rebuild()).outputFiles[0].text;
+}
+
+/** The first test that fails, or undefined if all pass. */
+async function firstFailure({ files, names = '', except = '\n' }) {
+  const { tests, vitest } = collector();
+  try {
+    const require = (name) => ({ vitest, 'fast-check': fastCheck })[name] ?? nodeRequire(name);
+    new Function('require', 'module', 'exports', await bundle(files))(require, { exports: {} }, {});
+  } catch (error) {
+    return `the files do not load: ${error.message.split('\n')[0]}`;
+  }
+  for (const { name, body } of tests) {
+    if (!name.includes(names) || name.includes(except)) continue;
+    try {
+      await body();
+    } catch {
+      return name;
+    }
+  }
+  return tests.length === 0 ? 'no test was found' : undefined;
+}
+
+parentPort.on('message', async ({ file, text, stages }) => {
+  replaced = { file, text };
+  let failure;
+  for (const stage of stages) failure ??= await firstFailure(stage);
+  parentPort.postMessage(failure);
+});

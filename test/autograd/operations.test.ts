@@ -212,6 +212,7 @@ describe('shapes', () => {
       range(b).flatMap((j) => [...range(c), ...range(c)].map((k) => at(x, i, j, k))),
     );
     holds((t) => ag.concat([t, ag.neg(ag.neg(t))], -1), [x], [a, b, 2 * c], values);
+    holds((t) => ag.concat([t], -3), [x], [a, b, c], x.values);
     holds((t) => ag.concat([t, t]), [x], [2 * a, b, c], [...x.values, ...x.values]);
   });
 });

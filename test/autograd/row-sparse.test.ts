@@ -156,6 +156,15 @@ describe('tables', () => {
       expect(valueAndGrad(f)(t).grads.shape).toEqual([100, 2]);
     });
   });
+  test('a table with no more rows than were read of it gives a tensor', () => {
+    scope(() => {
+      const t = zeros([3, 2], { backend });
+      const f = (x: Tensor) => sum(gatherRows(x, tensor(Int32Array.of(0, 0, 2), undefined, { backend })));
+      const { grads } = valueAndGrad(f, { sparse: true })(t);
+      expect(grads).not.toBeInstanceOf(RowSparse);
+      expect([...(grads as Tensor).readSync()]).toEqual([2, 2, 0, 0, 1, 1]);
+    });
+  });
   test('reads and a dense use of the same table add up, in either order', () => {
     scope(() => {
       const t = tensor([1, 2, 3, 4, 5, 6], [3, 2], { backend });

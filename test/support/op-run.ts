@@ -23,6 +23,41 @@ export function inPoisonedMemory<R>(backend: Backend, f: () => R): R {
   }
 }
 
+/** A typed array that throws where it would give undefined, or swallow a write: beyond its end. */
+function guarded<T extends object>(values: T): T {
+  const check = (key: string | symbol) => {
+    if (typeof key === 'string' && /^-?[\d.]+$|^NaN$|^undefined$/.test(key) && !Object.hasOwn(values, key)) {
+      throw new RangeError(`element ${key} is outside of an operand`);
+    }
+  };
+  return new Proxy(values, {
+    get(target, key) {
+      check(key);
+      const found: unknown = Reflect.get(target, key, target);
+      return typeof found === 'function' ? found.bind(target) : found;
+    },
+    set(target, key, value) {
+      check(key);
+      return Reflect.set(target, key, value, target);
+    },
+  });
+}
+
+/** On a backend whose storages are typed arrays: every access of a kernel beyond the end of an operand throws. */
+export function inGuardedMemory<R>(backend: Backend, f: () => R): R {
+  const { allocate } = backend;
+  backend.allocate = (dtype, length) => {
+    const storage = allocate.call(backend, dtype, length);
+    storage.handle = guarded(storage.handle as object);
+    return storage;
+  };
+  try {
+    return f();
+  } finally {
+    backend.allocate = allocate;
+  }
+}
+
 /** The storages whose values are read while f runs, by kernels or by the host. */
 export function storagesRead(backend: Backend, f: () => void): Set<Storage> {
   const { run: runKernel, readSync } = backend;

@@ -6,6 +6,7 @@
 import { contract, type KernelName } from '@blt-ts/tensor';
 import { attentionOps } from './op-attention.ts';
 import { elementwiseOps } from './op-elementwise.ts';
+import { matmulOps } from './op-matmul.ts';
 import { networkOps } from './op-network.ts';
 import { optimizerOps } from './op-optimizer.ts';
 import type { OpRow } from './op-row.ts';
@@ -15,6 +16,7 @@ import { shapeOps } from './op-shape.ts';
 export const opTable: { readonly [K in KernelName]: OpRow<K> } = {
   ...elementwiseOps,
   ...shapeOps,
+  ...matmulOps,
   ...rowOps,
   ...networkOps,
   ...attentionOps,

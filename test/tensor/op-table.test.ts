@@ -1,11 +1,22 @@
-import { contract, type DType, release, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
+import {
+  contract,
+  createReferenceBackend,
+  type DType,
+  hash32,
+  release,
+  run,
+  scope,
+  type Tensor,
+  tensor,
+  zeros,
+} from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { backends, reference64 } from '../support/backends.ts';
 import { type Case, f32 } from '../support/op-row.ts';
-import { expectDefined, runCase, toTensors } from '../support/op-run.ts';
+import { expectDefined, inGuardedMemory, runCase, toTensors } from '../support/op-run.ts';
 import { kernelNames, opTable, rowOf } from '../support/op-table.ts';
-import { raggedSize } from '../support/op-values.ts';
+import { raggedSize, smallSize } from '../support/op-values.ts';
 import { property } from '../support/property.ts';
 
 describe.each([...backends, reference64])('on $name', (tested) => {
@@ -52,6 +63,14 @@ describe.each(backends)('inputs on $name', ({ backend }) => {
     }
   });
 
+  test('dropout at rate 0 keeps everything, an element whose hash is 0 too', () => {
+    // The hash of element 0 is mix(mix(0x9e3779b9) ^ seed), and mix(0) = 0.
+    const seed = 3294826546;
+    expect(hash32(seed, 0)).toBe(0);
+    const [y] = runCase('dropout', { ins: [f32([2], [3, 4])], attrs: { rate: 0, seed } }, backend);
+    expect([...(y.values as Float32Array)]).toEqual([3, 4]);
+  });
+
   test('dropout at a rate whose factor is no float stays within 2 roundoffs', () => {
     const x = f32([64], new Array(64).fill(3));
     const [y] = runCase('dropout', { ins: [x], attrs: { rate: 0.1, seed: 7 } }, backend);
@@ -60,6 +79,15 @@ describe.each(backends)('inputs on $name', ({ backend }) => {
     expect(kept.length).toBeLessThan(64);
     for (const v of kept) expect(Math.abs(v - 3 / 0.9)).toBeLessThanOrEqual(2 * 2 ** -24 * (3 / 0.9));
   });
+});
+
+describe('the definition stays inside its operands', () => {
+  for (const kernel of kernelNames) {
+    const own = createReferenceBackend();
+    property(kernel, rowOf(kernel).cases(smallSize), 20, (c) => {
+      inGuardedMemory(own, () => runCase(kernel, c, own));
+    });
+  }
 });
 
 describe('what a kernel refuses', () => {

@@ -156,6 +156,14 @@ test('results live where their inputs do, whatever the default is', () => {
   expect(run('neg', [tensor([1], [1], { backend: other })], {})[0].backend).toBe(other);
 });
 
+test('a new backend uses no memory, and counts what its tensors hold', () => {
+  const own = createReferenceBackend();
+  expect(own.bytesInUse).toBe(0);
+  zeros([3], { backend: own });
+  tensor(Int32Array.of(1, 2), [2], { backend: own });
+  expect(own.bytesInUse).toBe(20);
+});
+
 test('the 64-bit reference keeps 64 bits', () => {
   const double = createReferenceBackend({ precision: 'f64' });
   expect(tensor([0.1], [1], { backend: double }).readSync()[0]).toBe(0.1);

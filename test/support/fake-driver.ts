@@ -36,6 +36,7 @@ export function createFakeDriver(late = 0): FakeDriver {
   const driver: FakeDriver = {
     mode: 'webgpu',
     description: 'a fake',
+    software: true,
     compiles: 0,
     tiles: true,
     integers: true,

@@ -24,6 +24,8 @@ const programs: { readonly [K in KernelName]: Program<K> } = {
 /** A backend on a device, with what can be measured about it. */
 export interface GpuBackend extends Backend {
   readonly mode: GpuMode;
+  /** No hardware behind it: a processor plays the GPU (llvmpipe, SwiftShader, and `webasm` always). */
+  readonly software: boolean;
   /** Kernels compiled so far: constant once every kind of call has been made. */
   readonly compiles: number;
   /** Kernel calls so far. */
@@ -44,6 +46,7 @@ export function backendOf(driver: Driver): GpuBackend {
     name: driver.mode,
     mode: driver.mode,
     description: driver.description,
+    software: driver.software,
     synchronous: false,
     get bytesInUse() {
       return bytesInUse;

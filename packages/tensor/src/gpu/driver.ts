@@ -14,8 +14,17 @@ export function sizeOfLaunch(launch: Launch): number {
   return launch.columns * launch.rows * (launch.grid === 'tiles' ? launch.matrices : 1);
 }
 
+/** The device is lost, out of memory, or refuses: what it held is gone, and what was saved before is not. */
+export class DeviceError extends Error {
+  override readonly name = 'DeviceError';
+}
+
 /** The failure of a driver that was given back. */
-export const destroyed = (): Error => new Error('this GPU backend has been destroyed; create another');
+export const destroyed = (): Error => new DeviceError('this GPU backend has been destroyed; create another');
+
+/** Whether an adapter of this name is a processor: Mesa's llvmpipe (lavapipe) and softpipe, SwiftShader, Windows' WARP. */
+export const isSoftwareName = (name: string): boolean =>
+  /llvmpipe|lavapipe|softpipe|swiftshader|basic render|\bwarp\b|software/i.test(name);
 
 /** A buffer as the driver knows it. */
 export type Buffer = unknown;
@@ -24,6 +33,8 @@ export interface Driver {
   readonly mode: GpuMode;
   /** Adapter and how it is reached. */
   readonly description: string;
+  /** No hardware behind it: a processor plays the GPU. */
+  readonly software: boolean;
   /** Kernels compiled so far. */
   readonly compiles: number;
   /** Whether the results of `tiles` kernels can be read by others. */

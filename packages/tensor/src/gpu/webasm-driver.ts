@@ -61,6 +61,7 @@ export function createWebasmDriver(options: { tiles?: boolean } = {}): Driver {
   return {
     mode: 'webasm',
     description: 'WebAssembly on the CPU through gpu.js, one thread',
+    software: true,
     get compiles() {
       return compiles;
     },

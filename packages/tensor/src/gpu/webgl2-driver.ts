@@ -1,5 +1,5 @@
 /** @file WebGL 2 through gpu.js: arrays are textures of one float per texel. */
-import { type Driver, destroyed, type Launch } from './driver.ts';
+import { DeviceError, type Driver, destroyed, isSoftwareName, type Launch } from './driver.ts';
 import { assertMode, type CompiledKernel, createCompiler, createKernel, type DeviceBuffer } from './gpu-js.ts';
 import type { KernelSource } from './kernel-source.ts';
 
@@ -42,7 +42,7 @@ export function createWebgl2Driver(): Driver {
   const debug = gl.getExtension('WEBGL_debug_renderer_info');
   const renderer = gl.getParameter(debug ? debug.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
   gl.canvas.addEventListener('webglcontextlost', () => {
-    failure ??= new Error(
+    failure ??= new DeviceError(
       'the browser took the WebGL context away; what was computed since the last checkpoint is gone: start again from it',
     );
   });
@@ -70,6 +70,7 @@ export function createWebgl2Driver(): Driver {
   return {
     mode: 'webgl2',
     description: `WebGL 2 on ${renderer}`,
+    software: isSoftwareName(String(renderer)),
     get compiles() {
       return compiles;
     },

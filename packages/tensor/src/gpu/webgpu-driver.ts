@@ -1,5 +1,5 @@
 /** @file WebGPU through gpu.js: buffers stay on the device, calls are queued there in order. */
-import { type Driver, destroyed, type Launch, sizeOfLaunch } from './driver.ts';
+import { DeviceError, type Driver, destroyed, isSoftwareName, type Launch, sizeOfLaunch } from './driver.ts';
 import { assertMode, type CompiledKernel, createCompiler, createKernel, type DeviceBuffer } from './gpu-js.ts';
 import { type KernelSource, kernel } from './kernel-source.ts';
 
@@ -67,14 +67,14 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
   const HandleOf = first.constructor as HandleClass;
   compiles = 0;
   device.lost.then(({ message }) => {
-    failure ??= new Error(
+    failure ??= new DeviceError(
       `the GPU was lost (${message || 'no reason given'}); what was computed since the last checkpoint is gone: start again from it`,
     );
   });
   device.addEventListener('uncapturederror', (event) => {
     const { error } = event as GPUUncapturedErrorEvent;
     const memory = error.constructor.name === 'GPUOutOfMemoryError';
-    failure ??= new Error(
+    failure ??= new DeviceError(
       memory
         ? 'the GPU is out of memory; use smaller batches or a smaller model'
         : `the GPU refused a command: ${error.message}`,
@@ -115,6 +115,8 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
   return {
     mode: 'webgpu',
     description: `WebGPU on ${adapterName(adapter)}, through ${how}`,
+    // OpenGL's adapters do not say that they are software.
+    software: adapter.info.isFallbackAdapter || isSoftwareName(adapterName(adapter)),
     get compiles() {
       return compiles;
     },

@@ -9,12 +9,6 @@ export const FEW_ROWS = 8;
 /** Columns done together where rows of B are contiguous: four rows of B that wide stay in the first-level cache. */
 const STRIP = 512;
 
-// @ts-ignore: decorator
-@inline
-function put(p: usize, x: v128, add: bool): void {
-  v128.store(p, add ? f32x4.add(v128.load(p), x) : x);
-}
-
 /** c[0:N] += a[0] b[0] + a[1] b[1] + a[2] b[2] + a[3] b[3], rows of B `row` bytes apart. */
 function addFourRows(N: i32, a: usize, b: usize, row: usize, c: usize): void {
   const a0 = v128.load_splat<f32>(a), a1 = v128.load_splat<f32>(a, 4);
@@ -77,103 +71,118 @@ export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize,
   }
 }
 
-/** c[j] (+)= a . B[:, j], columns of B contiguous: four dot products at a time. */
-export function rowTimesColumns(N: i32, K: i32, a: usize, b: usize, bn: usize, c: usize, add: bool): void {
-  const whole = K & ~7;
-  for (let j = 0; j < N; j += 4) {
-    const columns = min(4, N - j);
-    const b0 = b + j * bn;
-    const b1 = columns > 1 ? b0 + bn : b0;
-    const b2 = columns > 2 ? b1 + bn : b1;
-    const b3 = columns > 3 ? b2 + bn : b2;
-    let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-    let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
-    let at: usize = 0;
-    const end = <usize>whole << 2;
-    for (; at < end; at += 32) {
-      const x = v128.load(a + at);
-      s0 = madd(x, v128.load(b0 + at), s0);
-      s1 = madd(x, v128.load(b1 + at), s1);
-      s2 = madd(x, v128.load(b2 + at), s2);
-      s3 = madd(x, v128.load(b3 + at), s3);
-      const y = v128.load(a + at, 16);
-      t0 = madd(y, v128.load(b0 + at, 16), t0);
-      t1 = madd(y, v128.load(b1 + at, 16), t1);
-      t2 = madd(y, v128.load(b2 + at, 16), t2);
-      t3 = madd(y, v128.load(b3 + at, 16), t3);
-    }
-    let four = sumEach(f32x4.add(s0, t0), f32x4.add(s1, t1), f32x4.add(s2, t2), f32x4.add(s3, t3));
-    for (let k = whole; k < K; k++) {
-      const w = f32x4(load<f32>(b0 + at), load<f32>(b1 + at), load<f32>(b2 + at), load<f32>(b3 + at));
-      four = madd(v128.load_splat<f32>(a + at), w, four);
-      at += 4;
-    }
-    const to = c + (<usize>j << 2);
-    if (columns == 4) put(to, four, add);
-    else storeTail(to, add ? f32x4.add(four, v128.load(to)) : four, columns);
-  }
+/** Sums to (or added to) c[0], c[step], ...; the first `count` of them. */
+// @ts-ignore: decorator
+@inline
+function putApart(c: usize, step: usize, sums: v128, count: i32, add: bool): void {
+  store<f32>(c, f32x4.extract_lane(sums, 0) + (add ? load<f32>(c) : 0));
+  if (count == 1) return;
+  store<f32>(c + step, f32x4.extract_lane(sums, 1) + (add ? load<f32>(c + step) : 0));
+  store<f32>(c + step * 2, f32x4.extract_lane(sums, 2) + (add ? load<f32>(c + step * 2) : 0));
+  store<f32>(c + step * 3, f32x4.extract_lane(sums, 3) + (add ? load<f32>(c + step * 3) : 0));
 }
 
-/** The same for two rows of A at once. */
-function twoRowsTimesColumns(N: i32, K: i32, a: usize, am: usize, b: usize, bn: usize, c: usize, cm: usize, add: bool): void {
-  const whole = K & ~3;
-  const other = a + am;
-  for (let j = 0; j < N; j += 4) {
-    const columns = min(4, N - j);
-    const b0 = b + j * bn;
-    const b1 = columns > 1 ? b0 + bn : b0;
-    const b2 = columns > 2 ? b1 + bn : b1;
-    const b3 = columns > 3 ? b2 + bn : b2;
-    let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-    let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
-    let at: usize = 0;
-    const end = <usize>whole << 2;
-    for (; at < end; at += 16) {
-      const x = v128.load(a + at), y = v128.load(other + at);
-      let w = v128.load(b0 + at);
-      s0 = madd(x, w, s0);
-      t0 = madd(y, w, t0);
-      w = v128.load(b1 + at);
-      s1 = madd(x, w, s1);
-      t1 = madd(y, w, t1);
-      w = v128.load(b2 + at);
-      s2 = madd(x, w, s2);
-      t2 = madd(y, w, t2);
-      w = v128.load(b3 + at);
-      s3 = madd(x, w, s3);
-      t3 = madd(y, w, t3);
-    }
-    let s = sumEach(s0, s1, s2, s3), t = sumEach(t0, t1, t2, t3);
-    for (let k = whole; k < K; k++) {
-      const w = f32x4(load<f32>(b0 + at), load<f32>(b1 + at), load<f32>(b2 + at), load<f32>(b3 + at));
-      s = madd(v128.load_splat<f32>(a + at), w, s);
-      t = madd(v128.load_splat<f32>(other + at), w, t);
-      at += 4;
-    }
-    const to = c + (<usize>j << 2);
-    if (columns == 4) {
-      put(to, s, add);
-      put(to + cm, t, add);
-    } else {
-      storeTail(to, add ? f32x4.add(s, v128.load(to)) : s, columns);
-      storeTail(to + cm, add ? f32x4.add(t, v128.load(to + cm)) : t, columns);
-    }
+/** Dot products of the row a with four columns of B, `apart` bytes from one another, to c[0], c[step], ... */
+function rowTimesFour(K: i32, a: usize, b0: usize, apart: usize, c: usize, step: usize, count: i32, add: bool): void {
+  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
+  let at: usize = 0;
+  for (const end = <usize>(K & ~7) << 2; at < end; at += 32) {
+    const x = v128.load(a + at);
+    s0 = madd(x, v128.load(b0 + at), s0);
+    s1 = madd(x, v128.load(b1 + at), s1);
+    s2 = madd(x, v128.load(b2 + at), s2);
+    s3 = madd(x, v128.load(b3 + at), s3);
+    const y = v128.load(a + at, 16);
+    t0 = madd(y, v128.load(b0 + at, 16), t0);
+    t1 = madd(y, v128.load(b1 + at, 16), t1);
+    t2 = madd(y, v128.load(b2 + at, 16), t2);
+    t3 = madd(y, v128.load(b3 + at, 16), t3);
   }
+  let four = sumEach(f32x4.add(s0, t0), f32x4.add(s1, t1), f32x4.add(s2, t2), f32x4.add(s3, t3));
+  for (let k = K & ~7; k < K; k++) {
+    const w = f32x4(load<f32>(b0 + at), load<f32>(b1 + at), load<f32>(b2 + at), load<f32>(b3 + at));
+    four = madd(v128.load_splat<f32>(a + at), w, four);
+    at += 4;
+  }
+  putApart(c, step, four, count, add);
+}
+
+/** The same for two rows of A, `am` bytes apart, and of C, `cm` bytes apart. */
+function twoRowsTimesFour(K: i32, a: usize, am: usize, b0: usize, apart: usize, c: usize, cm: usize, step: usize, count: i32,
+  add: bool): void {
+  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
+  const other = a + am;
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
+  let at: usize = 0;
+  for (const end = <usize>(K & ~3) << 2; at < end; at += 16) {
+    const x = v128.load(a + at), y = v128.load(other + at);
+    let w = v128.load(b0 + at);
+    s0 = madd(x, w, s0);
+    t0 = madd(y, w, t0);
+    w = v128.load(b1 + at);
+    s1 = madd(x, w, s1);
+    t1 = madd(y, w, t1);
+    w = v128.load(b2 + at);
+    s2 = madd(x, w, s2);
+    t2 = madd(y, w, t2);
+    w = v128.load(b3 + at);
+    s3 = madd(x, w, s3);
+    t3 = madd(y, w, t3);
+  }
+  let s = sumEach(s0, s1, s2, s3), t = sumEach(t0, t1, t2, t3);
+  for (let k = K & ~3; k < K; k++) {
+    const w = f32x4(load<f32>(b0 + at), load<f32>(b1 + at), load<f32>(b2 + at), load<f32>(b3 + at));
+    s = madd(v128.load_splat<f32>(a + at), w, s);
+    t = madd(v128.load_splat<f32>(other + at), w, t);
+    at += 4;
+  }
+  putApart(c, step, s, count, add);
+  putApart(c + cm, step, t, count, add);
+}
+
+/** Four columns of C, or `count` of them: two rows of A at a time. */
+// @ts-ignore: decorator
+@inline
+function fourColumns(M: i32, K: i32, a: usize, am: usize, b: usize, apart: usize, c: usize, cm: usize, step: usize, count: i32,
+  add: bool): void {
+  let i = 0;
+  for (; i + 2 <= M; i += 2) twoRowsTimesFour(K, a + i * am, am, b, apart, c + i * cm, cm, step, count, add);
+  if (i < M) rowTimesFour(K, a + i * am, b, apart, c + i * cm, step, count, add);
 }
 
 /**
- * C (+)= A B for few contiguous rows of A. B has contiguous rows (bn = 4) or contiguous columns (bk = 4), of which four
- * pass at a time, by all rows of A.
+ * C (+)= A B, columns of B contiguous. Four columns pass at a time, by all rows of A, and they lie a quarter of B apart: four
+ * streams in different pages, each read from one end to the other, are what the processor fetches ahead best (neighbouring columns
+ * take up to twice as long where B is not in a cache).
  */
+function timesColumns(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bn: usize, c: usize, cm: usize, add: bool): void {
+  const quarter = N >> 2;
+  const apart = quarter * bn, step = <usize>quarter << 2;
+  for (let j = 0; j < quarter; j++) {
+    fourColumns(M, K, a, am, b, apart, c, cm, step, 4, add);
+    b += bn;
+    c += 4;
+  }
+  b += apart * 3;
+  c += step * 3;
+  for (let j = quarter << 2; j < N; j++) {
+    fourColumns(M, K, a, am, b, 0, c, cm, 0, 1, add);
+    b += bn;
+    c += 4;
+  }
+}
+
+/** c (+)= a B for one row a, columns of B contiguous. */
+export function rowTimesColumns(N: i32, K: i32, a: usize, b: usize, bn: usize, c: usize, add: bool): void {
+  timesColumns(1, N, K, a, 0, b, bn, c, 0, add);
+}
+
+/** C (+)= A B for few contiguous rows of A. B has contiguous rows (bn = 4) or contiguous columns (bk = 4). */
 export function fewRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, bn: usize,
   c: usize, cm: usize, add: bool): void {
-  if (bn == 4) return timesRows(M, N, K, a, am, b, bk, c, cm, add);
-  const strip = M <= 2 ? N : 4;
-  for (let j = 0; j < N; j += strip) {
-    const n = min(strip, N - j);
-    const to = c + (<usize>j << 2);
-    let i = 0;
-    for (; i + 2 <= M; i += 2) twoRowsTimesColumns(n, K, a + i * am, am, b + j * bn, bn, to + i * cm, cm, add);
-    if (i < M) rowTimesColumns(n, K, a + i * am, b + j * bn, bn, to + i * cm, add);
-  }
+  if (bn == 4) timesRows(M, N, K, a, am, b, bk, c, cm, add);
+  else timesColumns(M, N, K, a, am, b, bn, c, cm, add);
 }

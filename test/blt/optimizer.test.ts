@@ -179,6 +179,40 @@ describe.each(backends)('$name', ({ backend }) => {
   );
 
   property(
+    'a group at a share of the rate is the algorithm at that rate, sparse rows included; others are not touched by it',
+    fc.record({ steps: anySteps, options, percent: fc.integer({ min: 0, max: 200 }) }),
+    100,
+    ({ steps, options, percent }) => {
+      const [lrScale, lone] = [percent / 100, table()];
+      const both = { slow: table(), other: table() };
+      const [alone, optimizer] = [
+        new AdamW(lone, options),
+        new AdamW(both, options, [
+          { prefix: 'slow.', lrScale },
+          { prefix: 'slow', lrScale: 9 },
+        ]), // the first that fits
+      ];
+      for (const { lr, rows, gradient } of steps) {
+        const values = make(gradient, [(rows ?? allRows).length, C]);
+        const g: Gradient = rows === null ? values : { ids: Int32Array.from(rows), rows: values };
+        alone.update(new Map([['table', g]]), lr, one);
+        optimizer.update(
+          new Map([
+            ['slow.table', g],
+            ['other.table', g],
+          ]),
+          lr,
+          one,
+        );
+      }
+      const settled = optimizer.settled();
+      const slower = steps.map((step) => ({ ...step, lr: step.lr * lrScale }));
+      expect(distance(settled.get('slow.table')!.readSync(), law(slower, options).p)).toBeLessThan(1e-5);
+      expect(firstDifference(settled.get('other.table')!.readSync() as Float32Array, weights(alone))).toBeNull();
+    },
+  );
+
+  property(
     'rows caught up before they are read hold what dense AdamW holds',
     fc.record({ steps: anySteps, options, ids: fc.array(fc.integer({ min: -1, max: V - 1 }), { maxLength: 8 }) }),
     50,

@@ -31,7 +31,10 @@ export const corpus: Corpus = {
 };
 
 export function tinyPlan(options: RunOptions = {}): RunPlan {
-  const plan = planRun({ ...TINY, ...options }, 280);
+  const { globalWidth, globalHeads, globalLayers, ...rest } = TINY;
+  // A Llama brings the sizes of the global transformer.
+  const sizes = options.initGlobal ? rest : TINY;
+  const plan = planRun({ ...sizes, ...options }, 280);
   // planRun's entropy batch is of 4096 bytes: far too much here.
   const entropyModel = plan.entropyModel && { ...plan.entropyModel, loop: { ...plan.entropyModel.loop, batchRows: 2 } };
   return { ...plan, entropyModel };

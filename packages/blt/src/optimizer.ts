@@ -14,6 +14,12 @@ export interface AdamWOptions {
 /** The paper's values. */
 export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 };
 
+/** Parameters whose name starts with `prefix` are trained at `lrScale` times the learning rate. The first group that fits counts. */
+export interface ParameterGroup {
+  readonly prefix: string;
+  readonly lrScale: number;
+}
+
 /** A gradient as the optimiser uses it: dense, or unique rows of a table. */
 export type Gradient = Tensor | { readonly ids: Int32Array; readonly rows: Tensor };
 
@@ -69,6 +75,7 @@ export function clipFactor(
 interface Moments {
   readonly m: Tensor;
   readonly v: Tensor;
+  readonly lrScale: number;
   /** For a table with row-sparse gradients: the update each row has received last, or has been brought up to. */
   lastStep: Int32Array | null;
 }
@@ -88,17 +95,20 @@ export class AdamW {
   readonly options: AdamWOptions;
   private readonly params: Map<string, Tensor>;
   private readonly moments = new Map<string, Moments>();
-  /** rates[t-1]: learning rate of update t */
+  /** rates[t-1]: learning rate of update t, before a group's scale */
   private rates: number[] = [];
-  /** kept[t]: what weight decay has left after t updates, the product of 1 - rate * weightDecay */
-  private kept: number[] = [1];
+  /** For each scale of the rates, kept[t]: what weight decay has left after t updates, the product of 1 - rate * weightDecay */
+  private readonly kept = new Map<number, number[]>();
 
-  constructor(params: object, options: AdamWOptions = ADAMW_DEFAULTS) {
+  /** @param groups learning rates of their own: every rate of `update` is multiplied by the scale of the parameter's group */
+  constructor(params: object, options: AdamWOptions = ADAMW_DEFAULTS, groups: readonly ParameterGroup[] = []) {
     this.options = options;
     this.params = new Map(leaves(params));
     for (const [name, p] of this.params) {
       const like = { backend: p.backend };
-      this.moments.set(name, { m: zeros(p.shape, like), v: zeros(p.shape, like), lastStep: null });
+      const lrScale = groups.find(({ prefix }) => name.startsWith(prefix))?.lrScale ?? 1;
+      this.moments.set(name, { m: zeros(p.shape, like), v: zeros(p.shape, like), lrScale, lastStep: null });
+      this.kept.set(lrScale, [1]);
     }
   }
 
@@ -115,16 +125,16 @@ export class AdamW {
     const state = this.moments.get(name);
     if (!state?.lastStep) return;
     const behind = takeBehind(ids, state.lastStep, this.step);
-    if (behind.rows.length > 0) scope(() => this.applyMissed(this.params.get(name)!, state.m, state.v, behind));
+    if (behind.rows.length > 0) scope(() => this.applyMissed(this.params.get(name)!, state, behind));
   }
 
   /** What the updates missed would have done to these rows of p, m and v. */
-  private applyMissed(p: Tensor, m: Tensor, v: Tensor, { rows, since }: Behind): void {
+  private applyMissed(p: Tensor, { m, v, lrScale }: Omit<Moments, 'lastStep'>, { rows, since }: Behind): void {
     const factors = new Float32Array(rows.length * 4);
     const known = new Map<number, readonly number[]>();
     since.forEach((step, u) => {
       let four = known.get(step);
-      if (!four) known.set(step, (four = this.missed(step)));
+      if (!four) known.set(step, (four = this.missed(step, lrScale)));
       factors.set(four, u * 4);
     });
     const on = { backend: p.backend };
@@ -135,18 +145,19 @@ export class AdamW {
    * What the updates after number `since` did to a row that was not read: p shrinks by the first factor and moves by the fourth times
    * -m / sqrt(v); m and v shrink by the second and third.
    */
-  private missed(since: number): readonly [number, number, number, number] {
+  private missed(since: number, lrScale: number): readonly [number, number, number, number] {
     const { beta1, beta2 } = this.options;
+    const kept = this.kept.get(lrScale)!;
     const now = this.step;
     let drift = 0;
     let ratio = 1;
     for (let t = since + 1; t <= now && ratio > FADED; t++) {
       ratio *= beta1 / Math.sqrt(beta2);
       const correction = Math.sqrt(1 - integerPower(beta2, t)) / (1 - integerPower(beta1, t));
-      drift += this.rates[t - 1] * ratio * correction * (this.kept[now] / this.kept[t]);
+      drift += lrScale * this.rates[t - 1] * ratio * correction * (kept[now] / kept[t]);
     }
     const count = now - since;
-    return [this.kept[now] / this.kept[since], integerPower(beta1, count), integerPower(beta2, count), drift];
+    return [kept[now] / kept[since], integerPower(beta1, count), integerPower(beta2, count), drift];
   }
 
   /** One update. Every gradient is multiplied by `factor` (a scalar tensor) first. */
@@ -155,11 +166,11 @@ export class AdamW {
       if (!gradients.has(name)) throw new Error(`AdamW: no gradient for parameter ${name}`);
     }
     const step = this.step + 1;
-    const attrs = { ...this.options, lr, step };
     scope(() => {
       for (const [name, p] of this.params) {
         const g = gradients.get(name)!;
         const state = this.moments.get(name)!;
+        const attrs = { ...this.options, lr: lr * state.lrScale, step };
         if ('ids' in g) {
           state.lastStep ??= new Int32Array(p.shape[0]).fill(step - 1);
           this.catchUp(name, g.ids);
@@ -179,7 +190,8 @@ export class AdamW {
 
   private note(lr: number): void {
     this.rates.push(lr);
-    this.kept.push(this.kept.at(-1)! * (1 - lr * this.options.weightDecay));
+    const { weightDecay } = this.options;
+    for (const [lrScale, kept] of this.kept) kept.push(kept.at(-1)! * (1 - lr * lrScale * weightDecay));
   }
 
   /**
@@ -188,12 +200,12 @@ export class AdamW {
    */
   settled(): Map<string, Tensor> {
     const settled = new Map(this.params);
-    for (const [name, { m, v, lastStep }] of this.moments) {
+    for (const [name, { m, v, lrScale, lastStep }] of this.moments) {
       if (!lastStep) continue;
       const behind = takeBehind(Int32Array.from(lastStep.keys()), lastStep.slice(), this.step);
       const p = scope(() => {
         const copy = copyOf(this.params.get(name)!);
-        if (behind.rows.length > 0) this.applyMissed(copy, copyOf(m), copyOf(v), behind);
+        if (behind.rows.length > 0) this.applyMissed(copy, { m: copyOf(m), v: copyOf(v), lrScale }, behind);
         return copy;
       });
       settled.set(name, p);
@@ -229,7 +241,7 @@ export class AdamW {
       s.lastStep = state.rows.get(name)?.slice() ?? null;
     }
     this.rates = [];
-    this.kept = [1];
+    for (const lrScale of this.kept.keys()) this.kept.set(lrScale, [1]);
     for (const lr of state.rates) this.note(lr);
   }
 }

@@ -1,9 +1,10 @@
 /** @file One dial, `size`, from which every other number of a run follows; each may also be given by itself. */
-import { type BltConfig, ConfigError, transformerConfig, validateConfig } from './config.ts';
+import { type BltConfig, ConfigError, type TransformerConfig, transformerConfig, validateConfig } from './config.ts';
+import { COPIED_BLOCKS, COPIED_LR_SCALE } from './init-global.ts';
 import { ADAMW_DEFAULTS } from './optimizer.ts';
 import type { PatchingOptions } from './patching.ts';
 import type { DropoutRates } from './regularization.ts';
-import type { RunPlan } from './session.ts';
+import type { Origin, RunPlan } from './session.ts';
 import type { SpikeOptions } from './training-loop.ts';
 import { VOCAB_SIZE } from './vocabulary.ts';
 
@@ -99,7 +100,13 @@ export interface RunOptions {
   /** 0 = never stop early */
   readonly patience?: number;
   readonly spike?: SpikeOptions | null;
+  /** An entropy model made before, used as it is. */
+  readonly entropyModel?: Origin & { readonly config: TransformerConfig };
+  /** A Llama whose blocks the global transformer starts with, and the share of the learning rate they are trained at (0.1). */
+  readonly initGlobal?: Origin & { readonly config: TransformerConfig; readonly lrScale?: number };
 }
+
+const origin = (o: Origin | undefined): Origin | null => (o ? { source: o.source, sha256: o.sha256 } : null);
 
 const DEFAULT_PATCH_BYTES = 4.5;
 
@@ -121,6 +128,25 @@ function patchingOf(o: RunOptions): PatchingOptions {
     monotonic: o.monotonic ?? false,
     thresholdAdd: o.thresholdAdd ?? null,
     maxPatchLength,
+  };
+}
+
+/** A Llama's sizes, fewer layers if asked for. @throws ConfigError listing every size asked for that the Llama does not have */
+function globalOf(o: RunOptions, llama: TransformerConfig, patchesPerRow: number): TransformerConfig {
+  const asked = [
+    ['global_width', o.globalWidth, llama.hiddenSize, o.globalWidth === llama.hiddenSize],
+    ['global_heads', o.globalHeads, llama.numAttentionHeads, o.globalHeads === llama.numAttentionHeads],
+    ['global_layers', o.globalLayers, llama.numHiddenLayers, (o.globalLayers ?? 0) <= llama.numHiddenLayers],
+  ] as const;
+  const wrong = asked.filter(([, value, , fits]) => value !== undefined && !fits);
+  if (wrong.length > 0) {
+    const list = wrong.map(([name, value, has]) => `${name} ${value} (the Llama has ${has})`).join(', ');
+    throw new ConfigError(`the global transformer starts from a Llama of other sizes: ${list}; leave them out`);
+  }
+  return {
+    ...llama,
+    numHiddenLayers: o.globalLayers ?? llama.numHiddenLayers,
+    maxPositionEmbeddings: Math.max(4096, patchesPerRow),
   };
 }
 
@@ -177,22 +203,26 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
     behaviour: 'facebook',
     window: o.window ?? 512,
     encoder: local(o.encoderLayers ?? preset.encoderLayers, false),
-    global: transformerConfig({
-      hiddenSize: o.globalWidth ?? preset.globalWidth,
-      numHiddenLayers: o.globalLayers ?? preset.globalLayers,
-      numAttentionHeads: o.globalHeads ?? preset.globalHeads,
-      maxPositionEmbeddings: Math.max(4096, patchesPerRow),
-    }),
+    global: {
+      ...transformerConfig({
+        hiddenSize: o.globalWidth ?? preset.globalWidth,
+        numHiddenLayers: o.globalLayers ?? preset.globalLayers,
+        numAttentionHeads: o.globalHeads ?? preset.globalHeads,
+        maxPositionEmbeddings: Math.max(4096, patchesPerRow),
+      }),
+      ...(o.initGlobal && globalOf(o, o.initGlobal.config, patchesPerRow)),
+    },
     decoder: local(o.decoderLayers ?? preset.decoderLayers, true),
     patcher:
       patching.mode === 'entropy'
-        ? transformerConfig({
+        ? (o.entropyModel?.config ??
+          transformerConfig({
             hiddenSize: o.entropyWidth ?? preset.entropyWidth,
             numHiddenLayers: o.entropyLayers ?? preset.entropyLayers,
             numAttentionHeads: o.entropyHeads ?? preset.entropyHeads,
             maxPositionEmbeddings: 8192,
             ropeTheta: 10_000,
-          })
+          }))
         : null,
     crossAttnK: o.k ?? preset.k,
     hash: {
@@ -231,24 +261,27 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
       patching.mode === 'entropy' && o.threshold === undefined ? (o.patchSize ?? DEFAULT_PATCH_BYTES) : null,
     hashInit: o.hashInit ?? 0.2,
     recompute: o.recompute ?? false,
-    entropyModel: config.patcher
-      ? {
-          rowBytes,
-          loop: {
-            steps: entropySteps,
-            batchRows: entropyBatch,
-            accumulation: 1,
-            lr: 4e-3,
-            warmupSteps: Math.min(30, Math.floor(entropySteps / 10)),
-            minRatio: 0.1,
-            gradClip: 1,
-            adamw: ADAMW_DEFAULTS,
-            dropout: { embedding: 0, residual: 0, hidden: 0, output: 0, hash: 0 },
-            ema: null,
-            seed,
-          },
-        }
-      : null,
+    entropyOrigin: config.patcher ? origin(o.entropyModel) : null,
+    globalOrigin: origin(o.initGlobal),
+    entropyModel:
+      config.patcher && !o.entropyModel
+        ? {
+            rowBytes,
+            loop: {
+              steps: entropySteps,
+              batchRows: entropyBatch,
+              accumulation: 1,
+              lr: 4e-3,
+              warmupSteps: Math.min(30, Math.floor(entropySteps / 10)),
+              minRatio: 0.1,
+              gradClip: 1,
+              adamw: ADAMW_DEFAULTS,
+              dropout: { embedding: 0, residual: 0, hidden: 0, output: 0, hash: 0 },
+              ema: null,
+              seed,
+            },
+          }
+        : null,
     model: {
       patchesPerRow,
       maxRowBytes,
@@ -264,6 +297,9 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
         dropout: dropoutOf(o, passes),
         ema: o.ema ? o.ema : null,
         spike: o.spike ?? null,
+        ...(o.initGlobal && {
+          groups: [{ prefix: COPIED_BLOCKS, lrScale: o.initGlobal.lrScale ?? COPIED_LR_SCALE }],
+        }),
         seed,
       },
     },

@@ -3,10 +3,10 @@
  * no clock; who drives it (the command line, a page, a test) shows progress and saves what it hands out.
  */
 import { crossEntropy, leaves as namedLeaves } from '@blt-ts/autograd';
-import { type Backend, Random, tensor } from '@blt-ts/tensor';
+import { type Backend, formatShape, Random, sameShape, tensor, toFloat32 } from '@blt-ts/tensor';
 import { bltBatch, byteBatch } from './batch.ts';
 import { calibrateThreshold, meanPatchSize } from './calibrate.ts';
-import { type BltConfig, layoutOptions } from './config.ts';
+import { type BltConfig, ConfigError, layoutOptions } from './config.ts';
 import { entropyModelLogits, scoreEntropiesAsync } from './entropy-model.ts';
 import {
   type Evaluation,
@@ -16,17 +16,26 @@ import {
   evaluationRows,
 } from './evaluation.ts';
 import type { Checkpoint } from './huggingface.ts';
+import { copyLlamaIntoGlobal } from './init-global.ts';
 import { bltLosses } from './model.ts';
 import type { PatchedDocument, TrainingRow } from './packing.ts';
 import { type BltParams, bltPlan, type EntropyModelParams, entropyModelPlan, initParameters } from './parameters.ts';
 import { patchLengths } from './patching.ts';
 import { type ByteRow, byteRows, patchRows, RowDealer } from './rows.ts';
+import { HASH_TABLE, type StoredTensors } from './stored-tensors.ts';
 import { type LoopOptions, type LoopState, type StepReport, TrainingLoop } from './training-loop.ts';
 
 /** Documents as ids: BOS, bytes, EOS. */
 export interface Corpus {
   readonly train: readonly Int32Array[];
   readonly heldOut: readonly Int32Array[];
+}
+
+/** Weights made before, that a run starts from: where they lay, and what says that they are the same. */
+export interface Origin {
+  /** For people: a folder. */
+  readonly source: string;
+  readonly sha256: string;
 }
 
 /** Everything a run needs to be repeated. */
@@ -38,7 +47,12 @@ export interface RunPlan {
   readonly hashInit: number;
   /** Run blocks again in the backward pass instead of keeping their activations. */
   readonly recompute: boolean;
+  /** How the entropy model is trained; null: there is none, or it is one made before. */
   readonly entropyModel: { readonly loop: LoopOptions; readonly rowBytes: number } | null;
+  /** The entropy model made before. */
+  readonly entropyOrigin?: Origin | null;
+  /** Byte-ifying: the Llama that the global transformer's blocks are copied from. */
+  readonly globalOrigin?: Origin | null;
   readonly model: { readonly loop: LoopOptions; readonly patchesPerRow: number; readonly maxRowBytes: number | null };
   /** Steps between evaluations on held-out bytes. */
   readonly evalEvery: number;
@@ -47,6 +61,24 @@ export interface RunPlan {
   /** Stop after this many evaluations in a row without a new best. */
   readonly patience: number;
   readonly seed: number;
+}
+
+/** What a run may start from besides plan and corpus. A run that is restored after its patches were made needs none of it. */
+export interface Given {
+  /** The tensors of `plan.globalOrigin`. */
+  readonly llama?: StoredTensors;
+  /** Those of `plan.entropyOrigin`, with or without the prefix `model.patcher.`. */
+  readonly entropyModel?: StoredTensors;
+  /** What the entropy model makes of each document, nats: they are not computed again. */
+  readonly entropies?: PerDocument<Float32Array> | null;
+  /** Patch lengths of each document (includeNextToken: false), cut as the plan says. */
+  readonly patches?: PerDocument<Int32Array> | null;
+}
+
+/** One array for each document of a corpus. */
+export interface PerDocument<T> {
+  readonly train: readonly T[];
+  readonly heldOut: readonly T[];
 }
 
 export type Phase = 'entropy model' | 'patching' | 'model' | 'done';
@@ -103,8 +135,13 @@ export class Session {
   private evaluatedAt = -1;
   private askedToEnd = false;
   private checking = false;
+  private readonly given: Given;
+  /** What is not there yet, in words. */
+  private readonly missing = new Set<string>();
 
-  constructor(plan: RunPlan, corpus: Corpus, backend: Backend) {
+  /** @throws ConfigError if what is given does not fit the plan */
+  constructor(plan: RunPlan, corpus: Corpus, backend: Backend, given: Given = {}) {
+    this.given = given;
     this.plan = plan;
     this.corpus = corpus;
     this.backend = backend;
@@ -119,6 +156,10 @@ export class Session {
         )
       : null;
     this.params = initParameters<BltParams>(bltPlan(config, plan.hashInit), this.random.fork('model'), { backend });
+    if (given.llama) copyLlamaIntoGlobal(this.params, given.llama, config.global);
+    else if (plan.globalOrigin) this.missing.add(`the Llama ${plan.globalOrigin.source}`);
+    if (this.patcher && given.entropyModel) loadEntropyModel(this.patcher, given.entropyModel);
+    else if (plan.entropyOrigin) this.missing.add(`the entropy model ${plan.entropyOrigin.source}`);
     this.currentPhase = this.patcher && plan.entropyModel ? 'entropy model' : 'patching';
     if (this.currentPhase === 'entropy model') this.entropyLoop = this.makeEntropyLoop();
   }
@@ -153,6 +194,7 @@ export class Session {
 
   /** Does the next piece of work and says what it was. After 'done' it must not be called again. */
   async next(): Promise<SessionEvent> {
+    if (this.missing.size > 0) throw new Error(`the run starts from ${[...this.missing].join(' and ')}: give it`);
     switch (this.currentPhase) {
       case 'entropy model': {
         const loop = this.entropyLoop!;
@@ -269,6 +311,7 @@ export class Session {
           throw new Error(`training state: patcher.${name} needs ${t.size} values`);
         t.assign(values);
       }
+      this.missing.delete(`the entropy model ${this.plan.entropyOrigin?.source}`);
     }
     if (phase === 'patching' || !loop) {
       this.currentPhase = 'patching';
@@ -280,6 +323,7 @@ export class Session {
     this.heldOutPatches = documents('patches.heldOut', this.corpus.heldOut);
     this.modelLoop = this.makeModelLoop();
     this.modelLoop.restore({ ...loop, arrays: loopArrays(state) });
+    this.missing.clear();
     this.currentPhase = 'model';
     this.bestSoFar = best;
     this.stale = stale;
@@ -379,26 +423,38 @@ export class Session {
   }
 
   private async patch(): Promise<SessionEvent> {
+    const { given, corpus } = this;
     let { config } = this.plan;
-    const score = async (documents: readonly Int32Array[]): Promise<(Float32Array | null)[]> =>
-      config.patching.mode === 'entropy'
-        ? scoreEntropiesAsync(this.patcher!, documents, config.patcher!, {
-            ...layoutOptions(config),
-            backend: this.backend,
-          })
-        : documents.map(() => null);
-    const trainEntropies = await score(this.corpus.train);
+    const byEntropy = config.patching.mode === 'entropy';
+    const scored: Partial<Record<keyof Corpus, readonly (Float32Array | null)[]>> = {};
+    const entropiesOf = async (part: keyof Corpus) =>
+      (scored[part] ??= !byEntropy
+        ? corpus[part].map(() => null)
+        : given.entropies
+          ? fitting(given.entropies[part], corpus[part], `the given entropies (${part})`)
+          : await scoreEntropiesAsync(this.patcher!, corpus[part], config.patcher!, {
+              ...layoutOptions(config),
+              backend: this.backend,
+            }));
     if (config.patching.mode === 'entropy' && this.plan.targetPatchBytes !== null) {
-      const { threshold } = calibrateThreshold(trainEntropies as Float32Array[], this.plan.targetPatchBytes, {
+      const entropies = (await entropiesOf('train')) as readonly Float32Array[];
+      const { threshold } = calibrateThreshold(entropies, this.plan.targetPatchBytes, {
         monotonic: config.patching.monotonic ?? false,
       });
       config = { ...config, patching: { ...config.patching, threshold } };
     }
     this.currentConfig = config;
-    const cut = (documents: readonly Int32Array[], entropies: (Float32Array | null)[]) =>
-      documents.map((ids, i) => patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }));
-    this.trainPatches = cut(this.corpus.train, trainEntropies);
-    this.heldOutPatches = cut(this.corpus.heldOut, await score(this.corpus.heldOut));
+    const cut = async (part: keyof Corpus): Promise<Int32Array[]> => {
+      if (given.patches && this.plan.targetPatchBytes === null) {
+        return splitPatches(concatInts(given.patches[part]), corpus[part], `the given patches (${part})`);
+      }
+      const entropies = await entropiesOf(part);
+      return corpus[part].map((ids, i) =>
+        patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }),
+      );
+    };
+    this.trainPatches = await cut('train');
+    this.heldOutPatches = await cut('heldOut');
     return {
       kind: 'patched',
       threshold: config.patching.mode === 'entropy' ? config.patching.threshold : null,
@@ -431,7 +487,29 @@ export class Session {
   }
 }
 
-const HASH_TABLE = 'model.encoder_hash_tok_embedding.weight';
+/** Overwrites an entropy model with stored weights. @throws ConfigError naming the first tensor that does not fit */
+function loadEntropyModel(patcher: EntropyModelParams, stored: StoredTensors): void {
+  for (const [name, t] of namedLeaves(patcher)) {
+    const found = stored.get(name) ?? stored.get(`model.patcher.${name}`);
+    if (!found || !sameShape(found.shape, t.shape)) {
+      throw new ConfigError(
+        `the entropy model's ${name} is ${found ? formatShape(found.shape) : 'missing'}, ${formatShape(t.shape)} is needed`,
+      );
+    }
+    t.assign(toFloat32({ dtype: found.dtype, shape: [...found.shape], data: found.read() }, name));
+  }
+}
+
+/** The arrays, if there is one for each document and of its length. */
+function fitting<T extends Float32Array>(arrays: readonly T[], documents: readonly Int32Array[], what: string) {
+  const bad = documents.findIndex((ids, i) => arrays[i]?.length !== ids.length);
+  if (bad >= 0 || arrays.length !== documents.length) {
+    throw new ConfigError(
+      `${what} do not fit: ${arrays.length} arrays for ${documents.length} documents, or another length`,
+    );
+  }
+  return arrays;
+}
 
 const targetsOf = (rows: readonly { readonly targets: Int32Array }[]): Int32Array =>
   concatInts(rows.map((r) => r.targets));

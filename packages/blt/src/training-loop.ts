@@ -9,6 +9,7 @@ import {
   coalesce,
   type Gradient,
   gradientLeaves,
+  type ParameterGroup,
   WeightAverage,
 } from './optimizer.ts';
 import { Dropout, type DropoutRates } from './regularization.ts';
@@ -34,6 +35,8 @@ export interface LoopOptions {
   readonly ema: number | null;
   /** What to do about a batch whose loss stands out; null: nothing. */
   readonly spike?: SpikeOptions | null;
+  /** Parameters with a learning rate of their own. */
+  readonly groups?: readonly ParameterGroup[];
   readonly seed: number;
 }
 
@@ -114,7 +117,7 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
     this.dealer = dealer;
     this.task = task;
     this.options = options;
-    this.optimizer = new AdamW(params, options.adamw);
+    this.optimizer = new AdamW(params, options.adamw, options.groups);
     this.ema = options.ema === null ? null : new WeightAverage(params, options.ema);
     this.random = new Random(options.seed).fork('dropout');
   }

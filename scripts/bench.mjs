@@ -1,6 +1,6 @@
-// `pnpm bench train|... [flags]`: bundles one file of bench/ and runs it.
+// `pnpm bench` lists the benchmarks, `pnpm bench train|... [flags]` bundles one file of bench/ and runs it.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { root } from './workspace.mjs';
@@ -8,11 +8,18 @@ import { root } from './workspace.mjs';
 const [name = '', ...args] = process.argv.slice(2);
 const entry = join(root, 'bench', `${name}.ts`);
 if (!existsSync(entry)) {
+  // The first sentence of each file's comment says what it measures.
   const names = readdirSync(join(root, 'bench'))
     .filter((f) => f.endsWith('.ts'))
-    .map((f) => f.slice(0, -3));
-  console.error(`usage: pnpm bench ${names.join('|')} [--json] ...; there is no benchmark ${JSON.stringify(name)}`);
-  process.exit(2);
+    .map((f) => {
+      const text = readFileSync(join(root, 'bench', f), 'utf8').match(/@file ([\s\S]*?)\*\//)?.[1] ?? '';
+      const first = text.replace(/\s*\n\s*\*?\s*/g, ' ').split(/(?:: |[.;,] )/)[0];
+      return `  ${f.slice(0, -3).padEnd(10)} ${first}`;
+    });
+  const usage = `usage: pnpm bench NAME [--config S|SL|M] [--threads N] [--json] ...\n\n${names.join('\n')}`;
+  if (name === '' || name === '--help') console.log(usage);
+  else console.error(`${usage}\n\nthere is no benchmark ${JSON.stringify(name)}`);
+  process.exit(name === '' || name === '--help' ? 0 : 2);
 }
 const outfile = join(root, 'node_modules', '.bench', `${name}.mjs`);
 await build({
@@ -29,4 +36,5 @@ await build({
   ),
   logLevel: 'warning',
 });
-process.exit(spawnSync(process.execPath, [outfile, ...args], { stdio: 'inherit' }).status ?? 1);
+// In the root: benchmarks name files from there.
+process.exit(spawnSync(process.execPath, [outfile, ...args], { stdio: 'inherit', cwd: root }).status ?? 1);

@@ -1,0 +1,117 @@
+/**
+ * @file GB/s of the kernels that are not products, beside a memory copy that moves as many bytes and the definition's plain loops in
+ * JavaScript, in turns. `pnpm bench ops [--only softmax] [--threads 2] [--seconds 0.3] [--json]`. Bytes: each operand and result
+ * once for every time the algorithm must read or write it.
+ */
+import { createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
+import { clockFor, flag, inTurns, median, numberFlag, ratio, report, short, table } from './support/harness.ts';
+import { call, constant, integers, type KernelCall, noise, prepared } from './support/kernel-call.ts';
+
+/** Rows and widths of model S, 8 rows of 512 bytes. */
+const [N, C, F, V, P] = [4096, 128, 384, 260, 900];
+const HASH_ROWS = 49152;
+const READ_ROWS = 12000;
+const within = (limit: number) => (i: number) => (Math.imul(i + 1, 0x9e3779b1) >>> 0) % limit;
+const adamw = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, step: 3 };
+const M = 1 << 20;
+const targets = integers(N, within(V));
+
+/** Name, bytes that one call must move, the call. */
+const OPS: readonly (readonly [string, number, KernelCall])[] = [
+  ['softmax 4096x260', 8 * N * V, call('softmax', [noise([N, V])], {})],
+  ['softmax 4096x512', 8 * N * 512, call('softmax', [noise([N, 512])], {})],
+  ['rmsNorm 4096x128', 8 * N * C, call('rmsNorm', [noise([N, C]), noise([C])], { eps: 1e-5 })],
+  ['rmsNorm 4096x512', 8 * N * 512, call('rmsNorm', [noise([N, 512]), noise([512])], { eps: 1e-5 })],
+  [
+    'rmsNormBackward 4096x128',
+    12 * N * C,
+    call('rmsNormBackward', [noise([N, C]), noise([C]), noise([N, C])], { eps: 1e-5 }),
+  ],
+  ['swiGlu 4096x384', 12 * N * F, call('swiGlu', [noise([N, F]), noise([N, F])], {})],
+  ['swiGluBackward 4096x384', 20 * N * F, call('swiGluBackward', [noise([N, F]), noise([N, F]), noise([N, F])], {})],
+  ['crossEntropy 4096x260', 4 * N * V, call('crossEntropy', [noise([N, V]), targets], {})],
+  ['crossEntropyBackward 4096x260', 8 * N * V, call('crossEntropyBackward', [noise([N, V]), targets, noise([N])], {})],
+  [
+    'rope 4096x128',
+    8 * N * C,
+    call('rope', [noise([N, C]), noise([512, 16]), noise([512, 16]), integers(N, (i) => i % 512)], {
+      headDim: 32,
+      inverse: false,
+    }),
+  ],
+  ['add 4096x128', 12 * N * C, call('add', [noise([N, C]), noise([N, C])], {})],
+  ['dropout 4096x128', 8 * N * C, call('dropout', [noise([N, C])], { rate: 0.1, seed: 1 })],
+  ['adamw 1M', 28 * M, call('adamw', [noise([M]), noise([M]), constant([M], 0.1), noise([M]), constant([], 1)], adamw)],
+  [
+    'adamwRows 12000 of 49152',
+    28 * READ_ROWS * C,
+    call(
+      'adamwRows',
+      [
+        noise([HASH_ROWS, C]),
+        noise([HASH_ROWS, C]),
+        constant([HASH_ROWS, C], 0.1),
+        integers(READ_ROWS, (u) => u * 4),
+        noise([READ_ROWS, C]),
+        constant([], 1),
+      ],
+      adamw,
+    ),
+  ],
+  ['gatherRows 4096 of 260', 8 * N * C, call('gatherRows', [noise([V, C]), targets], {})],
+  ['scatterAddRows 4096 to 260', 4 * (N + V) * C, call('scatterAddRows', [noise([N, C]), targets], { rows: V })],
+  [
+    'embeddingBag 4096x6 of 49152',
+    28 * N * C,
+    call('embeddingBag', [noise([HASH_ROWS, C]), integers(N * 6, within(HASH_ROWS), [N, 6])], {}),
+  ],
+  [
+    'segmentGatherSum 24576 to 12000',
+    4 * C * (6 * N + READ_ROWS),
+    call(
+      'segmentGatherSum',
+      [noise([N, C]), integers(N * 6, within(N)), integers(READ_ROWS + 1, (u) => Math.round((u * N * 6) / READ_ROWS))],
+      {},
+    ),
+  ],
+  [
+    'segmentMax 4096 to 900',
+    4 * C * (N + P),
+    call('segmentMax', [noise([N, C]), integers(P + 1, (p) => Math.round((p * N) / P))], {}),
+  ],
+  ['sum over rows 4096x128', 4 * N * C, call('sum', [noise([N, C])], { axes: [0] })],
+  ['sumSquares 4096x128', 4 * N * C, call('sumSquares', [noise([N, C])], {})],
+];
+
+const threads = numberFlag('threads', 1);
+const seconds = numberFlag('seconds', 0.3);
+const only = new RegExp(flag('only', '.'));
+const backend = createWasmBackend({ threads });
+await backend.threadsReady();
+const plain = createReferenceBackend();
+const rows = [];
+for (const [name, bytes, kernelCall] of OPS) {
+  if (!only.test(name)) continue;
+  const [ours, loops] = [prepared(kernelCall, backend), prepared(kernelCall, plain)];
+  // Half of the bytes are read, half are written.
+  const [from, to] = [new Float32Array(bytes / 8).fill(1), new Float32Array(bytes / 8)];
+  const copy = () => to.set(from);
+  const times = inTurns({ ours: ours.run, copy, loops: loops.run }, { seconds, clock: clockFor(threads) });
+  const speed = (ms: readonly number[]) => short(bytes / median(ms) / 1e6);
+  rows.push({
+    op: name,
+    gb_per_s: speed(times.ours),
+    copy_gb_per_s: speed(times.copy),
+    to_copy: short(ratio(times.copy, times.ours)),
+    js_gb_per_s: speed(times.loops),
+    to_js: short(ratio(times.loops, times.ours)),
+    us: short(median(times.ours) * 1000),
+  });
+  ours.free();
+  loops.free();
+}
+const keys = Object.keys(rows[0] ?? {}) as (keyof (typeof rows)[number])[];
+report('ops', { backend: backend.description, threads, rows }, [
+  `ops, ${backend.description}`,
+  ...table([keys, ...rows.map((row) => keys.map((key) => String(row[key])))]),
+]);

@@ -1,0 +1,199 @@
+/** @file The models that training is measured on, and a training loop over text-like rows for each. Sizes: docs/performance.md. */
+import {
+  type BltBatch,
+  type BltConfig,
+  type BltParams,
+  bltBatch,
+  bltLosses,
+  bltPlan,
+  initParameters,
+  type PatchedRow,
+  planRun,
+  RowDealer,
+  TrainingLoop,
+  transformerConfig,
+  VOCAB_SIZE,
+} from '@blt-ts/blt';
+import { type Backend, Random, scope, totalFlops, withLedger } from '@blt-ts/tensor';
+import { flag, numberFlag } from './harness.ts';
+
+export interface BenchConfig {
+  readonly local: number;
+  readonly localHeads: number;
+  readonly decoderLayers: number;
+  readonly global: number;
+  readonly globalHeads: number;
+  readonly globalLayers: number;
+  readonly hidden: readonly [local: number, global: number];
+  readonly hashVocab: number;
+  readonly rows: number;
+  readonly rowBytes: number;
+}
+
+const S: BenchConfig = {
+  local: 128,
+  localHeads: 4,
+  decoderLayers: 3,
+  global: 256,
+  globalHeads: 4,
+  globalLayers: 4,
+  hidden: [384, 768],
+  hashVocab: 8192,
+  rows: 8,
+  rowBytes: 512,
+};
+
+export const CONFIGS: Record<string, BenchConfig> = {
+  S,
+  SL: { ...S, rows: 1, rowBytes: 8192 },
+  M: {
+    local: 256,
+    localHeads: 8,
+    decoderLayers: 4,
+    global: 512,
+    globalHeads: 8,
+    globalLayers: 8,
+    hidden: [768, 1536],
+    hashVocab: 16384,
+    rows: 4,
+    rowBytes: 1024,
+  },
+  /** Small enough for thousands of steps in minutes. */
+  nano: {
+    local: 64,
+    localHeads: 2,
+    decoderLayers: 2,
+    global: 128,
+    globalHeads: 2,
+    globalLayers: 2,
+    hidden: [192, 384],
+    hashVocab: 4096,
+    rows: 4,
+    rowBytes: 256,
+  },
+};
+
+/** The configuration of `--config`, changed by `--hash-vocab`, `--rows` and `--row-bytes`. Exits with code 2 if there is none. */
+export function chosenConfig(fallback = 'S'): { name: string; config: BenchConfig } {
+  const name = flag('config', fallback);
+  const config = CONFIGS[name];
+  if (!config) {
+    console.error(`--config must be one of ${Object.keys(CONFIGS).join(', ')}, got ${name}`);
+    process.exit(2);
+  }
+  return {
+    name,
+    config: {
+      ...config,
+      hashVocab: numberFlag('hash-vocab', config.hashVocab),
+      rows: numberFlag('rows', config.rows),
+      rowBytes: numberFlag('row-bytes', config.rowBytes),
+    },
+  };
+}
+
+export function modelConfig(c: BenchConfig): BltConfig {
+  const local = (layers: number, all: boolean) => ({
+    ...transformerConfig({
+      hiddenSize: c.local,
+      numHiddenLayers: layers,
+      numAttentionHeads: c.localHeads,
+      intermediateSize: c.hidden[0],
+    }),
+    crossAttnAllLayers: all,
+  });
+  return {
+    vocabSize: VOCAB_SIZE,
+    behaviour: 'facebook',
+    window: 512,
+    encoder: local(1, false),
+    global: transformerConfig({
+      hiddenSize: c.global,
+      numHiddenLayers: c.globalLayers,
+      numAttentionHeads: c.globalHeads,
+      intermediateSize: c.hidden[1],
+    }),
+    decoder: local(c.decoderLayers, true),
+    patcher: null,
+    crossAttnK: 2,
+    hash: { groupSizes: [3, 4, 5, 6, 7, 8], functions: 1, vocab: c.hashVocab },
+    patching: { mode: 'space' },
+  };
+}
+
+export type Row = PatchedRow & { readonly targets: Int32Array };
+
+/** A row of random letters in patches of 4.5 bytes on average: more different n-grams than text has. */
+export function makeRow(bytes: number, random: Random): Row {
+  const ids = Int32Array.from({ length: bytes + 1 }, () => 4 + 97 + random.integer(26));
+  const lengths = [1];
+  for (let left = bytes; left > 0; ) {
+    const length = Math.min(left, random.integer(2) === 0 ? 4 : 5);
+    lengths.push(length);
+    left -= length;
+  }
+  return { ids: ids.subarray(0, bytes), targets: ids.subarray(1), patchLengths: Int32Array.from(lengths) };
+}
+
+/** Different batches before the first comes again: rows of the tables lag behind and are caught up, as in training. */
+const BATCHES = 16;
+
+export interface Batch {
+  readonly batch: BltBatch;
+  readonly targets: Int32Array;
+}
+
+export interface TrainingBench {
+  readonly loop: TrainingLoop<BltParams, Row, Batch>;
+  readonly params: BltParams;
+  readonly config: BltConfig;
+  /** FLOPs of products and attention in one step, forward and backward. */
+  flops(): number;
+}
+
+/** A model with its optimiser, ready to step. */
+export function trainingBench(c: BenchConfig, backend: Backend, { recompute = false } = {}): TrainingBench {
+  const config = modelConfig(c);
+  const random = new Random(1);
+  const params = initParameters<BltParams>(bltPlan(config), random.fork('init'), { backend });
+  const text = random.fork('rows');
+  const pool = Array.from({ length: c.rows * BATCHES }, () => makeRow(c.rowBytes, text));
+  let at = 0;
+  const nextRows = () => Array.from({ length: c.rows }, () => pool[at++ % pool.length]);
+  const batchOf = (rows: readonly Row[]): Batch => ({
+    batch: bltBatch(rows, config, { backend, recompute }),
+    targets: Int32Array.from(rows.flatMap((row) => [...row.targets])),
+  });
+  const { model } = planRun({}, 1e6);
+  const loop = new TrainingLoop<BltParams, Row, Batch>(
+    params,
+    new RowDealer(random, nextRows),
+    {
+      batch: batchOf,
+      losses: (p, { batch, targets }, dropout) => bltLosses(p, batch, targets, config, dropout),
+      reads: ({ batch }) => new Map([['model.encoder_hash_tok_embedding.weight', batch.hashIds!]]),
+    },
+    {
+      ...model.loop,
+      steps: 1e6,
+      batchRows: c.rows,
+      ema: null,
+      dropout: { embedding: 0, residual: 0, hidden: 0, output: 0, hash: 0 },
+    },
+  );
+  return {
+    loop,
+    params,
+    config,
+    flops() {
+      const rows = nextRows();
+      const { ledger } = withLedger(() =>
+        scope(() => {
+          const { batch, targets } = batchOf(rows);
+          bltLosses(params, batch, targets, config);
+        }),
+      );
+      return 3 * totalFlops(ledger, ['matmul', 'intervalAttention']);
+    },
+  };
+}

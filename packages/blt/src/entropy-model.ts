@@ -1,10 +1,11 @@
 /** @file The entropy model: a small byte language model whose uncertainty decides where patches begin. */
 import { exp, gatherRows, linear, logSoftmax, mul, neg, rmsNorm, sum } from '@blt-ts/autograd';
-import { type Backend, release, scope, type Tensor } from '@blt-ts/tensor';
+import { type Backend, scope, type Tensor } from '@blt-ts/tensor';
 import { type ByteBatch, byteBatch } from './batch.ts';
 import type { TransformerConfig } from './config.ts';
 import { transformerStack } from './layers.ts';
 import type { EntropyModelParams } from './parameters.ts';
+import { type Reading, resultLater, resultNow } from './reading.ts';
 import type { Dropout } from './regularization.ts';
 
 /** Next-byte logits: [B, vocab]. Embedding, blocks, final norm, untied output layer. */
@@ -37,18 +38,18 @@ export interface ScoringOptions {
   onProgress?: (bytes: number) => void;
 }
 
-/** Batches of documents: gives the entropies of each batch as a tensor, takes their values, and puts them where they belong. */
-function* scoring(
+/** @internal `scoreEntropies` as a computation that asks for the values of each batch. */
+export function* scoringEntropies(
   p: EntropyModelParams,
   documents: readonly Int32Array[],
   c: TransformerConfig,
   { window, documents: bounded, backend, batchBytes = 8192, onProgress }: ScoringOptions,
-): Generator<Tensor, Float32Array[], Float32Array> {
+): Reading<Float32Array[]> {
   const results = documents.map((d) => new Float32Array(d.length));
   let rows: { ids: Int32Array; document: number; at: number }[] = [];
   let pending = 0;
   let done = 0;
-  function* flush(): Generator<Tensor, void, Float32Array> {
+  function* flush(): Reading<void> {
     if (rows.length === 0) return;
     const entropies = yield scope(() => {
       const batch = byteBatch(
@@ -92,29 +93,15 @@ export function scoreEntropies(
   c: TransformerConfig,
   options: ScoringOptions,
 ): Float32Array[] {
-  const batches = scoring(p, documents, c, options);
-  let next = batches.next();
-  while (!next.done) {
-    const values = next.value.readSync() as Float32Array;
-    release(next.value);
-    next = batches.next(values);
-  }
-  return next.value;
+  return resultNow(scoringEntropies(p, documents, c, options));
 }
 
 /** `scoreEntropies` on any backend. */
-export async function scoreEntropiesAsync(
+export function scoreEntropiesAsync(
   p: EntropyModelParams,
   documents: readonly Int32Array[],
   c: TransformerConfig,
   options: ScoringOptions,
 ): Promise<Float32Array[]> {
-  const batches = scoring(p, documents, c, options);
-  let next = batches.next();
-  while (!next.done) {
-    const values = (await next.value.read()) as Float32Array;
-    release(next.value);
-    next = batches.next(values);
-  }
-  return next.value;
+  return resultLater(scoringEntropies(p, documents, c, options));
 }

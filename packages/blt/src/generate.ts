@@ -1,13 +1,14 @@
 /** @file Generation, byte by byte, on the incremental decoder. */
-import { Random, scope, type Tensor } from '@blt-ts/tensor';
+import { Random, scope } from '@blt-ts/tensor';
 import { bltBatch } from './batch.ts';
 import { layoutOptions } from './config.ts';
 import { Decoder, type HashRows } from './decoding/decoder.ts';
 import { DraftLength, speculate } from './decoding/speculate.ts';
-import { scoreEntropies } from './entropy-model.ts';
+import { scoringEntropies } from './entropy-model.ts';
 import type { Checkpoint } from './huggingface.ts';
 import { bltLogits } from './model.ts';
 import { modelPatchLengths } from './patching.ts';
+import { itemsLater, itemsNow, type Reading, resultLater, resultNow } from './reading.ts';
 import { type SamplingOptions, sampleLogits, validateSampling } from './sampling.ts';
 import { BOE, BOS, BPE, BYTE_OFFSET, EOS, encode } from './vocabulary.ts';
 
@@ -45,17 +46,25 @@ export interface GenerateCounts {
  * Logits for the byte after `ids`, from the whole text at once, as Hugging Face's `generate` without a cache computes them: the
  * definition that the incremental decoder is tested against.
  */
-export function nextByteLogits({ config, params, patcher }: Checkpoint, ids: Int32Array): Float32Array {
-  return scope(() => {
-    const backend = params.lm_head.weight.backend;
-    const entropies =
-      config.patching.mode === 'entropy'
-        ? scoreEntropies(patcher!, [ids], config.patcher!, { ...layoutOptions(config), backend })[0]
-        : null;
-    const patchLengths = modelPatchLengths(ids, entropies, config.patching);
-    const logits: Tensor = bltLogits(params, bltBatch([{ ids, patchLengths }], config, { backend }), config);
-    return (logits.readSync() as Float32Array).slice((ids.length - 1) * config.vocabSize);
-  });
+export function nextByteLogits(checkpoint: Checkpoint, ids: Int32Array): Float32Array {
+  return resultNow(wholeText(checkpoint, ids));
+}
+
+/** `nextByteLogits` on any backend. */
+export function nextByteLogitsAsync(checkpoint: Checkpoint, ids: Int32Array): Promise<Float32Array> {
+  return resultLater(wholeText(checkpoint, ids));
+}
+
+function* wholeText({ config, params, patcher }: Checkpoint, ids: Int32Array): Reading<Float32Array> {
+  const { backend } = params.lm_head.weight;
+  let entropies: Float32Array | null = null;
+  if (config.patching.mode === 'entropy') {
+    const options = { ...layoutOptions(config), backend };
+    [entropies] = yield* scoringEntropies(patcher!, [ids], config.patcher!, options);
+  }
+  const patchLengths = modelPatchLengths(ids, entropies, config.patching);
+  const logits = yield scope(() => bltLogits(params, bltBatch([{ ids, patchLengths }], config, { backend }), config));
+  return logits.slice((ids.length - 1) * config.vocabSize);
 }
 
 function validate(options: GenerateOptions): void {
@@ -116,13 +125,30 @@ function stopsAfter(stop: Uint8Array | null): (byte: number) => boolean {
  * Continues a prompt, one byte at a time. Ends after `maxBytes`, at the end of the document (EOS), or after `stop`.
  * `for (const byte of generate(...))`, or `for await` where something else should run between bytes.
  * @param prompt text or bytes; may be empty
- * @throws RangeError for impossible options
+ * @throws RangeError for impossible options, Error on a backend whose values must be waited for: use `generateAsync`
  */
 export function* generate(
   checkpoint: Checkpoint,
   prompt: string | Uint8Array,
   options: GenerateOptions,
-): Generator<number> {
+): Generator<number, void> {
+  yield* itemsNow(generating(checkpoint, prompt, options));
+}
+
+/** `generate` on any backend: `for await (const byte of generateAsync(...))`. */
+export async function* generateAsync(
+  checkpoint: Checkpoint,
+  prompt: string | Uint8Array,
+  options: GenerateOptions,
+): AsyncGenerator<number, void> {
+  yield* itemsLater(generating(checkpoint, prompt, options));
+}
+
+function* generating(
+  checkpoint: Checkpoint,
+  prompt: string | Uint8Array,
+  options: GenerateOptions,
+): Reading<void, number> {
   validate(options);
   const { maxBytes, stop = null, contextBytes = 512, draftBytes = 0, onDone } = options;
   const sampler = new Sampler(options);
@@ -154,10 +180,11 @@ export function* generate(
       let next: number[];
       if (room > 1) {
         const start = made;
-        next = speculate(decoder, unread[0], room, (logits, n) => sampler.draw(logits, start + n));
+        next = yield* speculate(decoder, unread[0], room, (logits, n) => sampler.draw(logits, start + n));
         drafts.learn(room, next.length);
       } else {
-        next = [sampler.draw(decoder.feed([unread])[0], made)];
+        const [logits] = yield* decoder.feeding([unread]);
+        next = [sampler.draw(logits, made)];
       }
       for (const id of next) {
         if (id === EOS) return;
@@ -189,7 +216,24 @@ export function* generateBatch(
   checkpoint: Checkpoint,
   prompts: readonly (string | Uint8Array)[],
   options: GenerateOptions,
-): Generator<BatchByte> {
+): Generator<BatchByte, void> {
+  yield* itemsNow(generatingBatch(checkpoint, prompts, options));
+}
+
+/** `generateBatch` on any backend. */
+export async function* generateBatchAsync(
+  checkpoint: Checkpoint,
+  prompts: readonly (string | Uint8Array)[],
+  options: GenerateOptions,
+): AsyncGenerator<BatchByte, void> {
+  yield* itemsLater(generatingBatch(checkpoint, prompts, options));
+}
+
+function* generatingBatch(
+  checkpoint: Checkpoint,
+  prompts: readonly (string | Uint8Array)[],
+  options: GenerateOptions,
+): Reading<void, BatchByte> {
   validate(options);
   const { maxBytes, stop = null, contextBytes = 512, onDone } = options;
   if (options.draftBytes) throw new RangeError('generateBatch: draftBytes is for one text; leave it out');
@@ -217,7 +261,7 @@ export function* generateBatch(
         });
         unread = ids.map((row, r) => (open[r] ? row : []));
       }
-      const logits = decoder.feed(unread);
+      const logits = yield* decoder.feeding(unread);
       unread = prompts.map(() => []);
       for (let r = 0; r < prompts.length; r++) {
         if (!open[r]) continue;

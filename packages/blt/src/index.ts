@@ -24,6 +24,7 @@ export * from './packing.ts';
 export * from './parameters.ts';
 export * from './patching.ts';
 export * from './presets.ts';
+export type { Reading } from './reading.ts';
 export * from './regularization.ts';
 export * from './rows.ts';
 export * from './sampling.ts';

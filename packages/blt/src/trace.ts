@@ -1,13 +1,14 @@
 /** @file Outputs, loss and gradients of a checkpoint for given rows, as plain values. */
 import { affine, leaves, mul, sum, valueAndGrad } from '@blt-ts/autograd';
-import { type SafetensorsInput, scope, tensor } from '@blt-ts/tensor';
+import { forEachTensor, release, type SafetensorsInput, scope, tensor } from '@blt-ts/tensor';
 import { bltBatch } from './batch.ts';
 import { layoutOptions } from './config.ts';
-import { scoreEntropies } from './entropy-model.ts';
+import { scoringEntropies } from './entropy-model.ts';
 import type { Checkpoint } from './huggingface.ts';
 import { bltLogits, bltLosses } from './model.ts';
 import type { BltParams } from './parameters.ts';
 import { modelPatchLengths } from './patching.ts';
+import { type Reading, resultLater, resultNow } from './reading.ts';
 
 /** Values of rows laid end to end, [rows, longest, width]: shorter rows are filled with zeros. */
 function padded(values: Float32Array, rows: readonly Int32Array[], width: number): Float32Array {
@@ -30,25 +31,43 @@ export interface Trace {
   readonly patchLengths: readonly Int32Array[];
 }
 
+export interface TraceOptions {
+  /** Also the gradient of the mean loss for every tensor of the latent transformer. */
+  readonly grads?: boolean;
+}
+
 /**
  * What a model makes of given rows of ids: everything that another implementation can be compared by.
- * @param grads also the gradient of the mean loss for every tensor of the latent transformer
+ * @throws Error on a backend whose values must be waited for: use `traceCheckpointAsync`
  */
 export function traceCheckpoint(
+  checkpoint: Checkpoint,
+  rows: readonly Int32Array[],
+  options: TraceOptions = {},
+): Trace {
+  return resultNow(tracing(checkpoint, rows, options));
+}
+
+/** `traceCheckpoint` on any backend. */
+export function traceCheckpointAsync(
+  checkpoint: Checkpoint,
+  rows: readonly Int32Array[],
+  options: TraceOptions = {},
+): Promise<Trace> {
+  return resultLater(tracing(checkpoint, rows, options));
+}
+
+function* tracing(
   { config, params, patcher }: Checkpoint,
   rows: readonly Int32Array[],
-  { grads = false }: { grads?: boolean } = {},
-): Trace {
+  { grads = false }: TraceOptions,
+): Reading<Trace> {
   const { backend } = params.lm_head.weight;
   const entropies = patcher
-    ? scoreEntropies(patcher, rows, config.patcher!, { ...layoutOptions(config), backend })
+    ? yield* scoringEntropies(patcher, rows, config.patcher!, { ...layoutOptions(config), backend })
     : null;
   const patchLengths = rows.map((ids, r) => modelPatchLengths(ids, entropies?.[r] ?? null, config.patching));
-  const batch = bltBatch(
-    rows.map((ids, r) => ({ ids, patchLengths: patchLengths[r] })),
-    config,
-    { backend },
-  );
+  const patched = rows.map((ids, r) => ({ ids, patchLengths: patchLengths[r] }));
   const longest = Math.max(...rows.map((row) => row.length));
   const tensors: [string, SafetensorsInput][] = [];
   const put = (name: string, shape: readonly number[], data: Float32Array) =>
@@ -57,24 +76,31 @@ export function traceCheckpoint(
     const all = Float32Array.from(entropies.flatMap((H) => [...H]));
     put('entropies', [rows.length, longest], padded(all, rows, 1));
   }
-  const logits = scope(() => bltLogits(params, batch, config).readSync() as Float32Array);
+  const logits = yield scope(() => bltLogits(params, bltBatch(patched, config, { backend }), config));
   put('logits', [rows.length, longest, config.vocabSize], padded(logits, rows, config.vocabSize));
 
   // Each row's last prediction has no target; the mean is over all others, as transformers takes it for labels = input_ids.
   const targets = Int32Array.from(rows.flatMap((row) => [...row.subarray(1), 0]));
   const counted = rows.reduce((n, row) => n + row.length - 1, 0);
   const mask = Float32Array.from(rows.flatMap((row) => [...row].map((_, i) => (i + 1 < row.length ? 1 : 0))));
-  const meanLoss = (p: BltParams) =>
-    affine(sum(mul(bltLosses(p, batch, targets, config), tensor(mask, undefined, { backend }))), 1 / counted);
+  const meanLoss = (p: BltParams) => {
+    const losses = bltLosses(p, bltBatch(patched, config, { backend }), targets, config);
+    return affine(sum(mul(losses, tensor(mask, undefined, { backend }))), 1 / counted);
+  };
   let loss: number | null = null;
   if (counted > 0 && grads) {
-    scope(() => {
-      const { value, grads: found } = valueAndGrad(meanLoss)(params);
-      loss = value.item();
-      for (const [name, g] of leaves(found)) put(`grads.${name}`, g.shape, g.readSync() as Float32Array);
+    const found = scope(() => {
+      const { value, grads } = valueAndGrad(meanLoss)(params);
+      return { value, grads: leaves(grads) };
     });
+    try {
+      [loss] = yield found.value;
+      for (const [name, g] of found.grads) put(`grads.${name}`, g.shape, yield g);
+    } finally {
+      forEachTensor(found, release);
+    }
   } else if (counted > 0) {
-    loss = scope(() => meanLoss(params).item());
+    [loss] = yield scope(() => meanLoss(params));
   }
   return { tensors, loss, patchLengths };
 }

@@ -18,12 +18,13 @@ import {
   rmsNorm,
   segmentMax,
 } from '@blt-ts/autograd';
-import { type Backend, scope, type Tensor, tensor } from '@blt-ts/tensor';
+import { type Backend, forEachTensor, release, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import { ropeTable } from '../batch.ts';
 import { type BltConfig, layoutOptions, type TransformerConfig } from '../config.ts';
 import { entropyOfLogits } from '../entropy-model.ts';
 import type { Checkpoint } from '../huggingface.ts';
 import { crossAttention } from '../layers.ts';
+import { type Reading, resultLater, resultNow } from '../reading.ts';
 import { type ByteStep, byteStep, type Standing } from './byte-step.ts';
 import {
   type CachedContext,
@@ -102,7 +103,9 @@ export class Decoder {
   private readonly newestCaches: KeyValueCache[];
   private readonly latestEntropy: Float32Array;
 
-  /** @throws Error if the weights are on a backend whose values cannot be read at once */
+  /** A pass waits for values from a device. */
+  private waiting = false;
+
   constructor(checkpoint: Checkpoint, { texts = 1, chunkBytes = 1024, hashRows }: DecoderOptions = {}) {
     const { config, params } = checkpoint;
     if (!Number.isInteger(texts) || texts < 1) throw new RangeError(`Decoder: texts must be at least 1, got ${texts}`);
@@ -110,9 +113,6 @@ export class Decoder {
       throw new RangeError(`Decoder: chunkBytes must be at least 1, got ${chunkBytes}`);
     }
     this.backend = params.lm_head.weight.backend;
-    if (!this.backend.synchronous) {
-      throw new Error(`decoding decides byte by byte and cannot wait for ${this.backend.name}; load the model on wasm`);
-    }
     this.checkpoint = checkpoint;
     this.config = config;
     this.texts = texts;
@@ -164,9 +164,19 @@ export class Decoder {
   /**
    * Reads more ids of each text and returns the logits of what follows: [vocab] for the byte after the last one, or with
    * `all` [ids, vocab] for the byte after each. A text that gets no ids gets no logits (an empty array).
-   * @throws ConfigError if a text gets longer than the model takes
+   * @throws ConfigError if a text gets longer than the model takes, Error on a backend whose values must be waited for
    */
-  feed(rows: readonly ArrayLike<number>[], { all = false }: { all?: boolean } = {}): Float32Array[] {
+  feed(rows: readonly ArrayLike<number>[], options: { all?: boolean } = {}): Float32Array[] {
+    return resultNow(this.feeding(rows, options));
+  }
+
+  /** `feed` on any backend. One at a time: await it before the next. */
+  feedAsync(rows: readonly ArrayLike<number>[], options: { all?: boolean } = {}): Promise<Float32Array[]> {
+    return resultLater(this.feeding(rows, options));
+  }
+
+  /** @internal `feed` as a computation that asks for values. */
+  *feeding(rows: readonly ArrayLike<number>[], { all = false }: { all?: boolean } = {}): Reading<Float32Array[]> {
     if (rows.length !== this.texts) {
       throw new RangeError(`feed: one row of ids for each of ${this.texts} texts is needed, got ${rows.length}`);
     }
@@ -176,7 +186,7 @@ export class Decoder {
     const chunk = Math.max(1, Math.floor(this.chunkBytes / this.texts));
     for (let at = 0; at < longest; at += chunk) {
       const part = rows.map((row) => Array.prototype.slice.call(row, at, at + chunk) as number[]);
-      this.pass(part, all, (found, r, count) => {
+      yield* this.pass(part, all, (found, r, count) => {
         if (count === 0) return 0;
         if (all) logits[r].set(found, at * V);
         else logits[r].set(found);
@@ -190,8 +200,8 @@ export class Decoder {
    * Reads ids of text 0 in one pass but keeps only as many as `accept` says when shown the logits after each: the rest is as if it
    * had never been read.
    */
-  verify(ids: readonly number[], accept: (logits: Float32Array) => number): void {
-    this.pass([ids], true, (logits) => accept(logits));
+  *verify(ids: readonly number[], accept: (logits: Float32Array) => number): Reading<void> {
+    yield* this.pass([ids], true, (logits) => accept(logits));
   }
 
   /** Room for so many more bytes of each text, so that `draft` and `verify` do not move the caches. */
@@ -203,8 +213,8 @@ export class Decoder {
    * Logits of text 0 after `pending` ids that have not been read, as the local models alone give them: they go on looking at the
    * newest finished patch, whatever the entropy model says. Only the last id is computed, call it once for each.
    */
-  draft(pending: readonly number[]): Float32Array {
-    return scope(() => {
+  *draft(pending: readonly number[]): Reading<Float32Array> {
+    return yield scope(() => {
       const before = [{ ...this.states[0], ids: [...this.ids[0], ...pending.slice(0, -1)] }];
       const step = byteStep([pending.slice(-1)], before, this.byteSlots, this.config, this.backend);
       const h = this.encode(step);
@@ -231,36 +241,26 @@ export class Decoder {
     );
   }
 
-  private pass(
+  private *pass(
     rows: readonly (readonly number[])[],
     all: boolean,
     accept: (logits: Float32Array, text: number, count: number) => number,
-  ): void {
-    this.reserveBytes(rows.map((row) => row.length));
-    scope(() => {
+  ): Reading<void> {
+    if (this.waiting) throw new Error('Decoder: it is still reading the ids given before; await that first');
+    this.waiting = true;
+    const held: unknown[] = [];
+    try {
+      this.reserveBytes(rows.map((row) => row.length));
       const before = this.states.map((s, r) => ({ documentStart: s.documentStart, ids: this.ids[r] }));
-      const step = byteStep(rows, before, this.byteSlots, this.config, this.backend);
-      const pass = this.readIds(step);
-      const h = this.encode(step);
-      const fresh = pass.finished.length > 0 ? this.finishPatches(pass) : null;
-      let states: Tensor;
-      if (rows.every((row) => row.length <= 1)) {
-        if (fresh) this.keepNewest(pass, fresh, rows.map((row) => row.length)); // biome-ignore format: one line
-        states = this.decode(step, h, this.newestKeysAndValues(), this.boundsInNewest(step));
-      } else {
-        const { sources, bounds } = this.visiblePatches(pass);
-        const index = ints(sources, this.backend);
-        const kv = this.newestKeysAndValues().map(([keys, values], layer): KeysAndValues => {
-          if (!fresh) return [gatherRows(keys, index), gatherRows(values, index)];
-          const [newKeys, newValues] = fresh[layer];
-          return [gatherRows(concat([keys, newKeys]), index), gatherRows(concat([values, newValues]), index)];
-        });
-        states = this.decode(step, h, kv, bounds);
-      }
-      const asked = all ? null : rows.flatMap((row, r) => (row.length > 0 ? [step.starts[r + 1] - 1] : []));
-      const wanted =
-        asked === null || asked.length === step.bytes ? states : gatherRows(states, ints(asked, this.backend));
-      const logits = this.output(wanted);
+      const asked = scope(() => {
+        const step = byteStep(rows, before, this.byteSlots, this.config, this.backend);
+        return { step, entropies: step.patcher ? this.entropiesOf(step) : null };
+      });
+      held.push(asked.step);
+      const pass = this.readIds(asked.step, asked.entropies ? yield asked.entropies : null);
+      const { fresh, wanted } = scope(() => this.compute(pass, rows, all));
+      held.push(fresh);
+      const logits = yield wanted;
       const V = this.config.vocabSize;
       let at = 0;
       const counts = rows.map((row, r) => {
@@ -269,9 +269,41 @@ export class Decoder {
         at += n;
         return count;
       });
-      if (fresh && rows.some((row) => row.length > 1)) this.keepNewest(pass, fresh, counts);
+      if (fresh && rows.some((row) => row.length > 1)) scope(() => this.keepNewest(pass, fresh, counts));
       this.commit(pass, rows, counts);
-    });
+    } finally {
+      forEachTensor(held, release);
+      this.waiting = false;
+    }
+  }
+
+  /** Logits of the new bytes (`all`) or of each text's last, and the decoder's keys and values of the patches finished. */
+  private compute(
+    pass: Pass,
+    rows: readonly (readonly number[])[],
+    all: boolean,
+  ): { fresh: KeysAndValues[] | null; wanted: Tensor } {
+    const { step } = pass;
+    const h = this.encode(step);
+    const fresh = pass.finished.length > 0 ? this.finishPatches(pass) : null;
+    let states: Tensor;
+    if (rows.every((row) => row.length <= 1)) {
+      if (fresh) this.keepNewest(pass, fresh, rows.map((row) => row.length)); // biome-ignore format: one line
+      states = this.decode(step, h, this.newestKeysAndValues(), this.boundsInNewest(step));
+    } else {
+      const { sources, bounds } = this.visiblePatches(pass);
+      const index = ints(sources, this.backend);
+      const kv = this.newestKeysAndValues().map(([keys, values], layer): KeysAndValues => {
+        if (!fresh) return [gatherRows(keys, index), gatherRows(values, index)];
+        const [newKeys, newValues] = fresh[layer];
+        return [gatherRows(concat([keys, newKeys]), index), gatherRows(concat([values, newValues]), index)];
+      });
+      states = this.decode(step, h, kv, bounds);
+    }
+    const asked = all ? null : rows.flatMap((row, r) => (row.length > 0 ? [step.starts[r + 1] - 1] : []));
+    const wanted =
+      asked === null || asked.length === step.bytes ? states : gatherRows(states, ints(asked, this.backend));
+    return { fresh, wanted: this.output(wanted) };
   }
 
   private rope(c: TransformerConfig, at: Standing, slots: Tensor): CachedContext {
@@ -279,18 +311,17 @@ export class Decoder {
     return { ...at, slots, rope: ropeTable(this.backend, c.ropeTheta, headDim, at.reach) };
   }
 
-  /** Entropies of the new bytes, and where they end patches. */
-  private readIds(step: ByteStep): Pass {
-    const { patcher } = this.checkpoint;
-    const { config } = this;
-    let entropies: Float32Array | null = null;
-    if (step.patcher) {
-      const c = config.patcher!;
-      const x = gatherRows(patcher!.embed_tokens.weight, ints(step.ids, this.backend));
-      const h = cachedStack(patcher!.layers, x, this.rope(c, step.patcher, step.slots), c, this.patcherCaches);
-      const logits = linear(rmsNorm(h, patcher!.norm.weight, c.rmsNormEps), patcher!.lm_head.weight);
-      entropies = entropyOfLogits(logits).readSync() as Float32Array;
-    }
+  /** One step of the entropy model: entropies [n] of the predictions after the new bytes, nats. */
+  private entropiesOf(step: ByteStep): Tensor {
+    const patcher = this.checkpoint.patcher!;
+    const c = this.config.patcher!;
+    const x = gatherRows(patcher.embed_tokens.weight, ints(step.ids, this.backend));
+    const h = cachedStack(patcher.layers, x, this.rope(c, step.patcher!, step.slots), c, this.patcherCaches);
+    return entropyOfLogits(linear(rmsNorm(h, patcher.norm.weight, c.rmsNormEps), patcher.lm_head.weight));
+  }
+
+  /** Where the new bytes end patches. */
+  private readIds(step: ByteStep, entropies: Float32Array | null): Pass {
     const finished: Pass['finished'] = [];
     const finishedUpTo = new Int32Array(step.bytes);
     const states = this.states.map((before, text) => {
@@ -396,10 +427,10 @@ export class Decoder {
     return h;
   }
 
-  private output(states: Tensor): Float32Array {
+  private output(states: Tensor): Tensor {
     const { model, lm_head } = this.checkpoint.params;
     const normed = rmsNorm(states, model.local_decoder.norm.weight, this.config.decoder.rmsNormEps);
-    return linear(normed, lm_head.weight).readSync() as Float32Array;
+    return linear(normed, lm_head.weight);
   }
 
   private newestKeysAndValues(): KeysAndValues[] {

@@ -1,4 +1,5 @@
 /** @file Speculation past the end of a patch: the local models draft, the whole model checks a draft in one pass. */
+import type { Reading } from '../reading.ts';
 import type { Decoder } from './decoder.ts';
 
 /**
@@ -12,22 +13,22 @@ import type { Decoder } from './decoder.ts';
  * @returns ids drawn from the whole model's logits; all but the last have been read
  * @see Fast BLT (2026), self-speculation (BLT-S); here drafts also cover the rest of the open patch
  */
-export function speculate(
+export function* speculate(
   decoder: Decoder,
   first: number,
   room: number,
   draw: (logits: Float32Array, n: number) => number,
-): number[] {
+): Reading<number[]> {
   const { vocabSize } = decoder.config;
   decoder.reserve(room);
   const pending = [first];
   while (pending.length < room) {
-    const id = draw(decoder.draft(pending), pending.length - 1);
+    const id = draw(yield* decoder.draft(pending), pending.length - 1);
     if (id < 4) break; // the end of the document is for the whole model to say
     pending.push(id);
   }
   const ids: number[] = [];
-  decoder.verify(pending, (logits) => {
+  yield* decoder.verify(pending, (logits) => {
     for (let n = 0; n < pending.length; n++) {
       const id = draw(logits.subarray(n * vocabSize, (n + 1) * vocabSize), n);
       ids.push(id);

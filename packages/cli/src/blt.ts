@@ -1,5 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { printableMessage, UserError } from './errors.ts';
+import { BACKEND_NAMES } from './backend-names.ts';
+import { watchOutput } from './broken-output.ts';
+import { printableMessage, systemFailure, UserError } from './errors.ts';
 import { VERSION } from './version.ts';
 
 const number = (text: string): number => {
@@ -12,9 +14,42 @@ const whole = (text: string): number => {
   if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number >= 0.');
   return value;
 };
+/** Numbers from `min` to `max`; what they are is said when they are not. */
+const between = (parse: typeof number, min: number, max = Number.POSITIVE_INFINITY) => {
+  return (text: string): number => {
+    const value = parse(text);
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(
+      `expected ${max === Number.POSITIVE_INFINITY ? `${min} or more` : `${min} to ${max}`}.`,
+    );
+  };
+};
+/** Numbers from `min` to `max`; what they are is said when they are not. */
+const between = (parse: typeof number, min: number, max = Number.POSITIVE_INFINITY) => {
+  return (text: string): number => {
+    const value = parse(text);
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(
+      `expected ${max === Number.POSITIVE_INFINITY ? `${min} or more` : `${min} to ${max}`}.`,
+    );
+  };
+};
+const mass = (text: string): number => {
+  const value = number(text);
+  if (value > 0 && value <= 1) return value;
+  throw new InvalidArgumentError('expected a number above 0 and at most 1.');
+};
+/** Required, but asked for only after unknown flags were answered: `--outt` is to get its suggestion. */
+const needed = <T extends Record<string, unknown>>(flags: T, name: string): T => {
+  if (flags[name] === undefined) throw new UserError(`--${name} is missing (add --help for what there is)`, 2);
+  return flags;
+};
 const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
-const backendOption = () => new Option('--backend <name>', 'what computes').choices(['auto', 'wasm', 'reference']);
+const backendOption = () =>
+  new Option('--backend <name>', 'what computes (auto: a GPU if there is a real one, else wasm)').choices(
+    BACKEND_NAMES,
+  );
 const modelOption = () => new Option('-m, --model <dir>', 'run or checkpoint folder (default: the newest run)');
 
 const program = new Command('blt')
@@ -110,13 +145,17 @@ program
   .addOption(modelOption())
   .option('-p, --prompt <text>', 'what to continue; - reads it from stdin')
   .option('-n, --max-bytes <n>', 'most bytes to make', whole, 200)
-  .option('-t, --temperature <t>', '0 = always the likeliest byte', number, 0.8)
-  .option('--top-k <n>', 'choose among the n likeliest bytes', whole)
-  .option('--top-p <mass>', 'choose among the likeliest bytes of this total probability', number)
+  .option('-t, --temperature <t>', '0 = always the likeliest byte', between(number, 0), 0.8)
+  .option('--top-k <n>', 'choose among the n likeliest bytes', between(whole, 1))
+  .option(
+    '--top-p <mass>',
+    'choose among the likeliest bytes of this total probability',
+    between(number, Number.MIN_VALUE, 1),
+  )
   .option('--seed <n>', 'same seed, same text', whole, 0)
   .option('--stop <text>', 'end after this text')
   .option('--ignore-eos', 'go on after the end of the document')
-  .option('--context <bytes>', 'most bytes the model looks back', whole, 512)
+  .option('--context <bytes>', 'most bytes the model looks back', between(whole, 2), 512)
   .option('--draft <bytes>', 'let the local models draft so many bytes ahead; the text stays the same', whole, 0)
   .option('--json', 'one JSON object')
   .addOption(backendOption())
@@ -138,8 +177,8 @@ program
   .option('--threshold <nats>', 'entropy threshold', number)
   .option('--monotonic', 'compare the rise of the entropy')
   .option('--threshold-add <nats>', 'demand this rise as well', number)
-  .option('--patch-size <bytes>', 'bytes per patch, mode static', number)
-  .option('--max-patch-length <bytes>', 'longest patch', whole)
+  .option('--patch-size <bytes>', 'bytes per patch, mode static', between(whole, 1))
+  .option('--max-patch-length <bytes>', 'longest patch', between(whole, 1))
   .option('--max-bytes <n>', 'cut at most so many bytes of each file', whole, 20_000)
   .option('--json', 'one JSON object a file: lengths, entropies, threshold')
   .option('--html <file>', 'write a page with the entropy curve')
@@ -151,7 +190,7 @@ program
   .description('bits per byte on held-out text, beside compressors')
   .addOption(modelOption())
   .option('-d, --data <path>', 'evaluate on this (default: the held-out part of the run)', collect)
-  .option('--row-bytes <n>', 'context', whole, 512)
+  .option('--row-bytes <n>', 'context', between(whole, 2), 512)
   .option('--json', 'one JSON object')
   .addOption(backendOption())
   .action(async (flags) => finish(await (await import('./commands/eval.ts')).evalCommand(flags)));
@@ -168,7 +207,7 @@ program
   .command('play')
   .description('a page in the browser: patches while you type, training, generation, kernels; or write it with --build')
   .addOption(new Option('-m, --model <dir>', 'run or checkpoint folder to load'))
-  .option('--port <n>', 'port on this machine (8258, or any free one)', whole)
+  .option('--port <n>', 'port on this machine (8258, or any free one)', between(whole, 0, 65_535))
   .option('--no-open', 'do not open a browser')
   .option('--build <dir>', 'write the page to a folder for a web host, and stop')
   .action(async (flags) => finish(await (await import('./commands/play.ts')).playCommand(flags)));
@@ -183,34 +222,40 @@ const behaviourOption = () =>
 program
   .command('import <dir>')
   .description('turn a checkpoint of transformers or of facebookresearch/blt into a model folder')
-  .requiredOption('-o, --out <dir>', 'folder to make')
+  .option('-o, --out <dir>', 'folder to make (required)')
   .option('--entropy-model <dir>', "Facebook's entropy model, if it is not in entropy_model/")
   .option('--window <bytes>', 'local attention window, 0 = none', whole)
   .addOption(behaviourOption())
   .addOption(dtypeOption())
-  .action(async (path, flags) => finish(await (await import('./commands/import.ts')).importCommand(path, flags)));
+  .option('--json', 'one JSON object')
+  .action(async (path, flags) =>
+    finish(await (await import('./commands/import.ts')).importCommand(path, needed(flags, 'out'))),
+  );
 
 program
   .command('export')
   .description('write a run or checkpoint so that transformers opens it')
   .addOption(modelOption())
-  .requiredOption('-o, --out <dir>', 'folder to make')
-  .option('--shard-size <bytes>', 'most bytes in one file', whole)
+  .option('-o, --out <dir>', 'folder to make (required)')
+  .option('--shard-size <bytes>', 'most bytes in one file', between(whole, 1))
   .addOption(behaviourOption())
   .addOption(dtypeOption())
-  .action(async (flags) => finish(await (await import('./commands/import.ts')).exportCommand(flags)));
+  .option('--json', 'one JSON object')
+  .action(async (flags) => finish(await (await import('./commands/import.ts')).exportCommand(needed(flags, 'out'))));
 
 program
   .command('trace')
   .description('entropies, logits and gradients for given ids, to compare implementations')
   .addOption(modelOption())
-  .requiredOption('--ids <file>', 'JSON: {"input_ids": [[1, 76, ...], ...]}')
+  .option('--ids <file>', '(required) JSON: {"input_ids": [[1, 76, ...], ...]}')
   .option('--threshold <nats>', 'entropy threshold instead of the one stored', number)
   .option('--grads', 'also the gradient of the mean next-byte loss for every tensor')
   .addOption(behaviourOption())
-  .requiredOption('-o, --out <file>', 'safetensors file to write')
+  .option('-o, --out <file>', 'safetensors file to write (required)')
   .addOption(backendOption())
-  .action(async (flags) => finish(await (await import('./commands/trace.ts')).traceCommand(flags)));
+  .action(async (flags) =>
+    finish(await (await import('./commands/trace.ts')).traceCommand(needed(needed(flags, 'ids'), 'out'))),
+  );
 
 program
   .command('runs')
@@ -233,11 +278,20 @@ program
   .action(async (flags) => finish(await (await import('./commands/doctor.ts')).doctorCommand(flags)));
 
 /** Errors of the libraries whose message is meant for the user. */
-const EXPECTED = new Set(['ConfigError', 'SafetensorsError', 'ShapeError', 'RangeError', 'NonFiniteError']);
+const EXPECTED = new Set([
+  'ConfigError',
+  'SafetensorsError',
+  'ShapeError',
+  'RangeError',
+  'NonFiniteError',
+  'DeviceError',
+]);
 
+watchOutput();
 try {
   await program.parseAsync();
 } catch (error) {
+  const refused = systemFailure(error);
   if (error instanceof UserError) {
     process.stderr.write(`blt: ${printableMessage(error.message)}\n`);
     process.exitCode = error.exitCode;
@@ -245,6 +299,9 @@ try {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else if (error instanceof Error && (EXPECTED.has(error.name) || error.message.startsWith('out of memory'))) {
     process.stderr.write(`blt: ${printableMessage(error.message)}\n`);
+    process.exitCode = 1;
+  } else if (refused !== undefined) {
+    process.stderr.write(`blt: ${printableMessage(refused)}\n`);
     process.exitCode = 1;
   } else {
     process.stderr.write(`blt: this is a bug: ${error instanceof Error ? error.stack : String(error)}\n`);

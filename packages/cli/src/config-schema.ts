@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { BACKEND_NAMES } from './backend-names.ts';
 
 /**
  * The config file, section by section. Every key is optional: what is left out follows from `size`, from the data, or from the
@@ -188,7 +189,7 @@ export const configSchema = z.strictObject({
     .min(0)
     .max(2 ** 32 - 1)
     .optional(),
-  backend: z.enum(['auto', 'reference', 'wasm']).optional(),
+  backend: z.enum(BACKEND_NAMES).optional(),
   threads: z.int().min(1).max(256).optional(),
   data: dataSection.optional(),
   patcher: patcherSection.optional(),

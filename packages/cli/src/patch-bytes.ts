@@ -4,7 +4,7 @@ import {
   layoutOptions,
   type PatchingOptions,
   patchLengths,
-  scoreEntropies,
+  scoreEntropiesAsync,
 } from '@blt-ts/blt';
 import type { PatchedBytes } from './report/entropy-strip.ts';
 
@@ -12,12 +12,16 @@ import type { PatchedBytes } from './report/entropy-strip.ts';
  * Cuts bytes as the model would, and says by which entropies. The beginning-of-text token, a patch of its own, is left out of
  * the result.
  */
-export function patchBytes(bytes: Uint8Array, checkpoint: Checkpoint | null, patching?: PatchingOptions): PatchedBytes {
+export async function patchBytes(
+  bytes: Uint8Array,
+  checkpoint: Checkpoint | null,
+  patching?: PatchingOptions,
+): Promise<PatchedBytes> {
   const options = patching ?? checkpoint!.config.patching;
   const ids = encode(bytes, { bos: true, eos: false });
   let entropies: Float32Array | null = null;
   if (checkpoint?.patcher && checkpoint.config.patcher) {
-    [entropies] = scoreEntropies(checkpoint.patcher, [ids], checkpoint.config.patcher, {
+    [entropies] = await scoreEntropiesAsync(checkpoint.patcher, [ids], checkpoint.config.patcher, {
       ...layoutOptions(checkpoint.config),
       backend: checkpoint.patcher.lm_head.weight.backend,
     });

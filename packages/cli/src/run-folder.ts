@@ -8,17 +8,27 @@
  *   runs/<name>/lock.json           while it is being trained: by whom
  */
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import * as nodeFs from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import {
   type Checkpoint,
   checkpointFromStored,
-  checkpointToSafetensors,
+  checkpointToSafetensorsAsync,
   configToHuggingFace,
   type SessionState,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
-import { latestFolder, listFolders, pruneFolders, removeLeftovers, setLatest, writeFolder } from './atomic-folder.ts';
+import {
+  type FileSystem,
+  latestFolder,
+  listFolders,
+  pruneFolders,
+  removeLeftovers,
+  setLatest,
+  setPointer,
+  writeFolder,
+} from './atomic-folder.ts';
 import { holdsWeights, openModelFolder } from './checkpoint-files.ts';
 import { errorCode, reason, UserError } from './errors.ts';
 import { RunLock } from './run-lock.ts';
@@ -34,9 +44,12 @@ export const stepName = (step: number): string => `step-${String(step).padStart(
 /** A run's folder. */
 export class RunFolder {
   readonly path: string;
+  private readonly fs: FileSystem;
 
-  constructor(path: string) {
+  /** @param fs what saves go through; tests pass one that fails */
+  constructor(path: string, fs: FileSystem = nodeFs) {
     this.path = path;
+    this.fs = fs;
   }
 
   /** Makes the folder of a new run and locks it. @throws UserError if it holds a run already, or somebody is making one */
@@ -59,6 +72,7 @@ export class RunFolder {
       await writeFile(join(path, 'config.json.tmp'), recordText(record));
       await rename(join(path, 'config.json.tmp'), join(path, 'config.json'));
     } catch (error) {
+      await rm(join(path, 'config.json.tmp'), { force: true }).catch(() => {});
       await lock.release();
       throw error instanceof UserError ? error : failed(error);
     }
@@ -88,12 +102,18 @@ export class RunFolder {
     state: SessionState,
     { best = false, keepLast = 1 }: { best?: boolean; keepLast?: number } = {},
   ): Promise<void> {
+    const { fs } = this;
     const name = stepName(step);
-    await writeFolder(this.path, name, { ...checkpointFiles(checkpoint), ...stateFiles(state) }, { overwrite: true });
-    await setLatest(this.path, name);
-    if (best) await this.markBest(name);
+    await writeFolder(
+      this.path,
+      name,
+      { ...(await checkpointFiles(checkpoint)), ...stateFiles(state) },
+      { overwrite: true, fs },
+    );
+    await setLatest(this.path, name, fs);
+    if (best) await setPointer(this.path, 'best', name, fs);
     const keep = await this.bestName();
-    await pruneFolders(this.path, { keepLast, keep: keep ? [keep] : [], only: STEP });
+    await pruneFolders(this.path, { keepLast, keep: keep ? [keep] : [], only: STEP, fs });
   }
 
   /** The newest sound step and its training state, or null if nothing was saved yet. @throws UserError if that step's files lie */
@@ -114,22 +134,22 @@ export class RunFolder {
     return { name, state: parseState(text, arrays, folder) };
   }
 
+  /** @throws if there is a pointer that cannot be read: the best step must not be deleted for that */
   async bestName(): Promise<string | null> {
-    const name = (await readFile(join(this.path, 'best'), 'utf8').catch(() => '')).trim();
+    const text = await this.fs.readFile(join(this.path, 'best'), 'utf8').catch((error) => {
+      if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return '';
+      throw error;
+    });
+    const name = text.trim();
     return STEP.test(name) && existsSync(join(this.path, name)) ? name : null;
-  }
-
-  private async markBest(name: string): Promise<void> {
-    await writeFile(join(this.path, '.best.tmp'), `${name}\n`);
-    await rename(join(this.path, '.best.tmp'), join(this.path, 'best'));
   }
 }
 
 /** The two files of a model in the Hugging Face layout. */
-export function checkpointFiles(checkpoint: Checkpoint): Record<string, Uint8Array | string> {
+export async function checkpointFiles(checkpoint: Checkpoint): Promise<Record<string, Uint8Array | string>> {
   return {
     'config.json': `${JSON.stringify(configToHuggingFace(checkpoint.config), null, 2)}\n`,
-    'model.safetensors': checkpointToSafetensors(checkpoint),
+    'model.safetensors': await checkpointToSafetensorsAsync(checkpoint),
   };
 }
 

@@ -1,8 +1,9 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Checkpoint, Session } from '@blt-ts/blt';
 import type { Document } from './data/document.ts';
 import { concatenated, totalBytes } from './data/document.ts';
+import { reason, UserError } from './errors.ts';
 import { readMetrics } from './metrics-file.ts';
 import { patchBytes } from './patch-bytes.ts';
 import { parametersByPart } from './plan-text.ts';
@@ -62,13 +63,19 @@ export async function writeReport(r: TrainingReport): Promise<string> {
       train: m.bitsPerByte ?? null,
       heldOut: m.heldOutBitsPerByte ?? null,
     })),
-    excerpt: excerpt.length > 0 ? patchBytes(excerpt, r.checkpoint) : undefined,
+    excerpt: excerpt.length > 0 ? await patchBytes(excerpt, r.checkpoint) : undefined,
     samples: r.samples,
     config: r.record,
   });
   const path = join(r.folder, 'report.html');
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(`${path}.tmp`, html);
-  await rename(`${path}.tmp`, path);
+  try {
+    await writeFile(`${path}.tmp`, html);
+    await rename(`${path}.tmp`, path);
+  } catch (error) {
+    await rm(`${path}.tmp`, { force: true }).catch(() => {});
+    throw new UserError(`the model is saved, but its report ${path} cannot be written: ${reason(error)}`, 1, {
+      cause: error,
+    });
+  }
   return path;
 }

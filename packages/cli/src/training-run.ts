@@ -1,11 +1,11 @@
 /** @file Drives a session from start to end: saves, reports, samples, stops when asked to. */
-import { appendFileSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import {
   bitsPerByte,
   type Checkpoint,
   type Corpus,
   generate,
+  generateAsync,
   NonFiniteError,
   Session,
   type SessionEvent,
@@ -15,9 +15,11 @@ import { printable } from './byte-labels.ts';
 import { concatenated, type Document, totalBytes } from './data/document.ts';
 import { printableMessage, UserError } from './errors.ts';
 import { humanBytes, humanDuration } from './human-units.ts';
+import { Interrupt, type Stop } from './interrupt.ts';
 import { MetricsFile, readMetrics } from './metrics-file.ts';
 import { formatStatus } from './progress.ts';
 import { loadModel, type RunFolder, type RunRecord, stepName } from './run-folder.ts';
+import { SamplesFile } from './samples-file.ts';
 import { EventFile } from './tensorboard.ts';
 import type { TrainingOutput } from './training-output.ts';
 import { writeReport } from './training-report.ts';
@@ -42,29 +44,6 @@ const LONGEST_UNSAVED_SECONDS = 600;
 /** Going back more often than this is no training. */
 const MOST_REWINDS = 20;
 
-/** Ends training after the step in progress; the second signal ends the process at once. */
-class Interrupt {
-  signal: 'SIGINT' | 'SIGTERM' | null = null;
-  private readonly handler = (signal: 'SIGINT' | 'SIGTERM') => {
-    if (this.signal) process.exit(exitCodeOf(signal));
-    this.signal = signal;
-  };
-  constructor() {
-    process.on('SIGINT', this.handler).on('SIGTERM', this.handler);
-  }
-  dispose(): void {
-    process.off('SIGINT', this.handler).off('SIGTERM', this.handler);
-  }
-}
-
-const exitCodeOf = (signal: 'SIGINT' | 'SIGTERM'): number => (signal === 'SIGINT' ? 130 : 143);
-
-interface Sample {
-  readonly step: number;
-  readonly prompt: string;
-  readonly text: string;
-}
-
 export class TrainingRun {
   private readonly job: TrainingJob;
   private readonly out: TrainingOutput;
@@ -72,7 +51,7 @@ export class TrainingRun {
   private readonly started = performance.now();
   private metrics!: MetricsFile;
   private events: EventFile | null = null;
-  private samples: Sample[] = [];
+  private samples!: SamplesFile;
   private saved: string | null = null;
   private savedAt = performance.now();
   private rewinds = 0;
@@ -87,7 +66,7 @@ export class TrainingRun {
     this.session = new Session(job.record.plan, job.corpus, job.backend);
   }
 
-  /** @returns the exit code: 0, or 130 and 143 when stopped by a signal */
+  /** @returns the exit code: 0, or 129, 130, 143 when stopped by a signal, 141 when nobody reads the output */
   async train(): Promise<number> {
     const { session } = this;
     await this.resumeIfSaved();
@@ -98,17 +77,18 @@ export class TrainingRun {
         const event = await session.next();
         await this.report(event);
         if (event.kind === 'done') break;
-        if (interrupt.signal) return await this.stop(interrupt.signal);
+        if (interrupt.stop) return await this.stop(interrupt.stop);
         // Signals and timers are only seen between steps.
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
       return await this.finish();
     } catch (error) {
       if (error instanceof NonFiniteError) {
-        const kept = this.saved
-          ? `the last good checkpoint ${join(this.job.folder.path, this.saved)} is whole`
-          : 'nothing had been saved yet';
-        throw new UserError(`${error.message}. Training stopped; ${kept}`, 1, { cause: error });
+        throw new UserError(`${error.message}. Training stopped; ${this.kept()}`, 1, { cause: error });
+      }
+      if (isDeviceFault(error, this.job.backend)) {
+        const onward = this.saved ? `; go on with: blt train --resume ${this.job.folder.path}` : '';
+        throw new UserError(`${error.message}. Training stopped; ${this.kept()}${onward}`, 1, { cause: error });
       }
       throw error;
     } finally {
@@ -116,6 +96,13 @@ export class TrainingRun {
       this.metrics.close();
       this.events?.close();
     }
+  }
+
+  /** What a run that cannot go on leaves. */
+  private kept(): string {
+    return this.saved
+      ? `the last good checkpoint ${join(this.job.folder.path, this.saved)} is whole`
+      : 'nothing had been saved yet';
   }
 
   private async resumeIfSaved(): Promise<void> {
@@ -154,11 +141,7 @@ export class TrainingRun {
       resumeEvaluated: evaluatedAt === step,
     });
     if (record.care.tensorboard) this.events = new EventFile(folder.path, step);
-    this.samples = readSamples(this.samplesPath).filter((sample) => sample.step <= step);
-  }
-
-  private get samplesPath(): string {
-    return join(this.job.folder.path, 'samples.jsonl');
+    this.samples = new SamplesFile(join(folder.path, 'samples.jsonl'), step);
   }
 
   private get seconds(): number {
@@ -274,7 +257,7 @@ export class TrainingRun {
     }
     if (phase === 'model' && care.sampleEvery > 0 && report.step % care.sampleEvery === 0 && report.step < loop.steps) {
       this.out.finish();
-      this.sample(session.checkpoint(), report.step);
+      await this.sample(session.checkpoint(), report.step);
     }
   }
 
@@ -351,16 +334,16 @@ export class TrainingRun {
     this.savedAt = performance.now();
   }
 
-  private async stop(signal: 'SIGINT' | 'SIGTERM'): Promise<number> {
+  private async stop({ why, signal, exitCode }: Stop): Promise<number> {
     const { path } = this.job.folder;
     this.out.finish();
     await this.save(false);
-    this.out.say(`stopped by ${signal}; saved ${join(path, this.saved!)}. Go on with:\n  blt train --resume ${path}`, {
-      event: 'stopped',
-      signal,
-      saved: join(path, this.saved!),
-    });
-    return exitCodeOf(signal);
+    const saved = join(path, this.saved!);
+    const text = `${why}; saved ${saved}. Go on with:\n  blt train --resume ${path}`;
+    // Output that is broken takes no line any more.
+    if (signal === null) process.stderr.write(`blt: ${text}\n`);
+    else this.out.say(text, { event: 'stopped', signal, saved });
+    return exitCode;
   }
 
   /** Loads the best step, measures it on all held-out bytes, samples, writes the report. */
@@ -376,7 +359,7 @@ export class TrainingRun {
       finalBpb = (await session.evaluateFully(checkpoint.params)).bitsPerByte;
     }
     const measures = await measuring;
-    this.sample(checkpoint, session.best?.step ?? session.modelStep);
+    await this.sample(checkpoint, session.best?.step ?? session.modelStep);
     const report = await writeReport({
       folder: folder.path,
       record: job.record,
@@ -389,7 +372,7 @@ export class TrainingRun {
       seconds: this.seconds,
       heldOutBpb: finalBpb,
       yardsticks: measures,
-      samples: this.samples,
+      samples: this.samples.samples,
     });
     const model = relative('.', bestFolder) || bestFolder;
     const lines: string[] = [];
@@ -415,35 +398,21 @@ export class TrainingRun {
     return 0;
   }
 
-  private sample(checkpoint: Checkpoint, step: number): void {
-    const { record } = this.job;
+  private async sample(checkpoint: Checkpoint, step: number): Promise<void> {
+    const { record, backend } = this.job;
     const prompt = record.data.length === 0 ? 'The whale ' : '';
-    const bytes = Uint8Array.from(
-      generate(checkpoint, prompt, { maxBytes: 160, temperature: 0.7, seed: record.plan.seed }),
-    );
-    const sample = { step, prompt, text: printable(bytes) };
-    this.samples.push(sample);
-    appendFileSync(this.samplesPath, `${JSON.stringify(sample)}\n`);
+    const options = { maxBytes: 160, temperature: 0.7, seed: record.plan.seed };
+    const bytes: number[] = [];
+    const made = backend.synchronous
+      ? generate(checkpoint, prompt, options)
+      : generateAsync(checkpoint, prompt, options);
+    for await (const byte of made) bytes.push(byte);
+    const sample = { step, prompt, text: printable(Uint8Array.from(bytes)) };
+    this.samples.add(sample);
     this.out.say(`\nsample\n${prompt}${sample.text}\n`, { event: 'sample', ...sample });
   }
 }
 
-/** The samples of an earlier start; lines that are none are passed over. */
-function readSamples(path: string): Sample[] {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return [];
-  }
-  return text.split('\n').flatMap((line) => {
-    try {
-      const { step, prompt, text } = JSON.parse(line) as Sample;
-      return typeof step === 'number' && typeof prompt === 'string' && typeof text === 'string'
-        ? [{ step, prompt, text }]
-        : [];
-    } catch {
-      return [];
-    }
-  });
-}
+/** The device is lost, out of memory, or cannot hold a tensor: no fault of ours, and nothing on disk is touched by it. */
+const isDeviceFault = (error: unknown, backend: Backend): error is Error =>
+  error instanceof Error && !backend.synchronous && ['DeviceError', 'RangeError'].includes(error.name);

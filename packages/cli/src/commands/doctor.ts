@@ -12,9 +12,9 @@ import {
   scope,
   tensor,
 } from '@blt-ts/tensor';
-import { chooseBackend, measureGflops } from '../backend-choice.ts';
+import type { GpuBackend, GpuMode } from '@blt-ts/tensor/gpu';
+import { chooseBackend, measureGflops, openDevice } from '../backend-choice.ts';
 import { runBattery } from '../doctor/battery.ts';
-import { errorCode } from '../errors.ts';
 import { humanBytes } from '../human-units.ts';
 import { VERSION } from '../version.ts';
 
@@ -30,24 +30,47 @@ interface Finding {
   readonly figures?: Record<string, unknown>;
 }
 
+const DEVICES: readonly GpuMode[] = ['webgpu', 'webasm', 'webgl2'];
+
 const message = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0];
 
-async function examine(name: string, make: () => Backend | Promise<Backend>, speed = true): Promise<Finding> {
+async function examine(name: string, make: () => Backend): Promise<Finding> {
   let backend: Backend;
   try {
-    backend = await make();
+    backend = make();
   } catch (error) {
     return { name, ok: null, text: message(error) };
   }
+  return verdict(name, backend);
+}
+
+async function verdict(name: string, backend: Backend): Promise<Finding> {
   const { calls, worst, failures } = await runBattery(backend);
   if (failures.length > 0) return { name, ok: false, text: `WRONG: ${failures.join('; ')}`, figures: { failures } };
-  const gflops = speed && backend.synchronous ? measureGflops(backend) : null;
+  const gflops = await measureGflops(backend);
   return {
     name,
     ok: true,
-    text: `${calls} kernel calls agree with the definition, worst error ${worst.error.toExponential(1)} (${worst.kernel})${gflops === null ? '' : `, ${gflops.toFixed(1)} GFLOP/s`}`,
+    text: `${calls} kernel calls agree with the definition, worst error ${worst.error.toExponential(1)} (${worst.kernel}), ${gflops.toFixed(1)} GFLOP/s`,
     figures: { calls, worstError: worst.error, worstKernel: worst.kernel, gflops, description: backend.description },
   };
+}
+
+/** A backend of gpu.js: not there is no fault, and one that is asked for by name alone says so. */
+async function examineDevice(mode: GpuMode): Promise<Finding> {
+  let backend: GpuBackend;
+  try {
+    backend = await openDevice(mode);
+  } catch (error) {
+    return { name: mode, ok: null, text: message(error) };
+  }
+  try {
+    const finding = await verdict(mode, backend);
+    const use = backend.software ? `; software, so only used with --backend ${mode}` : '';
+    return { ...finding, text: `${backend.description}: ${finding.text}${use}` };
+  } finally {
+    await backend.destroy();
+  }
 }
 
 /** The same product on one thread and on all: how fast, and whether the bits are the same. */
@@ -72,7 +95,7 @@ async function examineThreads(): Promise<Finding> {
     same &&= Buffer.compare(Buffer.from(product(all).buffer), Buffer.from(expected.buffer)) === 0;
     await new Promise<void>((done) => setTimeout(done, 10));
   }
-  const [slow, fast] = [measureGflops(one), measureGflops(all)];
+  const [slow, fast] = [await measureGflops(one), await measureGflops(all)];
   return {
     name,
     ok: same,
@@ -119,16 +142,6 @@ async function examineDisk(): Promise<Finding> {
   }
 }
 
-/** The gpu backend is a package entry of its own, so that nobody loads gpu.js who does not use it. */
-async function gpuBackend(mode: 'webgpu'): Promise<Backend> {
-  const entry = '@blt-ts/tensor/gpu';
-  const loaded = (await import(entry).catch((error) => {
-    const built = errorCode(error) !== 'ERR_MODULE_NOT_FOUND';
-    throw new Error(built ? message(error) : `${entry} is not built here: node scripts/build.mjs`);
-  })) as { createGpuBackend: (options: { mode: string }) => Promise<Backend> };
-  return loaded.createGpuBackend({ mode });
-}
-
 /** `blt doctor`. @returns the exit code: 1 if something that would be used is wrong */
 export async function doctorCommand(flags: DoctorFlags): Promise<number> {
   const { node, v8 } = process.versions;
@@ -145,11 +158,13 @@ export async function doctorCommand(flags: DoctorFlags): Promise<number> {
   note(await examine('wasm', () => createWasmBackend()));
   note(await examine('wasm, deterministic', () => createWasmBackend({ deterministic: true })));
   note(await examineThreads());
-  note(await examine('webgpu', () => gpuBackend('webgpu'), false));
+  for (const mode of DEVICES) note(await examineDevice(mode));
   note(examineMemory());
   note(await examineDisk());
-  const { why } = chooseBackend({});
-  const sound = findings.every(({ ok, name }) => ok !== false || name === 'webgpu');
+  const { backend, why } = await chooseBackend({});
+  // A device that computes wrongly does no harm unless it would be used.
+  const unused = DEVICES.filter((mode) => mode !== backend.name) as readonly string[];
+  const sound = findings.every(({ ok, name }) => ok !== false || unused.includes(name));
   if (flags.json) process.stdout.write(`${JSON.stringify({ system, sound, findings, used: why })}\n`);
   else process.stdout.write(`${'will be used'.padEnd(20)}     ${why}\n`);
   return sound ? 0 : 1;

@@ -8,10 +8,11 @@ import {
   layoutOptions,
   meanPatchSize,
   patchLengths,
-  scoreEntropies,
+  scoreEntropiesAsync,
 } from '@blt-ts/blt';
 import { scope, totalFlops, withLedger } from '@blt-ts/tensor';
 import { chooseBackend } from '../backend-choice.ts';
+import type { BackendName } from '../backend-names.ts';
 import { concatenated, type Document, totalBytes } from '../data/document.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { splitHeldOut } from '../data/split.ts';
@@ -26,7 +27,7 @@ export interface EvalFlags {
   readonly data?: readonly string[];
   readonly rowBytes: number;
   readonly json?: boolean;
-  readonly backend?: 'auto' | 'wasm' | 'reference';
+  readonly backend?: BackendName;
 }
 
 /** What to evaluate on: the given data, or the held-out part of the run that the model comes from. */
@@ -51,7 +52,7 @@ async function evaluationData(
 
 /** `blt eval`. @returns the exit code */
 export async function evalCommand(flags: EvalFlags): Promise<number> {
-  const { backend, why } = chooseBackend(flags);
+  const { backend, why } = await chooseBackend(flags);
   const { checkpoint, folder } = await loadModel(flags.model, backend);
   const { title, train, heldOut } = await evaluationData(flags, folder);
   const { config, params, patcher } = checkpoint;
@@ -60,7 +61,7 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   const documents = heldOut.map((d) => encode(d.bytes, { bos: true, eos: true }));
   const entropies =
     config.patching.mode === 'entropy'
-      ? scoreEntropies(patcher!, documents, config.patcher!, { ...layoutOptions(config), backend })
+      ? await scoreEntropiesAsync(patcher!, documents, config.patcher!, { ...layoutOptions(config), backend })
       : documents.map(() => null);
   const lengths = documents.map((ids, i) =>
     patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }),

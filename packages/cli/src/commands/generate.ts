@@ -1,5 +1,6 @@
-import { type GenerateCounts, generate } from '@blt-ts/blt';
-import { chooseBackend } from '../backend-choice.ts';
+import { type GenerateCounts, generate, generateAsync } from '@blt-ts/blt';
+import { announce, chooseBackend } from '../backend-choice.ts';
+import type { BackendName } from '../backend-names.ts';
 import { byteEscape, utf8Length } from '../byte-labels.ts';
 import { openModelFolder } from '../checkpoint-files.ts';
 import { loadLargeModel, needsSpreading } from '../large-model.ts';
@@ -18,7 +19,7 @@ export interface GenerateFlags {
   readonly context: number;
   readonly draft: number;
   readonly json?: boolean;
-  readonly backend?: 'auto' | 'wasm' | 'reference';
+  readonly backend?: BackendName;
 }
 
 async function readAll(stream: NodeJS.ReadStream): Promise<Uint8Array> {
@@ -58,7 +59,9 @@ class TerminalWriter {
 
 /** `blt generate`. @returns the exit code */
 export async function generateCommand(flags: GenerateFlags): Promise<number> {
-  const { backend } = chooseBackend(flags);
+  const choice = await chooseBackend(flags);
+  announce(choice);
+  const { backend } = choice;
   const path = await findModel(flags.model ?? (await newestRun()));
   const large = backend.name === 'wasm' && needsSpreading(openModelFolder(path).config);
   const { checkpoint, folder, hashRows } = large
@@ -69,7 +72,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
       ? await readAll(process.stdin)
       : Buffer.from(flags.prompt ?? '');
   let counts: GenerateCounts | undefined;
-  const bytes = generate(checkpoint, prompt, {
+  const options = {
     maxBytes: flags.maxBytes,
     temperature: flags.temperature,
     topK: flags.topK ?? null,
@@ -80,27 +83,32 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     contextBytes: flags.context,
     draftBytes: flags.draft,
     hashRows,
-    onDone: (ran) => {
+    onDone: (ran: GenerateCounts) => {
       counts = ran;
     },
-  });
+  };
+  const bytes = backend.synchronous
+    ? generate(checkpoint, prompt, options)
+    : generateAsync(checkpoint, prompt, options);
   if (flags.json) {
-    const made = Uint8Array.from(bytes);
+    const ids: number[] = [];
+    for await (const byte of bytes) ids.push(byte);
+    const made = Uint8Array.from(ids);
     const text = new TextDecoder().decode(made);
     process.stdout.write(
-      `${JSON.stringify({ model: folder, prompt: prompt.toString(), text, bytes: [...made], global_steps: counts?.globalSteps })}\n`,
+      `${JSON.stringify({ model: folder, prompt: prompt.toString(), text, bytes: [...made], global_steps: counts?.globalSteps, backend: backend.name })}\n`,
     );
     return 0;
   }
   if (!process.stdout.isTTY) {
     // A pipe gets the bytes as they are.
     process.stdout.write(prompt);
-    for (const byte of bytes) process.stdout.write(Uint8Array.of(byte));
+    for await (const byte of bytes) process.stdout.write(Uint8Array.of(byte));
     return 0;
   }
   const terminal = new TerminalWriter();
   for (const byte of prompt) terminal.write(byte);
-  for (const byte of bytes) {
+  for await (const byte of bytes) {
     terminal.write(byte);
     await new Promise<void>((resolve) => setImmediate(resolve));
   }

@@ -9,6 +9,7 @@ export interface ConvertFlags {
   readonly behaviour?: 'huggingface' | 'facebook';
   readonly window?: number;
   readonly entropyModel?: string;
+  readonly json?: boolean;
 }
 
 /** A checkpoint of either layout into a folder of the Hugging Face layout, tensor by tensor. @returns the exit code */
@@ -24,6 +25,21 @@ async function convert(folder: string, flags: ConvertFlags): Promise<number> {
     shardBytes: flags.shardSize,
   });
   const values = [...opened.stored.values()].reduce((n, t) => n + t.shape.reduce((a, b) => a * b, 1), 0);
+  if (flags.json) {
+    const { behaviour, window } = config;
+    const made = {
+      folder: flags.out,
+      parameters: values,
+      dtype,
+      bytes,
+      files,
+      layout: opened.layout,
+      behaviour,
+      window,
+    };
+    process.stdout.write(`${JSON.stringify(made)}\n`);
+    return 0;
+  }
   const window = config.behaviour === 'facebook' && config.window !== null ? `, window ${config.window}` : '';
   process.stdout.write(
     `${flags.out}: ${humanCount(values)} parameters as ${dtype}, ${humanBytes(bytes)} in ${files.length} ${files.length === 1 ? 'file' : 'files'}; ` +

@@ -14,7 +14,7 @@ export interface InspectFlags {
 /** `blt inspect`: what is in a model's folder. @returns the exit code */
 export async function inspectCommand(path: string | undefined, flags: InspectFlags): Promise<number> {
   if (flags.plan) return inspectPlan(path, flags);
-  const { backend } = chooseBackend({ backend: 'reference' });
+  const { backend } = await chooseBackend({ backend: 'reference' });
   const { checkpoint, folder } = await loadModel(path, backend);
   const { config } = checkpoint;
   const plan = checkpointPlan(config);

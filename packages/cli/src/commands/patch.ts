@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { type PatchingOptions, VOCAB_SIZE } from '@blt-ts/blt';
-import { chooseBackend } from '../backend-choice.ts';
+import { announce, chooseBackend } from '../backend-choice.ts';
+import type { BackendName } from '../backend-names.ts';
 import { usesColor } from '../color.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { reason, UserError } from '../errors.ts';
@@ -21,7 +22,7 @@ export interface PatchFlags {
   readonly maxBytes: number;
   readonly json?: boolean;
   readonly html?: string;
-  readonly backend?: 'auto' | 'wasm' | 'reference';
+  readonly backend?: BackendName;
 }
 
 /** `blt patch`. @returns the exit code */
@@ -35,7 +36,9 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
       : await loadDocuments(files, { minBytes: 1 });
   const mode = flags.mode ?? (flags.patchSize !== undefined ? 'static' : undefined);
   const needsModel = mode === undefined || mode === 'entropy';
-  const loaded = needsModel ? await loadModel(flags.model, chooseBackend(flags).backend) : null;
+  const choice = needsModel ? await chooseBackend(flags) : null;
+  if (choice) announce(choice);
+  const loaded = choice && (await loadModel(flags.model, choice.backend));
   const patching = patchingFor(flags, mode, loaded?.checkpoint.config.patching);
   if (patching.mode === 'entropy' && !loaded?.checkpoint.patcher) {
     throw new UserError(`${loaded?.folder} has no entropy model; choose --mode space, static or byte`, 2);
@@ -45,7 +48,7 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
     if (part.length < bytes.length) {
       process.stderr.write(`${name}: the first ${part.length} of ${bytes.length} bytes (--max-bytes)\n`);
     }
-    const result = patchBytes(part, loaded?.checkpoint ?? null, patching);
+    const result = await patchBytes(part, loaded?.checkpoint ?? null, patching);
     if (flags.html) {
       const html = renderPatchesHtml({ ...result, source: name, mode: describe(patching), model: loaded?.folder });
       try {

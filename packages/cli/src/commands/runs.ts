@@ -1,3 +1,4 @@
+import { printableMessage } from '../errors.ts';
 import { humanBytes, humanCount, humanDuration } from '../human-units.ts';
 import { listRuns, type RunSummary } from '../run-summary.ts';
 
@@ -40,10 +41,7 @@ export async function runsCommand({ runs: root, json }: RunsFlags): Promise<numb
   );
   for (const row of rows) {
     process.stdout.write(
-      `${row
-        .map((cell, column) => cell.padEnd(widths[column]))
-        .join('  ')
-        .trimEnd()}\n`,
+      `${printableMessage(row.map((cell, column) => cell.padEnd(widths[column])).join('  ')).trimEnd()}\n`,
     );
   }
   return 0;

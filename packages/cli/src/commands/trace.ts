@@ -1,9 +1,10 @@
 /** @file `blt trace`: what a checkpoint makes of given ids, in a file, so that any other implementation can be compared with ours. */
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { type BltConfig, traceCheckpoint, VOCAB_SIZE, validateConfig } from '@blt-ts/blt';
+import { type BltConfig, traceCheckpointAsync, VOCAB_SIZE, validateConfig } from '@blt-ts/blt';
 import { writeSafetensors } from '@blt-ts/tensor';
-import { chooseBackend } from '../backend-choice.ts';
+import { announce, chooseBackend } from '../backend-choice.ts';
+import type { BackendName } from '../backend-names.ts';
 import { readJson } from '../checkpoint-files.ts';
 import { reason, UserError } from '../errors.ts';
 import { loadModel } from '../run-folder.ts';
@@ -15,7 +16,7 @@ export interface TraceFlags {
   readonly grads?: boolean;
   readonly behaviour?: BltConfig['behaviour'];
   readonly out: string;
-  readonly backend?: 'auto' | 'wasm' | 'reference';
+  readonly backend?: BackendName;
 }
 
 /** `{"input_ids": [[...], ...]}` */
@@ -38,8 +39,9 @@ function readRows(file: string): Int32Array[] {
 /** `blt trace`. @returns the exit code */
 export async function traceCommand(flags: TraceFlags): Promise<number> {
   const rows = readRows(flags.ids);
-  const { backend } = chooseBackend(flags);
-  const { checkpoint, folder } = await loadModel(flags.model, backend);
+  const choice = await chooseBackend(flags);
+  announce(choice);
+  const { checkpoint, folder } = await loadModel(flags.model, choice.backend);
   const { patching } = checkpoint.config;
   if (flags.threshold !== undefined && patching.mode !== 'entropy') {
     throw new UserError(`${folder} cuts patches by ${patching.mode}; --threshold is for entropy patching`, 2);
@@ -52,7 +54,9 @@ export async function traceCommand(flags: TraceFlags): Promise<number> {
       : {}),
   };
   validateConfig(config);
-  const { tensors, loss, patchLengths } = traceCheckpoint({ ...checkpoint, config }, rows, { grads: flags.grads });
+  const { tensors, loss, patchLengths } = await traceCheckpointAsync({ ...checkpoint, config }, rows, {
+    grads: flags.grads,
+  });
   try {
     await writeFile(flags.out, writeSafetensors(tensors));
   } catch (error) {

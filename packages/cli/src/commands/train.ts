@@ -152,9 +152,12 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput): Promi
   const { plan } = record;
   const trainBytes = totalBytes(job.train);
   const heldOutBytes = totalBytes(job.heldOut);
-  const { backend, why } = chooseBackend(job.config);
+  const { backend, why } = await chooseBackend({
+    ...job.config,
+    needsCpu: flags.detectAnomaly ? '--detect-anomaly reads every result at once' : undefined,
+  });
   const title = dataTitle(record.data, job.documents);
-  const estimate = estimateRun(plan, trainBytes, measureGflops(backend));
+  const estimate = estimateRun(plan, trainBytes, await measureGflops(backend));
   out.say(planText(plan, { data: title, trainBytes, heldOutBytes, backend: why, estimate, folder: job.path }), {
     event: 'plan',
     folder: job.path,

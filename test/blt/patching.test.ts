@@ -7,6 +7,7 @@ import {
   patchLengths,
   splitFirstPatch,
   splitLongPatches,
+  stretchLengths,
   topKPatchLengths,
 } from '../../packages/blt/src/patching.ts';
 import { fixture } from '../support/fixture.ts';
@@ -250,4 +251,32 @@ test('options that make no sense are refused in one sentence', () => {
   expect(cut({ mode: 'entropy', threshold: 1 }, Float32Array.of(1))).toThrow('got 1 for 2 ids');
   expect(cut({ mode: 'words' } as unknown as PatchingOptions)).toThrow("unknown mode 'words'");
   expect(() => splitLongPatches(ids, 1.5)).toThrow('max must be an integer >= 1, got 1.5');
+});
+
+test('a row cut in stretches, anywhere, has the patches of the whole row; so a stretch needs one entropy from before it', () => {
+  const stops = fc.uniqueArray(fc.integer({ min: 1, max: 39 }), { maxLength: 5 });
+  fc.assert(
+    fc.property(row, stops, anyOptions, fc.boolean(), ({ ids, H }, stops, options, next) => {
+      const ends = [...stops.filter((s) => s < ids.length).sort((a, b) => a - b), ids.length + (next ? 1 : 0)];
+      const joined: number[] = [];
+      let open = false;
+      ends.forEach((to, s) => {
+        const from = s === 0 ? 0 : ends[s - 1];
+        // Other entropies are not known to this machine.
+        const seen = H.map((h, i) => (i >= from - 1 && i < to ? h : Number.NaN));
+        const stretch = stretchLengths(ids, from, to, seen, options);
+        expect(stretch.lengths.reduce((a, b) => a + b, 0)).toBe(to - from);
+        if (open) joined[joined.length - 1] += stretch.lengths[0];
+        joined.push(...stretch.lengths.subarray(open ? 1 : 0));
+        ({ open } = stretch);
+      });
+      expect(open).toBe(false);
+      const { maxPatchLength } = options;
+      const lengths = Int32Array.from(joined);
+      expect(maxPatchLength == null ? lengths : splitLongPatches(lengths, maxPatchLength)).toEqual(
+        patchLengths(ids, H, options, { includeNextToken: next }),
+      );
+    }),
+    { numRuns: runs(300) },
+  );
 });

@@ -117,30 +117,49 @@ export function modelPatchLengths(
 }
 
 function cut(ids: Int32Array, entropies: Float32Array | null, options: PatchingOptions, next: boolean): Int32Array {
-  const rule = boundaryRule(options);
   const S = ids.length;
+  if (options.mode === 'entropy' && entropies !== null && entropies.length !== S) {
+    throw new RangeError(`patchLengths: one entropy per id is needed, got ${entropies.length} for ${S} ids`);
+  }
   const total = next ? S + 1 : S;
-  const useEntropies = options.mode === 'entropy';
-  if (useEntropies && entropies === null) {
+  return total === 0 ? new Int32Array(0) : stretchLengths(ids, 0, total, entropies, options).lengths;
+}
+
+/**
+ * Patch lengths of tokens from .. to-1 of a row, decided as in the whole row, so that pieces of a row can be cut by different machines:
+ * the lengths of consecutive stretches, laid end to end with the last one of a stretch that is `open` added to the first of the next,
+ * are those of the row. A stretch that ends at the row's end (to = S, or S+1 with the next token) is never open.
+ * `maxPatchLength` is left out, because a patch may have begun long before: apply `splitLongPatches` to the joined lengths.
+ * @param ids [S]
+ * @param entropies [S] nats, of which those from-1 .. to-1 are read (mode `entropy`); null for other modes
+ */
+export function stretchLengths(
+  ids: Int32Array,
+  from: number,
+  to: number,
+  entropies: Float32Array | null,
+  options: PatchingOptions,
+): { lengths: Int32Array; open: boolean } {
+  const rule = boundaryRule(options);
+  if (options.mode === 'entropy' && entropies === null) {
     throw new TypeError("patchLengths: mode 'entropy' needs the entropies of the row, got null");
   }
-  if (useEntropies && entropies!.length !== S) {
-    throw new RangeError(`patchLengths: one entropy per id is needed, got ${entropies!.length} for ${S} ids`);
-  }
-  const H = useEntropies ? entropies! : new Float32Array(0);
-  const lengths = new Int32Array(total);
+  const H = options.mode === 'entropy' ? entropies! : new Float32Array(0);
+  const lengths = new Int32Array(to - from);
   let patches = 0;
-  let start = 0;
-  for (let i = 0; i + 1 < total; i++) {
-    const starts =
+  let start = from;
+  // A patch ends after token i.
+  for (let i = from; i < to && i < ids.length; i++) {
+    const ends =
       i === 0 && options.mode !== 'static' ? true : rule(i, ids[i], i > 0 ? ids[i - 1] : 0, H[i], i > 0 ? H[i - 1] : 0);
-    if (starts) {
-      lengths[patches++] = i + 1 - start;
-      start = i + 1;
-    }
+    if (!ends) continue;
+    lengths[patches++] = i + 1 - start;
+    start = i + 1;
   }
-  if (total > 0) lengths[patches++] = total - start;
-  return lengths.slice(0, patches);
+  // What is left ends with the row, or goes on in the next stretch.
+  const open = start < to && to < ids.length;
+  if (start < to) lengths[patches++] = to - start;
+  return { lengths: lengths.slice(0, patches), open };
 }
 
 /**

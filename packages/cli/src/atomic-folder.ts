@@ -100,16 +100,26 @@ async function replaceFolder(fs: FileSystem, parent: string, name: string, tempo
 }
 
 /** Points `parent/latest` at a folder, atomically. */
-export async function setLatest(parent: string, name: string, fs: FileSystem = nodeFs): Promise<void> {
+export const setLatest = (parent: string, name: string, fs: FileSystem = nodeFs): Promise<void> =>
+  setPointer(parent, LATEST, name, fs);
+
+/** Writes a folder's name into the text file `parent/pointer`, atomically. @throws UserError; the former pointer then stays */
+export async function setPointer(
+  parent: string,
+  pointer: string,
+  name: string,
+  fs: FileSystem = nodeFs,
+): Promise<void> {
   checkName(name);
-  const temporary = join(parent, `.${LATEST}.tmp-${process.pid}`);
+  const temporary = join(parent, `.${pointer}.tmp-${process.pid}`);
   try {
     await fs.rm(temporary, { recursive: true, force: true });
     await writeSynced(fs, temporary, Buffer.from(`${name}\n`));
-    await fs.rename(temporary, join(parent, LATEST));
+    await fs.rename(temporary, join(parent, pointer));
     await syncFolder(fs, parent);
   } catch (error) {
-    throw new UserError(`cannot update ${join(parent, LATEST)}: ${reason(error)}`, 1, { cause: error });
+    await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw new UserError(`cannot update ${join(parent, pointer)}: ${reason(error)}`, 1, { cause: error });
   }
 }
 

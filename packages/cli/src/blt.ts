@@ -24,16 +24,6 @@ const between = (parse: typeof number, min: number, max = Number.POSITIVE_INFINI
     );
   };
 };
-/** Numbers from `min` to `max`; what they are is said when they are not. */
-const between = (parse: typeof number, min: number, max = Number.POSITIVE_INFINITY) => {
-  return (text: string): number => {
-    const value = parse(text);
-    if (value >= min && value <= max) return value;
-    throw new InvalidArgumentError(
-      `expected ${max === Number.POSITIVE_INFINITY ? `${min} or more` : `${min} to ${max}`}.`,
-    );
-  };
-};
 const mass = (text: string): number => {
   const value = number(text);
   if (value > 0 && value <= 1) return value;
@@ -147,11 +137,7 @@ program
   .option('-n, --max-bytes <n>', 'most bytes to make', whole, 200)
   .option('-t, --temperature <t>', '0 = always the likeliest byte', between(number, 0), 0.8)
   .option('--top-k <n>', 'choose among the n likeliest bytes', between(whole, 1))
-  .option(
-    '--top-p <mass>',
-    'choose among the likeliest bytes of this total probability',
-    between(number, Number.MIN_VALUE, 1),
-  )
+  .option('--top-p <mass>', 'choose among the likeliest bytes of this total probability', mass)
   .option('--seed <n>', 'same seed, same text', whole, 0)
   .option('--stop <text>', 'end after this text')
   .option('--ignore-eos', 'go on after the end of the document')

@@ -4,7 +4,7 @@
  */
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import {
   type BltConfig,
   checkAgainstPlan,
@@ -209,8 +209,10 @@ export async function writeModelFolder(
   stored: StoredTensors,
   { dtype, shardBytes = Number.POSITIVE_INFINITY }: WriteOptions = {},
 ): Promise<{ dtype: WeightDtype; files: string[]; bytes: number }> {
-  if (existsSync(folder) && (await readdir(folder)).length > 0) {
-    throw new UserError(`${folder} exists and is not empty; name another folder`, 2);
+  if (existsSync(folder)) {
+    if (!statSync(folder).isDirectory()) throw new UserError(`${folder} is a file; name a folder`, 2);
+    if ((await readdir(folder)).length > 0)
+      throw new UserError(`${folder} exists and is not empty; name another folder`, 2);
   }
   const to = dtype ?? ([...stored.values()].every((t) => t.dtype === 'BF16') ? 'BF16' : 'F32');
   const width = elementBytes[to]!;
@@ -232,7 +234,8 @@ export async function writeModelFolder(
     shards.length === 1 ? SINGLE : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`,
   );
   try {
-    await mkdir(temporary, { recursive: true });
+    // Absolute, since Node's recursive mkdir never ends for a relative path in a current folder that has been deleted.
+    await mkdir(resolve(temporary), { recursive: true });
     await writeFile(join(temporary, 'config.json'), `${JSON.stringify(configJson(config, to), null, 2)}\n`);
     let total = 0;
     shards.forEach((tensors, i) => {
@@ -247,7 +250,7 @@ export async function writeModelFolder(
     await rename(temporary, folder);
     return { dtype: to, files, bytes: total };
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
     if (errorCode(error)) throw new UserError(`cannot write ${folder}: ${reason(error)}`, 1, { cause: error });
     throw error;
   }

@@ -39,6 +39,13 @@ export function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** A sentence for what the operating system refused, `/mnt/x: no space left on the device`; undefined for any other error. */
+export function systemFailure(error: unknown): string | undefined {
+  if (errorCode(error) === undefined || !(error instanceof Error) || !('syscall' in error)) return undefined;
+  const place = 'path' in error && typeof error.path === 'string' ? error.path : `system call ${error.syscall}`;
+  return `${place}: ${reason(error)}`;
+}
+
 /** A text for a message, however long what it quotes is: at most 40 lines of 200 characters. */
 export function abridged(text: string): string {
   const lines = text.split('\n', 41).map((line) => (line.length > 200 ? `${line.slice(0, 199)}…` : line));

@@ -60,7 +60,12 @@ export class MetricsFile {
   append(record: MetricsRecord): void {
     if (this.#fd === undefined) throw new Error(`${this.path} is closed`);
     const line = Buffer.from(`${JSON.stringify(record)}\n`);
-    const written = writeSync(this.#fd, line, 0, line.length, fstatSync(this.#fd).size);
+    let written: number;
+    try {
+      written = writeSync(this.#fd, line, 0, line.length, fstatSync(this.#fd).size);
+    } catch (error) {
+      throw new UserError(`cannot write ${this.path}: ${reason(error)}`, 1, { cause: error });
+    }
     if (written !== line.length)
       throw new UserError(`cannot write ${this.path}: only ${written} of ${line.length} bytes fit`);
   }

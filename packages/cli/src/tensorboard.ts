@@ -110,7 +110,12 @@ export class EventFile {
   }
 
   #append(event: Uint8Array): void {
-    if (this.#fd !== undefined) writeSync(this.#fd, tfRecord(event));
+    if (this.#fd === undefined) return;
+    try {
+      writeSync(this.#fd, tfRecord(event));
+    } catch (error) {
+      throw new UserError(`cannot write ${this.path}: ${reason(error)}`, 1, { cause: error });
+    }
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { encode, planRun } from '@blt-ts/blt';
-import { chooseBackend, measureGflops } from '../backend-choice.ts';
+import { type Choice, chooseBackend, measureGflops } from '../backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config-file.ts';
 import { CONFIG_KEYS, type FileConfig } from '../config-schema.ts';
 import { type Document, totalBytes } from '../data/document.ts';
@@ -39,8 +39,14 @@ interface Job {
   readonly heldOut: Document[];
   /** Before the split, which may divide one. */
   readonly documents: number;
-  readonly config: FileConfig;
+  readonly choice: Choice;
 }
+
+const choose = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
+  chooseBackend({
+    ...config,
+    needsCpu: flags.detectAnomaly ? '--detect-anomaly reads every result at once' : undefined,
+  });
 
 const dataTitle = (sources: readonly string[], documents: number): string =>
   sources.length === 0
@@ -89,9 +95,11 @@ async function newJob(flags: TrainFlags, warn: (message: string) => void): Promi
     plan,
   };
   const path = join(flags.runs, name);
-  const job = { path, record, config, ...split };
+  const job = { path, record, ...split };
   checkSize(job);
-  return { place: flags.dryRun ? null : await RunFolder.create(path, record), ...job };
+  // Before the folder is made: a backend that is not there leaves nothing behind.
+  const choice = await choose(config, flags);
+  return { choice, place: flags.dryRun ? null : await RunFolder.create(path, record), ...job };
 }
 
 /** What may be given together with --resume: nothing that changes the bits. */
@@ -123,9 +131,9 @@ async function oldJob(flags: TrainFlags, warn: (message: string) => void): Promi
     }
     const config = overrideConfig({}, Object.fromEntries(RESUME_FLAGS.map((name) => [name, flags[name]])));
     const care = runCare(record.care, config, flags);
-    const job = { path, record: { ...record, care }, config, ...split };
+    const job = { path, record: { ...record, care }, ...split };
     checkSize(job);
-    return { place: lock && { folder, lock }, ...job };
+    return { choice: await choose(config, flags), place: lock && { folder, lock }, ...job };
   } catch (error) {
     await lock?.release();
     throw error;
@@ -150,12 +158,9 @@ export async function train(flags: TrainFlags): Promise<number> {
 async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput): Promise<number> {
   const { record } = job;
   const { plan } = record;
+  const { backend, why } = job.choice;
   const trainBytes = totalBytes(job.train);
   const heldOutBytes = totalBytes(job.heldOut);
-  const { backend, why } = await chooseBackend({
-    ...job.config,
-    needsCpu: flags.detectAnomaly ? '--detect-anomaly reads every result at once' : undefined,
-  });
   const title = dataTitle(record.data, job.documents);
   const estimate = estimateRun(plan, trainBytes, await measureGflops(backend));
   out.say(planText(plan, { data: title, trainBytes, heldOutBytes, backend: why, estimate, folder: job.path }), {

@@ -38,6 +38,9 @@ export function withAnomalyDetection<R>(f: () => R): R {
   }
 }
 
+/** @internal Whether every kernel's outputs are to be looked at. */
+export const watchesKernels = (): boolean => active;
+
 /** @internal Called by `run` after every kernel. */
 export function checkOutputs(kernel: KernelName, outs: readonly Tensor[], ins: readonly Tensor[]): void {
   if (active) check(kernel, outs, ins);

@@ -19,6 +19,14 @@ export interface Operand extends Spec {
   readonly storage: Storage;
 }
 
+/** Kernels written down once, with the addresses of what they read and write. */
+export interface Recording {
+  /** Runs them again, on whatever is at these addresses now. */
+  replay(): void;
+  /** Gives their working memory back. */
+  release(): void;
+}
+
 /** One way to run the kernels of the contract. */
 export interface Backend {
   readonly name: string;
@@ -35,6 +43,11 @@ export interface Backend {
   /** A copy of the values. */
   readSync(storage: Storage): Float32Array | Int32Array;
   read(storage: Storage): Promise<Float32Array | Int32Array>;
+  /**
+   * Runs `f` and writes down the kernels it runs, for `Replay`. Memory that `f` frees stays the recording's until `release`.
+   * Backends without it run every kernel anew.
+   */
+  record?(f: () => void): Recording;
   /** Fills the outputs; shapes and dtypes are already checked against the contract. */
   run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]): void;
 }

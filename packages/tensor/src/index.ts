@@ -2,7 +2,7 @@
  * @file @blt-ts/tensor: n-d arrays, and the kernels behind them on several backends.
  */
 export { AnomalyError, withAnomalyDetection } from './anomaly.ts';
-export type { Backend, Operand, Storage, TypedArray } from './backend.ts';
+export type { Backend, Operand, Recording, Storage, TypedArray } from './backend.ts';
 export {
   type AdamWAttrs,
   type AttentionAttrs,
@@ -19,6 +19,7 @@ export { type Ledger, type LedgerLine, totalFlops, withLedger } from './ledger.t
 export { forEachTensor, isKept, type Keeper, keep, keeping, release, scope } from './memory.ts';
 export { counterUniform, hash32, Random } from './random.ts';
 export { createReferenceBackend, referenceBackend } from './reference/backend.ts';
+export { Replay, type ReplayInput } from './replay.ts';
 export * from './safetensors.ts';
 export {
   MAX_HEADER_BYTES,

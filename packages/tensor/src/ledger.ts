@@ -10,6 +10,9 @@ export type Ledger = Map<KernelName, LedgerLine>;
 
 let open: Ledger | null = null;
 
+/** @internal Whether every kernel is to be counted. */
+export const ledgerIsOpen = (): boolean => open !== null;
+
 /** @internal Called by `run` for every kernel. */
 export function recordFlops(kernel: KernelName, flops: () => number): void {
   if (open === null) return;

@@ -12,6 +12,7 @@ import type { DType } from '../shape.ts';
 import { Machine, type WasmOptions } from './machine.ts';
 import { native } from './native.ts';
 import { type Inside, isOutside, runOutside } from './outside.ts';
+import { Recorder } from './recording.ts';
 
 /** The kernels that run as WebAssembly. */
 export const nativeKernels: readonly KernelName[] = Object.keys(native) as KernelName[];
@@ -58,9 +59,18 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
     refs: 0,
     handle: heap.allocate(length * 4),
   });
+  let recorder: Recorder | null = null;
+  /** Runs a kernel in TypeScript, and tells a recorder of it. */
+  const runHere = (f: Parameters<Recorder['run']>[0], outs: readonly Operand[], ins: readonly Operand[]) => {
+    if (recorder) recorder.run(f, outs, ins);
+    else f(outs, ins);
+  };
+  const define =
+    <K extends KernelName>(kernel: K, attrs: KernelAttrs[K]) =>
+    (outs: readonly Operand[], ins: readonly Operand[]) =>
+      (referenceKernels[kernel] as CpuKernel<K>)(outs.map(view), ins.map(view), attrs);
   const runInside: Inside['run'] = (kernel, outs, ins, attrs) => {
-    if (native[kernel]?.(machine, outs, ins, attrs)) return;
-    (referenceKernels[kernel] as CpuKernel<typeof kernel>)(outs.map(view), ins.map(view), attrs);
+    if (!native[kernel]?.(machine, outs, ins, attrs)) runHere(define(kernel, attrs), outs, ins);
   };
   const inside: Inside = {
     allocate: allocateInside,
@@ -101,9 +111,21 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
       return values(storage).slice();
     },
     run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
-      if (!ins.some(isOutside) && !outs.some(isOutside)) runInside(kernel, outs, ins, attrs);
-      else if (!runOutside(inside, kernel, outs, ins, attrs)) {
-        (referenceKernels[kernel] as CpuKernel<K>)(outs.map(view), ins.map(view), attrs);
+      if (!ins.some(isOutside) && !outs.some(isOutside)) return runInside(kernel, outs, ins, attrs);
+      const outside: Parameters<Recorder['run']>[0] = (to, from) => {
+        if (!runOutside(inside, kernel, to, from, attrs)) define(kernel, attrs)(to, from);
+      };
+      runHere(outside, outs, ins);
+    },
+    record(f) {
+      if (recorder) throw new Error('wasm: a recording is being made; they do not nest');
+      try {
+        return Recorder.record(machine, (made) => {
+          recorder = made;
+          f();
+        });
+      } finally {
+        recorder = null;
       }
     },
   };

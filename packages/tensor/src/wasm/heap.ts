@@ -28,6 +28,8 @@ export class Heap {
   private readonly limit: number;
   private readonly grown: () => void;
   private readonly lists: number[][] = [];
+  /** While `apart` runs: what was freed in it. */
+  private own: number[][] | null = null;
 
   /**
    * @param start the first address it may hand out
@@ -47,7 +49,8 @@ export class Heap {
    */
   allocate(bytes: number): number {
     const { index, size } = bytes < 2 ** 32 ? sizeClass(bytes) : { index: Number.POSITIVE_INFINITY, size: bytes };
-    const free = this.lists[index];
+    const own = this.own?.[index];
+    const free = own !== undefined && own.length > 0 ? own : this.lists[index];
     const address =
       free !== undefined && free.length > 0 ? free.pop()! : (this.extend(size) ?? this.fromLargerClass(index));
     if (address === undefined) {
@@ -70,8 +73,29 @@ export class Heap {
   /** Gives back a block that `allocate(bytes)` returned. */
   free(address: number, bytes: number): void {
     const { index } = sizeClass(bytes);
-    (this.lists[index] ??= []).push(address);
+    const lists = this.own ?? this.lists;
+    (lists[index] ??= []).push(address);
     this.bytesInUse -= bytes;
+  }
+
+  /** Runs `f`. Blocks freed in it are handed out in it alone, and kept back until the returned function is called. */
+  apart(f: () => void): () => void {
+    const own: number[][] = [];
+    const giveBack = () => {
+      own.forEach((free, index) => {
+        (this.lists[index] ??= []).push(...free.splice(0));
+      });
+    };
+    this.own = own;
+    try {
+      f();
+    } catch (error) {
+      giveBack();
+      throw error;
+    } finally {
+      this.own = null;
+    }
+    return giveBack;
   }
 
   /** New space at the top, growing the memory if need be; undefined if there is none left. */

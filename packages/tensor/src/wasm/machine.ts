@@ -25,6 +25,13 @@ export interface WasmOptions {
   leastShared?: number;
 }
 
+/** A call written down: its kernel, its whole argument block, and how long it takes on one thread. */
+export interface KernelCall {
+  readonly kernel: string;
+  readonly words: Int32Array;
+  readonly nanoseconds: number;
+}
+
 /** The address of an operand's values. */
 export const address = (x: Operand): number => x.storage.handle as number;
 
@@ -36,6 +43,8 @@ export class Machine {
   floats!: Float32Array;
   /** How many threads share the work, and why not more. */
   readonly threading: string;
+  /** Receives every call while a recording is made. */
+  onCall: ((call: KernelCall) => void) | null = null;
   private readonly exports: WasmExports;
   readonly pool: Pool | undefined;
 
@@ -65,9 +74,16 @@ export class Machine {
    * was measured on one machine (0.04 for a multiply-add in a product); a factor of two is of no consequence.
    */
   call(kernel: string, nanoseconds: number): void {
+    this.onCall?.({ kernel, words: this.ints.slice(), nanoseconds });
     this.ints[(NEXT_UNIT - ARGUMENTS) / 4] = 0;
     if (this.pool?.run(kernel, nanoseconds)) return;
     this.exports[kernel](0, 1);
+  }
+
+  /** Makes a call again. */
+  repeat({ kernel, words, nanoseconds }: KernelCall): void {
+    this.ints.set(words);
+    this.call(kernel, nanoseconds);
   }
 
   /** Calls an export that is no kernel. */

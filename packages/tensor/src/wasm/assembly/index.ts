@@ -9,6 +9,7 @@ export { rmsNorm, rmsNormBackward, rope } from './norm';
 export { adamw, adamwCatchUp, adamwRows, lerp } from './optimizer';
 export {
   copyPieces, embeddingBag, gatherRows, scatterAddRows, segmentGatherSum, segmentMax, segmentMaxBackward, transpose,
+  writeRows,
 } from './rows';
 export { crossEntropy, crossEntropyBackward, logSoftmax, softmax } from './softmax';
 export { sumChunks, sumLast, sumMiddle, sumPartialRows, sumPartials } from './sum';

@@ -58,6 +58,13 @@ export function gatherRows(part: i32, parts: i32): void {
   }
 }
 
+/** Kernel: table[ids[i]] = x[i], in rising i, on one thread. Arguments: table, ids, x, n, C. */
+export function writeRows(part: i32, parts: i32): void {
+  const n = int(3), C = int(4);
+  const row = <usize>C << 2;
+  for (let i = 0; i < n; i++) copyRow(pointer(0) + load<i32>(pointer(1) + (<usize>i << 2)) * row, pointer(2) + i * row, C);
+}
+
 /** Kernel: y[i] = sum over g of table[ids[i,g]]. Arguments: y, table, ids, n, C, G. */
 export function embeddingBag(part: i32, parts: i32): void {
   const n = int(3), C = int(4), G = int(5);

@@ -45,4 +45,20 @@ const segmentMaxBackward: Native<'segmentMaxBackward'> = (m, [dx], [x, y, g, sta
   return true;
 };
 
-export const rows = { gatherRows, scatterAddRows, embeddingBag, segmentGatherSum, segmentMax, segmentMaxBackward };
+const writeRows: Native<'writeRows'> = (m, _, [table, ids, x]) => {
+  const [n, C] = x.shape;
+  put(m, [table, ids, x], [n, C]);
+  // On one thread: rows may be named twice, and the last one counts.
+  m.call('writeRows', 0);
+  return true;
+};
+
+export const rows = {
+  gatherRows,
+  scatterAddRows,
+  embeddingBag,
+  segmentGatherSum,
+  segmentMax,
+  segmentMaxBackward,
+  writeRows,
+};

@@ -1,0 +1,90 @@
+/**
+ * @file Computations of fixed shapes that run over and over, like the step of a byte in decoding: on a small model, checking shapes and
+ * finding memory for some 150 kernels takes as long as the kernels themselves. The first time a `Replay` runs such a computation it
+ * records the kernels; from then on it writes the new inputs over the old ones and has the same kernels run again.
+ */
+import { watchesKernels } from './anomaly.ts';
+import type { Backend, Recording } from './backend.ts';
+import { ledgerIsOpen } from './ledger.ts';
+import { keep, release, scope } from './memory.ts';
+import { run, type Tensor, tensor } from './tensor.ts';
+
+/** Values of one input: whole numbers make an i32 tensor, others f32. */
+export type ReplayInput = Int32Array | Float32Array;
+
+interface Entry {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly recording: Recording;
+}
+
+/** So many shapes are recorded; further ones run kernel by kernel. */
+const MOST_SHAPES = 64;
+
+/**
+ * `f` as a function of the values of its inputs, recorded once for each combination of their lengths. Beyond its inputs `f` may read
+ * and overwrite tensors that live longer than it (weights, caches); when one of these is replaced by another tensor, call `forget`.
+ * What `f` decides in TypeScript must depend on nothing but the inputs' lengths.
+ *
+ * Where somebody watches single kernels (`withLedger`, `withAnomalyDetection`), and on backends that cannot record, `f` itself runs.
+ */
+export class Replay {
+  readonly backend: Backend;
+  private readonly f: (inputs: Tensor[]) => Tensor[];
+  private readonly entries = new Map<string, Entry>();
+
+  constructor(backend: Backend, f: (inputs: Tensor[]) => Tensor[]) {
+    this.backend = backend;
+    this.f = f;
+  }
+
+  /**
+   * The results of `f`, new tensors of the innermost scope. Results of a recording share the memory of all its runs: read them before
+   * the next run with inputs of these lengths.
+   * @param once do not record: for inputs whose lengths will hardly come again
+   */
+  run(values: readonly ReplayInput[], once = false): Tensor[] {
+    const { backend } = this;
+    if (once || !backend.record || ledgerIsOpen() || watchesKernels()) return this.plain(values);
+    let key = '';
+    for (const { length } of values) key += `${length},`;
+    let entry = this.entries.get(key);
+    if (entry) {
+      const { inputs, recording } = entry;
+      for (let i = 0; i < values.length; i++) backend.write(inputs[i].storage, values[i]);
+      recording.replay();
+    } else {
+      if (this.entries.size >= MOST_SHAPES) return this.plain(values);
+      entry = this.record(backend.record.bind(backend), values);
+      this.entries.set(key, entry);
+    }
+    return entry.outputs.map((y) => run('reshape', [y], { shape: y.shape })[0]);
+  }
+
+  /** Drops all recordings and gives their memory back. */
+  forget(): void {
+    for (const { inputs, outputs, recording } of this.entries.values()) {
+      recording.release();
+      for (const x of [...inputs, ...outputs]) release(x);
+    }
+    this.entries.clear();
+  }
+
+  private record(record: (f: () => void) => Recording, values: readonly ReplayInput[]): Entry {
+    const inputs = values.map((x) => keep(tensor(x, undefined, this)));
+    let outputs: Tensor[] = [];
+    try {
+      const recording = record(() => {
+        outputs = scope(() => this.f(inputs));
+      });
+      return { inputs, outputs: outputs.map((y) => keep(y)), recording };
+    } catch (error) {
+      for (const x of inputs) release(x);
+      throw error;
+    }
+  }
+
+  private plain(values: readonly ReplayInput[]): Tensor[] {
+    return scope(() => this.f(values.map((x) => tensor(x, undefined, this))));
+  }
+}

@@ -1,9 +1,17 @@
-import { createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
+import { createReferenceBackend, createWasmBackend, type KernelAttrs, type KernelName } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { integers, noise, runOn, type Values } from './wasm-arrays.ts';
 
 const exact = createReferenceBackend({ precision: 'f64' });
-const wasm = createWasmBackend();
+const [narrow, wide] = [false, true].map((pairs) => createWasmBackend({ wide: pairs }));
+
+/** The outputs, which are the same bits with single vectors and with pairs. */
+function onWasm<K extends KernelName>(kernel: K, ins: readonly Values[], attrs: KernelAttrs[K]) {
+  const outs = runOn(narrow, kernel, ins, attrs);
+  expect(runOn(wide, kernel, ins, attrs)).toEqual(outs);
+  return outs;
+}
+
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 interface Layout {
@@ -96,7 +104,7 @@ describe.each(layouts)('$name', ({ keys, lo, hi }) => {
     const q = noise(n, h.heads * h.D);
     const ins = [q, noise(keys, h.kvHeads * h.D), noise(keys, h.kvHeads * h.D), integers(lo), integers(hi)];
     const [out, lse] = runOn(exact, 'intervalAttention', ins, attrs);
-    const [y, z] = runOn(wasm, 'intervalAttention', ins, attrs);
+    const [y, z] = onWasm('intervalAttention', ins, attrs);
     expect(distance(y, out)).toBeLessThan(2e-6);
     expect(distance(z, lse)).toBeLessThan(2e-6);
     for (const i of range(n).filter((row) => lo[row] >= hi[row])) {
@@ -106,7 +114,7 @@ describe.each(layouts)('$name', ({ keys, lo, hi }) => {
 
     const more = [...ins, single(out, q.shape), single(lse, [n, h.heads]), noise(n, h.heads * h.D)];
     const expected = runOn(exact, 'intervalAttentionBackward', more, attrs);
-    const gradients = runOn(wasm, 'intervalAttentionBackward', more, attrs);
+    const gradients = onWasm('intervalAttentionBackward', more, attrs);
     gradients.forEach((gradient, i) => {
       expect(distance(gradient, expected[i])).toBeLessThan(1e-5);
     });
@@ -120,7 +128,7 @@ test('scores far apart, far above and far below 0 neither overflow nor vanish', 
   for (const scale of [1e3, -1e3, 1e-8]) {
     const attrs = { heads: 1, kvHeads: 1, scale, pairs: (n * (n + 1)) / 2 };
     const [expected, expectedLse] = runOn(exact, 'intervalAttention', ins, attrs);
-    const [out, lse] = runOn(wasm, 'intervalAttention', ins, attrs);
+    const [out, lse] = onWasm('intervalAttention', ins, attrs);
     // A score of size s carries s roundoffs into its exponential.
     expect(distance(out, expected)).toBeLessThan(1e-6 + 2 ** -21 * Math.abs(scale));
     expect(distance(lse, expectedLse)).toBeLessThan(1e-6);
@@ -140,8 +148,8 @@ test('what comes later changes nothing before it, bit for bit', () => {
     });
     // Other windows from t on, too.
     const lo2 = lo.map((l, i) => (i < t ? l : Math.max(lo[t - 1], i - 3)));
-    const before = runOn(wasm, 'intervalAttention', [q, k, v, integers(lo), integers(hi)], attrs);
-    const after = runOn(wasm, 'intervalAttention', [...changed, integers(lo2), integers(hi)], attrs);
+    const before = onWasm('intervalAttention', [q, k, v, integers(lo), integers(hi)], attrs);
+    const after = onWasm('intervalAttention', [...changed, integers(lo2), integers(hi)], attrs);
     expect(after[0].slice(0, t * 16)).toEqual(before[0].slice(0, t * 16));
     expect(after[1].slice(0, t * 2)).toEqual(before[1].slice(0, t * 2));
   }
@@ -151,5 +159,5 @@ test('heads wider than the working memory run the definition', () => {
   const ins = [noise(3, 1100), noise(3, 1100), noise(3, 1100), integers([0, 0, 0]), integers([1, 2, 3])];
   const attrs = { heads: 1, kvHeads: 1, scale: 0.03, pairs: 6 };
   const [expected] = runOn(exact, 'intervalAttention', ins, attrs);
-  expect(distance(runOn(wasm, 'intervalAttention', ins, attrs)[0], expected)).toBeLessThan(1e-6);
+  expect(distance(onWasm('intervalAttention', ins, attrs)[0], expected)).toBeLessThan(1e-6);
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Machine } from '../../packages/tensor/src/wasm/machine.ts';
 import { noise, runOn } from './wasm-arrays.ts';
 
-const backends = [createWasmBackend(), createWasmBackend({ deterministic: true })];
+const backends = [{ wide: false }, { wide: true }, { deterministic: true }].map(createWasmBackend);
 const forms = [
   { form: 'NN', transposeA: false, transposeB: false },
   { form: 'NT', transposeA: false, transposeB: true },

@@ -103,16 +103,18 @@ function expectSameBits(actual: Result, expected: Result): void {
   });
 }
 
-const alone = createWasmBackend();
-const shared = [2, 3].map((threads) => createWasmBackend({ threads, leastShared: 0.001 }));
+const alone = createWasmBackend({ wide: false });
+const shared = [2, 3].map((threads) => createWasmBackend({ threads, leastShared: 0.001, wide: threads === 3 }));
+const wide = createWasmBackend({ wide: true });
 
-describe('the bits do not depend on the number of threads', () => {
+describe('the bits depend neither on the number of threads nor on the width of vectors', () => {
   beforeAll(async () => {
     await Promise.all(shared.map((backend) => backend.threadsReady()));
   });
 
   test.each(jobs())('%s (%s)', (_, kernel, ins, attrs) => {
     const expected = runOn(alone, kernel, ins, attrs);
+    expectSameBits(runOn(wide, kernel, ins, attrs), expected);
     for (const backend of shared) {
       // Several times, for which thread does what may differ.
       for (let round = 0; round < 3; round++) expectSameBits(runOn(backend, kernel, ins, attrs), expected);

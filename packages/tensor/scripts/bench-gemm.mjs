@@ -10,7 +10,7 @@ const generated = await readFile(new URL('../src/wasm/kernels.generated.ts', imp
 const base64 = generated.match(new RegExp(`${build}: .*base64: '([^']*)'`))[1];
 const memory = new WebAssembly.Memory({ initial: 2000, maximum: 65536, shared: true });
 const { exports: wasm } = new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(base64, 'base64')), {
-  env: { memory },
+  env: { memory, wide: process.argv[4] ? 1 : 0 },
 });
 wasm.setScratch(65536);
 const args = new Int32Array(memory.buffer, 1024, 65);

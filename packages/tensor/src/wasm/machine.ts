@@ -16,6 +16,8 @@ export interface WasmOptions {
   outsideBytes?: number;
   /** Use the build without fused multiply-add: the same bits on every machine, about a fifth slower. */
   deterministic?: boolean;
+  /** Work in pairs of vectors; by default where the engine makes 256-bit ones of them. The bits do not depend on it. */
+  wide?: boolean;
   /** Threads that share the work of one kernel, the calling one included; 1 by default. The bits do not depend on it. */
   threads?: number;
   /**
@@ -48,16 +50,16 @@ export class Machine {
   private readonly exports: WasmExports;
   readonly pool: Pool | undefined;
 
-  constructor({ deterministic = false, threads = 1, leastShared }: WasmOptions = {}) {
-    this.compiled = compileKernels(deterministic);
-    const { memory, module, maximumPages } = this.compiled;
-    this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
+  constructor({ deterministic = false, wide, threads = 1, leastShared }: WasmOptions = {}) {
+    this.compiled = compileKernels(deterministic, wide);
+    const { imports, memory, module, maximumPages } = this.compiled;
+    this.exports = new WebAssembly.Instance(module, imports).exports as WasmExports;
     this.heap = new Heap(memory, SCRATCH + SCRATCH_BYTES, maximumPages, () => this.mapArguments());
     this.mapArguments();
     this.exports.setScratch(SCRATCH);
     const obstacle = threads > 1 ? whyNoThreads() : undefined;
     if (threads > 1 && obstacle === undefined) {
-      this.pool = new Pool(threads, module, memory, this.exports, leastShared, () => this.heap.reserve(SCRATCH_BYTES));
+      this.pool = new Pool(threads, module, imports, this.exports, leastShared, () => this.heap.reserve(SCRATCH_BYTES));
     }
     this.threading = this.pool ? `${threads} threads` : obstacle ? `1 thread (${obstacle})` : '1 thread';
   }

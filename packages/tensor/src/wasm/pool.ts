@@ -1,13 +1,13 @@
 /** @file Worker threads over the kernels' shared memory: started when first needed, never keeping the process alive. */
-import { nodeModule, type WasmExports } from './module.ts';
+import { type CompiledKernels, nodeModule, type WasmExports } from './module.ts';
 
 /**
  * What a worker runs: no imports, so it works from a string in Node and in browsers. A part that traps is reported, not lost:
  * the main thread waits for every worker.
  */
 const workerSource = `
-function start({ module, memory, part, parts, scratch, kernels }) {
-  const wasm = new WebAssembly.Instance(module, { env: { memory } }).exports;
+function start({ module, imports, part, parts, scratch, kernels }) {
+  const wasm = new WebAssembly.Instance(module, imports).exports;
   wasm.setScratch(scratch);
   wasm.workerReady();
   for (let seen = 0; ; seen = (seen + 1) | 0) {
@@ -25,7 +25,7 @@ function start({ module, memory, part, parts, scratch, kernels }) {
 
 interface WorkerStart {
   readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
+  readonly imports: CompiledKernels['imports'];
   readonly part: number;
   readonly parts: number;
   /** Address of the worker's private working memory. */
@@ -99,7 +99,7 @@ export class Pool {
   constructor(
     threads: number,
     module: WebAssembly.Module,
-    memory: WebAssembly.Memory,
+    imports: CompiledKernels['imports'],
     exports: WasmExports,
     least: number | undefined,
     scratch: () => number,
@@ -113,7 +113,7 @@ export class Pool {
     this.canSleep = nodeModule('node:worker_threads') ? 1 : 0;
     this.startAll = () => {
       for (let part = 1; part < threads; part++) {
-        startWorker({ module, memory, part, parts: threads, scratch: scratch(), kernels: this.kernels });
+        startWorker({ module, imports, part, parts: threads, scratch: scratch(), kernels: this.kernels });
       }
     };
   }

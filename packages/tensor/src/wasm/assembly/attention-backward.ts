@@ -7,9 +7,10 @@
  * block after block, so the order of every sum is fixed. Segments end where no later row sees an earlier key.
  */
 import { BLOCK, GROUP, loadIntervals, packGroup, scoreKeys, sees, weighKeys, writeRow } from './attention';
-import { float, int, pointer, scratch, takeUnit } from './call';
+import { float, int, pointer, scratch, takeUnit, wide } from './call';
 import { copyCorner } from './gemm';
 import { tileFromRows } from './gemm-tile';
+import { tile4x16FromRows } from './gemm-tile-wide';
 import { expNonPositive, lanesBelow, madd, sumLanes } from './simd';
 
 /** A segment has at least this many rows, if it can. */
@@ -55,16 +56,23 @@ function differentiate(s: usize, dp: usize, first: i32, n: i32, lo: usize, hi: u
 }
 
 /** Y[key] += sum over `queries` of w[key][query] x[query], for 1 to 4 keys. */
-// @ts-ignore: decorator
-@inline
 function weighQueries(y: usize, yRow: usize, keys: i32, w: usize, x: usize, xRow: usize, queries: i32, D: i32, spare: usize): void {
-  for (let d = 0; d < D; d += 8) {
+  const w1 = w + S_ROW, w2 = w + 2 * S_ROW, w3 = w + 3 * S_ROW;
+  const whole = keys == 4;
+  let d = 0;
+  if (wide) {
+    for (; d + 16 <= D; d += 16) {
+      const to = y + (<usize>d << 2);
+      tile4x16FromRows(queries, w, w1, w2, w3, x + (<usize>d << 2), xRow, whole ? to : spare, whole ? yRow : 64, whole);
+      if (!whole) copyCorner(spare, 64, to, yRow, keys, 16, true);
+    }
+  }
+  for (; d < D; d += 8) {
     const to = y + (<usize>d << 2);
     const columns = min(8, D - d);
-    const whole = keys == 4 && columns == 8;
-    tileFromRows(queries, w, w + S_ROW, w + 2 * S_ROW, w + 3 * S_ROW, x + (<usize>d << 2), xRow,
-      whole ? to : spare, whole ? yRow : 32, whole);
-    if (!whole) copyCorner(spare, to, yRow, keys, columns, true);
+    const fits = whole && columns == 8;
+    tileFromRows(queries, w, w1, w2, w3, x + (<usize>d << 2), xRow, fits ? to : spare, fits ? yRow : 32, fits);
+    if (!fits) copyCorner(spare, 32, to, yRow, keys, columns, true);
   }
 }
 

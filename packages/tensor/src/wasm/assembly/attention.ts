@@ -8,8 +8,9 @@
  * needs the keys lo[first] .. hi[last]-1 and no others. What a row computes depends on its own interval and on where earlier
  * rows begin, never on later rows: a masked key contributes exact zeros.
  */
-import { float, int, pointer, scratch, takeUnit } from './call';
+import { float, int, pointer, scratch, takeUnit, wide } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
+import { tile8x8, tile8x8FromRows } from './gemm-tile-wide';
 import { packFourRows } from './gemm';
 import { rowTimesColumns, timesRows } from './gemm-few-rows';
 import { expNonPositive, log, storeTail } from './simd';
@@ -40,13 +41,22 @@ export function packGroup(to: usize, from: usize, row: usize, count: i32, D: i32
   for (let end = to + (<usize>D << 5); to < end; to += 16) v128.store(to, f32x4.mul(v128.load(to), factor));
 }
 
-/** For keys j .. j+n-1 against one group: S[key][8] = x[key] . panel, rows of S `sRow` bytes apart, four keys at a time. */
-// @ts-ignore: decorator
-@inline
+/** For keys j .. j+n-1 against one group: S[key][8] = x[key] . panel, rows of S `sRow` bytes apart, in whole fours of keys. */
 export function scoreKeys(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, panel: usize, D: i32): void {
-  for (let j = 0; j < n; j += 4) {
+  let j = 0;
+  if (wide) {
+    for (; j + 4 < n; j += 8) {
+      const x0 = x + j * xRow;
+      const x1 = x0 + xRow, x2 = x1 + xRow, x3 = x2 + xRow, x4 = x3 + xRow;
+      // Beyond the end the last key is repeated; nobody reads the result.
+      const x5 = j + 5 < n ? x4 + xRow : x4;
+      const x6 = j + 6 < n ? x5 + xRow : x5;
+      const x7 = j + 7 < n ? x6 + xRow : x6;
+      tile8x8FromRows(D, x0, x1, x2, x3, x4, x5, x6, x7, panel, 32, s + j * sRow, sRow, false);
+    }
+  }
+  for (; j < n; j += 4) {
     const x0 = x + j * xRow;
-    // Beyond the end the last key is repeated; nobody reads the result.
     const x1 = j + 1 < n ? x0 + xRow : x0;
     const x2 = j + 2 < n ? x1 + xRow : x1;
     const x3 = j + 3 < n ? x2 + xRow : x2;
@@ -55,13 +65,15 @@ export function scoreKeys(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, 
 }
 
 /** Y[8][D] (+)= sum over n keys of S[key][8] x[key]; rows of Y are `yRow` bytes apart and padded to 8 columns. */
-// @ts-ignore: decorator
-@inline
 export function weighKeys(y: usize, yRow: usize, s: usize, sRow: usize, x: usize, xRow: usize, n: i32, D: i32, add: bool): void {
   for (let d = 0; d < D; d += 8) {
     const column = <usize>d << 2;
-    tileFromPanel(n, s, sRow, x + column, xRow, y + column, yRow, add);
-    tileFromPanel(n, s + 16, sRow, x + column, xRow, y + column + yRow * 4, yRow, add);
+    if (wide) {
+      tile8x8(n, s, sRow, x + column, xRow, y + column, yRow, add);
+    } else {
+      tileFromPanel(n, s, sRow, x + column, xRow, y + column, yRow, add);
+      tileFromPanel(n, s + 16, sRow, x + column, xRow, y + column + yRow * 4, yRow, add);
+    }
   }
 }
 

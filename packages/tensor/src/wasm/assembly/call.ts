@@ -12,6 +12,11 @@ const ARGUMENTS: usize = 1024;
 /** A counter from which threads take the next piece of work; the backend sets it to 0 before each call. */
 const NEXT_UNIT: usize = 1280;
 
+/** 1 where the engine joins pairs of neighbouring 128-bit operations into 256-bit ones: see gemm-tile-wide.ts. */
+// @ts-ignore: decorator
+@external("env", "wide")
+export declare const wide: i32;
+
 /** Argument i as an address. */
 // @ts-ignore: decorator
 @inline

@@ -5,6 +5,8 @@
  * 8 sums + 2 vectors of B + 1 of A stay within the 16 registers of the narrowest machines. Do not unroll k: V8 then
  * keeps the loads of all steps alive at once, and spills.
  */
+import { wide } from './call';
+import { pairsCeiling } from './gemm-tile-wide';
 import { madd } from './simd';
 
 /** Writes (add = false) or adds (add = true) a finished tile to C, whose rows are `cRow` bytes apart. */
@@ -101,8 +103,15 @@ export function tileFromPanel(K: i32, a: usize, aStep: usize, b: usize, bRow: us
   finish(c, cRow, add, c00, c01, c10, c11, c20, c21, c30, c31);
 }
 
-/** Multiply-adds on registers alone, 8 chains: what the machine can do at most. 64 FLOPs a step. For the benchmark. */
+/**
+ * Multiply-adds on registers alone, in 12 chains, or 12 pairs of them: what the machine can do at most. 96 FLOPs a step, of
+ * which there must be an even number. For the benchmark.
+ */
 export function ceiling(steps: i32, p: usize): void {
+  if (wide) {
+    pairsCeiling(steps >> 1, p);
+    return;
+  }
   const s = v128.load(p), b0 = v128.load(p, 16), b1 = v128.load(p, 32);
   let c0 = f32x4.splat(0), c1 = f32x4.splat(0), c2 = f32x4.splat(0), c3 = f32x4.splat(0);
   let c4 = f32x4.splat(0), c5 = f32x4.splat(0), c6 = f32x4.splat(0), c7 = f32x4.splat(0);

@@ -4,10 +4,12 @@
  * B is copied block by block into panels of 8 columns, so that the inner loop reads it in one stream; each panel of at most
  * 384 rows (12 KB) stays in the first-level cache while the rows of A pass by. A is copied into panels of 4 rows, unless its
  * rows are contiguous and so few columns are wanted that copying would not pay. Ragged edges run in the same inner loop, into
- * a spare tile.
+ * a spare tile. Where the engine makes 256-bit operations of pairs (`wide`), panels have 16 columns and 6 rows instead. An
+ * element of C is the same sum in the same order either way: the bits do not depend on it.
  */
-import { int, partBegin, pointer, scratch, takeUnit } from './call';
+import { int, partBegin, pointer, scratch, takeUnit, wide } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
+import { tile6x16 } from './gemm-tile-wide';
 import { FEW_ROWS, fewRows } from './gemm-few-rows';
 import { storeTransposed } from './simd';
 
@@ -16,7 +18,7 @@ import { storeTransposed } from './simd';
 const KC = 384;
 // @ts-ignore: decorator
 @inline
-const MC = 128;
+const MC = 132;
 // @ts-ignore: decorator
 @inline
 const NC = 512;
@@ -33,6 +35,18 @@ const PACKED_A: usize = KC * NC * 4;
 // @ts-ignore: decorator
 @inline
 const SPARE: usize = PACKED_A + KC * MC * 4;
+
+/** Columns of a panel of B, and rows of a panel of A. */
+// @ts-ignore: decorator
+@inline
+function panelColumns(): i32 {
+  return wide ? 16 : 8;
+}
+// @ts-ignore: decorator
+@inline
+function panelRows(): i32 {
+  return wide ? 6 : 4;
+}
 
 /** The size of equal blocks of at most `most`, a multiple of `unit`. */
 function evenBlock(n: i32, most: i32, unit: i32): i32 {
@@ -58,49 +72,73 @@ export function packFourRows(x0: usize, x1: usize, x2: usize, x3: usize, K: i32,
   }
 }
 
+/** Two rows of K values, `xk` bytes apart, to lanes of a panel whose step of k is `step` bytes. */
+function packTwoRows(x0: usize, x1: usize, xk: usize, K: i32, to: usize, step: usize): void {
+  let k = 0;
+  if (xk == 4) {
+    for (; k + 4 <= K; k += 4) {
+      const y0 = v128.load(x0), y1 = v128.load(x1);
+      const t0 = v128.shuffle<f32>(y0, y1, 0, 4, 1, 5), t1 = v128.shuffle<f32>(y0, y1, 2, 6, 3, 7);
+      v128.store_lane<f64>(to, t0, 0);
+      v128.store_lane<f64>(to + step, t0, 1);
+      v128.store_lane<f64>(to + step * 2, t1, 0);
+      v128.store_lane<f64>(to + step * 3, t1, 1);
+      x0 += 16; x1 += 16;
+      to += step * 4;
+    }
+  }
+  for (; k < K; k++) {
+    store<f32>(to, load<f32>(x0));
+    store<f32>(to, load<f32>(x1), 4);
+    x0 += xk; x1 += xk;
+    to += step;
+  }
+}
+
 /**
- * B[0:K, 0:N] to panels [N/8][K][8]; bk and bn are the byte strides. What stands beyond column N in the last panel is of no
- * consequence: those columns of the result are dropped.
+ * B[0:K, 0:N] to panels [N/columns][K][columns]; bk and bn are the byte strides. What stands beyond column N in the last panel
+ * is of no consequence: those columns of the result are dropped.
  */
 function packB(b: usize, bk: usize, bn: usize, K: i32, N: i32, to: usize): void {
-  const panel = <usize>K << 5;
+  const columns = panelColumns();
+  const step = <usize>columns << 2;
+  const panel = <usize>K * step;
   if (bn == 4) {
+    const half = wide ? <usize>32 : panel, next = wide ? panel : panel << 1;
     for (let k = 0; k < K; k += PACK_ROWS) {
-      let from = b + k * bk, at = to + (<usize>k << 5);
+      let from = b + k * bk, at = to + <usize>k * step;
       const rows = min(PACK_ROWS, K - k);
       for (let j = 0; j < N; j += 16) {
-        packLines(from, bk, rows, at, 32, panel, N - j > 8 ? 2 : 1);
+        packLines(from, bk, rows, at, step, 16, half, N - j > 8 ? 4 : 2);
         from += 64;
-        at += panel << 1;
+        at += next;
       }
     }
     return;
   }
   for (let j = 0; j < N; j += 4) {
-    const at = to + (j >> 3) * panel + (<usize>(j & 4) << 2);
+    const at = to + (j / columns) * panel + (<usize>(j % columns) << 2);
     const x0 = b + j * bn;
     const x1 = b + min(j + 1, N - 1) * bn;
     const x2 = b + min(j + 2, N - 1) * bn;
     const x3 = b + min(j + 3, N - 1) * bn;
-    if (bk == 4) packFourRows(x0, x1, x2, x3, K, at, 32);
-    else packScattered(x0, x1, x2, x3, bk, K, at, 32);
+    if (bk == 4) packFourRows(x0, x1, x2, x3, K, at, step);
+    else packScattered(x0, x1, x2, x3, bk, K, at, step);
   }
 }
 
 /**
- * Rows of 16 neighbouring values, a cache line, `row` bytes apart, to neighbouring panels: two of 8 columns (step 32) or four
- * of 4 (step 16), of which the first `count` exist.
+ * Rows of 16 neighbouring values, a cache line, `row` bytes apart, to panels whose step is `step`: the second four go `quarter`
+ * bytes after the first, the third `half`, the last both. Only the first `count` fours exist.
  */
 // @ts-ignore: decorator
 @inline
-function packLines(from: usize, row: usize, rows: i32, to: usize, step: usize, panel: usize, count: i32): void {
-  const quarter = step == 32 ? <usize>16 : panel;
-  const half = step == 32 ? panel : panel << 1;
+function packLines(from: usize, row: usize, rows: i32, to: usize, step: usize, quarter: usize, half: usize, count: i32): void {
   for (const end = from + rows * row; from != end; from += row) {
     v128.store(to, v128.load(from));
-    if (step == 32 || count > 1) v128.store(to + quarter, v128.load(from, 16));
-    if (step == 32 ? count > 1 : count > 2) v128.store(to + half, v128.load(from, 32));
-    if (step == 32 ? count > 1 : count > 3) v128.store(to + half + quarter, v128.load(from, 48));
+    if (count > 1) v128.store(to + quarter, v128.load(from, 16));
+    if (count > 2) v128.store(to + half, v128.load(from, 32));
+    if (count > 3) v128.store(to + half + quarter, v128.load(from, 48));
     to += step;
   }
 }
@@ -117,95 +155,110 @@ function packScattered(x0: usize, x1: usize, x2: usize, x3: usize, xk: usize, K:
   }
 }
 
-/** A[0:M, 0:K] to panels [M/4][K][4]; am and ak are the byte strides. Rows beyond M are of no consequence. */
+/** A[0:M, 0:K] to panels [M/rows][K][rows]; am and ak are the byte strides. Rows beyond M are of no consequence. */
 function packA(a: usize, am: usize, ak: usize, M: i32, K: i32, to: usize): void {
-  const panel = <usize>K << 4;
   if (am == 4) {
-    for (let k = 0; k < K; k += PACK_ROWS) {
-      let from = a + k * ak, at = to + (<usize>k << 4);
-      const rows = min(PACK_ROWS, K - k);
-      for (let i = 0; i < M; i += 16) {
-        packLines(from, ak, rows, at, 16, panel, (M - i + 3) >> 2);
-        from += 64;
-        at += panel << 2;
-      }
-    }
+    if (wide) packSixColumns(a, ak, M, K, to);
+    else packFourColumns(a, ak, M, K, to);
     return;
   }
-  for (let i = 0; i < M; i += 4) {
+  const rows = panelRows();
+  const step = <usize>rows << 2;
+  for (let i = 0; i < M; i += rows) {
     const x0 = a + i * am;
     const x1 = a + min(i + 1, M - 1) * am;
     const x2 = a + min(i + 2, M - 1) * am;
     const x3 = a + min(i + 3, M - 1) * am;
-    if (ak == 4) packFourRows(x0, x1, x2, x3, K, to, 16);
-    else packScattered(x0, x1, x2, x3, ak, K, to, 16);
-    to += panel;
+    if (ak == 4) packFourRows(x0, x1, x2, x3, K, to, step);
+    else packScattered(x0, x1, x2, x3, ak, K, to, step);
+    if (wide) packTwoRows(a + min(i + 4, M - 1) * am, a + min(i + 5, M - 1) * am, ak, K, to + 16, step);
+    to += <usize>K * step;
   }
 }
 
-/** Copies or adds the valid corner of the spare tile to C. */
-export function copyCorner(from: usize, c: usize, cm: usize, rows: i32, columns: i32, add: bool): void {
+/** packA where the values of a column are neighbours: a line of 16 goes to four panels of 4. */
+function packFourColumns(a: usize, ak: usize, M: i32, K: i32, to: usize): void {
+  const panel = <usize>K << 4;
+  for (let k = 0; k < K; k += PACK_ROWS) {
+    let from = a + k * ak, at = to + (<usize>k << 4);
+    const steps = min(PACK_ROWS, K - k);
+    for (let i = 0; i < M; i += 16) {
+      packLines(from, ak, steps, at, 16, panel, panel << 1, (M - i + 3) >> 2);
+      from += 64;
+      at += panel << 2;
+    }
+  }
+}
+
+/** The same to panels of 6. */
+function packSixColumns(a: usize, ak: usize, M: i32, K: i32, to: usize): void {
+  const panel = <usize>K * 24;
+  for (let k = 0; k < K; k += PACK_ROWS) {
+    const end = a + min(k + PACK_ROWS, K) * ak;
+    let at = to + <usize>k * 24;
+    for (let i = 0; i < M; i += 6) {
+      let put = at;
+      for (let from = a + k * ak + (<usize>i << 2), last = end + (<usize>i << 2); from != last; from += ak) {
+        v128.store(put, v128.load(from));
+        if (M - i > 4) store<u64>(put, load<u64>(from, 16), 16);
+        put += 24;
+      }
+      at += panel;
+    }
+  }
+}
+
+/** Copies or adds the valid corner of a spare tile, whose rows are `fromRow` bytes apart, to C. */
+export function copyCorner(from: usize, fromRow: usize, c: usize, cm: usize, rows: i32, columns: i32, add: bool): void {
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) {
       const at = c + (<usize>j << 2);
       const value = load<f32>(from + (<usize>j << 2));
       store<f32>(at, add ? load<f32>(at) + value : value);
     }
-    from += 32;
+    from += fromRow;
     c += cm;
   }
 }
 
-/** C[0:M, 0:N] from one packed block of B; A is read in place (its k are neighbours). */
+/** C[0:M, 0:N] from one packed block of B; A is read in place (its k are neighbours). Panels of 8 columns. */
 function blockFromRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, c: usize, cm: usize, add: bool): void {
-  const whole = M & ~3;
+  const spare = scratch() + SPARE;
   for (let j = 0; j < N; j += 8) {
     const panel = b + (<usize>(K * j) << 2);
     let a0 = a, at = c + (<usize>j << 2);
-    let i = 0;
-    if (j + 8 <= N) {
-      for (; i < whole; i += 4) {
-        const a1 = a0 + am, a2 = a1 + am, a3 = a2 + am;
-        tileFromRows(K, a0, a1, a2, a3, panel, 32, at, cm, add);
-        a0 = a3 + am;
-        at += cm << 2;
-      }
+    for (let i = 0; i < M; i += 4) {
+      const whole = i + 4 <= M && j + 8 <= N;
+      // Rows beyond the last repeat it.
+      const a1 = i + 1 < M ? a0 + am : a0;
+      const a2 = i + 2 < M ? a1 + am : a1;
+      const a3 = i + 3 < M ? a2 + am : a2;
+      tileFromRows(K, a0, a1, a2, a3, panel, 32, whole ? at : spare, whole ? cm : 32, whole && add);
+      if (!whole) copyCorner(spare, 32, at, cm, min(4, M - i), min(8, N - j), add);
+      a0 = a3 + am;
+      at += cm << 2;
     }
-    for (; i < M; i += 4) edgeFromRows(min(4, M - i), min(8, N - j), K, a + i * am, am, panel, c + i * cm + (<usize>j << 2), cm, add);
   }
 }
 
-/** A tile that C does not hold whole. Rows beyond the last repeat it. */
-function edgeFromRows(rows: i32, columns: i32, K: i32, a: usize, am: usize, b: usize, c: usize, cm: usize, add: bool): void {
-  const spare = scratch() + SPARE;
-  const a1 = rows > 1 ? a + am : a;
-  const a2 = rows > 2 ? a1 + am : a1;
-  const a3 = rows > 3 ? a2 + am : a2;
-  tileFromRows(K, a, a1, a2, a3, b, 32, spare, 32, false);
-  copyCorner(spare, c, cm, rows, columns, add);
-}
-
-/** blockFromRows with A packed. */
+/** blockFromRows with A packed, in panels of either size. */
 function blockFromPanels(M: i32, N: i32, K: i32, a: usize, b: usize, c: usize, cm: usize, add: bool): void {
   const spare = scratch() + SPARE;
-  const whole = M & ~3;
-  const aPanel = <usize>K << 4;
-  for (let j = 0; j < N; j += 8) {
+  const rows = panelRows(), columns = panelColumns();
+  const spareRow = <usize>columns << 2;
+  const aPanel = <usize>(K * rows) << 2;
+  for (let j = 0; j < N; j += columns) {
     const panel = b + (<usize>(K * j) << 2);
     let from = a, at = c + (<usize>j << 2);
-    let i = 0;
-    if (j + 8 <= N) {
-      for (; i < whole; i += 4) {
-        tileFromPanel(K, from, 16, panel, 32, at, cm, add);
-        from += aPanel;
-        at += cm << 2;
-      }
-    }
-    for (; i < M; i += 4) {
-      tileFromPanel(K, from, 16, panel, 32, spare, 32, false);
-      copyCorner(spare, at, cm, min(4, M - i), min(8, N - j), add);
+    for (let i = 0; i < M; i += rows) {
+      const whole = i + rows <= M && j + columns <= N;
+      const to = whole ? at : spare;
+      const toRow = whole ? cm : spareRow;
+      if (wide) tile6x16(K, from, panel, to, toRow, whole && add);
+      else tileFromPanel(K, from, 16, panel, 32, to, toRow, whole && add);
+      if (!whole) copyCorner(spare, spareRow, at, cm, min(rows, M - i), min(columns, N - j), add);
       from += aPanel;
-      at += cm << 2;
+      at += rows * cm;
     }
   }
 }
@@ -224,7 +277,7 @@ export function gemm(M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: 
   const packedB = scratch();
   const packedA = packedB + PACKED_A;
   const kBlock = evenBlock(K, KC, 4);
-  const nBlock = evenBlock(N, NC, 8);
+  const nBlock = evenBlock(N, NC, panelColumns());
   for (let j = 0; j < N; j += nBlock) {
     const n = min(nBlock, N - j);
     for (let l = 0; l < K; l += kBlock) {
@@ -235,7 +288,7 @@ export function gemm(M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: 
         const m = min(MC, M - i);
         const from = a + i * am + l * ak;
         const to = c + i * cm + (<usize>j << 2);
-        if (ak == 4 && n < PACK_COLUMNS) {
+        if (ak == 4 && n < PACK_COLUMNS && !wide) {
           blockFromRows(m, n, k, from, am, packedB, to, cm, accumulate);
         } else {
           packA(from, am, ak, m, k, packedA);
@@ -287,8 +340,8 @@ export function matmul(part: i32, parts: i32): void {
     const piece = unit - batch * pieces;
     const row = piece / columns;
     const column = piece - row * columns;
-    const i = partBegin(M, 4, row, rows), j = partBegin(N, 8, column, columns);
-    const m = partBegin(M, 4, row + 1, rows) - i, n = partBegin(N, 8, column + 1, columns) - j;
+    const i = partBegin(M, panelRows(), row, rows), j = partBegin(N, panelColumns(), column, columns);
+    const m = partBegin(M, panelRows(), row + 1, rows) - i, n = partBegin(N, panelColumns(), column + 1, columns) - j;
     const a = pointer(0) + batch * pointer(13) + i * am;
     const b = pointer(1) + batch * pointer(14) + j * bn;
     const c = pointer(2) + batch * pointer(15) + i * cm + (<usize>j << 2);

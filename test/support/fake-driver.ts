@@ -50,6 +50,7 @@ export function createFakeDriver(late = 0): FakeDriver {
       return driver.lost;
     },
     textOf: (buffer) => (buffer as FakeBuffer).text,
+    largest: 2 ** 28,
     round: (length) => length,
     upload: (values) => make(`[${values}]`, values.length),
     launch(k, launch, arrays) {

@@ -1,9 +1,10 @@
 /** @file The calls that one kernel of the contract is made of: launches into its outputs and into temporary cells. */
 import type { Operand } from '../backend.ts';
+import { planStrided } from './axes.ts';
 import type { Cell, CommandQueue } from './cell.ts';
 import { type Launch, sizeOfLaunch } from './driver.ts';
 import type { KernelSource } from './kernel-source.ts';
-import { copyLine } from './sources-elementwise.ts';
+import { copyLine, copyStrided } from './sources-elementwise.ts';
 import { type Fold, foldLast, foldMiddle } from './sources-rows.ts';
 
 export const cellOf = (x: Operand): Cell => x.storage.handle as Cell;
@@ -25,6 +26,13 @@ export class Calls {
   /** Frees the temporary cells; in the queue that is behind their last use. */
   end(): void {
     for (const cell of this.temporaries) this.queue.free(cell);
+  }
+
+  /** Runs `f` and frees the temporary cells made in it. */
+  within(f: () => void): void {
+    const from = this.temporaries.length;
+    f();
+    for (const cell of this.temporaries.splice(from)) this.queue.free(cell);
   }
 
   into(target: Cell, k: KernelSource, launch: Launch, arrays: readonly Cell[], scalars: readonly number[] = []): void {
@@ -55,6 +63,18 @@ export class Calls {
 
   copy(target: Cell, from: Cell): void {
     this.into(target, copyLine, line(target.length), [from], [0, 1]);
+  }
+
+  /** x [matrices, n, m] -> [matrices, m, n]: what threads side by side read should lie side by side. */
+  transposed(x: Cell, matrices: number, n: number, m: number): Cell {
+    const {
+      columns,
+      rows: lines,
+      sizes,
+      steps,
+    } = planStrided('transpose', [matrices, m, n], [{ offset: 0, steps: [n * m, 1, m] }]);
+    const scalars = [...sizes, ...steps.flat(), ...sizes.map((size) => 1 / size)];
+    return this.make(copyStrided, rows(columns, lines), [x], scalars);
   }
 
   /** A table of whole numbers computed on the host from others, kept with the first of them. */

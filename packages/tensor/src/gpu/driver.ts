@@ -43,6 +43,8 @@ export interface Driver {
   readonly integers: boolean;
   /** Set when the device is lost, out of memory or given back: nothing can be trusted from then on. */
   readonly failure: Error | null;
+  /** Elements of the largest buffer. */
+  readonly largest: number;
   /** A size as it is best asked for, so that similar ones share compiled kernels. */
   round(length: number): number;
   upload(values: Float32Array): Buffer;

@@ -1,4 +1,7 @@
-/** @file How interval attention runs on the device: scores in a rectangle, then sums along its lines. */
+/**
+ * @file How interval attention runs on the device: scores in a rectangle, then sums along its lines. A rectangle is bounded, so many
+ * queries are taken in blocks, one after the other: each call of a block hands on what the blocks before it gave.
+ */
 import type { Operand } from '../backend.ts';
 import type { AttentionAttrs } from '../contract.ts';
 import { sizeOf } from '../shape.ts';
@@ -6,53 +9,93 @@ import { type Calls, cellOf, line, rows } from './calls.ts';
 import { type Cell, hostValues } from './cell.ts';
 import type { Program } from './programs-shape.ts';
 import * as source from './sources-attention.ts';
+import { foldLast } from './sources-rows.ts';
 
-/** The rectangle of scores of one call. */
-interface Rectangle {
-  /** Lines: one per query and head. */
-  readonly lines: number;
-  /** The longest interval. */
+/** Elements of a rectangle: 32 MB. One query with a longer interval than that many keys still gets one of its own. */
+export const RECTANGLE = 2 ** 23;
+/** Lines of a rectangle: kernels tell rows apart by divisions in floats, and grids end at 65,535 groups of 8. */
+const LINES = 2 ** 18;
+/** Lines longer than this are folded by several threads. */
+const LONG = 256;
+const PARTS = 16;
+/** Queries from which a transposed copy of the keys pays. */
+const MANY = 16;
+
+/** Neighbouring queries whose scores fit into one rectangle. */
+interface Block {
+  readonly first: number;
+  readonly last: number;
+  /** The longest interval, or a little more; at least 1. */
   readonly W: number;
-  readonly D: number;
-  /** heads, kvHeads, D, W, as the kernels want them. */
-  readonly sizes: readonly number[];
-  readonly perLine: readonly number[];
-  readonly perColumn: readonly number[];
 }
 
-function rectangleOf(calls: Calls, q: Operand, lo: Operand, hi: Operand, a: AttentionAttrs): Rectangle {
+/** The blocks, none if no query sees a key. */
+function blocksOf(calls: Calls, lo: Operand, hi: Operand, heads: number): Block[] {
+  const { driver } = calls.queue;
+  const [from, to] = [hostValues(cellOf(lo)), hostValues(cellOf(hi))];
+  if (to.every((end, i) => end === from[i])) return [];
+  const most = Math.min(RECTANGLE, driver.largest);
+  const blocks: Block[] = [];
+  for (let first = 0; first < from.length; ) {
+    let W = 1;
+    let last = first;
+    for (; last < from.length; last++) {
+      const length = to[last] - from[last];
+      const wider = length > W ? driver.round(length) : W;
+      const lines = (last + 1 - first) * heads;
+      if (last > first && (lines * wider > most || lines > LINES)) break;
+      W = wider;
+    }
+    blocks.push({ first, last, W });
+    first = last;
+  }
+  return blocks;
+}
+
+/** x [m, C] as the threads of a line read it: its cell, the step from row to row and the one from column to column. */
+function sideBySide(calls: Calls, x: Operand, queries: number): { cell: Cell; steps: readonly number[] } {
+  const [m, C] = x.shape;
+  if (queries < MANY) return { cell: cellOf(x), steps: [C, 1] };
+  return { cell: calls.transposed(cellOf(x), 1, m, C), steps: [1, m] };
+}
+
+/** Sizes of a call, and the scalars that its kernels take. */
+function sizesOf(q: Operand, a: AttentionAttrs) {
   const [n, width] = q.shape;
   const D = width / a.heads;
-  const [from, to] = [hostValues(cellOf(lo)), hostValues(cellOf(hi))];
-  let longest = 0;
-  for (let i = 0; i < n; i++) longest = Math.max(longest, to[i] - from[i]);
-  const W = calls.queue.driver.round(longest);
   const group = a.heads / a.kvHeads;
-  return {
-    lines: n * a.heads,
-    W: longest === 0 ? 0 : W,
-    D,
-    sizes: [a.heads, a.kvHeads, D, W],
-    perLine: [1 / a.heads, 1 / group],
-    perColumn: [1 / D, 1 / group],
-  };
+  const perLine = [1 / a.heads, 1 / group, a.scale];
+  return { n, width, D, group, perLine, perColumn: [1 / D, 1 / group] };
 }
 
 const intervalAttention: Program<'intervalAttention'> = (calls, [out, lse], [q, k, v, lo, hi], a) => {
-  if (sizeOf(q.shape) === 0) return calls.fill(cellOf(lse), 0);
-  const { lines, W, sizes, perLine, perColumn } = rectangleOf(calls, q, lo, hi, a);
-  if (W === 0) {
+  const blocks = sizeOf(q.shape) === 0 ? [] : blocksOf(calls, lo, hi, a.heads);
+  if (blocks.length === 0) {
     calls.fill(cellOf(out), 0);
     return calls.fill(cellOf(lse), 0);
   }
-  const [cq, ck, cv, cl, ch] = [q, k, v, lo, hi].map(cellOf);
-  const ends = [a.heads, W, perLine[0]];
-  const s = calls.make(source.scores, rows(W, lines), [cq, ck, cl, ch], [...sizes, ...perLine, a.scale]);
-  const max = calls.make(source.scoreMax, line(lines), [s, cl, ch], ends);
-  const sum = calls.make(source.scoreSum, line(lines), [s, max, cl, ch], ends);
-  const p = calls.make(source.probabilities, rows(W, lines), [s, max, sum], [W]);
-  calls.into(cellOf(out), source.attended, rows(q.shape[1], q.shape[0]), [p, cv, cl, ch], [...sizes, ...perColumn]);
-  calls.into(cellOf(lse), source.logSumExp, line(lines), [max, sum]);
+  const { heads, kvHeads } = a;
+  const { n, width, D, perLine, perColumn } = sizesOf(q, a);
+  const [cq, cv, cl, ch, cout, clse] = [q, v, lo, hi, out, lse].map(cellOf);
+  const keys = sideBySide(calls, k, n);
+  const block = ({ first, last, W }: Block) => {
+    const lines = (last - first) * heads;
+    const scalars = [heads, D, first, ...keys.steps, ...perLine];
+    const s = calls.make(source.scores, rows(W, lines), [cq, keys.cell, cl, ch], scalars);
+    const parts = W > LONG ? PARTS : 1;
+    const walk = [heads, first, W, parts, Math.ceil(W / parts), 1 / heads];
+    const fold = (kind: 'max' | 'sum', x: Cell): Cell =>
+      parts === 1 ? x : calls.make(foldLast[kind], line(lines), [x], [parts]);
+    const max = fold('max', calls.make(source.scoreMax, rows(parts, lines), [s, cl, ch], walk));
+    const sum = fold('sum', calls.make(source.scoreSum, rows(parts, lines), [s, max, cl, ch], walk));
+    const p = calls.make(source.probabilities, rows(W, lines), [s, max, sum], [W]);
+    const sizes = [heads, kvHeads, D, W, first, last, ...perColumn];
+    // What the blocks before gave; the first reads none of it, so anything stands in its place.
+    const [before, lseBefore] = first === 0 ? [cq, max] : [cout, clse];
+    calls.into(cout, source.weightedSum, rows(width, n), [p, cv, cl, ch, before], sizes);
+    calls.into(clse, source.logSumExp, line(n * heads), [max, sum, lseBefore], [first * heads, lines]);
+  };
+  for (const b of blocks) calls.within(() => block(b));
 };
 
 /** For each key the first query that sees it, and the first after these that does not. */
@@ -75,33 +118,45 @@ const intervalAttentionBackward: Program<'intervalAttentionBackward'> = (
   [q, k, v, lo, hi, out, lse, g],
   a,
 ) => {
-  const rectangle = rectangleOf(calls, q, lo, hi, a);
-  const { lines, W, D, sizes, perLine, perColumn } = rectangle;
-  if (sizeOf(q.shape) === 0 || W === 0) {
+  const blocks = sizeOf(q.shape) === 0 ? [] : blocksOf(calls, lo, hi, a.heads);
+  if (blocks.length === 0) {
     for (const d of [dq, dk, dv]) calls.fill(cellOf(d), 0);
     return;
   }
-  const [cq, ck, cv, cl, ch, cg] = [q, k, v, lo, hi, g].map(cellOf);
-  const [n, width] = q.shape;
-  const [m, shared] = k.shape;
-  const scalars = [...sizes, ...perLine, a.scale];
-  const p = calls.make(source.recalled, rows(W, lines), [cq, ck, cellOf(lse), cl, ch], scalars);
-  const share = calls.make(source.outputShare, line(lines), [cg, cellOf(out)], [D]);
-  const s = calls.make(source.scoreGradient, rows(W, lines), [p, cg, cv, share, cl, ch], scalars);
-  calls.into(cellOf(dq), source.queryGradient, rows(width, n), [s, ck, cl, ch], [...sizes, ...perColumn]);
+  const { heads, kvHeads } = a;
+  const { n, width, D, group, perLine, perColumn } = sizesOf(q, a);
+  const [cq, ck, cl, ch, cg, clse] = [q, k, lo, hi, g, lse].map(cellOf);
+  const [cdq, cdk, cdv] = [dq, dk, dv].map(cellOf);
+  const [m, narrow] = k.shape;
+  const [keys, values] = [sideBySide(calls, k, n), sideBySide(calls, v, n)];
+  const share = calls.make(source.outputShare, line(n * heads), [cg, cellOf(out)], [D]);
   const pair = `${ch.id} ${m}`;
   const from = calls.table(cl, `seen from ${pair}`, (host) => seenBy(host, hostValues(ch), m).from);
   const to = calls.table(cl, `seen to ${pair}`, (host) => seenBy(host, hostValues(ch), m).to);
-  const gather = (target: Cell, weights: Cell, x: Cell) =>
-    calls.into(
-      target,
-      source.keyGradient,
-      rows(shared, m),
-      [weights, x, cl, from, to],
-      [a.heads, a.heads / a.kvHeads, D, W, 1 / D],
+  const block = ({ first, last, W }: Block) => {
+    const lines = rows(W, (last - first) * heads);
+    const p = calls.make(
+      source.recalled,
+      lines,
+      [cq, keys.cell, clse, cl, ch],
+      [heads, D, first, ...keys.steps, ...perLine],
     );
-  gather(cellOf(dk), s, cq);
-  gather(cellOf(dv), p, cg);
+    const s = calls.make(
+      source.scoreGradient,
+      lines,
+      [p, cg, values.cell, share, cl, ch],
+      [heads, D, first, ...values.steps, W, ...perLine],
+    );
+    const sizes = [heads, kvHeads, D, W, first, last, ...perColumn];
+    calls.into(cdq, source.weightedSum, rows(width, n), [s, ck, cl, ch, first === 0 ? cq : cdq], sizes);
+    const gather = (target: Cell, weights: Cell, x: Cell) => {
+      const arrays = [weights, x, cl, from, to, first === 0 ? ck : target];
+      calls.into(target, source.keyGradient, rows(narrow, m), arrays, [narrow, heads, group, D, W, first, last, 1 / D]);
+    };
+    gather(cdk, s, cq);
+    gather(cdv, p, cg);
+  };
+  for (const b of blocks) calls.within(() => block(b));
 };
 
 export const attentionPrograms = { intervalAttention, intervalAttentionBackward };

@@ -24,10 +24,13 @@ function flat(result: unknown): Float32Array {
 }
 
 /**
+ * @param options.largest elements of the largest buffer, to test with smaller ones
  * @param options.tiles run matrix products with the tile kernel of the GPU; the plain one is twice as fast here, since gpu.js
  *   makes four threads of it one SIMD instruction
  */
-export function createWebasmDriver(options: { tiles?: boolean } = {}): Driver {
+export function createWebasmDriver(options: { tiles?: boolean; largest?: number } = {}): Driver {
+  // Each kernel has a WebAssembly memory of its own for its arrays and its result.
+  const { largest = 2 ** 28 } = options;
   const compiler = createCompiler('webasm');
   const kernels = new Map<string, CompiledKernel>();
   let compiles = 0;
@@ -70,6 +73,7 @@ export function createWebasmDriver(options: { tiles?: boolean } = {}): Driver {
     get failure() {
       return failure;
     },
+    largest,
     round: bucket,
     upload: (values) => padded(values, bucket(values.length)),
     launch(k: KernelSource, launch: Launch, buffers: readonly Buffer[], scalars: readonly number[]) {

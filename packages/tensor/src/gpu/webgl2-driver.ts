@@ -77,6 +77,7 @@ export function createWebgl2Driver(): Driver {
     get failure() {
       return failure;
     },
+    largest: widest * widest,
     round: (length) => length,
     tiles: false,
     integers: false,

@@ -81,9 +81,10 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
     );
   });
 
+  const limit = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+  const largest = Math.floor(limit / 4);
   const checked = (length: number): number => {
-    const limit = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
-    if (length * 4 > limit) {
+    if (length > largest) {
       throw new RangeError(
         `a tensor of ${length} elements needs ${length * 4} bytes, this GPU allows ${limit} in one buffer; use smaller batches or a smaller model`,
       );
@@ -123,6 +124,7 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
     get failure() {
       return failure;
     },
+    largest,
     round: (length) => length,
     tiles: true,
     integers: true,

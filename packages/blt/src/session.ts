@@ -487,8 +487,8 @@ export class Session {
   }
 }
 
-/** Overwrites an entropy model with stored weights. @throws ConfigError naming the first tensor that does not fit */
-function loadEntropyModel(patcher: EntropyModelParams, stored: StoredTensors): void {
+/** Overwrites an entropy model with stored weights, named with or without `model.patcher.`. @throws ConfigError naming the first tensor that does not fit */
+export function loadEntropyModel(patcher: EntropyModelParams, stored: StoredTensors): void {
   for (const [name, t] of namedLeaves(patcher)) {
     const found = stored.get(name) ?? stored.get(`model.patcher.${name}`);
     if (!found || !sameShape(found.shape, t.shape)) {

@@ -60,6 +60,7 @@ const train = program
   .option('--held-out <path>', 'text to evaluate on instead of the end of the data; may be repeated', collect)
   .option('--held-out-fraction <share>', 'share of the data kept for evaluation (0.1)')
   .option('--text-field <name>', 'field of .jsonl lines that holds the text')
+  .option('--prepared <dir>', 'entropies and patches that blt prepare made of this data')
   .addOption(new Option('-s, --size <size>', 'the one dial').choices(['nano', 'tiny', 'small', 'base']))
   .option('-c, --config <file>', 'TOML or JSON file; flags win over it')
   .option('--run <name>', 'folder under runs/ (default: size and a number)')
@@ -82,6 +83,7 @@ group('Training:', [
   ['--row-bytes <n>', 'bytes per row'],
   ['--patches-per-row <n>', 'patches per row, instead of --row-bytes'],
   ['--lr <rate>', 'peak learning rate'],
+  ['--init-global-lr-scale <share>', 'share of it for the weights of --init-global (0.1)'],
   ['--warmup-steps <n>', 'steps of linear warm-up'],
   ['--lr-min-ratio <share>', 'final rate as a share of the peak'],
   ['--weight-decay <rate>', 'AdamW weight decay'],
@@ -126,8 +128,30 @@ group('Model:', [
   ['--entropy-heads <n>', ''],
   ['--entropy-layers <n>', ''],
   ['--entropy-steps <n>', ''],
+  ['--entropy-model <dir>', 'run or checkpoint whose entropy model is used as it is'],
+  ['--init-global <dir>', 'Llama of transformers whose blocks the global transformer starts with'],
 ]);
 train.action(async (flags) => finish(await (await import('./commands/train.ts')).train(flags)));
+
+program
+  .command('prepare')
+  .description('entropies and patches of a corpus, a shard at a time, for blt train --prepared')
+  .option('-d, --data <path>', 'as for train; may be repeated', collect)
+  .option('--held-out <path>', 'as for train; may be repeated', collect)
+  .option('--held-out-fraction <share>', 'as for train (0.1)', number)
+  .option('--text-field <name>', 'as for train')
+  .option('-p, --patcher <dir>', 'run or checkpoint whose entropy model scores the bytes')
+  .addOption(new Option('--mode <mode>', 'how to cut').choices(['entropy', 'space', 'static', 'byte']))
+  .option('--threshold <nats>', "entropy threshold (the model's own)", number)
+  .option('--monotonic', 'compare the rise of the entropy')
+  .option('--threshold-add <nats>', 'demand this rise as well', number)
+  .option('--patch-size <bytes>', 'bytes per patch, mode static', number)
+  .option('--max-patch-length <bytes>', 'longest patch', whole)
+  .option('--shard <i/n>', 'make part i of n', '1/1')
+  .requiredOption('-o, --out <dir>', 'folder of the shards')
+  .option('--threads <n>', 'CPU threads (all cores)', whole)
+  .option('--json', 'every event as a line of JSON')
+  .action(async (flags) => finish(await (await import('./commands/prepare.ts')).prepareCommand(flags)));
 
 program
   .command('generate')

@@ -68,6 +68,8 @@ const modelSection = z
       .optional(),
     /** Bytes that local attention sees, the current one included. */
     window: count().optional(),
+    /** Folder of a Llama (transformers) whose blocks the global transformer starts with. */
+    init_global: z.string().min(1).optional(),
   })
   .superRefine((section, context) => {
     checkHeads(section, 'local_width', 'local_heads', context);
@@ -89,8 +91,20 @@ const entropyModelSection = z
     width: width().optional(),
     heads: count().optional(),
     steps: count().optional(),
+    /** Run or checkpoint folder whose entropy model is used as it is. */
+    model: z.string().min(1).optional(),
   })
-  .superRefine((section, context) => checkHeads(section, 'width', 'heads', context));
+  .superRefine((section, context) => {
+    checkHeads(section, 'width', 'heads', context);
+    const other = section.model === undefined ? undefined : Object.keys(section).find((key) => key !== 'model');
+    if (other !== undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: [other],
+        message: `the entropy model of ${section.model} is used as it is; leave out ${other}`,
+      });
+    }
+  });
 
 const patcherSection = z
   .strictObject({
@@ -135,6 +149,8 @@ const dataSection = z.strictObject({
     .optional(),
   held_out_fraction: share().optional(),
   text_field: z.string().min(1).optional(),
+  /** Folder of `blt prepare` that entropies and patches come from. */
+  prepared: z.string().min(1).optional(),
 });
 
 const trainSection = z.strictObject({
@@ -146,6 +162,8 @@ const trainSection = z.strictObject({
   patches_per_row: z.int().min(2).optional(),
   row_bytes: z.int().min(2).optional(),
   lr: positive().max(10).optional(),
+  /** Share of the learning rate for the blocks that init_global gave. */
+  init_global_lr_scale: z.number().min(0).max(1).optional(),
   warmup_steps: countOrNever().optional(),
   /** Learning rate at the end as a share of the peak. */
   lr_min_ratio: z.number().min(0).max(1).optional(),

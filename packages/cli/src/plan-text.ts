@@ -1,4 +1,12 @@
-import { bltFlops, bltPlan, countParameters, entropyModelPlan, type RunPlan, transformerFlops } from '@blt-ts/blt';
+import {
+  bltFlops,
+  bltPlan,
+  COPIED_BLOCKS,
+  countParameters,
+  entropyModelPlan,
+  type RunPlan,
+  transformerFlops,
+} from '@blt-ts/blt';
 import { humanBytes, humanCount, humanDuration } from './human-units.ts';
 
 /** Parameters of each part of a model. */
@@ -82,6 +90,14 @@ export function estimateRun(plan: RunPlan, trainBytes: number, gflops: number): 
   };
 }
 
+/** The learning rate of a Llama's blocks in the global transformer, in words. */
+export function copiedRate({ model }: Pick<RunPlan, 'model'>): string {
+  const scale = model.loop.groups?.find(({ prefix }) => prefix === COPIED_BLOCKS)?.lrScale ?? 1;
+  return scale === 0
+    ? 'frozen'
+    : `at ${scale} of the learning rate (${Number((scale * model.loop.lr).toPrecision(3))})`;
+}
+
 /** What is about to happen, line by line. */
 export function planText(
   plan: RunPlan,
@@ -114,6 +130,9 @@ export function planText(
       'model',
       `local ${config.encoder.hiddenSize} x (${config.encoder.numHiddenLayers} + ${config.decoder.numHiddenLayers} layers), global ${config.global.hiddenSize} x ${config.global.numHiddenLayers} layers`,
     ],
+    ...(plan.globalOrigin
+      ? [['global', `starts with the blocks of ${plan.globalOrigin.source}, ${copiedRate(plan)}`]]
+      : []),
     [
       'parameters',
       `${humanCount(total)}: ${parts
@@ -128,7 +147,9 @@ export function planText(
             `${entropyModel.loop.steps} steps of ${humanBytes(entropyModel.rowBytes * entropyModel.loop.batchRows)}`,
           ],
         ]
-      : []),
+      : plan.entropyOrigin
+        ? [['entropy model', `that of ${plan.entropyOrigin.source}, as it is`]]
+        : []),
     [
       'training',
       `${model.loop.steps} steps of ${humanBytes(bytesPerStep)}, lr ${model.loop.lr}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,

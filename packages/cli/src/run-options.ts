@@ -2,11 +2,17 @@ import type { RunOptions } from '@blt-ts/blt';
 import type { FileConfig } from './config-schema.ts';
 import type { RunCare } from './run-record.ts';
 
+/** What a run starts from, opened. */
+export type RunOrigins = Pick<RunOptions, 'initGlobal' | 'entropyModel'>;
+
 /** The config file's words in the library's: units and meaning are the same. */
-export function runOptions(config: FileConfig): RunOptions {
+export function runOptions(config: FileConfig, { initGlobal, entropyModel }: RunOrigins = {}): RunOptions {
+  const lrScale = config.train?.init_global_lr_scale;
   const { model = {}, patcher = {}, entropy_model: entropy = {}, train = {} } = config;
   return {
     size: config.size,
+    entropyModel,
+    initGlobal: initGlobal && { ...initGlobal, ...(lrScale === undefined ? {} : { lrScale }) },
     seed: config.seed,
     localWidth: model.local_width,
     localHeads: model.local_heads,

@@ -24,7 +24,7 @@ const transformerSchema = z.strictObject(transformer);
 const localSchema = z.strictObject({ ...transformer, crossAttnAllLayers: z.boolean() });
 const maxPatchLength = z.int().min(1).nullable().optional();
 
-const patchingSchema = z.discriminatedUnion('mode', [
+export const patchingSchema = z.discriminatedUnion('mode', [
   z.strictObject({
     mode: z.literal('entropy'),
     threshold: z.number(),
@@ -68,14 +68,25 @@ const loopSchema = z.strictObject({
     .strictObject({ action: z.enum(['skip', 'rewind']), factor: z.number().gt(1) })
     .nullable()
     .optional(),
+  groups: z
+    .array(z.strictObject({ prefix: z.string().max(1000), lrScale: z.number().min(0).max(1) }))
+    .max(100)
+    .optional(),
   seed: z.int().min(0),
 });
+
+const originSchema = z
+  .strictObject({ source: z.string().max(10_000), sha256: z.string().max(128) })
+  .nullable()
+  .optional();
 
 const planSchema = z.strictObject({
   config: configSchema,
   targetPatchBytes: z.number().min(1).nullable(),
   hashInit: z.number().min(0),
   recompute: z.boolean(),
+  entropyOrigin: originSchema,
+  globalOrigin: originSchema,
   entropyModel: z.strictObject({ loop: loopSchema, rowBytes: count(2 ** 30) }).nullable(),
   model: z.strictObject({
     loop: loopSchema,
@@ -114,6 +125,8 @@ const recordSchema = z.strictObject({
   heldOutFraction: rate(),
   textField: z.string().nullable(),
   dataHash: z.string().max(128),
+  /** Folder of `blt prepare` that entropies come from; null: they are computed. */
+  prepared: z.string().max(10_000).nullable().optional(),
   care: careSchema.default(DEFAULT_CARE),
   plan: planSchema,
 });

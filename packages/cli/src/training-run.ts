@@ -4,6 +4,7 @@ import {
   bitsPerByte,
   type Checkpoint,
   type Corpus,
+  type Given,
   generate,
   generateAsync,
   NonFiniteError,
@@ -33,6 +34,8 @@ export interface TrainingJob {
   /** What the data are, in words. */
   readonly title: string;
   readonly corpus: Corpus;
+  /** What the run starts from; asked for only if it is needed. */
+  readonly given?: () => Promise<Given>;
   readonly backend: Backend;
   /** Which backend, and why. */
   readonly why: string;
@@ -47,7 +50,7 @@ const MOST_REWINDS = 20;
 export class TrainingRun {
   private readonly job: TrainingJob;
   private readonly out: TrainingOutput;
-  private readonly session: Session;
+  private session!: Session;
   private readonly started = performance.now();
   private metrics!: MetricsFile;
   private events: EventFile | null = null;
@@ -63,13 +66,12 @@ export class TrainingRun {
   constructor(job: TrainingJob, out: TrainingOutput) {
     this.job = job;
     this.out = out;
-    this.session = new Session(job.record.plan, job.corpus, job.backend);
   }
 
   /** @returns the exit code: 0, or 129, 130, 143 when stopped by a signal, 141 when nobody reads the output */
   async train(): Promise<number> {
+    await this.startOrResume();
     const { session } = this;
-    await this.resumeIfSaved();
     if (this.job.detectAnomaly) session.detectAnomaly();
     const interrupt = new Interrupt();
     try {
@@ -105,9 +107,12 @@ export class TrainingRun {
       : 'nothing had been saved yet';
   }
 
-  private async resumeIfSaved(): Promise<void> {
-    const { folder } = this.job;
+  private async startOrResume(): Promise<void> {
+    const { folder, record, corpus, backend } = this.job;
     const latest = await folder.latestState((message) => this.warn(message));
+    // From the model's phase on, the saved state holds everything.
+    const early = latest === null || latest.state.json.loop === null || latest.state.json.phase === 'entropy model';
+    this.session = new Session(record.plan, corpus, backend, early ? await this.job.given?.() : {});
     if (latest) {
       try {
         this.session.restore(latest.state);

@@ -1,14 +1,25 @@
+import { dirname, resolve } from 'node:path';
 import { checkpointPlan, configToHuggingFace, countValues } from '@blt-ts/blt';
 import { chooseBackend } from '../backend-choice.ts';
 import { humanBytes, humanCount } from '../human-units.ts';
-import { flopsPerByte, parametersByPart } from '../plan-text.ts';
-import { loadModel } from '../run-folder.ts';
+import { copiedRate, flopsPerByte, parametersByPart } from '../plan-text.ts';
+import { loadModel, RunFolder } from '../run-folder.ts';
+import type { RunRecord } from '../run-record.ts';
 import { inspectPlan } from './inspect-plan.ts';
 
 export interface InspectFlags {
   readonly plan?: boolean;
   readonly tensors?: boolean;
   readonly json?: boolean;
+}
+
+/** The record of the run that a step lies in, if it lies in one. */
+async function runOf(folder: string): Promise<RunRecord | null> {
+  try {
+    return await new RunFolder(dirname(resolve(folder))).record();
+  } catch {
+    return null;
+  }
 }
 
 /** `blt inspect`: what is in a model's folder. @returns the exit code */
@@ -21,9 +32,10 @@ export async function inspectCommand(path: string | undefined, flags: InspectFla
   const parts = parametersByPart({ config });
   const total = countValues(checkpoint.params) + (checkpoint.patcher ? countValues(checkpoint.patcher) : 0);
   const flops = flopsPerByte({ config }, 4.5, 8192);
+  const run = (await runOf(folder))?.plan;
   if (flags.json) {
     process.stdout.write(
-      `${JSON.stringify({ folder, config: configToHuggingFace(config), parameters: Object.fromEntries(parts.map((p) => [p.part, p.count])), total, tensors: Object.fromEntries(plan.map((p) => [p.name, p.shape])) })}\n`,
+      `${JSON.stringify({ folder, config: configToHuggingFace(config), parameters: Object.fromEntries(parts.map((p) => [p.part, p.count])), total, globalOrigin: run?.globalOrigin ?? null, entropyOrigin: run?.entropyOrigin ?? null, tensors: Object.fromEntries(plan.map((p) => [p.name, p.shape])) })}\n`,
     );
     return 0;
   }
@@ -32,6 +44,8 @@ export async function inspectCommand(path: string | undefined, flags: InspectFla
   for (const { part, count } of parts) line(part, humanCount(count));
   line('total', `${humanCount(total)} parameters, ${humanBytes(4 * total)} in float32`);
   line('behaviour', `${config.behaviour}${config.window === null ? '' : `, local window ${config.window} bytes`}`);
+  if (run?.globalOrigin) line('global blocks', `began as ${run.globalOrigin.source}, trained ${copiedRate(run)}`);
+  if (run?.entropyOrigin) line('entropy model from', run.entropyOrigin.source);
   line('patching', JSON.stringify(config.patching));
   line(
     'hash n-grams',

@@ -70,7 +70,12 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   return 0;
 }
 
-function patchingFor(flags: PatchFlags, mode: PatchFlags['mode'], own: PatchingOptions | undefined): PatchingOptions {
+/** Flags over what the model does by itself. */
+export function patchingFor(
+  flags: Partial<PatchFlags>,
+  mode: PatchFlags['mode'],
+  own: PatchingOptions | undefined,
+): PatchingOptions {
   const maxPatchLength = flags.maxPatchLength ?? own?.maxPatchLength ?? null;
   const chosen = mode ?? own?.mode ?? 'entropy';
   switch (chosen) {

@@ -1,17 +1,18 @@
 import { join } from 'node:path';
-import { encode, planRun } from '@blt-ts/blt';
+import { type Corpus, type Given, planRun } from '@blt-ts/blt';
 import { type Choice, chooseBackend, measureGflops } from '../backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config-file.ts';
 import { CONFIG_KEYS, type FileConfig } from '../config-schema.ts';
-import { type Document, totalBytes } from '../data/document.ts';
-import { loadDocuments } from '../data/sources.ts';
-import { dataHash, leakedDocuments, splitHeldOut } from '../data/split.ts';
+import { corpusIds, dataTitle, type LoadedCorpus, loadCorpus } from '../data/corpus.ts';
+import { totalBytes } from '../data/document.ts';
+import { dataHash } from '../data/split.ts';
 import { printableMessage, UserError } from '../errors.ts';
 import { estimateRun, parametersByPart, planText } from '../plan-text.ts';
 import { freeRunName, RunFolder } from '../run-folder.ts';
 import { RunLock } from '../run-lock.ts';
-import { runCare, runOptions } from '../run-options.ts';
+import { runCare } from '../run-options.ts';
 import { DEFAULT_CARE, type RunRecord } from '../run-record.ts';
+import { givenAgain, openStarts } from '../run-starts.ts';
 import { type TrainingOutput, trainingOutput } from '../training-output.ts';
 import { TrainingRun } from '../training-run.ts';
 import { VERSION } from '../version.ts';
@@ -30,16 +31,15 @@ export interface TrainFlags {
 const asList = (value: string | readonly string[] | undefined): readonly string[] =>
   value === undefined ? [] : typeof value === 'string' ? [value] : value;
 
-interface Job {
+interface Job extends LoadedCorpus {
   /** null with --dry-run. */
   readonly place: { readonly folder: RunFolder; readonly lock: RunLock } | null;
   readonly path: string;
   readonly record: RunRecord;
-  readonly train: Document[];
-  readonly heldOut: Document[];
-  /** Before the split, which may divide one. */
-  readonly documents: number;
   readonly choice: Choice;
+  readonly corpus: Corpus;
+  /** What a run that starts, or had not made its patches when it was stopped, starts from. */
+  readonly given: () => Promise<Given>;
 }
 
 const choose = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
@@ -47,29 +47,6 @@ const choose = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
     ...config,
     needsCpu: flags.detectAnomaly ? '--detect-anomaly reads every result at once' : undefined,
   });
-
-const dataTitle = (sources: readonly string[], documents: number): string =>
-  sources.length === 0
-    ? `Moby Dick, ${documents} chapters`
-    : `${sources.join(' ')} (${documents} document${documents === 1 ? '' : 's'})`;
-
-async function loadSplit(
-  record: Pick<RunRecord, 'data' | 'heldOut' | 'heldOutFraction' | 'textField'>,
-  warn: (message: string) => void,
-): Promise<{ train: Document[]; heldOut: Document[]; documents: number }> {
-  const options = { textField: record.textField ?? undefined, warn };
-  const documents = await loadDocuments(record.data, options);
-  const split = record.heldOut
-    ? { train: documents, heldOut: await loadDocuments(record.heldOut, options) }
-    : splitHeldOut(documents, record.heldOutFraction);
-  const leaked = leakedDocuments(split);
-  if (leaked.length > 0) {
-    warn(
-      `${leaked.length} held-out document${leaked.length === 1 ? ' is' : 's are'} in the training part too (${leaked[0]}): held-out figures will look too good`,
-    );
-  }
-  return { ...split, documents: documents.length };
-}
 
 /** A new run from config file and flags. */
 async function newJob(flags: TrainFlags, warn: (message: string) => void): Promise<Job> {
@@ -81,8 +58,11 @@ async function newJob(flags: TrainFlags, warn: (message: string) => void): Promi
     heldOutFraction: config.data?.held_out_fraction ?? 0.1,
     textField: config.data?.text_field ?? null,
   };
-  const split = await loadSplit(source, warn);
-  const plan = planRun(runOptions(config), totalBytes(split.train));
+  const split = await loadCorpus(source, warn);
+  const corpus = corpusIds(split);
+  const hash = dataHash([...split.train, ...split.heldOut]);
+  const starts = await openStarts(config, corpus, hash, warn);
+  const plan = planRun(starts.options, totalBytes(split.train));
   const name = config.run ?? freeRunName(flags.runs, config.size ?? 'nano');
   const record: RunRecord = {
     format: 1,
@@ -90,12 +70,13 @@ async function newJob(flags: TrainFlags, warn: (message: string) => void): Promi
     command: `blt ${process.argv.slice(2).join(' ')}`,
     startedAt: new Date().toISOString(),
     ...source,
-    dataHash: dataHash([...split.train, ...split.heldOut]),
+    dataHash: hash,
+    prepared: config.data?.prepared ?? null,
     care: runCare(DEFAULT_CARE, config, flags),
     plan,
   };
   const path = join(flags.runs, name);
-  const job = { path, record, ...split };
+  const job = { path, record, corpus, given: async () => starts.given(plan), ...split };
   checkSize(job);
   // Before the folder is made: a backend that is not there leaves nothing behind.
   const choice = await choose(config, flags);
@@ -122,7 +103,7 @@ async function oldJob(flags: TrainFlags, warn: (message: string) => void): Promi
   const record = await folder.record();
   const lock = flags.dryRun ? null : await RunLock.acquire(path);
   try {
-    const split = await loadSplit(record, warn);
+    const split = await loadCorpus(record, warn);
     const hash = dataHash([...split.train, ...split.heldOut]);
     if (hash !== record.dataHash) {
       throw new UserError(
@@ -131,7 +112,8 @@ async function oldJob(flags: TrainFlags, warn: (message: string) => void): Promi
     }
     const config = overrideConfig({}, Object.fromEntries(RESUME_FLAGS.map((name) => [name, flags[name]])));
     const care = runCare(record.care, config, flags);
-    const job = { path, record: { ...record, care }, ...split };
+    const corpus = corpusIds(split);
+    const job = { path, record: { ...record, care }, corpus, given: () => givenAgain(record, corpus), ...split };
     checkSize(job);
     return { choice: await choose(config, flags), place: lock && { folder, lock }, ...job };
   } catch (error) {
@@ -139,9 +121,6 @@ async function oldJob(flags: TrainFlags, warn: (message: string) => void): Promi
     throw error;
   }
 }
-
-const toIds = (documents: readonly Document[]): Int32Array[] =>
-  documents.filter((d) => d.bytes.length > 0).map((d) => encode(d.bytes, { bos: true, eos: true }));
 
 /** `blt train`. @returns the exit code */
 export async function train(flags: TrainFlags): Promise<number> {
@@ -171,6 +150,9 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput): Promi
     heldOutBytes,
     parameters: Object.fromEntries(parametersByPart(plan).map(({ part, count }) => [part, count])),
     steps: plan.model.loop.steps,
+    globalOrigin: plan.globalOrigin ?? null,
+    entropyOrigin: plan.entropyOrigin ?? null,
+    lrGroups: plan.model.loop.groups ?? [],
     backend: why,
     estimate,
   });
@@ -182,7 +164,8 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput): Promi
       train: job.train,
       heldOut: job.heldOut,
       title,
-      corpus: { train: toIds(job.train), heldOut: toIds(job.heldOut) },
+      corpus: job.corpus,
+      given: job.given,
       backend,
       why,
       detectAnomaly: flags.detectAnomaly === true,

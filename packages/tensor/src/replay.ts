@@ -28,12 +28,12 @@ const MOST_SHAPES = 64;
  *
  * Where somebody watches single kernels (`withLedger`, `withAnomalyDetection`), and on backends that cannot record, `f` itself runs.
  */
-export class Replay {
+export class Replay<Counts = void> {
   readonly backend: Backend;
-  private readonly f: (inputs: Tensor[]) => Tensor[];
+  private readonly f: (inputs: Tensor[], counts: Counts) => Tensor[];
   private readonly entries = new Map<string, Entry>();
 
-  constructor(backend: Backend, f: (inputs: Tensor[]) => Tensor[]) {
+  constructor(backend: Backend, f: (inputs: Tensor[], counts: Counts) => Tensor[]) {
     this.backend = backend;
     this.f = f;
   }
@@ -41,11 +41,12 @@ export class Replay {
   /**
    * The results of `f`, new tensors of the innermost scope. Results of a recording share the memory of all its runs: read them before
    * the next run with inputs of these lengths.
+   * @param counts handed to `f`: what a ledger counts and results do not depend on
    * @param once do not record: for inputs whose lengths will hardly come again
    */
-  run(values: readonly ReplayInput[], once = false): Tensor[] {
+  run(values: readonly ReplayInput[], counts: Counts, once = false): Tensor[] {
     const { backend } = this;
-    if (once || !backend.record || ledgerIsOpen() || watchesKernels()) return this.plain(values);
+    if (once || !backend.record || ledgerIsOpen() || watchesKernels()) return this.plain(values, counts);
     let key = '';
     for (const { length } of values) key += `${length},`;
     let entry = this.entries.get(key);
@@ -54,8 +55,8 @@ export class Replay {
       for (let i = 0; i < values.length; i++) backend.write(inputs[i].storage, values[i]);
       recording.replay();
     } else {
-      if (this.entries.size >= MOST_SHAPES) return this.plain(values);
-      entry = this.record(backend.record.bind(backend), values);
+      if (this.entries.size >= MOST_SHAPES) return this.plain(values, counts);
+      entry = this.record(backend.record.bind(backend), values, counts);
       this.entries.set(key, entry);
     }
     return entry.outputs.map((y) => run('reshape', [y], { shape: y.shape })[0]);
@@ -70,12 +71,12 @@ export class Replay {
     this.entries.clear();
   }
 
-  private record(record: (f: () => void) => Recording, values: readonly ReplayInput[]): Entry {
+  private record(record: (f: () => void) => Recording, values: readonly ReplayInput[], counts: Counts): Entry {
     const inputs = values.map((x) => keep(tensor(x, undefined, this)));
     let outputs: Tensor[] = [];
     try {
       const recording = record(() => {
-        outputs = scope(() => this.f(inputs));
+        outputs = scope(() => this.f(inputs, counts));
       });
       return { inputs, outputs: outputs.map((y) => keep(y)), recording };
     } catch (error) {
@@ -84,7 +85,12 @@ export class Replay {
     }
   }
 
-  private plain(values: readonly ReplayInput[]): Tensor[] {
-    return scope(() => this.f(values.map((x) => tensor(x, undefined, this))));
+  private plain(values: readonly ReplayInput[], counts: Counts): Tensor[] {
+    return scope(() =>
+      this.f(
+        values.map((x) => tensor(x, undefined, this)),
+        counts,
+      ),
+    );
   }
 }

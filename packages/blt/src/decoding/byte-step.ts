@@ -1,11 +1,10 @@
 /** @file The index arrays of one decoding step: which new bytes there are, where they stand, and which cache rows they see. */
-import type { IntervalBounds } from '@blt-ts/autograd';
-import type { Backend, Tensor } from '@blt-ts/tensor';
+import { checkIds } from '@blt-ts/tensor';
 import type { BltConfig } from '../config.ts';
 import { ConfigError, layoutOptions } from '../config.ts';
 import { hashNgrams } from '../hashing.ts';
 import { EOS } from '../vocabulary.ts';
-import { ints, type SlotCache } from './slot-cache.ts';
+import type { SlotCache } from './slot-cache.ts';
 
 /** New bytes of all texts, laid end to end; n of them. */
 export interface ByteStep {
@@ -17,8 +16,7 @@ export interface ByteStep {
   /** [n, tables] rows of the fused hash table; null without hash embeddings. */
   readonly hashIds: Int32Array | null;
   /** [n] cache rows of the new bytes. */
-  readonly slots: Tensor;
-  readonly slotOfByte: Int32Array;
+  readonly slots: Int32Array;
   /** Encoder and decoder. */
   readonly local: Standing;
   /** The entropy model; null where patches do not need it. */
@@ -27,8 +25,11 @@ export interface ByteStep {
 
 /** Positions [n] and the cache rows that each sees. */
 export interface Standing {
-  readonly positions: Tensor;
-  readonly bounds: IntervalBounds;
+  readonly positions: Int32Array;
+  readonly lo: Int32Array;
+  readonly hi: Int32Array;
+  /** Sum of hi - lo. */
+  readonly pairs: number;
   /** One more than the largest position. */
   readonly reach: number;
 }
@@ -39,13 +40,12 @@ export interface TextBefore {
   readonly documentStart: number;
 }
 
-/** @throws ConfigError if a text gets longer than the local models take */
+/** @throws ConfigError if a text gets longer than the local models take; RangeError naming an id outside the vocabulary */
 export function byteStep(
   rows: readonly ArrayLike<number>[],
   before: readonly TextBefore[],
   cache: SlotCache,
   config: BltConfig,
-  backend: Backend,
 ): ByteStep {
   const { window, documents } = layoutOptions(config);
   const starts = [0];
@@ -53,7 +53,7 @@ export function byteStep(
   const n = starts.at(-1)!;
   const ids = new Int32Array(n);
   const positions = new Int32Array(n);
-  const slotOfByte = new Int32Array(n);
+  const slots = new Int32Array(n);
   const lo = new Int32Array(n);
   const hi = new Int32Array(n);
   const longest = Math.min(config.encoder.maxPositionEmbeddings, config.decoder.maxPositionEmbeddings);
@@ -76,8 +76,8 @@ export function byteStep(
       positions[at] = i;
       const seen = window === null ? documentStart : Math.max(documentStart, i - window + 1);
       const patcherSeen = Math.max(seen, i - (i % context));
-      slotOfByte[at] = cache.slot(r, i);
-      hi[at] = slotOfByte[at] + 1;
+      slots[at] = cache.slot(r, i);
+      hi[at] = slots[at] + 1;
       lo[at] = hi[at] - 1 - i + seen;
       patcherLo[at] = hi[at] - 1 - i + patcherSeen;
       pairs += i + 1 - seen;
@@ -86,32 +86,21 @@ export function byteStep(
     }
     reach = Math.max(reach, first + row.length);
   });
-  const local = {
-    positions: ints(positions, backend),
-    bounds: { lo: ints(lo, backend), hi: ints(hi, backend), pairs },
-    reach,
-  };
+  checkIds('decoding', ids, config.vocabSize);
+  const local = { positions, lo, hi, pairs, reach };
   let patcher: Standing | null = null;
   if (config.patching.mode === 'entropy') {
     patcher =
       reach <= context
         ? local
-        : {
-            positions: ints(
-              positions.map((i) => i % context),
-              backend,
-            ),
-            bounds: { lo: ints(patcherLo, backend), hi: local.bounds.hi, pairs: patcherPairs },
-            reach: context,
-          };
+        : { positions: positions.map((i) => i % context), lo: patcherLo, hi, pairs: patcherPairs, reach: context };
   }
   return {
     bytes: n,
     starts,
     ids,
     hashIds: hashRows(rows, before, starts, config),
-    slots: ints(slotOfByte, backend),
-    slotOfByte,
+    slots,
     local,
     patcher,
   };

@@ -6,15 +6,28 @@ import { type Backend, type Tensor, tensor } from '@blt-ts/tensor';
 import { ropeTable } from '../batch.ts';
 import { ConfigError, type TransformerConfig } from '../config.ts';
 import type { BlockParams } from '../parameters.ts';
-import { cachedStack, type KeyValueCache, keyValueWidth } from './cached-layers.ts';
-import { ints, SlotCache } from './slot-cache.ts';
-import type { FinishedPatch, TextState } from './text-state.ts';
+import { type CachedContext, cachedStack, type KeyValueCache, keyValueWidth } from './cached-layers.ts';
+import type { TextPatch } from './model-steps.ts';
+import { SlotCache } from './slot-cache.ts';
+import type { TextState } from './text-state.ts';
 
 interface Stage {
   readonly backend: Backend;
   readonly layers: readonly BlockParams[];
   readonly slots: SlotCache;
   readonly caches: readonly KeyValueCache[];
+}
+
+/** Positions, cache rows and intervals of finished patches. */
+export interface PatchPlaces {
+  readonly positions: Int32Array;
+  readonly slots: Int32Array;
+  readonly lo: Int32Array;
+  readonly hi: Int32Array;
+  /** Sum of hi - lo. */
+  readonly pairs: number;
+  /** One more than the largest position. */
+  readonly reach: number;
 }
 
 /** The same values on another backend; the tensor itself where it is there already. */
@@ -41,43 +54,65 @@ export class GlobalStages {
     }
   }
 
+  /** Whether all layers lie on one backend. */
+  areOn(backend: Backend): boolean {
+    return this.stages.every((stage) => stage.backend === backend);
+  }
+
+  /** Counts how often cache tensors have been replaced. */
+  get generation(): number {
+    return this.stages.reduce((n, { slots }) => n + slots.generation, 0);
+  }
+
   /**
-   * One step for each finished patch: x [F, C] -> [F, C].
-   * @param states of the texts before these patches
+   * Where finished patches stand. Every stage numbers its cache rows alike.
+   * @param ends patches of each text with these   @param states of the texts before these patches
    * @throws ConfigError if a text gets more patches than the model takes
    */
-  step(x: Tensor, finished: readonly { text: number; patch: FinishedPatch }[], states: readonly TextState[]): Tensor {
-    const { config: c } = this;
-    const ends = states.map((s) => s.patches);
-    for (const { text, patch } of finished) ends[text] = patch.index + 1;
+  place(finished: readonly TextPatch[], ends: readonly number[], states: readonly TextState[]): PatchPlaces {
+    const { maxPositionEmbeddings } = this.config;
     const reach = Math.max(...ends);
-    if (reach > c.maxPositionEmbeddings) {
+    if (reach > maxPositionEmbeddings) {
       throw new ConfigError(
-        `decoding: a text would have ${reach} patches, the model takes ${c.maxPositionEmbeddings}; begin anew with its last part`,
+        `decoding: a text would have ${reach} patches, the model takes ${maxPositionEmbeddings}; begin anew with its last part`,
       );
     }
-    const positions = Int32Array.from(finished, ({ patch }) => patch.index);
-    let h = x;
-    for (const { backend, layers, slots, caches } of this.stages) {
+    for (const { slots } of this.stages) {
       slots.reserve(
         ends,
         states.map((s) => s.patchDocumentStart),
         states.map((s) => s.patches),
       );
-      const rows = Int32Array.from(finished, ({ text, patch }) => slots.slot(text, patch.index));
-      const lo = Int32Array.from(finished, ({ text, patch }) => slots.slot(text, patch.firstSeen));
-      const hi = rows.map((row) => row + 1);
+    }
+    const [{ slots }] = this.stages;
+    const rows = Int32Array.from(finished, ({ text, patch }) => slots.slot(text, patch.index));
+    const lo = Int32Array.from(finished, ({ text, patch }) => slots.slot(text, patch.firstSeen));
+    const hi = rows.map((row) => row + 1);
+    return {
+      positions: Int32Array.from(finished, ({ patch }) => patch.index),
+      slots: rows,
+      lo,
+      hi,
+      pairs: hi.reduce((n, end, f) => n + end - lo[f], 0),
+      reach,
+    };
+  }
+
+  /** One step for each finished patch: x [F, C] -> [F, C]. */
+  step(x: Tensor, at: CachedContext): Tensor {
+    const { config: c } = this;
+    const headDim = c.hiddenSize / c.numAttentionHeads;
+    let h = x;
+    for (const { backend, layers, caches } of this.stages) {
+      const here = (t: Tensor) => onBackend(t, backend);
+      const { positions, slots, bounds, rope } = at;
       const context = {
-        positions: ints(positions, backend),
-        slots: ints(rows, backend),
-        bounds: {
-          lo: ints(lo, backend),
-          hi: ints(hi, backend),
-          pairs: hi.reduce((n, end, f) => n + end - lo[f], 0),
-        },
-        rope: ropeTable(backend, c.ropeTheta, c.hiddenSize / c.numAttentionHeads, reach),
+        positions: here(positions),
+        slots: here(slots),
+        bounds: { ...bounds, lo: here(bounds.lo), hi: here(bounds.hi) },
+        rope: backend === x.backend ? rope : ropeTable(backend, c.ropeTheta, headDim, rope.cos.shape[0]),
       };
-      h = cachedStack(layers, onBackend(h, backend), context, c, caches);
+      h = cachedStack(layers, here(h), context, c, caches);
     }
     return onBackend(h, x.backend);
   }

@@ -26,6 +26,8 @@ export class SlotCache {
   readonly texts: number;
   /** Rows per text. */
   capacity = 0;
+  /** Counts how often the tensors have been replaced. */
+  generation = 0;
   /** [texts] the position that lies in a text's first row. */
   private readonly base: Int32Array;
   private readonly caches: Cache[] = [];
@@ -77,6 +79,7 @@ export class SlotCache {
         if (kept) writeRows(cache, toRows, kept);
       }
     });
+    if (capacity !== this.capacity) this.generation++;
     this.capacity = capacity;
     for (let r = 0; r < this.texts; r++) this.base[r] = keepFrom[r];
   }

@@ -238,7 +238,8 @@ export class Session {
   /** True if the next call of `next` evaluates or ends: a state saved now would be saved again at once. */
   get evaluationDue(): boolean {
     const loop = this.modelLoop;
-    if (this.currentPhase !== 'model' || !loop || this.evaluatedAt === loop.step) return false;
+    if (this.currentPhase !== 'model' || !loop || this.corpus.heldOut.length === 0) return false;
+    if (this.evaluatedAt === loop.step) return false;
     return loop.done || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
   }
 
@@ -490,7 +491,8 @@ export class Session {
 /** Overwrites an entropy model with stored weights, named with or without `model.patcher.`. @throws ConfigError naming the first tensor that does not fit */
 export function loadEntropyModel(patcher: EntropyModelParams, stored: StoredTensors): void {
   for (const [name, t] of namedLeaves(patcher)) {
-    const found = stored.get(name) ?? stored.get(`model.patcher.${name}`);
+    // A whole checkpoint has an lm_head of its own beside that of the patcher.
+    const found = stored.get(`model.patcher.${name}`) ?? stored.get(name);
     if (!found || !sameShape(found.shape, t.shape)) {
       throw new ConfigError(
         `the entropy model's ${name} is ${found ? formatShape(found.shape) : 'missing'}, ${formatShape(t.shape)} is needed`,

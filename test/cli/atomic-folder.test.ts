@@ -1,9 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as nodeFs from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
-  type FileSystem,
   folderProblem,
   latestFolder,
   listFolders,
@@ -13,6 +12,7 @@ import {
   setLatest,
   writeFolder,
 } from '../../packages/cli/src/atomic-folder.ts';
+import { FAULTS, failingFs } from '../support/failing-fs.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const files = (text: string) => ({ 'config.json': `{"run":"${text}"}`, 'model.bin': new TextEncoder().encode(text) });
@@ -20,50 +20,6 @@ const contents = (folder: string): string => readFileSync(join(folder, 'model.bi
 
 /** A process that has surely ended: Linux and macOS give out no such id. */
 const DEAD_PID = 2 ** 30;
-
-class Crash extends Error {}
-
-/**
- * The real file system until the call number `at`. From then on nothing happens any more: every call throws, as for a process that
- * is dead. With `once` only that call fails (ENOSPC), as for a disk that is full for a moment.
- */
-function failing(at: number, once = false): FileSystem & { calls: number } {
-  const state = { calls: 0 };
-  const guard = (): void => {
-    const call = state.calls++;
-    if (once ? call === at : call >= at)
-      throw once ? Object.assign(new Error('disk full'), { code: 'ENOSPC' }) : new Crash();
-  };
-  const guarded =
-    <A extends unknown[], R>(run: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
-      guard();
-      return run(...args);
-    };
-  const open = async (...args: Parameters<typeof nodeFs.open>) => {
-    guard();
-    const handle = await nodeFs.open(...args);
-    // The file is closed all the same: a dead process leaves none open.
-    return {
-      writeFile: guarded((data: Uint8Array) => handle.writeFile(data)),
-      sync: guarded(() => handle.sync()),
-      close: () => handle.close(),
-    };
-  };
-  const { mkdir, readdir, readFile, rename, rm, stat, lstat } = nodeFs;
-  const calls = Object.fromEntries(
-    Object.entries({ mkdir, readdir, readFile, rename, rm, stat, lstat }).map(([name, call]) => [
-      name,
-      guarded(call as (...args: unknown[]) => Promise<unknown>),
-    ]),
-  );
-  // A deletion that is interrupted has deleted something already.
-  const interruptedRm = async (...args: Parameters<typeof rm>): Promise<void> => {
-    if (!once && state.calls === at) await rm(join(String(args[0]), 'model.bin'), { force: true });
-    return guarded(rm)(...args);
-  };
-  return Object.assign(state, calls, { open, rm: interruptedRm }) as unknown as FileSystem & { calls: number };
-}
 
 /** Leftovers carry the pid of this test; a reader in another process would see a dead one. */
 async function readAsNewProcess(parent: string): Promise<string | undefined> {
@@ -94,68 +50,75 @@ test('an existing folder is overwritten only on demand', async () => {
   expect(readdirSync(parent)).toEqual(['best']);
 });
 
-test('after a crash at any file system call the loader finds the previous or the new checkpoint, whole', async () => {
-  const seen = new Set<string | undefined>();
-  let finished = false;
-  for (let at = 0; !finished; at++) {
-    const parent = temporaryFolder();
-    await writeFolder(parent, 'step-000001', files('one'));
-    await setLatest(parent, 'step-000001');
-    try {
-      const fs = failing(at);
-      await writeFolder(parent, 'step-000002', files('two'), { fs });
-      await setLatest(parent, 'step-000002', fs);
-      await pruneFolders(parent, { keepLast: 1, fs });
-      finished = true;
-    } catch {
-      // The crash; what matters is what is on the disk.
+describe.each(FAULTS)('%s at any file system call', (fault) => {
+  test('leaves the previous or the new checkpoint, whole', async () => {
+    const seen = new Set<string | undefined>();
+    let finished = false;
+    for (let at = 0; !finished; at++) {
+      const parent = temporaryFolder();
+      await writeFolder(parent, 'step-000001', files('one'));
+      await setLatest(parent, 'step-000001');
+      const fs = failingFs(at, fault);
+      try {
+        await writeFolder(parent, 'step-000002', files('two'), { fs });
+        await setLatest(parent, 'step-000002', fs);
+        await pruneFolders(parent, { keepLast: 1, fs });
+      } catch {
+        // What matters is what is on the disk.
+      }
+      finished = fs.calls <= at;
+      const found = await readAsNewProcess(parent);
+      expect(['one', 'two']).toContain(found);
+      seen.add(found);
+      expect(readdirSync(parent).filter((name) => name.startsWith('.'))).toEqual([]);
+      // No name of a whole folder stands for half of one, whether latest points there or not.
+      for (const name of await listFolders(parent)) {
+        expect(await folderProblem(join(parent, name), { checksums: true })).toBeUndefined();
+      }
+      expect(at).toBeLessThan(100);
     }
-    const found = await readAsNewProcess(parent);
-    expect(['one', 'two']).toContain(found);
-    seen.add(found);
-    expect(readdirSync(parent).filter((name) => name.startsWith('.'))).toEqual([]);
-    // No name of a whole folder stands for half of one, whether latest points there or not.
-    for (const name of await listFolders(parent)) {
-      expect(await folderProblem(join(parent, name), { checksums: true })).toBeUndefined();
-    }
-    expect(at).toBeLessThan(100);
-  }
-  expect(seen.size).toBe(2);
-});
+    expect(seen.size).toBe(2);
+  });
 
-test('after a crash at any call an overwritten folder is the old one or the new one, whole', async () => {
-  const seen = new Set<string | undefined>();
-  let finished = false;
-  for (let at = 0; !finished; at++) {
-    const parent = temporaryFolder();
-    await writeFolder(parent, 'best', files('old'));
-    try {
-      await writeFolder(parent, 'best', files('new'), { overwrite: true, fs: failing(at) });
-      finished = true;
-    } catch {
-      // As above.
-    }
-    const found = await readAsNewProcess(parent);
-    expect(['old', 'new']).toContain(found);
-    seen.add(found);
-    expect(readdirSync(parent)).toEqual(['best']);
-  }
-  expect(seen.size).toBe(2);
-});
-
-test('a full disk at any moment leaves what was there, and says so', async () => {
-  for (let at = 0; ; at++) {
-    const parent = temporaryFolder();
-    await writeFolder(parent, 'best', files('old'));
-    const fs = failing(at, true);
-    const error = await writeFolder(parent, 'best', files('new'), { overwrite: true, fs }).catch((e) => e as Error);
-    if (fs.calls <= at) break;
-    if (error instanceof Error && error.name === 'UserError') {
-      expect(error.message).toMatch(
-        /cannot save .*best \(\d+ B\): no space left on the device; what was saved before is untouched/,
+  test('leaves an overwritten folder as the old one or the new one, whole', async () => {
+    const seen = new Set<string | undefined>();
+    let finished = false;
+    for (let at = 0; !finished; at++) {
+      const parent = temporaryFolder();
+      await writeFolder(parent, 'best', files('old'));
+      const fs = failingFs(at, fault);
+      const error = await writeFolder(parent, 'best', files('new'), { overwrite: true, fs }).then(
+        () => null,
+        (e: Error) => e,
       );
+      finished = fs.calls <= at;
+      if (error && /ENOSPC/.test(fault)) {
+        expect(error.message).toMatch(
+          /cannot save .*best \(\d+ B\): no space left on the device; what was saved before is untouched/,
+        );
+      }
+      const found = await readAsNewProcess(parent);
+      expect(['old', 'new']).toContain(found);
+      seen.add(found);
+      expect(readdirSync(parent)).toEqual(['best']);
     }
-    expect(['old', 'new']).toContain(contents(join(parent, 'best')));
+    expect(seen.size).toBe(2);
+  });
+});
+
+test('a second crash, while the leftovers of the first are cleared, loses nothing either', async () => {
+  for (let at = 0, finished = false; !finished; at++) {
+    for (let then = 0, cleared = false; !cleared; then++) {
+      const parent = temporaryFolder();
+      await writeFolder(parent, 'best', files('old'));
+      const fs = failingFs(at, 'short write');
+      await writeFolder(parent, 'best', files('new'), { overwrite: true, fs }).catch(() => {});
+      finished = fs.calls <= at;
+      const clearing = failingFs(then, 'crash');
+      await removeLeftovers(parent, clearing).catch(() => {});
+      cleared = clearing.calls <= then;
+      expect(['old', 'new']).toContain(await readAsNewProcess(parent));
+    }
   }
 });
 

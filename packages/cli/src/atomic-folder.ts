@@ -187,27 +187,32 @@ export async function latestFolder(
  * Deletes the oldest folders, all but the last `keepLast`, those in `keep` (the best one) and the one `latest` names. Call it only
  * after the newest is in place.
  * @returns names deleted
+ * @throws UserError
  */
 export async function pruneFolders(
   parent: string,
   options: { keepLast: number; keep?: readonly string[]; only?: RegExp; fs?: FileSystem },
 ): Promise<string[]> {
   const fs = options.fs ?? nodeFs;
-  const names = (await listFolders(parent, fs)).filter((name) => options.only?.test(name) ?? true);
-  const pointer = (await fs.readFile(join(parent, LATEST), 'utf8').catch(absent))?.trim();
-  const kept = new Set([
-    ...names.slice(Math.max(0, names.length - options.keepLast)),
-    ...(options.keep ?? []),
-    pointer,
-  ]);
-  const doomed = names.filter((name) => !kept.has(name));
-  for (const name of doomed) {
-    // Renamed first: a half-deleted folder must not keep the name of a whole one.
-    const trash = join(parent, `.${name}.trash-${process.pid}`);
-    await fs.rename(join(parent, name), trash);
-    await fs.rm(trash, { recursive: true, force: true });
+  try {
+    const names = (await listFolders(parent, fs)).filter((name) => options.only?.test(name) ?? true);
+    const pointer = (await fs.readFile(join(parent, LATEST), 'utf8').catch(absent))?.trim();
+    const kept = new Set([
+      ...names.slice(Math.max(0, names.length - options.keepLast)),
+      ...(options.keep ?? []),
+      pointer,
+    ]);
+    const doomed = names.filter((name) => !kept.has(name));
+    for (const name of doomed) {
+      // Renamed first: a half-deleted folder must not keep the name of a whole one.
+      const trash = join(parent, `.${name}.trash-${process.pid}`);
+      await fs.rename(join(parent, name), trash);
+      await fs.rm(trash, { recursive: true, force: true });
+    }
+    return doomed;
+  } catch (error) {
+    throw new UserError(`cannot clear old folders out of ${parent}: ${reason(error)}`, 1, { cause: error });
   }
-  return doomed;
 }
 
 /**

@@ -134,11 +134,12 @@ export class RunFolder {
     return { name, state: parseState(text, arrays, folder) };
   }
 
-  /** @throws if there is a pointer that cannot be read: the best step must not be deleted for that */
+  /** @throws UserError if there is a pointer that cannot be read: the best step must not be deleted for that */
   async bestName(): Promise<string | null> {
-    const text = await this.fs.readFile(join(this.path, 'best'), 'utf8').catch((error) => {
+    const pointer = join(this.path, 'best');
+    const text = await this.fs.readFile(pointer, 'utf8').catch((error) => {
       if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return '';
-      throw error;
+      throw new UserError(`cannot read ${pointer}: ${reason(error)}`, 1, { cause: error });
     });
     const name = text.trim();
     return STEP.test(name) && existsSync(join(this.path, name)) ? name : null;

@@ -1,0 +1,111 @@
+/** @file Every command, and every flag of it, answers a misspelling with the name that was probably meant. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { BLT, blt } from '../support/command.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const help = (...args: string[]): string => blt('.', [...args, '--help']).stdout;
+const COMMANDS = [...help().matchAll(/^ {2}([a-z]+)(?= |$)/gm)]
+  .map(([, name]) => name)
+  .filter((name) => name !== 'help');
+const flagsOf = (command: string): string[] => [
+  ...new Set([...help(command).matchAll(/^ {2}(?:-\w, )?--([a-z][a-z-]+)/gm)].map(([, flag]) => flag)),
+];
+/** Two neighbours swapped, as fingers do; the last letter doubled where that is too short a name to swap in. */
+const misspelt = (name: string): string =>
+  name.length < 5 ? `${name}${name.at(-1)}` : `${name.slice(0, 1)}${name[2]}${name[1]}${name.slice(3)}`;
+
+async function answer(args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
+  const child = spawn(process.execPath, [BLT, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk;
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stderr };
+}
+
+test('the help lists the commands', () => {
+  expect(COMMANDS).toEqual(expect.arrayContaining(['train', 'generate', 'patch', 'eval', 'runs', 'compare', 'doctor']));
+  expect(flagsOf('train')).toEqual(expect.arrayContaining(['data', 'steps', 'resume', 'on-spike', 'entropy-width']));
+});
+
+test('a misspelt command is answered with the name meant, exit code 2', async () => {
+  for (const command of COMMANDS) {
+    const { code, stderr } = await answer([misspelt(command)]);
+    expect({ command, code, meant: /Did you mean (.*)\?/.exec(stderr)?.[1] }).toEqual({
+      command,
+      code: 2,
+      meant: expect.stringContaining(command),
+    });
+  }
+});
+
+describe.each(COMMANDS)('%s', (command) => {
+  test('a misspelt flag is answered with the name meant, exit code 2', async () => {
+    const flags = flagsOf(command).filter((flag) => flag !== 'help');
+    expect(flags.length).toBeGreaterThan(0);
+    // All of them in the nightly run; a few, others every time, in the ordinary one.
+    const start = Math.floor(Math.random() * flags.length);
+    const some = process.env.BLT_SLOW ? flags : [0, 1].map((i) => flags[(start + i * 7) % flags.length]);
+    for (const flag of some) {
+      const { code, stderr } = await answer([command, `--${misspelt(flag)}`]);
+      expect({ flag, code, meant: /Did you mean (.*)\?/.exec(stderr)?.[1] }).toEqual({
+        flag,
+        code: 2,
+        meant: expect.stringContaining(`--${flag}`),
+      });
+    }
+  });
+});
+
+test.each<[name: string, args: string, says: RegExp]>([
+  ['no number', 'generate --max-bytes many', /--max-bytes.*'many' is invalid\. expected a number/],
+  ['a negative count', 'generate --max-bytes -3', /expected a whole number >= 0/],
+  ['a temperature below 0', 'generate --temperature -1', /--temperature.*expected 0 or more/],
+  ['a mass of nothing', 'generate --top-p 0', /--top-p.*expected a number above 0 and at most 1/],
+  ['a mass above 1', 'generate --top-p 1.5', /--top-p.*at most 1/],
+  ['a choice among none', 'generate --top-k 0', /--top-k.*expected 1 or more/],
+  ['no context', 'eval --row-bytes 0', /--row-bytes.*expected 2 or more/],
+  ['a port that is none', 'play --port 65536', /--port.*expected 0 to 65535/],
+  ['half a byte', 'patch --text x --patch-size 2.5', /--patch-size.*expected a whole number/],
+  ['an unknown choice', 'train --size nanno', /nanno.*Allowed choices are nano, tiny, small, base/],
+  ['nowhere to write', 'export', /^blt: --out is missing/],
+  ['nothing to trace', 'trace -o x', /^blt: --ids is missing/],
+])('%s is refused, exit code 2', async (_, args, says) => {
+  const { code, stderr } = await answer(args.split(' '));
+  expect(stderr).toMatch(says);
+  expect(code).toBe(2);
+});
+
+test('all problems of a command line come in one message', async () => {
+  const { code, stderr } = await answer('train --steps 4x --lr fast --window 0 --patching-mode entrop'.split(' '));
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/has 4 problems:/);
+  for (const place of ['train.steps', 'train.lr', 'model.window', 'patcher.patching_mode']) {
+    expect(stderr).toContain(`→ at ${place}`);
+  }
+});
+
+test('export --json says what was written', () => {
+  const folder = temporaryFolder({ 'book.txt': 'It was the best of times, it was the worst of times. '.repeat(60) });
+  const tiny =
+    'train --local-width 16 --local-heads 2 --decoder-layers 1 --global-width 16 --global-heads 2 --global-layers 1 --hash-vocab 64 --patching-mode space --row-bytes 64 --batch-size 2 --data book.txt --backend wasm --steps 1 --run r';
+  expect(blt(folder, tiny.split(' ')).code).toBe(0);
+  const made = JSON.parse(blt(folder, ['export', '--model', 'runs/r', '-o', 'out', '--json']).stdout);
+  expect(made).toMatchObject({ folder: 'out', dtype: 'F32', files: ['model.safetensors'], layout: 'huggingface' });
+  const again = JSON.parse(
+    blt(folder, ['import', join(folder, 'out'), '-o', 'in', '--dtype', 'bf16', '--json']).stdout,
+  );
+  expect(again).toMatchObject({ dtype: 'BF16', parameters: made.parameters, bytes: made.bytes / 2 });
+  expect(blt(folder, ['export', '--model', 'runs/r', '-o', 'book.txt'])).toMatchObject({
+    code: 2,
+    stderr: 'blt: book.txt is a file; name a folder\n',
+  });
+  expect(blt(folder, ['export', '--model', 'runs/r', '-o', 'book.txt/x'])).toMatchObject({
+    code: 1,
+    stderr: 'blt: cannot write book.txt/x: a part of the path is a file, not a folder\n',
+  });
+});

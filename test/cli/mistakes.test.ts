@@ -14,8 +14,11 @@ const flagsOf = (command: string): string[] => [
   ...new Set([...help(command).matchAll(/^ {2}(?:-\w, )?--([a-z][a-z-]+)/gm)].map(([, flag]) => flag)),
 ];
 /** Two neighbours swapped, as fingers do; the last letter doubled where that is too short a name to swap in. */
-const misspelt = (name: string): string =>
-  name.length < 5 ? `${name}${name.at(-1)}` : `${name.slice(0, 1)}${name[2]}${name[1]}${name.slice(3)}`;
+function misspelt(name: string): string {
+  const at = [...name].findIndex((letter, i) => i > 0 && /[a-z]/.test(name[i + 1] ?? '') && letter !== name[i + 1]);
+  if (name.length < 5) return `${name}${name.at(-1)}`;
+  return `${name.slice(0, at)}${name[at + 1]}${name[at]}${name.slice(at + 2)}`;
+}
 
 async function answer(args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
   const child = spawn(process.execPath, [BLT, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -145,13 +145,13 @@ program
   .option('--threshold <nats>', "entropy threshold (the model's own)", number)
   .option('--monotonic', 'compare the rise of the entropy')
   .option('--threshold-add <nats>', 'demand this rise as well', number)
-  .option('--patch-size <bytes>', 'bytes per patch, mode static', number)
-  .option('--max-patch-length <bytes>', 'longest patch', whole)
+  .option('--patch-size <bytes>', 'bytes per patch, mode static', between(whole, 1))
+  .option('--max-patch-length <bytes>', 'longest patch', between(whole, 1))
   .option('--shard <i/n>', 'make part i of n', '1/1')
-  .requiredOption('-o, --out <dir>', 'folder of the shards')
+  .option('-o, --out <dir>', 'folder of the shards (required)')
   .option('--threads <n>', 'CPU threads (all cores)', whole)
   .option('--json', 'every event as a line of JSON')
-  .action(async (flags) => finish(await (await import('./commands/prepare.ts')).prepareCommand(flags)));
+  .action(async (flags) => finish(await (await import('./commands/prepare.ts')).prepareCommand(needed(flags, 'out'))));
 
 program
   .command('generate')

@@ -23,7 +23,16 @@ import { type BltParams, bltPlan, type EntropyModelParams, entropyModelPlan, ini
 import { patchLengths } from './patching.ts';
 import { type ByteRow, byteRows, patchRows, RowDealer } from './rows.ts';
 import { HASH_TABLE, type StoredTensors } from './stored-tensors.ts';
-import { type LoopOptions, type LoopState, type StepReport, TrainingLoop } from './training-loop.ts';
+import {
+  hostArray,
+  type LoopOptions,
+  type LoopState,
+  readArrays,
+  type StateArray,
+  type StepReport,
+  stateArray,
+  TrainingLoop,
+} from './training-loop.ts';
 
 /** Documents as ids: BOS, bytes, EOS. */
 export interface Corpus {
@@ -115,6 +124,11 @@ export interface SessionState {
     readonly loop: Omit<LoopState, 'arrays'> | null;
   };
   readonly arrays: ReadonlyMap<string, Float32Array | Int32Array | Float64Array>;
+}
+
+/** A session's state whose arrays have not been copied. */
+export interface OpenSessionState extends Omit<SessionState, 'arrays'> {
+  readonly arrays: ReadonlyMap<string, StateArray>;
 }
 
 export class Session {
@@ -263,20 +277,26 @@ export class Session {
   }
 
   async state(): Promise<SessionState> {
+    const open = this.openState();
+    return { ...open, arrays: await readArrays(open.arrays) };
+  }
+
+  /** What `state` gives, its arrays not yet copied: good until the next step, and for saving one array after the other. */
+  openState(): OpenSessionState {
     const loop = this.entropyLoop && this.currentPhase === 'entropy model' ? this.entropyLoop : this.modelLoop;
-    const arrays = new Map<string, Float32Array | Int32Array | Float64Array>();
+    const arrays = new Map<string, StateArray>();
     let loopJson: Omit<LoopState, 'arrays'> | null = null;
     if (loop) {
-      const { arrays: own, ...rest } = await loop.state();
-      for (const [name, values] of own) arrays.set(`loop.${name}`, values);
+      const { arrays: own, ...rest } = loop.openState();
+      for (const [name, array] of own) arrays.set(`loop.${name}`, array);
       loopJson = rest;
     }
     if (this.patcher && this.currentPhase !== 'entropy model') {
-      for (const [name, t] of namedLeaves(this.patcher)) arrays.set(`patcher.${name}`, await t.read());
+      for (const [name, t] of namedLeaves(this.patcher)) arrays.set(`patcher.${name}`, stateArray(t));
     }
     if (this.modelLoop) {
-      arrays.set('patches.train', concatInts(this.trainPatches));
-      arrays.set('patches.heldOut', concatInts(this.heldOutPatches));
+      arrays.set('patches.train', hostArray(concatInts(this.trainPatches)));
+      arrays.set('patches.heldOut', hostArray(concatInts(this.heldOutPatches)));
     }
     const threshold = this.currentConfig.patching.mode === 'entropy' ? this.currentConfig.patching.threshold : null;
     return {

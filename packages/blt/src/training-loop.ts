@@ -87,6 +87,40 @@ export interface LoopState {
   readonly arrays: ReadonlyMap<string, Float32Array | Int32Array | Float64Array>;
 }
 
+/** An array of a state that is read when it is wanted. */
+export interface StateArray {
+  readonly dtype: 'F32' | 'I32' | 'F64';
+  readonly length: number;
+  /** The values, the caller's own to keep or drop. */
+  read(): Promise<Float32Array | Int32Array | Float64Array>;
+}
+
+/** A state whose arrays have not been copied: good until the next step, and for saving one array after the other. */
+export interface OpenLoopState extends Omit<LoopState, 'arrays'> {
+  readonly arrays: ReadonlyMap<string, StateArray>;
+}
+
+/** The array of a state behind a tensor. */
+export const stateArray = (t: Tensor): StateArray => ({
+  dtype: t.dtype === 'i32' ? 'I32' : 'F32',
+  length: t.size,
+  read: () => t.read(),
+});
+
+/** The array of a state that the host holds; it is copied when read. */
+export const hostArray = (values: Int32Array | Float64Array): StateArray => ({
+  dtype: values instanceof Int32Array ? 'I32' : 'F64',
+  length: values.length,
+  read: async () => values.slice(),
+});
+
+/** Reads every array. */
+export async function readArrays(arrays: ReadonlyMap<string, StateArray>): Promise<LoopState['arrays']> {
+  const read = new Map<string, Float32Array | Int32Array | Float64Array>();
+  for (const [name, array] of arrays) read.set(name, await array.read());
+  return read;
+}
+
 /** What a loop trains: how rows become a batch, and what the batch costs. */
 export interface Task<P, Row, Batch> {
   batch(rows: readonly Row[]): Batch;
@@ -276,14 +310,20 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
 
   /** The state between two steps. */
   async state(): Promise<LoopState> {
+    const open = this.openState();
+    return { ...open, arrays: await readArrays(open.arrays) };
+  }
+
+  /** The state between two steps, its arrays not yet copied. */
+  openState(): OpenLoopState {
     const { rates, tensors, rows } = this.optimizer.state();
     const { step } = this.optimizer;
-    const arrays = new Map<string, Float32Array | Int32Array | Float64Array>();
-    for (const [name, t] of tensors) arrays.set(name, await t.read());
-    for (const [name, p] of leaves(this.params)) arrays.set(`p.${name}`, await p.read());
-    for (const [name, t] of this.ema?.average ?? []) arrays.set(`ema.${name}`, await t.read());
-    for (const [name, lastStep] of rows) arrays.set(`lastStep.${name}`, lastStep.slice());
-    arrays.set('rates', rates);
+    const arrays = new Map<string, StateArray>();
+    for (const [name, t] of tensors) arrays.set(name, stateArray(t));
+    for (const [name, p] of leaves(this.params)) arrays.set(`p.${name}`, stateArray(p));
+    for (const [name, t] of this.ema?.average ?? []) arrays.set(`ema.${name}`, stateArray(t));
+    for (const [name, lastStep] of rows) arrays.set(`lastStep.${name}`, hostArray(lastStep));
+    arrays.set('rates', hostArray(rates));
     const { bytes, lossAverage, skipped } = this;
     const random = this.random.state();
     return { step, bytes, cursor: this.dealer.cursor, random, lossAverage, skipped, arrays };

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { compareNames } from './data/walk.ts';
 import { errorCode, reason, UserError } from './errors.ts';
 import { humanBytes } from './human-units.ts';
+import type { StreamedFile } from './streamed-file.ts';
 
 /**
  * Folders that are there whole or not at all, whatever moment the process dies at.
@@ -40,21 +41,21 @@ export interface WriteOptions {
 
 /**
  * Writes `parent/name/` with the given files and a manifest: all of it on the disk before the name exists.
- * @param files file name -> contents; strings as UTF-8
+ * @param files file name -> contents; strings as UTF-8, streamed ones are made while they are written
  * @returns the folder's path
  * @throws UserError if the folder exists, or in plain words for a full or read-only disk; what was there before is untouched
  */
 export async function writeFolder(
   parent: string,
   name: string,
-  files: Readonly<Record<string, Uint8Array | string>>,
+  files: Readonly<Record<string, Uint8Array | string | StreamedFile>>,
   options: WriteOptions = {},
 ): Promise<string> {
   const fs = options.fs ?? nodeFs;
   for (const part of [name, ...Object.keys(files)]) checkName(part);
   const target = join(parent, name);
   const temporary = join(parent, `.${name}.tmp-${process.pid}`);
-  const contents = Object.entries(files).map(([file, data]): [string, Uint8Array] => [
+  const contents = Object.entries(files).map(([file, data]): [string, Uint8Array | StreamedFile] => [
     file,
     typeof data === 'string' ? Buffer.from(data) : data,
   ]);
@@ -66,8 +67,7 @@ export async function writeFolder(
     await fs.mkdir(resolve(temporary), { recursive: true });
     const manifest: Manifest = { format: 1, files: {} };
     for (const [file, data] of contents) {
-      manifest.files[file] = { bytes: data.length, sha256: sha256(data) };
-      await writeSynced(fs, join(temporary, file), data);
+      manifest.files[file] = await writeSynced(fs, join(temporary, file), data);
     }
     await writeSynced(fs, join(temporary, MANIFEST), Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));
     await syncFolder(fs, temporary);
@@ -76,7 +76,7 @@ export async function writeFolder(
     await syncFolder(fs, parent);
   } catch (error) {
     await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});
-    const size = humanBytes(contents.reduce((sum, [, data]) => sum + data.length, 0));
+    const size = humanBytes(contents.reduce((sum, [, data]) => sum + ('pieces' in data ? data.bytes : data.length), 0));
     throw new UserError(`cannot save ${target} (${size}): ${reason(error)}; what was saved before is untouched`, 1, {
       cause: error,
     });
@@ -253,14 +253,27 @@ function absent(error: unknown): undefined {
   throw error;
 }
 
-async function writeSynced(fs: FileSystem, path: string, data: Uint8Array): Promise<void> {
+/** Writes a new file and has it on the disk; returns its line of the manifest. */
+async function writeSynced(
+  fs: FileSystem,
+  path: string,
+  data: Uint8Array | StreamedFile,
+): Promise<Manifest['files'][string]> {
+  const hash = createHash('sha256');
+  let bytes = 0;
   const handle = await fs.open(path, 'wx');
   try {
-    await handle.writeFile(data);
+    for await (const piece of 'pieces' in data ? data.pieces() : [data]) {
+      hash.update(piece);
+      bytes += piece.length;
+      // Each goes where the last one ended.
+      await handle.writeFile(piece);
+    }
     await handle.sync();
   } finally {
     await handle.close();
   }
+  return { bytes, sha256: hash.digest('hex') };
 }
 
 /** Makes names in a folder durable. Windows cannot open a folder for that: nothing to be done there. */

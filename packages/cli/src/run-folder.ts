@@ -14,9 +14,11 @@ import { basename, join, resolve } from 'node:path';
 import {
   type Checkpoint,
   checkpointFromStored,
-  checkpointToSafetensorsAsync,
   configToHuggingFace,
+  namedTensors,
+  type OpenSessionState,
   type SessionState,
+  stateArray,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import {
@@ -33,7 +35,8 @@ import { holdsWeights, openModelFolder } from './checkpoint-files.ts';
 import { errorCode, reason, UserError } from './errors.ts';
 import { RunLock } from './run-lock.ts';
 import { parseRecord, type RunRecord, recordText } from './run-record.ts';
-import { parseState, STATE_ARRAYS, STATE_JSON, stateFiles } from './training-state.ts';
+import { type StreamedFile, streamedSafetensors } from './streamed-file.ts';
+import { openStateFiles, parseState, STATE_ARRAYS, STATE_JSON } from './training-state.ts';
 
 const STEP = /^step-\d+$/;
 
@@ -99,7 +102,7 @@ export class RunFolder {
   async save(
     step: number,
     checkpoint: Checkpoint,
-    state: SessionState,
+    state: OpenSessionState,
     { best = false, keepLast = 1 }: { best?: boolean; keepLast?: number } = {},
   ): Promise<void> {
     const { fs } = this;
@@ -107,7 +110,7 @@ export class RunFolder {
     await writeFolder(
       this.path,
       name,
-      { ...(await checkpointFiles(checkpoint)), ...stateFiles(state) },
+      { ...checkpointFiles(checkpoint), ...openStateFiles(state) },
       { overwrite: true, fs },
     );
     await setLatest(this.path, name, fs);
@@ -146,13 +149,14 @@ export class RunFolder {
   }
 }
 
-/** The two files of a model in the Hugging Face layout. */
-export async function checkpointFiles(checkpoint: Checkpoint): Promise<Record<string, Uint8Array | string>> {
-  return {
-    'config.json': `${JSON.stringify(configToHuggingFace(checkpoint.config), null, 2)}\n`,
-    'model.safetensors': await checkpointToSafetensorsAsync(checkpoint),
-  };
-}
+/** The two files of a model in the Hugging Face layout; its tensors are read one after the other while they are written. */
+const checkpointFiles = (checkpoint: Checkpoint): Record<string, StreamedFile | string> => ({
+  'config.json': `${JSON.stringify(configToHuggingFace(checkpoint.config), null, 2)}\n`,
+  'model.safetensors': streamedSafetensors(
+    namedTensors(checkpoint).map(([name, t]) => [name, { ...stateArray(t), shape: t.shape }] as const),
+    { format: 'pt' },
+  ),
+});
 
 /** The folder that holds model.safetensors: the path itself, or a run's best (else newest) step. */
 export async function findModel(path: string): Promise<string> {

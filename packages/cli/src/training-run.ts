@@ -331,7 +331,7 @@ export class TrainingRun {
     const { session } = this;
     const step = session.modelStep;
     this.metrics.sync();
-    await this.job.folder.save(step, session.checkpoint(), await session.state(), {
+    await this.job.folder.save(step, session.checkpoint(), session.openState(), {
       best,
       keepLast: this.job.record.care.keepLast,
     });

@@ -1,8 +1,9 @@
 /** @file A session's state as two files, and back: training_state.json and training_state.safetensors. What is read is hostile until checked. */
-import type { SessionState } from '@blt-ts/blt';
+import type { OpenSessionState, SessionState } from '@blt-ts/blt';
 import { readSafetensors, SafetensorsError, type SafetensorsInput, writeSafetensors } from '@blt-ts/tensor';
 import * as z from 'zod';
 import { UserError } from './errors.ts';
+import { type StreamedFile, streamedSafetensors } from './streamed-file.ts';
 
 export const STATE_JSON = 'training_state.json';
 export const STATE_ARRAYS = 'training_state.safetensors';
@@ -32,7 +33,13 @@ const stateSchema = z.strictObject({
     .nullable(),
 });
 
-/** The two files of a state. */
+/** The two files of a state, for writing before the next step: its arrays are read one after the other. */
+export const openStateFiles = ({ json, arrays }: OpenSessionState): Record<string, StreamedFile | string> => ({
+  [STATE_JSON]: `${JSON.stringify(json, null, 2)}\n`,
+  [STATE_ARRAYS]: streamedSafetensors(arrays),
+});
+
+/** The two files of a state, in memory. */
 export function stateFiles({ json, arrays }: SessionState): Record<string, Uint8Array | string> {
   const dtype = (data: Float32Array | Int32Array | Float64Array) =>
     data instanceof Float32Array ? 'F32' : data instanceof Int32Array ? 'I32' : 'F64';

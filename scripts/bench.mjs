@@ -30,6 +30,7 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
+  external: ['esbuild'],
   conditions: ['@blt-ts/source'],
   alias: Object.fromEntries(
     ['tensor', 'autograd', 'blt'].map((p) => [`@blt-ts/${p}`, join(root, `packages/${p}/src/index.ts`)]),

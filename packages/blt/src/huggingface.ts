@@ -21,6 +21,7 @@ import {
   type TransformerConfig,
   validateConfig,
 } from './config.ts';
+import { narrowWeights, type WeightFormat } from './narrow-weights.ts';
 import {
   type BltParams,
   bltPlan,
@@ -287,13 +288,14 @@ export function checkpointFromSafetensors(bytes: Uint8Array, config: BltConfig, 
  * The same from tensors wherever they lie, under the names of Hugging Face or of Facebook; one tensor at a time is in memory twice.
  * @param backend where the weights go, for all or by name
  * @param hashTables false: they stay where they are, for decoding with `hashRowsOf`
+ * @param weights how the matrices are kept in memory (default f32); other formats are for models that are not trained on
  * @throws SafetensorsError for values that cannot be read; ConfigError naming the first missing tensor or wrong shape
  */
 export function checkpointFromStored(
   given: StoredTensors,
   config: BltConfig,
   backend?: Backend | ((name: string) => Backend),
-  { hashTables = true }: { hashTables?: boolean } = {},
+  { hashTables = true, weights = 'f32' }: { hashTables?: boolean; weights?: WeightFormat } = {},
 ): Checkpoint {
   const stored = withHuggingFaceNames(given);
   const plan = checkpointPlan(config);
@@ -306,7 +308,9 @@ export function checkpointFromStored(
         const { dtype, read } = stored.get(name)!;
         const on = typeof backend === 'function' ? backend(name) : backend;
         const values = toFloat32({ dtype, shape: [...shape], data: read() }, name);
-        return [name, tensor(values, shape, { backend: on })] as const;
+        const leaf = [name, tensor(values, shape, { backend: on })] as const;
+        if (weights === 'bf16' || (weights === 'stored' && dtype === 'BF16')) narrowWeights([leaf]);
+        return leaf;
       }),
   );
   const prefix = 'model.patcher.';

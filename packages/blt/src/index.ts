@@ -19,6 +19,7 @@ export * from './layers.ts';
 export * from './layout.ts';
 export * from './metrics.ts';
 export * from './model.ts';
+export * from './narrow-weights.ts';
 export * from './optimizer.ts';
 export * from './packing.ts';
 export * from './parameters.ts';

@@ -44,6 +44,11 @@ export interface Backend {
   readSync(storage: Storage): Float32Array | Int32Array;
   read(storage: Storage): Promise<Float32Array | Int32Array>;
   /**
+   * Keeps the values of an f32 storage as BF16 from now on: rounded to 8 significant bits, in half the memory. They are read as floats,
+   * and kernels that would change them are refused. Backends without it, or returning false, leave them as they are.
+   */
+  narrow?(storage: Storage): boolean;
+  /**
    * Runs `f` and writes down the kernels it runs, for `Replay`. Memory that `f` frees stays the recording's until `release`.
    * Backends without it run every kernel anew.
    */

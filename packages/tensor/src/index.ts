@@ -43,6 +43,7 @@ export {
   defaultBackend,
   full,
   type Nested,
+  narrow,
   ones,
   run,
   setDefaultBackend,

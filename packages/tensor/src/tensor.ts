@@ -86,6 +86,16 @@ export class Tensor {
   }
 }
 
+/**
+ * Keeps the values of a tensor as BF16 from now on, where its backend can: half the memory, and decoding reads it twice as fast. Each
+ * value is rounded to the nearest of 8 significant bits (relative error at most 2^-8), exact if it came from a BF16 file; it is read
+ * as a float32 everywhere. For weights that will not be trained. @returns whether it is so
+ */
+export function narrow(x: Tensor): boolean {
+  x.assertLive();
+  return x.backend.narrow?.(x.storage) ?? false;
+}
+
 let current: Backend = referenceBackend;
 
 /** The backend new tensors are made on. */

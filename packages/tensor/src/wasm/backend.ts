@@ -10,6 +10,7 @@ import { referenceKernels } from '../reference/kernels.ts';
 import type { CpuKernel, View } from '../reference/view.ts';
 import type { DType } from '../shape.ts';
 import { Machine, type WasmOptions } from './machine.ts';
+import { isNarrow, Narrow, runNarrow, widened, writeNarrow } from './narrow.ts';
 import { native } from './native.ts';
 import { type Inside, isOutside, runOutside } from './outside.ts';
 import { Recorder } from './recording.ts';
@@ -48,9 +49,11 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
   const values = (storage: Storage): Float32Array | Int32Array =>
     storage.handle instanceof Float32Array
       ? storage.handle
-      : storage.dtype === 'i32'
-        ? new Int32Array(memory.buffer, storage.handle as number, storage.length)
-        : new Float32Array(memory.buffer, storage.handle as number, storage.length);
+      : storage.handle instanceof Narrow
+        ? widened(machine, storage)
+        : storage.dtype === 'i32'
+          ? new Int32Array(memory.buffer, storage.handle as number, storage.length)
+          : new Float32Array(memory.buffer, storage.handle as number, storage.length);
   const view = (x: Operand): View => ({ data: values(x.storage), shape: x.shape });
   const allocateInside = (dtype: DType, length: number): Storage => ({
     backend,
@@ -98,11 +101,23 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
     },
     free(storage) {
       if (storage.handle instanceof Float32Array) bytesOutside -= storage.handle.byteLength;
+      else if (storage.handle instanceof Narrow) heap.free(storage.handle.address, storage.length * 2);
       else heap.free(storage.handle as number, storage.length * 4);
       storage.handle = null;
     },
     write(storage, source) {
-      values(storage).set(source);
+      if (storage.handle instanceof Narrow) writeNarrow(machine, storage, source);
+      else values(storage).set(source);
+    },
+    narrow(storage) {
+      const { handle, length } = storage;
+      if (typeof handle !== 'number' || storage.dtype !== 'f32' || length === 0 || length % 8 !== 0) return false;
+      const address = heap.allocate(length * 2);
+      const floats = values(storage);
+      storage.handle = new Narrow(address);
+      writeNarrow(machine, storage, floats);
+      heap.free(handle, length * 4);
+      return true;
     },
     readSync(storage) {
       return values(storage).slice();
@@ -111,7 +126,10 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
       return values(storage).slice();
     },
     run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
-      if (!ins.some(isOutside) && !outs.some(isOutside)) return runInside(kernel, outs, ins, attrs);
+      if (!ins.some(isOutside) && !outs.some(isOutside)) {
+        if (ins.some(isNarrow)) return runNarrow(machine, inside, kernel, outs, ins, attrs);
+        return runInside(kernel, outs, ins, attrs);
+      }
       const outside: Parameters<Recorder['run']>[0] = (to, from) => {
         if (!runOutside(inside, kernel, to, from, attrs)) define(kernel, attrs)(to, from);
       };

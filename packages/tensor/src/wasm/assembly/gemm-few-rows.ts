@@ -83,7 +83,7 @@ function putApart(c: usize, step: usize, sums: v128, count: i32, add: bool): voi
 }
 
 /** Dot products of the row a with four columns of B, `apart` bytes from one another, to c[0], c[step], ... */
-function rowTimesFour(K: i32, a: usize, b0: usize, apart: usize, c: usize, step: usize, count: i32, add: bool): void {
+export function rowTimesFour(K: i32, a: usize, b0: usize, apart: usize, c: usize, step: usize, count: i32, add: bool): void {
   const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
   let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
   let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
@@ -110,7 +110,7 @@ function rowTimesFour(K: i32, a: usize, b0: usize, apart: usize, c: usize, step:
 }
 
 /** The same for two rows of A, `am` bytes apart, and of C, `cm` bytes apart. */
-function twoRowsTimesFour(K: i32, a: usize, am: usize, b0: usize, apart: usize, c: usize, cm: usize, step: usize, count: i32,
+export function twoRowsTimesFour(K: i32, a: usize, am: usize, b0: usize, apart: usize, c: usize, cm: usize, step: usize, count: i32,
   add: bool): void {
   const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
   const other = a + am;

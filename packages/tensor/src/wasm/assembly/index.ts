@@ -4,6 +4,7 @@ export { findSegments, intervalAttentionBackward } from './attention-backward';
 export { setScratch, takeUnit } from './call';
 export { binary, dropout, swiGlu, swiGluBackward, unary } from './elementwise';
 export { matmul } from './gemm';
+export { matmulBf16, widenBf16 } from './gemm-bf16';
 export { ceiling } from './gemm-tile';
 export { rmsNorm, rmsNormBackward, rope } from './norm';
 export { adamw, adamwCatchUp, adamwRows, lerp } from './optimizer';

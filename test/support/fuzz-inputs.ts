@@ -147,3 +147,25 @@ export function breakBytes(bytes: Uint8Array, random: Random): Uint8Array {
   }
   return broken;
 }
+
+/** A file of the form length, JSON header, data, with the header broken as JSON and the length made to fit: deeper than bytes get. */
+export function breakFramed(bytes: Uint8Array, random: Random): Uint8Array {
+  if (bytes.length < 8) return breakBytes(bytes, random);
+  const stated = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  const end = Math.min(bytes.length, 8 + stated);
+  const text = new TextDecoder().decode(bytes.slice(8, end));
+  const header = new TextEncoder().encode((random.integer(3) === 0 ? breakText : breakJson)(text, random));
+  const data = random.integer(4) === 0 ? breakBytes(bytes.slice(end), random) : bytes.slice(end);
+  const out = new Uint8Array(8 + header.length + data.length);
+  new DataView(out.buffer).setBigUint64(0, BigInt(header.length), true);
+  out.set(header, 8);
+  out.set(data, 8 + header.length);
+  return out;
+}
+
+/** The beginning of one input and the end of another. */
+export function spliced<T extends string | Uint8Array>(a: T, b: T, random: Random): T {
+  const [i, j] = [random.integer(a.length + 1), random.integer(b.length + 1)];
+  if (typeof a === 'string' || typeof b === 'string') return (String(a).slice(0, i) + String(b).slice(j)) as T;
+  return Uint8Array.from([...a.slice(0, i), ...b.slice(j)]) as T;
+}

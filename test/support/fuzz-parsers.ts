@@ -1,7 +1,8 @@
 /**
  * @file Fuzzing of everything that reads what others wrote. An input is broken from a corpus that starts with valid files and
- * takes in every input that was answered in a new way, so that later ones go deeper. The law: a parser answers, or throws one of the
- * library's own errors with a short message; and no prototype is touched.
+ * takes in every input that was answered in a new way, or (guided by coverage) that made a block of code run for the first time or
+ * more often, so that later ones go deeper. The law: a parser answers, or throws one of the library's own errors with a short message;
+ * and no prototype is touched.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,15 +27,19 @@ import { parseConfig } from '../../packages/cli/src/config-file.ts';
 import { parseJsonl } from '../../packages/cli/src/data/jsonl.ts';
 import { gunzipBytes } from '../../packages/cli/src/data/read-file.ts';
 import { parseMetrics } from '../../packages/cli/src/metrics-file.ts';
+import { parseShard, shardBytes } from '../../packages/cli/src/prepared/shard-file.ts';
 import { DEFAULT_CARE, parseRecord, recordText } from '../../packages/cli/src/run-record.ts';
 import { parseState, STATE_ARRAYS, STATE_JSON, stateFiles } from '../../packages/cli/src/training-state.ts';
-import { runMutation } from '../tensor/safetensors-fuzz.ts';
+import { readOrRefuse, runMutation } from '../tensor/safetensors-fuzz.ts';
 import { MUTATIONS } from '../tensor/safetensors-mutations.ts';
-import { breakBytes, breakJson, breakText } from './fuzz-inputs.ts';
+import { randomSample } from '../tensor/safetensors-samples.ts';
+import { breakBytes, breakFramed, breakJson, breakText, spliced } from './fuzz-inputs.ts';
 import { corpus, tinyPlan } from './tiny-run.ts';
 
 const OWN_ERRORS = new Set(['UserError', 'ConfigError', 'SafetensorsError']);
 const LONGEST_MESSAGE = 4000;
+/** Broken by check, one mutation after another, not from a corpus. */
+const SAFETENSORS = 'safetensors';
 
 interface Target {
   readonly name: string;
@@ -134,6 +139,24 @@ export async function fuzzTargets(): Promise<Target[]> {
   const folder = mkdtempSync(join(tmpdir(), 'blt-fuzz-'));
   writeFileSync(join(folder, 'a.safetensors'), smallArrays);
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const shard = shardBytes({
+    identity: {
+      corpus: 'ab'.repeat(32),
+      tokens: 9,
+      context: 8,
+      batch: 8,
+      entropyModel: { sha256: 'cd'.repeat(32), window: 512 },
+      patching: { mode: 'entropy', threshold: 1.3 },
+      kernels: 'wasm',
+    },
+    entropyModelSource: 'runs/nano-1',
+    index: 1,
+    of: 2,
+    tokens: 5,
+    entropies: Float32Array.of(0, 1, 2, 3, 4),
+    patchLengths: Int32Array.of(1, 4),
+    open: true,
+  });
   const huggingFace = JSON.stringify(configToHuggingFace(checkpoint.config));
   return [
     textTarget('run config.json', [record], (text) => parseRecord(text, 'config.json')),
@@ -173,6 +196,7 @@ export async function fuzzTargets(): Promise<Target[]> {
       },
       0.05,
     ),
+    bytesTarget('a shard of prepared data', [shard], (bytes) => parseShard(bytes, 'shard')),
     textTarget('config.toml', [TOML], (text) => parseConfig(text, 'x.toml')),
     textTarget('config in JSON', ['{"size":"nano","train":{"steps":5},"model":{"hash_sizes":[3]}}'], (text) =>
       parseConfig(text, 'x.json'),
@@ -189,7 +213,17 @@ export async function fuzzTargets(): Promise<Target[]> {
       gunzipBytes(bytes, 'x.gz', 100_000),
     ),
     {
-      name: 'safetensors',
+      name: 'safetensors, any bytes',
+      weight: 2,
+      seeds: Array.from({ length: 8 }, (_, i) => randomSample(new Random(i)).bytes),
+      change: (bytes: Uint8Array, random) => (random.integer(3) === 0 ? breakBytes : breakFramed)(bytes, random),
+      parse: (bytes: Uint8Array) => {
+        const answer = readOrRefuse(bytes);
+        if (answer instanceof Error) throw answer;
+      },
+    },
+    {
+      name: SAFETENSORS,
       weight: 3,
       seeds: [''],
       change: () => '',
@@ -222,6 +256,13 @@ export interface FuzzCount {
   refused: number;
   /** Different answers seen. */
   answers: number;
+  /** Inputs kept to be broken further. */
+  kept: number;
+}
+
+/** Tells whether the last input reached code that none before did. */
+export interface Guide {
+  fresh(): boolean;
 }
 
 /**
@@ -232,13 +273,16 @@ export async function fuzzParsers(options: {
   inputs: number;
   seed: number;
   progress?: (done: number) => void;
+  /** Without one, an answer in new words is what counts. */
+  guide?: Guide;
 }): Promise<Map<string, FuzzCount>> {
+  const { guide } = options;
   const targets = await fuzzTargets();
   const total = targets.reduce((sum, { weight }) => sum + weight, 0);
   const counts = new Map<string, FuzzCount>();
   let done = 0;
   for (const [t, target] of targets.entries()) {
-    const count: FuzzCount = { inputs: 0, refused: 0, answers: 0 };
+    const count: FuzzCount = { inputs: 0, refused: 0, answers: 0, kept: 0 };
     counts.set(target.name, count);
     const share =
       t === targets.length - 1 ? options.inputs - done : Math.round((options.inputs * target.weight) / total);
@@ -247,7 +291,7 @@ export async function fuzzParsers(options: {
     for (let i = 0; i < share; i++) {
       const seed = options.seed + i;
       const random = new Random(seed);
-      if (target.name === 'safetensors') {
+      if (target.name === SAFETENSORS) {
         const mutation = MUTATIONS[i % MUTATIONS.length];
         try {
           if (runMutation(mutation, random) === 'refused') count.refused++;
@@ -257,25 +301,40 @@ export async function fuzzParsers(options: {
           });
         }
       } else {
-        // Half of the inputs are new breaks of valid files, half break further what was answered in a new way.
-        const from = pool.length > 0 && random.integer(2) === 1 ? pool : target.seeds;
-        const { length } = target.seeds;
-        const input = i < length ? target.seeds[i] : target.change(from[random.integer(from.length)] as never, random);
+        const { seeds } = target;
+        const input = i < seeds.length ? seeds[i] : next(target, pool, random, guide ? 8 : 2);
         const answer = await ask(target, input, seed);
         if (i === 0 && answer !== 'read')
           throw new Error(`fuzzing ${target.name}: the valid file is refused: ${answer}`);
         if (answer !== 'read') count.refused++;
-        if (!known.has(answer)) {
-          known.add(answer);
-          if (pool.length < 400 && input.length < 20_000) pool.push(input);
+        const unheard = !known.has(answer);
+        known.add(answer);
+        if ((guide ? guide.fresh() : unheard) && input.length < 20_000) {
+          // Full: the place of any of the elder half.
+          if (pool.length < LARGEST_POOL) pool.push(input);
+          else pool[random.integer(LARGEST_POOL / 2)] = input;
         }
       }
       count.inputs++;
       if (++done % 10_000 === 0) options.progress?.(done);
     }
     count.answers = known.size;
+    count.kept = pool.length;
   }
   return counts;
+}
+
+const LARGEST_POOL = 2000;
+
+/** A valid file broken, once in `fresh` times; else an input broken further that was found worth keeping, or two of them joined. */
+function next(target: Target, pool: readonly (string | Uint8Array)[], random: Random, fresh: number) {
+  const { seeds } = target;
+  const from = pool.length === 0 || random.integer(fresh) === 0 ? seeds : pool;
+  // The younger of two: it has been tried less.
+  const place = Math.max(random.integer(from.length), random.integer(from.length));
+  const chosen = from[place];
+  const input = random.integer(8) === 0 ? spliced(chosen, from[random.integer(from.length)], random) : chosen;
+  return target.change(input as never, random);
 }
 
 /** What the parser said: 'read', or its complaint without the numbers and names of this one input. */

@@ -15,7 +15,7 @@ const BUILDS = { fma: 'simd,threads,relaxed-simd', mulAdd: 'simd,threads' };
 
 async function compile(asc, features) {
   let binary;
-  const options = ['--enable', features, '-O3', '--noAssert', '--runtime', 'stub', '--baseDir', assembly];
+  const options = ['--enable', features, '-O3', '--noAssert', '--runtime', 'stub', '--memoryBase', '64', '--baseDir', assembly];
   const memory = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'];
   const { error, stderr } = await asc.main(['index.ts', '--outFile', 'kernels.wasm', ...options, ...memory], {
     readFile: (name, base) => readFile(join(base, name), 'utf8').catch(() => null),

@@ -6,7 +6,7 @@
  * dq_i = sum_j ds_ij k_j; dk_j = sum_i ds_ij q_i. One thread computes all of dk and dv for one kv head and one segment of rows,
  * block after block, so the order of every sum is fixed. Segments end where no later row sees an earlier key.
  */
-import { BLOCK, GROUP, loadIntervals, packGroup, scoreKeys, sees, weighKeys, writeRow } from './attention';
+import { BLOCK, groupRows, loadIntervals, packGroup, scoreKeys, sees, weighKeys, writeRow } from './attention';
 import { float, int, pointer, scratch, takeUnit, wide } from './call';
 import { copyCorner } from './gemm';
 import { tileFromRows } from './gemm-tile';
@@ -45,10 +45,12 @@ function differentiate(s: usize, dp: usize, first: i32, n: i32, lo: usize, hi: u
   for (let i = 0; i < n; i++) {
     const p0 = v128.and(expNonPositive(f32x4.sub(v128.load(s), lse0)), sees(j, lo0, hi0));
     const p1 = v128.and(expNonPositive(f32x4.sub(v128.load(s, 16), lse1)), sees(j, lo1, hi1));
+    const ds0 = f32x4.mul(p0, f32x4.mul(f32x4.sub(v128.load(dp), d0), factor));
+    const ds1 = f32x4.mul(p1, f32x4.mul(f32x4.sub(v128.load(dp, 16), d1), factor));
     v128.store(s, p0);
     v128.store(s, p1, 16);
-    v128.store(dp, f32x4.mul(p0, f32x4.mul(f32x4.sub(v128.load(dp), d0), factor)));
-    v128.store(dp, f32x4.mul(p1, f32x4.mul(f32x4.sub(v128.load(dp, 16), d1), factor)), 16);
+    v128.store(dp, ds0);
+    v128.store(dp, ds1, 16);
     j = i32x4.add(j, i32x4.splat(1));
     s += S_ROW;
     dp += S_ROW;
@@ -90,7 +92,7 @@ function dot(x: usize, y: usize, D: i32): f32 {
 
 /**
  * Kernel. Arguments: dq, dk, dv, q, k, v, lo, hi, out, lse, g, n, m, heads, kvHeads, D, scale, segment starts, segments.
- * Scratch: panels of q and g [8][D][8], dq [64][D rounded up to 8], p and ds [64 + 4][64], intervals, lse, delta, a spare tile.
+ * Scratch: panels of q and g [groups][D][rows], dq [64][D rounded up to 8], p and ds [64 + 4][64], intervals, lse, delta, a spare tile.
  */
 export function intervalAttentionBackward(part: i32, parts: i32): void {
   const heads = int(13), kvHeads = int(14), segments = int(18);
@@ -133,11 +135,12 @@ function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32): void {
   const k = pointer(4) + keyOffset, v = pointer(5) + keyOffset;
   const dk = pointer(1) + keyOffset, dv = pointer(2) + keyOffset;
 
-  const panelSize = <usize>D << 5;
+  const panelRow = <usize>D << 2;
+  const group = groupRows();
   const yRow = <usize>((D + 7) & ~7) << 2;
   const qPanels = scratch();
-  const gPanels = qPanels + (panelSize << 3);
-  const y = gPanels + (panelSize << 3);
+  const gPanels = qPanels + BLOCK * panelRow;
+  const y = gPanels + BLOCK * panelRow;
   const p = y + BLOCK * yRow;
   const ds = p + (BLOCK + 4) * S_ROW;
   const lo = ds + (BLOCK + 4) * S_ROW, hi = lo + BLOCK * 4;
@@ -150,31 +153,33 @@ function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32): void {
     store<f32>(lse + at, load<f32>(pointer(9) + (<usize>((first + i) * heads + head) << 2)));
     store<f32>(delta + at, dot(g + i * qRow, out + i * qRow, D));
   }
-  for (let i = 0; i < count; i += GROUP) {
-    packGroup(qPanels + (i >> 3) * panelSize, q + i * qRow, qRow, min(GROUP, count - i), D, scale);
-    packGroup(gPanels + (i >> 3) * panelSize, g + i * qRow, qRow, min(GROUP, count - i), D, 1);
+  for (let i = 0; i < count; i += group) {
+    packGroup(qPanels + i * panelRow, q + i * qRow, qRow, min(group, count - i), D, scale);
+    packGroup(gPanels + i * panelRow, g + i * qRow, qRow, min(group, count - i), D, 1);
   }
 
   const lastKey = load<i32>(hi + (<usize>(count - 1) << 2));
   for (let t = load<i32>(lo); t < lastKey; t += BLOCK) {
     const tEnd = min(t + BLOCK, lastKey);
-    for (let i = 0; i < count; i += GROUP) {
+    for (let i = 0; i < count; i += group) {
       const from = firstKey(lo, t, i), to = endKey(hi, tEnd, i, count);
       if (from >= to) continue;
       const at = (from - t) * S_ROW + (<usize>i << 2);
-      scoreKeys(p + at, S_ROW, k + from * kRow, kRow, to - from, qPanels + (i >> 3) * panelSize, D);
-      scoreKeys(ds + at, S_ROW, v + from * kRow, kRow, to - from, gPanels + (i >> 3) * panelSize, D);
-      // Up to a multiple of four keys: what lies beyond is seen by nobody and becomes 0.
-      differentiate(p + at, ds + at, from, (to - from + 3) & ~3, lo + (<usize>i << 2), hi + (<usize>i << 2),
-        lse + (<usize>i << 2), delta + (<usize>i << 2), scale);
-      weighKeys(y + i * yRow, yRow, ds + at, S_ROW, k + from * kRow, kRow, to - from, D, true);
+      scoreKeys(p + at, S_ROW, k + from * kRow, kRow, to - from, qPanels + i * panelRow, D);
+      scoreKeys(ds + at, S_ROW, v + from * kRow, kRow, to - from, gPanels + i * panelRow, D);
+      for (let e: usize = 0; e < <usize>group << 2; e += 32) {
+        const rows = (<usize>i << 2) + e;
+        // Up to a multiple of four keys: what lies beyond is seen by nobody and becomes 0.
+        differentiate(p + at + e, ds + at + e, from, (to - from + 3) & ~3, lo + rows, hi + rows, lse + rows, delta + rows, scale);
+        weighKeys(y + (rows >> 2) * yRow, yRow, ds + at + e, S_ROW, k + from * kRow, kRow, to - from, D, true);
+      }
     }
     // The queries that see four neighbouring keys are neighbours too.
     let begin = 0, end = 0;
     for (let j = t; j < tEnd; j += 4) {
-      while (begin < count && endKey(hi, tEnd, begin, count) <= j) begin += GROUP;
+      while (begin < count && endKey(hi, tEnd, begin, count) <= j) begin += group;
       if (end < begin) end = begin;
-      while (end < count && firstKey(lo, t, end) <= j) end += GROUP;
+      while (end < count && firstKey(lo, t, end) <= j) end += group;
       if (begin >= end) continue;
       const at = (j - t) * S_ROW + (<usize>begin << 2);
       const queries = min(end, count) - begin;
@@ -197,5 +202,5 @@ function firstKey(lo: usize, t: i32, i: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function endKey(hi: usize, tEnd: i32, i: i32, count: i32): i32 {
-  return min(tEnd, load<i32>(hi + (<usize>(min(i + GROUP, count) - 1) << 2)));
+  return min(tEnd, load<i32>(hi + (<usize>(min(i + groupRows(), count) - 1) << 2)));
 }

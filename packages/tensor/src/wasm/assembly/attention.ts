@@ -2,15 +2,15 @@
  * @file Attention where query row i sees the key rows lo[i] .. hi[i]-1: what the forward and backward pass share, and the
  * forward pass.
  *
- * A unit of work is one head and a block of 64 query rows, in 8 groups of 8: a group's scores against 4 keys are one tile of
- * the matrix product, with keys as rows and queries as lanes. Keys come in stretches of 64, so the scratch never grows with the
+ * A unit of work is one head and a block of 64 query rows, in groups of 8, or of 16 where vectors come in pairs (`wide`): a
+ * group's scores against 4 or 6 keys are one tile of the matrix product, with keys as rows and queries as lanes. Keys come in stretches of 64, so the scratch never grows with the
  * context; the softmax is carried from stretch to stretch (Milakov & Gimelshein 2018). Because lo and hi never decrease, a group
  * needs the keys lo[first] .. hi[last]-1 and no others. What a row computes depends on its own interval and on where earlier
- * rows begin, never on later rows: a masked key contributes exact zeros.
+ * rows begin, never on later rows nor on the size of groups: a masked key contributes exact zeros.
  */
 import { float, int, pointer, scratch, takeUnit, wide } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
-import { tile8x8, tile8x8FromRows } from './gemm-tile-wide';
+import { tile4x16, tile4x16FromRows, tile6x16FromRows, tile8x8 } from './gemm-tile-wide';
 import { packFourRows } from './gemm';
 import { rowTimesColumns, timesRows } from './gemm-few-rows';
 import { expNonPositive, log, storeTail } from './simd';
@@ -19,7 +19,15 @@ import { rowMax, scaleRow, storeExp } from './softmax';
 /** Query rows in a block, and keys in a stretch. */
 export const BLOCK = 64;
 /** Query rows in a group: the lanes of one tile. */
-export const GROUP = 8;
+// @ts-ignore: decorator
+@inline
+export function groupRows(): i32 {
+  return wide ? 16 : 8;
+}
+/** Bytes for the scores of a group against one key. */
+// @ts-ignore: decorator
+@inline
+const GROUP_BYTES: usize = 64;
 
 /** lo and hi of a block's rows, 64 each, padded with empty intervals. */
 export function loadIntervals(to: usize, lo: usize, hi: usize, first: i32, count: i32): void {
@@ -30,49 +38,62 @@ export function loadIntervals(to: usize, lo: usize, hi: usize, first: i32, count
   }
 }
 
-/** A group's 8 rows of D values, times `scale`, to a panel [D][8]. Rows beyond `count` repeat the last. */
+/** The rows of a group, D values each, times `scale`, to a panel [D][rows]. Rows beyond `count` repeat the last. */
 export function packGroup(to: usize, from: usize, row: usize, count: i32, D: i32, scale: f32): void {
-  for (let half = 0; half < GROUP; half += 4) {
-    packFourRows(from + min(half, count - 1) * row, from + min(half + 1, count - 1) * row,
-      from + min(half + 2, count - 1) * row, from + min(half + 3, count - 1) * row, D, to + (<usize>half << 2), 32);
+  const step = <usize>groupRows() << 2;
+  for (let i = 0; i < groupRows(); i += 4) {
+    packFourRows(from + min(i, count - 1) * row, from + min(i + 1, count - 1) * row, from + min(i + 2, count - 1) * row,
+      from + min(i + 3, count - 1) * row, D, to + (<usize>i << 2), step);
   }
   if (scale == 1) return;
   const factor = f32x4.splat(scale);
-  for (let end = to + (<usize>D << 5); to < end; to += 16) v128.store(to, f32x4.mul(v128.load(to), factor));
+  for (let end = to + <usize>D * step; to < end; to += 32) {
+    const x0 = f32x4.mul(v128.load(to), factor), x1 = f32x4.mul(v128.load(to, 16), factor);
+    v128.store(to, x0);
+    v128.store(to, x1, 16);
+  }
 }
 
-/** For keys j .. j+n-1 against one group: S[key][8] = x[key] . panel, rows of S `sRow` bytes apart, in whole fours of keys. */
+/**
+ * For n keys against one group: S[key] = x[key] . panel, rows of S `sRow` bytes apart, in whole fours of keys: beyond the end
+ * the last key is repeated.
+ */
 export function scoreKeys(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, panel: usize, D: i32): void {
   let j = 0;
   if (wide) {
-    for (; j + 4 < n; j += 8) {
+    for (; j + 6 <= n; j += 6) {
       const x0 = x + j * xRow;
       const x1 = x0 + xRow, x2 = x1 + xRow, x3 = x2 + xRow, x4 = x3 + xRow;
-      // Beyond the end the last key is repeated; nobody reads the result.
-      const x5 = j + 5 < n ? x4 + xRow : x4;
-      const x6 = j + 6 < n ? x5 + xRow : x5;
-      const x7 = j + 7 < n ? x6 + xRow : x6;
-      tile8x8FromRows(D, x0, x1, x2, x3, x4, x5, x6, x7, panel, 32, s + j * sRow, sRow, false);
+      tile6x16FromRows(D, x0, x1, x2, x3, x4, x4 + xRow, panel, s + j * sRow, sRow, false);
     }
   }
-  for (; j < n; j += 4) {
-    const x0 = x + j * xRow;
+  for (const end = (n + 3) & ~3; j < end; j += 4) {
+    const x0 = x + min(j, n - 1) * xRow;
     const x1 = j + 1 < n ? x0 + xRow : x0;
     const x2 = j + 2 < n ? x1 + xRow : x1;
     const x3 = j + 3 < n ? x2 + xRow : x2;
-    tileFromRows(D, x0, x1, x2, x3, panel, 32, s + j * sRow, sRow, false);
+    if (wide) tile4x16FromRows(D, x0, x1, x2, x3, panel, 64, s + j * sRow, sRow, false);
+    else tileFromRows(D, x0, x1, x2, x3, panel, 32, s + j * sRow, sRow, false);
   }
 }
 
 /** Y[8][D] (+)= sum over n keys of S[key][8] x[key]; rows of Y are `yRow` bytes apart and padded to 8 columns. */
 export function weighKeys(y: usize, yRow: usize, s: usize, sRow: usize, x: usize, xRow: usize, n: i32, D: i32, add: bool): void {
-  for (let d = 0; d < D; d += 8) {
-    const column = <usize>d << 2;
+  const y4 = y + yRow * 4;
+  let column: usize = 0;
+  const end = <usize>D << 2;
+  if (wide) {
+    for (; column + 64 <= end; column += 64) {
+      tile4x16(n, s, sRow, x + column, xRow, y + column, yRow, add);
+      tile4x16(n, s + 16, sRow, x + column, xRow, y4 + column, yRow, add);
+    }
+  }
+  for (; column < end; column += 32) {
     if (wide) {
       tile8x8(n, s, sRow, x + column, xRow, y + column, yRow, add);
     } else {
       tileFromPanel(n, s, sRow, x + column, xRow, y + column, yRow, add);
-      tileFromPanel(n, s + 16, sRow, x + column, xRow, y + column + yRow * 4, yRow, add);
+      tileFromPanel(n, s + 16, sRow, x + column, xRow, y4 + column, yRow, add);
     }
   }
 }
@@ -85,19 +106,19 @@ export function sees(j: v128, lo: v128, hi: v128): v128 {
 }
 
 /**
- * One stretch of the running softmax for 8 queries. S [n][8] becomes e^(s - max); the maxima and sums move on, and `fade`
+ * One stretch of the running softmax for 8 queries. S [n][8], rows `sRow` bytes apart, becomes e^(s - max); the maxima and sums move on, and `fade`
  * receives the factor by which everything summed so far shrinks.
  */
-function softmaxStretch(s: usize, first: i32, n: i32, masked: bool, lo: usize, hi: usize, maxima: usize, sums: usize,
+function softmaxStretch(s: usize, sRow: usize, first: i32, n: i32, masked: bool, lo: usize, hi: usize, maxima: usize, sums: usize,
   fade: usize): void {
-  const end = s + (<usize>n << 5);
+  const end = s + n * sRow;
   const before0 = v128.load(maxima), before1 = v128.load(maxima, 16);
   let max0 = before0, max1 = before1;
   if (masked) {
     const lo0 = v128.load(lo), lo1 = v128.load(lo, 16), hi0 = v128.load(hi), hi1 = v128.load(hi, 16);
     const hidden = f32x4.splat(-Infinity);
     let j = i32x4.splat(first);
-    for (let p = s; p < end; p += 32) {
+    for (let p = s; p < end; p += sRow) {
       const s0 = v128.bitselect(v128.load(p), hidden, sees(j, lo0, hi0));
       const s1 = v128.bitselect(v128.load(p, 16), hidden, sees(j, lo1, hi1));
       v128.store(p, s0);
@@ -107,14 +128,14 @@ function softmaxStretch(s: usize, first: i32, n: i32, masked: bool, lo: usize, h
       j = i32x4.add(j, i32x4.splat(1));
     }
   } else {
-    for (let p = s; p < end; p += 32) {
+    for (let p = s; p < end; p += sRow) {
       max0 = f32x4.pmax(max0, v128.load(p));
       max1 = f32x4.pmax(max1, v128.load(p, 16));
     }
   }
   const fade0 = expNonPositive(f32x4.sub(before0, max0)), fade1 = expNonPositive(f32x4.sub(before1, max1));
   let sum0 = f32x4.mul(v128.load(sums), fade0), sum1 = f32x4.mul(v128.load(sums, 16), fade1);
-  for (let p = s; p < end; p += 32) {
+  for (let p = s; p < end; p += sRow) {
     const e0 = expNonPositive(f32x4.sub(v128.load(p), max0));
     const e1 = expNonPositive(f32x4.sub(v128.load(p, 16), max1));
     v128.store(p, e0);
@@ -134,7 +155,7 @@ function softmaxStretch(s: usize, first: i32, n: i32, masked: bool, lo: usize, h
 function fadeRows(y: usize, yRow: usize, D: i32, factors: usize): void {
   const one = f32x4.splat(1);
   if (i32x4.all_true(v128.and(f32x4.eq(v128.load(factors), one), f32x4.eq(v128.load(factors, 16), one)))) return;
-  for (let i = 0; i < GROUP; i++) {
+  for (let i = 0; i < 8; i++) {
     const factor = v128.load_splat<f32>(factors + (<usize>i << 2));
     for (let p = y, end = y + (<usize>D << 2); p < end; p += 16) v128.store(p, f32x4.mul(v128.load(p), factor));
     y += yRow;
@@ -142,8 +163,8 @@ function fadeRows(y: usize, yRow: usize, D: i32, factors: usize): void {
 }
 
 /**
- * Kernel. Arguments: out, lse, q, k, v, lo, hi, n, heads, kvHeads, D, scale. Scratch: panels of q [8][D][8], sums of v
- * [64][D rounded up to 8], scores [64][8], running maxima and sums, the intervals.
+ * Kernel. Arguments: out, lse, q, k, v, lo, hi, n, heads, kvHeads, D, scale. Scratch: panels of q [groups][D][rows], sums of
+ * v [64][D rounded up to 8], scores [64][rows], running maxima and sums, the intervals.
  */
 export function intervalAttention(part: i32, parts: i32): void {
   const n = int(7), heads = int(8);
@@ -166,14 +187,15 @@ function forwardBlock(head: i32, first: i32, count: i32): void {
   const k = pointer(3) + (<usize>(kvHead * D) << 2), v = pointer(4) + (<usize>(kvHead * D) << 2);
 
   const yRow = <usize>((D + 7) & ~7) << 2;
-  const panelSize = <usize>D << 5;
+  const group = groupRows();
+  const panelRow = <usize>D << 2, sRow = <usize>group << 2;
   const panels = scratch();
   const y = panels + BLOCK * (<usize>D << 2);
   const s = y + BLOCK * yRow;
-  const maxima = s + (BLOCK + 4) * GROUP * 4;
+  const maxima = s + (BLOCK + 4) * GROUP_BYTES;
   const sums = maxima + BLOCK * 4;
   const fade = sums + BLOCK * 4;
-  const lo = fade + GROUP * 4, hi = lo + BLOCK * 4;
+  const lo = fade + 32, hi = lo + BLOCK * 4;
   loadIntervals(lo, pointer(5), pointer(6), first, count);
   for (let i = 0; i < BLOCK; i += 4) {
     // Finite, so that a row which has seen nothing yet fades by e^0.
@@ -185,21 +207,25 @@ function forwardBlock(head: i32, first: i32, count: i32): void {
   const lastKey = load<i32>(hi + (<usize>(count - 1) << 2));
   for (let t = load<i32>(lo); t < lastKey; t += BLOCK) {
     const tEnd = min(t + BLOCK, lastKey);
-    for (let i = 0; i < count; i += GROUP) {
-      const last = min(i + GROUP, count) - 1;
-      const groupLo = lo + (<usize>i << 2), groupHi = hi + (<usize>i << 2);
-      const panel = panels + (i >> 3) * panelSize;
+    for (let i = 0; i < count; i += group) {
+      const last = min(i + group, count) - 1;
+      const panel = panels + i * panelRow;
       if (t == load<i32>(lo)) packGroup(panel, q + i * qRow, qRow, last + 1 - i, D, float(11));
       // Whole groups of four keys from t on.
-      const from = t + (max(0, load<i32>(groupLo) - t) & ~3);
+      const from = t + (max(0, load<i32>(lo + (<usize>i << 2)) - t) & ~3);
       const to = min(tEnd, load<i32>(hi + (<usize>last << 2)));
       if (from >= to) continue;
-      scoreKeys(s, 32, k + from * kRow, kRow, to - from, panel, D);
-      const masked = last - i < GROUP - 1 || from < load<i32>(lo + (<usize>last << 2)) || to > load<i32>(groupHi);
-      softmaxStretch(s, from, to - from, masked, groupLo, groupHi, maxima + (<usize>i << 2), sums + (<usize>i << 2), fade);
-      const rows = y + i * yRow;
-      fadeRows(rows, yRow, D, fade);
-      weighKeys(rows, yRow, s, 32, v + from * kRow, kRow, to - from, D, true);
+      scoreKeys(s, sRow, k + from * kRow, kRow, to - from, panel, D);
+      for (let e = i; e <= last; e += 8) {
+        const eightLo = lo + (<usize>e << 2), eightHi = hi + (<usize>e << 2);
+        const masked = last - e < 7 || from < load<i32>(eightLo, 28) || to > load<i32>(eightHi);
+        const scores = s + (<usize>(e - i) << 2);
+        softmaxStretch(scores, sRow, from, to - from, masked, eightLo, eightHi, maxima + (<usize>e << 2), sums + (<usize>e << 2),
+          fade);
+        const rows = y + e * yRow;
+        fadeRows(rows, yRow, D, fade);
+        weighKeys(rows, yRow, scores, sRow, v + from * kRow, kRow, to - from, D, true);
+      }
     }
   }
   for (let i = 0; i < count; i++) {

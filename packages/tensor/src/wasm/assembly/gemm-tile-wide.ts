@@ -76,6 +76,98 @@ export function tile6x16(K: i32, a: usize, b: usize, c: usize, cRow: usize, add:
   finishPair(c + 32, c52, c53, add);
 }
 
+/** The same with A as six rows whose k are neighbours. */
+// @ts-ignore: decorator
+@inline
+export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, b: usize,
+  c: usize, cRow: usize, add: bool): void {
+  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
+  let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
+  let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
+  let c30 = f32x4.splat(0), c31 = f32x4.splat(0), c32 = f32x4.splat(0), c33 = f32x4.splat(0);
+  let c40 = f32x4.splat(0), c41 = f32x4.splat(0), c42 = f32x4.splat(0), c43 = f32x4.splat(0);
+  let c50 = f32x4.splat(0), c51 = f32x4.splat(0), c52 = f32x4.splat(0), c53 = f32x4.splat(0);
+  const end = a0 + (<usize>K << 2);
+  // Offsets from row 0, so that one pointer moves.
+  const d1 = a1 - a0, d2 = a2 - a0, d3 = a3 - a0, d4 = a4 - a0, d5 = a5 - a0;
+  while (a0 < end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const b2 = v128.load(b, 32);
+    const b3 = v128.load(b, 48);
+    let s: v128;
+    s = v128.load_splat<f32>(a0);
+    c00 = madd(s, b0, c00); c01 = madd(s, b1, c01); c02 = madd(s, b2, c02); c03 = madd(s, b3, c03);
+    s = v128.load_splat<f32>(a0 + d1);
+    c10 = madd(s, b0, c10); c11 = madd(s, b1, c11); c12 = madd(s, b2, c12); c13 = madd(s, b3, c13);
+    s = v128.load_splat<f32>(a0 + d2);
+    c20 = madd(s, b0, c20); c21 = madd(s, b1, c21); c22 = madd(s, b2, c22); c23 = madd(s, b3, c23);
+    s = v128.load_splat<f32>(a0 + d3);
+    c30 = madd(s, b0, c30); c31 = madd(s, b1, c31); c32 = madd(s, b2, c32); c33 = madd(s, b3, c33);
+    s = v128.load_splat<f32>(a0 + d4);
+    c40 = madd(s, b0, c40); c41 = madd(s, b1, c41); c42 = madd(s, b2, c42); c43 = madd(s, b3, c43);
+    s = v128.load_splat<f32>(a0 + d5);
+    c50 = madd(s, b0, c50); c51 = madd(s, b1, c51); c52 = madd(s, b2, c52); c53 = madd(s, b3, c53);
+    a0 += 4;
+    b += 64;
+  }
+  finishPair(c, c00, c01, add);
+  finishPair(c + 32, c02, c03, add);
+  c += cRow;
+  finishPair(c, c10, c11, add);
+  finishPair(c + 32, c12, c13, add);
+  c += cRow;
+  finishPair(c, c20, c21, add);
+  finishPair(c + 32, c22, c23, add);
+  c += cRow;
+  finishPair(c, c30, c31, add);
+  finishPair(c + 32, c32, c33, add);
+  c += cRow;
+  finishPair(c, c40, c41, add);
+  finishPair(c + 32, c42, c43, add);
+  c += cRow;
+  finishPair(c, c50, c51, add);
+  finishPair(c + 32, c52, c53, add);
+}
+
+/** Four rows by 16 columns. A is a panel: its 4 values for one k are neighbours, `aStep` bytes to the next. */
+// @ts-ignore: decorator
+@inline
+export function tile4x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {
+  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
+  let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
+  let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
+  let c30 = f32x4.splat(0), c31 = f32x4.splat(0), c32 = f32x4.splat(0), c33 = f32x4.splat(0);
+  for (let k = K; k > 0; k--) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const b2 = v128.load(b, 32);
+    const b3 = v128.load(b, 48);
+    let s: v128;
+    s = v128.load_splat<f32>(a);
+    c00 = madd(s, b0, c00); c01 = madd(s, b1, c01); c02 = madd(s, b2, c02); c03 = madd(s, b3, c03);
+    s = v128.load_splat<f32>(a, 4);
+    c10 = madd(s, b0, c10); c11 = madd(s, b1, c11); c12 = madd(s, b2, c12); c13 = madd(s, b3, c13);
+    s = v128.load_splat<f32>(a, 8);
+    c20 = madd(s, b0, c20); c21 = madd(s, b1, c21); c22 = madd(s, b2, c22); c23 = madd(s, b3, c23);
+    s = v128.load_splat<f32>(a, 12);
+    c30 = madd(s, b0, c30); c31 = madd(s, b1, c31); c32 = madd(s, b2, c32); c33 = madd(s, b3, c33);
+    a += aStep;
+    b += bRow;
+  }
+  finishPair(c, c00, c01, add);
+  finishPair(c + 32, c02, c03, add);
+  c += cRow;
+  finishPair(c, c10, c11, add);
+  finishPair(c + 32, c12, c13, add);
+  c += cRow;
+  finishPair(c, c20, c21, add);
+  finishPair(c + 32, c22, c23, add);
+  c += cRow;
+  finishPair(c, c30, c31, add);
+  finishPair(c + 32, c32, c33, add);
+}
+
 /** C[i, j] (+)= sum over k of A[i, k] B[k, j], i < 8, j < 8. A is a panel: its 8 values for one k are neighbours, `aStep` bytes to the next. */
 // @ts-ignore: decorator
 @inline
@@ -109,62 +201,6 @@ export function tile8x8(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, c
     s = v128.load_splat<f32>(a, 28);
     c70 = madd(s, b0, c70); c71 = madd(s, b1, c71);
     a += aStep;
-    b += bRow;
-  }
-  finishPair(c, c00, c01, add);
-  c += cRow;
-  finishPair(c, c10, c11, add);
-  c += cRow;
-  finishPair(c, c20, c21, add);
-  c += cRow;
-  finishPair(c, c30, c31, add);
-  c += cRow;
-  finishPair(c, c40, c41, add);
-  c += cRow;
-  finishPair(c, c50, c51, add);
-  c += cRow;
-  finishPair(c, c60, c61, add);
-  c += cRow;
-  finishPair(c, c70, c71, add);
-}
-
-/** The same with A as eight rows whose k are neighbours. */
-// @ts-ignore: decorator
-@inline
-export function tile8x8FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, a6: usize, a7: usize,
-  b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {
-  let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
-  let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-  let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
-  let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
-  let c40 = f32x4.splat(0), c41 = f32x4.splat(0);
-  let c50 = f32x4.splat(0), c51 = f32x4.splat(0);
-  let c60 = f32x4.splat(0), c61 = f32x4.splat(0);
-  let c70 = f32x4.splat(0), c71 = f32x4.splat(0);
-  const end = a0 + (<usize>K << 2);
-  // Offsets from row 0, so that one pointer moves.
-  const d1 = a1 - a0, d2 = a2 - a0, d3 = a3 - a0, d4 = a4 - a0, d5 = a5 - a0, d6 = a6 - a0, d7 = a7 - a0;
-  while (a0 < end) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    let s: v128;
-    s = v128.load_splat<f32>(a0);
-    c00 = madd(s, b0, c00); c01 = madd(s, b1, c01);
-    s = v128.load_splat<f32>(a0 + d1);
-    c10 = madd(s, b0, c10); c11 = madd(s, b1, c11);
-    s = v128.load_splat<f32>(a0 + d2);
-    c20 = madd(s, b0, c20); c21 = madd(s, b1, c21);
-    s = v128.load_splat<f32>(a0 + d3);
-    c30 = madd(s, b0, c30); c31 = madd(s, b1, c31);
-    s = v128.load_splat<f32>(a0 + d4);
-    c40 = madd(s, b0, c40); c41 = madd(s, b1, c41);
-    s = v128.load_splat<f32>(a0 + d5);
-    c50 = madd(s, b0, c50); c51 = madd(s, b1, c51);
-    s = v128.load_splat<f32>(a0 + d6);
-    c60 = madd(s, b0, c60); c61 = madd(s, b1, c61);
-    s = v128.load_splat<f32>(a0 + d7);
-    c70 = madd(s, b0, c70); c71 = madd(s, b1, c71);
-    a0 += 4;
     b += bRow;
   }
   finishPair(c, c00, c01, add);

@@ -17,13 +17,31 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
+/**
+ * The constants of the exponential. In memory, because V8 builds a constant vector anew at each use, from three instructions
+ * (seven for a pair); spreading a float from memory over the lanes is one.
+ */
+const EXP = memory.data<f32>([
+  // log2 e, and 1.5 * 2^23: adding it rounds to a whole number, which is then in the low bits.
+  1.44269504088896341, 12582912.0,
+  // 2^f, from the highest power down.
+  0.00015353362031843317, 0.0013398874650841592, 0.009618437359121637, 0.05550332470535049, 0.24022647913600476,
+  0.6931472028553376, 1.0,
+  // Below this the result is 0.
+  -87.3,
+  // -ln 2 in two pieces, so that n times the first is exact; e^r, from the highest power down.
+  -0.693359375, 2.12194440e-4,
+  1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
+  // The range of exp4, and of sigmoid4.
+  -104.0, 89.0, 88.0,
+]);
+
+/** Constant i of EXP in every lane. */
 // @ts-ignore: decorator
 @inline
-const LOG2E: f32 = 1.44269504088896341;
-// 1.5 * 2^23: adding it rounds to a whole number, which is then in the low bits.
-// @ts-ignore: decorator
-@inline
-const ROUNDER: f32 = 12582912.0;
+function constant(i: usize): v128 {
+  return v128.load_splat<f32>(EXP + (i << 2));
+}
 
 /**
  * e^x for x <= 88: 2^n 2^f with x log2 e = n + f and a polynomial for 2^f (minimax on [-1/2, 1/2], error DEG).
@@ -33,31 +51,30 @@ const ROUNDER: f32 = 12582912.0;
 // @ts-ignore: decorator
 @inline
 export function expNonPositive(x: v128): v128 {
-  const z = madd(x, f32x4.splat(LOG2E), f32x4.splat(ROUNDER));
-  const f = madd(x, f32x4.splat(LOG2E), f32x4.sub(f32x4.splat(ROUNDER), z));
-  let p = madd(f, f32x4.splat(0.00015353362031843317), f32x4.splat(0.0013398874650841592));
-  p = madd(p, f, f32x4.splat(0.009618437359121637));
-  p = madd(p, f, f32x4.splat(0.05550332470535049));
-  p = madd(p, f, f32x4.splat(0.24022647913600476));
-  p = madd(p, f, f32x4.splat(0.6931472028553376));
-  p = madd(p, f, f32x4.splat(1));
+  const z = madd(x, constant(0), constant(1));
+  const f = madd(x, constant(0), f32x4.sub(constant(1), z));
+  let p = madd(f, constant(2), constant(3));
+  p = madd(p, f, constant(4));
+  p = madd(p, f, constant(5));
+  p = madd(p, f, constant(6));
+  p = madd(p, f, constant(7));
+  p = madd(p, f, constant(8));
   // 2^n: n sits in the low bits of z, add it to the exponent. Far below the range this is garbage, and erased.
-  return v128.andnot(i32x4.add(p, i32x4.shl(z, 23)), f32x4.lt(x, f32x4.splat(-87.3)));
+  return v128.andnot(i32x4.add(p, i32x4.shl(z, 23)), f32x4.lt(x, constant(9)));
 }
 
 /** e^(x - n ln 2), x within ln 2 / 2 of n ln 2: the polynomial of Cephes' expf, relative error 1.2e-7. */
 // @ts-ignore: decorator
 @inline
 function expReduced(x: v128, n: v128): v128 {
-  // ln 2 in two pieces, so that n times the first is exact.
-  const r = madd(n, f32x4.splat(2.12194440e-4), f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))));
-  let p = f32x4.splat(1.9875691500e-4);
-  p = madd(p, r, f32x4.splat(1.3981999507e-3));
-  p = madd(p, r, f32x4.splat(8.3334519073e-3));
-  p = madd(p, r, f32x4.splat(4.1665795894e-2));
-  p = madd(p, r, f32x4.splat(1.6666665459e-1));
-  p = madd(p, r, f32x4.splat(5.0000001201e-1));
-  return f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1));
+  const r = madd(n, constant(11), f32x4.add(x, f32x4.mul(n, constant(10))));
+  let p = constant(12);
+  p = madd(p, r, constant(13));
+  p = madd(p, r, constant(14));
+  p = madd(p, r, constant(15));
+  p = madd(p, r, constant(16));
+  p = madd(p, r, constant(17));
+  return f32x4.add(madd(p, f32x4.mul(r, r), r), constant(8));
 }
 
 /** e^x for every x, with Infinity above 88.7 and subnormal numbers below -87.3. NaN stays NaN. */
@@ -65,22 +82,22 @@ function expReduced(x: v128, n: v128): v128 {
 @inline
 export function exp4(x: v128): v128 {
   // pmin and pmax return their first operand where it is NaN.
-  const t = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-104)), f32x4.splat(89));
-  const z = madd(t, f32x4.splat(LOG2E), f32x4.splat(ROUNDER));
-  const y = expReduced(t, f32x4.sub(z, f32x4.splat(ROUNDER)));
+  const t = f32x4.pmin(f32x4.pmax(x, constant(18)), constant(19));
+  const z = madd(t, constant(0), constant(1));
+  const y = expReduced(t, f32x4.sub(z, constant(1)));
   // 2^n in two factors, each a normal number.
-  const n = i32x4.sub(z, f32x4.splat(ROUNDER));
+  const n = i32x4.sub(z, constant(1));
   const half = i32x4.shr_s(n, 1);
-  const result = f32x4.mul(y, i32x4.add(f32x4.splat(1), i32x4.shl(half, 23)));
-  return v128.bitselect(x, f32x4.mul(result, i32x4.add(f32x4.splat(1), i32x4.shl(i32x4.sub(n, half), 23))), f32x4.ne(x, x));
+  const result = f32x4.mul(y, i32x4.add(constant(8), i32x4.shl(half, 23)));
+  return v128.bitselect(x, f32x4.mul(result, i32x4.add(constant(8), i32x4.shl(i32x4.sub(n, half), 23))), f32x4.ne(x, x));
 }
 
 /** 1 / (1 + e^-x) */
 // @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128): v128 {
-  const t = f32x4.pmin(f32x4.neg(x), f32x4.splat(88));
-  return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), expNonPositive(t)));
+  const t = f32x4.pmin(f32x4.neg(x), constant(20));
+  return f32x4.div(constant(8), f32x4.add(constant(8), expNonPositive(t)));
 }
 
 /**

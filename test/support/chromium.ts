@@ -1,4 +1,5 @@
 /** @file Headless Chromium with one page that runs a bundle of ours. */
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -32,9 +33,20 @@ export async function bundleForBrowser(entry: string, minify: boolean): Promise<
   return outputFiles[0].text;
 }
 
+/** What a page must be sent with to have shared memory, and so threads. */
+const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+
 /** Opens a page that loads `script`, and gives it to `use`. Errors of the page are collected. */
-export async function inChromium<R>(script: string, use: (page: Page, errors: string[]) => Promise<R>): Promise<R> {
+export async function inChromium<R>(
+  script: string,
+  use: (page: Page, errors: string[]) => Promise<R>,
+  { isolated = false }: { isolated?: boolean } = {},
+): Promise<R> {
+  if (!existsSync(executablePath)) {
+    throw new Error(`there is no ${executablePath}; install chromium, or set CHROMIUM to the path of one`);
+  }
   const server = createServer((request, response) => {
+    if (isolated) for (const [name, value] of Object.entries(ISOLATED)) response.setHeader(name, value);
     const isScript = request.url === '/script.js';
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
     response.end(isScript ? script : '<!doctype html><script type="module" src="/script.js"></script>');

@@ -10,6 +10,11 @@ const product = (shape: readonly number[]): number => shape.reduce((a, b) => a *
 
 let stream = 0;
 
+/** From here on `noise` gives what it gave at first. */
+export function restartNoise(): void {
+  stream = 0;
+}
+
 /** Numbers in [-1, 1), different at each call. */
 export function noise(...shape: number[]): Values {
   stream++;

@@ -29,11 +29,12 @@ const says = (page: Page, id: string, pattern: RegExp, timeout = 60_000): Promis
 const updates = (page: Page): Promise<number> =>
   page.locator('#latency').evaluate((place) => Number(place.dataset.updates ?? 0));
 
-async function afterUpdate(page: Page, act: () => Promise<unknown>): Promise<number> {
+async function afterUpdate(page: Page, act: () => Promise<unknown>): Promise<void> {
   const before = await updates(page);
   await act();
-  await page.waitForFunction((n) => Number(document.getElementById('latency')!.dataset.updates) > n, before);
-  return page.locator('#latency').evaluate((place) => Number(place.dataset.milliseconds));
+  await page.waitForFunction((n) => Number(document.getElementById('latency')!.dataset.updates) > n, before, {
+    timeout: 60_000,
+  });
 }
 
 if (browserWanted) {
@@ -67,11 +68,13 @@ if (browserWanted) {
       }
     }
 
-    test('a keystroke in 2,000 bytes shows its patches within 100 ms', () =>
+    // How long that takes is asserted by nobody and measured by `pnpm bench play`.
+    test('a keystroke in 2,000 bytes computes what it can reach, and no more', () =>
       onPage(async (page) => {
         await afterUpdate(page, () => page.fill('#text', TEXT.slice(0, 2000)));
-        const times: number[] = [];
-        for (let i = 0; i < 21; i++) {
+        const rescored = () => page.locator('#latency').evaluate((place) => Number(place.dataset.rescored));
+        expect(await rescored()).toBe(2001);
+        for (let i = 0; i < 7; i++) {
           await page.locator('#text').evaluate(
             (field: HTMLTextAreaElement, at) => {
               field.focus();
@@ -79,12 +82,11 @@ if (browserWanted) {
             },
             (i * 397) % 2000,
           );
-          times.push(await afterUpdate(page, () => page.keyboard.type('x')));
+          await afterUpdate(page, () => page.keyboard.type('x'));
+          // The shipped model has one layer that looks 127 bytes back.
+          expect(await rescored()).toBeLessThanOrEqual(255);
         }
-        times.sort((a, b) => a - b);
-        // The median: one keystroke may meet a busy machine.
-        expect(times[10]).toBeLessThan(100);
-        expect(await text(page, 'text-facts')).toContain('2,021 bytes');
+        expect(await text(page, 'text-facts')).toContain('2,007 bytes');
       }));
 
     test('modes, threshold and sizes cut as the rules say, and the keyboard reads byte by byte', () =>

@@ -175,6 +175,7 @@ export class PatchesPanel {
     const milliseconds = performance.now() - this.typedAt;
     const place = byId('latency');
     place.dataset.milliseconds = milliseconds.toFixed(1);
+    place.dataset.rescored = String(rescored);
     place.dataset.updates = String(Number(place.dataset.updates ?? 0) + 1);
     place.textContent = `${rescored.toLocaleString('en')} positions computed in ${(seconds * 1000).toFixed(0)} ms, shown ${milliseconds.toFixed(0)} ms after the last change`;
   }

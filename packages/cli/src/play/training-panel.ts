@@ -156,10 +156,12 @@ export class TrainingPanel {
     if (!facts) return;
     const inModel = lastStep?.phase === 'model';
     const done = inModel ? facts.entropySteps + lastStep.step : (lastStep?.step ?? 0);
+    const status = byId('train-status');
+    if (inModel) status.dataset.bytesPerSecond = String(lastStep.bytesPerSecond);
     const progress = byId<HTMLProgressElement>('train-progress');
     progress.hidden = !this.running;
     progress.value = this.state === 'done' ? 1 : done / (facts.entropySteps + facts.steps);
-    byId('train-status').textContent = this.status();
+    status.textContent = this.status();
     const place = byId('train-chart');
     if (this.train.length === 0 && this.entropyCurve.length === 0) {
       place.replaceChildren();

@@ -1,0 +1,92 @@
+/** @file Kernel calls that threads share the work of: for tests that the bits do not depend on them, in Node and in browsers. */
+import { createWasmBackend, type KernelAttrs, type KernelName } from '@blt-ts/tensor';
+import { integers, noise, runOn, type Values } from '../tensor/wasm-arrays.ts';
+
+const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+const positive = (x: Values): Values => ({ data: Float32Array.from(x.data, Math.abs), shape: x.shape });
+const adam = { lr: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, step: 3 };
+
+/** Each large enough to be shared between threads, with sizes that divide evenly by nothing. */
+export function jobs(): [name: string, kernel: KernelName, ins: Values[], attrs: KernelAttrs[KernelName]][] {
+  const [n, C, V] = [1031, 67, 130];
+  const x = noise(n, C);
+  const big = noise(n * C);
+  const ids = integers(range(n).map((i) => (i * 7919) % V));
+  const starts = integers(range(V + 1).map((p) => Math.floor((p * n) / V)));
+  const lo = integers(range(n).map((i) => Math.max(i - (i % 300), i - 99)));
+  const hi = integers(range(n).map((i) => i + 1));
+  const attention = { heads: 4, kvHeads: 2, scale: 0.25, pairs: 100_000 };
+  const [q, k, v] = [noise(n, 64), noise(n, 32), noise(n, 32)];
+  const [out, lse] = runOn(createWasmBackend(), 'intervalAttention', [q, k, v, lo, hi], attention);
+  const rows = integers(range(V).map((u) => u * 7));
+  const m = (transposeA: boolean, transposeB: boolean) => ({ transposeA, transposeB });
+  return [
+    ['rows of a product', 'matmul', [noise(n, 70), noise(50, 70)], m(false, true)],
+    ['columns of a product', 'matmul', [noise(30, 70), noise(70, n)], m(false, false)],
+    ['products with a long sum', 'matmul', [noise(n, 30), noise(n, 45)], m(true, false)],
+    ['a row times a matrix', 'matmul', [noise(1, 300), noise(n, 300)], m(false, true)],
+    ['three rows times a matrix', 'matmul', [noise(3, 300), noise(300, n)], m(false, false)],
+    ['seven rows times a matrix', 'matmul', [noise(7, 300), noise(n, 300)], m(false, true)],
+    ['many small products', 'matmul', [noise(41, 20, 30), noise(41, 30, 11)], m(false, false)],
+    ['two large products', 'matmul', [noise(2, 90, 80), noise(2, 80, 70)], m(false, false)],
+    ['same shapes', 'add', [big, noise(n * C)], {}],
+    ['rows', 'mul', [x, noise(C)], {}],
+    ['columns', 'div', [noise(n, 1), x], {}],
+    ['one input', 'tanh', [big], {}],
+    ['dropout', 'dropout', [big], { rate: 0.3, seed: 7 }],
+    ['sum of all', 'sum', [big], { axes: [0] }],
+    ['sum over rows', 'sum', [x], { axes: [0] }],
+    ['sum over columns', 'sum', [x], { axes: [1] }],
+    ['sum of squares', 'sumSquares', [big], {}],
+    ['transpose', 'transpose', [x], { perm: [1, 0] }],
+    ['slice', 'slice', [x], { begin: [3, 2], end: [1000, 60] }],
+    ['concat', 'concat', [x, noise(n, 9)], { axis: 1 }],
+    ['gather', 'gatherRows', [noise(V, C), ids], {}],
+    ['scatter', 'scatterAddRows', [x, ids], { rows: V }],
+    [
+      'bag',
+      'embeddingBag',
+      [
+        noise(V, C),
+        integers(
+          range(n * 3).map((i) => ((i * 31) % V) - 2),
+          [n, 3],
+        ),
+      ],
+      {},
+    ],
+    ['segment sum', 'segmentGatherSum', [noise(V, C), ids, starts], {}],
+    ['segment maximum', 'segmentMax', [x, starts], {}],
+    ['segment maximum backward', 'segmentMaxBackward', [x, noise(V, C), noise(V, C), starts], {}],
+    ['softmax', 'softmax', [x], {}],
+    ['logSoftmax', 'logSoftmax', [x], {}],
+    ['cross-entropy', 'crossEntropy', [noise(n, V), ids], {}],
+    ['cross-entropy backward', 'crossEntropyBackward', [noise(n, V), ids, noise(n)], {}],
+    ['rmsNorm', 'rmsNorm', [x, noise(C)], { eps: 1e-5 }],
+    ['rmsNorm backward', 'rmsNormBackward', [x, noise(C), noise(n, C)], { eps: 1e-5 }],
+    ['rope', 'rope', [noise(n, 60), noise(V, 10), noise(V, 10), ids], { headDim: 20, inverse: true }],
+    ['swiGlu', 'swiGlu', [x, noise(n, C)], {}],
+    ['swiGlu backward', 'swiGluBackward', [x, noise(n, C), noise(n, C)], {}],
+    ['attention', 'intervalAttention', [q, k, v, lo, hi], attention],
+    [
+      'attention backward',
+      'intervalAttentionBackward',
+      [q, k, v, lo, hi, { data: out, shape: q.shape }, { data: lse, shape: [n, 4] }, noise(n, 64)],
+      attention,
+    ],
+    ['adamw', 'adamw', [big, noise(n * C), positive(noise(n * C)), noise(n * C), noise()], adam],
+    [
+      'adamw on rows',
+      'adamwRows',
+      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, noise(V, 257), noise()],
+      adam,
+    ],
+    [
+      'missed updates of rows',
+      'adamwCatchUp',
+      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, positive(noise(V, 4))],
+      {},
+    ],
+    ['lerp', 'lerp', [big, noise(n * C)], { weight: 0.3 }],
+  ];
+}

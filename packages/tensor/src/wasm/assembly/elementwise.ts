@@ -1,9 +1,18 @@
 /**
- * @file Kernels that treat each element alone. Loops run four at a time to the end and beyond: reading past the last element is
- * harmless (every allocation has room behind it), and the last store keeps the valid lanes only.
+ * @file Kernels that treat each element alone. Loops run eight at a time, both halves loaded before either is stored (see
+ * gemm-tile-wide.ts), then four at a time to the end and beyond: reading past the last element is harmless (every allocation has
+ * room behind it), and the last store keeps the valid lanes only.
  */
 import { float, int, partBegin, pointer, scratch } from './call';
 import { exp4, log, madd, sigmoid4, storeTail } from './simd';
+
+/** In memory, so that spreading it over the lanes is one instruction: see EXP in simd.ts. */
+const ONE = memory.data<f32>([1]);
+
+/** The polynomial of tanh(x) / x - 1 in x^2, and up to which |x| it serves. */
+const TANH = memory.data<f32>([
+  -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1, 0.625,
+]);
 
 /** Threads share elementwise work in pieces of this many elements. */
 const GRAIN = 1024;
@@ -90,17 +99,18 @@ class Tanh extends Op {
   @inline
   of(x: v128, b: v128, c: v128): v128 {
     const z = f32x4.mul(x, x);
-    let p = f32x4.splat(-5.70498872745e-3);
-    p = madd(p, z, f32x4.splat(2.06390887954e-2));
-    p = madd(p, z, f32x4.splat(-5.37397155531e-2));
-    p = madd(p, z, f32x4.splat(1.33314422036e-1));
-    p = madd(p, z, f32x4.splat(-3.33332819422e-1));
+    let p = v128.load_splat<f32>(TANH);
+    p = madd(p, z, v128.load_splat<f32>(TANH + 4));
+    p = madd(p, z, v128.load_splat<f32>(TANH + 8));
+    p = madd(p, z, v128.load_splat<f32>(TANH + 12));
+    p = madd(p, z, v128.load_splat<f32>(TANH + 16));
     const near = madd(f32x4.mul(p, z), x, x);
     const size = f32x4.abs(x);
     const e = exp4(f32x4.add(size, size));
-    const far = f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(e, f32x4.splat(1))));
+    const one = v128.load_splat<f32>(ONE);
+    const far = f32x4.sub(one, f32x4.div(f32x4.add(one, one), f32x4.add(e, one)));
     const sign = v128.and(x, f32x4.splat(-0.0));
-    return v128.bitselect(near, v128.or(far, sign), f32x4.lt(size, f32x4.splat(0.625)));
+    return v128.bitselect(near, v128.or(far, sign), f32x4.lt(size, v128.load_splat<f32>(TANH + 20)));
   }
 }
 
@@ -112,8 +122,15 @@ function logOf(x: f32): f32 {
 /** y[i] = f(a, b) for n elements; aStep and bStep are 16, or 0 for an operand that repeats its first four lanes. */
 function combineRow<F extends Op>(y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
   const f = changetype<F>(0);
-  const end = y + (<usize>(n & ~3) << 2);
-  while (y < end) {
+  for (const end = y + (<usize>(n & ~7) << 2); y < end; y += 32) {
+    const y0 = f.of(v128.load(a), v128.load(b), f32x4.splat(0));
+    const y1 = f.of(v128.load(a + aStep), v128.load(b + bStep), f32x4.splat(0));
+    v128.store(y, y0);
+    v128.store(y, y1, 16);
+    a += aStep << 1;
+    b += bStep << 1;
+  }
+  if (n & 4) {
     v128.store(y, f.of(v128.load(a), v128.load(b), f32x4.splat(0)));
     y += 16;
     a += aStep;
@@ -174,8 +191,13 @@ export function binary(part: i32, parts: i32): void {
 
 function applyAll<F extends Op>(y: usize, x: usize, n: i32, scale: v128, shift: v128): void {
   const f = changetype<F>(0);
-  const end = y + (<usize>(n & ~3) << 2);
-  while (y < end) {
+  for (const end = y + (<usize>(n & ~7) << 2); y < end; y += 32) {
+    const y0 = f.of(v128.load(x), scale, shift), y1 = f.of(v128.load(x, 16), scale, shift);
+    v128.store(y, y0);
+    v128.store(y, y1, 16);
+    x += 32;
+  }
+  if (n & 4) {
     v128.store(y, f.of(v128.load(x), scale, shift));
     y += 16;
     x += 16;
@@ -214,39 +236,60 @@ function swiGlu4(a: v128, b: v128): v128 {
 /** Kernel: y = silu(a) b. Arguments: y, a, b, n. */
 export function swiGlu(part: i32, parts: i32): void {
   const n = int(3);
-  const begin = partBegin(n, GRAIN, part, parts), end = partBegin(n, GRAIN, part + 1, parts);
-  const y = pointer(0), a = pointer(1), b = pointer(2);
-  let at = <usize>begin << 2;
-  for (let i = begin; i + 4 <= end; i += 4) {
-    v128.store(y + at, swiGlu4(v128.load(a + at), v128.load(b + at)));
-    at += 16;
+  const begin = <usize>partBegin(n, GRAIN, part, parts) << 2, count = (<usize>partBegin(n, GRAIN, part + 1, parts) << 2) - begin;
+  let y = pointer(0) + begin, a = pointer(1) + begin, b = pointer(2) + begin;
+  for (const end = y + (count & ~31); y < end; y += 32) {
+    const y0 = swiGlu4(v128.load(a), v128.load(b)), y1 = swiGlu4(v128.load(a, 16), v128.load(b, 16));
+    v128.store(y, y0);
+    v128.store(y, y1, 16);
+    a += 32;
+    b += 32;
   }
-  const rest = (end - begin) & 3;
-  if (rest) storeTail(y + at, swiGlu4(v128.load(a + at), v128.load(b + at)), rest);
+  if (count & 16) {
+    v128.store(y, swiGlu4(v128.load(a), v128.load(b)));
+    y += 16;
+    a += 16;
+    b += 16;
+  }
+  if (count & 15) storeTail(y, swiGlu4(v128.load(a), v128.load(b)), (count & 15) >> 2);
+}
+
+/** g b s (1 + x (1 - s)) */
+// @ts-ignore: decorator
+@inline
+function gateGradient(x: v128, b: v128, g: v128, s: v128): v128 {
+  const one = v128.load_splat<f32>(ONE);
+  return f32x4.mul(f32x4.mul(g, b), f32x4.mul(s, madd(x, f32x4.sub(one, s), one)));
 }
 
 /** Kernel: da = g b s (1 + a (1 - s)), db = g a s with s = sigmoid(a). Arguments: da, db, a, b, g, n. */
 export function swiGluBackward(part: i32, parts: i32): void {
   const n = int(5);
-  const begin = partBegin(n, GRAIN, part, parts), end = partBegin(n, GRAIN, part + 1, parts);
+  const begin = <usize>partBegin(n, GRAIN, part, parts) << 2, end = <usize>partBegin(n, GRAIN, part + 1, parts) << 2;
   const da = pointer(0), db = pointer(1), a = pointer(2), b = pointer(3), g = pointer(4);
-  const one = f32x4.splat(1);
-  let at = <usize>begin << 2;
-  for (let i = begin; i < end; i += 4) {
-    const x = v128.load(a + at);
-    const dy = v128.load(g + at);
+  let at = begin;
+  for (; at + 32 <= end; at += 32) {
+    const x0 = v128.load(a + at), x1 = v128.load(a + at, 16);
+    const g0 = v128.load(g + at), g1 = v128.load(g + at, 16);
+    const s0 = sigmoid4(x0), s1 = sigmoid4(x1);
+    const left0 = gateGradient(x0, v128.load(b + at), g0, s0), left1 = gateGradient(x1, v128.load(b + at, 16), g1, s1);
+    const right0 = f32x4.mul(g0, f32x4.mul(x0, s0)), right1 = f32x4.mul(g1, f32x4.mul(x1, s1));
+    v128.store(da + at, left0);
+    v128.store(da + at, left1, 16);
+    v128.store(db + at, right0);
+    v128.store(db + at, right1, 16);
+  }
+  for (; at < end; at += 16) {
+    const x = v128.load(a + at), gs = v128.load(g + at);
     const s = sigmoid4(x);
-    const slope = f32x4.mul(s, madd(x, f32x4.sub(one, s), one));
-    const left = f32x4.mul(f32x4.mul(dy, v128.load(b + at)), slope);
-    const right = f32x4.mul(dy, f32x4.mul(x, s));
-    if (i + 4 <= end) {
+    const left = gateGradient(x, v128.load(b + at), gs, s), right = f32x4.mul(gs, f32x4.mul(x, s));
+    if (at + 16 <= end) {
       v128.store(da + at, left);
       v128.store(db + at, right);
     } else {
-      storeTail(da + at, left, end - i);
-      storeTail(db + at, right, end - i);
+      storeTail(da + at, left, <i32>(end - at) >> 2);
+      storeTail(db + at, right, <i32>(end - at) >> 2);
     }
-    at += 16;
   }
 }
 

@@ -1,0 +1,183 @@
+/**
+ * @file The page of `blt play` in headless Chromium: `pnpm bench play [--keystrokes 41] [--seconds 10] [--json]`. How long a keystroke
+ * in 2,000 bytes takes to show (beside scoring all 2,000 anew), bytes per second of nano training on one thread (beside the same
+ * run in Node, before and after), and the weight of the page.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { Session } from '@blt-ts/blt';
+import { createWasmBackend } from '@blt-ts/tensor';
+import { SAMPLE_TEXT } from '../packages/cli/src/play/sample-text.ts';
+import { serveSite } from '../packages/cli/src/play/server.ts';
+import { corpusOf, planOf } from '../packages/cli/src/play/training.ts';
+import type { Page } from '../test/node_modules/playwright-core/index.js';
+import { median, numberFlag, report, short } from './support/harness.ts';
+
+const PAGE = resolve('packages/cli/dist/play');
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const GOAL = { keystroke_ms: 100, page_bytes: 400_000 };
+const keystrokes = numberFlag('keystrokes', 41);
+const seconds = numberFlag('seconds', 10);
+
+for (const [path, remedy] of [
+  [join(PAGE, 'main.js'), 'run: pnpm build'],
+  [CHROMIUM, 'install chromium, or set CHROMIUM to the path of one'],
+]) {
+  if (existsSync(path)) continue;
+  console.error(`there is no ${path}; ${remedy}`);
+  process.exit(1);
+}
+const { chromium } = createRequire(resolve('test/package.json'))(
+  'playwright-core',
+) as typeof import('../test/node_modules/playwright-core/index.js');
+
+const text = SAMPLE_TEXT.repeat(Math.ceil(20_000 / SAMPLE_TEXT.length)).slice(0, 20_000);
+
+/** Milliseconds from an edit to the frame that shows its patches. */
+async function shownAfter(page: Page, edit: () => Promise<unknown>): Promise<number> {
+  await page.evaluate(() => {
+    const place = document.getElementById('latency')!;
+    const field = document.getElementById('text')!;
+    const state = globalThis as unknown as { shown: Promise<number> };
+    state.shown = new Promise((done) => {
+      field.addEventListener(
+        'input',
+        () => {
+          const start = performance.now();
+          const seen = new MutationObserver(() => {
+            seen.disconnect();
+            requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)));
+          });
+          seen.observe(place, { attributeFilter: ['data-updates'] });
+        },
+        { once: true, capture: true },
+      );
+    });
+  });
+  await edit();
+  return page.evaluate(() => (globalThis as unknown as { shown: Promise<number> }).shown);
+}
+
+async function keystroke(page: Page): Promise<{ typed: number[]; all: number[] }> {
+  const typed: number[] = [];
+  const all: number[] = [];
+  for (let i = 0; i < keystrokes; i++) {
+    // Another text of the same length, nothing of which is known: everything is scored.
+    if (i % 4 === 0) all.push(await shownAfter(page, () => page.fill('#text', text.slice(i * 13, i * 13 + 2000))));
+    await page.locator('#text').evaluate(
+      (field, at) => {
+        (field as HTMLTextAreaElement).focus();
+        (field as HTMLTextAreaElement).setSelectionRange(at, at);
+      },
+      (i * 397) % 2000,
+    );
+    typed.push(await shownAfter(page, () => page.keyboard.type('x')));
+  }
+  return { typed, all };
+}
+
+const request = {
+  bytes: new TextEncoder().encode(text),
+  steps: 100_000,
+  patchingMode: 'space' as const,
+  patchSize: 4.5,
+  lr: null,
+  seed: 0,
+};
+
+/** Bytes per second of the page's training, on one thread, from every report it made. */
+async function trainInPage(page: Page): Promise<number> {
+  await page.selectOption('#backend', 'wasm');
+  await page.waitForFunction(() => !(document.getElementById('backend') as HTMLSelectElement).disabled);
+  await page.fill('#text', text);
+  await page.selectOption('#train-mode', request.patchingMode);
+  await page.fill('#train-steps', String(request.steps));
+  await page.click('#train-start');
+  const status = page.locator('#train-status');
+  await page.waitForFunction(
+    () => /Model step [4-9]/.test(document.getElementById('train-status')!.textContent!),
+    null,
+    {
+      timeout: 300_000,
+    },
+  );
+  const speeds = await status.evaluate(
+    (place, ms) =>
+      new Promise<number[]>((done) => {
+        const found: number[] = [];
+        const seen = new MutationObserver(() => found.push(Number(place.dataset.bytesPerSecond)));
+        seen.observe(place, { attributeFilter: ['data-bytes-per-second'] });
+        setTimeout(() => done(found), ms);
+      }),
+    seconds * 1000,
+  );
+  await page.click('#train-pause');
+  return median(speeds);
+}
+
+/** The same run in Node: bytes per second of its steps. */
+async function trainInNode(): Promise<number> {
+  const session = new Session(planOf(request), corpusOf(request.bytes), createWasmBackend());
+  const speeds: number[] = [];
+  for (let spent = 0; spent < seconds / 2 || speeds.length < 5; ) {
+    const start = performance.now();
+    const event = await session.next();
+    const took = (performance.now() - start) / 1000;
+    if (event.kind !== 'step' || event.report.step <= 3) continue;
+    spent += took;
+    speeds.push(event.report.bytes / took);
+  }
+  return median(speeds);
+}
+
+const names = readdirSync(PAGE);
+const weight = (name: string): number => gzipSync(readFileSync(join(PAGE, name)), { level: 9 }).length;
+const weights = new Map(names.map((name) => [name, weight(name)]));
+const total = [...weights.values()].reduce((a, b) => a + b, 0);
+const atStart = ['index.html', 'style.css', 'main.js', 'worker.js', 'entropy-model.safetensors'];
+const chunks = names.filter((name) => name.startsWith('chunk-'));
+const startWeight = [...atStart, ...chunks].reduce((n, name) => n + (weights.get(name) ?? 0), 0);
+
+const { server, port } = await serveSite(new Map(names.map((name) => [`/${name}`, { path: join(PAGE, name) }])), 0);
+const browser = await chromium.launch({
+  executablePath: CHROMIUM,
+  args: ['--headless=new', '--no-sandbox', '--no-first-run', '--disable-background-networking', '--disable-sync'],
+});
+try {
+  const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+  await page.goto(`http://127.0.0.1:${port}/index.html`);
+  await page.waitForSelector('body[data-ready=true]', { timeout: 120_000 });
+  const { typed, all } = await keystroke(page);
+  const before = await trainInNode();
+  const inPage = await trainInPage(page);
+  const inNode = (before + (await trainInNode())) / 2;
+  const sorted = [...typed].sort((a, b) => a - b);
+  const [middle, worst, anew] = [median(typed), sorted[Math.ceil(0.95 * sorted.length) - 1], median(all)];
+  const result = {
+    browser: browser.version(),
+    keystroke_ms: short(middle),
+    keystroke_p95_ms: short(worst),
+    keystroke_goal_ms: GOAL.keystroke_ms,
+    all_anew_ms: short(anew),
+    keystroke_to_all_anew: short(middle / anew),
+    train_bytes_per_s: short(inPage),
+    node_bytes_per_s: short(inNode),
+    train_to_node: short(inPage / inNode),
+    page_gzip_bytes: total,
+    page_gzip_goal_bytes: GOAL.page_bytes,
+    at_start_gzip_bytes: startWeight,
+    gpu_gzip_bytes: weights.get('gpu.js') ?? 0,
+  };
+  report('play', result, [
+    `blt play in Chromium ${result.browser}`,
+    `keystroke in 2,000 bytes  ${result.keystroke_ms} ms to the frame, 95% within ${result.keystroke_p95_ms} ms (goal ${GOAL.keystroke_ms}); all 2,000 anew ${result.all_anew_ms} ms, ratio ${result.keystroke_to_all_anew}`,
+    `nano training, one thread ${result.train_bytes_per_s} bytes/s; in Node ${result.node_bytes_per_s}, ratio ${result.train_to_node}`,
+    `page, gzipped             ${(total / 1000).toFixed(1)} kB (goal ${GOAL.page_bytes / 1000}), ${(startWeight / 1000).toFixed(1)} at the start, gpu.js ${(result.gpu_gzip_bytes / 1000).toFixed(1)} when chosen`,
+  ]);
+} finally {
+  await browser.close();
+  server.closeAllConnections();
+  server.close();
+}

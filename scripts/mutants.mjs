@@ -1,4 +1,4 @@
-// What mutate-rules.mjs changes: one place of a source text at a time.
+// What mutate.mjs changes: one place of a source text at a time.
 
 import { transformSync } from 'esbuild';
 
@@ -56,6 +56,11 @@ const mutations = [
   // statements
   [/^\s*[\w.]+\.fill\(0\);/, ';'],
   [/\bcontinue;/, ';'],
+  [/^\s*await (?!Promise)[\w.]+\(.*\);$/, ';'],
+  [/^\s*(return|break);$/, ';'],
+  // what is not there
+  [/\?\./, '.'],
+  [/ \?\? [^,;)]+(?=[,;)])/, ''],
 ];
 
 /** Comments and strings blanked, so that patterns do not match in them; positions stay. */
@@ -74,7 +79,8 @@ export function mutantsOf(text) {
     const skip = comment || imports || /^\s*(\/\/|\*|export (interface|type)|interface|type) /.test(line);
     if (/\*\//.test(line)) comment = false;
     if (imports && /;\s*$/.test(line)) imports = false;
-    if (skip || /throw new|Error\(/.test(line)) return;
+    // Signals are for real: a mutant must not send one.
+    if (skip || /throw new|Error\(|process\.kill/.test(line)) return;
     const code = blanked(line);
     for (const [pattern, replacement] of mutations) {
       for (const match of code.matchAll(new RegExp(pattern, 'g'))) {

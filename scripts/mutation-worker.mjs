@@ -1,4 +1,4 @@
-// The worker of mutate-rules.mjs: runs test files against sources of which one file is replaced in memory.
+// The worker of mutate.mjs: runs test files against sources of which one file is replaced in memory.
 //
 // Starting vitest for every mutant would take hours, so the files are bundled by esbuild (which keeps what did not change) and run by
 // the few lines below: `describe` and `test` in order, up to the first failure. `expect` is vitest's own. Nothing is written to disk.
@@ -19,6 +19,7 @@ let replaced = { file: '', text: '' };
 function collector() {
   const tests = [];
   let path = [];
+  let finished = [];
   const each = (define) => (cases) => (name, body) => {
     for (const c of cases) {
       const args = Array.isArray(c) ? c : [c];
@@ -30,13 +31,20 @@ function collector() {
     body();
     path = path.slice(0, -1);
   };
-  const test = (name, body) => tests.push({ name: [...path, name].join(' > '), body });
+  const test = (name, ...rest) => tests.push({ name: [...path, name].join(' > '), body: rest.at(-1) });
   return {
     tests,
     vitest: {
       describe: Object.assign(describe, { each: each(describe) }),
-      test: Object.assign(test, { each: each(test) }),
+      test: Object.assign(test, { each: each(test), skipIf: () => test }),
       expect,
+      onTestFinished: (run) => finished.push(run),
+    },
+    /** What tests asked for at their end. */
+    async finish() {
+      const runs = finished;
+      finished = [];
+      for (const run of runs) await run();
     },
   };
 }
@@ -44,7 +52,7 @@ function collector() {
 const inMemory = {
   name: 'in memory',
   setup(build) {
-    build.onLoad({ filter: /packages[\\/](autograd|tensor)[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
+    build.onLoad({ filter: /packages[\\/](autograd|tensor|blt|cli)[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
       const text = path === join(root, replaced.file) ? replaced.text : readFileSync(path, 'utf8');
       return { contents: text, loader: 'ts' };
     });
@@ -61,7 +69,15 @@ async function bundle(files) {
   const key = files.join();
   if (!bundles.has(key)) {
     const entry = { contents: files.map((file) => `import './${file}';`).join('\n'), resolveDir: root };
-    const options = { stdin: entry, bundle: true, write: false, platform: 'node', format: 'cjs', logLevel: 'silent' };
+    const options = {
+      stdin: entry,
+      bundle: true,
+      write: false,
+      platform: 'node',
+      format: 'cjs',
+      logLevel: 'silent',
+      absWorkingDir: root,
+    };
     const conditions = ['@blt-ts/source'];
     bundles.set(
       key,
@@ -73,7 +89,7 @@ async function bundle(files) {
 
 /** The first test that fails, or undefined if all pass. */
 async function firstFailure({ files, names = '', except = '\n' }) {
-  const { tests, vitest } = collector();
+  const { tests, vitest, finish } = collector();
   try {
     const require = (name) => ({ vitest, 'fast-check': fastCheck })[name] ?? nodeRequire(name);
     new Function('require', 'module', 'exports', await bundle(files))(require, { exports: {} }, {});
@@ -86,6 +102,8 @@ async function firstFailure({ files, names = '', except = '\n' }) {
       await body();
     } catch {
       return name;
+    } finally {
+      await finish();
     }
   }
   return tests.length === 0 ? 'no test was found' : undefined;

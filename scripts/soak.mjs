@@ -1,5 +1,7 @@
 // A long run, once straight through and once killed and resumed many times: the weights at the end must be the same, and memory
 // must be flat.  node scripts/soak.mjs [--steps 20000] [--kills 12] [--size nano] [--threads 1] [--flags='...'] [--keep]
+// --keep leaves the folder and prints its name; --beside <folder> does the killed and resumed part alone, in such a folder, and
+// compares when the straight run there has ended (two machines' worth of patience: both parts may run at once).
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -17,12 +19,14 @@ const { values } = parseArgs({
     // More flags of `blt train`.
     flags: { type: 'string', default: '' },
     keep: { type: 'boolean', default: false },
+    beside: { type: 'string' },
   },
 });
 const steps = Number(values.steps);
 const kills = Number(values.kills);
 const BLT = process.env.BLT_COMMAND ?? join(root, 'packages/cli/dist/blt.js');
-const folder = mkdtempSync(join(tmpdir(), 'blt-soak-'));
+const folder = values.beside ?? mkdtempSync(join(tmpdir(), 'blt-soak-'));
+const parts = values.beside ? `parts-${process.pid}` : 'parts';
 const saveEvery = Math.max(1, Math.round(steps / 40));
 const evalEvery = Math.max(1, Math.round(steps / 10));
 const fixed =
@@ -77,13 +81,21 @@ const seconds = (since) => ((performance.now() - since) / 1000).toFixed(0);
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
 let start = performance.now();
-const whole = await blt(['train', ...fixed.split(' '), '--run', 'whole'], 'whole');
-if (whole.code !== 0) throw new Error(`the straight run ended with ${whole.code ?? whole.by}`);
-console.log(`straight: ${steps} steps of ${values.size} in ${seconds(start)} s`);
-const between = (from, to) =>
-  median(whole.memory.filter(([step]) => step > from * steps && step <= to * steps).map(([, mebibytes]) => mebibytes));
-const [early, late] = [between(0.1, 0.4), between(0.7, 1)];
-console.log(`memory: median ${early.toFixed(0)} MiB from 10% to 40% of the steps, ${late.toFixed(0)} MiB from 70% on`);
+let flat = true;
+if (!values.beside) {
+  const whole = await blt(['train', ...fixed.split(' '), '--run', 'whole'], 'whole');
+  if (whole.code !== 0) throw new Error(`the straight run ended with ${whole.code ?? whole.by}`);
+  console.log(`straight: ${steps} steps of ${values.size} in ${seconds(start)} s`);
+  const between = (from, to) =>
+    median(
+      whole.memory.filter(([step]) => step > from * steps && step <= to * steps).map(([, mebibytes]) => mebibytes),
+    );
+  const [early, late] = [between(0.1, 0.4), between(0.7, 1)];
+  console.log(
+    `memory: median ${early.toFixed(0)} MiB from 10% to 40% of the steps, ${late.toFixed(0)} MiB from 70% on`,
+  );
+  flat = !(late > 1.15 * early);
+}
 
 start = performance.now();
 let survived = 0;
@@ -91,14 +103,14 @@ for (let i = 0; i < kills; i++) {
   // Somewhere in the i-th part of the run; every third time politely.
   const at = Math.floor(((i + Math.random()) / kills) * steps);
   const signal = i % 3 === 2 ? 'SIGINT' : 'SIGKILL';
-  const args = existsSync(join(folder, 'runs/parts/config.json'))
-    ? ['train', '--resume', 'runs/parts']
-    : ['train', ...fixed.split(' '), '--run', 'parts'];
-  const { code, by } = await blt(args, 'parts', Math.max(1, at), signal);
+  const args = existsSync(join(folder, 'runs', parts, 'config.json'))
+    ? ['train', '--resume', `runs/${parts}`]
+    : ['train', ...fixed.split(' '), '--run', parts];
+  const { code, by } = await blt(args, parts, Math.max(1, at), signal);
   if (by === 'SIGKILL' || code === 130) survived++;
   else if (code !== 0) throw new Error(`start ${i + 1} ended with ${code ?? by}`);
 }
-const end = await blt(['train', '--resume', 'runs/parts'], 'parts');
+const end = await blt(['train', '--resume', `runs/${parts}`], parts);
 if (end.code !== 0) throw new Error(`the last resume ended with ${end.code ?? end.by}`);
 console.log(`in parts: ${survived} kills and resumes, ${seconds(start)} s`);
 
@@ -107,16 +119,17 @@ const hash = (run, file) =>
   createHash('sha256')
     .update(readFileSync(join(folder, 'runs', run, last, file)))
     .digest('hex');
+while (!existsSync(join(folder, 'runs', 'whole', 'report.html')))
+  await new Promise((resolve) => setTimeout(resolve, 1000));
 let same = true;
 for (const file of ['model.safetensors', 'training_state.safetensors', 'training_state.json']) {
-  const [a, b] = [hash('whole', file), hash('parts', file)];
+  const [a, b] = [hash('whole', file), hash(parts, file)];
   same &&= a === b;
   console.log(`${file}: ${a.slice(0, 16)} ${a === b ? '=' : '!='} ${b.slice(0, 16)}`);
 }
-const flat = !(late > 1.15 * early);
 console.log(
   same && flat ? 'the same bits, and flat memory' : `FAILED: ${same ? 'memory grows' : 'the weights differ'}`,
 );
-if (values.keep) console.log(folder);
+if (values.keep || values.beside) console.log(folder);
 else rmSync(folder, { recursive: true, force: true });
 process.exit(same && flat ? 0 : 1);

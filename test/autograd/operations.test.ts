@@ -289,6 +289,74 @@ describe('gradcheck', () => {
   });
 });
 
+describe('what a repeated operand gets', () => {
+  test.each([
+    [[2, 3], [3]],
+    [
+      [2, 3],
+      [1, 3],
+    ],
+    [
+      [2, 3],
+      [2, 1],
+    ],
+    [[4, 2, 3], [1]],
+    [[4, 2, 3], []],
+    [[1, 3], [3]],
+  ])('the gradient of %j repeated from %j has the latter shape', (large, small) => {
+    scope(() => {
+      const x = ag.unbroadcast(tensor(Array(product(large)).fill(1), large, { backend }), small);
+      expect(x.shape).toEqual(small);
+      expect([...x.readSync()]).toEqual(Array(product(small)).fill(product(large) / product(small)));
+    });
+  });
+});
+
+describe('what is left out', () => {
+  const numbers = (n: number, shape: number[]) =>
+    tensor(
+      range(n).map((i) => Math.sin(7 * i)),
+      shape,
+      { backend },
+    );
+  test('rope turns forward', () => {
+    scope(() => {
+      const x = numbers(8, [2, 4]);
+      const table = { cos: numbers(4, [2, 2]), sin: numbers(4, [2, 2]) };
+      const positions = tensor(Int32Array.of(0, 1), [2], { backend });
+      const [turned, forward, back] = [[], [false], [true]].map((inverse) => [
+        ...ag.rope(x, table, positions, 4, ...(inverse as [boolean])).readSync(),
+      ]);
+      expect(turned).toEqual(forward);
+      expect(turned).not.toEqual(back);
+    });
+  });
+  test('intervalAttention divides by the root of the head size', () => {
+    scope(() => {
+      const [q, k, v] = [numbers(8, [1, 8]), numbers(16, [2, 8]), numbers(16, [2, 8])];
+      const ids = (...n: number[]) => tensor(Int32Array.from(n), [n.length], { backend });
+      const y = ag.intervalAttention(q, k, v, { lo: ids(0), hi: ids(2), pairs: 2 }, 2).readSync();
+      const [qs, ks, vs] = [q, k, v].map((t) => [...t.readSync()]);
+      for (const h of [0, 1]) {
+        const scores = [0, 1].map((j) => range(4).reduce((s, c) => s + qs[4 * h + c] * ks[8 * j + 4 * h + c], 0) / 2);
+        const weights = scores.map((s) => Math.exp(s) / scores.reduce((sum, t) => sum + Math.exp(t), 0));
+        for (const c of range(4)) {
+          const want = weights[0] * vs[4 * h + c] + weights[1] * vs[8 + 4 * h + c];
+          expect(y[4 * h + c]).toBeCloseTo(want, 12);
+        }
+      }
+    });
+  });
+  test('crossEntropy of logits that are no matrix is a matter of shape, whatever the targets', () => {
+    scope(() => {
+      const targets = tensor(Int32Array.of(4), [1], { backend });
+      expect(() => ag.crossEntropy(numbers(10, [1, 2, 5]), targets)).toThrow(ShapeError);
+      expect(() => ag.crossEntropy(tensor([1], [], { backend }), targets)).toThrow(ShapeError);
+      expect(() => ag.crossEntropy(numbers(3, [1, 3]), targets)).toThrow(RangeError);
+    });
+  });
+});
+
 test('errors of shapes are ShapeErrors', () => {
   expect(() => ag.reshape(tensor([1, 2]), [3])).toThrow(ShapeError);
 });

@@ -1,8 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as nodeFs from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
+  type FileSystem,
   folderProblem,
   latestFolder,
   listFolders,
@@ -36,6 +37,52 @@ test('a written folder holds its files and a manifest that fits them, and nothin
   expect(readdirSync(folder).sort()).toEqual(['config.json', MANIFEST, 'model.bin']);
   expect(await folderProblem(folder, { checksums: true })).toBeUndefined();
   expect(await latestFolder(parent)).toBe('step-000010');
+});
+
+test('everything is on the disk before the name is, and the name before anything goes', async () => {
+  const parent = temporaryFolder();
+  await writeFolder(parent, 'best', files('old'));
+  const did: string[] = [];
+  const short = (path: unknown) => basename(String(path)).replace(`-${process.pid}`, '');
+  const open = async (...args: Parameters<typeof nodeFs.open>) => {
+    const handle = await nodeFs.open(...args);
+    return {
+      writeFile: (data: Uint8Array) => handle.writeFile(data).then(() => did.push(`write ${short(args[0])}`)),
+      sync: () => handle.sync().then(() => did.push(`sync ${short(args[0])}`)),
+      close: () => handle.close().then(() => did.push(`close ${short(args[0])}`)),
+    };
+  };
+  const rename = (from: string, to: string) =>
+    nodeFs.rename(from, to).then(() => did.push(`rename ${short(from)} to ${short(to)}`));
+  const rm = (path: string, options: object) => nodeFs.rm(path, options).then(() => did.push(`delete ${short(path)}`));
+  const fs = { ...nodeFs, open, rename, rm } as unknown as FileSystem;
+  await writeFolder(parent, 'best', { a: 'new' }, { overwrite: true, fs });
+  const root = short(parent);
+  const file = (name: string) => [`write ${name}`, `sync ${name}`, `close ${name}`];
+  expect(did).toEqual([
+    'delete .best.tmp',
+    ...file('a'),
+    ...file(MANIFEST),
+    'sync .best.tmp',
+    'close .best.tmp',
+    'delete .best.old',
+    'rename best to .best.old',
+    'rename .best.tmp to best',
+    `sync ${root}`,
+    `close ${root}`,
+    'delete .best.old',
+    `sync ${root}`,
+    `close ${root}`,
+  ]);
+  did.length = 0;
+  await setLatest(parent, 'best', fs);
+  expect(did).toEqual([
+    'delete .latest.tmp',
+    ...file('.latest.tmp'),
+    'rename .latest.tmp to latest',
+    `sync ${root}`,
+    `close ${root}`,
+  ]);
 });
 
 test('an existing folder is overwritten only on demand', async () => {

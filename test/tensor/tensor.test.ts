@@ -30,6 +30,21 @@ function nest({ shape, values }: Pick<Arr, 'shape' | 'values'>): Nested {
   );
 }
 
+describe.each(backends)('arithmetic in 32 bits on $name', ({ backend }) => {
+  test('what dropout keeps is multiplied by 1 / (1 - rate) as a 32-bit number has it', () => {
+    scope(() => {
+      const x = Float32Array.from({ length: 200 }, (_, i) => 1 + i / 7);
+      const [kept] = run('dropout', [tensor(x, [200], { backend })], { rate: 0.3, seed: 1 });
+      const scale = Math.fround(1 / (1 - 0.3));
+      const values = [...kept.readSync()];
+      expect(values.filter((y) => y !== 0).length).toBeGreaterThan(100);
+      values.forEach((y, i) => {
+        if (y !== 0) expect(y).toBe(Math.fround(x[i] * scale));
+      });
+    });
+  });
+});
+
 describe.each(backends)('making tensors on $name', ({ backend }) => {
   property('flat values and a shape come back as they went in', array, 40, (x) =>
     scope(() => {

@@ -16,7 +16,9 @@ export const logSoftmax = (x: Tensor): Tensor => apply('logSoftmax', [x], {});
  * @throws RangeError naming the first target outside 0..V-1
  */
 export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
-  if (targets.dtype === 'i32') checkIds('crossEntropy', targets.readSync() as Int32Array, logits.shape.at(-1) ?? 0);
+  if (logits.rank === 2 && targets.dtype === 'i32') {
+    checkIds('crossEntropy', targets.readSync() as Int32Array, logits.shape[1]);
+  }
   return apply('crossEntropy', [logits, targets], {});
 }
 

@@ -41,9 +41,9 @@ export const sumSquares = (x: Tensor): Tensor => apply('sumSquares', [x], {});
 export function unbroadcast(g: Tensor, shape: Shape): Tensor {
   if (sameShape(g.shape, shape)) return g;
   const lead = g.rank - shape.length;
-  const axes: number[] = [];
-  for (let i = 0; i < g.rank; i++) if (i < lead || (shape[i - lead] === 1 && g.shape[i] !== 1)) axes.push(i);
-  return reshape(sum(g, { axes, keepDims: true }), shape);
+  const repeated = (size: number, i: number) => i < lead || (shape[i - lead] === 1 && size !== 1);
+  const axes = g.shape.flatMap((size, i) => (repeated(size, i) ? [i] : []));
+  return reshape(sum(g, { axes }), shape);
 }
 
 export const reduceRules: Rules<'sum' | 'max' | 'sumSquares'> = {

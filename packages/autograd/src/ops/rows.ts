@@ -44,7 +44,12 @@ export const segmentMax = (x: Tensor, starts: Tensor): Tensor => apply('segmentM
 function segmentOfEntry(starts: Int32Array): Int32Array {
   const [begin, end] = [starts[0], starts[starts.length - 1]];
   const of = new Int32Array(end - begin);
-  for (let u = 0; u + 1 < starts.length; u++) of.fill(u, starts[u] - begin, starts[u + 1] - begin);
+  let u = 0;
+  for (let e = begin; e < end; e++) {
+    // Segments may be empty.
+    while (starts[u + 1] <= e) u++;
+    of[e - begin] = u;
+  }
   return of;
 }
 

@@ -8,7 +8,7 @@ import { unbroadcast } from './reduce.ts';
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const unknown = shape.indexOf(-1);
   if (unknown < 0) return apply('reshape', [x], { shape });
-  if (shape.indexOf(-1, unknown + 1) >= 0) {
+  if (shape.lastIndexOf(-1) !== unknown) {
     throw new ShapeError(`reshape: shape ${formatShape(shape)} has -1 twice; only one size can be what is left`);
   }
   const known = sizeOf(shape.filter((_, i) => i !== unknown));

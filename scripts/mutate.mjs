@@ -1,25 +1,28 @@
-// Mutation run: changes one sign, index, factor or flag at a time in the gradient rules and in the reference kernels, and asks
-// whether the tests notice. Nothing is written: mutants live in memory (see mutation-worker.mjs).
+// Mutation run: changes one sign, index, comparison, flag or statement at a time, and asks whether the tests notice.
+// Nothing is written: mutants live in memory (see mutation-worker.mjs).
 //
-//   node scripts/mutate-rules.mjs                       every mutant
-//   node scripts/mutate-rules.mjs --count 50 --seed 3   a sample
-//   node scripts/mutate-rules.mjs --only row-sparse     files whose path contains this
-//   node scripts/mutate-rules.mjs --list                the mutants, without running them
+//   node scripts/mutate.mjs rules                     the gradient rules, RowSparse, the reference kernels
+//   node scripts/mutate.mjs reliability               what keeps, reads and locks the files of a run; safetensors
+//   node scripts/mutate.mjs rules --count 50 --seed 3   a sample
+//   node scripts/mutate.mjs rules --only row-sparse     files whose path contains this
+//   node scripts/mutate.mjs rules --list                the mutants, without running them
 //   --jobs 2      how many at a time
 //   --verbose     the test that killed each mutant
 //
 // Prints killed / total, and the survivors. Exit status 1 if a mutant survives that is not in the list of equivalent ones.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { mutantsOf } from './mutants.mjs';
-import { equivalents } from './mutate-rules.equivalent.mjs';
+import { equivalents } from './mutate.equivalent.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { values: options } = parseArgs({
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     count: { type: 'string' },
     seed: { type: 'string', default: '1' },
@@ -43,12 +46,39 @@ const gradients = { files: autograd('gradients', 'memory') };
 const definitions = { files: tensor('op-table'), except: 'the backends of the list' };
 const numbers = { files: [...tensor('tensor', 'ledger', 'printing'), ...autograd('operations', 'row-sparse')] };
 
-/** What is mutated, and which tests are asked: the likeliest to notice first. */
-const targets = [
+const rules = [
   { file: 'packages/autograd/src/row-sparse.ts', stages: [operations, gradients] },
   ...typescriptIn('packages/autograd/src/ops').map((file) => ({ file, stages: [quotients, operations, gradients] })),
   ...typescriptIn('packages/tensor/src/reference').map((file) => ({ file, stages: [definitions, numbers] })),
-].filter(({ file }) => file.includes(options.only));
+];
+
+const cli = (file, ...tests) => ({
+  file: `packages/cli/src/${file}.ts`,
+  stages: tests.map((name) => (typeof name === 'string' ? { files: [`test/cli/${name}.test.ts`] } : name)),
+});
+const runFolder = { files: ['test/cli/run-folder.test.ts'] };
+const format = { files: tensor('safetensors-header', 'safetensors') };
+const reliability = [
+  cli('training-state', 'run-record', 'training-state', {
+    files: ['test/blt/exact-resume.test.ts'],
+    names: 'reference',
+  }),
+  cli('run-folder', { ...runFolder, except: 'a save that meets' }, { ...runFolder, names: 'a save that meets' }),
+  cli('atomic-folder', 'atomic-folder'),
+  cli('run-lock', 'run-lock'),
+  cli('run-record', 'run-record'),
+  cli('checkpoint-files', 'checkpoint-files'),
+  cli('metrics-file', 'metrics-file'),
+  cli('config-file', 'config-file'),
+  { file: 'packages/tensor/src/safetensors-format.ts', stages: [format] },
+  { file: 'packages/tensor/src/safetensors-header.ts', stages: [format] },
+];
+
+/** What is mutated, and which tests are asked: the likeliest to notice first. */
+const lists = { rules, reliability };
+const [chosenList = 'rules'] = positionals;
+if (!Object.hasOwn(lists, chosenList)) throw new Error(`there is no list ${chosenList}: give rules or reliability`);
+const targets = lists[chosenList].filter(({ file }) => file.includes(options.only));
 
 /** A worker that can be ended when a mutant loops for ever. */
 class Tester {
@@ -64,20 +94,30 @@ class Tester {
   }
 
   /** The name of a test that notices the mutant; undefined if it survives. Running past the limit is noticed too. */
-  killer(mutant) {
+  killer(mutant, again = false) {
     return new Promise((resolve, reject) => {
       const { worker } = this;
       const done = (result) => {
         clearTimeout(timer);
-        worker.off('message', done).off('error', reject);
+        worker.off('message', done).off('error', broken);
         resolve(result);
+      };
+      const anew = () => {
+        worker.terminate();
+        this.start();
       };
       const timer = setTimeout(() => {
         done(`it ran for ${Math.round(this.limit / 1000)} seconds`);
-        worker.terminate();
-        this.start();
+        anew();
       }, this.limit);
-      worker.on('message', done).on('error', reject);
+      // Not the tests but what runs them, esbuild for one: once more in a new worker.
+      const broken = (error) => {
+        clearTimeout(timer);
+        anew();
+        if (again) reject(error);
+        else this.killer(mutant, true).then(resolve, reject);
+      };
+      worker.on('message', done).on('error', broken);
       worker.postMessage(mutant);
     });
   }
@@ -111,15 +151,19 @@ async function main() {
     return;
   }
 
+  // A mutant of what writes files may write anywhere: better not here.
+  const away = mkdtempSync(join(tmpdir(), 'blt-mutate-'));
+  process.chdir(away);
   const queue = [...chosen];
   const survivors = [];
   let done = 0;
   const testers = Array.from({ length: Number(options.jobs) }, () => new Tester());
   const work = async (tester) => {
     const begin = performance.now();
-    const failure = await tester.killer({ file: '', text: '', stages: [definitions, numbers, operations, gradients] });
+    const stages = [...new Map(targets.flatMap((t) => t.stages).map((s) => [JSON.stringify(s), s])).values()];
+    const failure = await tester.killer({ file: '', text: '', stages });
     if (failure) throw new Error(`the tests do not pass without a mutation: ${failure}`);
-    tester.limit = Math.max(300_000, 20 * (performance.now() - begin));
+    tester.limit = Math.max(chosenList === 'rules' ? 300_000 : 60_000, 5 * (performance.now() - begin));
     for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
       const killer = await tester.killer(mutant);
       if (killer !== undefined) {
@@ -139,6 +183,8 @@ async function main() {
     await Promise.all(testers.map(work));
   } finally {
     for (const tester of testers) tester.worker.terminate();
+    process.chdir(root);
+    rmSync(away, { recursive: true, force: true });
   }
 
   const unexplained = survivors.filter((m) => m.why === undefined).length;

@@ -149,6 +149,8 @@ export interface TrainingBench {
   readonly config: BltConfig;
   /** FLOPs of products and attention in one step, forward and backward. */
   flops(): number;
+  /** Patches of a step's batches: the next one's, and so on. */
+  patches(): number;
 }
 
 /** A model with its optimiser, ready to step. */
@@ -185,6 +187,7 @@ export function trainingBench(c: BenchConfig, backend: Backend, { recompute = fa
     loop,
     params,
     config,
+    patches: () => batchOf(nextRows()).batch.layout.patches,
     flops() {
       const rows = nextRows();
       const { ledger } = withLedger(() =>

@@ -1,5 +1,5 @@
 // Compiles src/wasm/assembly with AssemblyScript, once with fused multiply-add (relaxed SIMD) and once without, and writes both
-// as base64 into src/wasm/kernels.generated.ts, so that neither a loader nor a fetch is needed to run them. Does nothing if
+// as text into src/wasm/kernels.generated.ts, so that neither a loader nor a fetch is needed to run them. Does nothing if
 // that file was made from the same sources.
 import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
@@ -11,11 +11,28 @@ const root = join(dirname(script), '..', 'src', 'wasm');
 const assembly = join(root, 'assembly');
 const target = join(root, 'kernels.generated.ts');
 
+/**
+ * The builds differ in few instructions. As hexadecimal, in alternating pieces of so many digits that gzip's window holds one of
+ * each, they take half the bytes of two base64 texts in a compressed page or package.
+ */
+const PIECE = 12_000;
+
 const BUILDS = { fma: 'simd,threads,relaxed-simd', mulAdd: 'simd,threads' };
 
 async function compile(asc, features) {
   let binary;
-  const options = ['--enable', features, '-O3', '--noAssert', '--runtime', 'stub', '--memoryBase', '64', '--baseDir', assembly];
+  const options = [
+    '--enable',
+    features,
+    '-O3',
+    '--noAssert',
+    '--runtime',
+    'stub',
+    '--memoryBase',
+    '64',
+    '--baseDir',
+    assembly,
+  ];
   const memory = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'];
   const { error, stderr } = await asc.main(['index.ts', '--outFile', 'kernels.wasm', ...options, ...memory], {
     readFile: (name, base) => readFile(join(base, name), 'utf8').catch(() => null),
@@ -46,14 +63,22 @@ const stamp = `// Written by scripts/build-wasm.mjs from src/wasm/assembly (${aw
 const present = await readFile(target, 'utf8').catch(() => '');
 if (!present.startsWith(stamp)) {
   const asc = (await import('assemblyscript/asc')).default;
-  const lines = [];
+  const flags = [];
+  const texts = [];
   const sizes = [];
   for (const [name, features] of Object.entries(BUILDS)) {
     const binary = await compile(asc, features);
     sizes.push(`${name} ${(binary.length / 1024).toFixed(1)} KB`);
-    const flags = memoryFlagsOffset(binary);
-    lines.push(`  ${name}: { memoryFlags: ${flags}, base64: '${binary.toString('base64')}' },\n`);
+    flags.push(`  ${name}: { memoryFlags: ${memoryFlagsOffset(binary)}, part: ${texts.length} },\n`);
+    texts.push(binary.toString('hex'));
   }
-  await writeFile(target, `${stamp}export const builds = {\n${lines.join('')}} as const;\n`);
+  const pieces = [];
+  for (let at = 0; at < Math.max(...texts.map((text) => text.length)); at += PIECE) {
+    for (const text of texts) pieces.push(`  '${text.slice(at, at + PIECE)}',\n`);
+  }
+  const source = `${stamp}export const builds = {\n${flags.join('')}} as const;
+/** Hexadecimal, the builds in turns: build \`part\` is made of the pieces part, part + ${texts.length}, part + ${2 * texts.length}, ... */
+export const pieces: readonly string[] = [\n${pieces.join('')}];\n`;
+  await writeFile(target, source);
   console.log(`wasm kernels: ${sizes.join(', ')}`);
 }

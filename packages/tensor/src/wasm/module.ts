@@ -1,5 +1,5 @@
 /** @file Choosing and compiling a build of the kernels. */
-import { builds } from './kernels.generated.ts';
+import { builds, pieces } from './kernels.generated.ts';
 
 /** The kernels' exports: `kernel(part, parts)`, and a few of the machinery's own. */
 export type WasmExports = Record<string, (...args: number[]) => number>;
@@ -23,24 +23,11 @@ export const nodeProcess = (globalThis as { process?: NodeProcess }).process;
 /** A module of Node itself, without importing it: undefined in browsers and before Node 20.16. */
 export const nodeModule = <T>(name: string): T | undefined => nodeProcess?.getBuiltinModule?.(name) as T | undefined;
 
-/** Standard base64 to bytes. */
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-  const value = new Uint8Array(128);
-  for (let i = 0; i < 64; i++) value[alphabet.charCodeAt(i)] = i;
-  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  const bytes = new Uint8Array((text.length / 4) * 3);
-  for (let i = 0, at = 0; i < text.length; i += 4, at += 3) {
-    const bits =
-      (value[text.charCodeAt(i)] << 18) |
-      (value[text.charCodeAt(i + 1)] << 12) |
-      (value[text.charCodeAt(i + 2)] << 6) |
-      value[text.charCodeAt(i + 3)];
-    bytes[at] = bits >> 16;
-    bytes[at + 1] = bits >> 8;
-    bytes[at + 2] = bits;
-  }
-  return bytes.slice(0, bytes.length - padding);
+/** The bytes of one build. */
+function binaryOf(build: { readonly part: number }): Uint8Array<ArrayBuffer> {
+  const count = Object.keys(builds).length;
+  const hex = pieces.filter((_, i) => i % count === build.part).join('');
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16));
 }
 
 /** Whether this engine runs relaxed SIMD; Node 20 is asked to switch it on first, unless BLT_NO_FMA=1. */
@@ -116,7 +103,7 @@ export function compileKernels(deterministic: boolean, wide?: boolean): Compiled
         ? 'multiply and add rounded separately (BLT_NO_FMA=1)'
         : 'multiply and add rounded separately (this engine has no relaxed SIMD)';
   const shared = typeof SharedArrayBuffer !== 'undefined';
-  const binary = decodeBase64(build.base64);
+  const binary = binaryOf(build);
   // The same module with the import declared unshared: the flags of its memory are 3 (shared, with maximum) or 1.
   if (!shared) binary[build.memoryFlags] = 1;
   const vectors = wide === undefined ? joinsPairs() : { wide, why: wide ? 'pairs of vectors' : '128-bit vectors' };

@@ -1,0 +1,49 @@
+/**
+ * @file Resident memory over thousands of steps: at step 20 and at the end. `pnpm bench memory [--config nano] [--steps 2000]
+ * [--threads 1] [--json]`. Rows differ from step to step.
+ */
+import { createWasmBackend } from '@blt-ts/tensor';
+import { chosenConfig, trainingBench } from './support/configurations.ts';
+import { numberFlag, report, short } from './support/harness.ts';
+
+const { name, config } = chosenConfig('nano');
+const steps = numberFlag('steps', 2000);
+const threads = numberFlag('threads', 1);
+const backend = createWasmBackend({ threads });
+const { loop } = trainingBench(config, backend);
+const megabytes = (bytes: number) => Math.round((bytes / 2 ** 20) * 10) / 10;
+const seen: { step: number; rss_mb: number; js_mb: number; tensors_mb: number }[] = [];
+const { gc } = globalThis as { gc?: () => void };
+const begin = performance.now();
+for (let step = 1; step <= steps; step++) {
+  await loop.next();
+  if (step !== 20 && step !== steps && step % Math.ceil(steps / 10) !== 0) continue;
+  gc?.();
+  const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
+  seen.push({
+    step,
+    rss_mb: megabytes(rss),
+    js_mb: megabytes(heapUsed + external + arrayBuffers),
+    tensors_mb: megabytes(backend.bytesInUse),
+  });
+}
+const [at20, end] = [seen.find(({ step }) => step === 20)!, seen.at(-1)!];
+const result = {
+  config: name,
+  threads,
+  backend: backend.description,
+  steps,
+  bytes_per_s: short((steps * config.rows * config.rowBytes) / ((performance.now() - begin) / 1000)),
+  rss_mb_20: at20.rss_mb,
+  rss_mb: end.rss_mb,
+  growth: short(end.rss_mb / at20.rss_mb - 1),
+  peak_rss_mb: megabytes(process.resourceUsage().maxRSS * 1024),
+  seen,
+};
+report('memory', result, [
+  `memory ${name}, ${backend.description}`,
+  ...seen.map(
+    (s) => `step ${s.step}: ${s.rss_mb} MB resident, ${s.js_mb} MB of JavaScript, ${s.tensors_mb} MB in tensors`,
+  ),
+  `from step 20 to ${steps}: ${short(100 * result.growth)} %`,
+]);

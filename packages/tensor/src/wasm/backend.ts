@@ -62,6 +62,11 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
     refs: 0,
     handle: heap.allocate(length * 4),
   });
+  const copy = (storage: Storage): Float32Array | Int32Array => {
+    const { handle, length } = storage;
+    if (typeof handle !== 'number') return values(storage).slice();
+    return (storage.dtype === 'i32' ? machine.allInts : machine.allFloats).slice(handle / 4, handle / 4 + length);
+  };
   let recorder: Recorder | null = null;
   /** Runs a kernel in TypeScript, and tells a recorder of it. */
   const runHere = (f: Parameters<Recorder['run']>[0], outs: readonly Operand[], ins: readonly Operand[]) => {
@@ -106,7 +111,13 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
       storage.handle = null;
     },
     write(storage, source) {
-      if (storage.handle instanceof Narrow) writeNarrow(machine, storage, source);
+      const { handle } = storage;
+      if (source.length > storage.length) {
+        throw new RangeError(`wasm: ${source.length} values for a storage of ${storage.length}`);
+      }
+      if (typeof handle === 'number') {
+        (storage.dtype === 'i32' ? machine.allInts : machine.allFloats).set(source, handle / 4);
+      } else if (handle instanceof Narrow) writeNarrow(machine, storage, source);
       else values(storage).set(source);
     },
     narrow(storage) {
@@ -119,11 +130,9 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
       heap.free(handle, length * 4);
       return true;
     },
-    readSync(storage) {
-      return values(storage).slice();
-    },
+    readSync: copy,
     async read(storage) {
-      return values(storage).slice();
+      return copy(storage);
     },
     run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
       if (!ins.some(isOutside) && !outs.some(isOutside)) {

@@ -43,6 +43,9 @@ export class Machine {
   /** The argument block as integers (addresses too) and as floats. */
   ints!: Int32Array;
   floats!: Float32Array;
+  /** The whole memory. */
+  allInts!: Int32Array;
+  allFloats!: Float32Array;
   /** How many threads share the work, and why not more. */
   readonly threading: string;
   /** Receives every call while a recording is made. */
@@ -68,6 +71,8 @@ export class Machine {
     const { buffer } = this.compiled.memory;
     this.ints = new Int32Array(buffer, ARGUMENTS, (NEXT_UNIT - ARGUMENTS) / 4 + 1);
     this.floats = new Float32Array(buffer, ARGUMENTS, (NEXT_UNIT - ARGUMENTS) / 4);
+    this.allInts = new Int32Array(buffer);
+    this.allFloats = new Float32Array(buffer);
   }
 
   /**

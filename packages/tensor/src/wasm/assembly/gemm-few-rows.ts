@@ -8,6 +8,8 @@ import { madd, storeTail, sumEach } from './simd';
 export const FEW_ROWS = 8;
 /** Columns done together where rows of B are contiguous: four rows of B that wide stay in the first-level cache. */
 const STRIP = 512;
+/** A matrix of at most this many columns (the values of a head) is read in strips of 32. */
+const NARROW = 128;
 
 /** c[0:N] += a[0] b[0] + a[1] b[1] + a[2] b[2] + a[3] b[3], rows of B `row` bytes apart. */
 function addFourRows(N: i32, a: usize, b: usize, row: usize, c: usize): void {
@@ -44,6 +46,32 @@ function addRow(N: i32, a: usize, b: usize, c: usize): void {
   }
 }
 
+/** c[0:32] += sum over k of a[k] b[k][0:32], rows of B `row` bytes apart: the sums stay in registers. */
+function addRowsOf32(K: i32, a: usize, b: usize, row: usize, c: usize): void {
+  let c0 = v128.load(c), c1 = v128.load(c, 16), c2 = v128.load(c, 32), c3 = v128.load(c, 48);
+  let c4 = v128.load(c, 64), c5 = v128.load(c, 80), c6 = v128.load(c, 96), c7 = v128.load(c, 112);
+  for (const end = a + (<usize>K << 2); a < end; a += 4) {
+    const x = v128.load_splat<f32>(a);
+    c0 = madd(x, v128.load(b), c0);
+    c1 = madd(x, v128.load(b, 16), c1);
+    c2 = madd(x, v128.load(b, 32), c2);
+    c3 = madd(x, v128.load(b, 48), c3);
+    c4 = madd(x, v128.load(b, 64), c4);
+    c5 = madd(x, v128.load(b, 80), c5);
+    c6 = madd(x, v128.load(b, 96), c6);
+    c7 = madd(x, v128.load(b, 112), c7);
+    b += row;
+  }
+  v128.store(c, c0);
+  v128.store(c, c1, 16);
+  v128.store(c, c2, 32);
+  v128.store(c, c3, 48);
+  v128.store(c, c4, 64);
+  v128.store(c, c5, 80);
+  v128.store(c, c6, 96);
+  v128.store(c, c7, 112);
+}
+
 /** p[0:n] = 0. For short rows, where a call of memory.fill would take longer than the work. */
 function clear(p: usize, n: i32): void {
   const zero = f32x4.splat(0);
@@ -55,6 +83,14 @@ function clear(p: usize, n: i32): void {
 /** C (+)= A B, rows of B contiguous: B passes once from top to bottom, the rows of C stay in the cache. */
 export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool): void {
   if (!add) for (let i = 0; i < M; i++) clear(c + i * cm, N);
+  if (N <= NARROW) {
+    for (; N >= 32; N -= 32) {
+      for (let i = 0; i < M; i++) addRowsOf32(K, a + i * am, b, bk, c + i * cm);
+      b += 128;
+      c += 128;
+    }
+    if (N == 0) return;
+  }
   for (let j = 0; j < N; j += STRIP) {
     const n = min(STRIP, N - j);
     const to = c + (<usize>j << 2);

@@ -49,7 +49,7 @@ const JOINING_VERSIONS = [24, 26];
 function joinsPairs(): { wide: boolean; why: string } {
   const not = (why: string) => ({ wide: false, why: `128-bit vectors (${why})` });
   const { env, arch, platform, versions } = nodeProcess ?? {};
-  if (versions?.node === undefined) return not('256-bit ones need Node 24');
+  if (versions?.node === undefined) return { wide: false, why: '128-bit vectors' };
   if (env?.BLT_NO_WIDE === '1') return not('BLT_NO_WIDE=1');
   if (arch !== 'x64') return not(`${arch} has no wider ones`);
   const major = Number.parseInt(versions.node, 10);

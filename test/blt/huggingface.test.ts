@@ -8,8 +8,10 @@ import {
   configFromHuggingFace,
   configToHuggingFace,
   countParameters,
+  storedInMemory,
   transformerConfig,
   VOCAB_SIZE,
+  withTiedEmbeddings,
 } from '@blt-ts/blt';
 import { bf16ToF32, f32ToBf16, readSafetensors, SafetensorsError, toFloat32, writeSafetensors } from '@blt-ts/tensor';
 import fc from 'fast-check';
@@ -131,7 +133,7 @@ describe('config.json', () => {
     ],
     [{ ...tiny, encoder_hash_byte_group_nb_functions: 12 }, 'hash.functions must be at most 11, got 12'],
     [{ ...tiny, encoder_hash_byte_group_vocab: -1 }, 'hash.vocab must be a whole number >= 1, got -1'],
-    [withEncoder({ hidden_size: undefined }), 'config.json: encoder_config.hidden_size must be a number, got nothing'],
+    [withEncoder({ hidden_size: [16] }), 'config.json: encoder_config.hidden_size must be a number, got [16]'],
     [withEncoder({ hidden_size: 'big' }), 'config.json: encoder_config.hidden_size must be a number, got "big"'],
     [withEncoder({ hidden_size: 16.5 }), 'encoder.hiddenSize must be a whole number >= 1, got 16.5'],
     [withEncoder({ num_hidden_layers: 0 }), 'encoder.numHiddenLayers must be a whole number >= 1, got 0'],
@@ -304,4 +306,40 @@ describe.each(backends)('model.safetensors, $name', ({ backend }) => {
       expect(backend.bytesInUse).toBeLessThanOrEqual(before);
     });
   });
+});
+
+test('keys that a file leaves out are those of the classes of transformers; widths of null are computed', () => {
+  const bare = { encoder_config: {}, decoder_config: {}, global_config: {}, patcher_config: {} };
+  const config = configFromHuggingFace(bare);
+  expect(
+    [config.encoder, config.decoder, config.global, config.patcher].map((c) => [
+      c?.hiddenSize,
+      c?.numHiddenLayers,
+      c?.numAttentionHeads,
+      c?.intermediateSize,
+      c?.maxPositionEmbeddings,
+      c?.ropeTheta,
+    ]),
+  ).toEqual([
+    [1024, 1, 16, 2730, 24_576, 500_000],
+    [1024, 9, 16, 2816, 24_576, 500_000],
+    [2048, 25, 16, 5632, 4096, 500_000],
+    [768, 14, 12, 2048, 8192, 10_000],
+  ]);
+  const computed = configFromHuggingFace({ ...bare, global_config: { intermediate_size: null } });
+  expect(computed.global.intermediateSize).toBe(5461);
+});
+
+test('tied embeddings are stored once and read twice, where the file says that they are tied', () => {
+  const stored = storedInMemory(fixtureBytes('tiny_A_1b_like/model.safetensors'));
+  for (const [missing, kept] of [
+    ['lm_head.weight', 'model.local_encoder.embed_tokens.weight'],
+    ['model.local_encoder.embed_tokens.weight', 'lm_head.weight'],
+  ]) {
+    const one = new Map([...stored].filter(([name]) => name !== missing));
+    const both = withTiedEmbeddings(one, { tie_word_embeddings: true });
+    expect(both.get(missing)).toBe(stored.get(kept));
+    expect(withTiedEmbeddings(one, { tie_word_embeddings: false })).toBe(one);
+  }
+  expect(withTiedEmbeddings(stored, { tie_word_embeddings: true })).toBe(stored);
 });

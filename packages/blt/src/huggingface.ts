@@ -65,6 +65,10 @@ class Keys {
     return Object.hasOwn(this.json, key) && this.json[key] !== null && this.json[key] !== undefined;
   }
 
+  isNull(key: string): boolean {
+    return Object.hasOwn(this.json, key) && this.json[key] === null;
+  }
+
   number(key: string, fallback?: number): number {
     if (!this.has(key) && fallback !== undefined) return fallback;
     return this.typed(key, 'number', Number.isFinite) as number;
@@ -115,9 +119,19 @@ function describe(value: unknown): string {
   return value === undefined ? 'nothing' : (JSON.stringify(value) ?? String(value)).slice(0, 60);
 }
 
-function transformerFromKeys(keys: Keys, theta: number): TransformerConfig {
-  const hiddenSize = keys.number('hidden_size');
-  const heads = keys.number('num_attention_heads');
+/** What the classes of transformers fill in where a file leaves a key out (4.57 writes only what differs); widths of null follow. */
+const CLASS_DEFAULTS = {
+  encoder: { hidden: 1024, heads: 16, layers: 1, intermediate: null, positions: 24_576, theta: 500_000 },
+  decoder: { hidden: 1024, heads: 16, layers: 9, intermediate: 2816, positions: 24_576, theta: 500_000 },
+  global: { hidden: 2048, heads: 16, layers: 25, intermediate: 5632, positions: 4096, theta: 500_000 },
+  patcher: { hidden: 768, heads: 12, layers: 14, intermediate: 2048, positions: 8192, theta: 10_000 },
+} as const;
+
+function transformerFromKeys(keys: Keys, stack: keyof typeof CLASS_DEFAULTS): TransformerConfig {
+  const defaults = CLASS_DEFAULTS[stack];
+  const hiddenSize = keys.number('hidden_size', defaults.hidden);
+  const heads = keys.number('num_attention_heads', defaults.heads);
+  const computed = Math.trunc((8 * hiddenSize) / 3);
   // transformers 4 has `rope_theta` and `rope_scaling`, transformers 5 `rope_parameters`.
   for (const rope of ['rope_parameters', 'rope_scaling']
     .filter((key) => keys.has(key))
@@ -125,15 +139,22 @@ function transformerFromKeys(keys: Keys, theta: number): TransformerConfig {
     rope.only('rope_type', 'default');
     rope.only('type', 'default');
   }
-  const ropeTheta = (keys.has('rope_parameters') ? keys.section('rope_parameters') : keys).number('rope_theta', theta);
+  const ropeTheta = (keys.has('rope_parameters') ? keys.section('rope_parameters') : keys).number(
+    'rope_theta',
+    defaults.theta,
+  );
   keys.only('hidden_act', 'silu');
   return {
     hiddenSize,
-    numHiddenLayers: keys.number('num_hidden_layers'),
+    numHiddenLayers: keys.number('num_hidden_layers', defaults.layers),
     numAttentionHeads: heads,
     numKeyValueHeads: keys.number('num_key_value_heads', heads),
-    intermediateSize: keys.number('intermediate_size', Math.trunc((8 * hiddenSize) / 3)),
-    maxPositionEmbeddings: keys.number('max_position_embeddings', 24576),
+    // A null is computed, a key that is missing is the class's.
+    intermediateSize: keys.number(
+      'intermediate_size',
+      keys.isNull('intermediate_size') ? computed : (defaults.intermediate ?? computed),
+    ),
+    maxPositionEmbeddings: keys.number('max_position_embeddings', defaults.positions),
     rmsNormEps: keys.number('rms_norm_eps', 1e-5),
     ropeTheta,
   };
@@ -185,17 +206,17 @@ export function configFromHuggingFace(json: unknown): BltConfig {
     behaviour: behaviour as Behaviour,
     window: keys.has('local_attention_window') ? keys.number('local_attention_window') : null,
     encoder: {
-      ...transformerFromKeys(encoder, 500_000),
+      ...transformerFromKeys(encoder, 'encoder'),
       crossAttnAllLayers: encoder.boolean('cross_attn_all_layers', false),
     },
-    global: transformerFromKeys(keys.section('global_config'), 500_000),
+    global: transformerFromKeys(keys.section('global_config'), 'global'),
     decoder: {
-      ...transformerFromKeys(decoder, 500_000),
+      ...transformerFromKeys(decoder, 'decoder'),
       crossAttnAllLayers: decoder.boolean('cross_attn_all_layers', true),
     },
     patcher:
       keys.has('patcher_config') && keys.boolean('patch_in_forward', true)
-        ? transformerFromKeys(keys.section('patcher_config'), 10_000)
+        ? transformerFromKeys(keys.section('patcher_config'), 'patcher')
         : null,
     crossAttnK: keys.number('cross_attn_k', 2),
     hash: {

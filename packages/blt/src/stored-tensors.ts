@@ -118,6 +118,19 @@ export function withHuggingFaceNames(stored: StoredTensors): StoredTensors {
   return renamed;
 }
 
+const TIED = ['model.local_encoder.embed_tokens.weight', 'lm_head.weight'] as const;
+
+/**
+ * The same tensors with both names of tied embeddings: transformers stores such a tensor once. Here they are two parameters from then on.
+ * @param json of config.json: only with `tie_word_embeddings` may one of the two be missing
+ */
+export function withTiedEmbeddings(stored: StoredTensors, json: unknown): StoredTensors {
+  const tied = (json as { tie_word_embeddings?: unknown } | null)?.tie_word_embeddings === true;
+  const [absent, present] = stored.has(TIED[0]) ? [TIED[1], TIED[0]] : TIED;
+  const tensor = stored.get(present);
+  return tied && tensor && !stored.has(absent) ? new Map([...stored, [absent, tensor]]) : stored;
+}
+
 /** What a stored tensor must offer to be compared with a plan: the lists of released models have no more. */
 export type NamedShapes = ReadonlyMap<string, { readonly shape: Shape }>;
 

@@ -17,6 +17,7 @@ import {
   type StoredTensor,
   type StoredTensors,
   withHuggingFaceNames,
+  withTiedEmbeddings,
 } from '@blt-ts/blt';
 import {
   f32ToBf16,
@@ -147,8 +148,9 @@ export function openModelFolder(folder: string, { entropyModel }: { entropyModel
   const json = readJson(join(folder, existsSync(join(folder, 'config.json')) ? 'config.json' : 'params.json'));
   if (!facebook) {
     const config = configFromHuggingFace(json);
-    checkAgainstPlan(checkpointPlan(config), own);
-    return { config, stored: own, layout: 'huggingface' };
+    const stored = withTiedEmbeddings(own, json);
+    checkAgainstPlan(checkpointPlan(config), stored);
+    return { config, stored, layout: 'huggingface' };
   }
   const beside = entropyModel ?? join(folder, 'entropy_model');
   let entropyArgs: Record<string, unknown> = {};

@@ -15,6 +15,36 @@ gpuSuite(tested, 12);
 describe('the tile kernel of the GPU, on webasm', () => {
   const tiles = { ...tested, backend: backendOf(createWebasmDriver({ tiles: true })) };
   definedProperty('matmul', tiles, raggedSize, 20);
+
+  test.each([
+    { M: 5, N: 8, K: 1000, why: 'a sum cut into pieces, the last shorter' },
+    { M: 70, N: 4, K: 33, why: 'b copied for neighbours to read neighbours' },
+    { M: 64, N: 12, K: 515, why: 'both' },
+  ])('$M x $K x $N: $why', async ({ M, N, K }) => {
+    const number = (i: number) => (((i * 7919) % 2048) - 1024) / 1024;
+    const [a, b] = [M * K, K * N].map((n, o) => Float32Array.from({ length: n }, (_, i) => number(i + o)));
+    for (const [transposeA, transposeB] of [
+      [false, false],
+      [false, true],
+      [true, false],
+      [true, true],
+    ]) {
+      const x = tensor(a, transposeA ? [K, M] : [M, K], { backend: tiles.backend });
+      const y = tensor(b, transposeB ? [N, K] : [K, N], { backend: tiles.backend });
+      const found = await run('matmul', [x, y], { transposeA, transposeB })[0].read();
+      for (let i = 0; i < M; i++) {
+        for (let j = 0; j < N; j++) {
+          let [want, size] = [0, 0];
+          for (let l = 0; l < K; l++) {
+            const product = a[transposeA ? l * M + i : i * K + l] * b[transposeB ? j * K + l : l * N + j];
+            want += product;
+            size += Math.abs(product);
+          }
+          expect(Math.abs(found[i * N + j] - want)).toBeLessThanOrEqual(K * tiles.roundoff * size);
+        }
+      }
+    }
+  });
 });
 
 test('a backend that was given back says so', async () => {

@@ -8,24 +8,42 @@ import type { Program } from './programs-shape.ts';
 import * as source from './sources-network.ts';
 import * as rowSource from './sources-rows.ts';
 
+/** Rows of the result from which a copy of b, transposed so that neighbouring threads read neighbours, pays. */
+const MANY_ROWS = 64;
+/** A GPU wants this many threads. Sums longer than `PIECE` are cut into pieces, side by side, until there are as many. */
+const THREADS = 2 ** 16;
+const PIECE = 256;
+
 const matmul: Program<'matmul'> = (calls, [y], [a, b], { transposeA, transposeB }) => {
   const [M, N] = y.shape.slice(-2);
   const K = a.shape[a.shape.length - (transposeA ? 2 : 1)];
   const matrices = sizeOf(y.shape.slice(0, -2));
   if (sizeOf(y.shape) === 0) return;
   if (K === 0) return calls.fill(cellOf(y), 0);
-  const strides = [
-    M * K,
-    ...(transposeA ? [1, M] : [K, 1]), // aStep, aRow, aColumn
-    K * N,
-    ...(transposeB ? [1, K] : [N, 1]), // bStep, bRow, bColumn
-  ];
-  const scalars = [K, Math.floor(K / 4), ...strides];
-  const arrays = [cellOf(a), cellOf(b)];
-  if (N % 4 === 0 && calls.queue.driver.tiles) {
-    return calls.into(cellOf(y), source.matmulTile, { grid: 'tiles', columns: N, rows: M, matrices }, arrays, scalars);
+  const aStrides = transposeA ? [1, M] : [K, 1]; // row, column
+  if (N % 4 !== 0 || !calls.queue.driver.tiles) {
+    const strides = [M * K, ...aStrides, K * N, ...(transposeB ? [1, K] : [N, 1])];
+    const scalars = [K, ...strides, M, Math.floor(K / 4), 1 / M];
+    return calls.into(cellOf(y), source.matmulPlain, rows(N, matrices * M), [a, b].map(cellOf), scalars);
   }
-  calls.into(cellOf(y), source.matmulPlain, rows(N, matrices * M), arrays, [...scalars, M, 1 / M]);
+  const turned = transposeB && M >= MANY_ROWS;
+  const factors = [cellOf(a), turned ? calls.transposed(cellOf(b), matrices, N, K) : cellOf(b)];
+  const bStrides = transposeB && !turned ? [1, K] : [N, 1];
+  const wanted = matrices > 1 ? 1 : Math.min(Math.ceil(THREADS / (M * (N / 4))), Math.floor(K / PIECE));
+  if (wanted <= 1) {
+    const scalars = [K, M * K, ...aStrides, K * N, ...bStrides, K * matrices];
+    return calls.into(cellOf(y), source.matmulTile, { grid: 'tiles', columns: N, rows: M, matrices }, factors, scalars);
+  }
+  const length = Math.ceil(K / wanted);
+  const pieces = Math.ceil(K / length);
+  const scalars = [length, length * aStrides[1], ...aStrides, length * bStrides[0], ...bStrides, K];
+  const parts = calls.make(
+    source.matmulTile,
+    { grid: 'tiles', columns: N, rows: M, matrices: pieces },
+    factors,
+    scalars,
+  );
+  calls.fold('sum', cellOf(y), parts, 1, pieces, M * N);
 };
 
 // ----- tables and segments --------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import { context } from 'esbuild';
 import fastCheck from 'fast-check';
@@ -52,15 +53,13 @@ function collector() {
 const inMemory = {
   name: 'in memory',
   setup(build) {
-    build.onLoad({ filter: /packages[\\/](autograd|tensor|blt|cli)[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
-      const text = path === join(root, replaced.file) ? replaced.text : readFileSync(path, 'utf8');
-      return { contents: text, loader: 'ts' };
+    build.onLoad({ filter: /(packages[\\/]\w+[\\/]src|test)[\\/].*\.ts$/ }, ({ path }) => {
+      let text = path === join(root, replaced.file) ? replaced.text : readFileSync(path, 'utf8');
+      // What is mutated here, the wasm backend does not run: only the reference backends are asked.
+      if (/support[\\/]backends\.ts$/.test(path)) text = text.replace(/^.*createWasmBackend\(.*$/gm, '');
+      // A bundle has one URL, the files in it had their own.
+      return { contents: text.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path))), loader: 'ts' };
     });
-    // What is mutated here, the wasm backend does not run: only the reference backends are asked.
-    build.onLoad({ filter: /test[\\/]support[\\/]backends\.ts$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replace(/^.*createWasmBackend\(.*$/gm, ''),
-      loader: 'ts',
-    }));
   },
 };
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { BACKEND_NAMES } from '../../packages/cli/src/backend-names.ts';
 import { checkConfig, loadConfig, overrideConfig, parseConfig } from '../../packages/cli/src/config-file.ts';
 import { CONFIG_KEYS } from '../../packages/cli/src/config-schema.ts';
 import { UserError } from '../../packages/cli/src/errors.ts';
@@ -160,6 +161,12 @@ test.each<[string, RegExp]>([
   expect(problems(text)).toMatch(message);
 });
 
+test('an object that misleads the checks themselves is refused', () => {
+  expect(problems('{"data": {"text_field": {"length": {"valueOf": 1, "toString": 1}}}}', 'x.json')).toBe(
+    'x.json cannot be used: an object in it has a "length" that is no number',
+  );
+});
+
 test('syntax errors name the line', () => {
   expect(problems('seed = 1\n[model\nwindow = 5')).toMatch(/^x\.toml line 2, column \d+: /);
   expect(problems('{"seed": 1,}', 'x.json')).toMatch(/^x\.json is not valid JSON: /);
@@ -209,7 +216,7 @@ test('flags are unique, in kebab-case, and the same words as the keys', () => {
     key: 'backend',
     flag: 'backend',
     kind: 'choice',
-    choices: ['auto', 'reference', 'wasm'],
+    choices: [...BACKEND_NAMES],
   });
   const kinds = Object.fromEntries(CONFIG_KEYS.map(({ flag, kind }) => [flag, kind]));
   expect([kinds.lr, kinds.monotonic, kinds['hash-sizes'], kinds.data, kinds.run]).toEqual([

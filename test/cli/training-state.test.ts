@@ -111,6 +111,14 @@ describe('what does not fit', () => {
     expect(few.message).not.toContain('more');
     expect(refusal(() => parseRecord('{}', 'config.json')).exitCode).toBe(2);
   });
+  test('may be made to mislead the checks themselves', () => {
+    const hostile = JSON.stringify({ version: { length: { valueOf: 1, toString: 1 } } });
+    expect(refusal(() => parseRecord(hostile, 'config.json'))).toMatchObject({
+      name: 'UserError',
+      message: 'config.json cannot be used: an object in it has a "length" that is no number',
+      exitCode: 2,
+    });
+  });
   test('stands alone where it has no place, and nothing hostile makes a message long', () => {
     expect(state('null').message).toMatch(/^x\.json cannot be used: Invalid input: expected object/);
     const long = state(JSON.stringify({ ...json, ['k'.repeat(5000)]: 1 }));

@@ -31,6 +31,7 @@ const HOSTILE_JSON: readonly string[] = [
   '{"constructor":{"prototype":{"polluted":true}}}',
   '{"then":1}',
   '{"toJSON":1,"valueOf":2,"toString":3,"length":4294967296}',
+  '{"length":{"valueOf":1,"toString":2}}',
   '['.repeat(300) + ']'.repeat(300),
   JSON.stringify('x'.repeat(3000)),
 ];

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { CONFIG_KEYS, type ConfigKey, configSchema, type FileConfig } from './config-schema.ts';
 import { abridged, errorCode, reason, UserError } from './errors.ts';
 import { didYouMean, nearestName } from './nearest-name.ts';
+import { MISLEADING } from './training-state.ts';
 
 /** A config file is a page, not a data set; more bytes than this are surely the wrong file. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -37,7 +38,12 @@ export function parseConfig(text: string, name: string): FileConfig {
  * @throws UserError (exit code 2) with every problem, and a suggestion for each unknown key
  */
 export function checkConfig(value: unknown, name: string): FileConfig {
-  const result = configSchema.safeParse(withDataSection(value));
+  let result: z.ZodSafeParseResult<FileConfig>;
+  try {
+    result = configSchema.safeParse(withDataSection(value));
+  } catch (error) {
+    throw new UserError(`${name} ${MISLEADING}`, 2, { cause: error });
+  }
   if (result.success) return result.data;
   const issues = result.error.issues.flatMap(explainUnknownKeys);
   const count = issues.length === 1 ? 'a problem' : `${issues.length} problems`;

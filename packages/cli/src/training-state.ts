@@ -95,9 +95,17 @@ export function parseStateArrays(bytes: Uint8Array, name: string): SessionState[
   return arrays;
 }
 
+/** Said where zod itself fails: it compares `length` before it knows a string, and an object may have one that is no number. */
+export const MISLEADING = 'cannot be used: an object in it has a "length" that is no number';
+
 /** What a schema makes of a value. @throws UserError naming the first few places that do not fit */
 export function checked<T>(schema: z.ZodType<T>, value: unknown, name: string, exitCode: 1 | 2 = 1): T {
-  const result = schema.safeParse(value);
+  let result: z.ZodSafeParseResult<T>;
+  try {
+    result = schema.safeParse(value);
+  } catch (error) {
+    throw new UserError(`${name} ${MISLEADING}`, exitCode, { cause: error });
+  }
   if (result.success) return result.data;
   const problems = result.error.issues.slice(0, 3).map(({ path, message }) => {
     const place = path.map(String).join('.').slice(0, 80);

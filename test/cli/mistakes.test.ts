@@ -92,6 +92,15 @@ test('all problems of a command line come in one message', async () => {
   }
 });
 
+test('control characters in a file name are shown on the terminal, not sent', () => {
+  const name = 'a\x1b[31mb.txt';
+  const folder = temporaryFolder({ [name]: 'It was the best of times. '.repeat(200) });
+  const { code, stdout } = blt(folder, ['train', '--data', name, '--dry-run', '--backend', 'wasm']);
+  expect(code).toBe(0);
+  expect(stdout).toContain('a\\x1b[31mb.txt');
+  expect(stdout).not.toContain('\x1b');
+});
+
 test('export --json says what was written', () => {
   const folder = temporaryFolder({ 'book.txt': 'It was the best of times, it was the worst of times. '.repeat(60) });
   const tiny =

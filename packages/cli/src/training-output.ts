@@ -1,4 +1,5 @@
 /** @file What `blt train` says: lines for people, or with --json one JSON object a line for machines. */
+import { printableMessage } from './errors.ts';
 import { StatusLine } from './progress.ts';
 
 /** Something that happened, for machines: `event` says what. */
@@ -21,7 +22,8 @@ class TextOutput implements TrainingOutput {
   private readonly line = new StatusLine(process.stdout);
 
   say(line: string): void {
-    this.line.log(line);
+    // Names of files and runs may hold control characters.
+    this.line.log(printableMessage(line));
   }
   status(line: string): void {
     this.line.show(line);

@@ -96,9 +96,14 @@ function acceptDrops(
     mark(0);
     if (!event.dataTransfer || !carriesFiles(event)) return;
     event.preventDefault();
-    const files = await droppedFiles(event.dataTransfer);
-    if (files.length > 1 || looksLikeCheckpoint(files)) onCheckpoint(files);
-    else if (files.length === 1) onText(files[0].file as File);
+    try {
+      const files = await droppedFiles(event.dataTransfer);
+      if (files.length > 1 || looksLikeCheckpoint(files)) onCheckpoint(files);
+      else if (files.length === 1) onText(files[0].file as File);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      new Sentence('text-error').say(new Error(`what was dropped could not be read: ${why}`));
+    }
   });
 }
 

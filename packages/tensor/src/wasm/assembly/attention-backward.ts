@@ -92,7 +92,7 @@ function dot(x: usize, y: usize, D: i32): f32 {
 
 /**
  * Kernel. Arguments: dq, dk, dv, q, k, v, lo, hi, out, lse, g, n, m, heads, kvHeads, D, scale, segment starts, segments.
- * Scratch: panels of q and g [groups][D][rows], dq [64][D rounded up to 8], p and ds [64 + 4][64], intervals, lse, delta, a spare tile.
+ * Scratch: panels of q and g [groups][D][rows], dq [64][D rounded up to 8], p and ds [64 + 4][64], intervals, lse, delta, a spare tile, rows of q and g.
  */
 export function intervalAttentionBackward(part: i32, parts: i32): void {
   const heads = int(13), kvHeads = int(14), segments = int(18);
@@ -146,9 +146,15 @@ function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32): void {
   const lo = ds + (BLOCK + 4) * S_ROW, hi = lo + BLOCK * 4;
   const lse = hi + BLOCK * 4, delta = lse + BLOCK * 4;
   const spare = delta + BLOCK * 4;
+  // Copies of the rows of q and g side by side: in place, rows of all heads a power of two apart would displace one another from
+  // the first-level cache.
+  const row = yRow + 64;
+  const qRows = spare + 64 * 4, gRows = qRows + BLOCK * row;
   loadIntervals(lo, pointer(6), pointer(7), first, count);
   memory.fill(y, 0, BLOCK * yRow);
   for (let i = 0; i < count; i++) {
+    writeRow(qRows + i * row, q + i * qRow, D, 1);
+    writeRow(gRows + i * row, g + i * qRow, D, 1);
     const at = <usize>i << 2;
     store<f32>(lse + at, load<f32>(pointer(9) + (<usize>((first + i) * heads + head) << 2)));
     store<f32>(delta + at, dot(g + i * qRow, out + i * qRow, D));
@@ -171,8 +177,8 @@ function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32): void {
         const rows = (<usize>i << 2) + e;
         // Up to a multiple of four keys: what lies beyond is seen by nobody and becomes 0.
         differentiate(p + at + e, ds + at + e, from, (to - from + 3) & ~3, lo + rows, hi + rows, lse + rows, delta + rows, scale);
-        weighKeys(y + (rows >> 2) * yRow, yRow, ds + at + e, S_ROW, k + from * kRow, kRow, to - from, D, true);
       }
+      weighKeys(y + i * yRow, yRow, ds + at, S_ROW, k + from * kRow, kRow, to - from, D);
     }
     // The queries that see four neighbouring keys are neighbours too.
     let begin = 0, end = 0;
@@ -183,8 +189,8 @@ function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32): void {
       if (begin >= end) continue;
       const at = (j - t) * S_ROW + (<usize>begin << 2);
       const queries = min(end, count) - begin;
-      weighQueries(dv + j * kRow, kRow, min(4, tEnd - j), p + at, g + begin * qRow, qRow, queries, D, spare);
-      weighQueries(dk + j * kRow, kRow, min(4, tEnd - j), ds + at, q + begin * qRow, qRow, queries, D, spare);
+      weighQueries(dv + j * kRow, kRow, min(4, tEnd - j), p + at, gRows + begin * row, row, queries, D, spare);
+      weighQueries(dk + j * kRow, kRow, min(4, tEnd - j), ds + at, qRows + begin * row, row, queries, D, spare);
     }
   }
   const dq = pointer(0) + rowOffset;

@@ -10,7 +10,7 @@
  */
 import { float, int, pointer, scratch, takeUnit, wide } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
-import { tile4x16, tile4x16FromRows, tile6x16FromRows, tile8x8 } from './gemm-tile-wide';
+import { tile4x16, tile4x16FromRows, tile6x16, tile6x16FromRows, tile8x8 } from './gemm-tile-wide';
 import { packFourRows } from './gemm';
 import { rowTimesColumns, timesRows } from './gemm-few-rows';
 import { expNonPositive, log, storeTail } from './simd';
@@ -77,24 +77,30 @@ export function scoreKeys(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, 
   }
 }
 
-/** Y[8][D] (+)= sum over n keys of S[key][8] x[key]; rows of Y are `yRow` bytes apart and padded to 8 columns. */
-export function weighKeys(y: usize, yRow: usize, s: usize, sRow: usize, x: usize, xRow: usize, n: i32, D: i32, add: bool): void {
-  const y4 = y + yRow * 4;
-  let column: usize = 0;
+/**
+ * Y[rows][D] (+)= sum over n keys of S[key][rows] x[key], for the rows of a group; rows of Y are `yRow` bytes apart and padded to
+ * 8 columns.
+ */
+export function weighKeys(y: usize, yRow: usize, s: usize, sRow: usize, x: usize, xRow: usize, n: i32, D: i32): void {
   const end = <usize>D << 2;
+  let column: usize = 0;
   if (wide) {
+    const y6 = y + yRow * 6, y8 = y + yRow * 8, y12 = y + yRow * 12;
     for (; column + 64 <= end; column += 64) {
-      tile4x16(n, s, sRow, x + column, xRow, y + column, yRow, add);
-      tile4x16(n, s + 16, sRow, x + column, xRow, y4 + column, yRow, add);
+      tile6x16(n, s, sRow, x + column, xRow, y + column, yRow, true);
+      tile6x16(n, s + 24, sRow, x + column, xRow, y6 + column, yRow, true);
+      tile4x16(n, s + 48, sRow, x + column, xRow, y12 + column, yRow, true);
     }
+    for (; column < end; column += 32) {
+      tile8x8(n, s, sRow, x + column, xRow, y + column, yRow, true);
+      tile8x8(n, s + 32, sRow, x + column, xRow, y8 + column, yRow, true);
+    }
+    return;
   }
+  const y4 = y + yRow * 4;
   for (; column < end; column += 32) {
-    if (wide) {
-      tile8x8(n, s, sRow, x + column, xRow, y + column, yRow, add);
-    } else {
-      tileFromPanel(n, s, sRow, x + column, xRow, y + column, yRow, add);
-      tileFromPanel(n, s + 16, sRow, x + column, xRow, y4 + column, yRow, add);
-    }
+    tileFromPanel(n, s, sRow, x + column, xRow, y + column, yRow, true);
+    tileFromPanel(n, s + 16, sRow, x + column, xRow, y4 + column, yRow, true);
   }
 }
 
@@ -222,10 +228,9 @@ function forwardBlock(head: i32, first: i32, count: i32): void {
         const scores = s + (<usize>(e - i) << 2);
         softmaxStretch(scores, sRow, from, to - from, masked, eightLo, eightHi, maxima + (<usize>e << 2), sums + (<usize>e << 2),
           fade);
-        const rows = y + e * yRow;
-        fadeRows(rows, yRow, D, fade);
-        weighKeys(rows, yRow, scores, sRow, v + from * kRow, kRow, to - from, D, true);
+        fadeRows(y + e * yRow, yRow, D, fade);
       }
+      weighKeys(y + i * yRow, yRow, s, sRow, v + from * kRow, kRow, to - from, D);
     }
   }
   for (let i = 0; i < count; i++) {

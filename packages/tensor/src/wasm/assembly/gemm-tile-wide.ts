@@ -24,12 +24,12 @@ function finishPair(c: usize, x0: v128, x1: v128, add: bool): void {
 }
 
 /**
- * C[i, j] (+)= sum over k of A[i, k] B[k, j], i < 6, j < 16. A is a panel of 6 values for each k, B one of 16; rows of C are
- * `cRow` bytes apart.
+ * C[i, j] (+)= sum over k of A[i, k] B[k, j], i < 6, j < 16. A is a panel: its 6 values for one k are neighbours,
+ * `aStep` bytes to the next. Rows of B and C are `bRow` and `cRow` bytes apart.
  */
 // @ts-ignore: decorator
 @inline
-export function tile6x16(K: i32, a: usize, b: usize, c: usize, cRow: usize, add: bool): void {
+export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
   let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
   let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
@@ -54,8 +54,8 @@ export function tile6x16(K: i32, a: usize, b: usize, c: usize, cRow: usize, add:
     c40 = madd(s, b0, c40); c41 = madd(s, b1, c41); c42 = madd(s, b2, c42); c43 = madd(s, b3, c43);
     s = v128.load_splat<f32>(a, 20);
     c50 = madd(s, b0, c50); c51 = madd(s, b1, c51); c52 = madd(s, b2, c52); c53 = madd(s, b3, c53);
-    a += 24;
-    b += 64;
+    a += aStep;
+    b += bRow;
   }
   finishPair(c, c00, c01, add);
   finishPair(c + 32, c02, c03, add);

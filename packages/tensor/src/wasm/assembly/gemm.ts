@@ -254,7 +254,7 @@ function blockFromPanels(M: i32, N: i32, K: i32, a: usize, b: usize, c: usize, c
       const whole = i + rows <= M && j + columns <= N;
       const to = whole ? at : spare;
       const toRow = whole ? cm : spareRow;
-      if (wide) tile6x16(K, from, panel, to, toRow, whole && add);
+      if (wide) tile6x16(K, from, 24, panel, 64, to, toRow, whole && add);
       else tileFromPanel(K, from, 16, panel, 32, to, toRow, whole && add);
       if (!whole) copyCorner(spare, spareRow, at, cm, min(rows, M - i), min(columns, N - j), add);
       from += aPanel;

@@ -3,7 +3,7 @@ import { address } from '../machine.ts';
 import { type Native, put } from './call.ts';
 
 /** The scratch of a thread holds heads up to this wide. */
-const WIDEST_HEAD = 1024;
+const WIDEST_HEAD = 512;
 
 const intervalAttention: Native<'intervalAttention'> = (m, [out, lse], [q, k, v, lo, hi], a) => {
   const [n, width] = q.shape;

@@ -71,12 +71,14 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
       `the GPU was lost (${message || 'no reason given'}); what was computed since the last checkpoint is gone: start again from it`,
     );
   });
+  // gpu.js would print every error; here the first one is told, by whatever is read after it.
+  device.onuncapturederror = null;
   device.addEventListener('uncapturederror', (event) => {
     const { error } = event as GPUUncapturedErrorEvent;
     const memory = error.constructor.name === 'GPUOutOfMemoryError';
     failure ??= new DeviceError(
       memory
-        ? 'the GPU is out of memory; use smaller batches or a smaller model'
+        ? 'the GPU is out of memory; use smaller batches, recomputed activations or a smaller model'
         : `the GPU refused a command: ${error.message}`,
     );
   });
@@ -144,8 +146,15 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
       const view = (buffer as Handle).clone() as Handle;
       view.output = [length];
       view.componentCount = 1;
+      // A copy from a buffer that was never really there is dropped, and would read as zeros.
+      device.pushErrorScope('validation');
+      const values = view.toArray() as Promise<Float32Array>;
+      values.catch(() => {});
       try {
-        return (await view.toArray()) as Float32Array;
+        const refusal = await device.popErrorScope();
+        if (failure) throw failure;
+        if (refusal) throw new DeviceError(`the GPU refused to hand out values: ${refusal.message}`);
+        return await values;
       } finally {
         view.delete();
       }

@@ -73,22 +73,35 @@ export function rmsNormBackward(part: i32, parts: i32): void {
 
 function backwardRow(dx: usize, dw: usize, x: usize, w: usize, g: usize, C: i32, eps: f32): void {
   const r = inverseRms(x, C, eps);
-  let s = f32x4.splat(0);
+  const whole = <usize>(C & ~7) << 2, end = <usize>C << 2;
+  let s = f32x4.splat(0), t = f32x4.splat(0);
   let at: usize = 0;
-  for (let c = 0; c < C; c += 4) {
+  for (; at < whole; at += 32) {
+    s = madd(f32x4.mul(v128.load(g + at), v128.load(w + at)), v128.load(x + at), s);
+    t = madd(f32x4.mul(v128.load(g + at, 16), v128.load(w + at, 16)), v128.load(x + at, 16), t);
+  }
+  for (let c = C & ~7; c < C; c += 4) {
     s = madd(f32x4.mul(loadRow(g + at, c, C), loadRow(w + at, c, C)), loadRow(x + at, c, C), s);
     at += 16;
   }
   const r4 = f32x4.splat(r);
-  const k = f32x4.splat((sumLanes(s) / <f32>C) * r * r);
-  at = 0;
-  for (let c = 0; c < C; c += 4) {
+  const k = f32x4.splat((sumLanes(f32x4.add(s, t)) / <f32>C) * r * r);
+  for (at = 0; at < whole; at += 32) {
+    const x0 = v128.load(x + at), x1 = v128.load(x + at, 16), g0 = v128.load(g + at), g1 = v128.load(g + at, 16);
+    const d0 = f32x4.mul(r4, f32x4.sub(f32x4.mul(g0, v128.load(w + at)), f32x4.mul(x0, k)));
+    const d1 = f32x4.mul(r4, f32x4.sub(f32x4.mul(g1, v128.load(w + at, 16)), f32x4.mul(x1, k)));
+    const w0 = madd(f32x4.mul(g0, x0), r4, v128.load(dw + at)), w1 = madd(f32x4.mul(g1, x1), r4, v128.load(dw + at, 16));
+    v128.store(dw + at, w0);
+    v128.store(dw + at, w1, 16);
+    v128.store(dx + at, d0);
+    v128.store(dx + at, d1, 16);
+  }
+  for (; at < end; at += 16) {
     const xs = v128.load(x + at), gs = v128.load(g + at);
     const d = f32x4.mul(r4, f32x4.sub(f32x4.mul(gs, v128.load(w + at)), f32x4.mul(xs, k)));
     v128.store(dw + at, madd(f32x4.mul(gs, xs), r4, v128.load(dw + at)));
-    if (c + 4 <= C) v128.store(dx + at, d);
-    else storeTail(dx + at, d, C - c);
-    at += 16;
+    if (at + 16 <= end) v128.store(dx + at, d);
+    else storeTail(dx + at, d, <i32>(end - at) >> 2);
   }
 }
 

@@ -109,7 +109,8 @@ function packB(b: usize, bk: usize, bn: usize, K: i32, N: i32, to: usize): void 
       let from = b + k * bk, at = to + <usize>k * step;
       const rows = min(PACK_ROWS, K - k);
       for (let j = 0; j < N; j += 16) {
-        packLines(from, bk, rows, at, step, 16, half, N - j > 8 ? 4 : 2);
+        if (wide && N - j > 8) packWholeLines(from, bk, rows, at);
+        else packLines(from, bk, rows, at, step, 16, half, N - j > 8 ? 4 : 2);
         from += 64;
         at += next;
       }
@@ -140,6 +141,18 @@ function packLines(from: usize, row: usize, rows: i32, to: usize, step: usize, q
     if (count > 2) v128.store(to + half, v128.load(from, 32));
     if (count > 3) v128.store(to + half + quarter, v128.load(from, 48));
     to += step;
+  }
+}
+
+/** Rows of 16 neighbouring values to one panel of 16. */
+function packWholeLines(from: usize, row: usize, rows: i32, to: usize): void {
+  for (const end = to + (<usize>rows << 6); to != end; to += 64) {
+    const x0 = v128.load(from), x1 = v128.load(from, 16), x2 = v128.load(from, 32), x3 = v128.load(from, 48);
+    v128.store(to, x0);
+    v128.store(to, x1, 16);
+    v128.store(to, x2, 32);
+    v128.store(to, x3, 48);
+    from += row;
   }
 }
 
@@ -198,7 +211,18 @@ function packSixColumns(a: usize, ak: usize, M: i32, K: i32, to: usize): void {
     let at = to + <usize>k * 24;
     for (let i = 0; i < M; i += 6) {
       let put = at;
-      for (let from = a + k * ak + (<usize>i << 2), last = end + (<usize>i << 2); from != last; from += ak) {
+      let from = a + k * ak + (<usize>i << 2);
+      const last = end + (<usize>i << 2);
+      if (M - i >= 8) {
+        // Eight at a time, of which the next row overwrites two.
+        for (const eight = last - ak; from != eight; from += ak) {
+          const x0 = v128.load(from), x1 = v128.load(from, 16);
+          v128.store(put, x0);
+          v128.store(put, x1, 16);
+          put += 24;
+        }
+      }
+      for (; from != last; from += ak) {
         v128.store(put, v128.load(from));
         if (M - i > 4) store<u64>(put, load<u64>(from, 16), 16);
         put += 24;

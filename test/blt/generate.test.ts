@@ -9,6 +9,7 @@ import {
 import { createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { copyDraft } from '../../packages/blt/src/decoding/speculate.ts';
 import { fixture } from '../support/fixture.ts';
 import { type GoldenModel, loadGolden } from '../support/golden-model.ts';
 import { runs } from '../support/runs.ts';
@@ -72,7 +73,11 @@ test('prompts of different lengths side by side continue as each does alone', ()
 const cases = fc.record({
   config: configs,
   seed: seeds,
-  prompt: row(1, 8).map((ids) => Uint8Array.from([...ids].filter((id) => id >= 4).map((id) => id - 4))),
+  // Repeated, it has something to copy drafts from.
+  prompt: fc.tuple(row(1, 8), fc.integer({ min: 1, max: 4 })).map(([ids, times]) => {
+    const bytes = [...ids].filter((id) => id >= 4).map((id) => id - 4);
+    return Uint8Array.from(Array.from({ length: times }, () => bytes).flat());
+  }),
   temperature: fc.constantFrom(0, 0.8),
   draftBytes: fc.integer({ min: 2, max: 9 }),
   contextBytes: fc.constantFrom(20, 64),
@@ -95,6 +100,26 @@ test('drafting ahead never changes the text, greedy or sampled', () => {
       expect(drafted.counts.bytes).toBe(plain.bytes.length);
     }),
     { numRuns: runs(30) },
+  );
+});
+
+test('a copied draft is what followed the same eight ids before, its period going on', () => {
+  const text = fc.array(fc.integer({ min: 4, max: 5 }), { minLength: 0, maxLength: 60 });
+  fc.assert(
+    fc.property(text, fc.integer({ min: 1, max: 20 }), (ids, count) => {
+      const copy = copyDraft(ids, count);
+      const last = ids.slice(-8).join();
+      const ends = ids.flatMap((_, end) => (end >= 8 && ids.slice(end - 8, end).join() === last ? [end] : []));
+      if (ids.length < 9 || ends.length === 0) {
+        expect(copy).toEqual([]);
+        return;
+      }
+      const whole = [...ids];
+      const end = ends.at(-1)!;
+      for (let i = 0; i < count; i++) whole.push(whole[end + i]);
+      expect(copy).toEqual(whole.slice(ids.length));
+    }),
+    { numRuns: runs(200) },
   );
 });
 

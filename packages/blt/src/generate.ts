@@ -3,7 +3,7 @@ import { Random, scope } from '@blt-ts/tensor';
 import { bltBatch } from './batch.ts';
 import { layoutOptions } from './config.ts';
 import { Decoder, type HashRows } from './decoding/decoder.ts';
-import { DraftLength, speculate } from './decoding/speculate.ts';
+import { copyDraft, DraftLength, speculate } from './decoding/speculate.ts';
 import { scoringEntropies } from './entropy-model.ts';
 import type { Checkpoint } from './huggingface.ts';
 import { bltLogits } from './model.ts';
@@ -23,8 +23,9 @@ export interface GenerateOptions extends SamplingOptions {
   /** Most ids the model reads (default 512); the oldest half is dropped when it is full. */
   readonly contextBytes?: number;
   /**
-   * Most bytes the local models draft ahead, past the end of the patch, before one pass of the whole model checks them (default 0 = off).
-   * The text is the same with and without. @see Fast BLT (2026), BLT-S
+   * Most bytes drafted ahead, past the end of the patch, before one pass of the whole model checks them (default 0 = off): copied from
+   * earlier text that went the same way, or else made by the local models. The text is the same with and without. @see Fast BLT
+   * (2026), BLT-S
    */
   readonly draftBytes?: number;
   /** Reads rows of hash tables that are not in memory; see `DecoderOptions`. */
@@ -152,7 +153,7 @@ function* generating(
   validate(options);
   const { maxBytes, stop = null, contextBytes = 512, draftBytes = 0, onDone } = options;
   const sampler = new Sampler(options);
-  const drafts = new DraftLength(draftBytes);
+  const [drafts, copies] = [new DraftLength(draftBytes), new DraftLength(draftBytes)];
   const stopped = stopsAfter(stop);
   let ids = [...encode(prompt, { bos: true, eos: false })];
   let decoder: Decoder | null = null;
@@ -175,13 +176,15 @@ function* generating(
         unread = ids;
       }
       decoder ??= new Decoder(checkpoint, { hashRows: options.hashRows });
-      const drafting = unread.length === 1 ? drafts.next() : 1;
+      const copy = unread.length === 1 && draftBytes > 1 ? copyDraft(ids, draftBytes - 1) : [];
+      const lengths = copy.length > 0 ? copies : drafts;
+      const drafting = unread.length === 1 ? lengths.next() : 1;
       const room = Math.min(drafting, contextBytes - ids.length, maxBytes - made);
       let next: number[];
       if (room > 1) {
         const start = made;
-        next = yield* speculate(decoder, unread[0], room, (logits, n) => sampler.draw(logits, start + n));
-        drafts.learn(room, next.length);
+        next = yield* speculate(decoder, unread[0], room, copy, (logits, n) => sampler.draw(logits, start + n));
+        lengths.learn(room, next.length);
       } else {
         const [logits] = yield* decoder.feeding([unread]);
         next = [sampler.draw(logits, made)];

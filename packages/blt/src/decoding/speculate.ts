@@ -1,15 +1,18 @@
-/** @file Speculation past the end of a patch: the local models draft, the whole model checks a draft in one pass. */
+/**
+ * @file Speculation past the end of a patch: bytes are drafted, and the whole model checks a draft in one pass. Drafts are copied from
+ * where the text stood like this before, which costs nothing, or made by the local models alone.
+ */
 import type { Reading } from '../reading.ts';
 import type { Decoder } from './decoder.ts';
 
 /**
  * The ids that follow `first`, at most `room` of them and at least one: exactly those that reading byte by byte would give.
  *
- * The local encoder and decoder go on alone, looking at the newest finished patch even where a new one should have begun, and so draft
+ * Without a draft the local encoder and decoder go on alone, looking at the newest finished patch even where a new one should have begun, and so draft
  * ids. One pass of the whole model over `first` and the draft then says what each id should have been; the first that differs is
  * replaced and what follows it forgotten. Within a patch a draft is never wrong; past its end it usually is right on predictable text.
  * The pass reads every weight once for all bytes, and the global model's steps of several patches run side by side.
- * @param first id that is known but not read   @param draw the n-th next id from logits, the same for the same logits
+ * @param first id that is known but not read   @param draft ids that may follow it; empty: the local models are asked   @param draw the n-th next id from logits, the same for the same logits
  * @returns ids drawn from the whole model's logits; all but the last have been read
  * @see Fast BLT (2026), self-speculation (BLT-S); here drafts also cover the rest of the open patch
  */
@@ -17,12 +20,13 @@ export function* speculate(
   decoder: Decoder,
   first: number,
   room: number,
+  draft: readonly number[],
   draw: (logits: Float32Array, n: number) => number,
 ): Reading<number[]> {
   const { vocabSize } = decoder.config;
   decoder.reserve(room);
-  const pending = [first];
-  while (pending.length < room) {
+  const pending = [first, ...draft.slice(0, room - 1)];
+  while (draft.length === 0 && pending.length < room) {
     const id = draw(yield* decoder.draft(pending), pending.length - 1);
     if (id < 4) break; // the end of the document is for the whole model to say
     pending.push(id);
@@ -37,6 +41,24 @@ export function* speculate(
     return ids.length;
   });
   return ids;
+}
+
+/** So many ids must be the same as before. */
+const MATCH = 8;
+
+/**
+ * `count` ids that followed the newest earlier place where the last 8 ids are those at the end of `ids`; empty if there is none. Where
+ * that place is so near that its text ends first, its period goes on.
+ * @see Saxena 2023, prompt lookup decoding
+ */
+export function copyDraft(ids: readonly number[], count: number): number[] {
+  const n = ids.length;
+  for (let end = n - 1; end >= MATCH; end--) {
+    let same = 0;
+    while (same < MATCH && ids[end - 1 - same] === ids[n - 1 - same]) same++;
+    if (same === MATCH) return Array.from({ length: count }, (_, i) => ids[end + (i % (n - end))]);
+  }
+  return [];
 }
 
 /** How far to draft: twice as far while drafts hold, less when they break off, and not at all for a while when they fail at once. */

@@ -32,8 +32,8 @@ export function writeNarrow(machine: Machine, { handle, length }: Storage, value
   codes(machine, handle as Narrow, length).set(rounded);
 }
 
-/** Up to this many rows of A the kernel reads BF16; for more the matrix becomes floats first. The same number as FEW_ROWS there. */
-const FEW_ROWS = 8;
+/** Up to this many rows of A the kernel reads BF16; for more the matrix becomes floats first. */
+const FEW_ROWS = 16;
 /** What the kernel's scratch holds four rows of. */
 const MOST_COLUMNS = 65536;
 

@@ -1,15 +1,20 @@
 import { leaves } from '@blt-ts/autograd';
 import {
   type BltConfig,
+  type Checkpoint,
   ConfigError,
   checkpointFromSafetensors,
+  checkpointFromStored,
   checkpointPlan,
   checkpointToSafetensors,
   configFromHuggingFace,
   configToHuggingFace,
   countParameters,
+  forTransformers,
   storedInMemory,
+  traceCheckpoint,
   transformerConfig,
+  transformersDiffers,
   VOCAB_SIZE,
   withTiedEmbeddings,
 } from '@blt-ts/blt';
@@ -342,4 +347,39 @@ test('tied embeddings are stored once and read twice, where the file says that t
     expect(withTiedEmbeddings(one, { tie_word_embeddings: false })).toBe(one);
   }
   expect(withTiedEmbeddings(stored, { tie_word_embeddings: true })).toBe(stored);
+});
+
+test('a model without n-gram tables is written for transformers with one of a single row of zeros: the same logits', () => {
+  const [some] = fc.sample(configs, { numRuns: 1, seed: 11 });
+  const config = { ...some, hash: { ...some.hash, groupSizes: [] }, patching: { mode: 'byte' as const } };
+  const [{ backend }] = backends;
+  const model = smallModel(config, 1, backend) as Checkpoint;
+  const ids = Int32Array.of(1, 76, 105, 112, 112, 115);
+  const logits = (checkpoint: Checkpoint) =>
+    traceCheckpoint(checkpoint, [ids]).tensors.find(([name]) => name === 'logits')![1].data as Float32Array;
+  const theirs = forTransformers(config, storedInMemory(checkpointToSafetensors(model)));
+  expect(theirs.config.hash).toEqual({ groupSizes: [3], functions: 1, vocab: 1 });
+  expect(
+    firstDifference(logits(checkpointFromStored(theirs.stored, theirs.config, backend)), logits(model)),
+  ).toBeNull();
+  expect(forTransformers(some, theirs.stored).config).toBe(some.hash.groupSizes.length > 0 ? some : expect.anything());
+});
+
+test('what transformers computes otherwise is said for each configuration that it does not know', () => {
+  const [config] = fc.sample(configs, { numRuns: 1, seed: 11 });
+  const plain = {
+    ...config,
+    behaviour: 'huggingface' as const,
+    patching: { mode: 'entropy' as const, threshold: 1 },
+  };
+  expect(transformersDiffers(plain)).toEqual([]);
+  expect(transformersDiffers({ ...plain, patching: { mode: 'space' } })[0]).toContain('patches by space');
+  expect(transformersDiffers({ ...plain, patching: { ...plain.patching, monotonic: true } })[0]).toContain('by rises');
+  expect(transformersDiffers({ ...plain, patching: { ...plain.patching, maxPatchLength: 4 } })[0]).toContain(
+    'longest patch',
+  );
+  const facebook = { ...plain, behaviour: 'facebook' as const, window: 64 };
+  expect(transformersDiffers(facebook)[0]).toContain('up to 64 bytes a row');
+  const all = { ...facebook.encoder, crossAttnAllLayers: true, numHiddenLayers: 2 };
+  expect(transformersDiffers({ ...facebook, encoder: all })[1]).toContain('pools anew');
 });

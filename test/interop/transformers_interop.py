@@ -158,6 +158,12 @@ def check(name, shape, work):
         for (key, p), (_, q) in zip(opened.state_dict().items(), model.state_dict().items()):
             assert torch.equal(p, q), key
 
+    # And round: what transformers opened from our export, saved again, imported again.
+    opened.save_pretrained(work / "again", max_shard_size="30KB")
+    run("import", work / "again", "--out", work / "round")
+    before, after = load((folder / "model.safetensors").read_bytes()), load((work / "round/model.safetensors").read_bytes())
+    assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
+
     half = work / "half"
     run("export", "--model", folder, "--dtype", "bf16", "--out", half)
     opened = BltForCausalLM.from_pretrained(half, dtype=torch.bfloat16)

@@ -1,3 +1,4 @@
+import { forTransformers, transformersDiffers } from '@blt-ts/blt';
 import { openModelFolder, type WeightDtype, writeModelFolder } from '../checkpoint-files.ts';
 import { humanBytes, humanCount } from '../human-units.ts';
 import { findModel, newestRun } from '../run-folder.ts';
@@ -13,14 +14,15 @@ export interface ConvertFlags {
 }
 
 /** A checkpoint of either layout into a folder of the Hugging Face layout, tensor by tensor. @returns the exit code */
-async function convert(folder: string, flags: ConvertFlags): Promise<number> {
+async function convert(folder: string, flags: ConvertFlags, leaving = false): Promise<number> {
   const opened = openModelFolder(folder, { entropyModel: flags.entropyModel });
-  const config = {
+  const own = {
     ...opened.config,
     ...(flags.behaviour ? { behaviour: flags.behaviour } : {}),
     ...(flags.window === undefined ? {} : { window: flags.window === 0 ? null : flags.window }),
   };
-  const { dtype, files, bytes } = await writeModelFolder(flags.out, config, opened.stored, {
+  const { config, stored } = leaving ? forTransformers(own, opened.stored) : { config: own, stored: opened.stored };
+  const { dtype, files, bytes } = await writeModelFolder(flags.out, config, stored, {
     dtype: flags.dtype?.toUpperCase() as WeightDtype | undefined,
     shardBytes: flags.shardSize,
   });
@@ -45,6 +47,7 @@ async function convert(folder: string, flags: ConvertFlags): Promise<number> {
     `${flags.out}: ${humanCount(values)} parameters as ${dtype}, ${humanBytes(bytes)} in ${files.length} ${files.length === 1 ? 'file' : 'files'}; ` +
       `read as ${opened.layout} layout, behaviour ${config.behaviour}${window}\n`,
   );
+  if (leaving) for (const note of transformersDiffers(own)) process.stdout.write(`transformers: ${note}\n`);
   return 0;
 }
 
@@ -53,4 +56,4 @@ export const importCommand = (folder: string, flags: ConvertFlags): Promise<numb
 
 /** `blt export`: a run or checkpoint becomes a folder that `BltForCausalLM.from_pretrained` opens. @returns the exit code */
 export const exportCommand = async (flags: ConvertFlags & { readonly model?: string }): Promise<number> =>
-  convert(await findModel(flags.model ?? (await newestRun())), flags);
+  convert(await findModel(flags.model ?? (await newestRun())), flags, true);

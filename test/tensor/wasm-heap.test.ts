@@ -91,6 +91,54 @@ describe('heap', () => {
     expect(growths()).toBe(1);
   });
 
+  property(
+    'freed blocks join: when all large ones are free, one of their whole size fits without growth',
+    fc.array(fc.tuple(fc.integer({ min: 20_000, max: 200_000 }), fc.nat()), { minLength: 1, maxLength: 30 }),
+    50,
+    (asked) => {
+      const { heap, memory } = heapOf(1024);
+      const live = asked.map(([size]) => ({ address: heap.allocate(size), size }));
+      const whole = live.reduce((sum, { size }) => sum + Math.ceil(size / 64) * 64, 0);
+      const grown = memory.buffer.byteLength;
+      for (const [, which] of asked) {
+        const [gone] = live.splice(which % live.length, 1);
+        heap.free(gone.address, gone.size);
+      }
+      expect(heap.bytesInUse).toBe(0);
+      heap.allocate(whole);
+      expect(memory.buffer.byteLength).toBe(grown);
+    },
+  );
+
+  property(
+    'what is freed apart is handed out in there alone until it is given back',
+    fc.array(fc.tuple(bytes, fc.boolean()), { minLength: 1, maxLength: 30 }),
+    50,
+    (asked) => {
+      const { heap } = heapOf(1024);
+      const before = heap.allocate(50_000);
+      const freed: { address: number; size: number }[] = [];
+      const giveBack = heap.apart(() => {
+        for (const [size, again] of asked) {
+          const address = heap.allocate(size);
+          if (!again) continue;
+          heap.free(address, size);
+          freed.push({ address, size });
+        }
+        heap.free(before, 50_000);
+        freed.push({ address: before, size: 50_000 });
+      });
+      const after = asked.map(([size]) => ({ address: heap.allocate(size), size }));
+      for (const a of after)
+        for (const b of freed)
+          expect(a.address + a.size <= b.address || b.address + Math.max(b.size, 1) <= a.address || a.size === 0).toBe(
+            true,
+          );
+      giveBack();
+      expect(heap.allocate(50_000)).toBeLessThan(Math.max(...after.map((a) => a.address), before) + 1_000_000);
+    },
+  );
+
   test('a full memory takes a block of a larger class before it gives up', () => {
     const { heap } = heapOf(16);
     const large = heap.allocate(900_000);

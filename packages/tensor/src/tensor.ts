@@ -2,7 +2,7 @@ import { checkOutputs } from './anomaly.ts';
 import type { Backend, Storage } from './backend.ts';
 import { contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
 import { recordFlops } from './ledger.ts';
-import { adopt } from './memory.ts';
+import { adopt, release } from './memory.ts';
 import { format } from './printing.ts';
 import { referenceBackend } from './reference/backend.ts';
 import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
@@ -160,11 +160,22 @@ export function tensor(values: Nested | ArrayLike<number>, shape?: Shape, option
   return new Tensor(storage, sizes);
 }
 
+/** Tensors of more elements than this are filled by a kernel. */
+const LARGEST_WRITTEN = 4096;
+
 /** A tensor filled with one value. */
 export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
   checkShape(shape, 'full');
   // In 64 bits, so that a backend which keeps more than 32 of them, or a large integer, gets the number that was asked for.
-  return tensor(new Float64Array(sizeOf(shape)).fill(value), shape, { dtype: 'f32', ...options });
+  const filled = (size: number, as: Shape) =>
+    tensor(new Float64Array(size).fill(value), as, { dtype: 'f32', ...options });
+  const size = sizeOf(shape);
+  if (size <= LARGEST_WRITTEN || options.dtype === 'i32') return filled(size, shape);
+  // Repeated where it is kept: no array of that size on this side.
+  const one = filled(1, []);
+  const [all] = run('broadcastTo', [one], { shape });
+  release(one);
+  return all;
 }
 
 export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);

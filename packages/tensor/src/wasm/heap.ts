@@ -1,7 +1,9 @@
 /**
- * @file Allocation inside one WebAssembly.Memory. Freed blocks are kept in lists by size class and handed out again: the pages
- * behind them are warm, and touching new ones costs about a millisecond per megabyte.
+ * @file Allocation inside one WebAssembly.Memory. What is freed is handed out again: the pages behind it are warm, and touching new
+ * ones costs about a millisecond per megabyte. Small blocks are kept by size class; large ones are cut to size, and join again
+ * with free neighbours, so that the memory is hardly larger than what is in use at most.
  */
+import { FreeSpace } from './free-space.ts';
 
 const PAGE = 65536;
 /** Kernels may read up to this far past the end of a tensor. */
@@ -18,6 +20,35 @@ export function sizeClass(bytes: number): { index: number; size: number } {
   return { index: (power - 7) * 4 + step, size: (5 + step) * 2 ** (power - 2) };
 }
 
+/** Blocks of more bytes than this are cut to size, smaller ones are of a class. */
+const LARGEST_SMALL = 16384;
+/** Small blocks are cut from pieces of this many bytes, so that they do not stand between large ones. */
+const SLAB = 262144;
+
+const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+
+/** Free blocks: small ones by class, large ones in one space. */
+class Free {
+  readonly small: number[][] = [];
+  readonly large = new FreeSpace();
+
+  takeSmall(index: number): number | undefined {
+    return this.small[index]?.pop();
+  }
+
+  put(address: number, bytes: number): void {
+    if (bytes > LARGEST_SMALL) this.large.put(address, aligned(bytes));
+    else (this.small[sizeClass(bytes).index] ??= []).push(address);
+  }
+
+  moveTo(other: Free): void {
+    this.small.forEach((free, index) => {
+      (other.small[index] ??= []).push(...free.splice(0));
+    });
+    for (const [address, size] of this.large.takeAll()) other.large.put(address, size);
+  }
+}
+
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 24 ? 2 : 0)} MiB`;
 
 export class Heap {
@@ -27,9 +58,11 @@ export class Heap {
   private top: number;
   private readonly limit: number;
   private readonly grown: () => void;
-  private readonly lists: number[][] = [];
+  private readonly unused = new Free();
   /** While `apart` runs: what was freed in it. */
-  private own: number[][] | null = null;
+  private own: Free | null = null;
+  /** What is left of the newest slab. */
+  private slab = { at: 0, end: 0 };
 
   /**
    * @param start the first address it may hand out
@@ -48,11 +81,7 @@ export class Heap {
    * @throws Error when the memory is full
    */
   allocate(bytes: number): number {
-    const { index, size } = bytes < 2 ** 32 ? sizeClass(bytes) : { index: Number.POSITIVE_INFINITY, size: bytes };
-    const own = this.own?.[index];
-    const free = own !== undefined && own.length > 0 ? own : this.lists[index];
-    const address =
-      free !== undefined && free.length > 0 ? free.pop()! : (this.extend(size) ?? this.fromLargerClass(index));
+    const address = bytes > LARGEST_SMALL ? this.large(aligned(bytes)) : this.small(sizeClass(bytes));
     if (address === undefined) {
       throw new Error(
         `out of memory: ${mebibytes(bytes)} asked for with ${mebibytes(this.bytesInUse)} in use, the limit is ` +
@@ -63,29 +92,42 @@ export class Heap {
     return address;
   }
 
+  private large(size: number): number | undefined {
+    return this.own?.large.take(size) ?? this.unused.large.take(size) ?? this.extend(size);
+  }
+
+  private small({ index, size }: { index: number; size: number }): number | undefined {
+    const free = this.own?.takeSmall(index) ?? this.unused.takeSmall(index);
+    if (free !== undefined) return free;
+    if (this.slab.at + size > this.slab.end) {
+      // Not from what was freed apart: the rest of the slab is for everybody.
+      const at = this.unused.large.take(SLAB) ?? this.extend(SLAB);
+      // In a memory too full for a slab, the block alone.
+      if (at === undefined) return this.large(size);
+      this.slab = { at, end: at + SLAB };
+    }
+    const { at } = this.slab;
+    this.slab.at += size;
+    return at;
+  }
+
   /** A block that is never given back and not counted: working memory of a thread. @throws Error when the memory is full */
   reserve(bytes: number): number {
-    const address = this.extend(Math.ceil(bytes / 64) * 64);
+    const address = this.extend(aligned(bytes));
     if (address === undefined) throw new Error(`out of memory: no room for ${mebibytes(bytes)} of working memory`);
     return address;
   }
 
   /** Gives back a block that `allocate(bytes)` returned. */
   free(address: number, bytes: number): void {
-    const { index } = sizeClass(bytes);
-    const lists = this.own ?? this.lists;
-    (lists[index] ??= []).push(address);
+    (this.own ?? this.unused).put(address, bytes);
     this.bytesInUse -= bytes;
   }
 
   /** Runs `f`. Blocks freed in it are handed out in it alone, and kept back until the returned function is called. */
   apart(f: () => void): () => void {
-    const own: number[][] = [];
-    const giveBack = () => {
-      own.forEach((free, index) => {
-        (this.lists[index] ??= []).push(...free.splice(0));
-      });
-    };
+    const own = new Free();
+    const giveBack = () => own.moveTo(this.unused);
     this.own = own;
     try {
       f();
@@ -98,9 +140,10 @@ export class Heap {
     return giveBack;
   }
 
-  /** New space at the top, growing the memory if need be; undefined if there is none left. */
+  /** Space at the top, growing the memory if need be; undefined if there is none left. */
   private extend(size: number): number | undefined {
-    const address = this.top;
+    // A free block that ends at the top is part of it.
+    const address = this.unused.large.startOfEnding(this.top) ?? this.top;
     const end = address + size;
     if (end > this.limit) return undefined;
     const present = this.memory.buffer.byteLength;
@@ -119,16 +162,8 @@ export class Heap {
       }
       this.grown();
     }
+    this.unused.large.remove(address);
     this.top = end;
     return address;
-  }
-
-  /** A block of a larger class. It goes back to the smaller class when freed: better than failing. */
-  private fromLargerClass(index: number): number | undefined {
-    for (let i = index + 1; i < this.lists.length; i++) {
-      const list = this.lists[i];
-      if (list !== undefined && list.length > 0) return list.pop();
-    }
-    return undefined;
   }
 }

@@ -221,7 +221,7 @@ if (browserWanted) {
         expect(await text(page, 'patch-summary')).toContain('patches');
       }));
 
-    test('on WebGPU the page scores with the kernels of gpu.js', () =>
+    test('on WebGPU the page scores and generates with the kernels of gpu.js', () =>
       onPage(async (page) => {
         await page.selectOption('#backend', 'webgpu');
         await says(page, 'backend-facts', /webgpu: WebGPU on /);
@@ -231,6 +231,26 @@ if (browserWanted) {
         expect(await text(page, 'kernel-source')).toContain('kernel(');
         await page.fill('#text', 'A device cuts text as well as a processor does.');
         await says(page, 'patch-summary', /^\d{1,2} patches/);
+
+        const folder = temporaryFolder();
+        train(folder);
+        await page.setInputFiles('#checkpoint-folder', join(folder, 'runs/first'));
+        await says(page, 'checkpoint-facts', /first\/step-\d+: .* parameters/);
+        await page.fill('#max-bytes', '8');
+        await page.fill('#temperature', '0');
+        const generated: (string | null)[] = [];
+        for (const backend of ['webgpu', 'wasm']) {
+          await page.selectOption('#backend', backend);
+          await says(page, 'backend-facts', new RegExp(`^${backend}: `));
+          await page.click('#generate-start');
+          await says(page, 'generate-status', /bytes per second/);
+          generated.push(await page.locator('#generated').textContent());
+          await page.locator('#generate-status').evaluate((place) => {
+            place.textContent = '';
+          });
+        }
+        expect(generated[0]).toBe(generated[1]);
+        expect(generated[0]!.length).toBeGreaterThan('It was '.length);
       }));
 
     test('an empty file, one of 1 GB and a broken checkpoint get a sentence, and the page goes on', () =>

@@ -1,4 +1,6 @@
 /** @file The backends a worker can compute on. Those of gpu.js are a chunk of their own, fetched when one is asked for. */
+import { leaves } from '@blt-ts/autograd';
+import { parametersOn } from '@blt-ts/blt';
 import { availableThreads, type Backend, createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
 import type { BackendChoice, BackendFacts } from './messages.ts';
 
@@ -24,8 +26,16 @@ function keptBackend(choice: 'reference' | 'wasm' | 'wasm-threads', create: () =
   return backend;
 }
 
-/** The CPU backend beside a device: for what has to be read at once. */
-export const cpuBackend = (): Backend => keptBackend('wasm', () => createWasmBackend());
+/** Parameters that can be read at once: themselves, or a copy of those that are on a device. */
+export async function onCpu<P extends object>(params: P): Promise<P> {
+  const [[, leaf]] = leaves(params);
+  return leaf.backend.synchronous
+    ? params
+    : parametersOn(
+        params,
+        keptBackend('wasm', () => createWasmBackend()),
+      );
+}
 
 /** @throws Error in one sentence if the backend does not start here */
 export async function startBackend(choice: BackendChoice): Promise<Chosen> {

@@ -11,8 +11,8 @@ import {
   Session,
   type SessionEvent,
 } from '@blt-ts/blt';
-import { type Backend, type Ledger, withLedger } from '@blt-ts/tensor';
-import { cpuBackend } from './backends.ts';
+import { type Backend, forEachTensor, type Ledger, release, withLedger } from '@blt-ts/tensor';
+import { onCpu } from './backends.ts';
 import { writeCheckpoint } from './checkpoint-files.ts';
 import { entropyModelToFile } from './entropy-file.ts';
 import type { KernelUse, TrainingFacts, TrainingRequest, WorkerEvent } from './messages.ts';
@@ -63,22 +63,18 @@ const REPORT_MS = 120;
 export class Trainer {
   session: Session;
   paused = false;
-  private backend: Backend;
   private readonly corpus: Corpus;
   private readonly heldOutBytes: Uint8Array;
   private readonly say: (event: WorkerEvent) => void;
   private bytes = 0;
   private since = 0;
   private kernels: KernelUse | null = null;
-  /** Step of the last evaluation. */
-  private evaluatedAt = -1;
 
   constructor(request: TrainingRequest, backend: Backend, say: (event: WorkerEvent) => void) {
     this.corpus = corpusOf(request.bytes);
     const [heldOut] = this.corpus.heldOut;
     this.heldOutBytes = Uint8Array.from(heldOut.subarray(1, -1), (id) => id - 4);
     this.session = new Session(planOf(request), this.corpus, backend);
-    this.backend = backend;
     this.say = say;
   }
 
@@ -95,42 +91,29 @@ export class Trainer {
 
   /** The same run, from the same state, on another backend. */
   async moveTo(backend: Backend): Promise<void> {
-    this.session = await this.copyOn(backend);
-    this.backend = backend;
-  }
-
-  private async copyOn(backend: Backend): Promise<Session> {
     const state = await this.session.state();
     const copy = new Session(this.session.plan, this.corpus, backend);
     copy.restore(state);
-    return copy;
+    this.session = copy;
   }
 
-  /** The model as it is now, where it can be read at once: on the CPU. */
-  async checkpoint(): Promise<Checkpoint> {
-    const session = this.backend.synchronous ? this.session : await this.copyOn(cpuBackend());
-    return session.checkpoint();
+  /** Gives the model as it is now, on the CPU: to be written to a file, or to make a sample without holding up a device. */
+  private async withCheckpoint(use: (checkpoint: Checkpoint) => void): Promise<void> {
+    const { config, params: live, patcher } = this.session.checkpoint();
+    const params = await onCpu(live);
+    const copy: Checkpoint = { config, params, patcher: patcher && (await onCpu(patcher)) };
+    try {
+      use(copy);
+    } finally {
+      if (params !== live) forEachTensor([copy.params, copy.patcher], release);
+    }
   }
 
-  /** Whether the next piece of work looks at weights at once, which a device does not allow. */
-  private readsNext(): boolean {
-    const { phase, step, plan } = this.session;
-    if (phase === 'entropy model') return step >= plan.entropyModel!.loop.steps;
-    if (phase === 'patching') return true;
-    const due = step >= plan.model.loop.steps || (step > 0 && step % plan.evalEvery === 0);
-    return due && this.evaluatedAt !== step;
-  }
-
-  /** The session's next piece of work; steps on the backend, the few others on the CPU if the backend is a device. */
+  /** The session's next piece of work, and the kernels it took. */
   private async next(): Promise<{ event: SessionEvent; ledger: Ledger }> {
-    const away = !this.backend.synchronous && this.readsNext();
-    if (away) this.session = await this.copyOn(cpuBackend());
     // A step's kernels are all started before its first await.
     const { result, ledger } = withLedger(() => this.session.next());
-    const event = await result;
-    if (event.kind === 'evaluation') this.evaluatedAt = event.step;
-    if (away) this.session = await this.copyOn(this.backend);
-    return { event, ledger };
+    return { event: await result, ledger };
   }
 
   /**
@@ -144,7 +127,7 @@ export class Trainer {
     let spoke = 0;
     while (this.session.phase !== 'done') {
       if (this.paused) {
-        if (this.session.phase === 'model') await this.sendCheckpoint();
+        if (this.session.phase === 'model') await this.withCheckpoint((model) => this.sendCheckpoint(model));
         return 'paused';
       }
       const { event, ledger } = await this.next();
@@ -161,7 +144,7 @@ export class Trainer {
       }
       await giveWay();
     }
-    await this.sendCheckpoint();
+    await this.withCheckpoint((model) => this.sendCheckpoint(model));
     return 'done';
   }
 
@@ -186,9 +169,10 @@ export class Trainer {
     } else if (event.kind === 'evaluation') {
       const { step, evaluation } = event;
       this.say({ kind: 'evaluation', step, bitsPerByte: evaluation.bitsPerByte, bytesSeen: this.session.bytesSeen });
-      const checkpoint = await this.checkpoint();
-      this.sendSample(step, checkpoint);
-      await this.sendCheckpoint(checkpoint);
+      await this.withCheckpoint((checkpoint) => {
+        this.sendSample(step, checkpoint);
+        this.sendCheckpoint(checkpoint);
+      });
     }
     this.bytes = 0;
     this.since = performance.now();
@@ -201,8 +185,7 @@ export class Trainer {
     this.say({ kind: 'sample', step, prompt, bytes });
   }
 
-  private async sendCheckpoint(checkpoint?: Checkpoint): Promise<void> {
-    checkpoint ??= await this.checkpoint();
+  private sendCheckpoint(checkpoint: Checkpoint): void {
     const { patcher, config } = checkpoint;
     this.say({
       kind: 'checkpoint',

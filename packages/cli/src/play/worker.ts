@@ -2,9 +2,9 @@
  * @file The page's workers: one cuts text while it is typed, one trains and generates. Both run this file. A call is answered once;
  * long ones give way to other messages between two steps or two bytes.
  */
-import { type Checkpoint, checkpointPlan, countParameters, generate } from '@blt-ts/blt';
+import { type Checkpoint, checkpointPlan, countParameters, generate, generateAsync } from '@blt-ts/blt';
 import { setDefaultBackend } from '@blt-ts/tensor';
-import { type Chosen, cpuBackend, type GpuBackend, startBackend } from './backends.ts';
+import { type Chosen, type GpuBackend, onCpu, startBackend } from './backends.ts';
 import { readCheckpoint } from './checkpoint-files.ts';
 import { type EntropyModel, entropyModelFromFile, entropyModelToFile } from './entropy-file.ts';
 import type {
@@ -45,11 +45,6 @@ let stopGenerating = false;
 const loaded = new Map<'trained' | 'loaded', { files: CheckpointFiles; checkpoint: Checkpoint }>();
 
 const currentBackend = async () => (await chosen).backend;
-/** Generation reads every byte at once, which a device does not allow: there it stays on the CPU. */
-const readingBackend = async () => {
-  const backend = await currentBackend();
-  return backend.synchronous ? backend : cpuBackend();
-};
 
 type Answers = {
   [K in keyof WorkerCalls]: (...args: Parameters<WorkerCalls[K]>) => Promise<ReturnType<WorkerCalls[K]>>;
@@ -68,7 +63,7 @@ const answers: Answers = {
     if (entropyFile) scorer = new EntropyScorer(entropyModelFromFile(entropyFile, next.backend));
     if (trainer && trainer.session.phase !== 'done') await trainer.moveTo(next.backend);
     for (const [slot, { files }] of loaded) {
-      loaded.set(slot, { files, checkpoint: await readCheckpoint(files, await readingBackend()) });
+      loaded.set(slot, { files, checkpoint: await readCheckpoint(files, next.backend) });
     }
     // A device's buffers are many and large; they are not left to the garbage collector.
     if (previous !== next.backend && !previous.synchronous) await (previous as GpuBackend).destroy();
@@ -133,14 +128,14 @@ const answers: Answers = {
   },
 
   async load(slot: 'trained' | 'loaded', files: CheckpointFiles) {
-    const checkpoint = await readCheckpoint(files, await readingBackend());
+    const checkpoint = await readCheckpoint(files, await currentBackend());
     loaded.set(slot, { files, checkpoint });
     const { config, patcher } = checkpoint;
     const { patching } = config;
     return {
       parameters: countParameters(checkpointPlan(config)),
       patching: patching.mode === 'entropy' ? `entropy above ${patching.threshold.toFixed(3)} nats` : patching.mode,
-      entropyModel: patcher ? entropyModelToFile(patcher, config) : null,
+      entropyModel: patcher ? entropyModelToFile(await onCpu(patcher), config) : null,
     };
   },
 
@@ -166,7 +161,7 @@ const answers: Answers = {
 /** @throws Error if there is none yet */
 async function checkpointFor(model: 'trained' | 'loaded'): Promise<Checkpoint> {
   if (model === 'trained' && trainer) {
-    if (trainer.session.phase === 'model' || trainer.session.phase === 'done') return trainer.checkpoint();
+    if (trainer.session.phase === 'model' || trainer.session.phase === 'done') return trainer.session.checkpoint();
     throw new Error(
       'the model on this page is not there yet: its entropy model is trained first; wait, or choose another',
     );
@@ -179,7 +174,9 @@ async function checkpointFor(model: 'trained' | 'loaded'): Promise<Checkpoint> {
 async function stream(checkpoint: Checkpoint, request: GenerationRequest) {
   const start = performance.now();
   let bytes = 0;
-  for (const byte of generate(checkpoint, request.prompt, request)) {
+  const { synchronous } = checkpoint.params.lm_head.weight.backend;
+  const made = (synchronous ? generate : generateAsync)(checkpoint, request.prompt, request);
+  for await (const byte of made) {
     bytes++;
     say({ kind: 'generated', bytes: Uint8Array.of(byte) });
     await pause();
@@ -197,7 +194,15 @@ const pause = (): Promise<void> =>
   });
 
 /** Errors whose message is meant for people as it is. */
-const PLAIN = new Set(['Error', 'ConfigError', 'SafetensorsError', 'ShapeError', 'RangeError', 'NonFiniteError']);
+const PLAIN = new Set([
+  'Error',
+  'ConfigError',
+  'SafetensorsError',
+  'ShapeError',
+  'RangeError',
+  'NonFiniteError',
+  'DeviceError',
+]);
 
 worker.onmessage = async ({ data }) => {
   const { id, call } = data;

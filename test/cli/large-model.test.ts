@@ -18,7 +18,7 @@ test.each(['tiny_A_1b_like', 'tiny_B_7b_like', 'tiny_C_encoder_all_layers'] as c
       writeFileSync(join(folder, file), fixtureBytes(`${model}/${file}`));
     const backend = createWasmBackend();
     const one = loadGolden(model, backend) as Checkpoint;
-    const { checkpoint, hashRows, memories } = await loadLargeModel(folder, createWasmBackend(), 1);
+    const { checkpoint, hashRows, memories } = await loadLargeModel(folder, createWasmBackend(), { bytesPerMemory: 1 });
     expect(memories).toBe(1 + one.config.global.numHiddenLayers);
     expect(checkpoint.params.model.encoder_hash_tok_embedding).toBeUndefined();
     expect([...generate(checkpoint, 'Hello', { ...greedy, hashRows })]).toEqual([...generate(one, 'Hello', greedy)]);

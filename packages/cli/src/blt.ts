@@ -166,7 +166,15 @@ program
   .option('--stop <text>', 'end after this text')
   .option('--ignore-eos', 'go on after the end of the document')
   .option('--context <bytes>', 'most bytes the model looks back', between(whole, 2), 512)
-  .option('--draft <bytes>', 'let the local models draft so many bytes ahead; the text stays the same', whole, 0)
+  .option('--draft <bytes>', 'draft so many bytes ahead and check them in one pass; the text stays the same', whole, 0)
+  .addOption(
+    new Option(
+      '--weights <format>',
+      'matrices in memory: as BF16 where the file has them so, or always f32 or bf16 (rounded)',
+    )
+      .choices(['stored', 'f32', 'bf16'])
+      .default('stored'),
+  )
   .option('--json', 'one JSON object')
   .addOption(backendOption())
   .action(async (flags) => finish(await (await import('./commands/generate.ts')).generateCommand(flags)));

@@ -11,6 +11,7 @@ import {
   type HashRows,
   hashRowsOf,
   planMemory,
+  type WeightFormat,
 } from '@blt-ts/blt';
 import { type Backend, createWasmBackend, sizeOf } from '@blt-ts/tensor';
 import { openModelFolder } from './checkpoint-files.ts';
@@ -54,17 +55,20 @@ export function placeTensors(config: BltConfig, bytesPerMemory = BYTES_PER_MEMOR
   return places;
 }
 
-/** Opens a large model for decoding. `backend` is the first memory. */
+/** Opens a large model for decoding. `backend` is the first memory. What is BF16 in the file stays so, unless `weights` says else. */
 export async function loadLargeModel(
   path: string | undefined,
   backend: Backend,
-  bytesPerMemory?: number,
+  { bytesPerMemory, weights = 'stored' }: { bytesPerMemory?: number; weights?: WeightFormat } = {},
 ): Promise<{ checkpoint: Checkpoint; folder: string; hashRows: HashRows | undefined; memories: number }> {
   const folder = await findModel(path ?? (await newestRun()));
   const { config, stored } = openModelFolder(folder);
   const places = placeTensors(config, bytesPerMemory);
   const memories = 1 + Math.max(...places.values());
   const backends = [backend, ...Array.from({ length: memories - 1 }, () => createWasmBackend())];
-  const checkpoint = checkpointFromStored(stored, config, (name) => backends[places.get(name)!], { hashTables: false });
+  const checkpoint = checkpointFromStored(stored, config, (name) => backends[places.get(name)!], {
+    hashTables: false,
+    weights,
+  });
   return { checkpoint, folder, hashRows: stored.has(HASH_TABLE) ? hashRowsOf(stored) : undefined, memories };
 }

@@ -9,7 +9,7 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import * as nodeFs from 'node:fs/promises';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import {
   type Checkpoint,
@@ -19,6 +19,7 @@ import {
   type OpenSessionState,
   type SessionState,
   stateArray,
+  type WeightFormat,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import {
@@ -27,6 +28,7 @@ import {
   listFolders,
   pruneFolders,
   removeLeftovers,
+  replaceFile,
   setLatest,
   setPointer,
   writeFolder,
@@ -56,7 +58,11 @@ export class RunFolder {
   }
 
   /** Makes the folder of a new run and locks it. @throws UserError if it holds a run already, or somebody is making one */
-  static async create(path: string, record: RunRecord): Promise<{ folder: RunFolder; lock: RunLock }> {
+  static async create(
+    path: string,
+    record: RunRecord,
+    fs: FileSystem = nodeFs,
+  ): Promise<{ folder: RunFolder; lock: RunLock }> {
     const holdsRun = () => existsSync(join(path, 'config.json'));
     const refuse = () =>
       new UserError(
@@ -72,10 +78,8 @@ export class RunFolder {
     const lock = await RunLock.acquire(path);
     try {
       if (holdsRun()) throw refuse();
-      await writeFile(join(path, 'config.json.tmp'), recordText(record));
-      await rename(join(path, 'config.json.tmp'), join(path, 'config.json'));
+      await replaceFile(path, 'config.json', recordText(record), fs);
     } catch (error) {
-      await rm(join(path, 'config.json.tmp'), { force: true }).catch(() => {});
       await lock.release();
       throw error instanceof UserError ? error : failed(error);
     }
@@ -195,10 +199,11 @@ export async function newestRun(root = 'runs'): Promise<string> {
 export async function loadModel(
   path: string | undefined,
   backend: Backend,
+  weights: WeightFormat = 'f32',
 ): Promise<{ checkpoint: Checkpoint; folder: string }> {
   const folder = await findModel(path ?? (await newestRun()));
   const { config, stored } = openModelFolder(folder);
-  return { checkpoint: checkpointFromStored(stored, config, backend), folder };
+  return { checkpoint: checkpointFromStored(stored, config, backend, { weights }), folder };
 }
 
 /** A free name under runs/: size-1, size-2, ... */

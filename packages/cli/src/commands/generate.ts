@@ -1,4 +1,4 @@
-import { type GenerateCounts, generate, generateAsync } from '@blt-ts/blt';
+import { type GenerateCounts, generate, generateAsync, type WeightFormat } from '@blt-ts/blt';
 import { announce, chooseBackend } from '../backend-choice.ts';
 import type { BackendName } from '../backend-names.ts';
 import { byteEscape, utf8Length } from '../byte-labels.ts';
@@ -18,6 +18,7 @@ export interface GenerateFlags {
   readonly ignoreEos?: boolean;
   readonly context: number;
   readonly draft: number;
+  readonly weights?: WeightFormat;
   readonly json?: boolean;
   readonly backend?: BackendName;
 }
@@ -63,10 +64,11 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   announce(choice);
   const { backend } = choice;
   const path = await findModel(flags.model ?? (await newestRun()));
+  const { weights = 'stored' } = flags;
   const large = backend.name === 'wasm' && needsSpreading(openModelFolder(path).config);
   const { checkpoint, folder, hashRows } = large
-    ? await loadLargeModel(path, backend)
-    : { ...(await loadModel(path, backend)), hashRows: undefined };
+    ? await loadLargeModel(path, backend, { weights })
+    : { ...(await loadModel(path, backend, weights)), hashRows: undefined };
   const prompt =
     flags.prompt === '-' || (flags.prompt === undefined && !process.stdin.isTTY && flags.model === '-')
       ? await readAll(process.stdin)

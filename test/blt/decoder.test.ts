@@ -195,3 +195,24 @@ describe.each(modes.flatMap((patching) => (['facebook', 'huggingface'] as const)
     });
   },
 );
+
+test('the bits do not depend on the number of threads', () => {
+  const [one, three] = [createWasmBackend(), createWasmBackend({ threads: 3, leastShared: 0 })].map((backend) => {
+    const decoder = new Decoder(smallModel(mixedConfig(modes[0], 'facebook'), 7, backend));
+    const ids = mixed(60, 5);
+    const logits = [...ids].map((id, i) => decoder.feed([i === 30 ? ids.subarray(30, 36) : [id]])[0]);
+    decoder.release();
+    return logits;
+  });
+  expect(three).toEqual(one);
+});
+
+test('ids outside the vocabulary are refused, at every step alike', () => {
+  const decoder = new Decoder(smallModel(mixedConfig(modes[0], 'facebook'), 7, wasm));
+  for (let i = 0; i < 3; i++) {
+    expect(() => decoder.feed([[VOCAB_SIZE]])).toThrow('decoding: id 260 at position 0 is outside 0..259');
+    decoder.feed([[65 + i]]);
+  }
+  expect(decoder.length()).toBe(3);
+  decoder.release();
+});

@@ -70,6 +70,7 @@ const blanked = (line) =>
 /** Every mutant of a source text that still parses: its line before and after, and the whole text. */
 export function mutantsOf(text) {
   const lines = text.split('\n');
+  const original = javascript(text);
   const found = [];
   let comment = false;
   let imports = false;
@@ -87,7 +88,10 @@ export function mutantsOf(text) {
         const changed = replaceAt(line, code, match, pattern, replacement);
         if (changed === line) continue;
         const mutated = [...lines.slice(0, number), changed, ...lines.slice(number + 1)].join('\n');
-        if (found.some((m) => m.text === mutated) || !parses(mutated)) continue;
+        if (found.some((m) => m.text === mutated)) continue;
+        const compiled = javascript(mutated);
+        // What changes a type alone is no mutant.
+        if (compiled === null || compiled === original) continue;
         found.push({ line: number + 1, before: line.trim(), after: changed.trim(), text: mutated });
       }
     }
@@ -108,11 +112,11 @@ function replaceAt(line, code, match, pattern, replacement) {
   return changed;
 }
 
-function parses(text) {
+/** Without its types; null if it does not parse. */
+function javascript(text) {
   try {
-    transformSync(text, { loader: 'ts' });
-    return true;
+    return transformSync(text, { loader: 'ts' }).code;
   } catch {
-    return false;
+    return null;
   }
 }

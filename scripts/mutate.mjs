@@ -8,6 +8,7 @@
 //   node scripts/mutate.mjs rules --list                the mutants, without running them
 //   --jobs 2      how many at a time
 //   --verbose     the test that killed each mutant
+//   --done LOG    output of an earlier run with --verbose: what it saw killed, in files and tests that did not change, stays killed
 //
 // Prints killed / total, and the survivors. Exit status 1 if a mutant survives that is not in the list of equivalent ones.
 
@@ -30,6 +31,7 @@ const { values: options, positionals } = parseArgs({
     jobs: { type: 'string', default: '2' },
     list: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
+    done: { type: 'string' },
   },
 });
 
@@ -151,12 +153,15 @@ async function main() {
     return;
   }
 
+  const earlier = options.done === undefined ? '' : readFileSync(options.done, 'utf8');
   // A mutant of what writes files may write anywhere: better not here.
   const away = mkdtempSync(join(tmpdir(), 'blt-mutate-'));
   process.chdir(away);
-  const queue = [...chosen];
+  const seen = chosen.filter((mutant) => earlier.includes(`killed: ${show(mutant)}\n`));
+  if (seen.length > 0) console.log(`${seen.length} mutants were killed in the earlier run`);
+  const queue = chosen.filter((mutant) => !seen.includes(mutant));
   const survivors = [];
-  let done = 0;
+  let done = seen.length;
   const testers = Array.from({ length: Number(options.jobs) }, () => new Tester());
   const work = async (tester) => {
     const begin = performance.now();

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Session } from '@blt-ts/blt';
 import { createReferenceBackend } from '@blt-ts/tensor';
@@ -82,7 +82,7 @@ describe('a run folder', () => {
       `${path} already holds a run; go on with it: blt train --resume ${path}, or name another: --run NAME`,
     );
     await lock.release();
-    await expect(RunFolder.create(path, record())).rejects.toThrow(/already holds a run/);
+    await expect(RunFolder.create(path, record())).rejects.toMatchObject({ exitCode: 2 });
     expect(readdirSync(path)).toEqual(['config.json']);
     expect(freeRunName(join(path, '..'), 'nano')).toBe('nano-1');
     mkdirSync(join(path, '..', 'nano-1'));
@@ -94,9 +94,18 @@ describe('a run folder', () => {
     await expect(RunFolder.create(join(folder, 'file', 'run'), record())).rejects.toThrow(
       /^cannot make the run's folder .*run: a part of the path is a file, not a folder$/,
     );
-    mkdirSync(join(folder, 'run', 'config.json.tmp'), { recursive: true });
-    await expect(RunFolder.create(join(folder, 'run'), record())).rejects.toThrow(/it is a folder$/);
-    expect(readdirSync(join(folder, 'run')).filter((name) => name.startsWith('lock'))).toEqual([]);
+    for (let at = 0, finished = false; !finished; at++) {
+      const path = join(folder, `run-${at}`);
+      const fs = failingFs(at, 'half, then ENOSPC');
+      const made = await RunFolder.create(path, record(), fs).catch((e: Error) => e);
+      finished = fs.calls <= at;
+      if (made instanceof Error) {
+        expect(made.message).toMatch(/^cannot make the run's folder .*: no space left on the device$/);
+        expect(readdirSync(path).filter((name) => name !== 'config.json')).toEqual([]);
+      } else await made.lock.release();
+      if (existsSync(join(path, 'config.json'))) expect(await new RunFolder(path).record()).toEqual(record());
+      else expect(finished).toBe(false);
+    }
   });
 
   test('keeps the best step and the newest; the best is what is loaded', async () => {

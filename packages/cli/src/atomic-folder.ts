@@ -111,15 +111,24 @@ export async function setPointer(
   fs: FileSystem = nodeFs,
 ): Promise<void> {
   checkName(name);
-  const temporary = join(parent, `.${pointer}.tmp-${process.pid}`);
+  try {
+    await replaceFile(parent, pointer, `${name}\n`, fs);
+  } catch (error) {
+    throw new UserError(`cannot update ${join(parent, pointer)}: ${reason(error)}`, 1, { cause: error });
+  }
+}
+
+/** Writes `parent/file` through a temporary one: whatever happens, it holds what it held or the new text, whole and on the disk. */
+export async function replaceFile(parent: string, file: string, text: string, fs: FileSystem = nodeFs): Promise<void> {
+  const temporary = join(parent, `.${file}.tmp-${process.pid}`);
   try {
     await fs.rm(temporary, { recursive: true, force: true });
-    await writeSynced(fs, temporary, Buffer.from(`${name}\n`));
-    await fs.rename(temporary, join(parent, pointer));
+    await writeSynced(fs, temporary, Buffer.from(text));
+    await fs.rename(temporary, join(parent, file));
     await syncFolder(fs, parent);
   } catch (error) {
     await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});
-    throw new UserError(`cannot update ${join(parent, pointer)}: ${reason(error)}`, 1, { cause: error });
+    throw error;
   }
 }
 

@@ -1,8 +1,10 @@
-// `pnpm bench` lists the benchmarks, `pnpm bench train|... [flags]` bundles one file of bench/ and runs it.
+// `pnpm bench` lists the benchmarks, `pnpm bench train|... [flags]` bundles one file of bench/ and runs it; with --node 24 in that
+// version of Node (or --node PATH).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { otherNode } from './other-node.mjs';
 import { root } from './workspace.mjs';
 
 const [name = '', ...args] = process.argv.slice(2);
@@ -16,7 +18,7 @@ if (!existsSync(entry)) {
       const first = text.replace(/\s*\n\s*\*?\s*/g, ' ').split(/(?:: |[.;,] )/)[0];
       return `  ${f.slice(0, -3).padEnd(10)} ${first}`;
     });
-  const usage = `usage: pnpm bench NAME [--config S|SL|M] [--threads N] [--json] ...\n\n${names.join('\n')}`;
+  const usage = `usage: pnpm bench NAME [--config S|SL|M] [--threads N] [--json] [--node VERSION|PATH] ...\n\n${names.join('\n')}`;
   if (name === '' || name === '--help') console.log(usage);
   else console.error(`${usage}\n\nthere is no benchmark ${JSON.stringify(name)}`);
   process.exit(name === '' || name === '--help' ? 0 : 2);
@@ -37,5 +39,7 @@ await build({
   ),
   logLevel: 'warning',
 });
+const at = args.indexOf('--node');
+const node = at < 0 ? process.execPath : otherNode(args.splice(at, 2)[1] ?? '');
 // In the root: benchmarks name files from there.
-process.exit(spawnSync(process.execPath, [outfile, ...args], { stdio: 'inherit', cwd: root }).status ?? 1);
+process.exit(spawnSync(node, [outfile, ...args], { stdio: 'inherit', cwd: root }).status ?? 1);

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { otherNode } from './other-node.mjs';
 import { install, root, step } from './workspace.mjs';
 
 const groups = [
@@ -18,6 +19,12 @@ const groups = [
     tests: 'WebGPU in Node',
     needs: 'apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri (or BLT_TEST_WEBGPU=native for a GPU of your own)',
   },
+  {
+    variable: 'BLT_TEST_NODE',
+    tests: 'the WebAssembly kernels as 256-bit code, optimised from the first call',
+    needs: 'Node 24 or later (its path, or 24 for the one that npx fetches)',
+    value: '24',
+  },
 ];
 
 install();
@@ -25,21 +32,43 @@ step('building', process.execPath, ['scripts/build.mjs']);
 step('types', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit']);
 step('lint', process.execPath, ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
 
-// The properties' seed is fixed here, so that what passes once passes again; `pnpm test:slow` draws fresh ones.
-console.log('\n> tests');
-const report = join(tmpdir(), `blt-test-${process.pid}.json`);
-const { status } = spawnSync(
-  process.execPath,
-  ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
-  { cwd: root, stdio: 'inherit', env: { ...process.env, BLT_SEED: process.env.BLT_SEED ?? '20241213' } },
-);
-try {
-  const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8'));
-  for (const { variable, tests, needs } of groups) {
-    if (!process.env[variable]) console.log(`not run: ${tests}. To run them: ${needs}, then ${variable}=1 npm test`);
+/** Runs vitest and adds up its counts. The properties' seed is fixed, so that what passes once passes again; `pnpm test:slow` draws fresh ones. */
+const total = { passed: 0, failed: 0, status: 0 };
+function tests(title, node, args) {
+  console.log(`\n> ${title}`);
+  const report = join(tmpdir(), `blt-test-${process.pid}.json`);
+  const { status } = spawnSync(
+    node,
+    [
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+      ...args,
+    ],
+    { cwd: root, stdio: 'inherit', env: { ...process.env, BLT_SEED: process.env.BLT_SEED ?? '20241213' } },
+  );
+  total.status ||= status ?? 1;
+  try {
+    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8'));
+    total.passed += numPassedTests;
+    total.failed += numFailedTests;
+  } finally {
+    rmSync(report, { force: true });
   }
-  console.log(`${numPassedTests} passed, ${numFailedTests} failed`);
-} finally {
-  rmSync(report, { force: true });
 }
-process.exit(status ?? 1);
+
+const { BLT_TEST_NODE } = process.env;
+if (BLT_TEST_NODE) {
+  const optimised = ['--execArgv=--no-liftoff', '--execArgv=--no-wasm-lazy-compilation'];
+  const files = ['test/tensor/wasm-', 'test/tensor/op-table', 'test/blt/exact-resume'];
+  tests('tests of the 256-bit kernels', otherNode(BLT_TEST_NODE), [...optimised, ...files]);
+}
+tests('tests', process.execPath, []);
+for (const { variable, tests, needs, value = '1' } of groups) {
+  if (!process.env[variable])
+    console.log(`not run: ${tests}. To run them: ${needs}, then ${variable}=${value} npm test`);
+}
+console.log(`${total.passed} passed, ${total.failed} failed`);
+process.exit(total.status);

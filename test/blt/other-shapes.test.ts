@@ -172,6 +172,25 @@ describe.each(['tiny_A_1b_like', 'tiny_B_7b_like', 'tiny_C_encoder_all_layers'])
   },
 );
 
+test.each([
+  ['cross_attn_window_encoder', 512, null],
+  ['cross_attn_window_decoder', 2, null],
+  ['cross_attn_encoder', false, true],
+  ['cross_attn_decoder', false, true],
+  ['cross_attn_init_by_pooling', false, true],
+  ['downsampling_by_pooling', 'mean', 'max'],
+  ['encoder_enable_byte_ngrams', true, false],
+  ['use_rope', false, true],
+])(
+  'an option of facebookresearch/blt that changes the arithmetic is refused, not passed over: %s %j',
+  (key, other, built) => {
+    const stored = storedInMemory(fixtureBytes('tiny_A_1b_like/model.safetensors'));
+    const args = { n_heads: 2, patching_mode: 'space', encoder_hash_byte_group_size: [3, 4, 5, 6, 7, 8] };
+    expect(() => configFromFacebook({ ...args, [key]: other }, stored)).toThrow(`${key} is ${JSON.stringify(other)}: `);
+    expect(configFromFacebook({ ...args, [key]: built }, stored)).toEqual(configFromFacebook(args, stored));
+  },
+);
+
 test('a table that is missing is named', () => {
   const config = configFromHuggingFace(fixture('tiny_A_1b_like/config.json'));
   const stored = storedInMemory(fixtureBytes('tiny_A_1b_like/model.safetensors'));

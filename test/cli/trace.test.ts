@@ -45,6 +45,75 @@ describe.each(['tiny_A_1b_like', 'tiny_C_encoder_all_layers'])('blt trace --mode
   });
 });
 
+const forms = (
+  [
+    ['tiny_A_1b_like', 'A_1b_like'],
+    ['tiny_B_7b_like', 'B_7b_like'],
+    ['tiny_C_encoder_all_layers', 'C_encoder_all_layers'],
+  ] as const
+).flatMap(([model, key]) => goldenInputs.map((input) => ({ model, key: `${key}/${input}`, input })));
+
+test.each(forms)(
+  'blt trace --behaviour facebook, $key: patches and logits of facebookresearch/blt',
+  ({ model, key, input }) => {
+    const folder = temporaryFolder();
+    const expected = fixture<Expected>(`${model}/${input}.expected.json`);
+    const parity =
+      fixture<Record<string, { patch_lengths_include_next_token: number[][]; fb_logits?: number[][][] }>>(
+        'fb_parity.json',
+      )[key];
+    writeFileSync(join(folder, 'ids.json'), JSON.stringify({ input_ids: expected.input_ids }));
+    const { code, stdout } = blt(folder, [
+      ...['trace', '--model', folderOf(model), '--ids', 'ids.json', '--threshold', String(expected.threshold)],
+      ...['--behaviour', 'facebook', '--out', 'out.safetensors'],
+    ]);
+    expect(code).toBe(0);
+    const lengths = parity.patch_lengths_include_next_token.map((row) => row.filter((n) => n > 0));
+    expect((JSON.parse(stdout) as { patch_lengths: number[][] }).patch_lengths).toEqual(lengths);
+    const { values } = valuesIn(join(folder, 'out.safetensors')).get('logits')!;
+    // Where the file holds none, Facebook's are those of transformers (they differ by 7e-7).
+    const wanted =
+      parity.fb_logits?.flat(2) ?? fixtureTensors(`${model}/${input}.intermediates.safetensors`).get('logits')!.values;
+    expect(distance(values, wanted)).toBeLessThan(2e-5);
+  },
+);
+
+interface DocumentCase {
+  tokens: number[][];
+  window: number;
+  threshold: number;
+  entropies: number[][];
+  patch_lengths: number[][];
+  logits: number[][][];
+}
+
+test('blt trace of an import with a window: documents and windows are those of facebookresearch/blt', () => {
+  const folder = temporaryFolder();
+  const { cases } = fixture<{ cases: DocumentCase[] }>('fb_window_docmask.json');
+  const made = ['import', folderOf('tiny_A_1b_like'), '--behaviour', 'facebook', '--window', String(cases[0].window)];
+  expect(blt(folder, [...made, '--out', 'own']).code).toBe(0);
+  for (const { tokens, threshold, entropies, patch_lengths, logits } of cases) {
+    writeFileSync(join(folder, 'ids.json'), JSON.stringify({ input_ids: tokens }));
+    const traced = [
+      'trace',
+      '--model',
+      'own',
+      '--ids',
+      'ids.json',
+      '--threshold',
+      String(threshold),
+      '--out',
+      'out.safetensors',
+    ];
+    const { code, stdout } = blt(folder, traced);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).patch_lengths).toEqual(patch_lengths.map((row) => row.filter((n) => n > 0)));
+    const found = valuesIn(join(folder, 'out.safetensors'));
+    expect(distance(found.get('entropies')!.values, entropies.flat())).toBeLessThan(5e-6);
+    expect(distance(found.get('logits')!.values, logits.flat(2))).toBeLessThan(2e-5);
+  }
+});
+
 test('rows of different lengths end in zeros; a row of one id has no loss', () => {
   const folder = temporaryFolder({ 'ids.json': JSON.stringify({ input_ids: [[1, 76, 105], [1]] }) });
   const trace = (ids: string) =>

@@ -63,6 +63,18 @@ function patchingOf(args: Json): PatchingOptions {
   }
 }
 
+/** Options of facebookresearch/blt that change the arithmetic and are not built: what they must be, if they are given. */
+const ONLY: readonly (readonly [key: string, accepted: readonly unknown[], what: string])[] = [
+  ['cross_attn_window_encoder', [null], 'cross-attention over other patches'],
+  ['cross_attn_window_decoder', [null], 'cross-attention over older patches'],
+  ['cross_attn_encoder', [null, true], 'an encoder without cross-attention'],
+  ['cross_attn_decoder', [null, true], 'a decoder without cross-attention'],
+  ['cross_attn_init_by_pooling', [null, true], 'patch queries that do not come from pooling'],
+  ['downsampling_by_pooling', [null, 'max'], 'pooling other than max'],
+  ['encoder_enable_byte_ngrams', [null, false], 'tables of frequent n-grams'],
+  ['use_rope', [null, true], 'a model without rotary positions'],
+];
+
 /**
  * @param args model arguments (see `facebookArguments`)
  * @param stored names and shapes in the Hugging Face layout (see `withHuggingFaceNames`)
@@ -70,6 +82,11 @@ function patchingOf(args: Json): PatchingOptions {
  * @throws ConfigError naming the first argument or tensor that is missing or makes no sense
  */
 export function configFromFacebook(args: Json, stored: NamedShapes, entropyArgs: Json = {}): BltConfig {
+  for (const [key, accepted, what] of ONLY) {
+    if (Object.hasOwn(args, key) && !accepted.includes(args[key])) {
+      throw new ConfigError(`${key} is ${shown(args[key])}: ${what} is not supported`);
+    }
+  }
   const shape = (name: string): readonly number[] => {
     const found = stored.get(name);
     if (!found) throw new ConfigError(`the checkpoint has no tensor ${name}`);

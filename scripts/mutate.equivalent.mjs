@@ -11,7 +11,29 @@ const swapped = (before) => ({
   why: 'the order of the operands does not matter',
 });
 
+const either = (file, before, after, why) => ({ file, before, after, why });
+
 export const equivalents = [
+  either(
+    'packages/cli/src/checkpoint-files.ts',
+    'await rm(folder, { recursive: true, force: true });',
+    ';',
+    'rename takes the place of an empty folder by itself, but not on Windows',
+  ),
+  ...[
+    'scaled(b, g, a, needs[0]), scaled(g, a, b, needs[1])',
+    'scaled(g, b, a, needs[0]), scaled(a, g, b, needs[1])',
+  ].map((swap) => {
+    const rule = (products) => `mul:        reading(BOTH, (g, _, [a, b], __, needs) => [${products}]),`;
+    const before = rule('scaled(g, b, a, needs[0]), scaled(g, a, b, needs[1])');
+    return either(elementwise, before, rule(swap), 'the order of factors does not matter');
+  }),
+  either(
+    elementwise,
+    'return affine(sum(square(sub(x, y))), 1 / x.size);',
+    'return affine(sum(square(sub(y, x))), 1 / x.size);',
+    'a square does not tell signs',
+  ),
   swapped("return apply('add', pair(a, b), {});"),
   swapped("return apply('mul', pair(a, b), {});"),
   ...['maximum', 'minimum', 'equal'].map((op) =>

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { LOCK, lockOwner, RunLock } from '../../packages/cli/src/run-lock.ts';
+import { describe, expect, test } from 'vitest';
+import { LOCK, linked, lockOwner, RunLock } from '../../packages/cli/src/run-lock.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 /** A process that has surely ended: Linux and macOS give out no such id. */
@@ -62,4 +62,24 @@ test('a lock replaced by hand is not removed', async () => {
   writeFileSync(join(folder, LOCK), owner({ host: 'elsewhere' }));
   await lock.release();
   expect(existsSync(join(folder, LOCK))).toBe(true);
+});
+
+describe('where there are no hard links', () => {
+  const without = (code: string) => async () => {
+    throw Object.assign(new Error(code), { code });
+  };
+  test.each(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV'])(
+    '(%s) the first to write has the lock',
+    async (code) => {
+      const folder = temporaryFolder({ own: 'mine', other: 'theirs' });
+      expect(await linked(join(folder, 'own'), join(folder, LOCK), without(code))).toBe(true);
+      expect(await linked(join(folder, 'other'), join(folder, LOCK), without(code))).toBe(false);
+      expect(readFileSync(join(folder, LOCK), 'utf8')).toBe('mine');
+    },
+  );
+  test('other failures are failures', async () => {
+    const folder = temporaryFolder({ own: 'mine' });
+    await expect(linked(join(folder, 'own'), join(folder, LOCK), without('EIO'))).rejects.toThrow('EIO');
+    await expect(linked(join(folder, 'own'), join(folder, 'none', LOCK), without('EPERM'))).rejects.toThrow('ENOENT');
+  });
 });

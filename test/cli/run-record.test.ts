@@ -51,7 +51,13 @@ const revive = (_: string, value: unknown) => (value === '∞' ? Number.POSITIVE
 
 test('a record of a run made before runs had a care section is read', () => {
   const { care: _, ...older } = record();
-  expect(parseRecord(recordText(older as RunRecord), 'config.json').care).toEqual(DEFAULT_CARE);
+  expect(parseRecord(recordText(older as RunRecord), 'config.json').care).toEqual({
+    minutes: null,
+    saveEvery: 0,
+    sampleEvery: 0,
+    keepLast: 1,
+    tensorboard: false,
+  });
 });
 
 const changed = (change: (json: ReturnType<typeof JSON.parse>) => void): string => {

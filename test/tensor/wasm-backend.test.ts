@@ -19,6 +19,16 @@ describe('which build runs', () => {
     expect(createWasmBackend().description).toContain('rounded separately (BLT_NO_FMA=1)');
   });
 
+  test('the description says how wide the vectors are and why', () => {
+    const major = Number.parseInt(process.versions.node, 10);
+    const joined = process.arch === 'x64' && major >= 24 && major <= 26;
+    const { description } = createWasmBackend();
+    expect(description).toContain(joined ? '; 256-bit vectors;' : '; 128-bit vectors (');
+    vi.stubEnv('BLT_NO_WIDE', '1');
+    expect(createWasmBackend().description).toContain('128-bit vectors (BLT_NO_WIDE=1)');
+    expect(createWasmBackend({ wide: true }).description).toContain('pairs of vectors');
+  });
+
   test('the deterministic build rounds each product and each sum to 32 bits, in rising k', () => {
     const [M, N, K] = [13, 21, 300];
     const [a, b] = [noise(M, K), noise(K, N)];

@@ -53,14 +53,9 @@ function joinsPairs(): { wide: boolean; why: string } {
   if (env?.BLT_NO_WIDE === '1') return not('BLT_NO_WIDE=1');
   if (arch !== 'x64') return not(`${arch} has no wider ones`);
   const major = Number.parseInt(versions.node, 10);
-  const tried = major >= JOINING_VERSIONS[0] && major <= JOINING_VERSIONS[1];
-  if (!tried && env?.BLT_WIDE !== '1') {
-    return not(
-      major < 24
-        ? `Node ${versions.node}; Node 24 or later has 256-bit ones`
-        : `not tried with Node ${major}; BLT_WIDE=1 tries`,
-    );
-  }
+  const [first, last] = JOINING_VERSIONS;
+  if (major < first) return not(`Node ${versions.node}; Node ${first} or later has 256-bit ones`);
+  if (major > last && env?.BLT_WIDE !== '1') return not(`not tried with Node ${major}; BLT_WIDE=1 tries`);
   if (platform === 'linux') {
     const fs = nodeModule<{ readFileSync(path: string, encoding: string): string }>('node:fs');
     try {

@@ -213,6 +213,7 @@ test('pruning keeps the last few, the best, and the one latest names', async () 
   const deleted = await pruneFolders(parent, { keepLast: 2, keep: ['step-2'], only: /^step-\d+$/ });
   expect(deleted).toEqual(['step-1', 'step-4']);
   expect(await listFolders(parent)).toEqual(['other', 'step-2', 'step-3', 'step-10', 'step-11']);
+  expect(await pruneFolders(parent, { keepLast: 2 })).toEqual(['other', 'step-2']);
 });
 
 test('leftovers of dead processes go, those of living ones stay', async () => {

@@ -1,9 +1,15 @@
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkpointFromStored, checkpointToSafetensors } from '@blt-ts/blt';
 import { readSafetensors, writeSafetensors } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
-import { openModelFolder, storedInFolder, writeModelFolder } from '../../packages/cli/src/checkpoint-files.ts';
+import {
+  openModelFolder,
+  storedInFolder,
+  writeFully,
+  writeModelFolder,
+} from '../../packages/cli/src/checkpoint-files.ts';
 import { fixtureBytes } from '../support/golden-model.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -62,6 +68,17 @@ describe('a model folder', () => {
       'exists and is not empty; name another folder',
     );
   });
+});
+
+test('a disk that takes a few bytes at a time gets them all, in their places', () => {
+  const path = join(temporaryFolder(), 'x');
+  const file = openSync(path, 'w');
+  const few = ((fd: number, data: Uint8Array, from: number, count: number, at: number) =>
+    writeSync(fd, data, from, Math.min(3, count), at)) as typeof writeSync;
+  writeFully(file, Uint8Array.from([4, 5, 6, 7, 8, 9, 10]), 4, few);
+  writeFully(file, Uint8Array.from([0, 1, 2, 3]), 0, few);
+  closeSync(file);
+  expect([...readFileSync(path)]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
 
 describe('an index of shards', () => {

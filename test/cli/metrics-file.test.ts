@@ -64,6 +64,8 @@ test('resuming before the evaluation of a step drops its line, after it keeps it
   write(path, [record(1), record(2), evaluation]);
   write(path, [], { resumeStep: 2, resumeEvaluated: true });
   expect(readMetrics(path)).toEqual([record(1), record(2), evaluation]);
+  write(path, [], { resumeStep: 2 });
+  expect(readMetrics(path)).toEqual([record(1), record(2), evaluation]);
   write(path, [], { resumeStep: 2, resumeEvaluated: false });
   expect(readMetrics(path)).toEqual([record(1), record(2)]);
 });

@@ -49,6 +49,13 @@ test('every plan that can be made is read back as it was, "never" and "no limit"
 const keep = (_: string, value: unknown) => (value === Number.POSITIVE_INFINITY ? '∞' : value);
 const revive = (_: string, value: unknown) => (value === '∞' ? Number.POSITIVE_INFINITY : value);
 
+test('a share of the learning rate for some tensors is from 0 to 1', () => {
+  const groups = (lrScale: number) => changed((r) => (r.plan.model.loop.groups = [{ prefix: 'model.x', lrScale }]));
+  for (const share of [0, 0.25, 1])
+    expect(parseRecord(groups(share), 'x').plan.model.loop.groups![0].lrScale).toBe(share);
+  for (const share of [-0.1, 1.5]) expect(() => parseRecord(groups(share), 'x')).toThrow(/groups\.0\.lrScale: /);
+});
+
 test('a record of a run made before runs had a care section is read', () => {
   const { care: _, ...older } = record();
   expect(parseRecord(recordText(older as RunRecord), 'config.json').care).toEqual({

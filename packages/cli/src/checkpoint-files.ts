@@ -263,6 +263,13 @@ const configJson = (config: BltConfig, dtype: WeightDtype) => ({
   dtype: dtype === 'F32' ? 'float32' : 'bfloat16',
 });
 
+/** A call may write less than it was given.   @param write tests pass one that does */
+export function writeFully(descriptor: number, data: Uint8Array, position: number, write = writeSync): void {
+  for (let done = 0; done < data.length; ) {
+    done += write(descriptor, data, done, data.length - done, position + done);
+  }
+}
+
 function writeShard(file: string, tensors: readonly [string, StoredTensor][], dtype: WeightDtype): number {
   const {
     header,
@@ -274,12 +281,11 @@ function writeShard(file: string, tensors: readonly [string, StoredTensor][], dt
   );
   const descriptor = openSync(file, 'w');
   try {
-    writeSync(descriptor, header);
+    writeFully(descriptor, header, 0);
     for (const [name, tensor] of tensors) {
       let at = header.length + placed.get(name)!.begin;
       for (const piece of converted(name, tensor, dtype)) {
-        for (let done = 0; done < piece.length; )
-          done += writeSync(descriptor, piece, done, piece.length - done, at + done);
+        writeFully(descriptor, piece, at);
         at += piece.length;
       }
     }

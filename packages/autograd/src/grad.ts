@@ -77,7 +77,8 @@ function backward(
       const { kernel, ins, attrs } = node;
       const needs = ins.map((x) => tape.tracked.has(x));
       const rule = rules[kernel] as Rule<typeof kernel>;
-      const found = scope(() => rule(g instanceof RowSparse ? g.toDense() : g, outs, ins, attrs as never, needs));
+      const values = tape.inputs(node);
+      const found = scope(() => rule(g instanceof RowSparse ? g.toDense() : g, outs, values, attrs as never, needs));
       // A slot is counted before the next is filled: a sum may free its operands, and a tensor may be in both.
       const fresh = found.map((c, i) => (c && needs[i] ? c : null));
       for (const c of fresh) if (c) for (const t of tensorsOf(c)) uses.set(t, (uses.get(t) ?? 0) + 1);
@@ -93,7 +94,10 @@ function backward(
         drop(g);
       }
     }
-    for (const y of outs) free(y);
+    for (const y of outs) {
+      tape.forget(y);
+      free(y);
+    }
   }
   return cotangents;
 }

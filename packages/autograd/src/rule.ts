@@ -25,6 +25,11 @@ export interface Rule<K extends KernelName> {
 export interface Reads {
   readonly ins: readonly number[];
   readonly outs: boolean;
+  /**
+   * The result costs little beside the memory it takes: where a later rule reads it, it is computed again. For kernels whose own
+   * rule reads all inputs, so that they are there.
+   */
+  readonly cheap?: true;
 }
 
 /** A rule that reads only these values: for kernels on the hot path, where keeping less is memory saved. */

@@ -1,7 +1,7 @@
 /**
  * @file The tape: it records which kernel made which tensor from which, and knows no kernel. Rules live in `ops/`.
  */
-import { contract, type KernelAttrs, type KernelName, keeping, run, scope, type Tensor } from '@blt-ts/tensor';
+import { contract, type KernelAttrs, type KernelName, keeping, release, run, scope, type Tensor } from '@blt-ts/tensor';
 import type { Reads } from './rule.ts';
 
 export interface Node {
@@ -24,6 +24,10 @@ export class Tape {
 
   /** Tensors whose values walking back will read. */
   private readonly saved = new Set<Tensor>();
+  /** Tensors that are computed again instead, and by what. */
+  private readonly cheap = new Map<Tensor, Node>();
+  /** Those of them that walking back has at hand. */
+  private readonly rebuilt = new Map<Tensor, Tensor>();
   private readonly reads: (kernel: KernelName) => Reads | undefined;
 
   /** @param reads which values the rule of a kernel reads; undefined = all */
@@ -31,16 +35,43 @@ export class Tape {
     this.reads = reads;
   }
 
-  record(node: Node): void {
+  /** @param alone no other tape is recording: none will have to know of what is computed again */
+  record(node: Node, alone: boolean): void {
     if (!node.ins.some((x) => this.tracked.has(x))) return;
     this.nodes.push(node);
     const reads = this.reads(node.kernel);
     node.ins.forEach((x, i) => {
-      if (!reads || reads.ins.includes(i)) this.saved.add(x);
+      if (this.isRead(node, i) && !(alone && this.cheap.has(x))) this.saved.add(x);
     });
     if (!reads || reads.outs) for (const y of node.outs) this.saved.add(y);
+    if (alone && reads?.cheap) this.cheap.set(node.outs[0], node);
     // Outputs after the first are saved values (such as the log-sum-exp of attention), not results.
     this.tracked.add(node.outs[0]);
+  }
+
+  private isRead({ kernel }: Node, input: number): boolean {
+    return this.reads(kernel)?.ins.includes(input) ?? true;
+  }
+
+  /** The inputs of a node for its rule: those that it reads and that were not kept are computed again. */
+  inputs(node: Node): readonly Tensor[] {
+    return node.ins.map((x, i) => (x.freed && this.isRead(node, i) ? this.again(x) : x));
+  }
+
+  private again(x: Tensor): Tensor {
+    const node = this.cheap.get(x);
+    if (!node) return x;
+    let y = this.rebuilt.get(x);
+    if (!y) this.rebuilt.set(x, (y = run(node.kernel, this.inputs(node), node.attrs)[0]));
+    return y;
+  }
+
+  /** Frees what was computed again in place of `x`: nobody before it on the tape reads it. */
+  forget(x: Tensor): void {
+    const y = this.rebuilt.get(x);
+    if (y) release(y);
+    this.rebuilt.delete(x);
+    this.cheap.delete(x);
   }
 
   /** Records a function by itself alone, with the tensors from outside that it read. */
@@ -130,7 +161,7 @@ export function applyAll<K extends KernelName>(kernel: K, ins: readonly Tensor[]
     }
   }
   const outs = run(kernel, ins, attrs);
-  for (const tape of open) tape.record({ kernel, ins, outs, attrs });
+  for (const tape of open) tape.record({ kernel, ins, outs, attrs }, open.length === 1);
   return outs;
 }
 

@@ -92,6 +92,7 @@ type FusedKernel =
 const lastAxis = { axes: -1, keepDims: true };
 
 const INPUTS = { ins: [0, 1], outs: false };
+const CHEAP = { ...INPUTS, cheap: true } as const;
 const RESULT = { ins: [], outs: true };
 
 export const networkRules: Rules<FusedKernel> = {
@@ -105,7 +106,7 @@ export const networkRules: Rules<FusedKernel> = {
     null,
   ]),
   crossEntropyBackward: onceOnly('crossEntropy', 'logSoftmax'),
-  rmsNorm: reading(INPUTS, (g, _, [x, w], attrs) => applyAll('rmsNormBackward', [x, w, g], attrs)),
+  rmsNorm: reading(CHEAP, (g, _, [x, w], attrs) => applyAll('rmsNormBackward', [x, w, g], attrs)),
   rmsNormBackward: onceOnly('rmsNorm', 'composed.rmsNorm'),
   rope: reading({ ins: [1, 2, 3], outs: false }, (g, _, [, cos, sin, positions], { headDim, inverse }) => [
     rope(g, { cos, sin }, positions, headDim, !inverse),
@@ -113,7 +114,7 @@ export const networkRules: Rules<FusedKernel> = {
     null,
     null,
   ]),
-  swiGlu: reading(INPUTS, (g, _, [a, b]) => applyAll('swiGluBackward', [a, b, g], {})),
+  swiGlu: reading(CHEAP, (g, _, [a, b]) => applyAll('swiGluBackward', [a, b, g], {})),
   swiGluBackward: onceOnly('swiGlu', 'silu and mul'),
   intervalAttention: (g, [out, lse], [q, k, v, lo, hi], attrs) => [
     ...applyAll('intervalAttentionBackward', [q, k, v, lo, hi, out, lse, g], attrs),

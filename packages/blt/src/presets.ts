@@ -1,5 +1,12 @@
 /** @file One dial, `size`, from which every other number of a run follows; each may also be given by itself. */
-import { type BltConfig, ConfigError, type TransformerConfig, transformerConfig, validateConfig } from './config.ts';
+import {
+  type Behaviour,
+  type BltConfig,
+  ConfigError,
+  type TransformerConfig,
+  transformerConfig,
+  validateConfig,
+} from './config.ts';
 import { COPIED_BLOCKS, COPIED_LR_SCALE } from './init-global.ts';
 import { ADAMW_DEFAULTS } from './optimizer.ts';
 import type { PatchingOptions } from './patching.ts';
@@ -64,6 +71,11 @@ export interface RunOptions {
   readonly hashVocab?: number;
   /** Bytes local attention sees. */
   readonly window?: number;
+  /**
+   * Whose masks (default: `facebook`). `huggingface` trains what transformers computes: no window, no document bounds; the entropy model
+   * starts afresh after every `rowBytes` bytes, which is all it learns to see.
+   */
+  readonly behaviour?: Behaviour;
   readonly entropyWidth?: number;
   readonly entropyHeads?: number;
   readonly entropyLayers?: number;
@@ -198,10 +210,14 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
     }),
     crossAttnAllLayers,
   });
+  const behaviour = o.behaviour ?? 'facebook';
+  if (behaviour === 'huggingface' && o.window !== undefined) {
+    throw new ConfigError(`behaviour huggingface has no window; leave out window ${o.window}`);
+  }
   const config: BltConfig = {
     vocabSize: VOCAB_SIZE,
-    behaviour: 'facebook',
-    window: o.window ?? 512,
+    behaviour,
+    window: behaviour === 'huggingface' ? null : (o.window ?? 512),
     encoder: local(o.encoderLayers ?? preset.encoderLayers, false),
     global: {
       ...transformerConfig({
@@ -220,7 +236,7 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
             hiddenSize: o.entropyWidth ?? preset.entropyWidth,
             numHiddenLayers: o.entropyLayers ?? preset.entropyLayers,
             numAttentionHeads: o.entropyHeads ?? preset.entropyHeads,
-            maxPositionEmbeddings: 8192,
+            maxPositionEmbeddings: behaviour === 'huggingface' ? rowBytes : 8192,
             ropeTheta: 10_000,
           }))
         : null,

@@ -124,6 +124,7 @@ group('Model:', [
   ['--hash-functions <n>', ''],
   ['--hash-vocab <rows>', 'rows per hash table'],
   ['--window <bytes>', 'bytes a local layer looks back'],
+  ['--behaviour <name>', 'facebook (window, documents) or huggingface: as transformers computes (facebook)'],
   ['--entropy-width <n>', ''],
   ['--entropy-heads <n>', ''],
   ['--entropy-layers <n>', ''],

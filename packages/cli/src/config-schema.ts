@@ -68,6 +68,8 @@ const modelSection = z
       .optional(),
     /** Bytes that local attention sees, the current one included. */
     window: count().optional(),
+    /** Whose masks: facebook has window and documents, huggingface is what transformers computes. */
+    behaviour: z.enum(['facebook', 'huggingface']).optional(),
     /** Folder of a Llama (transformers) whose blocks the global transformer starts with. */
     init_global: z.string().min(1).optional(),
   })

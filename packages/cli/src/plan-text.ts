@@ -130,6 +130,9 @@ export function planText(
       'model',
       `local ${config.encoder.hiddenSize} x (${config.encoder.numHiddenLayers} + ${config.decoder.numHiddenLayers} layers), global ${config.global.hiddenSize} x ${config.global.numHiddenLayers} layers`,
     ],
+    ...(config.behaviour === 'huggingface'
+      ? [['behaviour', 'huggingface: plain causal attention, for models that go on in transformers']]
+      : []),
     ...(plan.globalOrigin
       ? [['global', `starts with the blocks of ${plan.globalOrigin.source}, ${copiedRate(plan)}`]]
       : []),

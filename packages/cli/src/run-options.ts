@@ -26,6 +26,7 @@ export function runOptions(config: FileConfig, { initGlobal, entropyModel }: Run
     hashFunctions: model.hash_functions,
     hashVocab: model.hash_vocab,
     window: model.window,
+    behaviour: model.behaviour,
     entropyWidth: entropy.width,
     entropyHeads: entropy.heads,
     entropyLayers: entropy.layers,

@@ -107,6 +107,12 @@ async function entropyModelOf(
   if (trained !== undefined) {
     throw new UserError(`the entropy model is given with ${folder}; leave out --entropy-${trained}`, 2);
   }
+  if (config.model?.behaviour === 'huggingface') {
+    throw new UserError(
+      'under --behaviour huggingface the entropy model is trained with the rest; leave out --prepared and --entropy-model',
+      2,
+    );
+  }
   const opened = await openEntropyModel(path).catch((error: unknown) => {
     if (!(error instanceof UserError) || asked !== undefined) throw error;
     throw new UserError(`the entropy model of ${folder}: ${error.message}; say where it is: --entropy-model DIR`, 2);

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import { context } from 'esbuild';
@@ -86,12 +87,25 @@ async function bundle(files) {
   return (await bundles.get(key).rebuild()).outputFiles[0].text;
 }
 
+/** A mutant parses: if the files cannot be bundled, somebody is writing one of them at this moment. */
+async function bundled(files) {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await bundle(files);
+    } catch (error) {
+      if (attempt === 10) throw error;
+      await setTimeout(5000);
+    }
+  }
+}
+
 /** The first test that fails, or undefined if all pass. */
 async function firstFailure({ files, names = '', except = '\n' }) {
   const { tests, vitest, finish } = collector();
+  const code = await bundled(files);
   try {
     const require = (name) => ({ vitest, 'fast-check': fastCheck })[name] ?? nodeRequire(name);
-    new Function('require', 'module', 'exports', await bundle(files))(require, { exports: {} }, {});
+    new Function('require', 'module', 'exports', code)(require, { exports: {} }, {});
   } catch (error) {
     return `the files do not load: ${error.message.split('\n')[0]}`;
   }

@@ -157,7 +157,12 @@ async function main() {
   // A mutant of what writes files may write anywhere: better not here.
   const away = mkdtempSync(join(tmpdir(), 'blt-mutate-'));
   process.chdir(away);
-  const seen = chosen.filter((mutant) => earlier.includes(`killed: ${show(mutant)}\n`));
+  // Line numbers may have moved.
+  const key = (file, before, after) => `${file}\n${before}\n${after}`;
+  const killed = new Set(
+    [...earlier.matchAll(/^killed: (.*):\d+\n {4}(.*)\n {4}(.*)$/gm)].map(([, ...m]) => key(...m)),
+  );
+  const seen = chosen.filter(({ file, before, after }) => killed.has(key(file, before, after)));
   if (seen.length > 0) console.log(`${seen.length} mutants were killed in the earlier run`);
   const queue = chosen.filter((mutant) => !seen.includes(mutant));
   const survivors = [];

@@ -5,7 +5,7 @@ import { type Corpus, encode, type PatchingOptions, patchLengths, scoreEntropies
 import { createWasmBackend } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { writeFileAtomically } from '../../packages/cli/src/atomic-file.ts';
+import { removeStale, writeFileAtomically } from '../../packages/cli/src/atomic-file.ts';
 import { parseShardNumber } from '../../packages/cli/src/commands/prepare.ts';
 import type { FileConfig } from '../../packages/cli/src/config-schema.ts';
 import { corpusIds, loadCorpus } from '../../packages/cli/src/data/corpus.ts';
@@ -251,6 +251,15 @@ test('a file is written whole or not at all, whichever file-system call fails', 
     expect(error.message).toBe(`cannot write ${path}: no space left on the device`);
     expect(fatal).toBeLessThan(20);
   }
+});
+
+test('what a dead writer left is removed after a while, that of a living one is not', async () => {
+  const folder = temporaryFolder({ '.file.00ff.tmp': 'half', '.other.00ff.tmp': 'half', file: 'whole' });
+  const path = join(folder, 'file');
+  await removeStale(path);
+  expect(readdirSync(folder).sort()).toEqual(['.file.00ff.tmp', '.other.00ff.tmp', 'file']);
+  await removeStale(path, Date.now() + 3_600_000);
+  expect(readdirSync(folder).sort()).toEqual(['.other.00ff.tmp', 'file']);
 });
 
 // ----- the command --------------------------------------------------------------------------------------------------------

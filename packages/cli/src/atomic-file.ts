@@ -7,9 +7,22 @@ import { reason, UserError } from './errors.ts';
 /** The calls used of node:fs/promises; tests pass one that fails at a chosen call. */
 export type FileCalls = Pick<typeof nodeFs, 'open' | 'rename' | 'rm'>;
 
+/** A writer takes seconds: what is older was left by one that died. */
+const STALE_SECONDS = 600;
+
+/** Removes what dead writers of this file have left. Those at work, on whatever machine, keep theirs. */
+export async function removeStale(path: string, now = Date.now()): Promise<void> {
+  const folder = dirname(path);
+  for (const name of await nodeFs.readdir(folder)) {
+    if (!name.startsWith(`.${basename(path)}.`) || !name.endsWith('.tmp')) continue;
+    const info = await nodeFs.stat(join(folder, name)).catch(() => null);
+    if (info && now - info.mtimeMs > 1000 * STALE_SECONDS) await nodeFs.rm(join(folder, name), { force: true });
+  }
+}
+
 /**
  * Writes a file under a name of its own, syncs it, and renames it: readers see the former contents or the new ones. What a writer that
- * died leaves is a hidden file `.NAME.<letters>.tmp` that nobody reads.
+ * died leaves is a hidden file `.NAME.<letters>.tmp` that nobody reads (see `removeStale`).
  * @throws UserError naming the file
  */
 export async function writeFileAtomically(path: string, data: Uint8Array, fs: FileCalls = nodeFs): Promise<void> {

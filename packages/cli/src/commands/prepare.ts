@@ -11,7 +11,7 @@ import {
   VOCAB_SIZE,
 } from '@blt-ts/blt';
 import { availableThreads, type Backend, createReferenceBackend, createWasmBackend, Random } from '@blt-ts/tensor';
-import { writeFileAtomically } from '../atomic-file.ts';
+import { removeStale, writeFileAtomically } from '../atomic-file.ts';
 import { corpusIds, loadCorpus } from '../data/corpus.ts';
 import { dataHash, HELD_OUT_FRACTION } from '../data/split.ts';
 import { printableMessage, reason, UserError } from '../errors.ts';
@@ -133,6 +133,7 @@ export async function prepareCommand(flags: PrepareFlags): Promise<number> {
     out.say(`shard ${index}/${of}  ${path} is there already`, { event: 'done', shard: index, of, path, skipped: true });
     return 0;
   }
+  await removeStale(path);
   const shard = await makeShard(
     corpus,
     { identity, entropyModelSource: flags.patcher ?? null, index, of },

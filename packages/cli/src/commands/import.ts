@@ -38,6 +38,7 @@ async function convert(folder: string, flags: ConvertFlags, leaving = false): Pr
       layout: opened.layout,
       behaviour,
       window,
+      ...(leaving ? { differs: transformersDiffers(own) } : {}),
     };
     process.stdout.write(`${JSON.stringify(made)}\n`);
     return 0;

@@ -40,6 +40,32 @@ test('training follows the CPU step by step; batches of other sizes compile noth
   expect(backend.compiles).toBe(before);
 });
 
+test.each(['space', 'static', 'byte', 'entropy'] as const)(
+  '%s patches: a run follows the CPU',
+  async (patchingMode) => {
+    const options = {
+      localWidth: 8,
+      globalWidth: 16,
+      rowBytes: 32,
+      hashVocab: 16,
+      entropySteps: 2,
+      steps: 2,
+      evalEvery: 2,
+    };
+    const plan = tinyPlan({ ...options, patchingMode });
+    const run = async (on: typeof backend | typeof reference) => {
+      const session = new Session(plan, corpus, on);
+      const events = (await advance(session, Number.POSITIVE_INFINITY)).map((e) => JSON.parse(e));
+      return events.map((e) => e.report?.lossNats ?? e.evaluation?.bitsPerByte ?? e.patches ?? 0) as number[];
+    };
+    const [got, want] = [await run(backend), await run(reference)];
+    expect(got.length).toBe(want.length);
+    want.forEach((value, i) => {
+      expect(Math.abs(got[i] - value), `event ${i}`).toBeLessThan(1e-4);
+    });
+  },
+);
+
 test('a whole run, entropy model, patching, evaluation and saved state included, reads nothing at once', async () => {
   const plan = tinyPlan({
     steps: 3,

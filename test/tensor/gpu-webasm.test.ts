@@ -47,6 +47,22 @@ describe('the tile kernel of the GPU, on webasm', () => {
   });
 });
 
+test.each([2000, 2 ** 19 + 3])('a sum and a maximum of %i numbers, folded side by side', async (n) => {
+  const x = tensor(
+    Float32Array.from({ length: n }, (_, i) => (i * 7) % 5),
+    [n],
+    { backend },
+  );
+  const total = Array.from({ length: n }, (_, i) => (i * 7) % 5).reduce((a, b) => a + b, 0);
+  expect([...(await run('sum', [x], { axes: [0] })[0].read())]).toEqual([total]);
+  const most = tensor(
+    Float32Array.from({ length: n }, (_, i) => -1 - Math.abs(i - (n - 2))),
+    [n],
+    { backend },
+  );
+  expect([...(await run('max', [most], { axes: [0] })[0].read())]).toEqual([-1]);
+});
+
 test('a backend that was given back says so', async () => {
   const gone = await createGpuBackend({ mode: 'webasm' });
   const x = tensor([1], [1], { backend: gone });

@@ -89,12 +89,12 @@ export class Calls {
     if (length === 0) this.fill(target, fold === 'max' ? Number.NEGATIVE_INFINITY : 0);
     else if (outer === 1 && inner === 1 && length > LONG) {
       // Neighbouring threads read neighbouring elements: `across` columns, each folded down `down` rows, in `pieces`.
-      const across = 256;
-      const pieces = Math.min(64, Math.ceil(length / (across * 64)));
+      const large = length > 2 ** 19;
+      const [across, pieces] = large ? [256, 64] : [64, 16];
       const down = Math.ceil(length / (across * pieces));
       const parts = this.make(foldMiddle[fold], rows(across, pieces), [x], [down, across, length, 0]);
-      const few = this.make(foldLast[again], line(64), [parts], [(across * pieces) / 64]);
-      this.into(target, foldLast[again], line(1), [few], [64]);
+      const few = large ? this.make(foldLast[again], line(64), [parts], [(across * pieces) / 64]) : parts;
+      this.into(target, foldLast[again], line(1), [few], [large ? 64 : across * pieces]);
     } else if (outer === 1 && inner > 1 && length > 128) {
       const pieces = Math.min(64, Math.ceil(length / 64));
       const down = Math.ceil(length / pieces);

@@ -108,8 +108,11 @@ const rmsNormBackward: Program<'rmsNormBackward'> = (calls, [dx, dw], [x, w, g],
   const r = calls.make(source.inverseRms, line(n), [cx], [C, eps]);
   const share = calls.make(source.rmsShare, line(n), [cx, cw, cg, r], [C]);
   calls.into(cellOf(dx), source.rmsNormBackward, rows(C, n), [cx, cw, cg, r, share], [C]);
-  const parts = calls.make(source.rmsWeights, rows(C, n), [cx, cg, r], [C]);
-  calls.fold('sum', cellOf(dw), parts, 1, n, C);
+  const pieces = Math.min(64, Math.ceil(n / 64));
+  const down = Math.ceil(n / pieces);
+  if (pieces === 1) return calls.into(cellOf(dw), source.rmsWeights, rows(C, 1), [cx, cg, r], [C, down, n]);
+  const parts = calls.make(source.rmsWeights, rows(C, pieces), [cx, cg, r], [C, down, n]);
+  calls.fold('sum', cellOf(dw), parts, 1, pieces, C);
 };
 
 const rope: Program<'rope'> = (calls, [y], [x, cos, sin, positions], { headDim: D, inverse }) => {

@@ -136,12 +136,16 @@ export const rmsNormBackward = kernel(
   'y = r[ROW] * (g[ROW * C + COL] * w[COL] - x[ROW * C + COL] * share[ROW]);',
 );
 
-/** What each row adds to dw. */
+/** What `down` rows add to dw; rows from `total` on do not exist. */
 export const rmsWeights = kernel(
   'rmsWeights',
   'rows',
-  { arrays: 'x g r', integers: 'C' },
-  'y = g[ROW * C + COL] * x[ROW * C + COL] * r[ROW];',
+  { arrays: 'x g r', integers: 'C down total' },
+  `for (let l = 0; l < down; l++) {
+      if (ROW * down + l < total) {
+        y = y + g[(ROW * down + l) * C + COL] * x[(ROW * down + l) * C + COL] * r[ROW * down + l];
+      }
+    }`,
 );
 
 /** A row is one head of one position; `turn` is -1 to turn the other way. */

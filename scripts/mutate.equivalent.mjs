@@ -15,6 +15,30 @@ const either = (file, before, after, why) => ({ file, before, after, why });
 
 export const equivalents = [
   either(
+    'packages/autograd/src/ops/rows.ts',
+    'for (let e = begin; e < end; e++) {',
+    'for (let e = begin; e <= end; e++) {',
+    'a typed array drops what is written behind its end',
+  ),
+  either(
+    'packages/tensor/src/safetensors-header.ts',
+    "const fault = begin < at ? 'overlaps the tensor before it, which ends' : 'leaves a hole: the data before it ends';",
+    "const fault = begin <= at ? 'overlaps the tensor before it, which ends' : 'leaves a hole: the data before it ends';",
+    'only asked where begin and at differ',
+  ),
+  either(
+    'packages/cli/src/metrics-file.ts',
+    'rmSync(temporary, { force: true });',
+    'rmSync(temporary, { force: false });',
+    'the file is there: it was written just before',
+  ),
+  either(
+    'packages/cli/src/atomic-folder.ts',
+    'await fs.rm(trash, { recursive: true, force: true });',
+    'await fs.rm(trash, { recursive: true, force: false });',
+    'the folder is there: it was renamed to that just before',
+  ),
+  either(
     'packages/cli/src/checkpoint-files.ts',
     'await rm(folder, { recursive: true, force: true });',
     ';',

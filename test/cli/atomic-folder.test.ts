@@ -182,6 +182,10 @@ test('latest wins over the highest number; without it, or when it is damaged, th
   const warnings: string[] = [];
   expect(await latestFolder(parent, { warn: (message) => warnings.push(message) })).toBe('step-10');
   expect(warnings).toEqual([`${join(parent, 'step-200')} is not usable: model.bin has 2 bytes instead of 3`]);
+  await setLatest(parent, 'step-200');
+  expect(await latestFolder(parent)).toBe('step-10');
+  for (const step of [9, 10]) rmSync(join(parent, `step-${step}`, MANIFEST));
+  expect(await latestFolder(parent)).toBeUndefined();
 });
 
 test('every kind of damage is noticed', async () => {

@@ -53,6 +53,10 @@ test('of many who find a stale lock at once, one gets it', async () => {
     const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => RunLock.acquire(folder)));
     expect(outcomes.filter((o) => o.status === 'fulfilled').length).toBeLessThanOrEqual(1);
     expect(existsSync(join(folder, LOCK))).toBe(outcomes.some((o) => o.status === 'fulfilled'));
+    for (const o of outcomes) {
+      if (o.status === 'rejected')
+        expect(o.reason.message).toMatch(/being trained by process \d+ since|comes back; delete/);
+    }
   }
 });
 

@@ -1,6 +1,6 @@
 import { planRun, type RunOptions } from '@blt-ts/blt';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { printableMessage } from '../../packages/cli/src/errors.ts';
 import { DEFAULT_CARE, parseRecord, type RunRecord, recordText } from '../../packages/cli/src/run-record.ts';
 import { parseState } from '../../packages/cli/src/training-state.ts';
@@ -48,6 +48,92 @@ test('every plan that can be made is read back as it was, "never" and "no limit"
 });
 const keep = (_: string, value: unknown) => (value === Number.POSITIVE_INFINITY ? '∞' : value);
 const revive = (_: string, value: unknown) => (value === '∞' ? Number.POSITIVE_INFINITY : value);
+
+describe('limits', () => {
+  const at = (path: string, value: unknown) =>
+    changed((r) => {
+      const keys = path.split('.');
+      const last = keys.pop()!;
+      keys.reduce((o, key) => o[key], r)[last] = value;
+    });
+  const long = (n: number) => 'x'.repeat(n);
+  const loop = 'plan.model.loop';
+  const bounds: [path: string, taken: unknown[], refused: unknown[]][] = [
+    ['format', [1], [0, 2]],
+    ['version', [long(100)], [long(101), 1]],
+    ['startedAt', [long(100)], [long(101)]],
+    ['dataHash', [long(128)], [long(129)]],
+    ['heldOutFraction', [0, 0.999], [-0.1, 1]],
+    ['data', [[]], ['a', [1]]],
+    ['care.minutes', [0.01, null], [0, -1]],
+    ['care.saveEvery', [0, 1], [-1, 0.5]],
+    ['care.sampleEvery', [0, 1], [-1, 0.5]],
+    ['care.keepLast', [1], [0, 1.5]],
+    ['plan.seed', [0], [-1]],
+    ['plan.hashInit', [0], [-0.1]],
+    ['plan.targetPatchBytes', [1, null], [0.9]],
+    ['plan.evalEvery', [0], [-1]],
+    ['plan.evalBytes', [1], [0]],
+    ['plan.patience', [1, 'infinity'], [0, 'never']],
+    ['plan.model.patchesPerRow', [1, 2 ** 30], [0, 2 ** 30 + 1]],
+    ['plan.model.maxRowBytes', [1, 2 ** 30, null], [0, 2 ** 30 + 1]],
+    ['plan.entropyModel.rowBytes', [1, 2 ** 30], [0, 2 ** 30 + 1]],
+    [`${loop}.steps`, [1], [0, 2 ** 53]],
+    [`${loop}.batchRows`, [1, 2 ** 20], [0, 2 ** 20 + 1]],
+    [`${loop}.accumulation`, [1, 2 ** 20], [0, 2 ** 20 + 1]],
+    [`${loop}.lr`, [1e-9], [0, -1]],
+    [`${loop}.warmupSteps`, [0], [-1]],
+    [`${loop}.minRatio`, [0, 1], [-0.1, 1.1]],
+    [`${loop}.gradClip`, [0.1, 'infinity'], [0, 'none']],
+    [`${loop}.adamw.beta1`, [0], [1, -0.1]],
+    [`${loop}.adamw.eps`, [1e-12], [0]],
+    [`${loop}.adamw.weightDecay`, [0], [-0.1]],
+    [`${loop}.dropout.residual`, [0], [1, -0.1]],
+    [`${loop}.ema`, [0, 0.99, null], [1]],
+    [
+      `${loop}.spike`,
+      [null, { action: 'skip', factor: 1.1 }],
+      [
+        { action: 'skip', factor: 1 },
+        { action: 'no', factor: 2 },
+      ],
+    ],
+    [
+      `${loop}.groups`,
+      [[], Array(100).fill({ prefix: long(1000), lrScale: 1 })],
+      [Array(101).fill({ prefix: '', lrScale: 1 }), [{ prefix: long(1001), lrScale: 1 }]],
+    ],
+    ['plan.config.vocabSize', [260], [0, 65_537]],
+    ['plan.config.window', [1, null], [0]],
+    ['plan.config.crossAttnK', [], [0, 1025]],
+    ['plan.config.hash.vocab', [], [0, 2 ** 26 + 1]],
+    ['plan.config.hash.functions', [], [0, 12]],
+    ['plan.config.hash.groupSizes', [[]], [[0], [65], Array(65).fill(3)]],
+    ['plan.config.encoder.hiddenSize', [], [0, 65_537]],
+    ['plan.config.encoder.numHiddenLayers', [1, 1024], [0, 1025]],
+    ['plan.config.encoder.numAttentionHeads', [], [0, 65_537]],
+    ['plan.config.encoder.numKeyValueHeads', [], [0, 65_537]],
+    ['plan.config.encoder.intermediateSize', [1, 2 ** 20], [0, 2 ** 20 + 1]],
+    ['plan.config.encoder.maxPositionEmbeddings', [2 ** 26], [0, 2 ** 26 + 1]],
+    ['plan.config.encoder.rmsNormEps', [1e-12], [0]],
+    ['plan.config.encoder.ropeTheta', [0.5], [0]],
+    [
+      'plan.config.patching',
+      [
+        { mode: 'static', patchSize: 1 },
+        { mode: 'byte', maxPatchLength: null },
+      ],
+      [
+        { mode: 'static', patchSize: 0 },
+        { mode: 'byte', maxPatchLength: 0 },
+      ],
+    ],
+  ];
+  test.each(bounds)('%s', (path, taken, refused) => {
+    for (const value of taken) expect(() => parseRecord(at(path, value), 'x')).not.toThrow();
+    for (const value of refused) expect(() => parseRecord(at(path, value), 'x')).toThrow(`x cannot be used: ${path}`);
+  });
+});
 
 test('a share of the learning rate for some tensors is from 0 to 1', () => {
   const groups = (lrScale: number) => changed((r) => (r.plan.model.loop.groups = [{ prefix: 'model.x', lrScale }]));

@@ -1,4 +1,4 @@
-/** The page of `blt play` with the keyboard alone, and with files dropped on it. BLT_TEST_CHROMIUM=1 runs it. */
+/** The page of `blt play` in unkind hands: the keyboard alone, dropped files, a GPU that is lost. BLT_TEST_CHROMIUM=1 runs it. */
 import { truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
@@ -123,5 +123,36 @@ if (browserWanted) {
         await page.keyboard.press('Enter');
         await says(page, 'generate-status', /bytes per second/);
       }));
+
+    test('a GPU that is lost while it trains is told with a remedy, and another backend goes on', async () => {
+      // A browser of its own: the other tests want theirs whole.
+      const own = await launchChromium();
+      try {
+        const { page } = await openPage(own, site.url);
+        await ready(page);
+        await page.selectOption('#backend', 'webgpu');
+        await says(page, 'backend-facts', /^webgpu: /);
+        await page.fill('#text', TEXT);
+        await page.selectOption('#train-mode', 'space');
+        await page.fill('#train-steps', '50');
+        await page.click('#train-start');
+        await says(page, 'train-status', /the first step is under way|step \d/);
+        const session = await own.newBrowserCDPSession();
+        await session.send('Browser.crashGpuProcess');
+        await says(page, 'train-error', /^the GPU was lost \(.*\); .* Choose a backend again under Backends/);
+        await page.selectOption('#backend', 'wasm');
+        await says(page, 'backend-facts', /^wasm: /);
+        await page.fill('#text', 'Patches once more.');
+        await says(page, 'text-facts', /^18 bytes/);
+        await says(page, 'patch-summary', /^\d{1,2} patches/);
+        expect(await page.locator('#text-error').isVisible()).toBe(false);
+        await page.fill('#text', TEXT);
+        await page.fill('#train-steps', '1');
+        await page.click('#train-start');
+        await says(page, 'train-status', /^Done/);
+      } finally {
+        await own.close();
+      }
+    });
   });
 }

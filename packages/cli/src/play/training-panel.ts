@@ -199,7 +199,8 @@ export class TrainingPanel {
     else if (state === 'stopping') parts.push('stopping after this step');
     else if (state === 'done') parts.push('done');
     else if (state === 'lost') parts.push('the worker is gone');
-    else if (!lastStep) parts.push(`${humanCount(facts.parameters)} parameters, the first step is under way`);
+    else if (!lastStep && this.running)
+      parts.push(`${humanCount(facts.parameters)} parameters, the first step is under way`);
     if (lastStep) {
       const total = lastStep.phase === 'model' ? facts.steps : facts.entropySteps;
       parts.push(`${lastStep.phase} step ${lastStep.step} of ${total}`);

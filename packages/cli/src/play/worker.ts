@@ -61,7 +61,15 @@ const answers: Answers = {
     chosen = Promise.resolve(next);
     setDefaultBackend(next.backend);
     if (entropyFile) scorer = new EntropyScorer(entropyModelFromFile(entropyFile, next.backend));
-    if (trainer && trainer.session.phase !== 'done') await trainer.moveTo(next.backend);
+    if (trainer && trainer.session.phase !== 'done') {
+      try {
+        await trainer.moveTo(next.backend);
+      } catch (error) {
+        if ((error as Error).name !== 'DeviceError') throw error;
+        // What the lost device held is gone; the page has said so, and keeps the last checkpoint.
+        trainer = null;
+      }
+    }
     for (const [slot, { files }] of loaded) {
       loaded.set(slot, { files, checkpoint: await readCheckpoint(files, next.backend) });
     }
@@ -211,7 +219,10 @@ worker.onmessage = async ({ data }) => {
     worker.postMessage({ kind: 'answer', id, value: await answer(...data.arguments) });
   } catch (error) {
     const plain = error instanceof Error && PLAIN.has(error.name);
-    const message = error instanceof Error ? error.message : String(error);
+    let message = error instanceof Error ? error.message : String(error);
+    if (error instanceof Error && error.name === 'DeviceError') {
+      message += '. Choose a backend again under Backends: the same, or another';
+    }
     worker.postMessage({ kind: 'failure', id, message: plain ? message : `something broke in the worker: ${message}` });
   }
 };

@@ -45,15 +45,6 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
   let compiles = 0;
   let failure: Error | null = null;
 
-  // A device that is lost may leave questions unanswered for good (a kernel being compiled when the GPU process dies).
-  const waiting = new Set<(error: Error) => void>();
-  const answer = <T>(asked: Promise<T>): Promise<T> =>
-    new Promise((resolve, reject) => {
-      waiting.add(reject);
-      const heard = () => waiting.delete(reject);
-      asked.then(resolve, reject).then(heard, heard);
-    });
-
   const find = async (
     k: KernelSource,
     output: number[],
@@ -66,7 +57,7 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
       kernels.set(k.name, compiled);
       compiles++;
     }
-    const handle = (await answer(Promise.resolve(call(compiled)))) as Handle;
+    const handle = (await call(compiled)) as Handle;
     assertMode(compiled, 'webgpu', k.name);
     return handle;
   };
@@ -79,7 +70,6 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
     failure ??= new DeviceError(
       `the GPU was lost (${message.replace(/\.$/, '') || 'no reason given'}); what was computed since the last checkpoint is gone: start again from it`,
     );
-    for (const reject of waiting) reject(failure);
   });
   // gpu.js would print every error; here the first one is told, by whatever is read after it.
   device.onuncapturederror = null;
@@ -161,10 +151,10 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
       const values = view.toArray() as Promise<Float32Array>;
       values.catch(() => {});
       try {
-        const refusal = await answer(device.popErrorScope());
+        const refusal = await device.popErrorScope();
         if (failure) throw failure;
         if (refusal) throw new DeviceError(`the GPU refused to hand out values: ${refusal.message}`);
-        return await answer(values);
+        return await values;
       } finally {
         view.delete();
       }

@@ -157,7 +157,7 @@ function gpuOf(root, gpu, name) {
 
 /** The first sentence of the contract's comment on a kernel. */
 function formulaOf(contract, name) {
-  const { source, entry } = property([contract], name);
+  const { source, entry } = property(contract, name);
   const comment = (ts.getLeadingCommentRanges(source.text, entry.getFullStart()) ?? []).at(-1);
   if (!comment) return '';
   const words = source.text
@@ -175,12 +175,17 @@ function formulaOf(contract, name) {
  */
 export function kernelTexts(root) {
   const tensor = join(root, 'packages/tensor/src');
-  const contract = parse(join(tensor, 'contract.ts'));
+  const groups = ['arrays', 'rows', 'network'];
+  const contract = groups.map((group) => parse(join(tensor, 'contract', `${group}.ts`)));
   const reference = folder(join(tensor, 'reference'));
   const native = [parse(join(tensor, 'wasm/native.ts')), ...folder(join(tensor, 'wasm/native'))];
   const assembly = folder(join(tensor, 'wasm/assembly')).filter(({ path }) => !/(call|index|pool)\.ts$/.test(path));
   const gpu = folder(join(tensor, 'gpu'));
-  const table = contract.declarations.get('contract').declarationList.declarations[0].initializer;
+  const names = contract.flatMap(({ declarations }, i) =>
+    declarations
+      .get(groups[i])
+      .declarationList.declarations[0].initializer.properties.map(({ name }) => name.getText()),
+  );
   const texts = [];
   const number = (parts) =>
     parts?.map((text) => {
@@ -188,8 +193,7 @@ export function kernelTexts(root) {
       return texts.indexOf(text);
     });
   const kernels = {};
-  for (const { name } of table.properties) {
-    const kernel = name.getText();
+  for (const kernel of names) {
     kernels[kernel] = {
       formula: formulaOf(contract, kernel),
       definition: number(definitionOf(root, reference, kernel)),

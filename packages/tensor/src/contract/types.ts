@@ -1,0 +1,132 @@
+/** @file The names of all kernels, the attributes they take, and what an entry of the contract says. */
+import { type DType, formatShape, type Shape, ShapeError, sameShape } from '../shape.ts';
+
+export interface Spec {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** Attributes are plain data: numbers and arrays of numbers, never tensors. */
+export type None = Record<never, never>;
+
+/** Every kernel, and the attributes it takes. Formulas are at the entries of `contract`. */
+export interface KernelAttrs {
+  // elementwise, one input
+  neg: None;
+  exp: None;
+  log: None;
+  sqrt: None;
+  reciprocal: None;
+  sin: None;
+  cos: None;
+  tanh: None;
+  sigmoid: None;
+  abs: None;
+  sign: None;
+  affine: { scale: number; shift: number };
+  dropout: { rate: number; seed: number };
+  // elementwise, broadcasting
+  add: None;
+  sub: None;
+  mul: None;
+  div: None;
+  maximum: None;
+  minimum: None;
+  greater: None;
+  equal: None;
+  where: None;
+  // reductions
+  sum: { axes: readonly number[] };
+  max: { axes: readonly number[] };
+  sumSquares: None;
+  // shape
+  reshape: { shape: Shape };
+  transpose: { perm: readonly number[] };
+  broadcastTo: { shape: Shape };
+  slice: { begin: readonly number[]; end: readonly number[] };
+  pad: { before: readonly number[]; after: readonly number[] };
+  concat: { axis: number };
+  // linear algebra
+  matmul: { transposeA: boolean; transposeB: boolean };
+  // rows
+  gatherRows: None;
+  scatterAddRows: { rows: number };
+  embeddingBag: None;
+  segmentGatherSum: None;
+  segmentMax: None;
+  segmentMaxBackward: None;
+  writeRows: None; // in place
+  // neural network
+  softmax: None;
+  logSoftmax: None;
+  crossEntropy: None;
+  crossEntropyBackward: None;
+  rmsNorm: { eps: number };
+  rmsNormBackward: { eps: number };
+  rope: { headDim: number; inverse: boolean };
+  swiGlu: None;
+  swiGluBackward: None;
+  intervalAttention: AttentionAttrs;
+  intervalAttentionBackward: AttentionAttrs;
+  // optimiser, in place
+  adamw: AdamWAttrs;
+  adamwRows: AdamWAttrs;
+  adamwCatchUp: None;
+  lerp: { weight: number };
+}
+
+export interface AttentionAttrs {
+  /** query heads H; q is [n, H*D] */
+  heads: number;
+  /** key/value heads; H/kvHeads query heads share one (grouped-query attention) */
+  kvHeads: number;
+  /** scores are scale * q.k, usually 1/sqrt(D) */
+  scale: number;
+  /** sum of (hi - lo) over the query rows: what the kernel must compute, for the FLOP ledger */
+  pairs: number;
+}
+
+export interface AdamWAttrs {
+  lr: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+  /** 1 at the first update (bias correction) */
+  step: number;
+}
+
+export type KernelName = keyof KernelAttrs;
+
+export interface KernelEntry<Attrs> {
+  /** Input dtypes, in order; `'...f32'` stands for one or more f32 inputs. */
+  readonly inputs: readonly (DType | '...f32')[];
+  /** Output shapes and dtypes from those of the inputs. @throws ShapeError */
+  outputs(ins: readonly Spec[], attrs: Attrs): Spec[];
+  /** Floating-point operations really executed (a multiply-add is 2). */
+  flops(ins: readonly Spec[], outs: readonly Spec[], attrs: Attrs): number;
+  /** Inputs overwritten in place, by index. */
+  readonly mutates?: readonly number[];
+  /** The output is input 0 under another shape: no data moves. */
+  readonly view?: true;
+}
+
+/** Entries for some of the kernels. */
+export type Entries<K extends KernelName> = { readonly [N in K]: KernelEntry<KernelAttrs[N]> };
+
+export const f32 = (shape: Shape): Spec => ({ dtype: 'f32', shape });
+
+export function expect(condition: boolean, message: () => string): void {
+  if (!condition) throw new ShapeError(message());
+}
+
+export function expectRank(op: string, name: string, spec: Spec, rank: number): void {
+  expect(spec.shape.length === rank, () => `${op}: ${name} must have ${rank} axes, got ${formatShape(spec.shape)}`);
+}
+
+export function expectShape(op: string, name: string, spec: Spec, shape: Shape): void {
+  expect(
+    sameShape(spec.shape, shape),
+    () => `${op}: ${name} must be ${formatShape(shape)}, got ${formatShape(spec.shape)}`,
+  );
+}

@@ -15,6 +15,12 @@ const either = (file, before, after, why) => ({ file, before, after, why });
 
 export const equivalents = [
   either(
+    'packages/cli/src/atomic-folder.ts',
+    'await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});',
+    'await fs.rm(temporary, { recursive: true, force: false }).catch(() => {});',
+    'that there is nothing to delete is passed over either way',
+  ),
+  either(
     'packages/autograd/src/ops/rows.ts',
     'for (let e = begin; e < end; e++) {',
     'for (let e = begin; e <= end; e++) {',

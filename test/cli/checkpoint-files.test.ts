@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkpointFromStored, checkpointToSafetensors } from '@blt-ts/blt';
 import { readSafetensors, writeSafetensors } from '@blt-ts/tensor';
@@ -58,6 +58,32 @@ describe('a model folder', () => {
     expect(again.dtype).toBe('BF16');
     const files = await Promise.all(['half', 'again'].map((f) => readFile(join(folder, f, 'model.safetensors'))));
     expect(Buffer.compare(files[0], files[1])).toBe(0);
+  });
+
+  test('in shards smaller than its tensors has one in each file, and no empty file', async () => {
+    const folder = temporaryFolder();
+    const { config, stored } = openModelFolder(await original(folder));
+    const { files } = await writeModelFolder(join(folder, 'shards'), config, stored, { shardBytes: 1 });
+    expect(files).toHaveLength(stored.size);
+    for (const file of files) {
+      expect(readSafetensors(await readFile(join(folder, 'shards', file))).tensors.size).toBe(1);
+    }
+  });
+
+  test('that cannot be written to the end leaves nothing behind', async () => {
+    const folder = temporaryFolder();
+    const { config, stored } = openModelFolder(await original(folder));
+    const last = [...stored.keys()].at(-1)!;
+    const broken = new Map(stored).set(last, {
+      ...stored.get(last)!,
+      read: () => {
+        throw Object.assign(new Error('EIO'), { code: 'EIO' });
+      },
+    });
+    await expect(writeModelFolder(join(folder, 'out'), config, broken)).rejects.toThrow(
+      /^cannot write .*out: the device reported a read or write error$/,
+    );
+    expect(await readdir(folder)).toEqual(['original']);
   });
 
   test('is not overwritten', async () => {

@@ -42,6 +42,17 @@ test.each([
   await lock.release();
 });
 
+test('on Linux the lock says when its process began, so that a later one with its id is told apart', async () => {
+  if (process.platform !== 'linux') return;
+  const folder = temporaryFolder();
+  const lock = await RunLock.acquire(folder);
+  // Field 22; the second, in parentheses, may hold spaces.
+  const [, rest] = /^\d+ \(.*\) (.*)$/s.exec(readFileSync('/proc/self/stat', 'latin1'))!;
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1');
+  expect((await lockOwner(folder))!.began).toBe(`${boot.slice(0, 8)}-${rest.split(' ')[22 - 3]}`);
+  await lock.release();
+});
+
 test('a process on another machine cannot be asked, so it is believed', async () => {
   const folder = temporaryFolder({ [LOCK]: owner({ host: 'elsewhere', pid: DEAD_PID }) });
   await expect(RunLock.acquire(folder)).rejects.toThrow(/on elsewhere.*if it is not running there any more, delete/);

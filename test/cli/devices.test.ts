@@ -11,7 +11,7 @@ import { RunFolder } from '../../packages/cli/src/run-folder.ts';
 import { DEFAULT_CARE } from '../../packages/cli/src/run-record.ts';
 import type { TrainingEvent } from '../../packages/cli/src/training-output.ts';
 import { TrainingRun } from '../../packages/cli/src/training-run.ts';
-import { blt, bltInterrupted } from '../support/command.ts';
+import { BLT, blt, bltInterrupted } from '../support/command.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const asked = process.env.BLT_TEST_WEBGPU;
@@ -158,6 +158,12 @@ describe('asking for what is not there', () => {
       stderr: 'blt: --detect-anomaly reads every result at once, which webasm does not allow; use --backend wasm\n',
     });
   });
+});
+
+test('the command does not carry gpu.js: it is loaded when a device is asked for', () => {
+  const text = readFileSync(BLT, 'utf8');
+  expect(text).toContain("import('@blt-ts/tensor/gpu')".replaceAll("'", '"'));
+  expect(text).not.toContain('createKernelMap');
 });
 
 test('doctor tests webgpu, webasm and webgl2, and says what will be used and why', () => {

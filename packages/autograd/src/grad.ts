@@ -63,6 +63,7 @@ function backward(
   for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
     const { outs } = node;
     const g = cotangents.get(outs[0]);
+    tape.forget(outs[0]);
     if (g && 'recompute' in node) {
       for (const [x, c] of rerun(tape, node, g instanceof RowSparse ? g.toDense() : g)) {
         for (const t of tensorsOf(c)) uses.set(t, (uses.get(t) ?? 0) + 1);
@@ -94,10 +95,7 @@ function backward(
         drop(g);
       }
     }
-    for (const y of outs) {
-      tape.forget(y);
-      free(y);
-    }
+    for (const y of outs) free(y);
   }
   return cotangents;
 }

@@ -66,7 +66,7 @@ export class Tape {
     return y;
   }
 
-  /** Frees what was computed again in place of `x`: nobody before it on the tape reads it. */
+  /** Frees what was computed again in place of `x`: neither its own rule nor one before it on the tape reads it. */
   forget(x: Tensor): void {
     const y = this.rebuilt.get(x);
     if (y) release(y);

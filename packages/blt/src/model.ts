@@ -10,7 +10,7 @@ import {
   rmsNorm,
   segmentMax,
 } from '@blt-ts/autograd';
-import { type Tensor, tensor } from '@blt-ts/tensor';
+import { scope, type Tensor, tensor } from '@blt-ts/tensor';
 import type { BltBatch } from './batch.ts';
 import type { BltConfig } from './config.ts';
 import { crossAttention, transformerBlock, transformerStack } from './layers.ts';
@@ -22,13 +22,15 @@ import type { Dropout } from './regularization.ts';
  * A plain sum: no scaling, no norm. @see Pagnoni et al. 2024, eq. 2-4 (the released code does not divide by 7)
  */
 export function embedBytes(p: BltParams, batch: BltBatch, dropout?: Dropout): Tensor {
-  const bytes = gatherRows(p.model.local_encoder.embed_tokens.weight, batch.ids); // [B, C]
-  const table = p.model.encoder_hash_tok_embedding?.weight;
-  if (!table || !batch.hashIds) return bytes;
-  const { ids, factor } = dropout?.hashRows(batch.hashIds) ?? { ids: batch.hashIds, factor: 1 };
-  const shape = [batch.layout.bytes, batch.hashIds.length / batch.layout.bytes];
-  const ngrams = embeddingBag(table, tensor(ids, shape, { backend: table.backend })); // [B, C]
-  return add(bytes, factor === 1 ? ngrams : affine(ngrams, factor));
+  return scope(() => {
+    const bytes = gatherRows(p.model.local_encoder.embed_tokens.weight, batch.ids); // [B, C]
+    const table = p.model.encoder_hash_tok_embedding?.weight;
+    if (!table || !batch.hashIds) return bytes;
+    const { ids, factor } = dropout?.hashRows(batch.hashIds) ?? { ids: batch.hashIds, factor: 1 };
+    const shape = [batch.layout.bytes, batch.hashIds.length / batch.layout.bytes];
+    const ngrams = embeddingBag(table, tensor(ids, shape, { backend: table.backend })); // [B, C]
+    return add(bytes, factor === 1 ? ngrams : affine(ngrams, factor));
+  });
 }
 
 /**

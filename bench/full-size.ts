@@ -1,6 +1,7 @@
 /**
- * @file A full-size 1B checkpoint with random weights: `pnpm bench full-size DIR` writes it (BF16, 9.3 GB, in shards) unless it is there,
- * then decodes with the hash tables on disk and the other weights spread over memories. Prints resident memory and ms a byte.
+ * @file A full-size 1B checkpoint with random weights: `pnpm bench full-size DIR [bytes] [stored|f32]` writes it (BF16, 9.3 GB, in
+ * shards) unless it is there, then decodes with the hash tables on disk and the other weights spread over memories, as BF16 or as
+ * float32. Prints resident memory and ms a byte, also of CPU time.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import {
@@ -11,13 +12,14 @@ import {
   generate,
   type StoredTensor,
   scoreEntropies,
+  type WeightFormat,
 } from '@blt-ts/blt';
 import { createWasmBackend, f32ToBf16, Random, sizeOf } from '@blt-ts/tensor';
 import { writeModelFolder } from '../packages/cli/src/checkpoint-files.ts';
 import { loadLargeModel } from '../packages/cli/src/large-model.ts';
 
-const [folder = '/tmp/blt-1b-synthetic', bytes = '32', shapes = 'test/fixtures/hf_keys_shapes_blt_1b.json'] =
-  process.argv.slice(2);
+const [folder = '/tmp/blt-1b-synthetic', bytes = '32', weights = 'stored'] = process.argv.slice(2);
+const shapes = 'test/fixtures/hf_keys_shapes_blt_1b.json';
 const memory = () => `${(process.memoryUsage.rss() / 1e9).toFixed(2)} GB resident`;
 
 if (!existsSync(folder)) {
@@ -63,7 +65,9 @@ if (!existsSync(folder)) {
 
 let start = performance.now();
 const backend = createWasmBackend();
-const { checkpoint, hashRows, memories } = await loadLargeModel(folder, backend);
+const { checkpoint, hashRows, memories } = await loadLargeModel(folder, backend, {
+  weights: weights as WeightFormat,
+});
 console.log(`loaded in ${((performance.now() - start) / 1000).toFixed(0)} s into ${memories} memories, ${memory()}`);
 const prompt = 'It was the best of times, it was the worst of times';
 // Random weights are uncertain everywhere; the threshold is put where it cuts the prompt into patches of a usual size.
@@ -78,6 +82,7 @@ const model = { ...checkpoint, config: { ...config, patching: { mode: 'entropy' 
 start = performance.now();
 let first = 0;
 let made = 0;
+let cpu = process.cpuUsage();
 for (const byte of generate(model, prompt, {
   maxBytes: Number(bytes),
   temperature: 0,
@@ -85,11 +90,15 @@ for (const byte of generate(model, prompt, {
   hashRows,
   onDone: ({ globalSteps, byteSteps }) => console.log(`${globalSteps} global steps for ${byteSteps} bytes`),
 })) {
-  if (made++ === 0) first = performance.now() - start;
+  if (made++ === 0) {
+    first = performance.now() - start;
+    cpu = process.cpuUsage();
+  }
   void byte;
 }
 const rest = performance.now() - start - first;
+const { user, system } = process.cpuUsage(cpu);
 console.log(
-  `prompt of ${prompt.length} bytes ${first.toFixed(0)} ms, then ${(rest / (made - 1)).toFixed(0)} ms a byte; ${memory()}, ` +
+  `prompt of ${prompt.length} bytes ${first.toFixed(0)} ms, then ${(rest / (made - 1)).toFixed(0)} ms a byte (${((user + system) / 1000 / (made - 1)).toFixed(0)} of CPU); ${memory()}, ` +
     `peak ${(process.resourceUsage().maxRSS / 1e6).toFixed(2)} GB`,
 );

@@ -64,6 +64,16 @@ interface Line {
   readonly gpu: number;
   readonly cpu: number;
   readonly torch: number | null;
+  /** Kernels that the GPU runs for one step, or one byte. */
+  readonly calls: number;
+}
+
+async function callsOf(f: () => Promise<unknown>): Promise<number> {
+  await gpu.settled();
+  const before = gpu.launches;
+  await f();
+  await gpu.settled();
+  return gpu.launches - before;
 }
 
 // ----- what is measured -----------------------------------------------------------------------------------------------
@@ -90,7 +100,14 @@ async function gemm(cpu: Backend): Promise<Line[]> {
       };
       const ms = await turns({ gpu: products(gpu), cpu: products(cpu) });
       const rate = (t: number) => (2 * size ** 3 * rounds) / t / 1e6;
-      lines.push({ what: `gemm ${size} ${form}`, unit: 'GFLOP/s', gpu: rate(ms.gpu), cpu: rate(ms.cpu), torch: null });
+      lines.push({
+        what: `gemm ${size} ${form}`,
+        unit: 'GFLOP/s',
+        gpu: rate(ms.gpu),
+        cpu: rate(ms.cpu),
+        torch: null,
+        calls: 1,
+      });
     }
   }
   return lines;
@@ -106,8 +123,9 @@ async function train(cpu: Backend): Promise<Line[]> {
     const [there, here] = [trainingBench(c, gpu), trainingBench(c, cpu)];
     // A step ends when its loss has been read: the update behind it is waited for by the next.
     const ms = await turns({ gpu: () => there.loop.next(), cpu: () => here.loop.next() });
+    const calls = await callsOf(() => there.loop.next());
     const rate = (t: number) => (c.rows * c.rowBytes * 1000) / t;
-    lines.push({ what: `train ${name}`, unit: 'bytes/s', gpu: rate(ms.gpu), cpu: rate(ms.cpu), torch: null });
+    lines.push({ what: `train ${name}`, unit: 'bytes/s', gpu: rate(ms.gpu), cpu: rate(ms.cpu), torch: null, calls });
   }
   return lines;
 }
@@ -145,10 +163,12 @@ async function decode(cpu: Backend): Promise<Line[]> {
           }
         };
       };
-      const ms = await turns({ gpu: await onward(gpu), cpu: await onward(cpu) });
+      const there = await onward(gpu);
+      const ms = await turns({ gpu: there, cpu: await onward(cpu) });
+      const calls = Math.round((await callsOf(there)) / bytes);
       const rate = (t: number) => (texts * bytes * 1000) / t;
       const what = `decode ${name}, ${texts} text${texts > 1 ? 's' : ''}`;
-      lines.push({ what, unit: 'bytes/s', gpu: rate(ms.gpu), cpu: rate(ms.cpu), torch: null });
+      lines.push({ what, unit: 'bytes/s', gpu: rate(ms.gpu), cpu: rate(ms.cpu), torch: null, calls });
     }
   }
   return lines;
@@ -191,9 +211,11 @@ async function compare(names: readonly string[]): Promise<void> {
     gpu_per_torch: line.torch === null ? null : short(line.gpu / line.torch),
   }));
   const cell = (x: number | null) => (x === null ? '-' : String(x));
-  const head = ['', 'unit', 'GPU', 'CPU', 'GPU / CPU', 'PyTorch', 'GPU / PyTorch'];
+  const head = ['', 'unit', 'GPU', 'CPU', 'GPU / CPU', 'PyTorch', 'GPU / PyTorch', 'kernels'];
   const rows = rounded.map((l) =>
-    [l.unit, l.gpu, l.cpu, l.gpu_per_cpu, l.torch, l.gpu_per_torch].map((x) => (typeof x === 'string' ? x : cell(x))),
+    [l.unit, l.gpu, l.cpu, l.gpu_per_cpu, l.torch, l.gpu_per_torch, l.calls].map((x) =>
+      typeof x === 'string' ? x : cell(x),
+    ),
   );
   const torch = peer && { version: peer.torch, device: peer.device };
   report(

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import * as nodeFs from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Corpus, encode, type PatchingOptions, patchLengths, scoreEntropies } from '@blt-ts/blt';
+import { type Corpus, encode, type PatchingOptions, patchLengths, planRun, scoreEntropies } from '@blt-ts/blt';
 import { createWasmBackend } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -20,7 +20,8 @@ import {
   shardName,
 } from '../../packages/cli/src/prepared/shard-file.ts';
 import { shardRange, spansOf, tokensOf } from '../../packages/cli/src/prepared/spans.ts';
-import { openStarts } from '../../packages/cli/src/run-starts.ts';
+import type { RunRecord } from '../../packages/cli/src/run-record.ts';
+import { givenAgain, openStarts } from '../../packages/cli/src/run-starts.ts';
 import { blt, type Outcome } from '../support/command.ts';
 import { runs } from '../support/runs.ts';
 import { configs, patchings, seeds, smallModel } from '../support/small-model.ts';
@@ -351,6 +352,19 @@ test('prepared data, entropy model and run must fit together', async () => {
     return openStarts({ ...config, data: { prepared, ...config.data } }, corpusIds(split), hash, () => {});
   };
   const { options } = await open({});
+  // A run that is stopped before it has its patches finds everything again, or says what has changed.
+  const split = await loadCorpus(source, () => {});
+  const corpus = corpusIds(split);
+  const plan = planRun(options, BOOK.length);
+  const record = { plan, prepared, dataHash: dataHash([...split.train, ...split.heldOut]) } as RunRecord;
+  const again = await givenAgain(record, corpus);
+  expect(again.patches?.train.length).toBe(corpus.train.length);
+  expect(again.entropies?.heldOut[0].length).toBe(corpus.heldOut[0].length);
+  const moved = { ...plan, entropyOrigin: { source: second, sha256: plan.entropyOrigin!.sha256 } };
+  await expect(givenAgain({ ...record, plan: moved }, corpus)).rejects.toThrow(
+    `the entropy model in ${second} is not the one of before`,
+  );
+  await expect(givenAgain({ ...record, dataHash: 'ff' }, corpus)).rejects.toThrow('was made from other data');
   expect(options.entropyModel).toMatchObject({ source: first });
   expect(options.window).toBe(512);
   await expect(open({}, 0.2)).rejects.toThrow('was made from other data');

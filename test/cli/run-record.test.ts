@@ -1,4 +1,4 @@
-import { planRun, type RunOptions } from '@blt-ts/blt';
+import { planRun, type RunOptions, transformerConfig } from '@blt-ts/blt';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { printableMessage } from '../../packages/cli/src/errors.ts';
@@ -20,6 +20,13 @@ const record = (options: RunOptions = {}): RunRecord => ({
   plan: planRun(options, 100_000),
 });
 
+/** Something made before, that a run starts from. */
+const origin = {
+  source: 'somewhere',
+  sha256: 'cd'.repeat(32),
+  config: transformerConfig({ hiddenSize: 32, numHiddenLayers: 2, numAttentionHeads: 4 }),
+};
+
 test('every plan that can be made is read back as it was, "never" and "no limit" included', () => {
   const options = fc.record(
     {
@@ -33,6 +40,9 @@ test('every plan that can be made is read back as it was, "never" and "no limit"
       thresholdAdd: fc.constantFrom(undefined, 0.1),
       spike: fc.constantFrom(null, { action: 'rewind' as const, factor: 2 }),
       hashSizes: fc.constantFrom([], [3, 4]),
+      behaviour: fc.constantFrom('facebook', 'huggingface'),
+      initGlobal: fc.constantFrom(undefined, { ...origin, lrScale: 0 }, origin),
+      entropyModel: fc.constantFrom(undefined, origin),
     },
     { requiredKeys: [] },
   ) as fc.Arbitrary<RunOptions>;

@@ -36,13 +36,14 @@ export interface Machine {
 /** Linux lists its GPUs under /dev; Dawn looking for one that is not there takes a while and complains on the terminal. */
 function noGpuDevice(): string | null {
   if (process.platform !== 'linux') return null;
-  if (existsSync('/dev/nvidia0') || existsSync('/dev/dxg')) return null;
+  // A container may have been given any of several GPUs, but always the control device.
+  if (existsSync('/dev/nvidiactl') || existsSync('/dev/dxg')) return null;
   try {
     if (readdirSync('/dev/dri').some((name) => name.startsWith('renderD'))) return null;
   } catch {
     // No /dev/dri: as good as an empty one.
   }
-  return 'this machine has no GPU (neither /dev/dri/renderD*, /dev/nvidia0 nor /dev/dxg)';
+  return 'this machine has no GPU (neither /dev/dri/renderD*, /dev/nvidiactl nor /dev/dxg)';
 }
 
 async function loadGpuModule(): Promise<typeof import('@blt-ts/tensor/gpu')> {

@@ -15,6 +15,30 @@ const either = (file, before, after, why) => ({ file, before, after, why });
 
 export const equivalents = [
   either(
+    'packages/tensor/src/reference/elementwise.ts',
+    'return;',
+    ';',
+    'operands of one shape are computed once more, the general way, with the same results',
+  ),
+  either(
+    'packages/cli/src/checkpoint-files.ts',
+    'const n = readSync(descriptor, into, done, Math.min(into.length - done, 2 ** 30), position + done);',
+    'const n = readSync(descriptor, into, done, Math.min(into.length - done, 1 ** 30), position + done);',
+    'the same bytes, one at a time',
+  ),
+  either(
+    'packages/cli/src/run-lock.ts',
+    'for (let attempt = 0; ; attempt++) {',
+    'for (let attempt = 1; ; attempt++) {',
+    'a free lock is waited for as a stale one is: slower, no less safe',
+  ),
+  ...[
+    "if ((await readFile(this.path, 'utf8').catch(() => '')) === this.text) await rm(this.path, { force: true });",
+    'await rm(own, { force: true }).catch(() => {});',
+  ].map((before) =>
+    either('packages/cli/src/run-lock.ts', before, before.replace('true', 'false'), 'the file is there, or no matter'),
+  ),
+  either(
     'packages/cli/src/atomic-folder.ts',
     'await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});',
     'await fs.rm(temporary, { recursive: true, force: false }).catch(() => {});',

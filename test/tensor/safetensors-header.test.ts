@@ -161,6 +161,22 @@ describe('the head of a file is enough', () => {
     expect(header.tensors.get('w')).toEqual({ dtype: 'F32', shape: [1000], begin: 0, end: 4000 });
   });
 
+  test('the longest header and the shortest file are where the limits say', () => {
+    const stating = (length: number) => {
+      const head = new Uint8Array(8);
+      new DataView(head.buffer).setBigUint64(0, BigInt(length), true);
+      return head;
+    };
+    expect(safetensorsHeaderSize(stating(MAX_HEADER_BYTES), 8 + MAX_HEADER_BYTES)).toBe(8 + MAX_HEADER_BYTES);
+    expect(() => safetensorsHeaderSize(stating(MAX_HEADER_BYTES + 1), 2 ** 40)).toThrow(/over the limit/);
+    expect(() => safetensorsHeaderSize(stating(0), 8)).toThrow(/the header is 0 bytes long/);
+    expect(() => safetensorsHeaderSize(stating(0).subarray(1), 7)).toThrow(
+      /7 bytes, a safetensors file has at least 8/,
+    );
+    expect(safetensorsHeaderSize(stating(2), 10)).toBe(10);
+    expect(() => safetensorsHeaderSize(stating(1), 10)).toThrow(/1 bytes long, the shortest one is \{\}/);
+  });
+
   test('a file of a terabyte is checked from its header alone', () => {
     const head = fileOf(`{"w":${entry('[500000,500000]', '[0,1000000000000]')}}`);
     expect(parseSafetensorsHeader(head, head.length + 1e12).tensors.get('w')!.end).toBe(1e12);

@@ -152,7 +152,6 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
       values.catch(() => {});
       try {
         const refusal = await device.popErrorScope();
-        if (failure) throw failure;
         if (refusal) throw new DeviceError(`the GPU refused to hand out values: ${refusal.message}`);
         return await values;
       } finally {

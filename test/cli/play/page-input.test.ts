@@ -139,7 +139,7 @@ if (browserWanted) {
         await says(page, 'train-status', /the first step is under way|step \d/);
         const session = await own.newBrowserCDPSession();
         await session.send('Browser.crashGpuProcess');
-        await says(page, 'train-error', /^the GPU was lost \(.*\); .* Choose a backend again under Backends/);
+        await says(page, 'train-error', /^the GPU was lost \(.*\); .* Choose another backend under Backends/);
         await page.selectOption('#backend', 'wasm');
         await says(page, 'backend-facts', /^wasm: /);
         await page.fill('#text', 'Patches once more.');

@@ -221,7 +221,7 @@ worker.onmessage = async ({ data }) => {
     const plain = error instanceof Error && PLAIN.has(error.name);
     let message = error instanceof Error ? error.message : String(error);
     if (error instanceof Error && error.name === 'DeviceError') {
-      message += '. Choose a backend again under Backends: the same, or another';
+      message += '. Choose another backend under Backends';
     }
     worker.postMessage({ kind: 'failure', id, message: plain ? message : `something broke in the worker: ${message}` });
   }

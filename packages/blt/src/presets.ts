@@ -7,11 +7,12 @@ import {
   transformerConfig,
   validateConfig,
 } from './config.ts';
+import type { Origin } from './given.ts';
 import { COPIED_BLOCKS, COPIED_LR_SCALE } from './init-global.ts';
 import { ADAMW_DEFAULTS } from './optimizer.ts';
 import type { PatchingOptions } from './patching.ts';
 import type { DropoutRates } from './regularization.ts';
-import type { Origin, RunPlan } from './session.ts';
+import type { RunPlan } from './session.ts';
 import type { SpikeOptions } from './training-loop.ts';
 import { VOCAB_SIZE } from './vocabulary.ts';
 

@@ -3,10 +3,10 @@
  * no clock; who drives it (the command line, a page, a test) shows progress and saves what it hands out.
  */
 import { crossEntropy, leaves as namedLeaves } from '@blt-ts/autograd';
-import { type Backend, formatShape, Random, sameShape, tensor, toFloat32 } from '@blt-ts/tensor';
+import { type Backend, Random, tensor } from '@blt-ts/tensor';
 import { bltBatch, byteBatch } from './batch.ts';
 import { calibrateThreshold, meanPatchSize } from './calibrate.ts';
-import { type BltConfig, ConfigError, layoutOptions } from './config.ts';
+import { type BltConfig, layoutOptions } from './config.ts';
 import { entropyModelLogits, scoreEntropiesAsync } from './entropy-model.ts';
 import {
   type Evaluation,
@@ -15,6 +15,7 @@ import {
   evaluateEntropyModel,
   evaluationRows,
 } from './evaluation.ts';
+import { concatInts, fitting, type Given, loadEntropyModel, type Origin, splitPatches } from './given.ts';
 import type { Checkpoint } from './huggingface.ts';
 import { copyLlamaIntoGlobal } from './init-global.ts';
 import { bltLosses } from './model.ts';
@@ -22,7 +23,7 @@ import type { PatchedDocument, TrainingRow } from './packing.ts';
 import { type BltParams, bltPlan, type EntropyModelParams, entropyModelPlan, initParameters } from './parameters.ts';
 import { patchLengths } from './patching.ts';
 import { type ByteRow, byteRows, patchRows, RowDealer } from './rows.ts';
-import { HASH_TABLE, type StoredTensors } from './stored-tensors.ts';
+import { HASH_TABLE } from './stored-tensors.ts';
 import {
   hostArray,
   type LoopOptions,
@@ -38,13 +39,6 @@ import {
 export interface Corpus {
   readonly train: readonly Int32Array[];
   readonly heldOut: readonly Int32Array[];
-}
-
-/** Weights made before, that a run starts from: where they lay, and what says that they are the same. */
-export interface Origin {
-  /** For people: a folder. */
-  readonly source: string;
-  readonly sha256: string;
 }
 
 /** Everything a run needs to be repeated. */
@@ -70,24 +64,6 @@ export interface RunPlan {
   /** Stop after this many evaluations in a row without a new best. */
   readonly patience: number;
   readonly seed: number;
-}
-
-/** What a run may start from besides plan and corpus. A run that is restored after its patches were made needs none of it. */
-export interface Given {
-  /** The tensors of `plan.globalOrigin`. */
-  readonly llama?: StoredTensors;
-  /** Those of `plan.entropyOrigin`, with or without the prefix `model.patcher.`. */
-  readonly entropyModel?: StoredTensors;
-  /** What the entropy model makes of each document, nats: they are not computed again. */
-  readonly entropies?: PerDocument<Float32Array> | null;
-  /** Patch lengths of each document (includeNextToken: false), cut as the plan says. */
-  readonly patches?: PerDocument<Int32Array> | null;
-}
-
-/** One array for each document of a corpus. */
-export interface PerDocument<T> {
-  readonly train: readonly T[];
-  readonly heldOut: readonly T[];
 }
 
 export type Phase = 'entropy model' | 'patching' | 'model' | 'done';
@@ -508,31 +484,6 @@ export class Session {
   }
 }
 
-/** Overwrites an entropy model with stored weights, named with or without `model.patcher.`. @throws ConfigError naming the first tensor that does not fit */
-export function loadEntropyModel(patcher: EntropyModelParams, stored: StoredTensors): void {
-  for (const [name, t] of namedLeaves(patcher)) {
-    // A whole checkpoint has an lm_head of its own beside that of the patcher.
-    const found = stored.get(`model.patcher.${name}`) ?? stored.get(name);
-    if (!found || !sameShape(found.shape, t.shape)) {
-      throw new ConfigError(
-        `the entropy model's ${name} is ${found ? formatShape(found.shape) : 'missing'}, ${formatShape(t.shape)} is needed`,
-      );
-    }
-    t.assign(toFloat32({ dtype: found.dtype, shape: [...found.shape], data: found.read() }, name));
-  }
-}
-
-/** The arrays, if there is one for each document and of its length. */
-function fitting<T extends Float32Array>(arrays: readonly T[], documents: readonly Int32Array[], what: string) {
-  const bad = documents.findIndex((ids, i) => arrays[i]?.length !== ids.length);
-  if (bad >= 0 || arrays.length !== documents.length) {
-    throw new ConfigError(
-      `${what} do not fit: ${arrays.length} arrays for ${documents.length} documents, or another length`,
-    );
-  }
-  return arrays;
-}
-
 const targetsOf = (rows: readonly { readonly targets: Int32Array }[]): Int32Array =>
   concatInts(rows.map((r) => r.targets));
 
@@ -542,29 +493,3 @@ const patched = (documents: readonly Int32Array[], lengths: readonly Int32Array[
 /** The arrays of the loop in progress, by the names the loop knows. */
 const loopArrays = ({ arrays }: SessionState): LoopState['arrays'] =>
   new Map([...arrays].flatMap(([name, values]) => (name.startsWith('loop.') ? [[name.slice(5), values]] : [])));
-
-function concatInts(arrays: readonly Int32Array[]): Int32Array {
-  const all = new Int32Array(arrays.reduce((n, a) => n + a.length, 0));
-  let at = 0;
-  for (const a of arrays) {
-    all.set(a, at);
-    at += a.length;
-  }
-  return all;
-}
-
-/** Patch lengths laid end to end, back to one array per document. */
-function splitPatches(all: unknown, documents: readonly Int32Array[], what: string): Int32Array[] {
-  if (!(all instanceof Int32Array)) throw new Error(`${what} is missing`);
-  let at = 0;
-  const split = documents.map((ids, i) => {
-    const from = at;
-    let sum = 0;
-    while (sum < ids.length && at < all.length && all[at] >= 1) sum += all[at++];
-    if (sum !== ids.length)
-      throw new Error(`${what} does not fit document ${i}: it covers ${sum} of ${ids.length} ids`);
-    return all.slice(from, at);
-  });
-  if (at !== all.length) throw new Error(`${what} has ${all.length - at} patches too many for this corpus`);
-  return split;
-}

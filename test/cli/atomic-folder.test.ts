@@ -199,6 +199,11 @@ test('every kind of damage is noticed', async () => {
     ['its syntax', (f) => writeFileSync(join(f, MANIFEST), '{'), /manifest\.json cannot be read/],
     ['its format', (f) => writeFileSync(join(f, MANIFEST), 'null'), /not of format 1/],
     [
+      'its sizes',
+      (f) => writeFileSync(join(f, MANIFEST), '{"format":1,"files":{"model.bin":null}}'),
+      /model\.bin has 3 bytes instead of undefined/,
+    ],
+    [
       'its names',
       (f) => writeFileSync(join(f, MANIFEST), '{"format":1,"files":{"../x":{"bytes":1,"sha256":""}}}'),
       /'\.\.\/x', which is no plain file name/,

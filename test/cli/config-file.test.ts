@@ -171,6 +171,7 @@ test('syntax errors name the line', () => {
   expect(problems('seed = 1\n[model\nwindow = 5')).toMatch(/^x\.toml line 2, column \d+: /);
   expect(problems('{"seed": 1,}', 'x.json')).toMatch(/^x\.json is not valid JSON: /);
   expect(problems('[1]', 'x.json')).toMatch(/expected object, received array/);
+  expect(problems('null', 'x.json')).toMatch(/expected object, received null/);
   expect(problems('{"__proto__": {"seed": 1}, "constructor": 1}', 'x.json')).toMatch(/Unrecognized key/);
 });
 

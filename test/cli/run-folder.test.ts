@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Session } from '@blt-ts/blt';
 import { createReferenceBackend } from '@blt-ts/tensor';
@@ -126,6 +126,26 @@ describe('a run folder', () => {
     expect(await findModel(path)).toBe(join(path, newest));
     writeFileSync(join(path, 'best'), 'step-999999\n');
     expect(await folder.bestName()).toBe(null);
+  });
+
+  test('goes on from the step before one whose bits have changed, and says why', async () => {
+    const { first, second } = await twoSteps();
+    const path = temporaryFolder();
+    await new RunFolder(path).save(...first, { best: true });
+    await new RunFolder(path).save(...second);
+    const newest = join(path, `step-00000${second[0]}`);
+    const file = join(newest, 'training_state.safetensors');
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 1] ^= 1;
+    writeFileSync(file, bytes);
+    const warnings: string[] = [];
+    expect((await new RunFolder(path).latestState((w) => warnings.push(w)))!.name).toBe(`step-00000${first[0]}`);
+    expect(warnings).toEqual([`${newest} is not usable: training_state.safetensors does not match its SHA-256`]);
+  });
+
+  test('without a sound step is opened at the newest, to say what is wrong with it', async () => {
+    const path = temporaryFolder({ 'step-1/a': '', 'step-2/a': '', 'step-10/a': '' });
+    expect(await findModel(path)).toBe(join(path, 'step-10'));
   });
 
   test('whose best cannot be read loses no step for that', async () => {

@@ -122,12 +122,12 @@ export async function setPointer(
 export async function replaceFile(parent: string, file: string, text: string, fs: FileSystem = nodeFs): Promise<void> {
   const temporary = join(parent, `.${file}.tmp-${process.pid}`);
   try {
-    await fs.rm(temporary, { recursive: true, force: true });
+    await fs.rm(temporary, { force: true });
     await writeSynced(fs, temporary, Buffer.from(text));
     await fs.rename(temporary, join(parent, file));
     await syncFolder(fs, parent);
   } catch (error) {
-    await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});
+    await fs.rm(temporary, { force: true }).catch(() => {});
     throw error;
   }
 }

@@ -135,12 +135,13 @@ describe.each(backends)('$name', ({ backend }) => {
   });
 
   property(
-    'with every row read at every step, row-sparse is dense AdamW, bit for bit',
-    fc.record({ steps: stepsReading(fc.constant(allRows)), options }),
+    'with every row read at every step, row-sparse is dense AdamW, bit for bit, at a rate of its own too',
+    fc.record({ steps: stepsReading(fc.constant(allRows)), options, lrScale: fc.constantFrom(1, 0.1, 0) }),
     50,
-    ({ steps, options }) => {
+    ({ steps, options, lrScale }) => {
       const [sparse, dense] = [table(), table()];
-      const [a, b] = [new AdamW(sparse, options), new AdamW(dense, options)];
+      const groups = [{ prefix: 'table', lrScale }];
+      const [a, b] = [new AdamW(sparse, options, groups), new AdamW(dense, options, groups)];
       for (const step of steps) {
         take(a, step);
         take(b, { ...step, rows: null });

@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { chromium, type Page } from 'playwright-core';
 
+/** Milliseconds: a busy machine is no error. */
+export const PATIENCE = 150_000;
+
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 // --enable-unsafe-webgpu: without it there is no adapter in headless mode. The others keep the browser off the network.
@@ -52,9 +55,10 @@ export async function inChromium<R>(
     response.end(isScript ? script : '<!doctype html><script type="module" src="/script.js"></script>');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const browser = await chromium.launch({ executablePath, args });
+  const browser = await chromium.launch({ executablePath, args, timeout: PATIENCE });
   try {
     const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE);
     const errors: string[] = [];
     page.on('pageerror', (error) => errors.push(error.message));
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);

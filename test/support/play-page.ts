@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { chromium } from 'playwright-core';
 import { pageFor, type Site, serveSite } from '../../packages/cli/src/play/server.ts';
+import { PATIENCE } from './chromium.ts';
 
 /** The built page; `npm test` builds it first. */
 export const PAGE = fileURLToPath(new URL('../../packages/cli/dist/play', import.meta.url));
@@ -40,6 +41,7 @@ export async function launchChromium(): Promise<Browser> {
   }
   return chromium.launch({
     executablePath: CHROMIUM,
+    timeout: PATIENCE,
     args: [
       '--headless=new',
       '--no-sandbox',
@@ -63,6 +65,7 @@ export interface OpenPage {
 export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options });
   const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
   const complaints: string[] = [];
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
@@ -72,5 +75,4 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
   return { page, complaints };
 }
 
-export const ready = (page: Page): Promise<unknown> =>
-  page.waitForSelector('body[data-ready=true]', { timeout: 60_000 });
+export const ready = (page: Page): Promise<unknown> => page.waitForSelector('body[data-ready=true]');

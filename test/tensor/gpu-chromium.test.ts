@@ -52,7 +52,7 @@ function inPage(mode: GpuMode, minify: boolean): void {
       });
       closed.catch(failed);
     });
-  }, 60_000);
+  }, 180_000);
 
   afterAll(async () => {
     close();

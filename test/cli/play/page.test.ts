@@ -18,7 +18,7 @@ test('the whole page is under 400 kB gzipped', () => {
 const TEXT = 'The whale swam in the sea, and the sea was deep and cold. '.repeat(40);
 const text = (page: Page, id: string): Promise<string> =>
   page.locator(`#${id}`).evaluate((place) => place.textContent ?? '');
-const says = (page: Page, id: string, pattern: RegExp, timeout = 60_000): Promise<unknown> =>
+const says = (page: Page, id: string, pattern: RegExp, timeout = 120_000): Promise<unknown> =>
   page.waitForFunction(
     ([element, source]) => new RegExp(source).test(document.getElementById(element)?.textContent ?? ''),
     [id, pattern.source],
@@ -32,9 +32,7 @@ const updates = (page: Page): Promise<number> =>
 async function afterUpdate(page: Page, act: () => Promise<unknown>): Promise<void> {
   const before = await updates(page);
   await act();
-  await page.waitForFunction((n) => Number(document.getElementById('latency')!.dataset.updates) > n, before, {
-    timeout: 60_000,
-  });
+  await page.waitForFunction((n) => Number(document.getElementById('latency')!.dataset.updates) > n, before);
 }
 
 if (browserWanted) {

@@ -15,6 +15,18 @@ const either = (file, before, after, why) => ({ file, before, after, why });
 
 export const equivalents = [
   either(
+    'packages/autograd/src/ops/network.ts',
+    'const CHEAP = { ...INPUTS, cheap: true } as const;',
+    'const CHEAP = { ...INPUTS, cheap: false } as const;',
+    'decides what is kept in memory, not what comes out',
+  ),
+  either(
+    'packages/cli/src/checkpoint-files.ts',
+    'const bytes = (tensor.bytes / (elementBytes[tensor.dtype] ?? width)) * width;',
+    'const bytes = (tensor.bytes / (elementBytes[tensor.dtype])) * width;',
+    'a tensor of a type without a width is refused when it is written',
+  ),
+  either(
     'packages/tensor/src/reference/elementwise.ts',
     'return;',
     ';',

@@ -213,6 +213,8 @@ test('every kind of damage is noticed', async () => {
     const folder = await writeFolder(temporaryFolder(), 'a', files('abc'));
     harm(folder);
     expect(await folderProblem(folder, { checksums: true })).toMatch(message);
+    // Sums cost time: without them, what does not match is not seen.
+    if (/SHA/.test(message.source)) expect(await folderProblem(folder)).toBeUndefined();
   }
 });
 

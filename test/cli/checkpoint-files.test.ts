@@ -207,6 +207,12 @@ test('the Facebook layout: weights, params.json and the entropy model in a folde
   });
   expect(Buffer.compare(weights(to), weights(from))).toBe(0);
 
+  // The arguments of the entropy model lie in one of three places.
+  for (const other of [{ model: params.entropy_model }, params.entropy_model]) {
+    await writeFile(join(to, 'entropy_model', 'params.json'), JSON.stringify(other));
+    expect(openModelFolder(to).config.patcher!.numAttentionHeads).toBe(patcher!.numAttentionHeads);
+  }
+
   await rename(join(to, 'entropy_model'), join(folder, 'elsewhere'));
   expect(openModelFolder(to, { entropyModel: join(folder, 'elsewhere') }).config.patcher).not.toBeNull();
 });

@@ -176,7 +176,8 @@ test('syntax errors name the line', () => {
 });
 
 test('a file that is missing, or plainly no config, is refused by name', async () => {
-  const folder = temporaryFolder({ 'big.toml': '#'.repeat(2 ** 20 + 1) });
+  const folder = temporaryFolder({ 'big.toml': '#'.repeat(2 ** 20 + 1), 'largest.toml': '#'.repeat(2 ** 20) });
+  expect(await loadConfig(join(folder, 'largest.toml'))).toEqual({});
   await expect(loadConfig(join(folder, 'no.toml'))).rejects.toThrow(
     /cannot read the config file .*no\.toml: there is no such file/,
   );

@@ -171,8 +171,9 @@ describe('the newest run', () => {
     const { first } = await twoSteps();
     for (const [name, startedAt] of [
       ['old', '2026-01-01T00:00:00.000Z'],
-      ['new', '2026-03-01T00:00:00.000Z'],
       ['mid', '2026-02-01T00:00:00.000Z'],
+      ['new', '2026-03-01T00:00:00.000Z'],
+      ['other', '2026-02-02T00:00:00.000Z'],
       ['empty', '2026-04-01T00:00:00.000Z'],
     ]) {
       const { folder, lock } = await RunFolder.create(join(runs, name), record(startedAt));

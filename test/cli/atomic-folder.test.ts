@@ -227,6 +227,7 @@ test('pruning keeps the last few, the best, and the one latest names', async () 
   expect(deleted).toEqual(['step-1', 'step-4']);
   expect(await listFolders(parent)).toEqual(['other', 'step-2', 'step-3', 'step-10', 'step-11']);
   expect(await pruneFolders(parent, { keepLast: 2 })).toEqual(['other', 'step-2']);
+  expect(readdirSync(parent).sort()).toEqual(['latest', 'step-10', 'step-11', 'step-3']);
 });
 
 test('leftovers of dead processes go, those of living ones stay', async () => {

@@ -87,12 +87,13 @@ describe('a model folder', () => {
   });
 
   test('is not overwritten', async () => {
-    const folder = temporaryFolder();
+    const folder = temporaryFolder({ 'one/notes.txt': '' });
     const from = await original(folder);
     const { config, stored } = openModelFolder(from);
     await expect(writeModelFolder(from, config, stored)).rejects.toThrow(
       'exists and is not empty; name another folder',
     );
+    await expect(writeModelFolder(join(folder, 'one'), config, stored)).rejects.toThrow('is not empty');
   });
 });
 

@@ -268,6 +268,12 @@ test('an option that says the same in another way replaces what the file said', 
   );
 });
 
+test('a flag given as a word is true, false or refused', () => {
+  expect(overrideConfig({}, { monotonic: 'true' }).patcher).toEqual({ monotonic: true });
+  expect(overrideConfig({}, { monotonic: 'false' }).patcher).toEqual({ monotonic: false });
+  expect(() => overrideConfig({}, { monotonic: 'maybe' })).toThrow(/expected boolean, received string/);
+});
+
 test('a bad option is refused like a bad key', () => {
   expect(() => overrideConfig({}, { lr: 'fast' })).toThrow(/expected number, received string\s+→ at train\.lr/);
   expect(() => overrideConfig({}, { lr: '' })).toThrow(/train\.lr/);

@@ -49,7 +49,7 @@ test(`one document of ${bytes} bytes, window 512, ${bytes / 4 + 1} patches train
   }
   // All else is rows times channels: nothing is larger than the logits.
   expect(Math.max(...elements.values())).toBeLessThanOrEqual(Math.max(bound, bytes * VOCAB_SIZE));
-});
+}, 900_000);
 
 /** Decodes `texts` texts of different lengths, growing to about `length` bytes, in pieces of up to 24 bytes. */
 async function decode(

@@ -8,6 +8,7 @@
 //   node scripts/mutate.mjs rules --list                the mutants, without running them
 //   --jobs 2      how many at a time
 //   --verbose     the test that killed each mutant
+//   --again LOG   only what survived in the output of an earlier run
 //   --done LOG    output of an earlier run with --verbose: what it saw killed, in files and tests that did not change, stays killed
 //
 // Prints killed / total, and the survivors. Exit status 1 if a mutant survives that is not in the list of equivalent ones.
@@ -32,6 +33,7 @@ const { values: options, positionals } = parseArgs({
     list: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
     done: { type: 'string' },
+    again: { type: 'string' },
   },
 });
 
@@ -145,7 +147,15 @@ async function main() {
   const every = targets.flatMap(({ file, stages }) =>
     mutantsOf(readFileSync(join(root, file), 'utf8')).map((mutant) => ({ file, stages, ...mutant })),
   );
-  const chosen = options.count === undefined ? every : sample(every, Number(options.count), Number(options.seed));
+  // Line numbers may have moved since that run.
+  const key = ({ file, before, after }) => `${file}\n${before}\n${after}`;
+  const verdicts = (log, verdict) => {
+    const lines = readFileSync(log, 'utf8').matchAll(new RegExp(`^${verdict}: (.*):\\d+\\n {4}(.*)\\n {4}(.*)$`, 'gm'));
+    return new Set([...lines].map(([, file, before, after]) => key({ file, before, after })));
+  };
+  const survived = options.again === undefined ? null : verdicts(options.again, 'survived');
+  const asked = survived ? every.filter((mutant) => survived.has(key(mutant))) : every;
+  const chosen = options.count === undefined ? asked : sample(asked, Number(options.count), Number(options.seed));
   const show = (m) => `${m.file}:${m.line}\n    ${m.before}\n    ${m.after}`;
   if (options.list) {
     for (const m of chosen) console.log(show(m));
@@ -153,18 +163,13 @@ async function main() {
     return;
   }
 
-  const earlier = options.done === undefined ? '' : readFileSync(options.done, 'utf8');
   // A mutant of what writes files may write anywhere: better not here.
   const away = mkdtempSync(join(tmpdir(), 'blt-mutate-'));
-  process.chdir(away);
-  // Line numbers may have moved.
-  const key = (file, before, after) => `${file}\n${before}\n${after}`;
-  const killed = new Set(
-    [...earlier.matchAll(/^killed: (.*):\d+\n {4}(.*)\n {4}(.*)$/gm)].map(([, ...m]) => key(...m)),
-  );
-  const seen = chosen.filter(({ file, before, after }) => killed.has(key(file, before, after)));
+  const killed = options.done === undefined ? new Set() : verdicts(options.done, 'killed');
+  const seen = chosen.filter((mutant) => killed.has(key(mutant)));
   if (seen.length > 0) console.log(`${seen.length} mutants were killed in the earlier run`);
   const queue = chosen.filter((mutant) => !seen.includes(mutant));
+  process.chdir(away);
   const survivors = [];
   let done = seen.length;
   const testers = Array.from({ length: Number(options.jobs) }, () => new Tester());

@@ -1,7 +1,7 @@
 // A long run, once straight through and once killed and resumed many times: the weights at the end must be the same, and memory
 // must be flat.  node scripts/soak.mjs [--steps 20000] [--kills 12] [--size nano] [--threads 1] [--flags='...'] [--keep]
-// --keep leaves the folder and prints its name; --beside <folder> does the killed and resumed part alone, in such a folder, and
-// compares when the straight run there has ended (two machines' worth of patience: both parts may run at once).
+// --keep leaves the folder and prints its name; --beside <folder> does the killed and resumed part alone, in such a folder, so that
+// both parts may run at once: it compares when the straight run there has ended.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -128,7 +128,9 @@ for (const file of ['model.safetensors', 'training_state.safetensors', 'training
   console.log(`${file}: ${a.slice(0, 16)} ${a === b ? '=' : '!='} ${b.slice(0, 16)}`);
 }
 console.log(
-  same && flat ? 'the same bits, and flat memory' : `FAILED: ${same ? 'memory grows' : 'the weights differ'}`,
+  same && flat
+    ? `the same bits${values.beside ? '' : ', and flat memory'}`
+    : `FAILED: ${same ? 'memory grows' : 'the weights differ'}`,
 );
 if (values.keep || values.beside) console.log(folder);
 else rmSync(folder, { recursive: true, force: true });

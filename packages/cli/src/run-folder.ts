@@ -189,7 +189,7 @@ export async function newestRun(root = 'runs'): Promise<string> {
       // Not a run: nothing to choose from.
     }
   }
-  dated.sort((a, b) => (a.at < b.at ? 1 : -1));
+  dated.sort((a, b) => b.at.localeCompare(a.at));
   if (dated.length === 0)
     throw new UserError(`there is no trained model under ${root}/; train one: blt train, or give --model DIR`, 2);
   return dated[0].path;

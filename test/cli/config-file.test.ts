@@ -167,6 +167,10 @@ test('an object that misleads the checks themselves is refused', () => {
   );
 });
 
+test('one problem is called one', () => {
+  expect(problems('[train]\nsteps = 0')).toMatch(/^x\.toml has a problem:\n/);
+});
+
 test('syntax errors name the line', () => {
   expect(problems('seed = 1\n[model\nwindow = 5')).toMatch(/^x\.toml line 2, column \d+: /);
   expect(problems('{"seed": 1,}', 'x.json')).toMatch(/^x\.json is not valid JSON: /);

@@ -40,6 +40,7 @@ test.each([
   const lock = await RunLock.acquire(folder);
   expect(JSON.parse(readFileSync(join(folder, LOCK), 'utf8')).pid).toBe(process.pid);
   await lock.release();
+  expect(existsSync(join(folder, LOCK))).toBe(false);
 });
 
 test('on Linux the lock says when its process began, so that a later one with its id is told apart', async () => {

@@ -93,12 +93,14 @@ export function chosenConfig(fallback = 'S'): { name: string; config: BenchConfi
 }
 
 export function modelConfig(c: BenchConfig): BltConfig {
+  const maxPositionEmbeddings = Math.max(8192, c.rowBytes);
   const local = (layers: number, all: boolean) => ({
     ...transformerConfig({
       hiddenSize: c.local,
       numHiddenLayers: layers,
       numAttentionHeads: c.localHeads,
       intermediateSize: c.hidden[0],
+      maxPositionEmbeddings,
     }),
     crossAttnAllLayers: all,
   });
@@ -112,6 +114,7 @@ export function modelConfig(c: BenchConfig): BltConfig {
       numHiddenLayers: c.globalLayers,
       numAttentionHeads: c.globalHeads,
       intermediateSize: c.hidden[1],
+      maxPositionEmbeddings,
     }),
     decoder: local(c.decoderLayers, true),
     patcher: null,

@@ -40,6 +40,7 @@ describe('a model folder', () => {
     expect(Buffer.compare(weights(to), weights(from))).toBe(0);
     const index = JSON.parse(await readFile(join(to, 'model.safetensors.index.json'), 'utf8'));
     expect(index.metadata.total_size).toBe(bytes);
+    expect(bytes).toBe([...stored.values()].reduce((n, t) => n + t.bytes, 0));
     expect(Object.keys(index.weight_map).sort()).toEqual([...stored.keys()].sort());
     for (const file of files) {
       const { tensors } = readSafetensors(await readFile(join(to, file)));

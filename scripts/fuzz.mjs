@@ -2,6 +2,7 @@
 // --guided keeps and breaks further what reaches new blocks of code, as V8 counts them; without it, what is answered in new words.
 // --measured only counts, at the end, the code that was reached.
 import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { root } from './workspace.mjs';
@@ -46,4 +47,6 @@ const mode = process.argv.includes('--guided') ? '2' : process.argv.includes('--
 const [inputs = '1000000', seed = String(Math.floor(Date.now() / 1000))] = process.argv
   .slice(2)
   .filter((text) => !text.startsWith('--'));
-process.exit(spawnSync(process.execPath, [outfile, inputs, seed, mode], { stdio: 'inherit' }).status ?? 1);
+const { status } = spawnSync(process.execPath, [outfile, inputs, seed, mode], { stdio: 'inherit' });
+rmSync(outfile, { force: true });
+process.exit(status ?? 1);

@@ -26,8 +26,8 @@ export interface Reads {
   readonly ins: readonly number[];
   readonly outs: boolean;
   /**
-   * The result costs little beside the memory it takes: where a later rule reads it, it is computed again. For kernels whose own
-   * rule reads all inputs, so that they are there.
+   * The result costs little beside the memory it takes: once much memory is in use (`spareFrom`), it is computed again where a
+   * later rule reads it. For kernels whose own rule reads all inputs, so that they are there.
    */
   readonly cheap?: true;
 }

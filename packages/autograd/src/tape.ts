@@ -17,6 +17,9 @@ export interface RecomputedNode {
   readonly outs: readonly [Tensor];
 }
 
+/** Bytes in use from which memory is worth more than the time of computing something cheap twice. */
+const SPARE_FROM = 2 ** 29;
+
 export class Tape {
   readonly nodes: (Node | RecomputedNode)[] = [];
   /** Tensors whose value depends on what this tape differentiates with respect to. */
@@ -29,10 +32,15 @@ export class Tape {
   /** Those of them that walking back has at hand. */
   private readonly rebuilt = new Map<Tensor, Tensor>();
   private readonly reads: (kernel: KernelName) => Reads | undefined;
+  private readonly spareFrom: number;
 
-  /** @param reads which values the rule of a kernel reads; undefined = all */
-  constructor(reads: (kernel: KernelName) => Reads | undefined) {
+  /**
+   * @param reads which values the rule of a kernel reads; undefined = all
+   * @param spareFrom from so many bytes in use on, cheap results are computed again instead of kept
+   */
+  constructor(reads: (kernel: KernelName) => Reads | undefined, spareFrom = SPARE_FROM) {
     this.reads = reads;
+    this.spareFrom = spareFrom;
   }
 
   /** @param alone no other tape is recording: none will have to know of what is computed again */
@@ -44,7 +52,8 @@ export class Tape {
       if (this.isRead(node, i) && !(alone && this.cheap.has(x))) this.saved.add(x);
     });
     if (!reads || reads.outs) for (const y of node.outs) this.saved.add(y);
-    if (alone && reads?.cheap) this.cheap.set(node.outs[0], node);
+    const [y] = node.outs;
+    if (alone && reads?.cheap && y.backend.bytesInUse >= this.spareFrom) this.cheap.set(y, node);
     // Outputs after the first are saved values (such as the log-sum-exp of attention), not results.
     this.tracked.add(node.outs[0]);
   }

@@ -117,7 +117,7 @@ export interface GradOptions {
   /** Give the gradients of big tables as `RowSparse`: only the rows that were read. */
   sparse?: boolean;
   /**
-   * From so many bytes of tensors in use on (default 2^29), results that cost little are computed again on the way back instead of
+   * From so many bytes of tensors in use on (default 2^28), results that cost little are computed again on the way back instead of
    * kept: in model S that saves 16% of the memory for 2 to 4% of the time. The bits are the same.
    */
   spareFrom?: number;

@@ -18,7 +18,7 @@ export interface RecomputedNode {
 }
 
 /** Bytes in use from which memory is worth more than the time of computing something cheap twice. */
-const SPARE_FROM = 2 ** 29;
+const SPARE_FROM = 2 ** 28;
 
 export class Tape {
   readonly nodes: (Node | RecomputedNode)[] = [];

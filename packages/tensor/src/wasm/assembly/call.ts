@@ -51,7 +51,7 @@ export function partBegin(n: i32, grain: i32, part: i32, parts: i32): i32 {
   return min(n, <i32>((<i64>units * part) / parts) * grain);
 }
 
-/** This thread's private working memory; see SCRATCH_BYTES in pool.ts. */
+/** This thread's private working memory; see SCRATCH_BYTES in machine.ts. */
 let scratchBase: usize = 0;
 
 export function setScratch(base: usize): void {

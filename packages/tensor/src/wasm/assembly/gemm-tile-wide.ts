@@ -5,7 +5,8 @@
  *
  * A pair of 4-vectors becomes one register if both halves go through the same operations and come from, and end in, neighbouring
  * addresses. So everything here comes in pairs, and both halves of a pair are loaded before either is stored. 12 pairs of
- * sums + 2 of B + 1 of A are 15 of the 16 registers. Elsewhere these loops are correct too, but spill: see machine.ts.
+ * sums + 2 of B + 1 of A are 15 of the 16 registers. Elsewhere these loops are correct too, but spill: module.ts decides. Panels and rows have a tile each, because a
+ * constant offset is part of a load and a variable one an addition (106 against 100 GFLOP/s).
  */
 import { madd } from './simd';
 

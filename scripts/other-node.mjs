@@ -1,22 +1,45 @@
 // Another Node than the one that runs: a path, or a version (24) that npx fetches from the npm registry.
+// `node scripts/other-node.mjs 24 [arguments]` runs it: `node scripts/other-node.mjs 24 packages/cli/dist/blt.js train`.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { root } from './workspace.mjs';
 
-/** The path of its binary. Ends this process if there is none. */
+/**
+ * The npm package that holds the binary itself. The package `node` only has an install script that fetches this one; where install
+ * scripts are off, as in this project, `npx -p node@24 node` runs whatever node is on the PATH and says nothing.
+ */
+function platformPackage() {
+  const { platform, arch } = process;
+  const prefix = platform === 'darwin' && arch === 'arm64' ? 'node-bin' : 'node';
+  return `${prefix}-${platform === 'win32' ? 'win' : platform}-${arch}`;
+}
+
+/** The path of its binary. Ends this process if there is none, or if another version answers. */
 export function otherNode(versionOrPath) {
   if (existsSync(versionOrPath)) return versionOrPath;
+  const name = `${platformPackage()}@${versionOrPath}`;
   const { status, stdout } = spawnSync(
     'npx',
-    ['--yes', '-p', `node@${versionOrPath}`, 'node', '-p', 'process.execPath'],
+    ['--yes', '-p', name, 'node', '-p', 'process.execPath + "\\n" + process.versions.node'],
     { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], shell: process.platform === 'win32' },
   );
-  const path = stdout?.trim().split('\n').pop() ?? '';
-  if (status !== 0 || !existsSync(path)) {
+  const [path = '', version = ''] = stdout?.trim().split('\n').slice(-2) ?? [];
+  if (status !== 0 || !existsSync(path) || !`${version}.`.startsWith(`${versionOrPath}.`)) {
+    const answered = version ? `: Node ${version} answered` : '';
     console.error(
-      `there is no Node ${JSON.stringify(versionOrPath)}: it is not a file, and npx could not fetch node@${versionOrPath}`,
+      `there is no Node ${JSON.stringify(versionOrPath)}: it is not a file, and npx could not fetch ${name}${answered}`,
     );
     process.exit(1);
   }
   return path;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [version = '', ...args] = process.argv.slice(2);
+  if (version === '') {
+    console.error('usage: node scripts/other-node.mjs VERSION|PATH [arguments of node]');
+    process.exit(2);
+  }
+  process.exit(spawnSync(otherNode(version), args, { stdio: 'inherit' }).status ?? 1);
 }

@@ -25,6 +25,8 @@ export function jobs(): [name: string, kernel: KernelName, ins: Values[], attrs:
     ['columns of a product', 'matmul', [noise(30, 70), noise(70, n)], m(false, false)],
     ['products with a long sum', 'matmul', [noise(n, 30), noise(n, 45)], m(true, false)],
     ['a row times a matrix', 'matmul', [noise(1, 300), noise(n, 300)], m(false, true)],
+    ['a row times a matrix by rows', 'matmul', [noise(1, 301), noise(301, n)], m(false, false)],
+    ['six rows times a matrix by rows', 'matmul', [noise(6, 301), noise(301, n)], m(false, false)],
     ['three rows times a matrix', 'matmul', [noise(3, 300), noise(300, n)], m(false, false)],
     ['seven rows times a matrix', 'matmul', [noise(7, 300), noise(n, 300)], m(false, true)],
     ['many small products', 'matmul', [noise(41, 20, 30), noise(41, 30, 11)], m(false, false)],

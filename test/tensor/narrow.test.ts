@@ -28,6 +28,7 @@ describe.each([
   ['one thread', createWasmBackend()],
   ['three threads', createWasmBackend({ threads: 3, leastShared: 0 })],
   ['deterministic', createWasmBackend({ deterministic: true })],
+  ['pairs of vectors', createWasmBackend({ wide: true })],
 ] as const)('%s', (_, backend) => {
   property(
     'a product with a narrow matrix is that with its rounded values, for few rows and for many',

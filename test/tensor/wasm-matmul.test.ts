@@ -65,6 +65,9 @@ describe.each(forms)('matmul $form', ({ transposeA, transposeB }) => {
     [3, 600, 130],
     [300, 1, 50],
     [1, 300, 1],
+    [1, 4133, 51],
+    [2, 1100, 23],
+    [7, 1043, 29],
   ])('is the sum of products across blocks: %i x %i x %i', check);
 
   test('nothing times nothing: an empty sum is 0, an empty result has no elements', () => {

@@ -8,8 +8,8 @@ import { Pool, whyNoThreads } from './pool.ts';
 const ARGUMENTS = 1024;
 const NEXT_UNIT = 1280;
 const SCRATCH = 65536;
-/** Private working memory of each thread. */
-export const SCRATCH_BYTES = 1 << 20;
+/** Private working memory of each thread; the same number stands in assembly/call.ts. */
+const SCRATCH_BYTES = (1 << 20) + 256;
 
 export interface WasmOptions {
   /** Tensors of more bytes than this (default 2^28) live outside the WebAssembly memory: tables of which few rows are read. */

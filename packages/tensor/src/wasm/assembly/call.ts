@@ -51,7 +51,8 @@ export function partBegin(n: i32, grain: i32, part: i32, parts: i32): i32 {
   return min(n, <i32>((<i64>units * part) / parts) * grain);
 }
 
-/** This thread's private working memory; see SCRATCH_BYTES in machine.ts. */
+/** This thread's private working memory: SCRATCH_BYTES in machine.ts, of which the last 256 are for sums. */
+const SCRATCH_BYTES: usize = 1048832;
 let scratchBase: usize = 0;
 
 export function setScratch(base: usize): void {
@@ -62,4 +63,11 @@ export function setScratch(base: usize): void {
 @inline
 export function scratch(): usize {
   return scratchBase;
+}
+
+/** 64 floats of it that nothing else uses: where a dot product puts down its partial sums. */
+// @ts-ignore: decorator
+@inline
+export function sums(): usize {
+  return scratchBase + (SCRATCH_BYTES - 256);
 }

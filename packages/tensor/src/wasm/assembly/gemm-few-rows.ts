@@ -1,36 +1,54 @@
 /**
  * @file Products with few rows of A, as in decoding one byte at a time. B is read once, from memory, so nothing is packed:
- * the limit is how fast B arrives.
+ * the limit is how fast B arrives. Four streams in different pages, each read from one end to the other, are what the processor
+ * fetches ahead best, so four rows (or columns) of B pass together that lie a quarter of B apart.
  */
+import { scratch, sums, wide } from './call';
+import { copyCorner } from './gemm';
+import { tileFromRows } from './gemm-tile';
+import { tile4x16FromRows } from './gemm-tile-wide';
 import { madd, storeTail, sumEach } from './simd';
 
 /** Up to this many rows of A the product is done here. */
 export const FEW_ROWS = 8;
-/** Columns done together where rows of B are contiguous: four rows of B that wide stay in the first-level cache. */
-const STRIP = 512;
+/** Columns done together where rows of B are contiguous, for one row of A: so much of C stays in the first-level cache. */
+const STRIP = 4096;
+/** The same for more rows, which read four rows of B that wide, or eight half as wide, from the first-level cache. */
+const SHARED_STRIP = 1024;
+/** From this many rows of A on, tiles of four take DEEP rows of B. */
+const TILE_ROWS = 4;
+const DEEP = 8;
 /** A matrix of at most this many columns (the values of a head) is read in strips of 32. */
 const NARROW = 128;
 
-/** c[0:N] += a[0] b[0] + a[1] b[1] + a[2] b[2] + a[3] b[3], rows of B `row` bytes apart. */
-function addFourRows(N: i32, a: usize, b: usize, row: usize, c: usize): void {
-  const a0 = v128.load_splat<f32>(a), a1 = v128.load_splat<f32>(a, 4);
-  const a2 = v128.load_splat<f32>(a, 8), a3 = v128.load_splat<f32>(a, 12);
-  const end = c + (<usize>(N & ~3) << 2);
-  while (c < end) {
+/** c[0:N] += a[0] b[0] + a[1] b[1] + a[2] b[2] + a[3] b[3]; values of a are `ak`, rows of B `apart` bytes from one another. */
+function addFourRows(N: i32, a: usize, ak: usize, b: usize, apart: usize, c: usize): void {
+  const a0 = v128.load_splat<f32>(a), a1 = v128.load_splat<f32>(a + ak);
+  const a2 = v128.load_splat<f32>(a + ak * 2), a3 = v128.load_splat<f32>(a + ak * 3);
+  const two = apart * 2, three = apart * 3;
+  for (const end = c + (<usize>(N & ~7) << 2); c < end; c += 32) {
+    let y0 = v128.load(c), y1 = v128.load(c, 16);
+    y0 = madd(a0, v128.load(b), y0);
+    y1 = madd(a0, v128.load(b, 16), y1);
+    y0 = madd(a1, v128.load(b + apart), y0);
+    y1 = madd(a1, v128.load(b + apart, 16), y1);
+    y0 = madd(a2, v128.load(b + two), y0);
+    y1 = madd(a2, v128.load(b + two, 16), y1);
+    y0 = madd(a3, v128.load(b + three), y0);
+    y1 = madd(a3, v128.load(b + three, 16), y1);
+    v128.store(c, y0);
+    v128.store(c, y1, 16);
+    b += 32;
+  }
+  for (let left = N & 7; left > 0; left -= 4) {
     let y = madd(a0, v128.load(b), v128.load(c));
-    y = madd(a1, v128.load(b + row), y);
-    y = madd(a2, v128.load(b + row * 2), y);
-    y = madd(a3, v128.load(b + row * 3), y);
-    v128.store(c, y);
+    y = madd(a1, v128.load(b + apart), y);
+    y = madd(a2, v128.load(b + two), y);
+    y = madd(a3, v128.load(b + three), y);
+    if (left >= 4) v128.store(c, y);
+    else storeTail(c, y, left);
     b += 16;
     c += 16;
-  }
-  if (N & 3) {
-    let y = madd(a0, v128.load(b), v128.load(c));
-    y = madd(a1, v128.load(b + row), y);
-    y = madd(a2, v128.load(b + row * 2), y);
-    y = madd(a3, v128.load(b + row * 3), y);
-    storeTail(c, y, N & 3);
   }
 }
 
@@ -43,6 +61,26 @@ function addRow(N: i32, a: usize, b: usize, c: usize): void {
     else storeTail(c, y, N - j);
     b += 16;
     c += 16;
+  }
+}
+
+/** Four rows of C += the first K columns of four rows of A, times K rows of B `bk` bytes apart. */
+function addTiles(N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize): void {
+  const a1 = a + am, a2 = a1 + am, a3 = a2 + am;
+  let j = 0;
+  if (wide) {
+    for (; j + 16 <= N; j += 16) {
+      tile4x16FromRows(K, a, a1, a2, a3, b, bk, c, cm, true);
+      b += 64;
+      c += 64;
+    }
+  }
+  for (; j < N; j += 8) {
+    const whole = j + 8 <= N;
+    tileFromRows(K, a, a1, a2, a3, b, bk, whole ? c : scratch(), whole ? cm : 32, whole);
+    if (!whole) copyCorner(scratch(), 32, c, cm, 4, N - j, true);
+    b += 32;
+    c += 32;
   }
 }
 
@@ -80,7 +118,7 @@ function clear(p: usize, n: i32): void {
   if (n & 3) storeTail(p, zero, n & 3);
 }
 
-/** C (+)= A B, rows of B contiguous: B passes once from top to bottom, the rows of C stay in the cache. */
+/** C (+)= A B, rows of B contiguous: B passes once, the rows of C stay in the cache. */
 export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool): void {
   if (!add) for (let i = 0; i < M; i++) clear(c + i * cm, N);
   if (N <= NARROW) {
@@ -91,19 +129,47 @@ export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize,
     }
     if (N == 0) return;
   }
-  for (let j = 0; j < N; j += STRIP) {
-    const n = min(STRIP, N - j);
-    const to = c + (<usize>j << 2);
-    let from = b + (<usize>j << 2);
-    let k = 0;
-    for (; k + 4 <= K; k += 4) {
-      for (let i = 0; i < M; i++) addFourRows(n, a + i * am + (<usize>k << 2), from, bk, to + i * cm);
-      from += bk * 4;
+  const strip = M == 1 ? STRIP : M < TILE_ROWS ? SHARED_STRIP : SHARED_STRIP / 2;
+  for (; N > 0; N -= strip) {
+    const n = min(strip, N);
+    if (M < TILE_ROWS) addQuarters(M, n, K, a, am, b, bk, c, cm);
+    else addBlocks(M, n, K, a, am, b, bk, c, cm);
+    b += <usize>strip << 2;
+    c += <usize>strip << 2;
+  }
+}
+
+/** C += A B for up to three rows: of B four rows pass at a time that lie a quarter of it apart. */
+function addQuarters(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize): void {
+  const quarter = K >> 2;
+  const apart = quarter * bk, ak = <usize>quarter << 2;
+  for (let k = 0; k < quarter; k++) {
+    for (let i = 0; i < M; i++) addFourRows(N, a + i * am, ak, b, apart, c + i * cm);
+    a += 4;
+    b += bk;
+  }
+  a += ak * 3;
+  b += apart * 3;
+  for (let k = quarter << 2; k < K; k++) {
+    for (let i = 0; i < M; i++) addRow(N, a + i * am, b, c + i * cm);
+    a += 4;
+    b += bk;
+  }
+}
+
+/** C += A B for four rows or more: tiles of four, and what is left row by row while the same rows of B are in the cache. */
+function addBlocks(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize): void {
+  for (let k = 0; k < K; k += DEEP) {
+    const deep = min(DEEP, K - k);
+    let i = 0;
+    for (; i + 4 <= M; i += 4) addTiles(N, deep, a + i * am, am, b, bk, c + i * cm, cm);
+    for (; i < M; i++) {
+      let l = 0;
+      for (; l + 4 <= deep; l += 4) addFourRows(N, a + i * am + (<usize>l << 2), 4, b + l * bk, bk, c + i * cm);
+      for (; l < deep; l++) addRow(N, a + i * am + (<usize>l << 2), b + l * bk, c + i * cm);
     }
-    for (; k < K; k++) {
-      for (let i = 0; i < M; i++) addRow(n, a + i * am + (<usize>k << 2), from, to + i * cm);
-      from += bk;
-    }
+    a += DEEP << 2;
+    b += bk * DEEP;
   }
 }
 
@@ -118,26 +184,54 @@ function putApart(c: usize, step: usize, sums: v128, count: i32, add: bool): voi
   store<f32>(c + step * 3, f32x4.extract_lane(sums, 3) + (add ? load<f32>(c + step * 3) : 0));
 }
 
+/**
+ * 16 partial sums each of the dot products of a with two columns of B, over K & ~15 terms, to `to`. They are stored because only pairs
+ * that end in neighbouring addresses become 256-bit operations (gemm-tile-wide.ts); two columns, because the sums and loads of four
+ * are more than 16 registers where they do not.
+ */
+function dotTwo(K: i32, a: usize, b0: usize, b1: usize, to: usize): void {
+  let s0 = f32x4.splat(0), t0 = f32x4.splat(0), u0 = f32x4.splat(0), v0 = f32x4.splat(0);
+  let s1 = f32x4.splat(0), t1 = f32x4.splat(0), u1 = f32x4.splat(0), v1 = f32x4.splat(0);
+  let at: usize = 0;
+  for (const end = <usize>(K & ~15) << 2; at < end; at += 64) {
+    const x0 = v128.load(a + at), x1 = v128.load(a + at, 16), x2 = v128.load(a + at, 32), x3 = v128.load(a + at, 48);
+    let p = b0 + at;
+    s0 = madd(x0, v128.load(p), s0);
+    t0 = madd(x1, v128.load(p, 16), t0);
+    u0 = madd(x2, v128.load(p, 32), u0);
+    v0 = madd(x3, v128.load(p, 48), v0);
+    p = b1 + at;
+    s1 = madd(x0, v128.load(p), s1);
+    t1 = madd(x1, v128.load(p, 16), t1);
+    u1 = madd(x2, v128.load(p, 32), u1);
+    v1 = madd(x3, v128.load(p, 48), v1);
+  }
+  v128.store(to, s0);
+  v128.store(to, t0, 16);
+  v128.store(to, u0, 32);
+  v128.store(to, v0, 48);
+  v128.store(to, s1, 64);
+  v128.store(to, t1, 80);
+  v128.store(to, u1, 96);
+  v128.store(to, v1, 112);
+}
+
+/** 16 partial sums as 4. */
+// @ts-ignore: decorator
+@inline
+export function fold16(p: usize): v128 {
+  return f32x4.add(f32x4.add(v128.load(p), v128.load(p, 16)), f32x4.add(v128.load(p, 32), v128.load(p, 48)));
+}
+
 /** Dot products of the row a with four columns of B, `apart` bytes from one another, to c[0], c[step], ... */
 export function rowTimesFour(K: i32, a: usize, b0: usize, apart: usize, c: usize, step: usize, count: i32, add: bool): void {
   const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
-  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
-  let at: usize = 0;
-  for (const end = <usize>(K & ~7) << 2; at < end; at += 32) {
-    const x = v128.load(a + at);
-    s0 = madd(x, v128.load(b0 + at), s0);
-    s1 = madd(x, v128.load(b1 + at), s1);
-    s2 = madd(x, v128.load(b2 + at), s2);
-    s3 = madd(x, v128.load(b3 + at), s3);
-    const y = v128.load(a + at, 16);
-    t0 = madd(y, v128.load(b0 + at, 16), t0);
-    t1 = madd(y, v128.load(b1 + at, 16), t1);
-    t2 = madd(y, v128.load(b2 + at, 16), t2);
-    t3 = madd(y, v128.load(b3 + at, 16), t3);
-  }
-  let four = sumEach(f32x4.add(s0, t0), f32x4.add(s1, t1), f32x4.add(s2, t2), f32x4.add(s3, t3));
-  for (let k = K & ~7; k < K; k++) {
+  const p = sums();
+  dotTwo(K, a, b0, b1, p);
+  if (count > 1) dotTwo(K, a, b2, b3, p + 128);
+  let four = sumEach(fold16(p), fold16(p + 64), fold16(p + 128), fold16(p + 192));
+  let at = <usize>(K & ~15) << 2;
+  for (let left = K & 15; left > 0; left--) {
     const w = f32x4(load<f32>(b0 + at), load<f32>(b1 + at), load<f32>(b2 + at), load<f32>(b3 + at));
     four = madd(v128.load_splat<f32>(a + at), w, four);
     at += 4;
@@ -145,31 +239,78 @@ export function rowTimesFour(K: i32, a: usize, b0: usize, apart: usize, c: usize
   putApart(c, step, four, count, add);
 }
 
-/** The same for two rows of A, `am` bytes apart, and of C, `cm` bytes apart. */
+/**
+ * 8 partial sums each of the dot products of two rows of A with four columns of B, over K & ~7 terms, to `to`: row, then column. In
+ * pairs.
+ */
+function dotEight(K: i32, a: usize, am: usize, b0: usize, apart: usize, to: usize): void {
+  let s00 = f32x4.splat(0), s01 = f32x4.splat(0), s02 = f32x4.splat(0), s03 = f32x4.splat(0);
+  let t00 = f32x4.splat(0), t01 = f32x4.splat(0), t02 = f32x4.splat(0), t03 = f32x4.splat(0);
+  let s10 = f32x4.splat(0), s11 = f32x4.splat(0), s12 = f32x4.splat(0), s13 = f32x4.splat(0);
+  let t10 = f32x4.splat(0), t11 = f32x4.splat(0), t12 = f32x4.splat(0), t13 = f32x4.splat(0);
+  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
+  let at: usize = 0;
+  for (const end = <usize>(K & ~7) << 2; at < end; at += 32) {
+    const x0 = v128.load(a + at), x1 = v128.load(a + at, 16);
+    const y0 = v128.load(a + at + am), y1 = v128.load(a + at + am, 16);
+    let w0 = v128.load(b0 + at), w1 = v128.load(b0 + at, 16);
+    s00 = madd(x0, w0, s00); t00 = madd(x1, w1, t00); s10 = madd(y0, w0, s10); t10 = madd(y1, w1, t10);
+    w0 = v128.load(b1 + at); w1 = v128.load(b1 + at, 16);
+    s01 = madd(x0, w0, s01); t01 = madd(x1, w1, t01); s11 = madd(y0, w0, s11); t11 = madd(y1, w1, t11);
+    w0 = v128.load(b2 + at); w1 = v128.load(b2 + at, 16);
+    s02 = madd(x0, w0, s02); t02 = madd(x1, w1, t02); s12 = madd(y0, w0, s12); t12 = madd(y1, w1, t12);
+    w0 = v128.load(b3 + at); w1 = v128.load(b3 + at, 16);
+    s03 = madd(x0, w0, s03); t03 = madd(x1, w1, t03); s13 = madd(y0, w0, s13); t13 = madd(y1, w1, t13);
+  }
+  v128.store(to, s00); v128.store(to, t00, 16); v128.store(to, s01, 32); v128.store(to, t01, 48);
+  v128.store(to, s02, 64); v128.store(to, t02, 80); v128.store(to, s03, 96); v128.store(to, t03, 112);
+  v128.store(to, s10, 128); v128.store(to, t10, 144); v128.store(to, s11, 160); v128.store(to, t11, 176);
+  v128.store(to, s12, 192); v128.store(to, t12, 208); v128.store(to, s13, 224); v128.store(to, t13, 240);
+}
+
+/** The first 4 of each 8 of these partial sums; from 16 bytes on in a, b0 and `to`, the others. Single vectors. */
+function dotFourOfEight(K: i32, a: usize, am: usize, b0: usize, apart: usize, to: usize): void {
+  let s00 = f32x4.splat(0), s01 = f32x4.splat(0), s02 = f32x4.splat(0), s03 = f32x4.splat(0);
+  let s10 = f32x4.splat(0), s11 = f32x4.splat(0), s12 = f32x4.splat(0), s13 = f32x4.splat(0);
+  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
+  let at: usize = 0;
+  for (const end = <usize>(K & ~7) << 2; at < end; at += 32) {
+    const x = v128.load(a + at), y = v128.load(a + at + am);
+    let w = v128.load(b0 + at);
+    s00 = madd(x, w, s00); s10 = madd(y, w, s10);
+    w = v128.load(b1 + at);
+    s01 = madd(x, w, s01); s11 = madd(y, w, s11);
+    w = v128.load(b2 + at);
+    s02 = madd(x, w, s02); s12 = madd(y, w, s12);
+    w = v128.load(b3 + at);
+    s03 = madd(x, w, s03); s13 = madd(y, w, s13);
+  }
+  v128.store(to, s00); v128.store(to, s01, 32); v128.store(to, s02, 64); v128.store(to, s03, 96);
+  v128.store(to, s10, 128); v128.store(to, s11, 160); v128.store(to, s12, 192); v128.store(to, s13, 224);
+}
+
+/** 8 partial sums as 4. */
+// @ts-ignore: decorator
+@inline
+function fold8(p: usize): v128 {
+  return f32x4.add(v128.load(p), v128.load(p, 16));
+}
+
+/** rowTimesFour for two rows of A, `am` bytes apart, and of C, `cm` bytes apart. */
 export function twoRowsTimesFour(K: i32, a: usize, am: usize, b0: usize, apart: usize, c: usize, cm: usize, step: usize, count: i32,
   add: bool): void {
   const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
-  const other = a + am;
-  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
-  let at: usize = 0;
-  for (const end = <usize>(K & ~3) << 2; at < end; at += 16) {
-    const x = v128.load(a + at), y = v128.load(other + at);
-    let w = v128.load(b0 + at);
-    s0 = madd(x, w, s0);
-    t0 = madd(y, w, t0);
-    w = v128.load(b1 + at);
-    s1 = madd(x, w, s1);
-    t1 = madd(y, w, t1);
-    w = v128.load(b2 + at);
-    s2 = madd(x, w, s2);
-    t2 = madd(y, w, t2);
-    w = v128.load(b3 + at);
-    s3 = madd(x, w, s3);
-    t3 = madd(y, w, t3);
+  const p = sums();
+  if (wide) dotEight(K, a, am, b0, apart, p);
+  else {
+    dotFourOfEight(K, a, am, b0, apart, p);
+    dotFourOfEight(K, a + 16, am, b0 + 16, apart, p + 16);
   }
-  let s = sumEach(s0, s1, s2, s3), t = sumEach(t0, t1, t2, t3);
-  for (let k = K & ~3; k < K; k++) {
+  let s = sumEach(fold8(p), fold8(p + 32), fold8(p + 64), fold8(p + 96));
+  let t = sumEach(fold8(p + 128), fold8(p + 160), fold8(p + 192), fold8(p + 224));
+  const other = a + am;
+  let at = <usize>(K & ~7) << 2;
+  for (let left = K & 7; left > 0; left--) {
     const w = f32x4(load<f32>(b0 + at), load<f32>(b1 + at), load<f32>(b2 + at), load<f32>(b3 + at));
     s = madd(v128.load_splat<f32>(a + at), w, s);
     t = madd(v128.load_splat<f32>(other + at), w, t);
@@ -189,11 +330,7 @@ function fourColumns(M: i32, K: i32, a: usize, am: usize, b: usize, apart: usize
   if (i < M) rowTimesFour(K, a + i * am, b, apart, c + i * cm, step, count, add);
 }
 
-/**
- * C (+)= A B, columns of B contiguous. Four columns pass at a time, by all rows of A, and they lie a quarter of B apart: four
- * streams in different pages, each read from one end to the other, are what the processor fetches ahead best (neighbouring columns
- * take up to twice as long where B is not in a cache).
- */
+/** C (+)= A B, columns of B contiguous: four columns a quarter of B apart pass at a time, by all rows of A. */
 function timesColumns(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bn: usize, c: usize, cm: usize, add: bool): void {
   const quarter = N >> 2;
   const apart = quarter * bn, step = <usize>quarter << 2;

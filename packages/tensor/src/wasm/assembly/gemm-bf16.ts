@@ -2,12 +2,9 @@
  * @file Products of few rows of A with a matrix whose values are kept as BF16, the upper halves of floats: a product of few rows takes
  * as long as its matrix takes to arrive, and this one is half as long. Sums are of floats, as everywhere.
  */
-import { int, partBegin, pointer, scratch, sums } from './call';
-import { fold16, rowTimesFour, twoRowsTimesFour } from './gemm-few-rows';
+import { int, partBegin, pointer, scratch } from './call';
+import { rowTimesFour, twoRowsTimesFour } from './gemm-few-rows';
 import { madd, sumEach } from './simd';
-
-/** The upper half of a word; in memory for the reason given at EXP in simd.ts. */
-const UPPER = memory.data<u32>([0xffff0000]);
 
 /** The values at even places (the lower halves of the words), and those at odd places. */
 // @ts-ignore: decorator
@@ -18,7 +15,7 @@ function evenValues(words: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function oddValues(words: v128): v128 {
-  return v128.and(words, v128.load_splat<u32>(UPPER));
+  return v128.and(words, i32x4.splat(0xffff0000));
 }
 
 /** n values (a multiple of 8) become floats. */
@@ -40,75 +37,38 @@ export function widenBf16(part: i32, parts: i32): void {
   widen(pointer(0) + (<usize>begin << 2), pointer(1) + (<usize>begin << 1), count);
 }
 
-/** Each 16 values of a row: the eight at even places, then the eight at odd ones. Of a last 8, the four at even places first. */
+/** Each 8 values of a row, the four at even places first. */
 function separate(to: usize, from: usize, K: i32): void {
-  for (const end = to + (<usize>(K & ~15) << 2); to < end; to += 64) {
-    const x0 = v128.load(from), x1 = v128.load(from, 16), x2 = v128.load(from, 32), x3 = v128.load(from, 48);
-    v128.store(to, v128.shuffle<f32>(x0, x1, 0, 2, 4, 6));
-    v128.store(to, v128.shuffle<f32>(x2, x3, 0, 2, 4, 6), 16);
-    v128.store(to, v128.shuffle<f32>(x0, x1, 1, 3, 5, 7), 32);
-    v128.store(to, v128.shuffle<f32>(x2, x3, 1, 3, 5, 7), 48);
-    from += 64;
+  for (const end = to + (<usize>K << 2); to < end; to += 32) {
+    const x = v128.load(from), y = v128.load(from, 16);
+    v128.store(to, v128.shuffle<f32>(x, y, 0, 2, 4, 6));
+    v128.store(to, v128.shuffle<f32>(x, y, 1, 3, 5, 7), 16);
+    from += 32;
   }
-  if (K & 8) {
-    const x0 = v128.load(from), x1 = v128.load(from, 16);
-    v128.store(to, v128.shuffle<f32>(x0, x1, 0, 2, 4, 6));
-    v128.store(to, v128.shuffle<f32>(x0, x1, 1, 3, 5, 7), 16);
-  }
-}
-
-/** 16 partial sums each of the dot products of a separated row with two rows of B, over K & ~15 terms, to `to`; in pairs. */
-function dotTwo(K: i32, a: usize, b0: usize, b1: usize, to: usize): void {
-  let s0 = f32x4.splat(0), t0 = f32x4.splat(0), u0 = f32x4.splat(0), v0 = f32x4.splat(0);
-  let s1 = f32x4.splat(0), t1 = f32x4.splat(0), u1 = f32x4.splat(0), v1 = f32x4.splat(0);
-  let at: usize = 0;
-  for (const end = <usize>(K & ~15) << 1; at < end; at += 32) {
-    const x0 = v128.load(a), x1 = v128.load(a, 16), y0 = v128.load(a, 32), y1 = v128.load(a, 48);
-    let w0 = v128.load(b0 + at), w1 = v128.load(b0 + at, 16);
-    s0 = madd(x0, evenValues(w0), s0);
-    t0 = madd(x1, evenValues(w1), t0);
-    u0 = madd(y0, oddValues(w0), u0);
-    v0 = madd(y1, oddValues(w1), v0);
-    w0 = v128.load(b1 + at);
-    w1 = v128.load(b1 + at, 16);
-    s1 = madd(x0, evenValues(w0), s1);
-    t1 = madd(x1, evenValues(w1), t1);
-    u1 = madd(y0, oddValues(w0), u1);
-    v1 = madd(y1, oddValues(w1), v1);
-    a += 64;
-  }
-  v128.store(to, s0);
-  v128.store(to, t0, 16);
-  v128.store(to, u0, 32);
-  v128.store(to, v0, 48);
-  v128.store(to, s1, 64);
-  v128.store(to, t1, 80);
-  v128.store(to, u1, 96);
-  v128.store(to, v1, 112);
-}
-
-/** 16 partial sums as 4, and if 8 more terms are left, these: of the separated x and the row of B at b. */
-// @ts-ignore: decorator
-@inline
-function foldRest(p: usize, rest: bool, x: usize, b: usize): v128 {
-  const sum = fold16(p);
-  if (!rest) return sum;
-  const words = v128.load(b);
-  return madd(v128.load(x, 16), oddValues(words), madd(v128.load(x), evenValues(words), sum));
 }
 
 /** Dot products of a separated row with four rows of B, `apart` bytes from one another, to c[0], c[step], ... */
 function dotFour(K: i32, a: usize, b0: usize, apart: usize, c: usize, step: usize, count: i32): void {
   const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
-  const p = sums();
-  dotTwo(K, a, b0, b1, p);
-  if (count > 1) dotTwo(K, a, b2, b3, p + 128);
-  const done = <usize>(K & ~15) << 1;
-  const rest = (K & 8) != 0;
-  const x = a + done * 2;
-  const four = sumEach(
-    foldRest(p, rest, x, b0 + done), foldRest(p + 64, rest, x, b1 + done),
-    foldRest(p + 128, rest, x, b2 + done), foldRest(p + 192, rest, x, b3 + done));
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
+  for (let at: usize = 0, end = <usize>K << 1; at < end; at += 16) {
+    const x = v128.load(a), y = v128.load(a, 16);
+    let words = v128.load(b0 + at);
+    s0 = madd(x, evenValues(words), s0);
+    t0 = madd(y, oddValues(words), t0);
+    words = v128.load(b1 + at);
+    s1 = madd(x, evenValues(words), s1);
+    t1 = madd(y, oddValues(words), t1);
+    words = v128.load(b2 + at);
+    s2 = madd(x, evenValues(words), s2);
+    t2 = madd(y, oddValues(words), t2);
+    words = v128.load(b3 + at);
+    s3 = madd(x, evenValues(words), s3);
+    t3 = madd(y, oddValues(words), t3);
+    a += 32;
+  }
+  const four = sumEach(f32x4.add(s0, t0), f32x4.add(s1, t1), f32x4.add(s2, t2), f32x4.add(s3, t3));
   v128.store_lane<f32>(c, four, 0);
   if (count == 1) return;
   v128.store_lane<f32>(c + step, four, 1);

@@ -185,53 +185,74 @@ function putApart(c: usize, step: usize, sums: v128, count: i32, add: bool): voi
 }
 
 /**
- * 16 partial sums each of the dot products of a with two columns of B, over K & ~15 terms, to `to`. They are stored because only pairs
- * that end in neighbouring addresses become 256-bit operations (gemm-tile-wide.ts); two columns, because the sums and loads of four
- * are more than 16 registers where they do not.
+ * 8 partial sums each of the dot products of a with four columns of B, over K & ~7 terms, to `to`. Stored, because only pairs that end
+ * in neighbouring addresses become 256-bit operations: see gemm-tile-wide.ts.
  */
-function dotTwo(K: i32, a: usize, b0: usize, b1: usize, to: usize): void {
-  let s0 = f32x4.splat(0), t0 = f32x4.splat(0), u0 = f32x4.splat(0), v0 = f32x4.splat(0);
-  let s1 = f32x4.splat(0), t1 = f32x4.splat(0), u1 = f32x4.splat(0), v1 = f32x4.splat(0);
+function dotFour(K: i32, a: usize, b0: usize, apart: usize, to: usize): void {
+  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
   let at: usize = 0;
-  for (const end = <usize>(K & ~15) << 2; at < end; at += 64) {
-    const x0 = v128.load(a + at), x1 = v128.load(a + at, 16), x2 = v128.load(a + at, 32), x3 = v128.load(a + at, 48);
-    let p = b0 + at;
-    s0 = madd(x0, v128.load(p), s0);
-    t0 = madd(x1, v128.load(p, 16), t0);
-    u0 = madd(x2, v128.load(p, 32), u0);
-    v0 = madd(x3, v128.load(p, 48), v0);
-    p = b1 + at;
-    s1 = madd(x0, v128.load(p), s1);
-    t1 = madd(x1, v128.load(p, 16), t1);
-    u1 = madd(x2, v128.load(p, 32), u1);
-    v1 = madd(x3, v128.load(p, 48), v1);
+  for (const end = <usize>(K & ~7) << 2; at < end; at += 32) {
+    const x = v128.load(a + at), y = v128.load(a + at, 16);
+    s0 = madd(x, v128.load(b0 + at), s0);
+    t0 = madd(y, v128.load(b0 + at, 16), t0);
+    s1 = madd(x, v128.load(b1 + at), s1);
+    t1 = madd(y, v128.load(b1 + at, 16), t1);
+    s2 = madd(x, v128.load(b2 + at), s2);
+    t2 = madd(y, v128.load(b2 + at, 16), t2);
+    s3 = madd(x, v128.load(b3 + at), s3);
+    t3 = madd(y, v128.load(b3 + at, 16), t3);
   }
   v128.store(to, s0);
   v128.store(to, t0, 16);
-  v128.store(to, u0, 32);
-  v128.store(to, v0, 48);
-  v128.store(to, s1, 64);
-  v128.store(to, t1, 80);
-  v128.store(to, u1, 96);
-  v128.store(to, v1, 112);
+  v128.store(to, s1, 32);
+  v128.store(to, t1, 48);
+  v128.store(to, s2, 64);
+  v128.store(to, t2, 80);
+  v128.store(to, s3, 96);
+  v128.store(to, t3, 112);
 }
 
-/** 16 partial sums as 4. */
+/** 8 partial sums as 4. */
 // @ts-ignore: decorator
 @inline
-export function fold16(p: usize): v128 {
-  return f32x4.add(f32x4.add(v128.load(p), v128.load(p, 16)), f32x4.add(v128.load(p, 32), v128.load(p, 48)));
+function fold8(p: usize): v128 {
+  return f32x4.add(v128.load(p), v128.load(p, 16));
+}
+
+/** The same sums as single vectors, two folded into one, and each vector's lanes added up. */
+function dotFourNarrow(K: i32, a: usize, b0: usize, apart: usize): v128 {
+  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
+  let at: usize = 0;
+  for (const end = <usize>(K & ~7) << 2; at < end; at += 32) {
+    const x = v128.load(a + at);
+    s0 = madd(x, v128.load(b0 + at), s0);
+    s1 = madd(x, v128.load(b1 + at), s1);
+    s2 = madd(x, v128.load(b2 + at), s2);
+    s3 = madd(x, v128.load(b3 + at), s3);
+    const y = v128.load(a + at, 16);
+    t0 = madd(y, v128.load(b0 + at, 16), t0);
+    t1 = madd(y, v128.load(b1 + at, 16), t1);
+    t2 = madd(y, v128.load(b2 + at, 16), t2);
+    t3 = madd(y, v128.load(b3 + at, 16), t3);
+  }
+  return sumEach(f32x4.add(s0, t0), f32x4.add(s1, t1), f32x4.add(s2, t2), f32x4.add(s3, t3));
 }
 
 /** Dot products of the row a with four columns of B, `apart` bytes from one another, to c[0], c[step], ... */
 export function rowTimesFour(K: i32, a: usize, b0: usize, apart: usize, c: usize, step: usize, count: i32, add: bool): void {
+  let four: v128;
+  if (wide) {
+    const p = sums();
+    dotFour(K, a, b0, apart, p);
+    four = sumEach(fold8(p), fold8(p + 32), fold8(p + 64), fold8(p + 96));
+  } else four = dotFourNarrow(K, a, b0, apart);
   const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
-  const p = sums();
-  dotTwo(K, a, b0, b1, p);
-  if (count > 1) dotTwo(K, a, b2, b3, p + 128);
-  let four = sumEach(fold16(p), fold16(p + 64), fold16(p + 128), fold16(p + 192));
-  let at = <usize>(K & ~15) << 2;
-  for (let left = K & 15; left > 0; left--) {
+  let at = <usize>(K & ~7) << 2;
+  for (let left = K & 7; left > 0; left--) {
     const w = f32x4(load<f32>(b0 + at), load<f32>(b1 + at), load<f32>(b2 + at), load<f32>(b3 + at));
     four = madd(v128.load_splat<f32>(a + at), w, four);
     at += 4;
@@ -287,13 +308,6 @@ function dotFourOfEight(K: i32, a: usize, am: usize, b0: usize, apart: usize, to
   }
   v128.store(to, s00); v128.store(to, s01, 32); v128.store(to, s02, 64); v128.store(to, s03, 96);
   v128.store(to, s10, 128); v128.store(to, s11, 160); v128.store(to, s12, 192); v128.store(to, s13, 224);
-}
-
-/** 8 partial sums as 4. */
-// @ts-ignore: decorator
-@inline
-function fold8(p: usize): v128 {
-  return f32x4.add(v128.load(p), v128.load(p, 16));
 }
 
 /** rowTimesFour for two rows of A, `am` bytes apart, and of C, `cm` bytes apart. */

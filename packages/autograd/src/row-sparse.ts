@@ -30,25 +30,30 @@ export class RowSparse {
   /** The rows touched, each once and rising, with their summed gradients [U,C]. The order of summation is that of the ids. */
   coalesce(): { ids: Int32Array; rows: Tensor } {
     const { rows, entries, entryIds } = this.flatten();
-    const order = Uint32Array.from(entryIds.keys()).sort((x, y) => entryIds[x] - entryIds[y] || x - y);
-    const unique: number[] = [];
-    const starts: number[] = [];
-    const sorted = new Int32Array(order.length);
-    for (let i = 0; i < order.length; i++) {
-      const id = entryIds[order[i]];
-      sorted[i] = entries[order[i]];
-      if (unique.length === 0 || unique[unique.length - 1] !== id) {
-        unique.push(id);
-        starts.push(i);
-      }
+    const n = entryIds.length;
+    // Sorted as numbers id * scale + place: the scale is a power of two, so that both can be had back exactly.
+    const scale = 2 ** Math.ceil(Math.log2(Math.max(n, 1)));
+    const order = new Float64Array(n);
+    for (let i = 0; i < n; i++) order[i] = entryIds[i] * scale + i;
+    order.sort();
+    const ids = new Int32Array(n);
+    const starts = new Int32Array(n + 1);
+    const sorted = new Int32Array(n);
+    let unique = 0;
+    for (let i = 0; i < n; i++) {
+      const id = Math.floor(order[i] / scale);
+      sorted[i] = entries[order[i] - id * scale];
+      if (unique > 0 && ids[unique - 1] === id) continue;
+      ids[unique] = id;
+      starts[unique++] = i;
     }
-    starts.push(order.length);
+    starts[unique] = n;
     return {
-      ids: Int32Array.from(unique),
+      ids: ids.slice(0, unique),
       rows: segmentGatherSum(
         rows,
         tensor(sorted, undefined, { backend: rows.backend }),
-        tensor(Int32Array.from(starts), undefined, { backend: rows.backend }),
+        tensor(starts.subarray(0, unique + 1), undefined, { backend: rows.backend }),
       ),
     };
   }

@@ -263,16 +263,17 @@ interface Behind {
 
 /** The rows among `ids` that are behind `now`, each once and rising; they are marked as being at `now`. */
 function takeBehind(ids: Int32Array, lastStep: Int32Array, now: number): Behind {
-  const found = new Int32Array(ids.length);
-  const before = new Map<number, number>();
-  for (const id of ids) {
-    if (id < 0 || lastStep[id] >= now) continue;
-    found[before.size] = id;
-    before.set(id, lastStep[id]);
+  // Copied without the rows that are up to date, so that there is less to sort.
+  const rows = ids.filter((id) => id >= 0 && lastStep[id] < now).sort();
+  const since = new Int32Array(rows.length);
+  let count = 0;
+  for (const id of rows) {
+    if (lastStep[id] >= now) continue;
+    since[count] = lastStep[id];
+    rows[count++] = id;
     lastStep[id] = now;
   }
-  const rows = found.slice(0, before.size).sort();
-  return { rows, since: rows.map((id) => before.get(id)!) };
+  return { rows: rows.subarray(0, count), since: since.subarray(0, count) };
 }
 
 /** An exponential moving average of parameters: average += (1 - decay) (p - average), with a shorter memory at first. */

@@ -12,7 +12,7 @@ import type { DType } from '../shape.ts';
 import { Machine, type WasmOptions } from './machine.ts';
 import { isNarrow, Narrow, runNarrow, widened, writeNarrow } from './narrow.ts';
 import { native } from './native.ts';
-import { type Inside, isOutside, runOutside } from './outside.ts';
+import { type Inside, isOutside, Outside } from './outside.ts';
 import { Recorder } from './recording.ts';
 
 /** The kernels that run as WebAssembly. */
@@ -48,7 +48,7 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
   let bytesOutside = 0;
   const values = (storage: Storage): Float32Array | Int32Array =>
     storage.handle instanceof Float32Array
-      ? storage.handle
+      ? outside.values(storage.handle)
       : storage.handle instanceof Narrow
         ? widened(machine, storage)
         : storage.dtype === 'i32'
@@ -86,6 +86,7 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
     values,
     run: runInside,
   };
+  const outside = new Outside(inside);
   const backend: WasmBackend = {
     name: 'wasm',
     description: `WebAssembly SIMD, ${reason}; ${machine.threading}`,
@@ -105,8 +106,10 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
       return allocateInside(dtype, length);
     },
     free(storage) {
-      if (storage.handle instanceof Float32Array) bytesOutside -= storage.handle.byteLength;
-      else if (storage.handle instanceof Narrow) heap.free(storage.handle.address, storage.length * 2);
+      if (storage.handle instanceof Float32Array) {
+        outside.forget(storage.handle);
+        bytesOutside -= storage.handle.byteLength;
+      } else if (storage.handle instanceof Narrow) heap.free(storage.handle.address, storage.length * 2);
       else heap.free(storage.handle as number, storage.length * 4);
       storage.handle = null;
     },
@@ -139,10 +142,12 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
         if (ins.some(isNarrow)) return runNarrow(machine, inside, kernel, outs, ins, attrs);
         return runInside(kernel, outs, ins, attrs);
       }
-      const outside: Parameters<Recorder['run']>[0] = (to, from) => {
-        if (!runOutside(inside, kernel, to, from, attrs)) define(kernel, attrs)(to, from);
+      // What is allocated while a recording is made belongs to it.
+      const mayKeep = recorder === null;
+      const rowsOrWhole: Parameters<Recorder['run']>[0] = (to, from) => {
+        if (!outside.run(kernel, to, from, attrs, mayKeep)) define(kernel, attrs)(to, from);
       };
-      runHere(outside, outs, ins);
+      runHere(rowsOrWhole, outs, ins);
     },
     record(f) {
       if (recorder) throw new Error('wasm: a recording is being made; they do not nest');

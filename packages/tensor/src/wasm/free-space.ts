@@ -1,74 +1,97 @@
 /** @file Free blocks of any size: the smallest that fits is taken and cut, neighbours join. */
 
+/**
+ * Two lists in the order of addresses. There are some dozens of blocks: looking through all of them takes less time than keeping an
+ * index, and leaves nothing to the garbage collector.
+ */
 export class FreeSpace {
-  /** Sizes by address, in bins by the power of two below the size. */
-  private readonly bins: Map<number, number>[] = [];
-  /** Sizes by address, addresses by end. */
-  private readonly sizes = new Map<number, number>();
-  private readonly starts = new Map<number, number>();
+  private readonly starts: number[] = [];
+  private readonly sizes: number[] = [];
 
-  /** Cuts `size` bytes from the smallest block that has them; undefined if none has. */
+  /** Cuts `size` bytes from the smallest block that has them, the lowest of equals; undefined if none has. */
   take(size: number): number | undefined {
-    for (let bin = binOf(size); bin < this.bins.length; bin++) {
-      let best: number | undefined;
-      let least = Number.POSITIVE_INFINITY;
-      for (const [address, has] of this.bins[bin] ?? []) {
-        if (has < size || has >= least) continue;
-        [best, least] = [address, has];
-        if (has === size) break;
-      }
-      if (best === undefined) continue;
-      this.remove(best);
-      if (least > size) this.add(best + size, least - size);
-      return best;
+    const { starts, sizes } = this;
+    let best = -1;
+    for (let i = 0; i < sizes.length; i++) {
+      if (sizes[i] < size || (best >= 0 && sizes[i] >= sizes[best])) continue;
+      best = i;
+      if (sizes[i] === size) break;
     }
-    return undefined;
+    if (best < 0) return undefined;
+    const start = starts[best];
+    if (sizes[best] === size) this.drop(best);
+    else {
+      starts[best] += size;
+      sizes[best] -= size;
+    }
+    return start;
   }
 
   /** A free block, which joins with the free ones before and behind it. */
   put(address: number, size: number): void {
-    let [start, end] = [address, address + size];
-    const before = this.starts.get(start);
-    if (before !== undefined) {
-      this.remove(before);
-      start = before;
-    }
-    const behind = this.sizes.get(end);
-    if (behind !== undefined) {
-      this.remove(end);
-      end += behind;
-    }
-    this.add(start, end - start);
+    const { starts, sizes } = this;
+    const next = this.after(address);
+    const joinsBefore = next > 0 && starts[next - 1] + sizes[next - 1] === address;
+    const joinsBehind = next < starts.length && starts[next] === address + size;
+    if (joinsBefore && joinsBehind) {
+      sizes[next - 1] += size + sizes[next];
+      this.drop(next);
+    } else if (joinsBefore) sizes[next - 1] += size;
+    else if (joinsBehind) {
+      starts[next] = address;
+      sizes[next] += size;
+    } else this.insert(next, address, size);
   }
 
   /** The address of the free block that ends there, if one does. */
   startOfEnding(end: number): number | undefined {
-    return this.starts.get(end);
+    const before = this.after(end) - 1;
+    return before >= 0 && this.starts[before] + this.sizes[before] === end ? this.starts[before] : undefined;
   }
 
   /** Takes out the block at this address, if there is one. */
   remove(address: number): void {
-    const size = this.sizes.get(address);
-    if (size === undefined) return;
-    this.sizes.delete(address);
-    this.starts.delete(address + size);
-    this.bins[binOf(size)].delete(address);
+    const at = this.after(address) - 1;
+    if (at >= 0 && this.starts[at] === address) this.drop(at);
   }
 
   /** All blocks, address and size; none is left. */
   takeAll(): [address: number, size: number][] {
-    const all = [...this.sizes];
-    for (const [address] of all) this.remove(address);
-    return all;
+    const sizes = this.sizes.splice(0);
+    return this.starts.splice(0).map((start, i) => [start, sizes[i]]);
   }
 
-  private add(address: number, size: number): void {
-    this.sizes.set(address, size);
-    this.starts.set(address + size, address);
-    const bin = binOf(size);
-    (this.bins[bin] ??= new Map()).set(address, size);
+  /** How many blocks begin at or before an address. */
+  private after(address: number): number {
+    let [low, high] = [0, this.starts.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.starts[middle] <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  // Array.splice would make an array of what it takes out, at every allocation.
+  private drop(at: number): void {
+    const { starts, sizes } = this;
+    for (let i = at + 1; i < starts.length; i++) {
+      starts[i - 1] = starts[i];
+      sizes[i - 1] = sizes[i];
+    }
+    starts.pop();
+    sizes.pop();
+  }
+
+  private insert(at: number, start: number, size: number): void {
+    const { starts, sizes } = this;
+    starts.push(start);
+    sizes.push(size);
+    for (let i = starts.length - 1; i > at; i--) {
+      starts[i] = starts[i - 1];
+      sizes[i] = sizes[i - 1];
+    }
+    starts[at] = start;
+    sizes[at] = size;
   }
 }
-
-/** floor(log2 size), for sizes from 1 up. */
-const binOf = (size: number): number => Math.floor(Math.log2(size));

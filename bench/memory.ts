@@ -1,8 +1,9 @@
 /**
  * @file Resident memory over thousands of steps: at step 20 and at the end. `pnpm bench memory [--config nano] [--steps 2000]
- * [--threads 1] [--json]`. Rows differ from step to step.
+ * [--threads 1] [--json]`. Rows differ from step to step; V8's heap is kept steady as in `blt train`.
  */
 import { createWasmBackend } from '@blt-ts/tensor';
+import { SteadyHeap } from '../packages/cli/src/steady-heap.ts';
 import { chosenConfig, trainingBench } from './support/configurations.ts';
 import { numberFlag, report, short } from './support/harness.ts';
 
@@ -13,12 +14,12 @@ const backend = createWasmBackend({ threads });
 const { loop } = trainingBench(config, backend);
 const megabytes = (bytes: number) => Math.round((bytes / 2 ** 20) * 10) / 10;
 const seen: { step: number; rss_mb: number; js_mb: number; tensors_mb: number }[] = [];
-const { gc } = globalThis as { gc?: () => void };
+const heap = new SteadyHeap();
 const begin = performance.now();
 for (let step = 1; step <= steps; step++) {
   await loop.next();
+  heap.step();
   if (step !== 20 && step !== steps && step % Math.ceil(steps / 10) !== 0) continue;
-  gc?.();
   const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
   seen.push({
     step,

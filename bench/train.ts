@@ -4,6 +4,7 @@
  * [--peer python [--isa avx2]] [--hash-vocab 500002] [--rows 8] [--row-bytes 512] [--recompute] [--json]`
  */
 import { createWasmBackend, run, scope, setDefaultBackend, tensor } from '@blt-ts/tensor';
+import { SteadyHeap } from '../packages/cli/src/steady-heap.ts';
 import { chosenConfig, trainingBench } from './support/configurations.ts';
 import { clockFor, flag, median, numberFlag, ratio, report, short, switched } from './support/harness.ts';
 import { registerCeiling } from './support/register-ceiling.ts';
@@ -20,6 +21,8 @@ const backend = createWasmBackend({ threads });
 await backend.threadsReady();
 setDefaultBackend(backend);
 const { loop, flops } = trainingBench(c, backend, { recompute: switched('recompute') });
+// As in blt train.
+const heap = new SteadyHeap();
 const ceiling = registerCeiling();
 
 /** Milliseconds for `f`, by the bench's clock. */
@@ -76,6 +79,7 @@ const begin = performance.now();
 while (ours.length < 3 || performance.now() - begin < seconds * 1000) {
   const start = clock();
   await loop.next();
+  heap.step();
   ours.push((clock() - start) / 1000);
   products.push(productSpeed());
   tops.push((threads * 100 * ceiling.flops) / timed(() => Array.from({ length: 100 }, ceiling.run)) / 1e6);

@@ -7,8 +7,10 @@ import {
   exp,
   grad,
   linear,
+  mul,
   reshape,
   rmsNorm,
+  sigmoid,
   sin,
   square,
   sum,
@@ -175,6 +177,61 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
     );
     // Each scope returns one tensor: those 50 are held, the 100 between them are not.
     expect(most).toBeLessThan((50 + 6) * size * 4);
+  });
+
+  test('an activation is freed by the rule that reads it last, before the rule of what made it', () => {
+    const [m, k] = [400, 3];
+    const [x, w] = [fill([m, k], 0.01), fill([k, k], 0.2)];
+    const before = backend.bytesInUse;
+    const inUse: number[] = [];
+    const { run: original } = backend;
+    backend.run = (kernel, ...rest) => {
+      if (kernel === 'matmul') inUse.push(backend.bytesInUse - before);
+      original.call(backend, kernel, ...rest);
+    };
+    let value: Tensor | undefined;
+    let seen: ArrayLike<number> = [];
+    try {
+      const { aux } = valueAndGrad((t: Tensor) => {
+        const y = linear(x, t);
+        return { loss: sum(square(y)), aux: y };
+      })(w);
+      seen = aux.readSync();
+      inUse.length = 0;
+      scope(() => {
+        value = grad((t: Tensor) => sum(square(linear(x, t))))(w);
+        seen = Float32Array.from(seen);
+      });
+    } finally {
+      backend.run = original;
+    }
+    // Forward there is y; while dw = g^T x is computed, g and some small things. Not y, which only the rule of `square` reads.
+    expect(inUse.length).toBe(2);
+    expect(inUse[1]).toBeLessThan(inUse[0] + (m * k * 4) / 2);
+    expect(value?.freed).toBe(true);
+    // Handed out, it stays.
+    expect(seen.length).toBe(m * k);
+  });
+
+  test('swiGlu: one of its gradients takes the memory of the cotangent that ends there', () => {
+    const n = 1000;
+    const [a, b] = [fill([n], 0.01), fill([n], 0.02)];
+    const most = peak(backend, () =>
+      scope(() => void grad((p: { a: Tensor; b: Tensor }) => sum(swiGlu(p.a, p.b)))({ a, b })),
+    );
+    // The result, the cotangent (later da) and db.
+    expect(most).toBeLessThan(3 * n * 4 + 100);
+    // Not that of a cotangent with another way to go.
+    scope(() => {
+      const grads = grad((p: { a: Tensor; b: Tensor }) => sum(add(p.a, swiGlu(p.a, p.b))))({ a, b });
+      const composed = grad((p: { a: Tensor; b: Tensor }) => sum(add(p.a, mul(mul(p.a, sigmoid(p.a)), p.b))))({ a, b });
+      for (const name of ['a', 'b'] as const) {
+        const expected = composed[name].readSync();
+        grads[name].readSync().forEach((value, i) => {
+          expect(Math.abs(value - expected[i])).toBeLessThan(1e-5);
+        });
+      }
+    });
   });
 
   test('activations are gone when the gradient is taken, and say so', () => {

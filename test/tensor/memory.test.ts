@@ -1,8 +1,19 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { exp, mul, reshape } from '@blt-ts/autograd';
-import { createReferenceBackend, full, keep, release, scope, type Tensor, tensor } from '@blt-ts/tensor';
+import {
+  createReferenceBackend,
+  full,
+  keep,
+  lettingGo,
+  release,
+  run,
+  scope,
+  type Tensor,
+  tensor,
+} from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
+import { backends } from '../support/backends.ts';
 
 describe('scope', () => {
   const backend = createReferenceBackend();
@@ -163,4 +174,42 @@ describe('tensors that share memory by reshape', () => {
     release(y);
     expect(backend.bytesInUse).toBe(0);
   });
+});
+
+describe.each(backends)('lettingGo on $name', ({ backend }) => {
+  const values = (n: number, step: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i * step + step));
+
+  test('a kernel writes over what is let go, and the bits are the same, for every size', () => {
+    for (let n = 1; n <= 40; n++) {
+      scope(() => {
+        const [a, b, g] = [1, 2, 3].map((step) => tensor(values(n, step), [n], { backend }));
+        const expected = run('swiGluBackward', [a, b, g], {}).map((t) => t.readSync());
+        const before = backend.bytesInUse;
+        const [da, db] = lettingGo(g, () => run('swiGluBackward', [a, b, g], {}));
+        expect(da.storage).toBe(g.storage);
+        expect(backend.bytesInUse - before).toBe(n * 4);
+        release(g);
+        expect([da.readSync(), db.readSync()]).toEqual(expected);
+      });
+    }
+  });
+
+  test('once; never what is seen under another shape too, nor another tensor', () =>
+    scope(() => {
+      const [a, b, g] = [1, 2, 3].map((step) => tensor(values(6, step), [6], { backend }));
+      const original = g.readSync();
+      const other = tensor(values(6, 3), [6], { backend });
+      lettingGo(other, () => run('swiGluBackward', [a, b, g], {}));
+      const [view] = run('reshape', [g], { shape: [2, 3] });
+      lettingGo(g, () => run('swiGluBackward', [a, b, g], {}));
+      run('swiGluBackward', [a, b, g], {});
+      expect(view.readSync()).toEqual(original);
+      release(view);
+      lettingGo(g, () => {
+        const [first] = run('swiGluBackward', [a, b, g], {});
+        const [second] = run('swiGluBackward', [a, b, first], {});
+        expect(first.storage).toBe(g.storage);
+        expect(second.storage).not.toBe(g.storage);
+      });
+    }));
 });

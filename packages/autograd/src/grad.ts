@@ -1,10 +1,10 @@
-import { forEachTensor, isKept, ones, release, run, ShapeError, scope, Tensor, zeros } from '@blt-ts/tensor';
+import { forEachTensor, isKept, lettingGo, ones, release, run, ShapeError, scope, Tensor, zeros } from '@blt-ts/tensor';
 import { add } from './ops/elementwise.ts';
 import { reshape } from './ops/shape.ts';
 import { RowSparse } from './row-sparse.ts';
 import type { Cotangent, Rule } from './rule.ts';
 import { rules } from './rules.ts';
-import { type RecomputedNode, recording, Tape } from './tape.ts';
+import { isRecording, type RecomputedNode, recording, Tape } from './tape.ts';
 import { leaves, mapTree, type Tree, type TreeOf } from './tree.ts';
 
 /** The same values, cut off from the gradient: a constant to every tape. */
@@ -35,8 +35,9 @@ function backward(
   wanted: ReadonlySet<Tensor>,
   keepAlive: ReadonlySet<Tensor>,
 ): Map<Tensor, Cotangent> {
+  const mayFree = (t: Tensor) => !keepAlive.has(t) && !isKept(t);
   const free = (t: Tensor) => {
-    if (!keepAlive.has(t) && !isKept(t)) release(t);
+    if (mayFree(t)) release(t);
   };
   const cotangents = new Map<Tensor, Cotangent>();
   // How many slots of `cotangents` hold a tensor: rules may pass one tensor on to several inputs.
@@ -79,7 +80,9 @@ function backward(
       const needs = ins.map((x) => tape.tracked.has(x));
       const rule = rules[kernel] as Rule<typeof kernel>;
       const values = tape.inputs(node);
-      const found = scope(() => rule(g instanceof RowSparse ? g.toDense() : g, outs, values, attrs as never, needs));
+      const pass = () => rule(g instanceof RowSparse ? g.toDense() : g, outs, values, attrs as never, needs);
+      const last = g instanceof Tensor && uses.get(g) === 1 && !wanted.has(outs[0]) && mayFree(g) && !isRecording();
+      const found = scope(last ? () => lettingGo(g, pass) : pass);
       // A slot is counted before the next is filled: a sum may free its operands, and a tensor may be in both.
       const fresh = found.map((c, i) => (c && needs[i] ? c : null));
       for (const c of fresh) if (c) for (const t of tensorsOf(c)) uses.set(t, (uses.get(t) ?? 0) + 1);
@@ -95,6 +98,7 @@ function backward(
         drop(g);
       }
     }
+    if ('kernel' in node) for (const x of node.lastToRead) free(x);
     for (const y of outs) free(y);
   }
   return cotangents;

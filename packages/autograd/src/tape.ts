@@ -11,6 +11,11 @@ export interface Node {
   readonly attrs: KernelAttrs[KernelName];
 }
 
+/** A node on a tape, and the activations whose values nobody reads any more once its rule has run. */
+interface RecordedNode extends Node {
+  readonly lastToRead: readonly Tensor[];
+}
+
 /** A function whose activations were not kept: walking back runs it again. */
 export interface RecomputedNode {
   readonly recompute: () => Tensor;
@@ -21,10 +26,12 @@ export interface RecomputedNode {
 const SPARE_FROM = 2 ** 28;
 
 export class Tape {
-  readonly nodes: (Node | RecomputedNode)[] = [];
+  readonly nodes: (RecordedNode | RecomputedNode)[] = [];
   /** Tensors whose value depends on what this tape differentiates with respect to. */
   readonly tracked = new Set<Tensor>();
 
+  /** What this tape's nodes made. */
+  private readonly made = new Set<Tensor>();
   /** Tensors whose values walking back will read. */
   private readonly saved = new Set<Tensor>();
   /** Tensors that are computed again instead, and by what. */
@@ -46,11 +53,16 @@ export class Tape {
   /** @param alone no other tape is recording: none will have to know of what is computed again */
   record(node: Node, alone: boolean): void {
     if (!node.ins.some((x) => this.tracked.has(x))) return;
-    this.nodes.push(node);
     const reads = this.reads(node.kernel);
+    // The first to read on the way forward is the last on the way back.
+    const lastToRead: Tensor[] = [];
     node.ins.forEach((x, i) => {
-      if (this.isRead(node, i) && !(alone && this.cheap.has(x))) this.saved.add(x);
+      if (!this.isRead(node, i) || (alone && this.cheap.has(x))) return;
+      if (this.made.has(x) && !this.saved.has(x)) lastToRead.push(x);
+      this.saved.add(x);
     });
+    this.nodes.push({ ...node, lastToRead });
+    for (const y of node.outs) this.made.add(y);
     if (!reads || reads.outs) for (const y of node.outs) this.saved.add(y);
     const [y] = node.outs;
     if (alone && reads?.cheap && y.backend.bytesInUse >= this.spareFrom) this.cheap.set(y, node);
@@ -139,6 +151,9 @@ export function recording<R>(tape: Tape, f: () => R): R {
     open.splice(open.indexOf(tape), 1);
   }
 }
+
+/** Whether a tape is open, which may read later what a kernel reads now. */
+export const isRecording = (): boolean => open.length > 0;
 
 /**
  * Runs `f` without keeping its activations; the backward pass runs it again to have them. Memory for time: about one more forward

@@ -263,11 +263,14 @@ interface Behind {
 
 /** The rows among `ids` that are behind `now`, each once and rising; they are marked as being at `now`. */
 function takeBehind(ids: Int32Array, lastStep: Int32Array, now: number): Behind {
-  // Copied without the rows that are up to date, so that there is less to sort.
-  const rows = ids.filter((id) => id >= 0 && lastStep[id] < now).sort();
-  const since = new Int32Array(rows.length);
+  const found = new Int32Array(ids.length);
+  let behind = 0;
+  for (let i = 0; i < ids.length; i++) if (ids[i] >= 0 && lastStep[ids[i]] < now) found[behind++] = ids[i];
+  const rows = found.subarray(0, behind).sort();
+  const since = new Int32Array(behind);
   let count = 0;
-  for (const id of rows) {
+  for (let i = 0; i < behind; i++) {
+    const id = rows[i];
     if (lastStep[id] >= now) continue;
     since[count] = lastStep[id];
     rows[count++] = id;

@@ -180,9 +180,11 @@ export function treeFromNames<T>(entries: Iterable<readonly [name: string, leaf:
  * Each parameter draws from its own stream, named after it: adding one does not change the others.
  */
 export function initParameters<T>(plan: readonly ParameterPlan[], random: Random, options?: TensorOptions): T {
+  // One array for all: the C library would keep the memory of many that were freed.
+  const room = new Float32Array(plan.reduce((most, { shape }) => Math.max(most, sizeOf(shape)), 0));
   return treeFromNames<T>(
     plan.map(({ name, shape, std }) => {
-      const values = new Float32Array(sizeOf(shape));
+      const values = room.subarray(0, sizeOf(shape));
       if (std === null) values.fill(1);
       else random.fork(name).fillTruncatedNormal(values, { std });
       return [name, tensor(values, shape, options)] as const;

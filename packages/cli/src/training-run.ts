@@ -21,6 +21,7 @@ import { MetricsFile, readMetrics } from './metrics-file.ts';
 import { formatStatus } from './progress.ts';
 import { loadModel, type RunFolder, type RunRecord, stepName } from './run-folder.ts';
 import { SamplesFile } from './samples-file.ts';
+import { SteadyHeap } from './steady-heap.ts';
 import { EventFile } from './tensorboard.ts';
 import type { TrainingOutput } from './training-output.ts';
 import { writeReport } from './training-report.ts';
@@ -74,9 +75,11 @@ export class TrainingRun {
     const { session } = this;
     if (this.job.detectAnomaly) session.detectAnomaly();
     const interrupt = new Interrupt();
+    const heap = new SteadyHeap();
     try {
       for (;;) {
         const event = await session.next();
+        heap.step();
         await this.report(event);
         if (event.kind === 'done') break;
         if (interrupt.stop) return await this.stop(interrupt.stop);

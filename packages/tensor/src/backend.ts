@@ -39,6 +39,7 @@ export interface Backend {
   /** A storage with undefined content. @throws Error when memory runs out */
   allocate(dtype: DType, length: number): Storage;
   free(storage: Storage): void;
+  /** The values are copied before this returns. */
   write(storage: Storage, values: ArrayLike<number>): void;
   /** A copy of the values. */
   readSync(storage: Storage): Float32Array | Int32Array;

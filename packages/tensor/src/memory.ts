@@ -57,6 +57,22 @@ export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void, s
   }
 }
 
+let going: Tensor | null = null;
+
+/** Runs `f`, whose last reader of `x` is also the last of all: if that is a kernel that can, it writes its result over `x`. */
+export function lettingGo<R>(x: Tensor, f: () => R): R {
+  const before = going;
+  going = x;
+  try {
+    return f();
+  } finally {
+    going = before;
+  }
+}
+
+/** Whether a kernel may write over this tensor now: not if its memory is seen under another shape too. */
+export const mayOverwrite = (x: Tensor): boolean => x === going && x.storage.refs === 1 && x.backend.synchronous;
+
 /** Says of a tensor whether it will still be read. */
 export type Keeper = (tensor: Tensor) => boolean;
 

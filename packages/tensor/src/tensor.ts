@@ -2,7 +2,7 @@ import { checkOutputs } from './anomaly.ts';
 import type { Backend, Storage } from './backend.ts';
 import { contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
 import { recordFlops } from './ledger.ts';
-import { adopt, release } from './memory.ts';
+import { adopt, mayOverwrite, release } from './memory.ts';
 import { format } from './printing.ts';
 import { referenceBackend } from './reference/backend.ts';
 import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
@@ -208,7 +208,11 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   }
   const specs = entry.outputs(ins, attrs);
   if (entry.view) return [new Tensor(ins[0].storage, specs[0].shape)];
-  const outs = specs.map((spec) => new Tensor(backend.allocate(spec.dtype, sizeOf(spec.shape)), spec.shape));
+  const { overwrites } = entry;
+  const outs = specs.map(({ dtype, shape }, i) => {
+    const over = i === 0 && overwrites !== undefined && mayOverwrite(ins[overwrites]);
+    return new Tensor(over ? ins[overwrites].storage : backend.allocate(dtype, sizeOf(shape)), shape);
+  });
   backend.run(kernel, outs, ins, attrs);
   recordFlops(kernel, () => entry.flops(ins, outs, attrs));
   checkOutputs(kernel, outs, ins);

@@ -107,6 +107,11 @@ export interface KernelEntry<Attrs> {
   flops(ins: readonly Spec[], outs: readonly Spec[], attrs: Attrs): number;
   /** Inputs overwritten in place, by index. */
   readonly mutates?: readonly number[];
+  /**
+   * Output 0 may be written over this input, of the same size, if nobody reads that again (`lettingGo`): no element of it is read after
+   * that element of the output was written.
+   */
+  readonly overwrites?: number;
   /** The output is input 0 under another shape: no data moves. */
   readonly view?: true;
 }

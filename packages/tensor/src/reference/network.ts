@@ -101,8 +101,9 @@ const swiGlu: CpuKernel<'swiGlu'> = ([y], [a, b]) => {
 const swiGluBackward: CpuKernel<'swiGluBackward'> = ([da, db], [a, b, g]) => {
   for (let i = 0; i < g.data.length; i++) {
     const s = sigmoid(a.data[i]);
-    da.data[i] = g.data[i] * b.data[i] * s * (1 + a.data[i] * (1 - s));
-    db.data[i] = g.data[i] * a.data[i] * s;
+    const gi = g.data[i]; // da may lie where g does
+    da.data[i] = gi * b.data[i] * s * (1 + a.data[i] * (1 - s));
+    db.data[i] = gi * a.data[i] * s;
   }
 };
 

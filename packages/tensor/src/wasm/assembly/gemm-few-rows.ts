@@ -3,21 +3,15 @@
  * the limit is how fast B arrives. Four streams in different pages, each read from one end to the other, are what the processor
  * fetches ahead best, so four rows (or columns) of B pass together that lie a quarter of B apart.
  */
-import { scratch, sums, wide } from './call';
-import { copyCorner } from './gemm';
-import { tileFromRows } from './gemm-tile';
-import { tile4x16FromRows } from './gemm-tile-wide';
+import { sums, wide } from './call';
 import { madd, storeTail, sumEach } from './simd';
 
 /** Up to this many rows of A the product is done here. */
 export const FEW_ROWS = 8;
 /** Columns done together where rows of B are contiguous, for one row of A: so much of C stays in the first-level cache. */
 const STRIP = 4096;
-/** The same for more rows, which read four rows of B that wide, or eight half as wide, from the first-level cache. */
+/** The same for more rows, which read four rows of B that wide from the first-level cache. */
 const SHARED_STRIP = 1024;
-/** From this many rows of A on, tiles of four take DEEP rows of B. */
-const TILE_ROWS = 4;
-const DEEP = 8;
 /** A matrix of at most this many columns (the values of a head) is read in strips of 32. */
 const NARROW = 128;
 
@@ -61,26 +55,6 @@ function addRow(N: i32, a: usize, b: usize, c: usize): void {
     else storeTail(c, y, N - j);
     b += 16;
     c += 16;
-  }
-}
-
-/** Four rows of C += the first K columns of four rows of A, times K rows of B `bk` bytes apart. */
-function addTiles(N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize): void {
-  const a1 = a + am, a2 = a1 + am, a3 = a2 + am;
-  let j = 0;
-  if (wide) {
-    for (; j + 16 <= N; j += 16) {
-      tile4x16FromRows(K, a, a1, a2, a3, b, bk, c, cm, true);
-      b += 64;
-      c += 64;
-    }
-  }
-  for (; j < N; j += 8) {
-    const whole = j + 8 <= N;
-    tileFromRows(K, a, a1, a2, a3, b, bk, whole ? c : scratch(), whole ? cm : 32, whole);
-    if (!whole) copyCorner(scratch(), 32, c, cm, 4, N - j, true);
-    b += 32;
-    c += 32;
   }
 }
 
@@ -129,17 +103,16 @@ export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize,
     }
     if (N == 0) return;
   }
-  const strip = M == 1 ? STRIP : M < TILE_ROWS ? SHARED_STRIP : SHARED_STRIP / 2;
+  const strip = M == 1 ? STRIP : SHARED_STRIP;
   for (; N > 0; N -= strip) {
     const n = min(strip, N);
-    if (M < TILE_ROWS) addQuarters(M, n, K, a, am, b, bk, c, cm);
-    else addBlocks(M, n, K, a, am, b, bk, c, cm);
+    addQuarters(M, n, K, a, am, b, bk, c, cm);
     b += <usize>strip << 2;
     c += <usize>strip << 2;
   }
 }
 
-/** C += A B for up to three rows: of B four rows pass at a time that lie a quarter of it apart. */
+/** C += A B: of B four rows pass at a time, by all rows of A, that lie a quarter of B apart. */
 function addQuarters(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize): void {
   const quarter = K >> 2;
   const apart = quarter * bk, ak = <usize>quarter << 2;
@@ -154,22 +127,6 @@ function addQuarters(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: 
     for (let i = 0; i < M; i++) addRow(N, a + i * am, b, c + i * cm);
     a += 4;
     b += bk;
-  }
-}
-
-/** C += A B for four rows or more: tiles of four, and what is left row by row while the same rows of B are in the cache. */
-function addBlocks(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize): void {
-  for (let k = 0; k < K; k += DEEP) {
-    const deep = min(DEEP, K - k);
-    let i = 0;
-    for (; i + 4 <= M; i += 4) addTiles(N, deep, a + i * am, am, b, bk, c + i * cm, cm);
-    for (; i < M; i++) {
-      let l = 0;
-      for (; l + 4 <= deep; l += 4) addFourRows(N, a + i * am + (<usize>l << 2), 4, b + l * bk, bk, c + i * cm);
-      for (; l < deep; l++) addRow(N, a + i * am + (<usize>l << 2), b + l * bk, c + i * cm);
-    }
-    a += DEEP << 2;
-    b += bk * DEEP;
   }
 }
 

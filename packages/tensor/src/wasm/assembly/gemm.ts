@@ -27,7 +27,7 @@ const NC = 512;
 @inline
 const PACK_COLUMNS = 64;
 /** Packing takes this many rows at a time through all columns, so that memory is read nearly in order. */
-const PACK_ROWS = 32;
+const PACK_ROWS = 64;
 /** Scratch: packed B, packed A, and the spare tile for edges. */
 // @ts-ignore: decorator
 @inline

@@ -63,7 +63,13 @@ const { BLT_TEST_NODE } = process.env;
 if (BLT_TEST_NODE) {
   const optimised = ['--execArgv=--no-liftoff', '--execArgv=--no-wasm-lazy-compilation'];
   const files = ['test/tensor/wasm-', 'test/tensor/op-table', 'test/blt/exact-resume'];
-  tests('tests of the 256-bit kernels', otherNode(BLT_TEST_NODE), [...optimised, ...files]);
+  const node = otherNode(BLT_TEST_NODE);
+  const version = spawnSync(node, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout.trim();
+  if (Number.parseInt(version, 10) < 24) {
+    console.error(`BLT_TEST_NODE=${BLT_TEST_NODE}: Node ${version} has no 256-bit vectors; name one from 24 on`);
+    process.exit(1);
+  }
+  tests(`tests of the 256-bit kernels, Node ${version}`, node, [...optimised, ...files]);
 }
 tests('tests', process.execPath, []);
 for (const { variable, tests, needs, value = '1' } of groups) {

@@ -354,9 +354,10 @@ export function matmul(part: i32, parts: i32): void {
   const add = int(11) != 0;
   const batches = int(12);
   const few = M <= FEW_ROWS && ak == 4 && (bk == 4 || bn == 4);
-  // At least a piece for each thread, and up to four where pieces stay large, for threads are not equally fast.
+  // At least a piece for each thread, and up to two where pieces stay large, for threads are not equally fast; but each piece
+  // packs rows or columns that others pack too.
   const least = (parts + batches - 1) / batches;
-  const pieces = parts == 1 ? 1 : least * max(1, min(4, <i32>((<i64>M * N) / LEAST_PIECE) / least));
+  const pieces = parts == 1 ? 1 : least * max(1, min(2, <i32>((<i64>M * N) / LEAST_PIECE) / least));
   const rows = few ? 1 : rowsOfPieces(M, N, pieces);
   const columns = pieces / rows;
   for (let unit = takeUnit(); unit < batches * pieces; unit = takeUnit()) {

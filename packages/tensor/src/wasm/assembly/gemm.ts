@@ -324,7 +324,7 @@ export function gemm(M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: 
 }
 
 /** Below this many elements of the result a piece of a product is not worth packing its rows and columns for. */
-const LEAST_PIECE = 32768;
+const LEAST_PIECE = 131072;
 
 /**
  * Into how many rows of pieces to cut a product that gets `pieces` of them: the number that leaves each piece least to pack,

@@ -15,9 +15,21 @@ function platformPackage() {
   return `${prefix}-${platform === 'win32' ? 'win' : platform}-${arch}`;
 }
 
+/** The version of the Node at a path; undefined if it is none. */
+export const versionOf = (path) =>
+  spawnSync(path, ['-p', 'process.versions.node'], { encoding: 'utf8' })
+    .stdout?.trim()
+    .match(/^\d+\.\d+\.\d+$/)?.[0];
+
 /** The path of its binary. Ends this process if there is none, or if another version answers. */
 export function otherNode(versionOrPath) {
-  if (existsSync(versionOrPath)) return versionOrPath;
+  if (existsSync(versionOrPath)) {
+    if (versionOf(versionOrPath)) return versionOrPath;
+    console.error(
+      `${versionOrPath} is no Node: it does not say its version; give a path to one, or a version such as 24`,
+    );
+    process.exit(1);
+  }
   const name = `${platformPackage()}@${versionOrPath}`;
   const { status, stdout } = spawnSync(
     'npx',

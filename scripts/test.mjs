@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { otherNode } from './other-node.mjs';
+import { otherNode, versionOf } from './other-node.mjs';
 import { install, root, step } from './workspace.mjs';
 
 const groups = [
@@ -64,7 +64,7 @@ if (BLT_TEST_NODE) {
   const optimised = ['--execArgv=--no-liftoff', '--execArgv=--no-wasm-lazy-compilation'];
   const files = ['test/tensor/wasm-', 'test/tensor/op-table', 'test/blt/exact-resume'];
   const node = otherNode(BLT_TEST_NODE);
-  const version = spawnSync(node, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout.trim();
+  const version = versionOf(node);
   if (Number.parseInt(version, 10) < 24) {
     console.error(`BLT_TEST_NODE=${BLT_TEST_NODE}: Node ${version} has no 256-bit vectors; name one from 24 on`);
     process.exit(1);

@@ -1,4 +1,4 @@
-import { AnomalyError, run, scope, tensor, withAnomalyDetection } from '@blt-ts/tensor';
+import { AnomalyError, lettingGo, run, scope, tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { backends } from '../support/backends.ts';
 
@@ -33,6 +33,15 @@ describe.each(backends)('on $name', ({ backend }) => {
     expect(error.message).toMatch(
       /^add made NaN at \[1\] of its output \[2\] .*, input 1 \[2\] was not finite before$/,
     );
+  });
+
+  test('does not blame an input that the kernel could have written over', () => {
+    const error = caught(() => {
+      const [a, b, g] = [2, 3e38, 3e38].map((x) => tensor([x], [1], at));
+      lettingGo(g, () => run('swiGluBackward', [a, b, g], {}));
+    });
+    expect(error.message).toMatch(/^swiGluBackward made Infinity .* from finite inputs/);
+    expect(error.culprit).toBe(undefined);
   });
 
   test('looks at what in-place kernels write', () => {

@@ -11,7 +11,7 @@ export interface Node {
   readonly attrs: KernelAttrs[KernelName];
 }
 
-/** A node on a tape, and the activations whose values nobody reads any more once its rule has run. */
+/** A node on a tape, and the tracked tensors whose values nobody reads any more once its rule has run. */
 interface RecordedNode extends Node {
   readonly lastToRead: readonly Tensor[];
 }
@@ -30,8 +30,6 @@ export class Tape {
   /** Tensors whose value depends on what this tape differentiates with respect to. */
   readonly tracked = new Set<Tensor>();
 
-  /** What this tape's nodes made. */
-  private readonly made = new Set<Tensor>();
   /** Tensors whose values walking back will read. */
   private readonly saved = new Set<Tensor>();
   /** Tensors that are computed again instead, and by what. */
@@ -58,11 +56,10 @@ export class Tape {
     const lastToRead: Tensor[] = [];
     node.ins.forEach((x, i) => {
       if (!this.isRead(node, i) || (alone && this.cheap.has(x))) return;
-      if (this.made.has(x) && !this.saved.has(x)) lastToRead.push(x);
+      if (this.tracked.has(x) && !this.saved.has(x)) lastToRead.push(x);
       this.saved.add(x);
     });
     this.nodes.push({ ...node, lastToRead });
-    for (const y of node.outs) this.made.add(y);
     if (!reads || reads.outs) for (const y of node.outs) this.saved.add(y);
     const [y] = node.outs;
     if (alone && reads?.cheap && y.backend.bytesInUse >= this.spareFrom) this.cheap.set(y, node);

@@ -59,7 +59,10 @@ export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void, s
 
 let going: Tensor | null = null;
 
-/** Runs `f`, whose last reader of `x` is also the last of all: if that is a kernel that can, it writes its result over `x`. */
+/**
+ * Runs `f`, after which nobody reads `x`. A kernel in it that can (`overwrites` in the contract) writes its result over `x`, so it must be
+ * the last in `f` to read it. `x` itself is still to be released.
+ */
 export function lettingGo<R>(x: Tensor, f: () => R): R {
   const before = going;
   going = x;

@@ -1,4 +1,4 @@
-import { checkOutputs } from './anomaly.ts';
+import { checkOutputs, watchesKernels } from './anomaly.ts';
 import type { Backend, Storage } from './backend.ts';
 import { contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
 import { recordFlops } from './ledger.ts';
@@ -210,7 +210,8 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   if (entry.view) return [new Tensor(ins[0].storage, specs[0].shape)];
   const { overwrites } = entry;
   const outs = specs.map(({ dtype, shape }, i) => {
-    const over = i === 0 && overwrites !== undefined && mayOverwrite(ins[overwrites]);
+    // Who looks for an anomaly wants to see what the kernel read.
+    const over = i === 0 && overwrites !== undefined && mayOverwrite(ins[overwrites]) && !watchesKernels();
     return new Tensor(over ? ins[overwrites].storage : backend.allocate(dtype, sizeOf(shape)), shape);
   });
   backend.run(kernel, outs, ins, attrs);

@@ -9,6 +9,7 @@ import { numberFlag, report, short } from './support/harness.ts';
 
 const { name, config } = chosenConfig('nano');
 const steps = numberFlag('steps', 2000);
+if (steps <= 20) throw new Error(`memory: --steps ${steps}: growth is counted from step 20; give more than 20`);
 const threads = numberFlag('threads', 1);
 const backend = createWasmBackend({ threads });
 const { loop } = trainingBench(config, backend);

@@ -1,8 +1,8 @@
 /**
- * @file Speed of incremental decoding on one thread: `pnpm bench decode [S|M] [bytes] [--weights bf16]`. The model is untrained (speed
+ * @file Speed of incremental decoding: `pnpm bench decode [S|M] [bytes] [bf16] [--threads N]`. The model is untrained (speed
  * does not depend on the weights), the threshold calibrated to 4.5 bytes a patch on the text that is fed byte by byte.
  *
- * Figures are CPU time of the process over stretches of 25 bytes: their median, and the best, which others working on the machine
+ * Figures are CPU time of the process on one thread, and time by the clock on several, over stretches of 25 bytes: their median, and the best, which others working on the machine
  * disturb least. The floor measured between stretches: the bytes of the weights that one byte's step reads, as one matrix read
  * from memory that the model before has pushed out of the caches.
  */
@@ -35,6 +35,7 @@ import {
   withLedger,
   zeros,
 } from '@blt-ts/tensor';
+import { clockFor, numberFlag } from './support/harness.ts';
 
 const SIZES = {
   S: { local: 128, heads: 4, decoder: 3, global: 256, globalHeads: 4, globalLayers: 4, hash: 8192, entropy: 96 },
@@ -68,7 +69,9 @@ const config: BltConfig = {
   hash: { groupSizes: [3, 4, 5, 6, 7, 8], functions: 1, vocab: s.hash },
   patching: { mode: 'entropy', threshold: 0 },
 };
-const backend = createWasmBackend();
+const threads = numberFlag('threads', 1);
+const backend = createWasmBackend({ threads });
+await backend.threadsReady();
 const random = new Random(1);
 const params = initParameters<BltParams>(bltPlan(config), random, { backend });
 const patcher = initParameters<EntropyModelParams>(entropyModelPlan(config.patcher!, VOCAB_SIZE), random, { backend });
@@ -80,13 +83,14 @@ const checkpoint = { config: { ...config, patching: { mode: 'entropy' as const, 
 
 if (bf16) narrowWeights(namedTensors(checkpoint));
 
-/** CPU milliseconds of the process that `f` takes. */
-function cpuOf(f: () => void): number {
-  const before = process.cpuUsage();
+const clock = clockFor(threads);
+/** Milliseconds that `f` takes. */
+function timeOf(f: () => void): number {
+  const before = clock();
   f();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1000;
+  return clock() - before;
 }
+const unit = threads > 1 ? 'ms' : 'ms of CPU';
 const sorted = (times: number[]) => [...times].sort((a, b) => a - b);
 const show = (times: number[]) =>
   `median ${sorted(times)[times.length >> 1].toFixed(3)}, best ${sorted(times)[0].toFixed(3)}`;
@@ -121,15 +125,15 @@ const times: number[] = [];
 const floors: number[] = [];
 for (let round = 0; round < 4; round++) {
   const d = new Decoder(checkpoint);
-  const prefill = cpuOf(() => d.feed([ids.subarray(0, prompt)]));
+  const prefill = timeOf(() => d.feed([ids.subarray(0, prompt)]));
   const before = d.globalSteps;
   for (let i = prompt; i + 25 <= ids.length; i += 25) {
-    const time = cpuOf(() => {
+    const time = timeOf(() => {
       for (let j = i; j < i + 25; j++) d.feed([[ids[j]]]);
     });
     if (round > 0) times.push(time / 25);
     if (i % 100 === 0) {
-      const all = cpuOf(() => scope(() => void run('matmul', [row, read], { transposeA: false, transposeB: true })));
+      const all = timeOf(() => scope(() => void run('matmul', [row, read], { transposeA: false, transposeB: true })));
       // Two FLOPs of a product with one row are four bytes of a weight.
       floors.push((all * 2 * perByte('matmul')) / weights);
     }
@@ -137,13 +141,13 @@ for (let round = 0; round < 4; round++) {
   if (round === 1) {
     const patches = d.globalSteps - before;
     console.log(
-      `prompt of ${prompt} bytes ${prefill.toFixed(1)} ms of CPU; then ${(n / patches).toFixed(2)} bytes a patch`,
+      `prompt of ${prompt} bytes ${prefill.toFixed(1)} ${unit}; then ${(n / patches).toFixed(2)} bytes a patch`,
     );
   }
   d.release();
 }
 const megabytes = (perByte('matmul') * (bf16 ? 1 : 2)) / 1e6;
-console.log(`ms of CPU a byte: ${show(times)}`);
+console.log(`${unit} a byte: ${show(times)}`);
 console.log(`reading its ${megabytes.toFixed(1)} MB of weights alone: ${show(floors)}`);
 
 // Speculation: greedy bytes with and without drafts. An untrained model soon repeats itself, which is predictable text.
@@ -154,7 +158,7 @@ for (const draftBytes of [0, 4, 6, 8, 12]) {
   for (let round = 0; round < 3; round++) {
     const made: number[] = [];
     const options = { maxBytes: 200, temperature: 0, ignoreEos: true, draftBytes };
-    const time = cpuOf(() => {
+    const time = timeOf(() => {
       made.push(
         ...generate(checkpoint, 'abcabcabc', {
           ...options,
@@ -167,5 +171,5 @@ for (const draftBytes of [0, 4, 6, 8, 12]) {
     each.push(time / made.length);
     sum = made.reduce((a, b, i) => (a * 31 + b * (i + 1)) % 1_000_003, 0);
   }
-  console.log(`drafts of ${draftBytes}: ${show(each)} ms of CPU a byte, ${ran.globalSteps} global steps, text ${sum}`);
+  console.log(`drafts of ${draftBytes}: ${show(each)} ${unit} a byte, ${ran.globalSteps} global steps, text ${sum}`);
 }

@@ -1,6 +1,6 @@
 /**
  * @file A training step of a small byte-level GPT, beside jax-js and tfjs on WebAssembly, and beside the sum of its own kernels, in
- * turns. `pnpm bench byte-gpt [--threads 1] [--steps 5] [--only ours] [--json]`; the peers: `pnpm bench peers --install` once.
+ * turns. `pnpm bench byte-gpt [--threads 1] [--steps 5] [--seconds 10] [--only ours] [--json]`; the peers: `pnpm bench peers --install` once.
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -8,13 +8,12 @@ import { pathToFileURL } from 'node:url';
 import { createWasmBackend, totalFlops, withLedger } from '@blt-ts/tensor';
 import { build } from 'esbuild';
 import { BYTE_GPT, byteGptData, byteGptParameters, byteGptStep } from './support/byte-gpt.ts';
-import { clockFor, flag, inTurns, median, numberFlag, ratio, report, short } from './support/harness.ts';
+import { clockFor, flags, inTurns, median, ratio, report, short } from './support/harness.ts';
 import { recordStep } from './support/replay.ts';
 
 const PEERS = ['jax-js', 'tfjs-wasm'] as const;
 type Peer = { step(): Promise<number>; version: string };
-const threads = numberFlag('threads', 1);
-const only = flag('only', '');
+const { threads, only, seconds, steps } = flags({ threads: 1, only: '', seconds: 10, steps: 5 });
 const clock = clockFor(threads);
 const backend = createWasmBackend({ threads });
 await backend.threadsReady();
@@ -24,7 +23,7 @@ const { ledger } = withLedger(step);
 const flops = totalFlops(ledger, ['matmul', 'intervalAttention', 'intervalAttentionBackward']);
 
 const recorded = recordStep(backend, step);
-const framework = inTurns({ step, kernels: recorded.replay }, { seconds: numberFlag('seconds', 10), clock });
+const framework = inTurns({ step, kernels: recorded.replay }, { seconds, clock });
 
 const peers = new Map<string, Peer>();
 for (const name of PEERS.filter((p) => only === '' || only === p)) {
@@ -58,7 +57,7 @@ for (const [name, peer] of peers) {
   // Two steps to compile and to warm up.
   first[name] = [await peer.step(), await peer.step()];
 }
-for (let round = 0; peers.size > 0 && round < numberFlag('steps', 5); round++) {
+for (let round = 0; peers.size > 0 && round < steps; round++) {
   let start = clock();
   step();
   times.ours.push(clock() - start);

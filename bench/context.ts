@@ -4,13 +4,13 @@
  * [--lengths 512,2048] [--recompute] [--json]`. Kernels whose operands have a row a patch count as global.
  */
 import { type Backend, createWasmBackend, type KernelName } from '@blt-ts/tensor';
-import { chosenConfig, type TrainingBench, trainingBench } from './support/configurations.ts';
-import { clockFor, flag, median, numberFlag, report, short, switched, table } from './support/harness.ts';
+import { CONFIG_FLAGS, chosenConfig, type TrainingBench, trainingBench } from './support/configurations.ts';
+import { clockFor, flags, median, report, short, table } from './support/harness.ts';
 
-const { name, config } = chosenConfig();
-const bytes = numberFlag('bytes', 32768);
-const recompute = switched('recompute');
-const lengths = flag('lengths', '512,2048,8192,32768').split(',').map(Number);
+const f = flags({ ...CONFIG_FLAGS, bytes: 32768, recompute: false, lengths: '512,2048,8192,32768', steps: 3 });
+const { name, config } = chosenConfig(f);
+const { bytes, recompute } = f;
+const lengths = f.lengths.split(',').map(Number);
 const OPTIMIZER: ReadonlySet<KernelName> = new Set(['adamw', 'adamwRows', 'adamwCatchUp', 'sumSquares']);
 const clock = clockFor(1);
 
@@ -60,7 +60,7 @@ const benches = lengths.map((length) => {
   return { length, backend, bench, patches: patchCounts(bench), times: [] as Parts[] };
 });
 for (const { bench } of benches) await bench.loop.next();
-for (let i = 0; i < numberFlag('steps', 3); i++) {
+for (let i = 0; i < f.steps; i++) {
   for (const { bench, backend, patches, times } of benches) times.push(await timedStep(bench, backend, patches));
 }
 const rows = [];

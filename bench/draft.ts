@@ -1,15 +1,17 @@
 /**
- * @file Speculation on a trained model: `pnpm bench draft MODEL_FOLDER [prompt] [bytes] [--weights bf16]`; CPU time a byte with and without
+ * @file Speculation on a trained model: `pnpm bench draft MODEL_FOLDER [prompt] [bytes] [--weights f32|bf16] [--json]`; CPU time a byte with and without
  * drafts, the best of five runs each, in turn.
  */
 import { type GenerateCounts, generate, namedTensors, narrowWeights } from '@blt-ts/blt';
 import { createWasmBackend } from '@blt-ts/tensor';
 import { loadModel } from '../packages/cli/src/run-folder.ts';
+import { flags, oneOf, report, short, usage } from './support/harness.ts';
 
-const given = process.argv.slice(2).filter((x) => !x.startsWith('--') && x !== 'bf16');
-const [folder, prompt = 'the whale, the whale, the whale, the whale, the whale, ', bytes = '200'] = given;
+const f = flags({ weights: 'f32' }, 3);
+const [folder = '', prompt = 'the whale, the whale, the whale, the whale, the whale, ', bytes = '200'] = f.words;
+if (folder === '') usage('draft needs the folder of a trained model: pnpm bench draft MODEL_FOLDER');
 const { checkpoint } = await loadModel(folder, createWasmBackend());
-if (process.argv.includes('bf16')) narrowWeights(namedTensors(checkpoint));
+if (oneOf('weights', f.weights, ['f32', 'bf16']) === 'bf16') narrowWeights(namedTensors(checkpoint));
 
 const LENGTHS = [0, 4, 8, 16, 32];
 const best = LENGTHS.map(() => Number.POSITIVE_INFINITY);
@@ -28,12 +30,19 @@ for (let round = 0; round < 5; round++) {
     texts[i] = new TextDecoder().decode(made);
   });
 }
-LENGTHS.forEach((length, i) => {
-  const { globalSteps, byteSteps } = counts[i];
-  const same = texts[i] === texts[0] ? 'the same text' : 'ANOTHER TEXT';
-  console.log(
-    `drafts of ${length}: ${best[i].toFixed(3)} ms of CPU a byte, ${(best[0] / best[i]).toFixed(2)}x, ${globalSteps} global steps, ` +
-      `${byteSteps} bytes read, ${same}`,
-  );
-});
-console.log(JSON.stringify(texts[0].slice(0, 120)));
+const lines = LENGTHS.map((length, i) => ({
+  draft_bytes: length,
+  ms_per_byte: short(best[i]),
+  speedup: short(best[0] / best[i]),
+  global_steps: counts[i].globalSteps,
+  byte_steps: counts[i].byteSteps,
+  same_text: texts[i] === texts[0],
+}));
+report('draft', { bytes: Number(bytes), weights: f.weights, text: texts[0], lines }, [
+  ...lines.map(
+    (d) =>
+      `drafts of ${d.draft_bytes}: ${d.ms_per_byte} ms of CPU a byte, ${d.speedup} times as fast, ${d.global_steps} global steps, ` +
+      `${d.byte_steps} bytes read, ${d.same_text ? 'the same text' : 'ANOTHER TEXT'}`,
+  ),
+  JSON.stringify(texts[0].slice(0, 120)),
+]);

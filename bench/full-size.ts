@@ -1,5 +1,5 @@
 /**
- * @file A full-size 1B checkpoint with random weights: `pnpm bench full-size DIR [bytes] [stored|f32]` writes it (BF16, 9.3 GB, in
+ * @file A full-size 1B checkpoint with random weights: `pnpm bench full-size DIR [bytes] [stored|f32] [--json]` writes it (BF16, 9.3 GB, in
  * shards) unless it is there, then decodes with the hash tables on disk and the other weights spread over memories, as BF16 or as
  * float32. Prints resident memory and ms a byte, also of CPU time.
  */
@@ -17,8 +17,10 @@ import {
 import { createWasmBackend, f32ToBf16, Random, sizeOf } from '@blt-ts/tensor';
 import { writeModelFolder } from '../packages/cli/src/checkpoint-files.ts';
 import { loadLargeModel } from '../packages/cli/src/large-model.ts';
+import { flags, oneOf, report, short } from './support/harness.ts';
 
-const [folder = '/tmp/blt-1b-synthetic', bytes = '32', weights = 'stored'] = process.argv.slice(2);
+const [folder = '/tmp/blt-1b-synthetic', bytes = '32', form = 'stored'] = flags({}, 3).words;
+const weights: WeightFormat = oneOf('weights', form, ['stored', 'f32']);
 const shapes = 'test/fixtures/hf_keys_shapes_blt_1b.json';
 const memory = () => `${(process.memoryUsage.rss() / 1e9).toFixed(2)} GB resident`;
 
@@ -66,9 +68,9 @@ if (!existsSync(folder)) {
 let start = performance.now();
 const backend = createWasmBackend();
 const { checkpoint, hashRows, memories } = await loadLargeModel(folder, backend, {
-  weights: weights as WeightFormat,
+  weights,
 });
-console.log(`loaded in ${((performance.now() - start) / 1000).toFixed(0)} s into ${memories} memories, ${memory()}`);
+const loadSeconds = (performance.now() - start) / 1000;
 const prompt = 'It was the best of times, it was the worst of times';
 // Random weights are uncertain everywhere; the threshold is put where it cuts the prompt into patches of a usual size.
 const { config, patcher } = checkpoint;
@@ -82,13 +84,16 @@ const model = { ...checkpoint, config: { ...config, patching: { mode: 'entropy' 
 start = performance.now();
 let first = 0;
 let made = 0;
+let ran = { globalSteps: 0, byteSteps: 0 };
 let cpu = process.cpuUsage();
 for (const byte of generate(model, prompt, {
   maxBytes: Number(bytes),
   temperature: 0,
   ignoreEos: true,
   hashRows,
-  onDone: ({ globalSteps, byteSteps }) => console.log(`${globalSteps} global steps for ${byteSteps} bytes`),
+  onDone: (counts) => {
+    ran = counts;
+  },
 })) {
   if (made++ === 0) {
     first = performance.now() - start;
@@ -98,7 +103,22 @@ for (const byte of generate(model, prompt, {
 }
 const rest = performance.now() - start - first;
 const { user, system } = process.cpuUsage(cpu);
-console.log(
-  `prompt of ${prompt.length} bytes ${first.toFixed(0)} ms, then ${(rest / (made - 1)).toFixed(0)} ms a byte (${((user + system) / 1000 / (made - 1)).toFixed(0)} of CPU); ${memory()}, ` +
-    `peak ${(process.resourceUsage().maxRSS / 1e6).toFixed(2)} GB`,
-);
+const gb = (bytes: number) => short(bytes / 1e9);
+const result = {
+  weights,
+  memories,
+  load_s: short(loadSeconds),
+  prompt_bytes: prompt.length,
+  prompt_ms: short(first),
+  ms_per_byte: short(rest / (made - 1)),
+  cpu_ms_per_byte: short((user + system) / 1000 / (made - 1)),
+  global_steps: ran.globalSteps,
+  byte_steps: ran.byteSteps,
+  rss_gb: gb(process.memoryUsage.rss()),
+  peak_rss_gb: gb(process.resourceUsage().maxRSS * 1024),
+};
+report('full-size', result, [
+  `loaded in ${result.load_s} s into ${memories} memories`,
+  `prompt of ${prompt.length} bytes ${result.prompt_ms} ms, then ${result.ms_per_byte} ms a byte (${result.cpu_ms_per_byte} of CPU); ${ran.globalSteps} global steps for ${ran.byteSteps} bytes`,
+  `${result.rss_gb} GB resident, ${result.peak_rss_gb} GB at most`,
+]);

@@ -1,45 +1,38 @@
 /**
  * @file GFLOP/s of the matrix product at the shapes of training and decoding, through the library's own kernel, beside what the
- * same build does on registers alone (the ceiling). `pnpm bench gemm [--threads 2] [--only 'NT|x2048x'] [--seconds 0.4] [--peer
- * python] [--deterministic] [--json]`. Forms: N as stored, T transposed; NT is x W^T (forward), NN g W, TN g^T x (gradients).
+ * same build does on registers alone (the ceiling). `pnpm bench gemm [--config M] [--threads 2] [--only 'NT|x2048x'] [--seconds 0.4] [--peer
+ * python [--isa avx2]] [--deterministic] [--json]`. Forms: N as stored, T transposed; NT is x W^T (forward), NN g W, TN g^T x (gradients).
  */
+import { VOCAB_SIZE } from '@blt-ts/blt';
 import { createWasmBackend, release, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
-import {
-  clockFor,
-  flag,
-  inTurns,
-  median,
-  numberFlag,
-  ratio,
-  report,
-  short,
-  switched,
-  table,
-} from './support/harness.ts';
+import { CONFIG_FLAGS, chosenConfig } from './support/configurations.ts';
+import { clockFor, flags, inTurns, median, oneOf, ratio, report, short, table } from './support/harness.ts';
 import { registerCeiling } from './support/register-ceiling.ts';
-import { TorchPeer } from './support/torch-peer.ts';
+import { PEER_FLAGS, TorchPeer } from './support/torch-peer.ts';
 
 type Form = 'NN' | 'NT' | 'TN';
 type Shape = readonly [m: number, n: number, k: number, form: Form];
 
-/** Products of the notes on CPU performance, then those of a training step of model S (4,096 bytes, 900 patches). */
-const SHAPES: readonly Shape[] = [
-  ...([256, 512, 1024] as const).flatMap((n) => (['NN', 'NT', 'TN'] as const).map((f) => [n, n, n, f] as const)),
-  ...(
-    [
-      [4096, 256, 256],
-      [4096, 1024, 256],
-      [1024, 512, 512],
-      [4096, 128, 128],
-      [4096, 384, 128],
-      [4096, 260, 128],
-      [900, 256, 256],
-      [900, 768, 256],
-    ] as const
-  ).flatMap(([m, n, k]): Shape[] => [
+/** m rows through a layer from k to n columns: forward, and its two gradients. */
+const forms = (layers: readonly (readonly [m: number, n: number, k: number])[]): Shape[] =>
+  layers.flatMap(([m, n, k]): Shape[] => [
     [m, n, k, 'NT'],
     [m, k, n, 'NN'],
     [n, k, m, 'TN'],
+  ]);
+
+/** Products of the notes on CPU performance, then those of a training step of model S (4,096 bytes, 900 patches). */
+const SHAPES: readonly Shape[] = [
+  ...([256, 512, 1024] as const).flatMap((n) => (['NN', 'NT', 'TN'] as const).map((f) => [n, n, n, f] as const)),
+  ...forms([
+    [4096, 256, 256],
+    [4096, 1024, 256],
+    [1024, 512, 512],
+    [4096, 128, 128],
+    [4096, 384, 128],
+    [4096, 260, 128],
+    [900, 256, 256],
+    [900, 768, 256],
   ]),
   ...[1, 8].flatMap((rows): Shape[] => [
     [rows, 2048, 512, 'NN'],
@@ -48,19 +41,46 @@ const SHAPES: readonly Shape[] = [
   ]),
 ];
 
-const threads = numberFlag('threads', 1);
-const seconds = numberFlag('seconds', 0.4);
-const only = new RegExp(flag('only', '.'));
-const deterministic = switched('deterministic');
+const f = flags({
+  ...CONFIG_FLAGS,
+  ...PEER_FLAGS,
+  config: '',
+  threads: 1,
+  seconds: 0.4,
+  only: '.',
+  deterministic: false,
+});
+const { threads, seconds, deterministic } = f;
+const only = new RegExp(f.only);
+
+/** The shapes above, or those of a configuration's training step, and of its decoding. */
+function shapesOf(): readonly Shape[] {
+  if (f.config === '') return SHAPES;
+  const { config: c } = chosenConfig(f);
+  const n = c.rows * c.rowBytes;
+  const patches = Math.round(n / 4.5);
+  return [
+    ...forms([
+      [n, c.local, c.local],
+      [n, c.hidden[0], c.local],
+      [n, VOCAB_SIZE, c.local],
+      [patches, c.global, c.global],
+      [patches, c.hidden[1], c.global],
+    ]),
+    [1, c.hidden[1], c.global, 'NT'],
+    [1, c.global, c.hidden[1], 'NT'],
+  ];
+}
 const backend = createWasmBackend({ threads, deterministic });
 const single = threads > 1 ? createWasmBackend({ deterministic }) : backend;
 await backend.threadsReady();
-const peer = flag('peer', '') === '' ? null : await TorchPeer.start(flag('peer', ''), { threads });
+const peer =
+  f.peer === '' ? null : await TorchPeer.start(f.peer, { threads, isa: oneOf('isa', f.isa, ['native', 'avx2']) });
 const ceiling = registerCeiling(deterministic);
 const noise = (size: number) => Float32Array.from({ length: size }, (_, i) => ((i * 40503) % 1024) / 1024 - 0.5);
 
 const rows: Record<string, number | string>[] = [];
-for (const [m, n, k, form] of SHAPES) {
+for (const [m, n, k, form] of shapesOf()) {
   const name = `${m}x${n}x${k}`;
   if (!only.test(`${name} ${form}`)) continue;
   const flops = 2 * m * n * k;

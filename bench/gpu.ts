@@ -27,17 +27,29 @@ import {
 import { availableThreads, type Backend, createWasmBackend, Random, run, scope, tensor } from '@blt-ts/tensor';
 import { createGpuBackend, type GpuBackend, type GpuMode } from '../packages/tensor/src/gpu/index.ts';
 import { CONFIGS, modelConfig, trainingBench } from './support/configurations.ts';
-import { flag, median, numberFlag, report, short, switched, table } from './support/harness.ts';
+import { flags, median, oneOf, report, short, table } from './support/harness.ts';
 
 // The bundle stands in node_modules/.bench; the package webgpu belongs to packages/tensor.
 const fromTensor = () => createRequire(new URL('../../packages/tensor/package.json', import.meta.url))('webgpu');
-const dawn = flag('dawn', '');
+const f = flags(
+  {
+    mode: 'webgpu',
+    dawn: '',
+    seconds: 10,
+    threads: availableThreads(),
+    sizes: '512,1024,2048,4096',
+    configs: 'S,M',
+    peer: '',
+    steps: 1000,
+    'row-bytes': 96,
+  },
+  4,
+);
+const { seconds, threads } = f;
 const gpu = await createGpuBackend({
-  mode: flag('mode', 'webgpu') as GpuMode,
-  loadWebgpu: async () => (dawn ? createRequire(import.meta.url)(dawn) : fromTensor()),
+  mode: f.mode as GpuMode,
+  loadWebgpu: async () => (f.dawn ? createRequire(import.meta.url)(f.dawn) : fromTensor()),
 });
-const seconds = numberFlag('seconds', 10);
-const threads = numberFlag('threads', availableThreads());
 const progress = (text: string) => console.error(text);
 progress(gpu.description);
 
@@ -80,7 +92,7 @@ async function callsOf(f: () => Promise<unknown>): Promise<number> {
 
 async function gemm(cpu: Backend): Promise<Line[]> {
   const lines: Line[] = [];
-  for (const size of flag('sizes', '512,1024,2048,4096').split(',').map(Number)) {
+  for (const size of f.sizes.split(',').map(Number)) {
     for (const form of ['nn', 'nt', 'tn'] as const) {
       progress(`gemm ${size} ${form}`);
       const attrs = { transposeA: form === 'tn', transposeB: form === 'nt' };
@@ -113,7 +125,7 @@ async function gemm(cpu: Backend): Promise<Line[]> {
   return lines;
 }
 
-const configNames = flag('configs', 'S,M').split(',');
+const configNames = f.configs.split(',').map((name) => oneOf('configs', name, Object.keys(CONFIGS)));
 
 async function train(cpu: Backend): Promise<Line[]> {
   const lines: Line[] = [];
@@ -199,8 +211,7 @@ async function compare(names: readonly string[]): Promise<void> {
   const suites = { gemm, train, decode };
   let lines: Line[] = [];
   for (const [name, suite] of Object.entries(suites)) if (names.includes(name)) lines.push(...(await suite(cpu)));
-  const python = flag('peer', '');
-  const peer = python === '' ? null : askTorch(python, lines);
+  const peer = f.peer === '' ? null : askTorch(f.peer, lines);
   if (peer) lines = lines.map((line) => ({ ...line, torch: peer.rates[line.what] ?? null }));
   const rounded = lines.map((line) => ({
     ...line,
@@ -232,15 +243,16 @@ async function compare(names: readonly string[]): Promise<void> {
 // ----- a long run -----------------------------------------------------------------------------------------------------
 
 async function steps(backend: GpuBackend): Promise<void> {
-  const count = numberFlag('steps', 1000);
+  const count = f.steps;
   const every = Math.max(1, Math.floor(count / 10));
   const text = Array.from({ length: 400 }, (_, i) => `line ${i}: ${(i * 7919) % 1000} of ${(i * 31) % 97} things.\n`);
   const bytes = new TextEncoder().encode(text.join(''));
   const document = Int32Array.of(1, ...[...bytes].map((b) => b + 4), 2);
-  const rowBytes = numberFlag('row-bytes', 96);
+  const rowBytes = f['row-bytes'];
   const plan = planRun({ size: 'nano', patchingMode: 'space', steps: count, batchRows: 1, rowBytes }, bytes.length);
   const session = new Session(plan, { train: [document], heldOut: [] }, backend);
-  const say = (line: object) => console.log(switched('json') ? JSON.stringify(line) : Object.values(line).join('\t'));
+  const say = (line: object) =>
+    console.log(process.argv.includes('--json') ? JSON.stringify(line) : Object.values(line).join('\t'));
   say({ s: 'step', l: 'loss', t: 'ms/step', c: 'kernels', b: 'buffers', d: 'MB on device', r: 'rss MB', h: 'heap MB' });
   let since = performance.now();
   let last = 0;
@@ -268,7 +280,7 @@ async function steps(backend: GpuBackend): Promise<void> {
 }
 
 const known = ['gemm', 'train', 'decode'];
-const asked = [...known, 'steps'].filter((name) => process.argv.slice(2).includes(name));
+const asked = [...known, 'steps'].filter((name) => f.words.includes(name));
 if (asked.includes('steps')) await steps(gpu);
 else await compare(asked.length > 0 ? asked : known);
 await gpu.destroy();

@@ -1,14 +1,18 @@
 /**
  * @file GB/s of the kernels that are not products, beside a memory copy that moves as many bytes and the definition's plain loops in
- * JavaScript, in turns. `pnpm bench ops [--only softmax] [--threads 2] [--seconds 0.3] [--json]`. Bytes: each operand and result
+ * JavaScript, in turns. `pnpm bench ops [--config M] [--only softmax] [--threads 2] [--seconds 0.3] [--json]`. Bytes: each operand and result
  * once for every time the algorithm must read or write it.
  */
 import { createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
-import { clockFor, flag, inTurns, median, numberFlag, ratio, report, short, table } from './support/harness.ts';
+import { CONFIG_FLAGS, chosenConfig } from './support/configurations.ts';
+import { clockFor, flags, inTurns, median, ratio, report, short, table } from './support/harness.ts';
 import { call, constant, integers, type KernelCall, noise, prepared } from './support/kernel-call.ts';
 
-/** Rows and widths of model S, 8 rows of 512 bytes. */
-const [N, C, F, V, P] = [4096, 128, 384, 260, 900];
+const f = flags({ ...CONFIG_FLAGS, threads: 1, seconds: 0.3, only: '.' });
+/** Rows and widths: of model S, unless another is asked for. */
+const { config: c } = chosenConfig(f);
+const [N, C, F, V] = [c.rows * c.rowBytes, c.local, c.hidden[0], 260];
+const P = Math.round(N / 4.5);
 const HASH_ROWS = 49152;
 const READ_ROWS = 12000;
 const within = (limit: number) => (i: number) => (Math.imul(i + 1, 0x9e3779b1) >>> 0) % limit;
@@ -18,29 +22,29 @@ const targets = integers(N, within(V));
 
 /** Name, bytes that one call must move, the call. */
 const OPS: readonly (readonly [string, number, KernelCall])[] = [
-  ['softmax 4096x260', 8 * N * V, call('softmax', [noise([N, V])], {})],
-  ['softmax 4096x512', 8 * N * 512, call('softmax', [noise([N, 512])], {})],
-  ['rmsNorm 4096x128', 8 * N * C, call('rmsNorm', [noise([N, C]), noise([C])], { eps: 1e-5 })],
-  ['rmsNorm 4096x512', 8 * N * 512, call('rmsNorm', [noise([N, 512]), noise([512])], { eps: 1e-5 })],
+  [`softmax ${N}x${V}`, 8 * N * V, call('softmax', [noise([N, V])], {})],
+  [`softmax ${N}x512`, 8 * N * 512, call('softmax', [noise([N, 512])], {})],
+  [`rmsNorm ${N}x${C}`, 8 * N * C, call('rmsNorm', [noise([N, C]), noise([C])], { eps: 1e-5 })],
+  [`rmsNorm ${N}x512`, 8 * N * 512, call('rmsNorm', [noise([N, 512]), noise([512])], { eps: 1e-5 })],
   [
-    'rmsNormBackward 4096x128',
+    `rmsNormBackward ${N}x${C}`,
     12 * N * C,
     call('rmsNormBackward', [noise([N, C]), noise([C]), noise([N, C])], { eps: 1e-5 }),
   ],
-  ['swiGlu 4096x384', 12 * N * F, call('swiGlu', [noise([N, F]), noise([N, F])], {})],
-  ['swiGluBackward 4096x384', 20 * N * F, call('swiGluBackward', [noise([N, F]), noise([N, F]), noise([N, F])], {})],
-  ['crossEntropy 4096x260', 4 * N * V, call('crossEntropy', [noise([N, V]), targets], {})],
-  ['crossEntropyBackward 4096x260', 8 * N * V, call('crossEntropyBackward', [noise([N, V]), targets, noise([N])], {})],
+  [`swiGlu ${N}x${F}`, 12 * N * F, call('swiGlu', [noise([N, F]), noise([N, F])], {})],
+  [`swiGluBackward ${N}x${F}`, 20 * N * F, call('swiGluBackward', [noise([N, F]), noise([N, F]), noise([N, F])], {})],
+  [`crossEntropy ${N}x${V}`, 4 * N * V, call('crossEntropy', [noise([N, V]), targets], {})],
+  [`crossEntropyBackward ${N}x${V}`, 8 * N * V, call('crossEntropyBackward', [noise([N, V]), targets, noise([N])], {})],
   [
-    'rope 4096x128',
+    `rope ${N}x${C}`,
     8 * N * C,
     call('rope', [noise([N, C]), noise([512, 16]), noise([512, 16]), integers(N, (i) => i % 512)], {
       headDim: 32,
       inverse: false,
     }),
   ],
-  ['add 4096x128', 12 * N * C, call('add', [noise([N, C]), noise([N, C])], {})],
-  ['dropout 4096x128', 8 * N * C, call('dropout', [noise([N, C])], { rate: 0.1, seed: 1 })],
+  [`add ${N}x${C}`, 12 * N * C, call('add', [noise([N, C]), noise([N, C])], {})],
+  [`dropout ${N}x${C}`, 8 * N * C, call('dropout', [noise([N, C])], { rate: 0.1, seed: 1 })],
   ['adamw 1M', 28 * M, call('adamw', [noise([M]), noise([M]), constant([M], 0.1), noise([M]), constant([], 1)], adamw)],
   [
     'adamwRows 12000 of 49152',
@@ -79,13 +83,12 @@ const OPS: readonly (readonly [string, number, KernelCall])[] = [
     4 * C * (N + P),
     call('segmentMax', [noise([N, C]), integers(P + 1, (p) => Math.round((p * N) / P))], {}),
   ],
-  ['sum over rows 4096x128', 4 * N * C, call('sum', [noise([N, C])], { axes: [0] })],
-  ['sumSquares 4096x128', 4 * N * C, call('sumSquares', [noise([N, C])], {})],
+  [`sum over rows ${N}x${C}`, 4 * N * C, call('sum', [noise([N, C])], { axes: [0] })],
+  [`sumSquares ${N}x${C}`, 4 * N * C, call('sumSquares', [noise([N, C])], {})],
 ];
 
-const threads = numberFlag('threads', 1);
-const seconds = numberFlag('seconds', 0.3);
-const only = new RegExp(flag('only', '.'));
+const { threads, seconds } = f;
+const only = new RegExp(f.only);
 const backend = createWasmBackend({ threads });
 await backend.threadsReady();
 const plain = createReferenceBackend();

@@ -13,13 +13,12 @@ import { SAMPLE_TEXT } from '../packages/cli/src/play/sample-text.ts';
 import { serveSite } from '../packages/cli/src/play/server.ts';
 import { corpusOf, planOf } from '../packages/cli/src/play/training.ts';
 import type { Page } from '../test/node_modules/playwright-core/index.js';
-import { median, numberFlag, report, short } from './support/harness.ts';
+import { flags, median, report, short } from './support/harness.ts';
 
 const PAGE = resolve('packages/cli/dist/play');
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const GOAL = { keystroke_ms: 100, page_bytes: 400_000 };
-const keystrokes = numberFlag('keystrokes', 41);
-const seconds = numberFlag('seconds', 10);
+const { keystrokes, seconds } = flags({ keystrokes: 41, seconds: 10 });
 
 for (const [path, remedy] of [
   [join(PAGE, 'main.js'), 'run: pnpm build'],

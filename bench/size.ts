@@ -1,7 +1,8 @@
 /** @file Size of tensor and autograd with their WebAssembly, minified and gzipped. `pnpm bench size [--json]` */
 import { spawnSync } from 'node:child_process';
-import { report } from './support/harness.ts';
+import { flags, report } from './support/harness.ts';
 
+flags({});
 // In a process of its own: esbuild's script stands outside the bundle.
 const script =
   "import('./scripts/library-size.mjs').then(async (m) => console.log(JSON.stringify(await m.librarySize())))";

@@ -3,7 +3,7 @@
  * by the clock and in processor time. `pnpm bench startup [--runs 10] [--json]`; build first.
  */
 import { spawnSync } from 'node:child_process';
-import { numberFlag, report, short } from './support/harness.ts';
+import { flags, report, short } from './support/harness.ts';
 
 const COMMANDS = {
   help: ['packages/cli/dist/blt.js', '--help'],
@@ -18,7 +18,8 @@ const probe = `data:text/javascript,${encodeURIComponent(
 )}`;
 const times: Record<Name, number[]> = { help: [], version: [], node: [] };
 const cpu: Record<Name, number[]> = { help: [], version: [], node: [] };
-for (let i = 0; i < numberFlag('runs', 10); i++) {
+const { runs } = flags({ runs: 10 });
+for (let i = 0; i < runs; i++) {
   for (const name of names) {
     const start = performance.now();
     const { status } = spawnSync(process.execPath, COMMANDS[name], { stdio: 'ignore' });

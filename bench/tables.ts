@@ -3,14 +3,14 @@
  * 6 x 8,192, in turns. `pnpm bench tables [--config S] [--hash-vocab 500002] [--threads 1] [--steps 8] [--json]`
  */
 import { createWasmBackend } from '@blt-ts/tensor';
-import { chosenConfig, trainingBench } from './support/configurations.ts';
-import { clockFor, flag, median, numberFlag, ratio, report, short } from './support/harness.ts';
+import { CONFIG_FLAGS, chosenConfig, trainingBench } from './support/configurations.ts';
+import { clockFor, flags, median, ratio, report, short } from './support/harness.ts';
 
-const { name, config } = chosenConfig();
-const threads = numberFlag('threads', 1);
+const f = flags({ ...CONFIG_FLAGS, 'hash-vocab': 500_002, threads: 1, steps: 8 });
+const { name, config } = chosenConfig(f);
+const { threads, 'hash-vocab': vocab } = f;
 const clock = clockFor(threads);
 const small = trainingBench({ ...config, hashVocab: 8192 }, createWasmBackend({ threads })).loop;
-const vocab = Number(flag('hash-vocab', '500002'));
 const large = trainingBench({ ...config, hashVocab: vocab }, createWasmBackend({ threads })).loop;
 const times = { small: [] as number[], large: [] as number[] };
 // All 16 batches once: from then on rows lag behind and are caught up.
@@ -18,7 +18,7 @@ for (let i = 0; i < 18; i++) {
   await small.next();
   await large.next();
 }
-for (let i = 0; i < numberFlag('steps', 8); i++) {
+for (let i = 0; i < f.steps; i++) {
   for (const [key, loop] of [
     ['small', small],
     ['large', large],

@@ -5,22 +5,22 @@
  */
 import { createWasmBackend, run, scope, setDefaultBackend, tensor } from '@blt-ts/tensor';
 import { SteadyHeap } from '../packages/cli/src/steady-heap.ts';
-import { chosenConfig, trainingBench } from './support/configurations.ts';
-import { clockFor, flag, median, numberFlag, ratio, report, short, switched } from './support/harness.ts';
+import { CONFIG_FLAGS, chosenConfig, trainingBench } from './support/configurations.ts';
+import { clockFor, flags, median, oneOf, ratio, report, short } from './support/harness.ts';
 import { registerCeiling } from './support/register-ceiling.ts';
-import { TorchPeer } from './support/torch-peer.ts';
+import { PEER_FLAGS, TorchPeer } from './support/torch-peer.ts';
 
-const { name, config: c } = chosenConfig();
-const seconds = numberFlag('seconds', 15);
-const threads = numberFlag('threads', 1);
+const f = flags({ ...CONFIG_FLAGS, ...PEER_FLAGS, seconds: 15, threads: 1, recompute: false });
+const { name, config: c } = chosenConfig(f);
+const { seconds, threads, recompute } = f;
 const clock = clockFor(threads);
 // The peer first: its import takes seconds of both cores.
-const python = flag('peer', '');
-const peer = python === '' ? null : await TorchPeer.start(python, { threads });
+const peer =
+  f.peer === '' ? null : await TorchPeer.start(f.peer, { threads, isa: oneOf('isa', f.isa, ['native', 'avx2']) });
 const backend = createWasmBackend({ threads });
 await backend.threadsReady();
 setDefaultBackend(backend);
-const { loop, flops } = trainingBench(c, backend, { recompute: switched('recompute') });
+const { loop, flops } = trainingBench(c, backend, { recompute });
 // As in blt train.
 const heap = new SteadyHeap();
 const ceiling = registerCeiling();

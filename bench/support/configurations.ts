@@ -15,7 +15,7 @@ import {
   VOCAB_SIZE,
 } from '@blt-ts/blt';
 import { type Backend, Random, scope, totalFlops, withLedger } from '@blt-ts/tensor';
-import { flag, numberFlag } from './harness.ts';
+import { type Flags, oneOf } from './harness.ts';
 
 export interface BenchConfig {
   readonly local: number;
@@ -26,6 +26,8 @@ export interface BenchConfig {
   readonly globalLayers: number;
   readonly hidden: readonly [local: number, global: number];
   readonly hashVocab: number;
+  /** Width of the entropy model, where decoding is measured. */
+  readonly entropy: number;
   readonly rows: number;
   readonly rowBytes: number;
 }
@@ -39,6 +41,7 @@ const S: BenchConfig = {
   globalLayers: 4,
   hidden: [384, 768],
   hashVocab: 8192,
+  entropy: 96,
   rows: 8,
   rowBytes: 512,
 };
@@ -55,6 +58,7 @@ export const CONFIGS: Record<string, BenchConfig> = {
     globalLayers: 8,
     hidden: [768, 1536],
     hashVocab: 16384,
+    entropy: 128,
     rows: 4,
     rowBytes: 1024,
   },
@@ -68,26 +72,25 @@ export const CONFIGS: Record<string, BenchConfig> = {
     globalLayers: 2,
     hidden: [192, 384],
     hashVocab: 4096,
+    entropy: 64,
     rows: 4,
     rowBytes: 256,
   },
 };
 
+/** The flags that choose a configuration. */
+export const CONFIG_FLAGS = { config: 'S', 'hash-vocab': null, rows: null, 'row-bytes': null } as const;
+
 /** The configuration of `--config`, changed by `--hash-vocab`, `--rows` and `--row-bytes`. Exits with code 2 if there is none. */
-export function chosenConfig(fallback = 'S'): { name: string; config: BenchConfig } {
-  const name = flag('config', fallback);
-  const config = CONFIGS[name];
-  if (!config) {
-    console.error(`--config must be one of ${Object.keys(CONFIGS).join(', ')}, got ${name}`);
-    process.exit(2);
-  }
+export function chosenConfig(f: Flags<typeof CONFIG_FLAGS>): { name: string; config: BenchConfig } {
+  const config = CONFIGS[oneOf('config', f.config, Object.keys(CONFIGS))];
   return {
-    name,
+    name: f.config,
     config: {
       ...config,
-      hashVocab: numberFlag('hash-vocab', config.hashVocab),
-      rows: numberFlag('rows', config.rows),
-      rowBytes: numberFlag('row-bytes', config.rowBytes),
+      hashVocab: f['hash-vocab'] ?? config.hashVocab,
+      rows: f.rows ?? config.rows,
+      rowBytes: f['row-bytes'] ?? config.rowBytes,
     },
   };
 }
@@ -123,6 +126,15 @@ export function modelConfig(c: BenchConfig): BltConfig {
     patching: { mode: 'space' },
   };
 }
+
+/** The entropy model that decoding is measured with: two layers, heads of 32. */
+export const entropyConfig = ({ entropy }: BenchConfig) =>
+  transformerConfig({
+    hiddenSize: entropy,
+    numHiddenLayers: 2,
+    numAttentionHeads: entropy / 32,
+    ropeTheta: 10_000,
+  });
 
 export type Row = PatchedRow & { readonly targets: Int32Array };
 

@@ -1,21 +1,63 @@
 /** @file What the benchmarks share: flags, the machine they ran on, timing in turns, and the two forms of a result. */
 import { availableParallelism, cpus } from 'node:os';
+import { parseArgs } from 'node:util';
 
-/** The value after `--name`, or the fallback. */
-export function flag(name: string, fallback: string): string {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : process.argv[at + 1];
-}
+type Default = string | number | boolean | null;
+type Value<D> = D extends string
+  ? string
+  : D extends number
+    ? number
+    : D extends boolean
+      ? boolean
+      : number | undefined;
+/** Values of flags, and the words of the command line that belong to none. */
+export type Flags<D> = { readonly [K in keyof D]: Value<D[K]> } & { readonly words: readonly string[] };
 
-/** The number after `--name`, or the fallback. Exits with code 2 if it is none. */
-export function numberFlag(name: string, fallback: number): number {
-  const value = Number(flag(name, String(fallback)));
-  if (Number.isFinite(value) && value > 0) return value;
-  console.error(`--${name} needs a number above 0, got ${flag(name, '')}`);
+/** Ends the process with code 2 and a sentence. */
+export function usage(message: string): never {
+  console.error(message);
   process.exit(2);
 }
 
-export const switched = (name: string): boolean => process.argv.includes(`--${name}`);
+/**
+ * The flags of the command line, each as what its default is: a text, a number above 0 (null: a number without a default), a switch.
+ * Every benchmark has --json too. Ends the process with code 2 at any other flag, a value that is none, or more than `words` words.
+ */
+export function flags<const D extends Readonly<Record<string, Default>>>(defaults: D, words = 0): Flags<D> {
+  const options = Object.fromEntries(
+    Object.entries({ ...defaults, json: false }).map(([name, value]) => [
+      name,
+      { type: typeof value === 'boolean' ? ('boolean' as const) : ('string' as const) },
+    ]),
+  );
+  const known = `flags: ${Object.keys(options)
+    .map((name) => `--${name}`)
+    .join(', ')}`;
+  let parsed: { values: Record<string, unknown>; positionals: string[] };
+  try {
+    parsed = parseArgs({ options, allowPositionals: words > 0 });
+  } catch (error) {
+    return usage(`${(error as Error).message.split('. ')[0]}; ${known}`);
+  }
+  if (parsed.positionals.length > words) usage(`${parsed.positionals[words]}: one word too many; ${known}`);
+  const result: Record<string, unknown> = { words: parsed.positionals };
+  for (const [name, fallback] of Object.entries(defaults)) {
+    const given = parsed.values[name] as string | boolean | undefined;
+    const number = typeof fallback === 'number' || fallback === null;
+    result[name] = given === undefined ? (fallback ?? undefined) : number ? Number(given) : given;
+    if (given !== undefined && number && !(Number.isFinite(result[name]) && Number(given) > 0)) {
+      usage(`--${name} needs a number above 0, got ${JSON.stringify(given)}`);
+    }
+  }
+  return result as Flags<D>;
+}
+
+/** `value`, if it is one of `choices`. Ends the process with code 2 if not. */
+export function oneOf<T extends string>(name: string, value: string, choices: readonly T[]): T {
+  const found = choices.find((choice) => choice === value);
+  const list = `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
+  return found ?? usage(`--${name} must be ${list}, got ${JSON.stringify(value)}`);
+}
 
 /** What every result says about where it was measured. */
 export const machine = () => ({
@@ -86,7 +128,7 @@ export const ratio = (a: readonly number[], b: readonly number[]): number => med
 /** Prints the result: one JSON object with `--json`, else the lines for people, and the machine. */
 export function report(bench: string, result: object, lines: readonly string[]): void {
   const where = machine();
-  if (switched('json')) {
+  if (process.argv.includes('--json')) {
     console.log(JSON.stringify({ bench, ...where, ...result }));
     return;
   }

@@ -1,7 +1,6 @@
 /** @file The same work in PyTorch: bench/torch_peer.py, kept running and asked in turns with ours. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
-import { flag } from './harness.ts';
 
 export interface TorchInfo {
   readonly torch: string;
@@ -21,6 +20,9 @@ export interface TorchInfo {
  */
 const AVX2 = { MKL_ENABLE_INSTRUCTIONS: 'AVX2', ONEDNN_MAX_CPU_ISA: 'AVX2', ATEN_CPU_CAPABILITY: 'avx2' };
 
+/** The flags that choose it. */
+export const PEER_FLAGS = { peer: '', isa: 'native' } as const;
+
 export class TorchPeer {
   readonly info: TorchInfo;
   private readonly child: ChildProcess;
@@ -33,9 +35,10 @@ export class TorchPeer {
   }
 
   /** @param python the interpreter of an environment that has torch (and transformers, for training) */
-  static async start(python: string, { threads }: { threads: number }): Promise<TorchPeer> {
-    const isa = flag('isa', 'native');
-    if (isa !== 'native' && isa !== 'avx2') throw new RangeError(`--isa must be native or avx2, got ${isa}`);
+  static async start(
+    python: string,
+    { threads, isa }: { threads: number; isa: 'native' | 'avx2' },
+  ): Promise<TorchPeer> {
     const count = String(threads);
     const child = spawn(python, ['bench/torch_peer.py', '--threads', count, '--isa', isa], {
       stdio: ['pipe', 'pipe', 'inherit'],

@@ -146,7 +146,7 @@ export const optimizerOps: OpRows<'adamw' | 'adamwRows' | 'adamwCatchUp' | 'lerp
               // A second moment of 0 is that of a row that was never read: it drifts nowhere.
               floats([V, C], fc.oneof(positive, fc.constant(0))),
               fc.constant(i32(rows)),
-              floats([rows.length, 4], positive),
+              floats([rows.length, 5], fc.oneof(positive, fc.constant(0))),
             ),
             attrs: fc.constant({}),
           }),
@@ -158,9 +158,10 @@ export const optimizerOps: OpRows<'adamw' | 'adamwRows' | 'adamwCatchUp' | 'lerp
         const u = ids.values.indexOf(Math.floor(i / C));
         if (u < 0) return [p, m, v].map((x) => off(x.values[i], 0));
         const kept = p.values[i] * at(factors, u, 0);
-        const moved = v.values[i] > 0 ? at(factors, u, 3) * m.values[i] * v.values[i] ** -0.5 : 0;
+        const root = Math.sqrt(v.values[i]) + at(factors, u, 4);
+        const moved = root > 0 ? (at(factors, u, 3) * m.values[i]) / root : 0;
         return [
-          off(kept - moved, 2 * Math.abs(kept) + 6 * Math.abs(moved)),
+          off(kept - moved, 2 * Math.abs(kept) + 7 * Math.abs(moved)),
           off(m.values[i] * at(factors, u, 1), Math.abs(m.values[i] * at(factors, u, 1))),
           off(v.values[i] * at(factors, u, 2), Math.abs(v.values[i] * at(factors, u, 2))),
         ];
@@ -172,9 +173,9 @@ export const optimizerOps: OpRows<'adamw' | 'adamwRows' | 'adamwCatchUp' | 'lerp
     },
     gradient: inPlace('adamwCatchUp'),
     refusals: [
-      { more: [i32([0]), blank(1, 4)], p: blank(2), message: 'p must have 2 axes, got [2]' },
-      { more: [i32([0], [1, 1]), blank(1, 4)], message: 'ids must have 1 axes, got [1,1]' },
-      { more: [i32([0]), blank(1, 3)], message: 'factors must be [1,4], got [1,3]' },
+      { more: [i32([0]), blank(1, 5)], p: blank(2), message: 'p must have 2 axes, got [2]' },
+      { more: [i32([0], [1, 1]), blank(1, 5)], message: 'ids must have 1 axes, got [1,1]' },
+      { more: [i32([0]), blank(1, 4)], message: 'factors must be [1,5], got [1,4]' },
     ].map(({ p = blank(2, 3), more, message }) => ({
       ins: [p, p, p, ...more],
       attrs: {},

@@ -86,7 +86,7 @@ export function jobs(): [name: string, kernel: KernelName, ins: Values[], attrs:
     [
       'missed updates of rows',
       'adamwCatchUp',
-      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, positive(noise(V, 4))],
+      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, positive(noise(V, 5))],
       {},
     ],
     ['lerp', 'lerp', [big, noise(n * C)], { weight: 0.3 }],

@@ -47,7 +47,7 @@ describe('a table outside the WebAssembly memory gives the same bits as one insi
             ),
           );
           const touched = tensor(Int32Array.from(rows), undefined, on);
-          run('adamwCatchUp', [p, m, v, touched, tensor(numbers(rows.length * 4, 4), [rows.length, 4], on)], {});
+          run('adamwCatchUp', [p, m, v, touched, tensor(numbers(rows.length * 5, 4), [rows.length, 5], on)], {});
           run(
             'adamwRows',
             [p, m, v, touched, tensor(numbers(rows.length * C, 5), [rows.length, C], on), tensor([1], [], on)],
@@ -87,7 +87,7 @@ describe('a table outside the WebAssembly memory gives the same bits as one insi
           const [g, one] = [tensor(numbers(n * C, at), [n, C], on), tensor([1], [], on)];
           const update = (p: Tensor[]) => run('adamwRows', [...p, touched, g, one], adam);
           if (what === 'catchUp') {
-            run('adamwCatchUp', [...tables, touched, tensor(numbers(n * 4, at), [n, 4], on)], {});
+            run('adamwCatchUp', [...tables, touched, tensor(numbers(n * 5, at), [n, 5], on)], {});
           } else if (what === 'update') update(tables);
           // Each table once in another place: what stays inside of one is not what stays of the others.
           else if (what === 'updateFirst') update([tables[1], tables[2], tables[0]]);

@@ -205,6 +205,8 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
       const update = () =>
         scope(() => {
           this.optimizer.update(gradients, lr, factor);
+          // The average is over every weight of every step: rows that were not read must not lag behind.
+          if (this.ema) this.optimizer.catchUpAll();
           this.ema?.update(this.params, step);
         });
       if (this.detectAnomaly) this.explained(step, update);

@@ -216,8 +216,9 @@ export const network: Entries<
   },
   /**
    * In place, on the rows ids [U] (rising, unique) of p, m, v [V,C]: what updates with zero gradients, missed since the rows were last
-   * touched, would have done to them. p, m, v, ids, factors [U,4]:
-   * p = p f0 - f3 m / sqrt(v) (nothing where v = 0); m = m f1; v = v f2. The optimiser computes the factors from the rates missed.
+   * touched, would have done to them. p, m, v, ids, factors [U,5]:
+   * p = p f0 - f3 m / (sqrt(v) + f4) (nothing where that is 0); m = m f1; v = v f2. The optimiser computes the factors from the rates
+   * missed.
    */
   adamwCatchUp: {
     inputs: ['f32', 'f32', 'f32', 'i32', 'f32'],
@@ -226,10 +227,10 @@ export const network: Entries<
       const [p, , , ids, factors] = ins;
       expectRank('adamwCatchUp', 'p', p, 2);
       expectRank('adamwCatchUp', 'ids', ids, 1);
-      expectShape('adamwCatchUp', 'factors', factors, [ids.shape[0], 4]);
+      expectShape('adamwCatchUp', 'factors', factors, [ids.shape[0], 5]);
       return [];
     },
-    flops: ([p, , , ids]) => 7 * ids.shape[0] * p.shape[1],
+    flops: ([p, , , ids]) => 8 * ids.shape[0] * p.shape[1],
     mutates: [0, 1, 2],
   },
   /** In place: a = a + weight (b - a). Exponential moving averages of weights. */

@@ -190,17 +190,18 @@ export const decayedRows = kernel(
   'decayedRows',
   'rows',
   { arrays: 'x factors', integers: 'C which' },
-  'y = x[ROW * C + COL] * factors[ROW * 4 + which];',
+  'y = x[ROW * C + COL] * factors[ROW * 5 + which];',
 );
 
-/** p f0 - f3 m / sqrt(v), where v is not 0 */
+/** p f0 - f3 m / (sqrt(v) + f4), where that is not 0 */
 export const caughtUp = kernel(
   'caughtUp',
   'rows',
   { arrays: 'p m v factors', integers: 'C' },
-  `y = p[ROW * C + COL] * factors[ROW * 4];
-    if (v[ROW * C + COL] > 0) {
-      y = y - factors[ROW * 4 + 3] * m[ROW * C + COL] / Math.sqrt(v[ROW * C + COL]);
+  `y = p[ROW * C + COL] * factors[ROW * 5];
+    const root = Math.sqrt(v[ROW * C + COL]) + factors[ROW * 5 + 4];
+    if (root > 0) {
+      y = y - factors[ROW * 5 + 3] * m[ROW * C + COL] / root;
     }`,
 );
 

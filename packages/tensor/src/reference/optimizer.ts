@@ -27,9 +27,10 @@ const adamwRows: CpuKernel<'adamwRows'> = (_, [p, m, v, ids, g, scale], attrs) =
 const adamwCatchUp: CpuKernel<'adamwCatchUp'> = (_, [p, m, v, ids, factors]) => {
   const C = p.shape[1];
   for (let u = 0; u < ids.data.length; u++) {
-    const [keepP, keepM, keepV, drift] = factors.data.subarray(u * 4, u * 4 + 4);
+    const [keepP, keepM, keepV, drift, eps] = factors.data.subarray(u * 5, u * 5 + 5);
     for (let i = ids.data[u] * C; i < (ids.data[u] + 1) * C; i++) {
-      p.data[i] = p.data[i] * keepP - (v.data[i] > 0 ? (drift * m.data[i]) / Math.sqrt(v.data[i]) : 0);
+      const root = Math.sqrt(v.data[i]) + eps;
+      p.data[i] = p.data[i] * keepP - (root > 0 ? (drift * m.data[i]) / root : 0);
       m.data[i] *= keepM;
       v.data[i] *= keepV;
     }

@@ -108,6 +108,7 @@ function packB(b: usize, bk: usize, bn: usize, K: i32, N: i32, to: usize): void 
     for (let k = 0; k < K; k += PACK_ROWS) {
       let from = b + k * bk, at = to + <usize>k * step;
       const rows = min(PACK_ROWS, K - k);
+      touch(from, bk, rows, N);
       for (let j = 0; j < N; j += 16) {
         if (wide && N - j > 8) packWholeLines(from, bk, rows, at);
         else packLines(from, bk, rows, at, step, 16, half, N - j > 8 ? 4 : 2);
@@ -189,12 +190,21 @@ function packA(a: usize, am: usize, ak: usize, M: i32, K: i32, to: usize): void 
   }
 }
 
+/** Reads a word of each cache line of the rows, in the order of memory, which is what the processor reads ahead of. */
+function touch(x: usize, row: usize, rows: i32, columns: i32): void {
+  for (let i = 0; i < rows; i++) {
+    for (let j: usize = 0; j < <usize>columns << 2; j += 64) load<i32>(x + j);
+    x += row;
+  }
+}
+
 /** packA where the values of a column are neighbours: a line of 16 goes to four panels of 4. */
 function packFourColumns(a: usize, ak: usize, M: i32, K: i32, to: usize): void {
   const panel = <usize>K << 4;
   for (let k = 0; k < K; k += PACK_ROWS) {
     let from = a + k * ak, at = to + (<usize>k << 4);
     const steps = min(PACK_ROWS, K - k);
+    touch(from, ak, steps, M);
     for (let i = 0; i < M; i += 16) {
       packLines(from, ak, steps, at, 16, panel, panel << 1, (M - i + 3) >> 2);
       from += 64;
@@ -208,6 +218,7 @@ function packSixColumns(a: usize, ak: usize, M: i32, K: i32, to: usize): void {
   const panel = <usize>K * 24;
   for (let k = 0; k < K; k += PACK_ROWS) {
     const end = a + min(k + PACK_ROWS, K) * ak;
+    touch(a + k * ak, ak, min(PACK_ROWS, K - k), M);
     let at = to + <usize>k * 24;
     for (let i = 0; i < M; i += 6) {
       let put = at;

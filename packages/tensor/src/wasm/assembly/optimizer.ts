@@ -60,7 +60,7 @@ export function adamwRows(part: i32, parts: i32): void {
   }
 }
 
-/** Kernel: missed updates of the rows ids[0:U], p = p f0 - f3 m / sqrt(v), m *= f1, v *= f2. Arguments: p, m, v, ids, factors, U, C. */
+/** Kernel: missed updates of the rows ids[0:U], p = p f0 - f3 m / (sqrt(v) + f4), m *= f1, v *= f2. Arguments: p, m, v, ids, factors, U, C. */
 export function adamwCatchUp(part: i32, parts: i32): void {
   const U = int(5), C = int(6);
   const row = <usize>C << 2;
@@ -68,13 +68,15 @@ export function adamwCatchUp(part: i32, parts: i32): void {
   const end = partBegin(U, 1, part + 1, parts);
   for (let u = partBegin(U, 1, part, parts); u < end; u++) {
     const at = load<i32>(pointer(3) + (<usize>u << 2)) * row;
-    const factors = pointer(4) + (<usize>u << 4);
+    const factors = pointer(4) + <usize>u * 20;
     const keepP = f32x4.splat(load<f32>(factors)), keepM = f32x4.splat(load<f32>(factors, 4));
     const keepV = f32x4.splat(load<f32>(factors, 8)), drift = f32x4.splat(load<f32>(factors, 12));
+    const eps = f32x4.splat(load<f32>(factors, 16));
     let p = pointer(0) + at, m = pointer(1) + at, v = pointer(2) + at;
     for (let i = 0; i < C; i += 4) {
       const oldM = v128.load(m), oldV = v128.load(v);
-      const moved = v128.and(f32x4.div(f32x4.mul(drift, oldM), f32x4.sqrt(oldV)), f32x4.gt(oldV, zero));
+      const root = f32x4.add(f32x4.sqrt(oldV), eps);
+      const moved = v128.and(f32x4.div(f32x4.mul(drift, oldM), root), f32x4.gt(root, zero));
       const newP = f32x4.sub(f32x4.mul(v128.load(p), keepP), moved);
       const newM = f32x4.mul(oldM, keepM), newV = f32x4.mul(oldV, keepV);
       if (i + 4 <= C) {

@@ -19,7 +19,7 @@ export async function goldenRun(threads = 1): Promise<string> {
       localWidth: 16,
       globalWidth: 32,
       rowBytes: 64,
-      hashVocab: 64,
+      hashVocab: 500,
       ema,
       accumulation: 2,
       dropout: 0.1,

@@ -53,6 +53,9 @@ describe('train', () => {
     const generated = JSON.parse(again.stdout);
     expect(generated.bytes.length).toBeLessThanOrEqual(12);
     expect(blt(folder, ['generate', '--prompt', 'It was', '--max-bytes', '12', '--json']).stdout).toBe(again.stdout);
+    const alone = blt(folder, ['generate', '--prompt', 'It was', '--max-bytes', '12', '--threads', '1', '--json']);
+    expect(JSON.parse(alone.stdout).bytes).toEqual(generated.bytes);
+    expect(alone.stderr).toMatch(/; 1 thread\)/);
 
     const evaluation = JSON.parse(blt(folder, ['eval', '--json', '--row-bytes', '64']).stdout);
     expect(evaluation.bits_per_byte).toBeGreaterThan(0);
@@ -181,6 +184,13 @@ describe('mistakes are answered with one sentence', () => {
     ],
     ['no model yet', {}, ['generate', '--prompt', 'x'], 2, /no trained model/],
     ['no such model', {}, ['generate', '--model', 'nowhere'], 2, /nowhere.*no such folder/],
+    ...['generate', 'eval', 'patch', 'trace', 'prepare'].map((command): [string, object, string[], number, RegExp] => [
+      `no threads for ${command}`,
+      {},
+      [command, '--threads', '0'],
+      2,
+      /--threads.*expected 1 to 256/,
+    ]),
     ['impossible sampling', {}, ['generate', '--temperature', 'hot'], 2, /temperature/],
     ['nothing to patch', {}, ['patch'], 2, /nothing to cut/],
     ['resume of nothing', {}, ['train', '--resume', 'runs/none'], 2, /runs\/none is no run/],

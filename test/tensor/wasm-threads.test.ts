@@ -1,4 +1,5 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { run, tensor } from '@blt-ts/tensor';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { availableThreads, createWasmBackend } from '../../packages/tensor/src/wasm/backend.ts';
 import { jobs } from '../support/thread-jobs.ts';
 import { integers, noise, runOn } from './wasm-arrays.ts';
@@ -42,6 +43,51 @@ test('a job that reads outside the memory fails on every thread, and the next on
   const ins = [noise(200, 100), noise(100, 90)];
   const attrs = { transposeA: false, transposeB: false };
   expectSameBits(runOn(backend, 'matmul', ins, attrs), runOn(alone, 'matmul', ins, attrs));
+});
+
+describe('where workers do not start, one thread does the work and says why', () => {
+  const withWorkers = async (Worker: unknown) => {
+    const { getBuiltinModule } = process;
+    const asked = vi
+      .spyOn(process, 'getBuiltinModule')
+      .mockImplementation(((name: string) =>
+        name === 'node:worker_threads' ? { Worker } : getBuiltinModule(name)) as typeof getBuiltinModule);
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    try {
+      const backend = createWasmBackend({ threads: 2, leastShared: 0 });
+      expect(backend.threads).toBe(2);
+      const x = tensor([1, 2, 3, 4], [2, 2], { backend });
+      const product = () => [...run('matmul', [x, x], { transposeA: false, transposeB: false })[0].readSync()];
+      expect(product()).toEqual([7, 10, 15, 22]);
+      await backend.threadsReady();
+      expect(product()).toEqual([7, 10, 15, 22]);
+      expect(warned.mock.calls).toEqual([['blt-ts: worker threads do not start: not allowed; going on with 1 thread']]);
+      expect(backend.threads).toBe(1);
+      expect(backend.description).toMatch(/; 1 thread \(worker threads do not start: not allowed\)$/);
+    } finally {
+      asked.mockRestore();
+      warned.mockRestore();
+    }
+  };
+
+  test('at once', () =>
+    withWorkers(
+      class {
+        constructor() {
+          throw new Error('not allowed');
+        }
+      },
+    ));
+
+  test('or later', () =>
+    withWorkers(
+      class {
+        unref() {}
+        on(_: string, f: (error: Error) => void) {
+          setTimeout(() => f(new Error('not allowed')), 5);
+        }
+      },
+    ));
 });
 
 test('the description says how many threads there are; a wrong number is refused', () => {

@@ -40,6 +40,7 @@ const backendOption = () =>
   new Option('--backend <name>', 'what computes (auto: a GPU if there is a real one, else wasm)').choices(
     BACKEND_NAMES,
   );
+const threadsOption = () => new Option('--threads <n>', 'CPU threads (all cores)').argParser(between(whole, 1, 256));
 const modelOption = () => new Option('-m, --model <dir>', 'run or checkpoint folder (default: the newest run)');
 
 const program = new Command('blt')
@@ -150,7 +151,7 @@ program
   .option('--max-patch-length <bytes>', 'longest patch', between(whole, 1))
   .option('--shard <i/n>', 'make part i of n', '1/1')
   .option('-o, --out <dir>', 'folder of the shards (required)')
-  .option('--threads <n>', 'CPU threads (all cores)', whole)
+  .addOption(threadsOption())
   .option('--json', 'every event as a line of JSON')
   .action(async (flags) => finish(await (await import('./commands/prepare.ts')).prepareCommand(needed(flags, 'out'))));
 
@@ -178,6 +179,7 @@ program
   )
   .option('--json', 'one JSON object')
   .addOption(backendOption())
+  .addOption(threadsOption())
   .action(async (flags) => finish(await (await import('./commands/generate.ts')).generateCommand(flags)));
 
 program
@@ -202,6 +204,7 @@ program
   .option('--json', 'one JSON object a file: lengths, entropies, threshold')
   .option('--html <file>', 'write a page with the entropy curve')
   .addOption(backendOption())
+  .addOption(threadsOption())
   .action(async (files, flags) => finish(await (await import('./commands/patch.ts')).patchCommand(files, flags)));
 
 program
@@ -212,6 +215,7 @@ program
   .option('--row-bytes <n>', 'context', between(whole, 2), 512)
   .option('--json', 'one JSON object')
   .addOption(backendOption())
+  .addOption(threadsOption())
   .action(async (flags) => finish(await (await import('./commands/eval.ts')).evalCommand(flags)));
 
 program
@@ -272,6 +276,7 @@ program
   .addOption(behaviourOption())
   .option('-o, --out <file>', 'safetensors file to write (required)')
   .addOption(backendOption())
+  .addOption(threadsOption())
   .action(async (flags) =>
     finish(await (await import('./commands/trace.ts')).traceCommand(needed(needed(flags, 'ids'), 'out'))),
   );

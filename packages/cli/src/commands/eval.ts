@@ -28,6 +28,7 @@ export interface EvalFlags {
   readonly rowBytes: number;
   readonly json?: boolean;
   readonly backend?: BackendName;
+  readonly threads?: number;
 }
 
 /** What to evaluate on: the given data, or the held-out part of the run that the model comes from. */

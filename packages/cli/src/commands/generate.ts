@@ -21,6 +21,7 @@ export interface GenerateFlags {
   readonly weights?: WeightFormat;
   readonly json?: boolean;
   readonly backend?: BackendName;
+  readonly threads?: number;
 }
 
 async function readAll(stream: NodeJS.ReadStream): Promise<Uint8Array> {

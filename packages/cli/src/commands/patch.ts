@@ -23,6 +23,7 @@ export interface PatchFlags {
   readonly json?: boolean;
   readonly html?: string;
   readonly backend?: BackendName;
+  readonly threads?: number;
 }
 
 /** `blt patch`. @returns the exit code */

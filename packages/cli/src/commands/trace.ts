@@ -17,6 +17,7 @@ export interface TraceFlags {
   readonly behaviour?: BltConfig['behaviour'];
   readonly out: string;
   readonly backend?: BackendName;
+  readonly threads?: number;
 }
 
 /** `{"input_ids": [[...], ...]}` */

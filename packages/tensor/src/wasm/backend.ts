@@ -89,9 +89,13 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
   const outside = new Outside(inside);
   const backend: WasmBackend = {
     name: 'wasm',
-    description: `WebAssembly SIMD, ${reason}; ${machine.threading}`,
+    get description() {
+      return `WebAssembly SIMD, ${reason}; ${machine.threading}`;
+    },
     synchronous: true,
-    threads: machine.pool?.threads ?? 1,
+    get threads() {
+      return machine.threads;
+    },
     async threadsReady() {
       await machine.pool?.whenReady();
     },

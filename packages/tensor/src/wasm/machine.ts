@@ -46,11 +46,10 @@ export class Machine {
   /** The whole memory. */
   allInts!: Int32Array;
   allFloats!: Float32Array;
-  /** How many threads share the work, and why not more. */
-  readonly threading: string;
   /** Receives every call while a recording is made. */
   onCall: ((call: KernelCall) => void) | null = null;
   private readonly exports: WasmExports;
+  private readonly obstacle: string | undefined;
   readonly pool: Pool | undefined;
 
   constructor({ deterministic = false, wide, threads = 1, leastShared }: WasmOptions = {}) {
@@ -64,7 +63,18 @@ export class Machine {
     if (threads > 1 && obstacle === undefined) {
       this.pool = new Pool(threads, module, imports, this.exports, leastShared, () => this.heap.reserve(SCRATCH_BYTES));
     }
-    this.threading = this.pool ? `${threads} threads` : obstacle ? `1 thread (${obstacle})` : '1 thread';
+    this.obstacle = obstacle;
+  }
+
+  /** How many threads share the work, and why not more. */
+  get threading(): string {
+    const obstacle = this.obstacle ?? this.pool?.trouble;
+    if (obstacle !== undefined) return `1 thread (${obstacle})`;
+    return this.pool ? `${this.pool.threads} threads` : '1 thread';
+  }
+
+  get threads(): number {
+    return this.pool && this.pool.trouble === undefined ? this.pool.threads : 1;
   }
 
   private mapArguments(): void {

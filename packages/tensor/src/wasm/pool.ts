@@ -35,23 +35,30 @@ interface WorkerStart {
 }
 
 interface WorkerThreads {
-  Worker: new (source: string, options: object) => { unref(): void; on(event: string, f: () => void): void };
+  Worker: new (
+    source: string,
+    options: object,
+  ) => { unref(): void; on(event: 'error', f: (error: Error) => void): void };
 }
 
-/** Starts a worker; the browser's kind or Node's. */
-function startWorker(start: WorkerStart): void {
+/**
+ * Starts a worker; the browser's kind or Node's.
+ * @param failed called, perhaps later, if it does not start
+ */
+function startWorker(start: WorkerStart, failed: (reason: string) => void): void {
   const node = nodeModule<WorkerThreads>('node:worker_threads');
   if (node) {
     const source = `${workerSource}\nstart(require('node:worker_threads').workerData);`;
     const worker = new node.Worker(source, { eval: true, workerData: start, execArgv: [], name: 'blt-ts kernels' });
     worker.unref();
-    // A worker that cannot start leaves the others' work to the main thread.
-    worker.on('error', () => {});
+    worker.on('error', ({ message }) => failed(message));
     return;
   }
   const source = `${workerSource}\nonmessage = (event) => start(event.data);`;
   const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-  new Worker(url).postMessage(start);
+  const worker = new Worker(url);
+  worker.onerror = ({ message }) => failed(message);
+  worker.postMessage(start);
 }
 
 /** Why there can be no workers here, or undefined if there can. */
@@ -88,7 +95,9 @@ export class Pool {
   private readonly canSleep: 0 | 1;
   private readonly leastAwake: number;
   private readonly leastAsleep: number;
-  private state: 'idle' | 'starting' | 'ready' = 'idle';
+  private state: 'idle' | 'starting' | 'ready' | 'failed' = 'idle';
+  /** Why there are no workers after all. */
+  trouble: string | undefined;
   private readonly startAll: () => void;
 
   /**
@@ -113,23 +122,37 @@ export class Pool {
     this.canSleep = nodeModule('node:worker_threads') ? 1 : 0;
     this.startAll = () => {
       for (let part = 1; part < threads; part++) {
-        startWorker({ module, imports, part, parts: threads, scratch: scratch(), kernels: this.kernels });
+        const start = { module, imports, part, parts: threads, scratch: scratch(), kernels: this.kernels };
+        startWorker(start, (reason) => this.fail(reason));
       }
     };
+  }
+
+  /** A worker does not start: all the work stays on the calling thread. */
+  private fail(reason: string): void {
+    if (this.state !== 'starting') return;
+    this.state = 'failed';
+    this.trouble = `worker threads do not start: ${reason}`;
+    console.warn(`blt-ts: ${this.trouble}; going on with 1 thread`);
   }
 
   /** Starts the workers if need be; true once all of them take part. */
   private ready(): boolean {
     if (this.state === 'idle') {
       this.state = 'starting';
-      this.startAll();
+      try {
+        this.startAll();
+      } catch (error) {
+        this.fail(error instanceof Error ? error.message : String(error));
+      }
     }
     if (this.state === 'starting' && this.exports.workersReady() === this.threads - 1) this.state = 'ready';
     return this.state === 'ready';
   }
 
+  /** Resolves once the workers take part, or it is known that they will not. */
   async whenReady(): Promise<void> {
-    while (!this.ready()) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (!this.ready() && this.state === 'starting') await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
   /** Runs the kernel on all threads; false if that would not pay, or the workers have not started yet. */

@@ -5,7 +5,7 @@
  */
 import { createWasmBackend, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import { CONFIG_FLAGS, chosenConfig } from './support/configurations.ts';
-import { clockFor, flags, inTurns, median, ratio, report, short, table } from './support/harness.ts';
+import { clockFor, flags, inTurns, median, patternOf, ratio, report, short, someOf, table } from './support/harness.ts';
 import { noise } from './support/kernel-call.ts';
 import { registerCeiling } from './support/register-ceiling.ts';
 
@@ -23,7 +23,7 @@ const CASES: readonly Case[] = [
 
 const f = flags({ ...CONFIG_FLAGS, config: '', threads: 1, seconds: 1, only: '.' });
 const { threads, seconds } = f;
-const only = new RegExp(f.only);
+const only = patternOf(f.only);
 
 function casesOf(): readonly Case[] {
   if (f.config === '') return CASES;
@@ -45,52 +45,62 @@ const backend = createWasmBackend({ threads });
 await backend.threadsReady();
 const ceiling = registerCeiling();
 const top = threads * ceiling.flops;
-const rows = casesOf()
-  .filter(([name]) => only.test(name))
-  .map(([name, documents, length, sees, heads, headDim]) =>
-    scope(() => {
-      const n = documents * length;
-      const width = heads * headDim;
-      const hi = Int32Array.from({ length: n }, (_, i) => i + 1);
-      const lo = hi.map((end) => {
-        const start = Math.floor((end - 1) / length) * length;
-        return Math.max(start, Math.min(end, end - Math.min(sees, n)));
-      });
-      const pairs = hi.reduce((sum, end, i) => sum + end - lo[i], 0);
-      const input = () => tensor(noise([n, width], 4).data, [n, width], { backend });
-      const ins: Tensor[] = [
-        input(),
-        input(),
-        input(),
-        tensor(lo, undefined, { backend }),
-        tensor(hi, undefined, { backend }),
-      ];
-      const attrs = { heads, kvHeads: heads, scale: headDim ** -0.5, pairs };
-      const [out, lse] = run('intervalAttention', ins, attrs);
-      const all = [...ins, out, lse, input()];
-      const times = inTurns(
-        {
-          forward: () => scope(() => void run('intervalAttention', ins, attrs)),
-          backward: () => scope(() => void run('intervalAttentionBackward', all, attrs)),
-          ceiling: ceiling.run,
-        },
-        { seconds, clock: clockFor(threads) },
-      );
-      const [forward, backward] = [4 * pairs * width, 10 * pairs * width];
-      return {
-        case: name,
-        forward_gflops: short(forward / median(times.forward) / 1e6),
-        forward_ratio: short(ratio(times.ceiling, times.forward) * (forward / top)),
-        backward_gflops: short(backward / median(times.backward) / 1e6),
-        backward_ratio: short(ratio(times.ceiling, times.backward) * (backward / top)),
-        ceiling_gflops: short(top / median(times.ceiling) / 1e6),
-        forward_ms: short(median(times.forward)),
-        backward_ms: short(median(times.backward)),
-      };
-    }),
-  );
+const cases = casesOf().filter(([name]) => only.test(name));
+const rows = someOf(cases, only).map(([name, documents, length, sees, heads, headDim]) =>
+  scope(() => {
+    const n = documents * length;
+    const width = heads * headDim;
+    const hi = Int32Array.from({ length: n }, (_, i) => i + 1);
+    const lo = hi.map((end) => {
+      const start = Math.floor((end - 1) / length) * length;
+      return Math.max(start, Math.min(end, end - Math.min(sees, n)));
+    });
+    const pairs = hi.reduce((sum, end, i) => sum + end - lo[i], 0);
+    const input = () => tensor(noise([n, width], 4).data, [n, width], { backend });
+    const ins: Tensor[] = [
+      input(),
+      input(),
+      input(),
+      tensor(lo, undefined, { backend }),
+      tensor(hi, undefined, { backend }),
+    ];
+    const attrs = { heads, kvHeads: heads, scale: headDim ** -0.5, pairs };
+    const [out, lse] = run('intervalAttention', ins, attrs);
+    const all = [...ins, out, lse, input()];
+    const times = inTurns(
+      {
+        forward: () => scope(() => void run('intervalAttention', ins, attrs)),
+        backward: () => scope(() => void run('intervalAttentionBackward', all, attrs)),
+        ceiling: ceiling.run,
+      },
+      { seconds, clock: clockFor(threads) },
+    );
+    const [forward, backward] = [4 * pairs * width, 10 * pairs * width];
+    return {
+      case: name,
+      forward_gflops: short(forward / median(times.forward) / 1e6),
+      forward_ratio: short(ratio(times.ceiling, times.forward) * (forward / top)),
+      backward_gflops: short(backward / median(times.backward) / 1e6),
+      backward_ratio: short(ratio(times.ceiling, times.backward) * (backward / top)),
+      ceiling_gflops: short(top / median(times.ceiling) / 1e6),
+      forward_ms: short(median(times.forward)),
+      backward_ms: short(median(times.backward)),
+    };
+  }),
+);
 const keys = Object.keys(rows[0] ?? {}) as (keyof (typeof rows)[number])[];
-report('attention', { backend: backend.description, threads, rows }, [
+const middle = (key: 'forward_gflops' | 'backward_gflops' | 'forward_ratio' | 'backward_ratio') =>
+  short(median(rows.map((row) => row[key])));
+const result = {
+  backend: backend.description,
+  threads,
+  forward_gflops: middle('forward_gflops'),
+  forward_ratio: middle('forward_ratio'),
+  backward_gflops: middle('backward_gflops'),
+  backward_ratio: middle('backward_ratio'),
+  rows,
+};
+report('attention', result, [
   `attention, ${backend.description}`,
   ...table([keys, ...rows.map((row) => keys.map((key) => String(row[key])))]),
 ]);

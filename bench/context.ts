@@ -5,12 +5,13 @@
  */
 import { type Backend, createWasmBackend, type KernelName } from '@blt-ts/tensor';
 import { CONFIG_FLAGS, chosenConfig, type TrainingBench, trainingBench } from './support/configurations.ts';
-import { clockFor, flags, median, report, short, table } from './support/harness.ts';
+import { clockFor, flags, median, report, short, table, usage } from './support/harness.ts';
 
 const f = flags({ ...CONFIG_FLAGS, bytes: 32768, recompute: false, lengths: '512,2048,8192,32768', steps: 3 });
 const { name, config } = chosenConfig(f);
 const { bytes, recompute } = f;
 const lengths = f.lengths.split(',').map(Number);
+if (!lengths.every((n) => Number.isInteger(n) && n > 1)) usage(`--lengths needs whole numbers, got ${f.lengths}`);
 const OPTIMIZER: ReadonlySet<KernelName> = new Set(['adamw', 'adamwRows', 'adamwCatchUp', 'sumSquares']);
 const clock = clockFor(1);
 

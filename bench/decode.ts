@@ -35,13 +35,15 @@ import {
   zeros,
 } from '@blt-ts/tensor';
 import { CONFIG_FLAGS, chosenConfig, entropyConfig, modelConfig } from './support/configurations.ts';
-import { clockFor, flags, median, oneOf, report, short } from './support/harness.ts';
+import { clockFor, flags, median, oneOf, report, short, usage } from './support/harness.ts';
 
 const STRETCH = 25;
 const f = flags({ ...CONFIG_FLAGS, bytes: null, weights: 'f32', threads: 1 });
 const { name, config: sizes } = chosenConfig(f);
 const bytes = f.bytes ?? Math.max(1000, sizes.rowBytes);
 const { threads } = f;
+if (bytes < 4 * STRETCH)
+  usage(`--bytes ${bytes}: half of them are fed in stretches of ${STRETCH}; give ${4 * STRETCH} or more`);
 const bf16 = oneOf('weights', f.weights, ['f32', 'bf16']) === 'bf16';
 const patching = { mode: 'entropy' as const, threshold: 0 };
 const patcherConfig = entropyConfig(sizes);

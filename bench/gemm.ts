@@ -6,7 +6,19 @@
 import { VOCAB_SIZE } from '@blt-ts/blt';
 import { createWasmBackend, release, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import { CONFIG_FLAGS, chosenConfig } from './support/configurations.ts';
-import { clockFor, flags, inTurns, median, oneOf, ratio, report, short, table } from './support/harness.ts';
+import {
+  clockFor,
+  flags,
+  inTurns,
+  median,
+  oneOf,
+  patternOf,
+  ratio,
+  report,
+  short,
+  someOf,
+  table,
+} from './support/harness.ts';
 import { registerCeiling } from './support/register-ceiling.ts';
 import { PEER_FLAGS, TorchPeer } from './support/torch-peer.ts';
 
@@ -34,6 +46,9 @@ const SHAPES: readonly Shape[] = [
     [900, 256, 256],
     [900, 768, 256],
   ]),
+  [4096, 1024, 256, 'NN'],
+  [4096, 256, 1024, 'NT'],
+  [256, 1024, 4096, 'TN'],
   ...[1, 8].flatMap((rows): Shape[] => [
     [rows, 2048, 512, 'NN'],
     [rows, 2048, 512, 'NT'],
@@ -51,7 +66,7 @@ const f = flags({
   deterministic: false,
 });
 const { threads, seconds, deterministic } = f;
-const only = new RegExp(f.only);
+const only = patternOf(f.only);
 
 /** The shapes above, or those of a configuration's training step, and of its decoding. */
 function shapesOf(): readonly Shape[] {
@@ -125,6 +140,7 @@ for (const [m, n, k, form] of shapesOf()) {
   for (const t of made) release(t);
 }
 peer?.stop();
+someOf(rows, only);
 const large = rows.filter((row) => !/^[18]x/.test(String(row.shape)));
 const least = (form: Form) => Math.min(...large.filter((row) => row.form === form).map((row) => Number(row.ratio)));
 const result = {

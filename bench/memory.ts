@@ -5,12 +5,12 @@
 import { createWasmBackend } from '@blt-ts/tensor';
 import { SteadyHeap } from '../packages/cli/src/steady-heap.ts';
 import { CONFIG_FLAGS, chosenConfig, trainingBench } from './support/configurations.ts';
-import { flags, report, short } from './support/harness.ts';
+import { flags, report, short, usage } from './support/harness.ts';
 
 const f = flags({ ...CONFIG_FLAGS, config: 'nano', steps: 2000, threads: 1 });
 const { name, config } = chosenConfig(f);
 const { steps, threads } = f;
-if (steps <= 20) throw new Error(`memory: --steps ${steps}: growth is counted from step 20; give more than 20`);
+if (steps <= 20) usage(`--steps ${steps}: growth is counted from step 20; give more than 20`);
 const backend = createWasmBackend({ threads });
 const { loop } = trainingBench(config, backend);
 const megabytes = (bytes: number) => Math.round((bytes / 2 ** 20) * 10) / 10;

@@ -5,7 +5,7 @@
  */
 import { createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
 import { CONFIG_FLAGS, chosenConfig } from './support/configurations.ts';
-import { clockFor, flags, inTurns, median, ratio, report, short, table } from './support/harness.ts';
+import { clockFor, flags, inTurns, median, patternOf, ratio, report, short, someOf, table } from './support/harness.ts';
 import { call, constant, integers, type KernelCall, noise, prepared } from './support/kernel-call.ts';
 
 const f = flags({ ...CONFIG_FLAGS, threads: 1, seconds: 0.3, only: '.' });
@@ -88,7 +88,7 @@ const OPS: readonly (readonly [string, number, KernelCall])[] = [
 ];
 
 const { threads, seconds } = f;
-const only = new RegExp(f.only);
+const only = patternOf(f.only);
 const backend = createWasmBackend({ threads });
 await backend.threadsReady();
 const plain = createReferenceBackend();
@@ -103,6 +103,7 @@ for (const [name, bytes, kernelCall] of OPS) {
   const speed = (ms: readonly number[]) => short(bytes / median(ms) / 1e6);
   rows.push({
     op: name,
+    bytes_per_s: Math.round((bytes / median(times.ours)) * 1000),
     gb_per_s: speed(times.ours),
     copy_gb_per_s: speed(times.copy),
     to_copy: short(ratio(times.copy, times.ours)),
@@ -113,7 +114,8 @@ for (const [name, bytes, kernelCall] of OPS) {
   ours.free();
   loops.free();
 }
-const keys = Object.keys(rows[0] ?? {}) as (keyof (typeof rows)[number])[];
+someOf(rows, only);
+const keys = (Object.keys(rows[0]) as (keyof (typeof rows)[number])[]).filter((key) => key !== 'bytes_per_s');
 report('ops', { backend: backend.description, threads, rows }, [
   `ops, ${backend.description}`,
   ...table([keys, ...rows.map((row) => keys.map((key) => String(row[key])))]),

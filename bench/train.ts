@@ -107,6 +107,8 @@ const result = {
   gflops: short(executed / median(ours) / 1e9),
   matmul_gflops: short(median(products)),
   ceiling_gflops: short(median(tops)),
+  to_matmul: short(executed / median(ours) / 1e9 / median(products)),
+  to_ceiling: short(executed / median(ours) / 1e9 / median(tops)),
   mflop_per_byte: short(executed / bytes / 1e6),
   rss_mb: Math.round(process.memoryUsage.rss() / 2 ** 20),
   peak_rss_mb: Math.round(maxRSS / 1024),

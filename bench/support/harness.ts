@@ -40,14 +40,22 @@ export function flags<const D extends Readonly<Record<string, Default>>>(default
     return usage(`${(error as Error).message.split('. ')[0]}; ${known}`);
   }
   if (parsed.positionals.length > words) usage(`${parsed.positionals[words]}: one word too many; ${known}`);
+  // What goes wrong from here on is said in one line; BLT_DEBUG=1 shows where.
+  process.on('uncaughtException', (error: Error) => {
+    console.error(process.env.BLT_DEBUG ? error : error.message);
+    process.exit(1);
+  });
   const result: Record<string, unknown> = { words: parsed.positionals };
   for (const [name, fallback] of Object.entries(defaults)) {
     const given = parsed.values[name] as string | boolean | undefined;
     const number = typeof fallback === 'number' || fallback === null;
     result[name] = given === undefined ? (fallback ?? undefined) : number ? Number(given) : given;
-    if (given !== undefined && number && !(Number.isFinite(result[name]) && Number(given) > 0)) {
-      usage(`--${name} needs a number above 0, got ${JSON.stringify(given)}`);
-    }
+    if (given === undefined || !number) continue;
+    const value = Number(given);
+    if (!(Number.isFinite(value) && value > 0)) usage(`--${name} needs a number above 0, got ${JSON.stringify(given)}`);
+    if (name !== 'seconds' && !Number.isInteger(value)) usage(`--${name} needs a whole number, got ${given}`);
+    const most = availableParallelism();
+    if (name === 'threads' && value > most) usage(`--threads ${value}: this machine runs ${most} at once`);
   }
   return result as Flags<D>;
 }
@@ -59,11 +67,27 @@ export function oneOf<T extends string>(name: string, value: string, choices: re
   return found ?? usage(`--${name} must be ${list}, got ${JSON.stringify(value)}`);
 }
 
+/** The pattern of `--only`. Ends the process with code 2 if it is none. */
+export function patternOf(only: string): RegExp {
+  try {
+    return new RegExp(only);
+  } catch (error) {
+    return usage(`--only: ${(error as Error).message}`);
+  }
+}
+
+/** Ends the process with code 2 if `--only` has left nothing to measure. */
+export function someOf<T>(rows: readonly T[], only: RegExp): readonly T[] {
+  return rows.length > 0 ? rows : usage(`--only ${only.source} fits nothing; without it all names are listed`);
+}
+
 /** What every result says about where it was measured. */
 export const machine = () => ({
   cpu: cpus()[0]?.model.trim() ?? 'unknown',
   cores: availableParallelism(),
   node: process.version,
+  /** Of this process, peers not included. */
+  rss_mb: Math.round(process.memoryUsage.rss() / 2 ** 20),
 });
 
 /** Rounded to four significant digits, for people and for JSON. */

@@ -50,6 +50,8 @@ export class TorchPeer {
         ...(isa === 'avx2' && AVX2),
       },
     });
+    // A Python that is none, or that ends at once: its exit is told by `ask`.
+    child.stdin!.on('error', () => {});
     const reader: Interface = createInterface({ input: child.stdout! });
     const lines = reader[Symbol.asyncIterator]();
     const peer = new TorchPeer(child, lines, {} as TorchInfo);

@@ -109,37 +109,52 @@ test('NaN and Infinity pass through, and only where they belong', () => {
   });
 });
 
-test('any strides, and sums added to what is there', () => {
-  const machine = new Machine();
-  const pick = (stream: number, from: number, to: number) => from + Math.floor(counterUniform(stream, 0) * (to - from));
-  for (let round = 0; round < 200; round++) {
-    const [M, N, K] = [1, 2, 3].map((s) => pick(round * 10 + s, 1, 30)) as [number, number, number];
-    // Each operand is a window of a larger matrix, by rows, by columns, or every second element of it.
-    const layout = (rows: number, columns: number, kind: number): [row: number, column: number] =>
-      kind === 0 ? [columns + 3, 1] : kind === 1 ? [1, rows + 5] : [2 * columns + 1, 2];
-    const [am, ak] = layout(M, K, pick(round * 10 + 4, 0, 3));
-    const [bk, bn] = layout(K, N, pick(round * 10 + 5, 0, 3));
-    const cm = N + pick(round * 10 + 6, 0, 4);
-    const sizes = [M * am + K * ak, K * bk + N * bn, M * cm];
-    const [a, b, c] = sizes.map((n) => noise(n).data);
-    const [pa, pb, pc] = sizes.map((n) => machine.heap.allocate(n * 4));
-    const view = (at: number, n: number) => new Float32Array(machine.compiled.memory.buffer, at, n);
-    view(pa, sizes[0]).set(a);
-    view(pb, sizes[1]).set(b);
-    view(pc, sizes[2]).set(c);
-    machine.ints.set([pa, pb, pc, M, N, K, am * 4, ak * 4, bk * 4, bn * 4, cm * 4, 1, 1, 0, 0, 0]);
-    machine.call('matmul', 0);
-    const y = view(pc, sizes[2]);
-    const at = {
-      a: (i: number, k: number) => i * am + k * ak,
-      b: (k: number, j: number) => k * bk + j * bn,
-      y: (i: number, j: number) => i * cm + j,
-    };
-    expectProduct(y, a, b, [M, N, K], at, (i, j) => c[i * cm + j]);
-    // Between the rows of C nothing is touched.
-    for (let i = 0; i < M; i++) for (let j = N; j < cm; j++) expect(y[i * cm + j]).toBe(c[i * cm + j]);
-    sizes.forEach((n, i) => {
-      machine.heap.free([pa, pb, pc][i], n * 4);
-    });
-  }
-});
+test.each([{ wide: false }, { wide: true }])(
+  'any strides, one product or several, set or added to what is there: $wide',
+  ({ wide }) => {
+    const machine = new Machine({ wide });
+    const pick = (stream: number, from: number, to: number) =>
+      from + Math.floor(counterUniform(stream, 0) * (to - from));
+    for (let round = 0; round < 150; round++) {
+      const [M, N, K] = [1, 2, 3].map((s) => pick(round * 10 + s, 1, 30)) as [number, number, number];
+      // Each operand is a window of a larger matrix, by rows, by columns, or every second element of it.
+      const layout = (rows: number, columns: number, kind: number): [row: number, column: number] =>
+        kind === 0 ? [columns + 3, 1] : kind === 1 ? [1, rows + 5] : [2 * columns + 1, 2];
+      const [am, ak] = layout(M, K, pick(round * 10 + 4, 0, 3));
+      const [bk, bn] = layout(K, N, pick(round * 10 + 5, 0, 3));
+      const cm = N + pick(round * 10 + 6, 0, 4);
+      const batches = pick(round * 10 + 7, 1, 4);
+      const add = pick(round * 10 + 8, 0, 2);
+      // From one matrix of a batch to the next: all of it, or nothing, for an operand that all share.
+      const [aStep, bStep, cStep] = [pick(round * 10 + 9, 0, 2) * (M * am + K * ak), K * bk + N * bn, M * cm + 2];
+      const sizes = [M * am + K * ak + aStep * batches, bStep * batches, cStep * batches];
+      const [a, b, c] = sizes.map((n) => noise(n).data);
+      const places = sizes.map((n) => machine.heap.allocate(n * 4));
+      const view = (which: number) => new Float32Array(machine.compiled.memory.buffer, places[which], sizes[which]);
+      [a, b, c].forEach((values, which) => {
+        view(which).set(values);
+      });
+      const strides = [am, ak, bk, bn, cm].map((x) => x * 4);
+      machine.ints.set([...places, M, N, K, ...strides, add, batches, aStep * 4, bStep * 4, cStep * 4]);
+      machine.call('matmul', 0);
+      const y = view(2);
+      const touched = new Set<number>();
+      for (let batch = 0; batch < batches; batch++) {
+        const at = {
+          a: (i: number, k: number) => batch * aStep + i * am + k * ak,
+          b: (k: number, j: number) => batch * bStep + k * bk + j * bn,
+          y: (i: number, j: number) => batch * cStep + i * cm + j,
+        };
+        expectProduct(y, a, b, [M, N, K], at, (i, j) => (add ? c[at.y(i, j)] : 0));
+        for (let i = 0; i < M; i++) for (let j = 0; j < N; j++) touched.add(at.y(i, j));
+      }
+      // Between the rows of C and after them nothing is touched.
+      c.forEach((value, at) => {
+        if (!touched.has(at) && y[at] !== value) expect.fail(`element ${at} became ${y[at]}`);
+      });
+      sizes.forEach((n, which) => {
+        machine.heap.free(places[which], n * 4);
+      });
+    }
+  },
+);

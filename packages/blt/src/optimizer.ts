@@ -105,6 +105,9 @@ export class AdamW {
   /** Bias corrections of update t, at t-1: 1 / (1 - beta1^t), and sqrt(1 - beta2^t). */
   private corrections: (readonly [first: number, second: number])[] = [];
 
+  /** What `missed` gives, as long as the longest so far: a step leaves no garbage that grows with the run. */
+  private factors = new Float32Array(0);
+
   /** @param groups learning rates of their own: every rate of `update` is multiplied by the scale of the parameter's group */
   constructor(params: object, options: AdamWOptions = ADAMW_DEFAULTS, groups: readonly ParameterGroup[] = []) {
     this.options = options;
@@ -171,25 +174,31 @@ export class AdamW {
    * with w_t = rate_t correction_t (what weight decay leaves after t) and r = beta1 / sqrt(beta2), drift(s) = sum over t > s of
    * w_t r^(t-s) = r (w_(s+1) + drift(s+1)).
    */
-  private missed(since: number, lrScale: number): Float64Array {
+  private missed(since: number, lrScale: number): Float32Array {
     const { beta1, beta2, eps, weightDecay } = this.options;
     const now = this.step;
-    const factors = new Float64Array((now - since + 1) * FACTORS);
+    const size = (now - since + 1) * FACTORS;
+    if (this.factors.length < size) this.factors = new Float32Array(2 * size);
+    const { factors } = this;
     let [keepP, keepM, keepV] = [1, 1, 1];
     // The drift without eps, and with nothing but eps below the fraction (times eps).
     let [drift, ifEps] = [0, 0];
-    factors.set([keepP, keepM, keepV, drift, eps]);
-    for (let t = now; t > since; t--) {
+    const ratio = beta1 / Math.sqrt(beta2);
+    for (let t = now, at = 0; ; t--) {
+      factors[at++] = keepP;
+      factors[at++] = keepM;
+      factors[at++] = keepV;
+      factors[at++] = drift;
+      factors[at++] = ifEps > 0 ? (eps * drift) / ifEps : eps;
+      if (t === since) return factors;
       const rate = lrScale * this.rates[t - 1];
       const [first, second] = this.corrections[t - 1];
-      drift = (beta1 / Math.sqrt(beta2)) * (rate * first * second * keepP + drift);
+      drift = ratio * (rate * first * second * keepP + drift);
       ifEps = beta1 * (rate * first * keepP + ifEps);
       keepP *= 1 - rate * weightDecay;
       keepM *= beta1;
       keepV *= beta2;
-      factors.set([keepP, keepM, keepV, drift, ifEps > 0 ? (eps * drift) / ifEps : eps], (now - t + 1) * FACTORS);
     }
-    return factors;
   }
 
   /** One update. Every gradient is multiplied by `factor` (a scalar tensor) first. */

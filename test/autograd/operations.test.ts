@@ -331,6 +331,19 @@ describe('what is left out', () => {
       expect(turned).not.toEqual(back);
     });
   });
+  test.each([
+    [[0, 1], [1, 3], 'hi of row 1 is 3, it must be from 1, the row before, to 2, one past the last key'],
+    [[-1, 1], [1, 2], 'lo of row 0 is -1, it must be from 0, the first key, to 2, one past the last key'],
+    [[1, 0], [2, 2], 'lo of row 1 is 0, it must be from 1, the row before, to 2, one past the last key'],
+    [[0, 0], [2, 1], 'hi of row 1 is 1, it must be from 2, the row before, to 2, one past the last key'],
+  ])('intervalAttention refuses lo %j and hi %j', (lo, hi, message) => {
+    scope(() => {
+      const x = numbers(16, [2, 8]);
+      const ids = (n: number[]) => tensor(Int32Array.from(n), [n.length], { backend });
+      const attend = () => ag.intervalAttention(x, x, x, { lo: ids(lo), hi: ids(hi), pairs: 2 }, 2);
+      expect(attend).toThrow(new RangeError(`intervalAttention: ${message}`));
+    });
+  });
   test('intervalAttention divides by the root of the head size', () => {
     scope(() => {
       const [q, k, v] = [numbers(8, [1, 8]), numbers(16, [2, 8]), numbers(16, [2, 8])];

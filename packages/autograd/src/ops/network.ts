@@ -55,12 +55,29 @@ export interface IntervalBounds {
   readonly pairs: number;
 }
 
+/** Bounds that have been looked at, and for how many keys: all layers share them. */
+const checked = new WeakMap<Tensor, number>();
+
+function checkBounds({ lo, hi }: IntervalBounds, keys: number): void {
+  for (const [name, bound] of Object.entries({ lo, hi })) {
+    if (bound.dtype !== 'i32' || checked.get(bound) === keys) continue;
+    const values = bound.readSync();
+    for (let i = 0; i < values.length; i++) {
+      const least = i === 0 ? 0 : values[i - 1];
+      if (values[i] >= least && values[i] <= keys) continue;
+      const wanted = `from ${least}, ${i === 0 ? 'the first key' : 'the row before'}, to ${keys}, one past the last key`;
+      throw new RangeError(`intervalAttention: ${name} of row ${i} is ${values[i]}, it must be ${wanted}`);
+    }
+    checked.set(bound, keys);
+  }
+}
+
 /**
  * Attention where each query row sees one interval of key rows (an empty one gives zeros). Per head:
  * out_i = sum_j softmax_j(q_i . k_j / sqrt(D)) v_j.
  * @param q [n, heads*D]   @param k [m, kvHeads*D]   @param v [m, kvHeads*D]
  * @param kvHeads heads/kvHeads query heads share a key/value head (grouped-query attention)
- * @throws ShapeError
+ * @throws ShapeError; RangeError naming the first row whose bound decreases or lies outside the keys
  * @see Vaswani et al. 2017, eq. 1
  */
 export function intervalAttention(
@@ -71,6 +88,7 @@ export function intervalAttention(
   heads: number,
   kvHeads: number = heads,
 ): Tensor {
+  checkBounds(bounds, k.shape[0]);
   const scale = 1 / Math.sqrt(q.shape[1] / heads);
   const attrs = { heads, kvHeads, scale, pairs: bounds.pairs };
   return apply('intervalAttention', [q, k, v, bounds.lo, bounds.hi], attrs);

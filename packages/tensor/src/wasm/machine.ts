@@ -14,7 +14,7 @@ const SCRATCH_BYTES = (1 << 20) + 256;
 export interface WasmOptions {
   /** Tensors of more bytes than this (default 2^28) live outside the WebAssembly memory: tables of which few rows are read. */
   outsideBytes?: number;
-  /** Use the build without fused multiply-add: the same bits on every machine, about a fifth slower. */
+  /** Use the build without fused multiply-add: the same bits on every machine. What it costs: docs/backends.md. */
   deterministic?: boolean;
   /** Work in pairs of vectors; by default where the engine makes 256-bit ones of them. The bits do not depend on it. */
   wide?: boolean;

@@ -64,9 +64,9 @@ export interface Estimate {
 
 /**
  * Time and memory of a run, before it starts. Time: the formula's FLOPs (three forward passes a step) at 60% of the speed of a matrix
- * product measured a moment ago. Memory: weights, gradients and two moments, the activations of one batch, the hash tables and their
- * moments once more (they are brought up to date in a copy to evaluate and save), and what Node takes with the data, 190 MB: within 8%
- * of the peaks of 30 steps of nano, tiny and small (317, 442 and 579 MB).
+ * product measured a moment ago. Memory: weights, gradients and two moments, the activations of one batch, the hash tables three times
+ * more (to evaluate and to save, they are copied), and what Node takes with the data, 190 MB. Fitted to peaks that were measured, within
+ * 5% of them: 30 steps of nano, tiny and small (351, 420, 578 MB), 2 of small with tables of 500,002 rows (10.6 GB).
  */
 export function estimateRun(plan: RunPlan, trainBytes: number, gflops: number): Estimate {
   const { config, model, entropyModel } = plan;

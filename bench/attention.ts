@@ -1,7 +1,7 @@
 /**
  * @file GFLOP/s of interval attention, forward and backward, beside the register ceiling of the same build, in turns:
  * executed FLOPs only, 4 a pair and channel forward and 10 backward. `pnpm bench attention [--config M] [--threads 2] [--only 8k] [--seconds 1]
- * [--json]`. With --config, the shapes of that model's training step
+ * [--deterministic] [--json]`. With --config, the shapes of that model's training step
  */
 import { createWasmBackend, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import { CONFIG_FLAGS, chosenConfig } from './support/configurations.ts';
@@ -21,8 +21,8 @@ const CASES: readonly Case[] = [
   ['patches, one document of 32k bytes: 7282', 1, 7282, Number.POSITIVE_INFINITY, 4, 64],
 ];
 
-const f = flags({ ...CONFIG_FLAGS, config: '', threads: 1, seconds: 1, only: '.' });
-const { threads, seconds } = f;
+const f = flags({ ...CONFIG_FLAGS, config: '', threads: 1, seconds: 1, only: '.', deterministic: false });
+const { threads, seconds, deterministic } = f;
 const only = patternOf(f.only);
 
 function casesOf(): readonly Case[] {
@@ -41,9 +41,9 @@ function casesOf(): readonly Case[] {
     ],
   ];
 }
-const backend = createWasmBackend({ threads });
+const backend = createWasmBackend({ threads, deterministic });
 await backend.threadsReady();
-const ceiling = registerCeiling();
+const ceiling = registerCeiling(deterministic);
 const top = threads * ceiling.flops;
 const cases = casesOf().filter(([name]) => only.test(name));
 const rows = someOf(cases, only).map(([name, documents, length, sees, heads, headDim]) =>

@@ -1,7 +1,8 @@
 /**
  * @file One training step of a latent transformer: bytes per second, beside matrix products alone, the register ceiling and, with
  * `--peer python`, transformers' BLT in PyTorch, in turns. `pnpm bench train [--config S|SL|M|nano] [--threads 2] [--seconds 20]
- * [--peer python [--isa avx2]] [--hash-vocab 500002] [--rows 8] [--row-bytes 512] [--recompute] [--json]`
+ * [--peer python [--isa avx2]] [--hash-vocab 500002] [--rows 8] [--row-bytes 512] [--recompute]
+ * [--deterministic] [--json]`
  */
 import { createWasmBackend, run, scope, setDefaultBackend, tensor } from '@blt-ts/tensor';
 import { SteadyHeap } from '../packages/cli/src/steady-heap.ts';
@@ -10,20 +11,20 @@ import { clockFor, flags, median, oneOf, ratio, report, short } from './support/
 import { registerCeiling } from './support/register-ceiling.ts';
 import { PEER_FLAGS, TorchPeer } from './support/torch-peer.ts';
 
-const f = flags({ ...CONFIG_FLAGS, ...PEER_FLAGS, seconds: 15, threads: 1, recompute: false });
+const f = flags({ ...CONFIG_FLAGS, ...PEER_FLAGS, seconds: 15, threads: 1, recompute: false, deterministic: false });
 const { name, config: c } = chosenConfig(f);
-const { seconds, threads, recompute } = f;
+const { seconds, threads, recompute, deterministic } = f;
 const clock = clockFor(threads);
 // The peer first: its import takes seconds of both cores.
 const peer =
   f.peer === '' ? null : await TorchPeer.start(f.peer, { threads, isa: oneOf('isa', f.isa, ['native', 'avx2']) });
-const backend = createWasmBackend({ threads });
+const backend = createWasmBackend({ threads, deterministic });
 await backend.threadsReady();
 setDefaultBackend(backend);
 const { loop, flops } = trainingBench(c, backend, { recompute });
 // As in blt train.
 const heap = new SteadyHeap();
-const ceiling = registerCeiling();
+const ceiling = registerCeiling(deterministic);
 
 /** Milliseconds for `f`, by the bench's clock. */
 function timed(f: () => void): number {

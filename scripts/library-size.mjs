@@ -40,7 +40,7 @@ const withoutKernels = {
   name: 'without kernels',
   setup(setup) {
     setup.onLoad({ filter: /kernels\.generated\.ts$/ }, () => ({
-      contents: 'export const builds = {}, pieces = [];',
+      contents: "export const builds = {}, alphabet = '', pieces = [];",
       loader: 'ts',
     }));
   },

@@ -1,5 +1,5 @@
 /** @file Choosing and compiling a build of the kernels. */
-import { builds, pieces } from './kernels.generated.ts';
+import { alphabet, builds, pieces } from './kernels.generated.ts';
 
 /** The kernels' exports: `kernel(part, parts)`, and a few of the machinery's own. */
 export type WasmExports = Record<string, (...args: number[]) => number>;
@@ -23,11 +23,19 @@ export const nodeProcess = (globalThis as { process?: NodeProcess }).process;
 /** A module of Node itself, without importing it: undefined in browsers and before Node 20.16. */
 export const nodeModule = <T>(name: string): T | undefined => nodeProcess?.getBuiltinModule?.(name) as T | undefined;
 
-/** The bytes of one build. */
+/** The bytes of one build: see scripts/build-wasm.mjs, which wrote them as text. */
 function binaryOf(build: { readonly part: number }): Uint8Array<ArrayBuffer> {
   const count = Object.keys(builds).length;
-  const hex = pieces.filter((_, i) => i % count === build.part).join('');
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16));
+  const text = pieces.filter((_, i) => i % count === build.part).join('');
+  const singles = alphabet.length - 2;
+  const bytes = new Uint8Array(text.length);
+  let length = 0;
+  for (let i = 0; i < text.length; i++) {
+    let value = alphabet.indexOf(text[i]);
+    if (value >= singles) value = singles * (value - singles + 1) + alphabet.indexOf(text[++i]);
+    bytes[length++] = value - 3;
+  }
+  return bytes.slice(0, length);
 }
 
 /** Whether this engine runs relaxed SIMD; Node 20 is asked to switch it on first, unless BLT_NO_FMA=1. */

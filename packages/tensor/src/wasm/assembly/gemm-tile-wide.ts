@@ -8,7 +8,23 @@
  * sums + 2 of B + 1 of A are 15 of the 16 registers. Elsewhere these loops are correct too, but spill: module.ts decides. Panels and rows have a tile each, because a
  * constant offset is part of a load and a variable one an addition (106 against 100 GFLOP/s).
  */
+import { wide } from './call';
 import { madd } from './simd';
+
+/**
+ * In the build that rounds products and sums separately a product takes a sixteenth register for a moment, and one that spills in
+ * this loop halves its speed. So a tile of 12 sums reads the value of A twice there, and writes the second product over it.
+ */
+// @ts-ignore: decorator
+@inline
+const TWO_STEPS = !ASC_FEATURE_RELAXED_SIMD;
+
+/** The same address by another name, or the compiler would see that both reads are one. */
+// @ts-ignore: decorator
+@inline
+function secondName(a: usize): usize {
+  return a + <usize>(wide - 1);
+}
 
 /** Writes (add = false) or adds (add = true) 8 neighbouring sums to C. */
 // @ts-ignore: decorator
@@ -37,6 +53,7 @@ export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, 
   let c30 = f32x4.splat(0), c31 = f32x4.splat(0), c32 = f32x4.splat(0), c33 = f32x4.splat(0);
   let c40 = f32x4.splat(0), c41 = f32x4.splat(0), c42 = f32x4.splat(0), c43 = f32x4.splat(0);
   let c50 = f32x4.splat(0), c51 = f32x4.splat(0), c52 = f32x4.splat(0), c53 = f32x4.splat(0);
+  let again = secondName(a);
   for (let k = K; k > 0; k--) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
@@ -44,18 +61,31 @@ export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, 
     const b3 = v128.load(b, 48);
     let s: v128;
     s = v128.load_splat<f32>(a);
-    c00 = madd(s, b0, c00); c01 = madd(s, b1, c01); c02 = madd(s, b2, c02); c03 = madd(s, b3, c03);
+    c00 = madd(s, b0, c00); c01 = madd(s, b1, c01);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again);
+    c02 = madd(s, b2, c02); c03 = madd(s, b3, c03);
     s = v128.load_splat<f32>(a, 4);
-    c10 = madd(s, b0, c10); c11 = madd(s, b1, c11); c12 = madd(s, b2, c12); c13 = madd(s, b3, c13);
+    c10 = madd(s, b0, c10); c11 = madd(s, b1, c11);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again, 4);
+    c12 = madd(s, b2, c12); c13 = madd(s, b3, c13);
     s = v128.load_splat<f32>(a, 8);
-    c20 = madd(s, b0, c20); c21 = madd(s, b1, c21); c22 = madd(s, b2, c22); c23 = madd(s, b3, c23);
+    c20 = madd(s, b0, c20); c21 = madd(s, b1, c21);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again, 8);
+    c22 = madd(s, b2, c22); c23 = madd(s, b3, c23);
     s = v128.load_splat<f32>(a, 12);
-    c30 = madd(s, b0, c30); c31 = madd(s, b1, c31); c32 = madd(s, b2, c32); c33 = madd(s, b3, c33);
+    c30 = madd(s, b0, c30); c31 = madd(s, b1, c31);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again, 12);
+    c32 = madd(s, b2, c32); c33 = madd(s, b3, c33);
     s = v128.load_splat<f32>(a, 16);
-    c40 = madd(s, b0, c40); c41 = madd(s, b1, c41); c42 = madd(s, b2, c42); c43 = madd(s, b3, c43);
+    c40 = madd(s, b0, c40); c41 = madd(s, b1, c41);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again, 16);
+    c42 = madd(s, b2, c42); c43 = madd(s, b3, c43);
     s = v128.load_splat<f32>(a, 20);
-    c50 = madd(s, b0, c50); c51 = madd(s, b1, c51); c52 = madd(s, b2, c52); c53 = madd(s, b3, c53);
+    c50 = madd(s, b0, c50); c51 = madd(s, b1, c51);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again, 20);
+    c52 = madd(s, b2, c52); c53 = madd(s, b3, c53);
     a += aStep;
+    if (TWO_STEPS) again += aStep;
     b += bRow;
   }
   finishPair(c, c00, c01, add);
@@ -91,6 +121,7 @@ export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: us
   const end = a0 + (<usize>K << 2);
   // Offsets from row 0, so that one pointer moves.
   const d1 = a1 - a0, d2 = a2 - a0, d3 = a3 - a0, d4 = a4 - a0, d5 = a5 - a0;
+  let again = secondName(a0);
   while (a0 < end) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
@@ -98,18 +129,31 @@ export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: us
     const b3 = v128.load(b, 48);
     let s: v128;
     s = v128.load_splat<f32>(a0);
-    c00 = madd(s, b0, c00); c01 = madd(s, b1, c01); c02 = madd(s, b2, c02); c03 = madd(s, b3, c03);
+    c00 = madd(s, b0, c00); c01 = madd(s, b1, c01);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again);
+    c02 = madd(s, b2, c02); c03 = madd(s, b3, c03);
     s = v128.load_splat<f32>(a0 + d1);
-    c10 = madd(s, b0, c10); c11 = madd(s, b1, c11); c12 = madd(s, b2, c12); c13 = madd(s, b3, c13);
+    c10 = madd(s, b0, c10); c11 = madd(s, b1, c11);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again + d1);
+    c12 = madd(s, b2, c12); c13 = madd(s, b3, c13);
     s = v128.load_splat<f32>(a0 + d2);
-    c20 = madd(s, b0, c20); c21 = madd(s, b1, c21); c22 = madd(s, b2, c22); c23 = madd(s, b3, c23);
+    c20 = madd(s, b0, c20); c21 = madd(s, b1, c21);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again + d2);
+    c22 = madd(s, b2, c22); c23 = madd(s, b3, c23);
     s = v128.load_splat<f32>(a0 + d3);
-    c30 = madd(s, b0, c30); c31 = madd(s, b1, c31); c32 = madd(s, b2, c32); c33 = madd(s, b3, c33);
+    c30 = madd(s, b0, c30); c31 = madd(s, b1, c31);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again + d3);
+    c32 = madd(s, b2, c32); c33 = madd(s, b3, c33);
     s = v128.load_splat<f32>(a0 + d4);
-    c40 = madd(s, b0, c40); c41 = madd(s, b1, c41); c42 = madd(s, b2, c42); c43 = madd(s, b3, c43);
+    c40 = madd(s, b0, c40); c41 = madd(s, b1, c41);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again + d4);
+    c42 = madd(s, b2, c42); c43 = madd(s, b3, c43);
     s = v128.load_splat<f32>(a0 + d5);
-    c50 = madd(s, b0, c50); c51 = madd(s, b1, c51); c52 = madd(s, b2, c52); c53 = madd(s, b3, c53);
+    c50 = madd(s, b0, c50); c51 = madd(s, b1, c51);
+    if (TWO_STEPS) s = v128.load_splat<f32>(again + d5);
+    c52 = madd(s, b2, c52); c53 = madd(s, b3, c53);
     a0 += 4;
+    if (TWO_STEPS) again += 4;
     b += 64;
   }
   finishPair(c, c00, c01, add);

@@ -7,6 +7,7 @@ import {
   exp,
   grad,
   linear,
+  matmul,
   mul,
   reshape,
   rmsNorm,
@@ -56,6 +57,22 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
       shape,
       { backend },
     );
+
+  /** The bytes in use at each product that runs in f. */
+  const duringMatmuls = (f: () => void): number[] => {
+    const inUse: number[] = [];
+    const { run: original } = backend;
+    backend.run = (kernel, ...rest) => {
+      if (kernel === 'matmul') inUse.push(backend.bytesInUse);
+      original.call(backend, kernel, ...rest);
+    };
+    try {
+      f();
+    } finally {
+      backend.run = original;
+    }
+    return inUse;
+  };
 
   test('uses as many bytes after step 10 as after step 2, with nothing for the user to free', () => {
     const params = {
@@ -182,35 +199,69 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
   test('an activation is freed by the rule that reads it last, before the rule of what made it', () => {
     const [m, k] = [400, 3];
     const [x, w] = [fill([m, k], 0.01), fill([k, k], 0.2)];
-    const before = backend.bytesInUse;
-    const inUse: number[] = [];
-    const { run: original } = backend;
-    backend.run = (kernel, ...rest) => {
-      if (kernel === 'matmul') inUse.push(backend.bytesInUse - before);
-      original.call(backend, kernel, ...rest);
-    };
     let value: Tensor | undefined;
     let seen: ArrayLike<number> = [];
-    try {
-      const { aux } = valueAndGrad((t: Tensor) => {
-        const y = linear(x, t);
-        return { loss: sum(square(y)), aux: y };
-      })(w);
-      seen = aux.readSync();
-      inUse.length = 0;
+    const { aux } = valueAndGrad((t: Tensor) => {
+      const y = linear(x, t);
+      return { loss: sum(square(y)), aux: y };
+    })(w);
+    seen = aux.readSync();
+    const inUse = duringMatmuls(() =>
       scope(() => {
         value = grad((t: Tensor) => sum(square(linear(x, t))))(w);
         seen = Float32Array.from(seen);
-      });
-    } finally {
-      backend.run = original;
-    }
+      }),
+    );
     // Forward there is y; while dw = g^T x is computed, g and some small things. Not y, which only the rule of `square` reads.
     expect(inUse.length).toBe(2);
     expect(inUse[1]).toBeLessThan(inUse[0] + (m * k * 4) / 2);
     expect(value?.freed).toBe(true);
     // Handed out, it stays.
     expect(seen.length).toBe(m * k);
+  });
+
+  test('matmul: an activation that ends there is free before its gradient is made, kept or computed again', () => {
+    const [m, k] = [400, 8];
+    const bytes = m * k * 4;
+    const params = { a: fill([m, k], 0.01), b: fill([m, k], 0.02), w: fill([1, k], 0.2) };
+    type Params = typeof params;
+    const gated = (p: Params) =>
+      sum(
+        linear(
+          scope(() => swiGlu(p.a, p.b)),
+          p.w,
+        ),
+      );
+    for (const spareFrom of [0, 2 ** 40]) {
+      const inUse = duringMatmuls(() => scope(() => void valueAndGrad(gated, { spareFrom })(params)));
+      // Forward, dw and d(gated rows), in which these take the place of the gated rows.
+      expect(inUse.length).toBe(3);
+      expect(inUse[2]).toBeLessThan(inUse[1] + bytes / 2);
+    }
+    // Where both factors are one tensor, or another rule has still to read it, it stays until then.
+    const twice = (p: Params) => {
+      const y = scope(() => sin(p.a));
+      return sum(matmul(y, y, { transposeB: true }));
+    };
+    const later = (p: Params) => {
+      const y = scope(() => swiGlu(p.a, p.b));
+      return add(sum(square(y)), sum(linear(y, p.w)));
+    };
+    scope(() => {
+      for (const f of [twice, later]) {
+        const [kept, again] = [2 ** 40, 0].map((spareFrom) => valueAndGrad(f, { spareFrom })(params).grads);
+        for (const name of ['a', 'b', 'w'] as const) expect(again[name].readSync()).toEqual(kept[name].readSync());
+      }
+      const expected = grad((p: Params) => {
+        const y = sin(p.a);
+        return sum(matmul(y, affine(y, 1), { transposeB: true }));
+      })(params).a.readSync();
+      grad(twice)(params)
+        .a.readSync()
+        .forEach((value, i) => {
+          expect(Math.abs(value - expected[i])).toBeLessThan(1e-4);
+        });
+    });
   });
 
   test('swiGlu: one of its gradients takes the memory of the cotangent that ends there', () => {

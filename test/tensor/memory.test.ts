@@ -5,6 +5,7 @@ import {
   createReferenceBackend,
   full,
   keep,
+  letGo,
   lettingGo,
   release,
   run,
@@ -185,7 +186,7 @@ describe.each(backends)('lettingGo on $name', ({ backend }) => {
         const [a, b, g] = [1, 2, 3].map((step) => tensor(values(n, step), [n], { backend }));
         const expected = run('swiGluBackward', [a, b, g], {}).map((t) => t.readSync());
         const before = backend.bytesInUse;
-        const [da, db] = lettingGo(g, () => run('swiGluBackward', [a, b, g], {}));
+        const [da, db] = lettingGo([g], () => run('swiGluBackward', [a, b, g], {}));
         expect(da.storage).toBe(g.storage);
         expect(backend.bytesInUse - before).toBe(n * 4);
         release(g);
@@ -194,18 +195,54 @@ describe.each(backends)('lettingGo on $name', ({ backend }) => {
     }
   });
 
+  test('two outputs over two inputs; but never both over one', () =>
+    scope(() => {
+      for (let n = 1; n <= 40; n++) {
+        const [a, b, g] = [1, 2, 3].map((step) => tensor(values(n, step), [n], { backend }));
+        const expected = run('swiGluBackward', [a, b, g], {}).map((t) => t.readSync());
+        const square = run('swiGluBackward', [b, b, b], {}).map((t) => t.readSync());
+        const [da, db] = lettingGo([b, g], () => run('swiGluBackward', [a, b, g], {}));
+        expect([da.storage, db.storage]).toEqual([g.storage, b.storage]);
+        release(b);
+        release(g);
+        expect([da.readSync(), db.readSync()]).toEqual(expected);
+        const same = tensor(values(n, 2), [n], { backend });
+        const [first, second] = lettingGo([same], () => run('swiGluBackward', [same, same, same], {}));
+        release(same);
+        expect(first.storage).not.toBe(second.storage);
+        expect([first.readSync(), second.readSync()]).toEqual(square);
+      }
+    }));
+
+  test('letGo frees what is let go, at once, and nothing else', () =>
+    scope(() => {
+      const [x, other] = [1, 2].map((step) => tensor(values(6, step), [6], { backend }));
+      letGo(x);
+      lettingGo([x], () => {
+        letGo(other);
+        expect([x.freed, other.freed]).toEqual([false, false]);
+        const before = backend.bytesInUse;
+        letGo(x);
+        expect(backend.bytesInUse).toBe(before - 24);
+      });
+      expect(x.freed).toBe(true);
+      lettingGo([x], () => {});
+      letGo(other);
+      expect(other.freed).toBe(false);
+    }));
+
   test('once; never what is seen under another shape too, nor another tensor', () =>
     scope(() => {
       const [a, b, g] = [1, 2, 3].map((step) => tensor(values(6, step), [6], { backend }));
       const original = g.readSync();
       const other = tensor(values(6, 3), [6], { backend });
-      lettingGo(other, () => run('swiGluBackward', [a, b, g], {}));
+      lettingGo([other], () => run('swiGluBackward', [a, b, g], {}));
       const [view] = run('reshape', [g], { shape: [2, 3] });
-      lettingGo(g, () => run('swiGluBackward', [a, b, g], {}));
+      lettingGo([g], () => run('swiGluBackward', [a, b, g], {}));
       run('swiGluBackward', [a, b, g], {});
       expect(view.readSync()).toEqual(original);
       release(view);
-      lettingGo(g, () => {
+      lettingGo([g], () => {
         const [first] = run('swiGluBackward', [a, b, g], {});
         const [second] = run('swiGluBackward', [a, b, first], {});
         expect(first.storage).toBe(g.storage);

@@ -82,7 +82,9 @@ function backward(
       const values = tape.inputs(node);
       const pass = () => rule(g instanceof RowSparse ? g.toDense() : g, outs, values, attrs as never, needs);
       const last = g instanceof Tensor && uses.get(g) === 1 && !wanted.has(outs[0]) && mayFree(g) && !isRecording();
-      const found = scope(last ? () => lettingGo(g, pass) : pass);
+      const going = isRecording() ? [] : node.lastToRead.map((i) => values[i]).filter(mayFree);
+      if (last) going.push(g);
+      const found = scope(() => lettingGo(going, pass));
       // A slot is counted before the next is filled: a sum may free its operands, and a tensor may be in both.
       const fresh = found.map((c, i) => (c && needs[i] ? c : null));
       for (const c of fresh) if (c) for (const t of tensorsOf(c)) uses.set(t, (uses.get(t) ?? 0) + 1);
@@ -98,7 +100,12 @@ function backward(
         drop(g);
       }
     }
-    if ('kernel' in node) for (const x of node.lastToRead) free(x);
+    if ('kernel' in node) {
+      for (const i of node.lastToRead) {
+        tape.forget(node.ins[i]);
+        free(node.ins[i]);
+      }
+    }
     for (const y of outs) free(y);
   }
   return cotangents;

@@ -11,9 +11,9 @@ export interface Node {
   readonly attrs: KernelAttrs[KernelName];
 }
 
-/** A node on a tape, and the tracked tensors whose values nobody reads any more once its rule has run. */
+/** A node on a tape, and its inputs whose values nobody reads any more once its rule has run: computed here, not given from outside. */
 interface RecordedNode extends Node {
-  readonly lastToRead: readonly Tensor[];
+  readonly lastToRead: readonly number[];
 }
 
 /** A function whose activations were not kept: walking back runs it again. */
@@ -34,7 +34,9 @@ export class Tape {
   private readonly saved = new Set<Tensor>();
   /** Tensors that are computed again instead, and by what. */
   private readonly cheap = new Map<Tensor, Node>();
-  /** Those of them that walking back has at hand. */
+  /** Those of them that walking back will read, */
+  private readonly toRebuild = new Set<Tensor>();
+  /** and that it has at hand. */
   private readonly rebuilt = new Map<Tensor, Tensor>();
   private readonly reads: (kernel: KernelName) => Reads | undefined;
   private readonly spareFrom: number;
@@ -53,11 +55,12 @@ export class Tape {
     if (!node.ins.some((x) => this.tracked.has(x))) return;
     const reads = this.reads(node.kernel);
     // The first to read on the way forward is the last on the way back.
-    const lastToRead: Tensor[] = [];
+    const lastToRead: number[] = [];
     node.ins.forEach((x, i) => {
-      if (!this.isRead(node, i) || (alone && this.cheap.has(x))) return;
-      if (this.tracked.has(x) && !this.saved.has(x)) lastToRead.push(x);
-      this.saved.add(x);
+      if (!this.isRead(node, i)) return;
+      const again = alone && this.cheap.has(x);
+      if (this.tracked.has(x) && !this.saved.has(x) && !this.toRebuild.has(x)) lastToRead.push(i);
+      (again ? this.toRebuild : this.saved).add(x);
     });
     this.nodes.push({ ...node, lastToRead });
     if (!reads || reads.outs) for (const y of node.outs) this.saved.add(y);
@@ -84,7 +87,7 @@ export class Tape {
     return y;
   }
 
-  /** Frees what was computed again in place of `x`: neither its own rule nor one before it on the tape reads it. */
+  /** Frees what was computed again in place of `x`, which nobody will read again. */
   forget(x: Tensor): void {
     const y = this.rebuilt.get(x);
     if (y) release(y);

@@ -17,7 +17,7 @@ export { type Given, loadEntropyModel, type Origin, type PerDocument } from './g
 export * from './hashing.ts';
 export * from './huggingface.ts';
 export * from './init-global.ts';
-export * from './layers.ts';
+export { crossAttention, feedForward, selfAttention, transformerBlock, transformerStack } from './layers.ts';
 export * from './layout.ts';
 export * from './metrics.ts';
 export * from './model.ts';

@@ -57,15 +57,15 @@ export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void, s
   }
 }
 
-let going: Tensor | null = null;
+let going: readonly Tensor[] = [];
 
 /**
- * Runs `f`, after which nobody reads `x`. A kernel in it that can (`overwrites` in the contract) writes its result over `x`, so it must be
- * the last in `f` to read it. `x` itself is still to be released.
+ * Runs `f`, after which nobody reads `tensors`. `f` may free one before its end (`letGo`), and a kernel in it that can (`overwrites` in
+ * the contract) writes its result over one, so it must be the last in `f` to read it. They are still to be released.
  */
-export function lettingGo<R>(x: Tensor, f: () => R): R {
+export function lettingGo<R>(tensors: readonly Tensor[], f: () => R): R {
   const before = going;
-  going = x;
+  going = tensors;
   try {
     return f();
   } finally {
@@ -73,8 +73,13 @@ export function lettingGo<R>(x: Tensor, f: () => R): R {
   }
 }
 
+/** Frees `x` if this runs in a `lettingGo` of it: from here on nobody reads it. */
+export function letGo(x: Tensor): void {
+  if (going.includes(x)) release(x);
+}
+
 /** Whether a kernel may write over this tensor now: not if its memory is seen under another shape too. */
-export const mayOverwrite = (x: Tensor): boolean => x === going && x.storage.refs === 1 && x.backend.synchronous;
+export const mayOverwrite = (x: Tensor): boolean => going.includes(x) && x.storage.refs === 1 && x.backend.synchronous;
 
 /** Says of a tensor whether it will still be read. */
 export type Keeper = (tensor: Tensor) => boolean;

@@ -211,8 +211,9 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   const { overwrites } = entry;
   const outs = specs.map(({ dtype, shape }, i) => {
     // Who looks for an anomaly wants to see what the kernel read.
-    const over = i === 0 && overwrites !== undefined && mayOverwrite(ins[overwrites]) && !watchesKernels();
-    return new Tensor(over ? ins[overwrites].storage : backend.allocate(dtype, sizeOf(shape)), shape);
+    const over = overwrites && ins[overwrites[i]];
+    const here = over && mayOverwrite(over) && !watchesKernels();
+    return new Tensor(here ? over.storage : backend.allocate(dtype, sizeOf(shape)), shape);
   });
   backend.run(kernel, outs, ins, attrs);
   recordFlops(kernel, () => entry.flops(ins, outs, attrs));

@@ -1,4 +1,4 @@
-import { sizeOf, type Tensor } from '@blt-ts/tensor';
+import { letGo, sizeOf, type Tensor } from '@blt-ts/tensor';
 import { type Rules, reading } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { reshape, transpose } from './shape.ts';
@@ -32,17 +32,20 @@ export function linear(x: Tensor, weight: Tensor): Tensor {
 }
 
 export const matmulRules: Rules<'matmul'> = {
-  // With A' = a or a^T and B' = b or b^T, y = A' B': dA' = g B'^T, dB' = A'^T g.
-  matmul: reading({ ins: [0, 1], outs: false }, (g, _, [a, b], { transposeA, transposeB }, needs) => [
-    !needs[0]
-      ? null
-      : transposeA
-        ? matmul(b, g, { transposeA: transposeB, transposeB: true })
-        : matmul(g, b, { transposeB: !transposeB }),
-    !needs[1]
+  // With A' = a or a^T and B' = b or b^T, y = A' B': dA' = g B'^T, dB' = A'^T g. That of b first: a, often an activation that
+  // ends here, is then free before that of a, which is as large, is made.
+  matmul: reading({ ins: [0, 1], outs: false }, (g, _, [a, b], { transposeA, transposeB }, needs) => {
+    const db = !needs[1]
       ? null
       : transposeB
         ? matmul(g, a, { transposeA: true, transposeB: transposeA })
-        : matmul(a, g, { transposeA: !transposeA }),
-  ]),
+        : matmul(a, g, { transposeA: !transposeA });
+    if (a !== b) letGo(a);
+    const da = !needs[0]
+      ? null
+      : transposeA
+        ? matmul(b, g, { transposeA: transposeB, transposeB: true })
+        : matmul(g, b, { transposeB: !transposeB });
+    return [da, db];
+  }),
 };

@@ -1,10 +1,10 @@
 /** @file The layers of layers.ts where the keys and values of earlier positions come from a cache. */
-import { add, intervalAttention, linear, rmsNorm, rope } from '@blt-ts/autograd';
+import { add, intervalAttention, linear, rmsNorm } from '@blt-ts/autograd';
 import type { Tensor } from '@blt-ts/tensor';
 import type { StackContext } from '../batch.ts';
 import type { TransformerConfig } from '../config.ts';
-import { feedForward } from '../layers.ts';
-import type { BlockParams, CrossAttentionParams } from '../parameters.ts';
+import { feedForward, queriesKeysValues } from '../layers.ts';
+import type { BlockParams } from '../parameters.ts';
 import { type Cache, type SlotCache, writeRows } from './slot-cache.ts';
 
 /** Keys and values of one attention. */
@@ -36,12 +36,11 @@ export function cachedBlock(
   c: TransformerConfig,
   cache: KeyValueCache,
 ): Tensor {
-  const headDim = c.hiddenSize / c.numAttentionHeads;
   const { self_attn } = p;
   const normed = rmsNorm(x, p.input_layernorm.weight, c.rmsNormEps);
-  const q = rope(linear(normed, self_attn.q_proj.weight), at.rope, at.positions, headDim);
-  writeRows(cache.keys, at.slots, rope(linear(normed, self_attn.k_proj.weight), at.rope, at.positions, headDim));
-  writeRows(cache.values, at.slots, linear(normed, self_attn.v_proj.weight));
+  const [q, k, v] = queriesKeysValues(self_attn, normed, at, c);
+  writeRows(cache.keys, at.slots, k);
+  writeRows(cache.values, at.slots, v);
   const { keys, values } = cache;
   const y = intervalAttention(q, keys.tensor, values.tensor, at.bounds, c.numAttentionHeads, c.numKeyValueHeads);
   const h = add(x, linear(y, self_attn.o_proj.weight));
@@ -56,22 +55,3 @@ export const cachedStack = (
   c: TransformerConfig,
   caches: readonly KeyValueCache[],
 ): Tensor => layers.reduce((h, layer, i) => cachedBlock(layer, h, at, c, caches[i]), x);
-
-/** Keys and values of a cross-attention: of the normalised rows kv [m, C]. */
-export function crossKeysAndValues(p: CrossAttentionParams, kv: Tensor, c: TransformerConfig): [Tensor, Tensor] {
-  const seen = rmsNorm(kv, p.k_norm.weight, c.rmsNormEps);
-  return [linear(seen, p.k_proj.weight), linear(seen, p.v_proj.weight)];
-}
-
-/** `crossAttention` with keys and values at hand: 2 x + Wo attention(Wq norm(x), keys, values). */
-export function crossAttend(
-  p: CrossAttentionParams,
-  x: Tensor,
-  [keys, values]: readonly [Tensor, Tensor],
-  bounds: StackContext['bounds'],
-  c: TransformerConfig,
-): Tensor {
-  const q = linear(rmsNorm(x, p.q_norm.weight, c.rmsNormEps), p.q_proj.weight);
-  const y = intervalAttention(q, keys, values, bounds, c.numAttentionHeads, c.numKeyValueHeads);
-  return add(add(x, x), linear(y, p.o_proj.weight));
-}

@@ -21,17 +21,9 @@ import { ropeTable } from '../batch.ts';
 import type { BltConfig, TransformerConfig } from '../config.ts';
 import { entropyOfLogits } from '../entropy-model.ts';
 import type { Checkpoint } from '../huggingface.ts';
-import { crossAttention } from '../layers.ts';
+import { crossAttend, crossAttention, crossKeysAndValues } from '../layers.ts';
 import type { ByteStep, Standing } from './byte-step.ts';
-import {
-  cachedBlock,
-  cachedStack,
-  crossAttend,
-  crossKeysAndValues,
-  type KeyValueCache,
-  keyValueWidth,
-  stackCaches,
-} from './cached-layers.ts';
+import { cachedBlock, cachedStack, type KeyValueCache, keyValueWidth, stackCaches } from './cached-layers.ts';
 import { GlobalStages } from './global-stages.ts';
 import { type Cache, SlotCache, writeRows } from './slot-cache.ts';
 import type { FinishedPatch, TextState } from './text-state.ts';

@@ -145,7 +145,7 @@ export const network: Entries<
       return [a, b];
     },
     flops: ([a]) => 12 * sizeOf(a.shape),
-    overwrites: 2,
+    overwrites: [2, 1],
   },
   /**
    * Attention where query row i sees the key rows lo[i] .. hi[i]-1 and nothing else (see docs/architecture.md, idea 1).

@@ -108,10 +108,10 @@ export interface KernelEntry<Attrs> {
   /** Inputs overwritten in place, by index. */
   readonly mutates?: readonly number[];
   /**
-   * Output 0 may be written over this input, of the same size, if nobody reads that again (`lettingGo`): no element of it is read after
-   * that element of the output was written.
+   * Output i may be written over input `overwrites[i]`, of the same size, if nobody reads that again (`lettingGo`): no element of it is
+   * read after that element of any output was written.
    */
-  readonly overwrites?: number;
+  readonly overwrites?: readonly number[];
   /** The output is input 0 under another shape: no data moves. */
   readonly view?: true;
 }

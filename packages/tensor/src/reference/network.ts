@@ -100,10 +100,11 @@ const swiGlu: CpuKernel<'swiGlu'> = ([y], [a, b]) => {
 
 const swiGluBackward: CpuKernel<'swiGluBackward'> = ([da, db], [a, b, g]) => {
   for (let i = 0; i < g.data.length; i++) {
-    const s = sigmoid(a.data[i]);
-    const gi = g.data[i]; // da may lie where g does
-    da.data[i] = gi * b.data[i] * s * (1 + a.data[i] * (1 - s));
-    db.data[i] = gi * a.data[i] * s;
+    // First all that is read: da may lie where g does, db where b does.
+    const [ai, bi, gi] = [a.data[i], b.data[i], g.data[i]];
+    const s = sigmoid(ai);
+    da.data[i] = gi * bi * s * (1 + ai * (1 - s));
+    db.data[i] = gi * ai * s;
   }
 };
 

@@ -1,4 +1,4 @@
-/** @file Free blocks of any size: the smallest that fits is taken and cut, neighbours join. */
+/** @file Free blocks of any size: the first that fits is taken and cut, neighbours join. */
 
 /**
  * Two lists in the order of addresses. There are some dozens of blocks: looking through all of them takes less time than keeping an
@@ -8,23 +8,20 @@ export class FreeSpace {
   private readonly starts: number[] = [];
   private readonly sizes: number[] = [];
 
-  /** Cuts `size` bytes from the smallest block that has them, the lowest of equals; undefined if none has. */
+  /** Cuts `size` bytes from the first block that has them; undefined if none has. */
   take(size: number): number | undefined {
     const { starts, sizes } = this;
-    let best = -1;
     for (let i = 0; i < sizes.length; i++) {
-      if (sizes[i] < size || (best >= 0 && sizes[i] >= sizes[best])) continue;
-      best = i;
-      if (sizes[i] === size) break;
+      if (sizes[i] < size) continue;
+      const start = starts[i];
+      if (sizes[i] === size) this.drop(i);
+      else {
+        starts[i] += size;
+        sizes[i] -= size;
+      }
+      return start;
     }
-    if (best < 0) return undefined;
-    const start = starts[best];
-    if (sizes[best] === size) this.drop(best);
-    else {
-      starts[best] += size;
-      sizes[best] -= size;
-    }
-    return start;
+    return undefined;
   }
 
   /** A free block, which joins with the free ones before and behind it. */

@@ -1,7 +1,7 @@
 /** @file One process at a time in a run's folder: a file with the writer's process id, given up when that process is gone. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -47,18 +47,17 @@ export class RunLock {
       await writeFile(own, text);
       for (let attempt = 0; ; attempt++) {
         // A link comes to be whole, with its content, or not at all.
-        if (await linked(own, path)) {
-          if (attempt === 0) return new RunLock(path, text);
-          // Others may be taking the same stale lock away: it is ours if it is still ours when they are done.
-          await setTimeout(100);
-          if ((await readFile(path, 'utf8').catch(() => null)) === text) return new RunLock(path, text);
-        }
+        if (await linked(own, path)) return new RunLock(path, text);
         const found = await readFile(path, 'utf8').catch(() => null);
         if (found === null) continue;
         const holder = parseOwner(found);
         if (holder && isAlive(holder)) throw new UserError(refusal(folder, holder));
-        if (attempt > 10) throw new UserError(`cannot lock ${folder}: ${path} comes back; delete it by hand`);
-        await takeAway(path, found);
+        if (attempt > 100) throw new UserError(`cannot lock ${folder}: ${path} comes back; delete it by hand`);
+        // Where there are no hard links, its owner may be about to write it.
+        if (!holder) await setTimeout(200);
+        await alone(folder, owner.token, text, async () => {
+          if ((await readFile(path, 'utf8').catch(() => null)) === found) await rm(path, { force: true });
+        });
       }
     } catch (error) {
       if (error instanceof UserError) throw error;
@@ -103,17 +102,46 @@ export async function linked(from: string, to: string, hardLink = link): Promise
   }
 }
 
-/** Removes a stale lock, but not one that another process has put in its place a moment ago. */
-async function takeAway(path: string, stale: string): Promise<void> {
-  const aside = `${path}.stale-${randomUUID().slice(0, 8)}`;
+const CLAIM = `${LOCK}.claim-`;
+
+/**
+ * Runs `f` while no other process does, or not at all if another is at it. Only in `f` may a lock be removed that is not one's own:
+ * the owner of a stale lock is gone, so what `f` reads there nobody else changes before `f` has removed it.
+ *
+ * Each puts down a claim, a file of a name that nobody will use again, and then looks for others': of two, the later to look sees the
+ * other. The least token waits until it is alone, all others withdraw. A claim whose process is gone counts for nothing.
+ */
+async function alone(folder: string, token: string, text: string, f: () => Promise<void>): Promise<void> {
+  const mine = `${CLAIM}${token}`;
+  const path = join(folder, mine);
   try {
-    await rename(path, aside);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return;
-    throw error;
+    // Whole at once, as everything that others read.
+    await writeFile(`${path}.tmp`, text);
+    await rename(`${path}.tmp`, path);
+    for (let looks = 0; ; looks++) {
+      const others = await liveClaims(folder, mine);
+      if (others.length === 0) return await f();
+      if (others.some((other) => other < mine) || looks > 1000) break;
+      await setTimeout(2);
+    }
+  } finally {
+    await rm(path, { force: true });
   }
-  if ((await readFile(aside, 'utf8').catch(() => stale)) !== stale) await link(aside, path).catch(() => {});
-  await rm(aside, { force: true });
+  await setTimeout(10);
+}
+
+/** The names of others' claims; those of processes that are gone are removed. */
+async function liveClaims(folder: string, mine: string): Promise<string[]> {
+  const live: string[] = [];
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(CLAIM) || name === mine || name.endsWith('.tmp')) continue;
+    const text = await readFile(join(folder, name), 'utf8').catch(() => null);
+    if (text === null) continue;
+    const owner = parseOwner(text);
+    if (owner && isAlive(owner)) live.push(name);
+    else await rm(join(folder, name), { force: true });
+  }
+  return live;
 }
 
 function refusal(folder: string, { pid, host, since }: LockOwner): string {

@@ -54,7 +54,9 @@ function backward(
   };
   const put = (x: Tensor, c: Cotangent) => {
     const before = cotangents.get(x);
-    const after = before ? scope(() => plus(before, c)) : c;
+    const going =
+      before instanceof Tensor && uses.get(before) === 1 && mayFree(before) && !isRecording() ? [before] : [];
+    const after = before ? scope(() => lettingGo(going, () => plus(before, c))) : c;
     for (const t of tensorsOf(after)) uses.set(t, (uses.get(t) ?? 0) + 1);
     cotangents.set(x, after);
     if (before) drop(before);

@@ -9,7 +9,7 @@ import {
   rope,
   swiGlu,
 } from '@blt-ts/autograd';
-import { scope, type Tensor } from '@blt-ts/tensor';
+import { lettingGo, scope, type Tensor } from '@blt-ts/tensor';
 import type { StackContext } from './batch.ts';
 import type { TransformerConfig } from './config.ts';
 import type { AttentionParams, BlockParams, CrossAttentionParams, FeedForwardParams } from './parameters.ts';
@@ -25,7 +25,10 @@ export function queriesKeysValues(
   c: TransformerConfig,
 ): [Tensor, Tensor, Tensor] {
   const rotated = (weight: Tensor) =>
-    scope(() => rope(linear(x, weight), at.rope, at.positions, c.hiddenSize / c.numAttentionHeads));
+    scope(() => {
+      const y = linear(x, weight);
+      return lettingGo([y], () => rope(y, at.rope, at.positions, c.hiddenSize / c.numAttentionHeads));
+    });
   return [rotated(p.q_proj.weight), rotated(p.k_proj.weight), linear(x, p.v_proj.weight)];
 }
 

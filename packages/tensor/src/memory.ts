@@ -78,8 +78,9 @@ export function letGo(x: Tensor): void {
   if (going.includes(x)) release(x);
 }
 
-/** Whether a kernel may write over this tensor now: not if its memory is seen under another shape too. */
-export const mayOverwrite = (x: Tensor): boolean => going.includes(x) && x.storage.refs === 1 && x.backend.synchronous;
+/** Whether a kernel may write over this tensor now: not if its memory is seen under another shape too, nor if a tape will read it. */
+export const mayOverwrite = (x: Tensor): boolean =>
+  going.includes(x) && x.storage.refs === 1 && x.backend.synchronous && !isKept(x);
 
 /** Says of a tensor whether it will still be read. */
 export type Keeper = (tensor: Tensor) => boolean;

@@ -212,8 +212,9 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   const outs = specs.map(({ dtype, shape }, i) => {
     // Who looks for an anomaly wants to see what the kernel read.
     const over = overwrites && ins[overwrites[i]];
-    const here = over && mayOverwrite(over) && !watchesKernels();
-    return new Tensor(here ? over.storage : backend.allocate(dtype, sizeOf(shape)), shape);
+    const size = sizeOf(shape);
+    const here = over && over.size === size && mayOverwrite(over) && !watchesKernels();
+    return new Tensor(here ? over.storage : backend.allocate(dtype, size), shape);
   });
   backend.run(kernel, outs, ins, attrs);
   recordFlops(kernel, () => entry.flops(ins, outs, attrs));

@@ -94,10 +94,11 @@ export const arrays: Entries<
       return [x];
     },
     flops: ([x]) => sizeOf(x.shape),
+    overwrites: [0],
   },
 
   /** y = a + b, broadcasting */
-  add: binary('add'),
+  add: { ...binary('add'), overwrites: [0] },
   /** y = a - b, broadcasting */
   sub: binary('sub'),
   /** y = a * b, broadcasting */

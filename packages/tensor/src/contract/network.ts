@@ -85,6 +85,7 @@ export const network: Entries<
       return [logits];
     },
     flops: ([logits]) => 5 * sizeOf(logits.shape),
+    overwrites: [0],
   },
   /** x [n,C], w [C] -> y = x * w / sqrt(mean_c x^2 + eps). Zhang & Sennrich 2019, eq. 4. */
   rmsNorm: {
@@ -107,6 +108,7 @@ export const network: Entries<
       return [x, w];
     },
     flops: ([x]) => 9 * sizeOf(x.shape),
+    overwrites: [2],
   },
   /**
    * Rotary position embedding on interleaved pairs: x [n, heads*D], cos and sin [maxPosition, D/2], positions [n].
@@ -127,6 +129,7 @@ export const network: Entries<
       return [x];
     },
     flops: ([x]) => 3 * sizeOf(x.shape),
+    overwrites: [0],
   },
   /** y = silu(a) * b, silu(a) = a / (1 + e^-a). Shazeer 2020, eq. 5. */
   swiGlu: {

@@ -138,6 +138,8 @@ export function inTurns<K extends string>(
   const begin = performance.now();
   do {
     for (const name of names) {
+      // Outside the clock: the other candidates have had the caches, and threads have gone to sleep.
+      if (calls[name] >= 10) candidates[name]();
       const start = clock();
       for (let i = 0; i < calls[name]; i++) candidates[name]();
       rounds[name].push((clock() - start) / calls[name]);

@@ -72,26 +72,32 @@ export function packFourRows(x0: usize, x1: usize, x2: usize, x3: usize, K: i32,
   }
 }
 
-/** Two rows of K values, `xk` bytes apart, to lanes of a panel whose step of k is `step` bytes. */
-function packTwoRows(x0: usize, x1: usize, xk: usize, K: i32, to: usize, step: usize): void {
+/** Six rows of K values, each contiguous, to a panel of 6. */
+function packSixRows(x0: usize, x1: usize, x2: usize, x3: usize, x4: usize, x5: usize, K: i32, to: usize): void {
   let k = 0;
-  if (xk == 4) {
-    for (; k + 4 <= K; k += 4) {
-      const y0 = v128.load(x0), y1 = v128.load(x1);
-      const t0 = v128.shuffle<f32>(y0, y1, 0, 4, 1, 5), t1 = v128.shuffle<f32>(y0, y1, 2, 6, 3, 7);
-      v128.store_lane<f64>(to, t0, 0);
-      v128.store_lane<f64>(to + step, t0, 1);
-      v128.store_lane<f64>(to + step * 2, t1, 0);
-      v128.store_lane<f64>(to + step * 3, t1, 1);
-      x0 += 16; x1 += 16;
-      to += step * 4;
-    }
+  for (; k + 4 <= K; k += 4) {
+    const y0 = v128.load(x0), y1 = v128.load(x1), y2 = v128.load(x2), y3 = v128.load(x3), y4 = v128.load(x4), y5 = v128.load(x5);
+    const s0 = v128.shuffle<f32>(y0, y1, 0, 4, 1, 5), s1 = v128.shuffle<f32>(y0, y1, 2, 6, 3, 7);
+    const t0 = v128.shuffle<f32>(y2, y3, 0, 4, 1, 5), t1 = v128.shuffle<f32>(y2, y3, 2, 6, 3, 7);
+    const u0 = v128.shuffle<f32>(y4, y5, 0, 4, 1, 5), u1 = v128.shuffle<f32>(y4, y5, 2, 6, 3, 7);
+    v128.store(to, v128.shuffle<f64>(s0, t0, 0, 2));
+    v128.store(to, v128.shuffle<f64>(u0, s0, 0, 3), 16);
+    v128.store(to, v128.shuffle<f64>(t0, u0, 1, 3), 32);
+    v128.store(to, v128.shuffle<f64>(s1, t1, 0, 2), 48);
+    v128.store(to, v128.shuffle<f64>(u1, s1, 0, 3), 64);
+    v128.store(to, v128.shuffle<f64>(t1, u1, 1, 3), 80);
+    x0 += 16; x1 += 16; x2 += 16; x3 += 16; x4 += 16; x5 += 16;
+    to += 96;
   }
   for (; k < K; k++) {
     store<f32>(to, load<f32>(x0));
     store<f32>(to, load<f32>(x1), 4);
-    x0 += xk; x1 += xk;
-    to += step;
+    store<f32>(to, load<f32>(x2), 8);
+    store<f32>(to, load<f32>(x3), 12);
+    store<f32>(to, load<f32>(x4), 16);
+    store<f32>(to, load<f32>(x5), 20);
+    x0 += 4; x1 += 4; x2 += 4; x3 += 4; x4 += 4; x5 += 4;
+    to += 24;
   }
 }
 
@@ -157,6 +163,16 @@ function packWholeLines(from: usize, row: usize, rows: i32, to: usize): void {
   }
 }
 
+/** Two rows of K values, `xk` bytes apart, to lanes of a panel whose step of k is `step` bytes. */
+function packTwoScattered(x0: usize, x1: usize, xk: usize, K: i32, to: usize, step: usize): void {
+  for (let k = 0; k < K; k++) {
+    store<f32>(to, load<f32>(x0));
+    store<f32>(to, load<f32>(x1), 4);
+    x0 += xk; x1 += xk;
+    to += step;
+  }
+}
+
 /** packFourRows for rows whose values are `xk` bytes apart. */
 function packScattered(x0: usize, x1: usize, x2: usize, x3: usize, xk: usize, K: i32, to: usize, step: usize): void {
   for (let k = 0; k < K; k++) {
@@ -183,9 +199,15 @@ function packA(a: usize, am: usize, ak: usize, M: i32, K: i32, to: usize): void 
     const x1 = a + min(i + 1, M - 1) * am;
     const x2 = a + min(i + 2, M - 1) * am;
     const x3 = a + min(i + 3, M - 1) * am;
-    if (ak == 4) packFourRows(x0, x1, x2, x3, K, to, step);
-    else packScattered(x0, x1, x2, x3, ak, K, to, step);
-    if (wide) packTwoRows(a + min(i + 4, M - 1) * am, a + min(i + 5, M - 1) * am, ak, K, to + 16, step);
+    const x4 = a + min(i + 4, M - 1) * am;
+    const x5 = a + min(i + 5, M - 1) * am;
+    if (ak == 4) {
+      if (wide) packSixRows(x0, x1, x2, x3, x4, x5, K, to);
+      else packFourRows(x0, x1, x2, x3, K, to, step);
+    } else {
+      packScattered(x0, x1, x2, x3, ak, K, to, step);
+      if (wide) packTwoScattered(x4, x5, ak, K, to + 16, step);
+    }
     to += <usize>K * step;
   }
 }

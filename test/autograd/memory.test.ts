@@ -22,6 +22,7 @@ import {
   type Backend,
   createReferenceBackend,
   full,
+  keep,
   release,
   run,
   scope,
@@ -263,6 +264,27 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
         });
     });
   });
+
+  test('what was kept survives the way back, and is not written over', () => {
+    let held: Tensor | undefined;
+    const [x, w] = [fill([6, 4], 0.3), fill([5, 4], 0.7)];
+    const before = scope(() => linear(x, w).readSync());
+    scope(() => {
+      grad((t: Tensor) => {
+        held = keep(linear(x, t));
+        return sum(swiGlu(held, held));
+      })(w);
+    });
+    expect(held?.readSync()).toEqual(before);
+    release(held!);
+  });
+
+  test('of one gradient for two parameters, either can be released alone', () =>
+    scope(() => {
+      const grads = grad((p: { a: Tensor; b: Tensor }) => sum(add(p.a, p.b)))({ a: fill([3], 1), b: fill([3], 2) });
+      release(grads.a);
+      expect([...grads.b.readSync()]).toEqual([1, 1, 1]);
+    }));
 
   test('swiGlu: one of its gradients takes the memory of the cotangent that ends there', () => {
     const n = 1000;

@@ -1,4 +1,18 @@
-import { affine, exp, grad, matmul, mul, recompute, sin, sum, tanh, valueAndGrad } from '@blt-ts/autograd';
+import {
+  add,
+  affine,
+  exp,
+  grad,
+  matmul,
+  mul,
+  neg,
+  recompute,
+  sin,
+  stopGradient,
+  sum,
+  tanh,
+  valueAndGrad,
+} from '@blt-ts/autograd';
 import { scope, type Tensor, tensor } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { backends } from '../support/backends.ts';
@@ -43,6 +57,36 @@ describe.each(backends)('recompute on $name', ({ backend }) => {
         ),
       )(x(3));
       expect(firstDifference(g.readSync(), exp(constant).readSync())).toBe(null);
+    });
+  });
+
+  test('one cotangent for several of its inputs, which have others already', () => {
+    scope(() => {
+      const [a, b] = [x(3), affine(x(3), 2)];
+      const of = (wrap: (f: () => Tensor) => Tensor) =>
+        grad((p: { a: Tensor; b: Tensor }) => {
+          const y = wrap(() => neg(add(p.a, p.b)));
+          return sum(add(mul(y, 2), mul(p.a, p.a)));
+        })({ a, b });
+      const [plain, again] = [of((f) => f()), of(recompute)];
+      for (const key of ['a', 'b'] as const) {
+        expect(firstDifference(again[key].readSync(), plain[key].readSync())).toBe(null);
+      }
+    });
+  });
+
+  test('what it reads through stopGradient stays until it has run again', () => {
+    scope(() => {
+      const g = grad((p: { a: Tensor; b: Tensor }) =>
+        sum(
+          scope(() => {
+            const y = affine(p.b, 1, 1);
+            return recompute(() => mul(p.a, stopGradient(y)));
+          }),
+        ),
+      )({ a: x(3), b: x(3) });
+      expect(firstDifference(g.a.readSync(), affine(x(3), 1, 1).readSync())).toBe(null);
+      expect([...g.b.readSync()]).toEqual([0, 0, 0]);
     });
   });
 

@@ -3,6 +3,7 @@ import {
   createReferenceBackend,
   createWasmBackend,
   f32ToBf16,
+  lettingGo,
   narrow,
   run,
   scope,
@@ -113,3 +114,11 @@ test('kernels that would change it are refused, and where it cannot be done it i
     expect(narrow(tensor(new Int32Array(8), undefined, { backend }))).toBe(false);
   });
 });
+
+test('nothing is written over it: its memory is too small', () =>
+  scope(() => {
+    const [x, y] = [1, 2].map((value) => tensor(new Float32Array(64).fill(value), undefined, { backend }));
+    expect(narrow(x)).toBe(true);
+    const [z] = lettingGo([x], () => run('add', [x, y], {}));
+    expect([...z.readSync()]).toEqual(new Array(64).fill(3));
+  }));

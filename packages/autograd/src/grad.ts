@@ -1,14 +1,30 @@
-import { forEachTensor, isKept, lettingGo, ones, release, run, ShapeError, scope, Tensor, zeros } from '@blt-ts/tensor';
+import {
+  forEachTensor,
+  isHeld,
+  isKept,
+  lettingGo,
+  ones,
+  release,
+  run,
+  ShapeError,
+  scope,
+  Tensor,
+  zeros,
+} from '@blt-ts/tensor';
 import { add } from './ops/elementwise.ts';
 import { reshape } from './ops/shape.ts';
 import { RowSparse } from './row-sparse.ts';
 import type { Cotangent, Rule } from './rule.ts';
 import { rules } from './rules.ts';
-import { isRecording, type RecomputedNode, recording, Tape } from './tape.ts';
+import { isRecording, type RecomputedNode, readUnrecorded, recording, Tape } from './tape.ts';
 import { leaves, mapTree, type Tree, type TreeOf } from './tree.ts';
 
 /** The same values, cut off from the gradient: a constant to every tape. */
-export const stopGradient = (x: Tensor): Tensor => run('reshape', [x], { shape: x.shape })[0];
+export function stopGradient(x: Tensor): Tensor {
+  const [y] = run('reshape', [x], { shape: x.shape });
+  readUnrecorded(x, y);
+  return y;
+}
 
 export interface Loss<A> {
   /** What is differentiated: one element. */
@@ -35,7 +51,7 @@ function backward(
   wanted: ReadonlySet<Tensor>,
   keepAlive: ReadonlySet<Tensor>,
 ): Map<Tensor, Cotangent> {
-  const mayFree = (t: Tensor) => !keepAlive.has(t) && !isKept(t);
+  const mayFree = (t: Tensor) => !keepAlive.has(t) && !isKept(t) && !isHeld(t);
   const free = (t: Tensor) => {
     if (mayFree(t)) release(t);
   };
@@ -61,6 +77,12 @@ function backward(
     cotangents.set(x, after);
     if (before) drop(before);
   };
+  /** All are counted before the first is put: a sum may free its operands, and one tensor may be there for several inputs. */
+  const putAll = (fresh: readonly (readonly [Tensor, Cotangent])[]) => {
+    for (const [, c] of fresh) for (const t of tensorsOf(c)) uses.set(t, (uses.get(t) ?? 0) + 1);
+    for (const [x, c] of fresh) put(x, c);
+    for (const [, c] of fresh) drop(c);
+  };
   put(result, cotangent);
 
   for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
@@ -68,11 +90,7 @@ function backward(
     const g = cotangents.get(outs[0]);
     tape.forget(outs[0]);
     if (g && 'recompute' in node) {
-      for (const [x, c] of rerun(tape, node, g instanceof RowSparse ? g.toDense() : g)) {
-        for (const t of tensorsOf(c)) uses.set(t, (uses.get(t) ?? 0) + 1);
-        put(x, c);
-        drop(c);
-      }
+      putAll(rerun(tape, node, g instanceof RowSparse ? g.toDense() : g));
       if (!wanted.has(outs[0])) {
         cotangents.delete(outs[0]);
         drop(g);
@@ -87,13 +105,7 @@ function backward(
       const going = isRecording() ? [] : node.lastToRead.map((i) => values[i]).filter(mayFree);
       if (last) going.push(g);
       const found = scope(() => lettingGo(going, pass));
-      // A slot is counted before the next is filled: a sum may free its operands, and a tensor may be in both.
-      const fresh = found.map((c, i) => (c && needs[i] ? c : null));
-      for (const c of fresh) if (c) for (const t of tensorsOf(c)) uses.set(t, (uses.get(t) ?? 0) + 1);
-      fresh.forEach((c, i) => {
-        if (c) put(ins[i], c);
-      });
-      for (const c of fresh) if (c) drop(c);
+      putAll(found.flatMap((c, i): [Tensor, Cotangent][] => (c && needs[i] ? [[ins[i], c]] : [])));
       found.forEach((c, i) => {
         if (c && !needs[i]) for (const t of tensorsOf(c)) if (!uses.has(t) && t !== g) free(t);
       });
@@ -168,9 +180,14 @@ export function valueAndGrad<P extends Tree, A = undefined, S extends boolean = 
       const keepAlive = new Set<Tensor>([loss, ...wanted]);
       forEachTensor(aux, (t) => keepAlive.add(t));
       const cotangents = backward(tape, loss, ones(loss.shape, { backend: loss.backend }), wanted, keepAlive);
+      const handedOut = new Set<Tensor>();
       const grads = mapTree(inputs, (leaf) => {
         const c = cotangents.get(leaf) ?? zeros(leaf.shape, { backend: leaf.backend });
-        return c instanceof RowSparse && !options.sparse ? c.toDense() : c;
+        if (c instanceof RowSparse) return options.sparse ? c : c.toDense();
+        // One tensor may be the gradient of two parameters: whoever releases one keeps the other.
+        if (handedOut.has(c)) return reshape(c, c.shape);
+        handedOut.add(c);
+        return c;
       }) as TreeOf<P, Gradient<S>>;
       return { value: loss, grads, aux };
     });

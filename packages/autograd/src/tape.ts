@@ -131,6 +131,11 @@ class Probe {
     if (ins.some((x) => this.depends(x))) this.dependent.add(outs[0]);
   }
 
+  recordConstant(x: Tensor, y: Tensor): void {
+    if (!this.made.has(x)) this.inputs.add(x);
+    this.made.add(y);
+  }
+
   depends(x: Tensor): boolean {
     return this.dependent.has(x) || this.tape.tracked.has(x);
   }
@@ -150,6 +155,11 @@ export function recording<R>(tape: Tape, f: () => R): R {
   } finally {
     open.splice(open.indexOf(tape), 1);
   }
+}
+
+/** Says that `y` was made of `x` by a kernel that no tape records: what runs again reads `x` again. */
+export function readUnrecorded(x: Tensor, y: Tensor): void {
+  for (const tape of open) if (tape instanceof Probe) tape.recordConstant(x, y);
 }
 
 /** Whether a tape is open, which may read later what a kernel reads now. */

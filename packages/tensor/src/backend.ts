@@ -10,6 +10,8 @@ export interface Storage {
   readonly length: number;
   /** How many live tensors use it. Kept by tensor.ts alone. */
   refs: number;
+  /** Its values are BF16. Kept by tensor.ts alone. */
+  narrow?: boolean;
   /** What the backend knows it by: a typed array, a pointer, a device buffer. */
   handle: unknown;
 }

@@ -16,7 +16,18 @@ export {
 export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from './float-formats.ts';
 export { integerPower } from './integer-power.ts';
 export { type Ledger, type LedgerLine, totalFlops, withLedger } from './ledger.ts';
-export { forEachTensor, isKept, type Keeper, keep, keeping, letGo, lettingGo, release, scope } from './memory.ts';
+export {
+  forEachTensor,
+  isHeld,
+  isKept,
+  type Keeper,
+  keep,
+  keeping,
+  letGo,
+  lettingGo,
+  release,
+  scope,
+} from './memory.ts';
 export { counterUniform, hash32, Random } from './random.ts';
 export { createReferenceBackend, referenceBackend } from './reference/backend.ts';
 export { Replay, type ReplayInput } from './replay.ts';

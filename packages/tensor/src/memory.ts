@@ -33,8 +33,14 @@ export function release(tensor: Tensor): void {
   if (--storage.refs === 0) storage.backend.free(storage);
 }
 
+const held = new WeakSet<Tensor>();
+
+/** Whether somebody asked to `keep` it. */
+export const isHeld = (tensor: Tensor): boolean => held.has(tensor);
+
 /** Takes a tensor out of all scopes: it lives until `release`, or until the garbage collector finds it. */
 export function keep<T extends Tensor>(tensor: T): T {
+  held.add(tensor);
   for (const scope of scopes) {
     if (scope.delete(tensor)) {
       collected.register(tensor, releaser(tensor), tensor);
@@ -78,9 +84,12 @@ export function letGo(x: Tensor): void {
   if (going.includes(x)) release(x);
 }
 
-/** Whether a kernel may write over this tensor now: not if its memory is seen under another shape too, nor if a tape will read it. */
+/**
+ * Whether a kernel may write over this tensor now: not if its memory is seen under another shape too or holds no floats of 32 bits, nor
+ * if a tape will read it.
+ */
 export const mayOverwrite = (x: Tensor): boolean =>
-  going.includes(x) && x.storage.refs === 1 && x.backend.synchronous && !isKept(x);
+  going.includes(x) && x.storage.refs === 1 && !x.storage.narrow && x.backend.synchronous && !isKept(x);
 
 /** Says of a tensor whether it will still be read. */
 export type Keeper = (tensor: Tensor) => boolean;

@@ -93,7 +93,9 @@ export class Tensor {
  */
 export function narrow(x: Tensor): boolean {
   x.assertLive();
-  return x.backend.narrow?.(x.storage) ?? false;
+  if (!x.backend.narrow?.(x.storage)) return false;
+  x.storage.narrow = true;
+  return true;
 }
 
 let current: Backend = referenceBackend;

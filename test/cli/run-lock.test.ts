@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -71,6 +71,40 @@ test('of many who find a stale lock at once, one gets it', async () => {
   }
 });
 
+test('what a takeover meets of others: claims of the living wait, those of the dead and the long gone are removed', async () => {
+  const dead = owner({ pid: DEAD_PID });
+  const folder = temporaryFolder({
+    [LOCK]: dead,
+    [`${LOCK}.claim-00`]: dead,
+    [`${LOCK}.claim-01`]: owner({ host: 'elsewhere' }),
+    [`${LOCK}.claim-02`]: 'nothing sensible',
+    [`${LOCK}.tmp-${DEAD_PID}-ab`]: dead,
+    'other.json': '{}',
+  });
+  const old = Date.now() / 1000 - 3600;
+  utimesSync(join(folder, `${LOCK}.claim-01`), old, old);
+  await (await RunLock.acquire(folder)).release();
+  expect(readdirSync(folder)).toEqual(['other.json']);
+});
+
+test('a claim that stays, or a lock that cannot be read, ends in an error that says what to delete', async () => {
+  const claimed = temporaryFolder({
+    [LOCK]: owner({ pid: DEAD_PID }),
+    [`${LOCK}.claim-00`]: owner({ host: 'elsewhere' }),
+  });
+  const folder = temporaryFolder({});
+  mkdirSync(join(folder, LOCK));
+  const dangling = temporaryFolder({});
+  symlinkSync(join(dangling, 'none'), join(dangling, LOCK));
+  await Promise.all([
+    expect(RunLock.acquire(claimed)).rejects.toThrow(
+      /lock\.json, or one of its \.claim- files, stays.*delete it by hand/,
+    ),
+    expect(RunLock.acquire(folder)).rejects.toThrow(/cannot lock .* \(lock\.json\): it is a folder/),
+    expect(RunLock.acquire(dangling)).rejects.toThrow(/stays or comes back; delete it by hand/),
+  ]);
+});
+
 test('a lock replaced by hand is not removed', async () => {
   const folder = temporaryFolder();
   const lock = await RunLock.acquire(folder);
@@ -92,6 +126,13 @@ describe('where there are no hard links', () => {
       expect(readFileSync(join(folder, LOCK), 'utf8')).toBe('mine');
     },
   );
+  test('a lock that was taken away while it was still empty is not held', async () => {
+    const folder = temporaryFolder({ own: 'mine' });
+    const held = linked(join(folder, 'own'), join(folder, LOCK), without('EPERM'));
+    while (!existsSync(join(folder, LOCK))) await new Promise((resolve) => setTimeout(resolve, 1));
+    writeFileSync(join(folder, LOCK), 'theirs');
+    expect(await held).toBe(false);
+  });
   test('other failures are failures', async () => {
     const folder = temporaryFolder({ own: 'mine' });
     await expect(linked(join(folder, 'own'), join(folder, LOCK), without('EIO'))).rejects.toThrow('EIO');

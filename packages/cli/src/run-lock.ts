@@ -1,7 +1,7 @@
 /** @file One process at a time in a run's folder: a file with the writer's process id, given up when that process is gone. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -43,25 +43,29 @@ export class RunLock {
     };
     const text = `${JSON.stringify(owner)}\n`;
     const own = `${path}.tmp-${process.pid}-${owner.token.slice(0, 8)}`;
+    const stuck = `cannot lock ${folder}: ${path}, or one of its .claim- files, stays or comes back; delete it by hand`;
     try {
       await writeFile(own, text);
       for (let attempt = 0; ; attempt++) {
         // A link comes to be whole, with its content, or not at all.
         if (await linked(own, path)) return new RunLock(path, text);
-        const found = await readFile(path, 'utf8').catch(() => null);
-        if (found === null) continue;
+        if (attempt > 30) throw new UserError(stuck);
+        const found = await textOf(path);
+        if (found === null) {
+          await setTimeout(10);
+          continue;
+        }
         const holder = parseOwner(found);
         if (holder && isAlive(holder)) throw new UserError(refusal(folder, holder));
-        if (attempt > 100) throw new UserError(`cannot lock ${folder}: ${path} comes back; delete it by hand`);
         // Where there are no hard links, its owner may be about to write it.
-        if (!holder) await setTimeout(200);
-        await alone(folder, owner.token, text, async () => {
-          if ((await readFile(path, 'utf8').catch(() => null)) === found) await rm(path, { force: true });
+        if (!holder) await setTimeout(UNWRITTEN);
+        await alone(folder, own, owner.token, text, async () => {
+          if ((await textOf(path)) === found) await rm(path, { force: true });
         });
       }
     } catch (error) {
       if (error instanceof UserError) throw error;
-      throw new UserError(`cannot lock ${folder}: ${reason(error)}`, 1, { cause: error });
+      throw new UserError(`cannot lock ${folder} (${LOCK}): ${reason(error)}`, 1, { cause: error });
     } finally {
       await rm(own, { force: true }).catch(() => {});
     }
@@ -87,22 +91,38 @@ export async function linked(from: string, to: string, hardLink = link): Promise
     return true;
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false;
-    // File systems without hard links: an exclusive write, which a crash may leave empty (and then stale).
+    // File systems without hard links: an exclusive write, which a crash may leave empty (and then stale). Whoever saw it empty removes
+    // it a moment later; so it is ours if it is still ours after that.
     if (['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV'].includes(errorCode(error) ?? '')) {
       const text = await readFile(from);
-      return writeFile(to, text, { flag: 'wx' }).then(
-        () => true,
-        (e) => {
-          if (errorCode(e) === 'EEXIST') return false;
-          throw e;
-        },
-      );
+      try {
+        await writeFile(to, text, { flag: 'wx' });
+      } catch (e) {
+        if (errorCode(e) === 'EEXIST') return false;
+        throw e;
+      }
+      await setTimeout(2 * UNWRITTEN);
+      return (await textOf(to)) === text.toString();
     }
     throw error;
   }
 }
 
+/** Milliseconds for which a lock that says nothing may be one that is being written. */
+const UNWRITTEN = 200;
 const CLAIM = `${LOCK}.claim-`;
+/** Milliseconds after which the claim of another machine, which cannot be asked, is one that it left behind. */
+const CLAIM_LIVES = 60_000;
+
+/** What a file holds; null if there is none. */
+async function textOf(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
 
 /**
  * Runs `f` while no other process does, or not at all if another is at it. Only in `f` may a lock be removed that is not one's own:
@@ -111,17 +131,17 @@ const CLAIM = `${LOCK}.claim-`;
  * Each puts down a claim, a file of a name that nobody will use again, and then looks for others': of two, the later to look sees the
  * other. The least token waits until it is alone, all others withdraw. A claim whose process is gone counts for nothing.
  */
-async function alone(folder: string, token: string, text: string, f: () => Promise<void>): Promise<void> {
+async function alone(folder: string, own: string, token: string, text: string, f: () => Promise<void>): Promise<void> {
   const mine = `${CLAIM}${token}`;
   const path = join(folder, mine);
   try {
     // Whole at once, as everything that others read.
-    await writeFile(`${path}.tmp`, text);
-    await rename(`${path}.tmp`, path);
+    await writeFile(`${own}-claim`, text);
+    await rename(`${own}-claim`, path);
     for (let looks = 0; ; looks++) {
       const others = await liveClaims(folder, mine);
       if (others.length === 0) return await f();
-      if (others.some((other) => other < mine) || looks > 1000) break;
+      if (others.some((other) => other < mine) || looks > 100) break;
       await setTimeout(2);
     }
   } finally {
@@ -130,16 +150,32 @@ async function alone(folder: string, token: string, text: string, f: () => Promi
   await setTimeout(10);
 }
 
-/** The names of others' claims; those of processes that are gone are removed. */
+/** Milliseconds since a file was written; none if it is gone. */
+const ageOf = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs,
+    () => 0,
+  );
+
+/** The names of others' claims. What processes that are gone have left is removed. */
 async function liveClaims(folder: string, mine: string): Promise<string[]> {
   const live: string[] = [];
   for (const name of await readdir(folder)) {
-    if (!name.startsWith(CLAIM) || name === mine || name.endsWith('.tmp')) continue;
-    const text = await readFile(join(folder, name), 'utf8').catch(() => null);
-    if (text === null) continue;
-    const owner = parseOwner(text);
-    if (owner && isAlive(owner)) live.push(name);
-    else await rm(join(folder, name), { force: true });
+    if (name === mine || !name.startsWith(`${LOCK}.`)) continue;
+    const path = join(folder, name);
+    let gone: boolean;
+    if (name.startsWith(CLAIM)) {
+      const text = await textOf(path);
+      if (text === null) continue;
+      const owner = parseOwner(text);
+      const abroad = owner !== null && owner.host !== hostname();
+      gone = owner === null || !isAlive(owner) || (abroad && (await ageOf(path)) > CLAIM_LIVES);
+      if (!gone) live.push(name);
+    } else {
+      const [, pid] = /\.tmp-(\d+)-/.exec(name) ?? [];
+      gone = pid !== undefined && !isAlive({ pid: Number(pid), host: hostname(), began: null });
+    }
+    if (gone) await rm(path, { force: true });
   }
   return live;
 }
@@ -162,7 +198,7 @@ function parseOwner(text: string): LockOwner | null {
 }
 
 /** A process on another machine cannot be asked: it counts as alive. */
-function isAlive({ pid, host, began }: LockOwner): boolean {
+function isAlive({ pid, host, began }: Pick<LockOwner, 'pid' | 'host' | 'began'>): boolean {
   if (host !== hostname()) return true;
   try {
     process.kill(pid, 0);

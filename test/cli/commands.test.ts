@@ -61,6 +61,9 @@ describe('train', () => {
     expect(evaluation.bits_per_byte).toBeGreaterThan(0);
     expect(evaluation.bytes).toBe(Math.round(TEXT.length * 0.1));
     expect(evaluation.compressors.map((c: { name: string }) => c.name)).toContain('gzip -9');
+    // On a text of no run compressors have read nothing before, and do not say so.
+    const unseen = JSON.parse(blt(folder, ['eval', '--json', '--row-bytes', '64', '--data', 'book.txt']).stdout);
+    expect(unseen.compressors.map((c: { seen_training: boolean }) => c.seen_training)).toEqual([false, false]);
 
     const inspected = JSON.parse(blt(folder, ['inspect', 'runs/first', '--json']).stdout);
     expect(Object.values(inspected.parameters as Record<string, number>).reduce((a, b) => a + b)).toBe(inspected.total);

@@ -143,6 +143,19 @@ describe('a run folder', () => {
     expect(warnings).toEqual([`${newest} is not usable: training_state.safetensors does not match its SHA-256`]);
   });
 
+  test('without a sound step is not begun anew over what is there: an error says what is wrong', async () => {
+    const { first } = await twoSteps();
+    const path = temporaryFolder();
+    expect(await new RunFolder(path).latestState(() => {})).toBe(null);
+    await new RunFolder(path).save(...first);
+    const step = `step-00000${first[0]}`;
+    rmSync(join(path, step, 'training_state.json'));
+    await expect(new RunFolder(path).latestState(() => {})).rejects.toThrow(
+      `no checkpoint in ${path} can be gone on from: ${join(path, step)} is not usable: training_state.json is missing; restore the files, or to begin anew delete ${step}`,
+    );
+    expect(readdirSync(path)).toContain(step);
+  });
+
   test('without a sound step is opened at the newest, to say what is wrong with it', async () => {
     const path = temporaryFolder({ 'step-1/a': '', 'step-2/a': '', 'step-10/a': '' });
     expect(await findModel(path)).toBe(join(path, 'step-10'));

@@ -145,7 +145,9 @@ export function openModelFolder(folder: string, { entropyModel }: { entropyModel
   }
   let own = storedInFolder(folder);
   const facebook = isFacebookLayout(own.keys());
-  const json = readJson(join(folder, existsSync(join(folder, 'config.json')) ? 'config.json' : 'params.json'));
+  const json = readJson(
+    join(folder, facebook && !existsSync(join(folder, 'config.json')) ? 'params.json' : 'config.json'),
+  );
   if (!facebook) {
     const config = configFromHuggingFace(json);
     const stored = withTiedEmbeddings(own, json);

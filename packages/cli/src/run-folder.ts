@@ -126,8 +126,17 @@ export class RunFolder {
   /** The newest sound step and its training state, or null if nothing was saved yet. @throws UserError if that step's files lie */
   async latestState(warn: (message: string) => void): Promise<{ name: string; state: SessionState } | null> {
     await removeLeftovers(this.path);
-    const name = await latestFolder(this.path, { checksums: true, warn });
-    if (name === undefined) return null;
+    const problems: string[] = [];
+    const name = await latestFolder(this.path, { checksums: true, warn: (problem) => problems.push(problem) });
+    if (name === undefined) {
+      const steps = (await listFolders(this.path)).filter((step) => STEP.test(step));
+      if (steps.length === 0) return null;
+      // Beginning anew would write over weights that may be sound.
+      throw new UserError(
+        `no checkpoint in ${this.path} can be gone on from: ${problems.join('; ')}; restore the files, or to begin anew delete ${steps.join(', ')}`,
+      );
+    }
+    for (const problem of problems) warn(problem);
     const folder = join(this.path, name);
     const read = async (file: string) => {
       try {

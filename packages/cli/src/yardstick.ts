@@ -49,7 +49,7 @@ async function costAfter(context: Uint8Array, heldOut: Uint8Array, size: Compres
 
 /**
  * Bits per byte of the held-out bytes under gzip -9 and brotli, each having read the training part before, and under gzip -9 that
- * has not. Runs on Node's thread pool: training can go on meanwhile. Best first. No held-out bytes give no figures.
+ * has not; without a training part, under both as they are. Runs on Node's thread pool: training can go on meanwhile. Best first. No held-out bytes give no figures.
  *
  * gzip looks back 32 KiB only, so reading the training part helps it little; brotli's window of 16 MiB holds a whole book.
  * @throws UserError if the quality is not an integer in 0..11
@@ -64,16 +64,26 @@ export async function yardsticks(
     throw new UserError(`brotli quality is ${quality}; it must be a whole number from 0 to 11`, 2);
   }
   if (heldOut.length === 0) return [];
+  const found = (name: string, bitsPerByte: number, seenTraining: boolean): Yardstick => ({
+    name,
+    bitsPerByte,
+    seenTraining,
+  });
+  const sorted = (all: Yardstick[]) => all.sort((a, b) => a.bitsPerByte - b.bitsPerByte);
+  if (train.length === 0) {
+    const [gzipped, brotlied] = await Promise.all([gzipSize(heldOut), brotliSize(quality)(heldOut)]);
+    const bits = (size: number) => (8 * size) / heldOut.length;
+    return sorted([found('gzip -9', bits(gzipped), false), found(`brotli -${quality}`, bits(brotlied), false)]);
+  }
   const tail = (bytes: number): Uint8Array => train.subarray(Math.max(0, train.length - bytes));
   const [gzipSeen, brotliSeen, alone] = await Promise.all([
     costAfter(tail(GZIP_CONTEXT), heldOut, gzipSize),
     costAfter(tail(2 ** BROTLI_WINDOW_BITS), heldOut, brotliSize(quality)),
     gzipSize(heldOut),
   ]);
-  const found: Yardstick[] = [
-    { name: 'gzip -9', bitsPerByte: gzipSeen, seenTraining: true },
-    { name: `brotli -${quality}`, bitsPerByte: brotliSeen, seenTraining: true },
-    { name: 'gzip -9 alone', bitsPerByte: (8 * alone) / heldOut.length, seenTraining: false },
-  ];
-  return found.sort((a, b) => a.bitsPerByte - b.bitsPerByte);
+  return sorted([
+    found('gzip -9', gzipSeen, true),
+    found(`brotli -${quality}`, brotliSeen, true),
+    found('gzip -9 alone', (8 * alone) / heldOut.length, false),
+  ]);
 }

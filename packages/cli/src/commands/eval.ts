@@ -1,4 +1,5 @@
-import { dirname } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import {
   bltBatch,
   bltLogits,
@@ -15,7 +16,7 @@ import { chooseBackend } from '../backend-choice.ts';
 import type { BackendName } from '../backend-names.ts';
 import { concatenated, type Document, totalBytes } from '../data/document.ts';
 import { loadDocuments } from '../data/sources.ts';
-import { splitHeldOut } from '../data/split.ts';
+import { dataHash, splitHeldOut } from '../data/split.ts';
 import { UserError } from '../errors.ts';
 import { humanBytes, humanCount } from '../human-units.ts';
 import { flopsPerByte } from '../plan-text.ts';
@@ -40,12 +41,21 @@ async function evaluationData(
     return { title: flags.data.join(' '), train: [], heldOut: await loadDocuments(flags.data) };
   }
   for (const path of [folder, dirname(folder)]) {
-    const record = await new RunFolder(path).record().catch(() => null);
+    const record = await new RunFolder(path).record().catch((error) => {
+      // A model's own config.json is no run's; that of the folder around a step is, or is broken.
+      if (path !== folder && /^step-\d+$/.test(basename(folder)) && existsSync(join(path, 'config.json'))) throw error;
+      return null;
+    });
     if (!record) continue;
     const documents = await loadDocuments(record.data, { textField: record.textField ?? undefined });
     const split = record.heldOut
       ? { train: documents, heldOut: await loadDocuments(record.heldOut, { textField: record.textField ?? undefined }) }
       : splitHeldOut(documents, record.heldOutFraction);
+    if (dataHash([...split.train, ...split.heldOut]) !== record.dataHash) {
+      throw new UserError(
+        `the data of ${path} are not those it was trained on, so its held-out part is not known; restore them, or give --data`,
+      );
+    }
     return { title: `held-out part of ${record.data.join(' ') || 'Moby Dick'}`, ...split };
   }
   throw new UserError(`${folder} is not part of a run, so its held-out text is not known; give --data`, 2);
@@ -56,6 +66,7 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   const { backend, why } = await chooseBackend(flags);
   const { checkpoint, folder } = await loadModel(flags.model, backend);
   const { title, train, heldOut } = await evaluationData(flags, folder);
+  if (totalBytes(heldOut) === 0) throw new UserError(`${title} is empty; give a text to evaluate on with --data`, 2);
   const { config, params, patcher } = checkpoint;
   const started = performance.now();
   const measures = yardsticks(concatenated(train), concatenated(heldOut));

@@ -1,6 +1,6 @@
 /** @file `blt trace`: what a checkpoint makes of given ids, in a file, so that any other implementation can be compared with ours. */
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { type BltConfig, traceCheckpointAsync, VOCAB_SIZE, validateConfig } from '@blt-ts/blt';
 import { writeSafetensors } from '@blt-ts/tensor';
 import { announce, chooseBackend } from '../backend-choice.ts';
@@ -61,6 +61,9 @@ export async function traceCommand(flags: TraceFlags): Promise<number> {
   try {
     await writeFile(flags.out, writeSafetensors(tensors));
   } catch (error) {
+    // Not a half of it; but never a device.
+    const half = await stat(flags.out).catch(() => null);
+    if (half?.isFile()) await rm(flags.out, { force: true }).catch(() => {});
     throw new UserError(`cannot write ${flags.out}: ${reason(error)}`, 1, { cause: error });
   }
   const patch_lengths = patchLengths.map((lengths) => [...lengths]);

@@ -112,14 +112,15 @@ export function ceiling(steps: i32, p: usize): void {
     pairsCeiling(steps >> 1, p);
     return;
   }
-  const s = v128.load(p), b0 = v128.load(p, 16), b1 = v128.load(p, 32);
-  let c0 = f32x4.splat(0), c1 = f32x4.splat(0), c2 = f32x4.splat(0), c3 = f32x4.splat(0);
-  let c4 = f32x4.splat(0), c5 = f32x4.splat(0), c6 = f32x4.splat(0), c7 = f32x4.splat(0);
-  let c8 = f32x4.splat(0), c9 = f32x4.splat(0), ca = f32x4.splat(0), cb = f32x4.splat(0);
+  // 12 sums, two factors, and where products are rounded by themselves one of those: 15 of 16 registers.
+  const s = v128.load(p, 192), b = v128.load(p, 208);
+  let c0 = v128.load(p), c1 = v128.load(p, 16), c2 = v128.load(p, 32), c3 = v128.load(p, 48);
+  let c4 = v128.load(p, 64), c5 = v128.load(p, 80), c6 = v128.load(p, 96), c7 = v128.load(p, 112);
+  let c8 = v128.load(p, 128), c9 = v128.load(p, 144), ca = v128.load(p, 160), cb = v128.load(p, 176);
   for (let i = 0; i < steps; i++) {
-    c0 = madd(s, b0, c0); c1 = madd(s, b1, c1); c2 = madd(s, b0, c2); c3 = madd(s, b1, c3);
-    c4 = madd(s, b0, c4); c5 = madd(s, b1, c5); c6 = madd(s, b0, c6); c7 = madd(s, b1, c7);
-    c8 = madd(s, b0, c8); c9 = madd(s, b1, c9); ca = madd(s, b0, ca); cb = madd(s, b1, cb);
+    c0 = madd(s, b, c0); c1 = madd(s, b, c1); c2 = madd(s, b, c2); c3 = madd(s, b, c3);
+    c4 = madd(s, b, c4); c5 = madd(s, b, c5); c6 = madd(s, b, c6); c7 = madd(s, b, c7);
+    c8 = madd(s, b, c8); c9 = madd(s, b, c9); ca = madd(s, b, ca); cb = madd(s, b, cb);
   }
   v128.store(p, c0); v128.store(p, c1, 16); v128.store(p, c2, 32); v128.store(p, c3, 48);
   v128.store(p, c4, 64); v128.store(p, c5, 80); v128.store(p, c6, 96); v128.store(p, c7, 112);

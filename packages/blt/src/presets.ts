@@ -237,7 +237,7 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
             hiddenSize: o.entropyWidth ?? preset.entropyWidth,
             numHiddenLayers: o.entropyLayers ?? preset.entropyLayers,
             numAttentionHeads: o.entropyHeads ?? preset.entropyHeads,
-            maxPositionEmbeddings: behaviour === 'huggingface' ? rowBytes : 8192,
+            maxPositionEmbeddings: behaviour === 'huggingface' ? rowBytes : Math.max(8192, rowBytes),
             ropeTheta: 10_000,
           }))
         : null,

@@ -22,7 +22,7 @@ export interface WasmOptions {
   threads?: number;
   /**
    * A kernel that would take less than this many microseconds on one thread stays on the calling one. By default 2, and 100
-   * while the workers sleep, which they do after some 15 microseconds without work.
+   * while the workers sleep, which they do after some 75 microseconds without work.
    */
   leastShared?: number;
 }

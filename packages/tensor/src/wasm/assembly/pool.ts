@@ -1,6 +1,6 @@
 /**
  * @file Fork and join over shared memory. The main thread posts a job, all threads run their part of it, and the main thread
- * waits for the others. A worker without a job reads one word in a loop for some 15 microseconds, in which the next job
+ * waits for the others. A worker without a job reads one word in a loop for some 75 microseconds, in which the next job
  * usually comes, and then sleeps until it is woken, which takes tens of microseconds.
  *
  * Every worker takes part in every job, so it sees the generations one by one.
@@ -22,7 +22,7 @@ const READY: usize = 1476;
 /** Workers whose part of the job trapped. */
 const FAILED: usize = 1480;
 
-const SPINS = 20000;
+const SPINS = 100000;
 
 /** Main thread: the workers may begin. */
 export function postJob(kernel: i32, pieces: i32): void {

@@ -119,11 +119,16 @@ export async function setPointer(
 }
 
 /** Writes `parent/file` through a temporary one: whatever happens, it holds what it held or the new text, whole and on the disk. */
-export async function replaceFile(parent: string, file: string, text: string, fs: FileSystem = nodeFs): Promise<void> {
+export async function replaceFile(
+  parent: string,
+  file: string,
+  content: string | Uint8Array,
+  fs: FileSystem = nodeFs,
+): Promise<void> {
   const temporary = join(parent, `.${file}.tmp-${process.pid}`);
   try {
     await fs.rm(temporary, { force: true });
-    await writeSynced(fs, temporary, Buffer.from(text));
+    await writeSynced(fs, temporary, typeof content === 'string' ? Buffer.from(content) : content);
     await fs.rename(temporary, join(parent, file));
     await syncFolder(fs, parent);
   } catch (error) {

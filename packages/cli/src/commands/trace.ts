@@ -1,8 +1,10 @@
 /** @file `blt trace`: what a checkpoint makes of given ids, in a file, so that any other implementation can be compared with ours. */
 import { readFileSync } from 'node:fs';
-import { rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, writeFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { type BltConfig, traceCheckpointAsync, VOCAB_SIZE, validateConfig } from '@blt-ts/blt';
 import { writeSafetensors } from '@blt-ts/tensor';
+import { replaceFile } from '../atomic-folder.ts';
 import { announce, chooseBackend } from '../backend-choice.ts';
 import type { BackendName } from '../backend-names.ts';
 import { readJson } from '../checkpoint-files.ts';
@@ -59,11 +61,11 @@ export async function traceCommand(flags: TraceFlags): Promise<number> {
     grads: flags.grads,
   });
   try {
-    await writeFile(flags.out, writeSafetensors(tensors));
+    // The whole file or none, and what stood there stays until then; but a device or a link is written to.
+    const there = await lstat(flags.out).catch(() => null);
+    if (there && !there.isFile()) await writeFile(flags.out, writeSafetensors(tensors));
+    else await replaceFile(dirname(flags.out), basename(flags.out), writeSafetensors(tensors));
   } catch (error) {
-    // Not a half of it; but never a device.
-    const half = await stat(flags.out).catch(() => null);
-    if (half?.isFile()) await rm(flags.out, { force: true }).catch(() => {});
     throw new UserError(`cannot write ${flags.out}: ${reason(error)}`, 1, { cause: error });
   }
   const patch_lengths = patchLengths.map((lengths) => [...lengths]);

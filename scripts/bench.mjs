@@ -23,6 +23,12 @@ if (!existsSync(entry)) {
   else console.error(`${usage}\n\nthere is no benchmark ${JSON.stringify(name)}`);
   process.exit(name === '' || name === '--help' ? 0 : 2);
 }
+const at = args.indexOf('--node');
+const [, version = ''] = at < 0 ? [] : args.splice(at, 2);
+if (at >= 0 && (version === '' || version.startsWith('-'))) {
+  console.error('--node needs a version or the path of a Node: --node 24');
+  process.exit(2);
+}
 const outfile = join(root, 'node_modules', '.bench', `${name}.mjs`);
 await build({
   absWorkingDir: root,
@@ -39,7 +45,6 @@ await build({
   ),
   logLevel: 'warning',
 });
-const at = args.indexOf('--node');
-const node = at < 0 ? process.execPath : otherNode(args.splice(at, 2)[1] ?? '');
+const node = at < 0 ? process.execPath : otherNode(version);
 // In the root: benchmarks name files from there.
 process.exit(spawnSync(node, [outfile, ...args], { stdio: 'inherit', cwd: root }).status ?? 1);

@@ -143,7 +143,8 @@ test('greedy bytes are those of the full forward pass', () => {
 test.each([
   [{ maxBytes: -1 }, 'maxBytes must be a whole number >= 0, got -1'],
   [{ maxBytes: 1, contextBytes: 1 }, 'contextBytes must be a whole number >= 2, got 1'],
-  [{ maxBytes: 1, draftBytes: 1.5 }, 'draftBytes must be a whole number >= 0 below half of contextBytes 512, got 1.5'],
+  [{ maxBytes: 1, contextBytes: 65 }, 'contextBytes 65 is more than the 64 positions the model has'],
+  [{ maxBytes: 1, draftBytes: 1.5 }, 'draftBytes must be a whole number >= 0 below half of contextBytes 64, got 1.5'],
 ])('%j is refused', (options, message) => {
   expect(() => generate(golden[0].checkpoint, '', options).next()).toThrow(message);
 });

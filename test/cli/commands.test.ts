@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSafetensors } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
@@ -175,8 +175,26 @@ describe('mistakes are answered with one sentence', () => {
       { 'book.txt': TEXT },
       ['train', '--data', 'book.txt', '--local-width', '30', '--local-heads', '4'],
       2,
-      /30.*4|4.*30/,
+      /local_heads 4 must divide local_width 30/,
     ],
+    ...(
+      [
+        ['an odd head', ['--local-width', '30', '--local-heads', '2'], /local_width 30 \/ local_heads 2 = 15 is odd/],
+        [
+          'an odd head of the preset',
+          ['--global-width', '130'],
+          /global_width 130 \/ global_heads 4 leaves a remainder/,
+        ],
+        ['heads of the entropy model', ['--entropy-heads', '5'], /entropy_width 64 \/ entropy_heads 5 leaves/],
+        ['a threshold for spaces', ['--patching-mode', 'space', '--threshold', '1'], /threshold has no meaning/],
+      ] as const
+    ).map(([name, flags, says]): [string, Record<string, string>, string[], number, RegExp] => [
+      name,
+      { 'book.txt': TEXT },
+      ['train', '--data', 'book.txt', ...flags],
+      2,
+      says,
+    ]),
     ['window 0', { 'book.txt': TEXT }, ['train', '--data', 'book.txt', '--window', '0'], 2, /window[\s\S]*|>=1/],
     [
       'patch size below 1',
@@ -196,6 +214,15 @@ describe('mistakes are answered with one sentence', () => {
     ]),
     ['impossible sampling', {}, ['generate', '--temperature', 'hot'], 2, /temperature/],
     ['nothing to patch', {}, ['patch'], 2, /nothing to cut/],
+    ['a text and a file', { 'a.txt': TEXT }, ['patch', '--text', 'x', 'a.txt'], 2, /--text and a\.txt.*not both/],
+    [
+      'a flag of another way to cut',
+      {},
+      ['patch', '--text', 'x', '--mode', 'static', '--monotonic'],
+      2,
+      /--monotonic has no meaning for patches by static/,
+    ],
+    ['a seed of 33 bits', {}, ['generate', '--seed', '4294967296'], 2, /--seed.*expected 0 to 4294967295/],
     ['resume of nothing', {}, ['train', '--resume', 'runs/none'], 2, /runs\/none is no run/],
   ];
   test.each(cases)('%s', (_, files, args, code, says) => {
@@ -203,6 +230,73 @@ describe('mistakes are answered with one sentence', () => {
     expect(outcome.stderr).toMatch(says);
     expect(outcome.stderr).not.toContain('bug');
     expect(outcome.code).toBe(code);
+  });
+
+  test('a model asked for more than it reads, data that are no longer there, a step where a run is meant', () => {
+    const folder = temporaryFolder({ 'book.txt': TEXT, 'long.txt': TEXT.repeat(4) });
+    expect(train(folder, '--data', 'book.txt', '--steps', '2', '--run', 'r').code).toBe(0);
+    const says = (args: string, message: RegExp, code = 2) => {
+      expect(blt(folder, args.split(' '))).toMatchObject({ code, stderr: expect.stringMatching(message) });
+    };
+    says('generate --context 8193', /--context 8193: the model reads at most 8192 bytes; give less\n$/);
+    says('generate --context 8192 --max-bytes 1', /^backend: [^\n]*\n$/, 0);
+    says(
+      'eval --data long.txt --row-bytes 1000000',
+      /^blt: --row-bytes 1000000: the longest row has 12\d+ bytes, the model reads at most 8192; try --row-bytes 8192\n$/,
+    );
+    says(
+      'train --resume runs/r/step-000002',
+      /^blt: runs\/r\/step-000002 is a model, not a run; give the run it belongs to: runs\/r\n$/,
+    );
+    writeFileSync(join(folder, 'book.txt'), TEXT.slice(1));
+    says('eval', /^blt: the data of runs\/r are not those it was trained on.*; restore them, or give --data\n$/, 1);
+    writeFileSync(join(folder, 'runs/r/config.json'), '{"plan":');
+    says('eval -m runs/r/step-000002', /^blt: .*runs\/r\/config\.json is not JSON/);
+    rmSync(join(folder, 'runs/r/config.json'));
+    says('eval -m runs/r/step-000002', /is not part of a run, so its held-out text is not known; give --data\n$/);
+    rmSync(join(folder, 'runs/r/step-000002/model.safetensors'));
+    mkdirSync(join(folder, 'runs/r/step-000002/model.safetensors'));
+    says(
+      'generate -m runs/r/step-000002',
+      /blt: cannot read runs\/r\/step-000002\/model\.safetensors: it is a folder\n$/,
+      1,
+    );
+  });
+
+  test('nothing held out, nothing to evaluate on; an empty file among others is named and skipped', () => {
+    const folder = temporaryFolder({ 'book.txt': TEXT, 'empty.txt': '' });
+    const args = ['--data', 'book.txt', '--steps', '1', '--run', 'r', '--held-out-fraction', '0'];
+    expect(train(folder, ...args).code).toBe(0);
+    expect(blt(folder, ['eval'])).toMatchObject({
+      code: 2,
+      stderr: 'blt: held-out part of book.txt is empty; give a text to evaluate on with --data\n',
+    });
+    expect(blt(folder, ['patch', '--mode', 'space', 'empty.txt', 'book.txt', '--max-bytes', '9'])).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('warning: empty.txt is empty (0 bytes); skipped\n'),
+    });
+  });
+
+  test('rows longer than the entropy model usually reads: it reads as long ones', () => {
+    const folder = temporaryFolder({ 'book.txt': TEXT.repeat(8) });
+    const flags = '--row-bytes 9000 --batch-size 1 --steps 1 --entropy-steps 1 --run r';
+    expect(blt(folder, ['train', ...TINY, '--data', 'book.txt', ...flags.split(' ')])).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+  });
+
+  test('more memory than there is: a warning before, a sentence with the tensor after', () => {
+    const folder = temporaryFolder({ 'book.txt': TEXT });
+    const flags = '--hash-vocab 1000000 --local-width 8192 --steps 1 --run r';
+    const { code, stdout, stderr } = train(folder, '--data', 'book.txt', ...flags.split(' '));
+    expect(stdout).toMatch(
+      /warning: this takes about [\d.]+ TB of memory, and the machine has [\d.]+ .B; smaller: --size/,
+    );
+    expect(stderr).toMatch(/^blt: out of memory: .*hash.* \[6000000, 8192\] has 183\.1 GiB; choose smaller sizes\n$/);
+    expect(code).toBe(1);
+    // Nor does what failed keep the name.
+    expect(train(folder, '--data', 'book.txt', '--steps', '1', '--run', 'r').code).toBe(0);
   });
 
   test('a checkpoint that is truncated, of a wrong shape, or a Git LFS pointer', () => {

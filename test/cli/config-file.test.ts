@@ -143,6 +143,11 @@ test.each<[string, RegExp]>([
   ['[patcher]\npatching_mode = "entrpy"', /expected one of "entropy"\|"space"\|"static"\|"byte"/],
   ['[patcher]\npatching_mode = "static"\npatch_size = 4.5', /patch_size 4\.5 must be a whole number of bytes/],
   ['[patcher]\npatch_size = 4\nthreshold = 1.0', /give patch_size or threshold, not both/],
+  [
+    '[patcher]\npatching_mode = "space"\nthreshold = 1.0',
+    /threshold has no meaning in patching_mode "space"; leave it out/,
+  ],
+  ['[patcher]\npatching_mode = "byte"\npatch_size = 3', /patch_size has no meaning in patching_mode "byte"/],
   ['[patcher]\nmonotonic = true\nthreshold_add = 1.0', /monotonic = true takes no threshold_add/],
   ['[model]\nlocal_width = 100\nlocal_heads = 3', /local_heads 3 must divide local_width 100/],
   ['[model]\nglobal_width = 12\nglobal_heads = 4', /global_width 12 \/ global_heads 4 = 3 is odd/],
@@ -256,6 +261,16 @@ test('options win over the file, and text becomes what the key wants', () => {
     data: { data: ['a', 'b'] },
   });
   expect(file).toEqual({ seed: 1, train: { lr: 0.001, steps: 10 } });
+});
+
+test('a way of cutting given as an option puts aside what the file says for another one, but no other option', () => {
+  const file = parseConfig('[patcher]\nthreshold = 1.3\nmonotonic = true\nmax_patch_length = 9', 'run.toml');
+  expect(overrideConfig(file, { patchingMode: 'space' }).patcher).toEqual({
+    patching_mode: 'space',
+    max_patch_length: 9,
+  });
+  expect(overrideConfig(file, { patchingMode: 'entropy' }).patcher).toMatchObject({ threshold: 1.3, monotonic: true });
+  expect(() => overrideConfig({}, { patchingMode: 'space', monotonic: true })).toThrow(/monotonic has no meaning/);
 });
 
 test('an option that says the same in another way replaces what the file said', () => {

@@ -89,6 +89,8 @@ describe('flags of a long run', () => {
     expect(first.code).toBe(0);
     expect(first.stdout).toMatch(/time is up: 0\.01 minutes; more: blt train --resume runs\/r/);
     expect(existsSync(join(folder, 'runs', 'r', 'report.html'))).toBe(true);
+    const state = () => JSON.parse(blt(folder, ['runs', '--json']).stdout).runs[0].state;
+    expect(state()).toBe('stopped');
     const again = blt(folder, ['train', '--resume', 'runs/r', '--minutes', '0.005']);
     expect(again.code).toBe(0);
     expect(again.stdout).toContain('resumed');

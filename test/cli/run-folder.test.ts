@@ -78,15 +78,34 @@ describe('a run folder', () => {
     const path = join(temporaryFolder(), 'runs', 'a');
     const { folder, lock } = await RunFolder.create(path, record());
     expect(await folder.record()).toEqual(record());
+    await expect(RunFolder.create(path, record())).rejects.toThrow(/is being trained by process/);
+    writeFileSync(join(path, 'metrics.jsonl'), '{"step":1,"bytes":1}\n');
     await expect(RunFolder.create(path, record())).rejects.toThrow(
       `${path} already holds a run; go on with it: blt train --resume ${path}, or name another: --run NAME`,
     );
     await lock.release();
     await expect(RunFolder.create(path, record())).rejects.toMatchObject({ exitCode: 2 });
-    expect(readdirSync(path)).toEqual(['config.json']);
+    expect(readdirSync(path)).toEqual(['config.json', 'metrics.jsonl']);
     expect(freeRunName(join(path, '..'), 'nano')).toBe('nano-1');
     mkdirSync(join(path, '..', 'nano-1'));
     expect(freeRunName(join(path, '..'), 'nano')).toBe('nano-2');
+  });
+
+  test('whose run never began, for want of memory perhaps, can be taken by another run; one with a step cannot', async () => {
+    const { first } = await twoSteps();
+    const path = join(temporaryFolder(), 'a');
+    await (await RunFolder.create(path, record())).lock.release();
+    writeFileSync(join(path, 'metrics.jsonl'), '');
+    const later = record('2026-01-02T00:00:00.000Z');
+    const { folder, lock } = await RunFolder.create(path, later);
+    expect(await folder.record()).toEqual(later);
+    await lock.release();
+    await folder.save(...first);
+    await expect(RunFolder.create(path, record())).rejects.toThrow('already holds a run');
+    const step = join(path, `step-00000${first[0]}`);
+    await expect(new RunFolder(step).record()).rejects.toThrow(
+      `${step} is a model, not a run; give the run it belongs to: `,
+    );
   });
 
   test('that cannot be made is answered in a sentence', async () => {

@@ -160,6 +160,10 @@ export function validateConfig(config: BltConfig): void {
   }
 }
 
+/** The most ids (BOS included) that a model reads at once. */
+export const longestText = ({ encoder, decoder }: BltConfig): number =>
+  Math.min(encoder.maxPositionEmbeddings, decoder.maxPositionEmbeddings);
+
 /** What the local layers and the layouts need to know of the behaviour. */
 export function layoutOptions(config: BltConfig): { k: number; window: number | null; documents: boolean } {
   const facebook = config.behaviour === 'facebook';

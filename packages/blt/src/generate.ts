@@ -1,7 +1,7 @@
 /** @file Generation, byte by byte, on the incremental decoder. */
 import { Random, scope } from '@blt-ts/tensor';
 import { bltBatch } from './batch.ts';
-import { layoutOptions } from './config.ts';
+import { type BltConfig, layoutOptions, longestText } from './config.ts';
 import { Decoder, type HashRows } from './decoding/decoder.ts';
 import { copyDraft, DraftLength, speculate } from './decoding/speculate.ts';
 import { scoringEntropies } from './entropy-model.ts';
@@ -20,7 +20,7 @@ export interface GenerateOptions extends SamplingOptions {
   readonly stop?: Uint8Array | null;
   /** Go on after the model says that the document ends (default false). */
   readonly ignoreEos?: boolean;
-  /** Most ids the model reads (default 512); the oldest half is dropped when it is full. */
+  /** Most ids the model reads (default 512, or all it takes if that is less); the oldest half is dropped when it is full. */
   readonly contextBytes?: number;
   /**
    * Most bytes drafted ahead, past the end of the patch, before one pass of the whole model checks them (default 0 = off): copied from
@@ -68,8 +68,10 @@ function* wholeText({ config, params, patcher }: Checkpoint, ids: Int32Array): R
   return logits.slice((ids.length - 1) * config.vocabSize);
 }
 
-function validate(options: GenerateOptions): void {
-  const { maxBytes, contextBytes = 512, draftBytes = 0 } = options;
+/** @returns the most ids the model is to read */
+function validate(options: GenerateOptions, config: BltConfig): number {
+  const longest = longestText(config);
+  const { maxBytes, contextBytes = Math.min(512, longest), draftBytes = 0 } = options;
   validateSampling(options);
   if (!Number.isInteger(maxBytes) || maxBytes < 0) {
     throw new RangeError(`generate: maxBytes must be a whole number >= 0, got ${maxBytes}`);
@@ -77,11 +79,15 @@ function validate(options: GenerateOptions): void {
   if (!Number.isInteger(contextBytes) || contextBytes < 2) {
     throw new RangeError(`generate: contextBytes must be a whole number >= 2, got ${contextBytes}`);
   }
+  if (contextBytes > longest) {
+    throw new RangeError(`generate: contextBytes ${contextBytes} is more than the ${longest} positions the model has`);
+  }
   if (!Number.isInteger(draftBytes) || draftBytes < 0 || draftBytes >= contextBytes / 2) {
     throw new RangeError(
       `generate: draftBytes must be a whole number >= 0 below half of contextBytes ${contextBytes}, got ${draftBytes}`,
     );
   }
+  return contextBytes;
 }
 
 /**
@@ -150,8 +156,8 @@ function* generating(
   prompt: string | Uint8Array,
   options: GenerateOptions,
 ): Reading<void, number> {
-  validate(options);
-  const { maxBytes, stop = null, contextBytes = 512, draftBytes = 0, onDone } = options;
+  const contextBytes = validate(options, checkpoint.config);
+  const { maxBytes, stop = null, draftBytes = 0, onDone } = options;
   const sampler = new Sampler(options);
   const [drafts, copies] = [new DraftLength(draftBytes), new DraftLength(draftBytes)];
   const stopped = stopsAfter(stop);
@@ -237,8 +243,8 @@ function* generatingBatch(
   prompts: readonly (string | Uint8Array)[],
   options: GenerateOptions,
 ): Reading<void, BatchByte> {
-  validate(options);
-  const { maxBytes, stop = null, contextBytes = 512, onDone } = options;
+  const contextBytes = validate(options, checkpoint.config);
+  const { maxBytes, stop = null, onDone } = options;
   if (options.draftBytes) throw new RangeError('generateBatch: draftBytes is for one text; leave it out');
   if (prompts.length === 0 || maxBytes === 0) return;
   const samplers = prompts.map((_, r) => new Sampler(options, r));

@@ -175,13 +175,26 @@ export function treeFromNames<T>(entries: Iterable<readonly [name: string, leaf:
   return build(root) as T;
 }
 
+/** @throws Error naming the parameter that no memory is there for */
+function roomForLargest(plan: readonly ParameterPlan[]): Float32Array {
+  const sizes = plan.map(({ shape }) => sizeOf(shape));
+  const most = Math.max(0, ...sizes);
+  try {
+    return new Float32Array(most);
+  } catch (error) {
+    const { name, shape } = plan[sizes.indexOf(most)];
+    const asked = `${name} [${shape.join(', ')}] has ${(most / 2 ** 28).toFixed(1)} GiB`;
+    throw new Error(`out of memory: ${asked}; choose smaller sizes`, { cause: error });
+  }
+}
+
 /**
  * Fresh parameters: matrices truncated normal (cut at 3 std) with std = fan-in^-0.5, tables and output layer width^-0.5, norms 1.
  * Each parameter draws from its own stream, named after it: adding one does not change the others.
  */
 export function initParameters<T>(plan: readonly ParameterPlan[], random: Random, options?: TensorOptions): T {
   // One array for all: the C library would keep the memory of many that were freed.
-  const room = new Float32Array(plan.reduce((most, { shape }) => Math.max(most, sizeOf(shape)), 0));
+  const room = roomForLargest(plan);
   return treeFromNames<T>(
     plan.map(({ name, shape, std }) => {
       const values = room.subarray(0, sizeOf(shape));

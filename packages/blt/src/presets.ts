@@ -144,6 +144,15 @@ function patchingOf(o: RunOptions): PatchingOptions {
   };
 }
 
+/** In the words of a run's options; `validateConfig` would speak of a part's inside. */
+function checkHeads(part: string, width: number, heads: number): void {
+  const both = `${part}_width ${width} / ${part}_heads ${heads}`;
+  if (width % heads !== 0) throw new ConfigError(`${both} leaves a remainder: heads must divide the width; change one`);
+  if ((width / heads) % 2 !== 0) {
+    throw new ConfigError(`${both} = ${width / heads} is odd; rotary positions need heads of even width; change one`);
+  }
+}
+
 /** A Llama's sizes, fewer layers if asked for. @throws ConfigError listing every size asked for that the Llama does not have */
 function globalOf(o: RunOptions, llama: TransformerConfig, patchesPerRow: number): TransformerConfig {
   const asked = [
@@ -201,6 +210,11 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
   const maxRowBytes = rowBytes * 2;
   const localWidth = o.localWidth ?? preset.localWidth;
   const localHeads = o.localHeads ?? preset.localHeads;
+  const [globalWidth, globalHeads] = [o.globalWidth ?? preset.globalWidth, o.globalHeads ?? preset.globalHeads];
+  const [entropyWidth, entropyHeads] = [o.entropyWidth ?? preset.entropyWidth, o.entropyHeads ?? preset.entropyHeads];
+  checkHeads('local', localWidth, localHeads);
+  if (!o.initGlobal) checkHeads('global', globalWidth, globalHeads);
+  if (patching.mode === 'entropy' && !o.entropyModel) checkHeads('entropy', entropyWidth, entropyHeads);
   const positions = Math.max(8192, maxRowBytes);
   const local = (layers: number, crossAttnAllLayers: boolean) => ({
     ...transformerConfig({
@@ -222,9 +236,9 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
     encoder: local(o.encoderLayers ?? preset.encoderLayers, false),
     global: {
       ...transformerConfig({
-        hiddenSize: o.globalWidth ?? preset.globalWidth,
+        hiddenSize: globalWidth,
         numHiddenLayers: o.globalLayers ?? preset.globalLayers,
-        numAttentionHeads: o.globalHeads ?? preset.globalHeads,
+        numAttentionHeads: globalHeads,
         maxPositionEmbeddings: Math.max(4096, patchesPerRow),
       }),
       ...(o.initGlobal && globalOf(o, o.initGlobal.config, patchesPerRow)),
@@ -234,9 +248,9 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
       patching.mode === 'entropy'
         ? (o.entropyModel?.config ??
           transformerConfig({
-            hiddenSize: o.entropyWidth ?? preset.entropyWidth,
+            hiddenSize: entropyWidth,
             numHiddenLayers: o.entropyLayers ?? preset.entropyLayers,
-            numAttentionHeads: o.entropyHeads ?? preset.entropyHeads,
+            numAttentionHeads: entropyHeads,
             maxPositionEmbeddings: behaviour === 'huggingface' ? rowBytes : Math.max(8192, rowBytes),
             ropeTheta: 10_000,
           }))

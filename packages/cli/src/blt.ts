@@ -164,10 +164,14 @@ program
   .option('-t, --temperature <t>', '0 = always the likeliest byte', between(number, 0), 0.8)
   .option('--top-k <n>', 'choose among the n likeliest bytes', between(whole, 1))
   .option('--top-p <mass>', 'choose among the likeliest bytes of this total probability', mass)
-  .option('--seed <n>', 'same seed, same text', whole, 0)
+  .option('--seed <n>', 'same seed, same text', between(whole, 0, 2 ** 32 - 1), 0)
   .option('--stop <text>', 'end after this text')
   .option('--ignore-eos', 'go on after the end of the document')
-  .option('--context <bytes>', 'most bytes the model looks back', between(whole, 2), 512)
+  .option(
+    '--context <bytes>',
+    'most bytes the model looks back (512, or all it takes if that is less)',
+    between(whole, 2),
+  )
   .option('--draft <bytes>', 'draft so many bytes ahead and check them in one pass; the text stays the same', whole, 0)
   .addOption(
     new Option(

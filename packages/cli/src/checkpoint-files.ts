@@ -55,7 +55,12 @@ export function readJson(file: string): unknown {
 
 function readFully(descriptor: number, into: Uint8Array, position: number, file: string): void {
   for (let done = 0; done < into.length; ) {
-    const n = readSync(descriptor, into, done, Math.min(into.length - done, 2 ** 30), position + done);
+    let n: number;
+    try {
+      n = readSync(descriptor, into, done, Math.min(into.length - done, 2 ** 30), position + done);
+    } catch (error) {
+      throw new UserError(`cannot read ${file}: ${reason(error)}`, 1, { cause: error });
+    }
     if (n === 0) throw new UserError(`${file} ended while it was being read; was it changed?`, 1);
     done += n;
   }

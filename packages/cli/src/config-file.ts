@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import * as z from 'zod';
-import { CONFIG_KEYS, type ConfigKey, configSchema, type FileConfig } from './config-schema.ts';
+import { CONFIG_KEYS, type ConfigKey, configSchema, type FileConfig, unusedPatching } from './config-schema.ts';
 import { abridged, errorCode, reason, UserError } from './errors.ts';
 import { didYouMean, nearestName } from './nearest-name.ts';
 import { MISLEADING } from './training-state.ts';
@@ -65,6 +65,13 @@ export function overrideConfig(config: FileConfig, options: Readonly<Record<stri
     // A flag that says the same thing another way replaces what the file said.
     const rival = RIVALS[entry.key];
     if (rival !== undefined && given !== false && options[camelCase(rival)] === undefined) delete target[rival];
+  }
+  // Nor is it the file's mistake that another way of cutting does not read what it says.
+  const patcher = merged.patcher as Record<string, unknown> | undefined;
+  if (options.patchingMode !== undefined && patcher) {
+    for (const key of unusedPatching(String(options.patchingMode))) {
+      if (options[camelCase(key)] === undefined) delete patcher[key];
+    }
   }
   return checkConfig(merged, 'the command line, laid over the config,');
 }

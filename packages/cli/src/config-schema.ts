@@ -108,6 +108,15 @@ const entropyModelSection = z
     }
   });
 
+/** Keys of [patcher] that a mode does not read; mode space takes patch_size as a guess, for how many patches make a row. */
+export function unusedPatching(
+  mode: string | undefined,
+): readonly ('threshold' | 'monotonic' | 'threshold_add' | 'patch_size')[] {
+  if (mode === undefined || mode === 'entropy') return [];
+  const ofEntropies = ['threshold', 'monotonic', 'threshold_add'] as const;
+  return mode === 'byte' ? [...ofEntropies, 'patch_size'] : ofEntropies;
+}
+
 const patcherSection = z
   .strictObject({
     patching_mode: z.enum(['entropy', 'space', 'static', 'byte']).optional(),
@@ -124,6 +133,9 @@ const patcherSection = z
   .superRefine((section, context) => {
     const { patching_mode, patch_size, threshold, monotonic, threshold_add } = section;
     const issue = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
+    const unused = unusedPatching(patching_mode).find((key) => section[key] !== undefined && section[key] !== false);
+    if (unused !== undefined)
+      issue(unused, `${unused} has no meaning in patching_mode "${patching_mode}"; leave it out`);
     if (patching_mode === 'static' && patch_size !== undefined && !Number.isInteger(patch_size)) {
       issue('patch_size', `patch_size ${patch_size} must be a whole number of bytes in patching_mode "static"`);
     }

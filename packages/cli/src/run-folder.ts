@@ -9,8 +9,8 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import * as nodeFs from 'node:fs/promises';
-import { mkdir, readFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import {
   type Checkpoint,
   checkpointFromStored,
@@ -46,6 +46,13 @@ export type { RunCare, RunRecord } from './run-record.ts';
 
 export const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`;
 
+/** Nothing was trained and saved in it: it failed, or was killed, in its first moments. */
+async function neverBegan(path: string): Promise<boolean> {
+  const metrics = await stat(join(path, 'metrics.jsonl')).catch(() => null);
+  if (metrics !== null && metrics.size > 0) return false;
+  return !(await listFolders(path)).some((name) => STEP.test(name));
+}
+
 /** A run's folder. */
 export class RunFolder {
   readonly path: string;
@@ -57,19 +64,19 @@ export class RunFolder {
     this.fs = fs;
   }
 
-  /** Makes the folder of a new run and locks it. @throws UserError if it holds a run already, or somebody is making one */
+  /** Makes the folder of a new run and locks it. @throws UserError if it holds a run that has begun, or somebody is making one */
   static async create(
     path: string,
     record: RunRecord,
     fs: FileSystem = nodeFs,
   ): Promise<{ folder: RunFolder; lock: RunLock }> {
-    const holdsRun = () => existsSync(join(path, 'config.json'));
+    const holdsRun = async () => existsSync(join(path, 'config.json')) && !(await neverBegan(path));
     const refuse = () =>
       new UserError(
         `${path} already holds a run; go on with it: blt train --resume ${path}, or name another: --run NAME`,
         2,
       );
-    if (holdsRun()) throw refuse();
+    if (await holdsRun()) throw refuse();
     const failed = (error: unknown) =>
       new UserError(`cannot make the run's folder ${path}: ${reason(error)}`, 1, { cause: error });
     await mkdir(resolve(path), { recursive: true }).catch((error) => {
@@ -77,7 +84,7 @@ export class RunFolder {
     });
     const lock = await RunLock.acquire(path);
     try {
-      if (holdsRun()) throw refuse();
+      if (await holdsRun()) throw refuse();
       await replaceFile(path, 'config.json', recordText(record), fs);
     } catch (error) {
       await lock.release();
@@ -88,6 +95,12 @@ export class RunFolder {
 
   /** @throws UserError (exit code 2), ConfigError */
   async record(): Promise<RunRecord> {
+    if (holdsWeights(this.path)) {
+      const run = dirname(resolve(this.path));
+      const near = STEP.test(basename(this.path)) && existsSync(join(run, 'config.json'));
+      const instead = near ? `; give the run it belongs to: ${relative('.', run) || run}` : '';
+      throw new UserError(`${this.path} is a model, not a run${instead}`, 2);
+    }
     const file = join(this.path, 'config.json');
     let text: string;
     try {

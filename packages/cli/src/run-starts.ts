@@ -1,6 +1,6 @@
 /** @file What a run starts from besides its data: entropies prepared before, an entropy model, a Llama. Opened, and known again. */
 import type { Corpus, Given, PatchingOptions, RunOptions, RunPlan } from '@blt-ts/blt';
-import type { FileConfig } from './config-schema.ts';
+import { type FileConfig, unusedPatching } from './config-schema.ts';
 import { UserError } from './errors.ts';
 import { assertSame, type OpenedEntropyModel, type OpenedOrigin, openEntropyModel, openLlama } from './origins.ts';
 import { type PreparedSet, readPrepared } from './prepared/prepared-set.ts';
@@ -26,6 +26,10 @@ export async function openStarts(
   const mode = config.patcher?.patching_mode ?? prepared?.identity.patching.mode ?? 'entropy';
   if (prepared && mode !== prepared.identity.patching.mode) {
     throw new UserError(`${folder} was prepared for patches by ${prepared.identity.patching.mode}, not by ${mode}`, 2);
+  }
+  const unused = unusedPatching(mode).find((key) => (config.patcher?.[key] ?? false) !== false);
+  if (unused !== undefined) {
+    throw new UserError(`${folder} was prepared for patches by ${mode}, which take no ${unused}; leave it out`, 2);
   }
   const entropyModel = await entropyModelOf(config, mode, prepared, folder);
   const llamaFolder = config.model?.init_global;

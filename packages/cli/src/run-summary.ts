@@ -41,22 +41,22 @@ export async function runDetails(path: string): Promise<RunDetails> {
   for (const { step, heldOutBitsPerByte: bits } of metrics) {
     if (typeof bits === 'number' && (best === null || bits < best.bitsPerByte)) best = { step, bitsPerByte: bits };
   }
-  const saved = (await latestFolder(path)) !== undefined;
-  const state: RunState = owner
-    ? 'training'
-    : existsSync(join(path, 'report.html'))
-      ? 'finished'
-      : saved
-        ? 'stopped'
-        : 'empty';
+  const saved = await latestFolder(path);
   const last = metrics.at(-1);
+  const { loop } = record.plan.model;
+  // A batch that was left out is a step without a line.
+  const step = Math.max(last?.step ?? 0, Number(saved?.replace(/^step-/, '') ?? 0) || 0);
+  const stale = metrics.filter((m) => typeof m.heldOutBitsPerByte === 'number' && m.step > (best?.step ?? 0)).length;
+  // A report is also written when the time is up.
+  const ended = existsSync(join(path, 'report.html')) && (step >= loop.steps || stale >= record.plan.patience);
+  const state: RunState = owner ? 'training' : ended ? 'finished' : saved ? 'stopped' : 'empty';
   return {
     name: basename(path),
     path,
     state,
     note: owner ? `process ${owner.pid}` : null,
-    step: last?.step ?? 0,
-    steps: record.plan.model.loop.steps,
+    step,
+    steps: loop.steps,
     bytes: last?.bytes ?? 0,
     best,
     parameters: parametersByPart(record.plan).reduce((sum, { count }) => sum + count, 0),

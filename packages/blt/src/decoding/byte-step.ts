@@ -1,7 +1,7 @@
 /** @file The index arrays of one decoding step: which new bytes there are, where they stand, and which cache rows they see. */
 import { checkIds } from '@blt-ts/tensor';
 import type { BltConfig } from '../config.ts';
-import { ConfigError, layoutOptions } from '../config.ts';
+import { ConfigError, layoutOptions, longestText } from '../config.ts';
 import { hashNgrams } from '../hashing.ts';
 import { EOS } from '../vocabulary.ts';
 import type { SlotCache } from './slot-cache.ts';
@@ -56,7 +56,7 @@ export function byteStep(
   const slots = new Int32Array(n);
   const lo = new Int32Array(n);
   const hi = new Int32Array(n);
-  const longest = Math.min(config.encoder.maxPositionEmbeddings, config.decoder.maxPositionEmbeddings);
+  const longest = longestText(config);
   // The entropy model scores texts longer than its context in chunks, each starting afresh (see scoreEntropies).
   const context = config.patching.mode === 'entropy' ? config.patcher!.maxPositionEmbeddings : Number.POSITIVE_INFINITY;
   const patcherLo = new Int32Array(n);

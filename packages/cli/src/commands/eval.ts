@@ -7,6 +7,7 @@ import {
   evaluateBlt,
   evaluationRows,
   layoutOptions,
+  longestText,
   meanPatchSize,
   patchLengths,
   scoreEntropiesAsync,
@@ -84,9 +85,17 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
     documents.map((ids, i) => ({ ids, patchLengths: lengths[i] })),
     patchesPerRow,
   );
-  const evaluation = await evaluateBlt(params, rows, config);
-  // What really runs, on one row, against the paper's formula.
   const row = rows.reduce((a, b) => (b.ids.length > a.ids.length ? b : a));
+  const longest = longestText(config);
+  if (row.ids.length > longest) {
+    const fits = Math.max(2, Math.floor((Math.min(flags.rowBytes, row.ids.length) * longest) / row.ids.length));
+    throw new UserError(
+      `--row-bytes ${flags.rowBytes}: the longest row has ${row.ids.length} bytes, the model reads at most ${longest}; try --row-bytes ${fits}`,
+      2,
+    );
+  }
+  const evaluation = await evaluateBlt(params, rows, config);
+  // What really runs, on the longest row, against the paper's formula.
   const { ledger } = withLedger(() =>
     scope(() => void bltLogits(params, bltBatch([row], config, { backend }), config)),
   );

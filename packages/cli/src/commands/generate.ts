@@ -1,8 +1,9 @@
-import { type GenerateCounts, generate, generateAsync, type WeightFormat } from '@blt-ts/blt';
+import { type GenerateCounts, generate, generateAsync, longestText, type WeightFormat } from '@blt-ts/blt';
 import { announce, chooseBackend } from '../backend-choice.ts';
 import type { BackendName } from '../backend-names.ts';
 import { byteEscape, utf8Length } from '../byte-labels.ts';
 import { openModelFolder } from '../checkpoint-files.ts';
+import { UserError } from '../errors.ts';
 import { loadLargeModel, needsSpreading } from '../large-model.ts';
 import { findModel, loadModel, newestRun } from '../run-folder.ts';
 
@@ -16,7 +17,7 @@ export interface GenerateFlags {
   readonly seed: number;
   readonly stop?: string;
   readonly ignoreEos?: boolean;
-  readonly context: number;
+  readonly context?: number;
   readonly draft: number;
   readonly weights?: WeightFormat;
   readonly json?: boolean;
@@ -70,6 +71,10 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   const { checkpoint, folder, hashRows } = large
     ? await loadLargeModel(path, backend, { weights })
     : { ...(await loadModel(path, backend, weights)), hashRows: undefined };
+  const longest = longestText(checkpoint.config);
+  if ((flags.context ?? 2) > longest) {
+    throw new UserError(`--context ${flags.context}: the model reads at most ${longest} bytes; give less`, 2);
+  }
   const prompt =
     flags.prompt === '-' || (flags.prompt === undefined && !process.stdin.isTTY && flags.model === '-')
       ? await readAll(process.stdin)

@@ -31,10 +31,13 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   if (flags.text === undefined && files.length === 0) {
     throw new UserError('nothing to cut: give a file, "-" for standard input, or --text "..."', 2);
   }
+  if (flags.text !== undefined && files.length > 0) {
+    throw new UserError(`--text and ${files[0]}: give a text or files, not both`, 2);
+  }
   const documents =
     flags.text !== undefined
       ? [{ name: 'text', bytes: Buffer.from(flags.text) }]
-      : await loadDocuments(files, { minBytes: 1 });
+      : await loadDocuments(files, { minBytes: 1, warn: (text) => process.stderr.write(`warning: ${text}\n`) });
   const mode = flags.mode ?? (flags.patchSize !== undefined ? 'static' : undefined);
   const needsModel = mode === undefined || mode === 'entropy';
   const choice = needsModel ? await chooseBackend(flags) : null;
@@ -71,7 +74,23 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   return 0;
 }
 
-/** Flags over what the model does by itself. */
+const PATCHING_FLAGS = [
+  ['threshold', 'threshold'],
+  ['monotonic', 'monotonic'],
+  ['thresholdAdd', 'threshold-add'],
+  ['patchSize', 'patch-size'],
+] as const;
+
+/** Which of them a way of cutting reads. */
+const USED: Record<PatchingOptions['mode'], readonly (keyof PatchFlags)[]> = {
+  entropy: ['threshold', 'monotonic', 'thresholdAdd'],
+  static: ['patchSize'],
+  space: [],
+  byte: [],
+  bpe: [],
+};
+
+/** Flags over what the model does by itself. @throws UserError for flags that this way of cutting does not read */
 export function patchingFor(
   flags: Partial<PatchFlags>,
   mode: PatchFlags['mode'],
@@ -79,6 +98,12 @@ export function patchingFor(
 ): PatchingOptions {
   const maxPatchLength = flags.maxPatchLength ?? own?.maxPatchLength ?? null;
   const chosen = mode ?? own?.mode ?? 'entropy';
+  const used = USED[chosen];
+  for (const [key, flag] of PATCHING_FLAGS) {
+    if (flags[key] !== undefined && !used.includes(key)) {
+      throw new UserError(`--${flag} has no meaning for patches by ${chosen}; leave it out, or give another --mode`, 2);
+    }
+  }
   switch (chosen) {
     case 'entropy': {
       const entropy = own?.mode === 'entropy' ? own : null;

@@ -1,5 +1,6 @@
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import { type Corpus, type Given, planRun } from '@blt-ts/blt';
+import { ConfigError, type Corpus, type Given, planRun, type RunOptions, type RunPlan } from '@blt-ts/blt';
 import { type Choice, chooseBackend, measureGflops } from '../backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config-file.ts';
 import { CONFIG_KEYS, type FileConfig } from '../config-schema.ts';
@@ -7,6 +8,7 @@ import { corpusIds, dataTitle, type LoadedCorpus, loadCorpus } from '../data/cor
 import { totalBytes } from '../data/document.ts';
 import { dataHash } from '../data/split.ts';
 import { printableMessage, UserError } from '../errors.ts';
+import { humanBytes } from '../human-units.ts';
 import { estimateRun, parametersByPart, planText } from '../plan-text.ts';
 import { freeRunName, RunFolder } from '../run-folder.ts';
 import { RunLock } from '../run-lock.ts';
@@ -28,6 +30,8 @@ export interface TrainFlags {
   readonly [flag: string]: unknown;
 }
 
+type Warn = (message: string) => void;
+
 const asList = (value: string | readonly string[] | undefined): readonly string[] =>
   value === undefined ? [] : typeof value === 'string' ? [value] : value;
 
@@ -48,8 +52,18 @@ const choose = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
     needsCpu: flags.detectAnomaly ? '--detect-anomaly reads every result at once' : undefined,
   });
 
+/** @throws UserError: what does not fit was asked for on the command line or in the config file */
+function planOf(options: RunOptions, trainBytes: number): RunPlan {
+  try {
+    return planRun(options, trainBytes);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new UserError(error.message, 2, { cause: error });
+    throw error;
+  }
+}
+
 /** A new run from config file and flags. */
-async function newJob(flags: TrainFlags, warn: (message: string) => void): Promise<Job> {
+async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const fileConfig = flags.config ? await loadConfig(flags.config) : {};
   const config = overrideConfig(fileConfig, flags);
   const source = {
@@ -62,7 +76,7 @@ async function newJob(flags: TrainFlags, warn: (message: string) => void): Promi
   const corpus = corpusIds(split);
   const hash = dataHash([...split.train, ...split.heldOut]);
   const starts = await openStarts(config, corpus, hash, warn);
-  const plan = planRun(starts.options, totalBytes(split.train));
+  const plan = planOf(starts.options, totalBytes(split.train));
   const name = config.run ?? freeRunName(flags.runs, config.size ?? 'nano');
   const record: RunRecord = {
     format: 1,
@@ -87,7 +101,7 @@ async function newJob(flags: TrainFlags, warn: (message: string) => void): Promi
 const RESUME_FLAGS = ['backend', 'threads', 'minutes', 'saveEvery', 'sampleEvery', 'keepLast'] as const;
 
 /** A run that was stopped, with the data it had. */
-async function oldJob(flags: TrainFlags, warn: (message: string) => void): Promise<Job> {
+async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const path = flags.resume!;
   const fixed = CONFIG_KEYS.filter(({ flag }) => {
     const name = flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
@@ -128,13 +142,13 @@ export async function train(flags: TrainFlags): Promise<number> {
   const warn = (message: string) => out.say(`warning: ${printableMessage(message)}`, { event: 'warning', message });
   const job = flags.resume ? await oldJob(flags, warn) : await newJob(flags, warn);
   try {
-    return await trainJob(job, flags, out);
+    return await trainJob(job, flags, out, warn);
   } finally {
     await job.place?.lock.release();
   }
 }
 
-async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput): Promise<number> {
+async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: Warn): Promise<number> {
   const { record } = job;
   const { plan } = record;
   const { backend, why } = job.choice;
@@ -156,6 +170,12 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput): Promi
     backend: why,
     estimate,
   });
+  if (backend.synchronous && estimate.bytes > totalmem()) {
+    warn(
+      `this takes about ${humanBytes(estimate.bytes)} of memory, and the machine has ${humanBytes(totalmem())}; ` +
+        'smaller: --size, --batch-size, --row-bytes, --hash-vocab, or --recompute',
+    );
+  }
   if (!job.place) return 0;
   const run = new TrainingRun(
     {

@@ -31,6 +31,17 @@ export interface WasmBackend extends Backend {
 export type { WasmOptions } from './machine.ts';
 export { availableThreads } from './pool.ts';
 
+/** @throws Error when the process cannot have so much */
+function arrayOutside(length: number, inUse: number): Float32Array {
+  try {
+    return new Float32Array(length);
+  } catch (error) {
+    const [asked, used] = [length * 4, inUse].map((bytes) => `${Math.ceil(bytes / 2 ** 20)} MiB`);
+    const message = `out of memory: ${asked} asked for, with ${used} in use by other large tables; use smaller or fewer ones`;
+    throw new Error(message, { cause: error });
+  }
+}
+
 /**
  * A backend that runs on the CPU with 128-bit SIMD. Each one has its own memory of up to 4 GiB.
  * In Node 20 it switches V8's relaxed SIMD on, unless the environment has BLT_NO_FMA=1.
@@ -104,8 +115,9 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
     },
     allocate(dtype, length) {
       if (dtype === 'f32' && length * 4 > outsideBytes) {
+        const handle = arrayOutside(length, bytesOutside);
         bytesOutside += length * 4;
-        return { backend, dtype, length, refs: 0, handle: new Float32Array(length) };
+        return { backend, dtype, length, refs: 0, handle };
       }
       return allocateInside(dtype, length);
     },

@@ -76,10 +76,38 @@ const layouts: Layout[] = [
   { name: 'a few new rows with a cache', keys: 100, lo: [0, 0, 50, 60, 61], hi: [96, 97, 98, 98, 100] },
   { name: 'nothing to see', keys: 5, lo: range(70).map(() => 2), hi: range(70).map(() => 2) },
 ];
+/** Blocks that see hundreds of keys, for which the gradient keeps keys side by side. */
+const farLayouts: Layout[] = [
+  selfAttention([850], 250),
+  selfAttention([600, 230, 300], 210),
+  // More keys than there is room for, from some row on.
+  selfAttention([640], 1000),
+  {
+    name: 'far windows with keys between them that nobody sees',
+    keys: 2000,
+    lo: range(400).map((i) => Math.floor(i / 64) * 280 + (i % 64)),
+    hi: range(400).map((i) => Math.floor(i / 64) * 280 + 195 + (i % 64)),
+  },
+  {
+    name: 'near, far and near windows again',
+    keys: 700,
+    lo: range(320).map((i) => (i < 64 ? i : i < 192 ? 64 : i < 256 ? 300 : 560)),
+    hi: range(320).map((i) => (i < 64 ? i + 5 : i < 192 ? 400 + (i % 64) : i < 256 ? 560 : 700)),
+  },
+];
 const heads = [
   { heads: 1, kvHeads: 1, D: 32 },
   { heads: 4, kvHeads: 2, D: 6 },
   { heads: 3, kvHeads: 1, D: 13 },
+];
+const farHeads = [
+  { heads: 2, kvHeads: 2, D: 32 },
+  { heads: 2, kvHeads: 1, D: 128 },
+  { heads: 2, kvHeads: 1, D: 20 },
+];
+const cases = [
+  ...layouts.map((layout) => ({ ...layout, all: heads })),
+  ...farLayouts.map((layout) => ({ ...layout, all: farHeads })),
 ];
 
 /** Largest difference, as a share of the largest value; of 1/10 at least, for sums of ordinary terms that cancel. */
@@ -96,8 +124,8 @@ function distance(actual: ArrayLike<number>, expected: ArrayLike<number>): numbe
 
 const single = (x: ArrayLike<number>, shape: readonly number[]): Values => ({ data: Float32Array.from(x), shape });
 
-describe.each(layouts)('$name', ({ keys, lo, hi }) => {
-  test.each(heads)('forward and backward are the definition: heads $heads, kv heads $kvHeads, head dim $D', (h) => {
+describe.each(cases)('$name', ({ keys, lo, hi, all }) => {
+  test.each(all)('forward and backward are the definition: heads $heads, kv heads $kvHeads, head dim $D', (h) => {
     const n = lo.length;
     const pairs = lo.reduce((sum, l, i) => sum + Math.max(0, hi[i] - l), 0);
     const attrs = { heads: h.heads, kvHeads: h.kvHeads, scale: 3 / Math.sqrt(h.D), pairs };

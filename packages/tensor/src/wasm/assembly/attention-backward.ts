@@ -6,11 +6,12 @@
  * dq_i = sum_j ds_ij k_j; dk_j = sum_i ds_ij q_i. One thread computes all of dk and dv for one kv head and one segment of rows,
  * block after block, so the order of every sum is fixed. Segments end where no later row sees an earlier key.
  */
-import { BLOCK, groupRows, loadIntervals, packGroup, scoreKeys, sees, weighKeys, writeRow } from './attention';
+import { BLOCK, FAR, fourRows, groupRows, loadIntervals, packGroup, scoreKeys, sees, weighKeys, writeRow } from './attention';
 import { float, int, pointer, scratch, takeUnit, wide } from './call';
 import { copyCorner } from './gemm';
 import { tileFromRows } from './gemm-tile';
-import { tile4x16FromRows } from './gemm-tile-wide';
+import { tile6x16FromRows } from './gemm-tile-wide';
+import { beginKeys, clearKeys, heldArray, heldKeys, heldRow, holdKeys, letGoOfKeys, touch } from './held-keys';
 import { expNonPositive, lanesBelow, madd, sumLanes } from './simd';
 
 /** A segment has at least this many rows, if it can. */
@@ -57,6 +58,14 @@ function differentiate(s: usize, dp: usize, first: i32, n: i32, lo: usize, hi: u
   }
 }
 
+/** Y[key] += sum over `queries` of w[key][query] x[query], for 6 keys and D a multiple of 16. */
+function weighQueriesSix(y: usize, yRow: usize, w: usize, x: usize, xRow: usize, queries: i32, D: i32): void {
+  const w3 = w + 3 * S_ROW;
+  for (let d: usize = 0; d < <usize>D << 2; d += 64) {
+    tile6x16FromRows(queries, w, w + S_ROW, w + 2 * S_ROW, w3, w3 + S_ROW, w3 + 2 * S_ROW, x + d, xRow, y + d, yRow, true);
+  }
+}
+
 /** Y[key] += sum over `queries` of w[key][query] x[query], for 1 to 4 keys. */
 function weighQueries(y: usize, yRow: usize, keys: i32, w: usize, x: usize, xRow: usize, queries: i32, D: i32, spare: usize): void {
   const w1 = w + S_ROW, w2 = w + 2 * S_ROW, w3 = w + 3 * S_ROW;
@@ -65,7 +74,7 @@ function weighQueries(y: usize, yRow: usize, keys: i32, w: usize, x: usize, xRow
   if (wide) {
     for (; d + 16 <= D; d += 16) {
       const to = y + (<usize>d << 2);
-      tile4x16FromRows(queries, w, w1, w2, w3, x + (<usize>d << 2), xRow, whole ? to : spare, whole ? yRow : 64, whole);
+      fourRows(queries, w, w1, w2, w3, x + (<usize>d << 2), xRow, whole ? to : spare, whole ? yRow : 64, whole);
       if (!whole) copyCorner(spare, 64, to, yRow, keys, 16, true);
     }
   }
@@ -92,7 +101,8 @@ function dot(x: usize, y: usize, D: i32): f32 {
 
 /**
  * Kernel. Arguments: dq, dk, dv, q, k, v, lo, hi, out, lse, g, n, m, heads, kvHeads, D, scale, segment starts, segments.
- * Scratch: panels of q and g [groups][D][rows], dq [64][D rounded up to 8], p and ds [64 + 4][64], intervals, lse, delta, a spare tile, rows of q and g.
+ * Scratch: panels of q and g [groups][D][rows], dq [64][D rounded up to 8], p and ds [64 + 4][64], intervals, lse, delta, a spare tile, rows of q and
+ * g, and in what is left keys held side by side.
  */
 export function intervalAttentionBackward(part: i32, parts: i32): void {
   const heads = int(13), kvHeads = int(14), segments = int(18);
@@ -103,37 +113,28 @@ export function intervalAttentionBackward(part: i32, parts: i32): void {
     const kvHead = unit - segment * kvHeads;
     const starts = pointer(17) + (<usize>segment << 2);
     const first = load<i32>(starts), last = load<i32>(starts, 4);
-    clearKeys(kvHead, segment, segments, first, last);
+    const lastBlock = last - 1 - ((last - 1 - first) & (BLOCK - 1));
+    const far = load<i32>(pointer(7) + (<usize>(last - 1) << 2)) - load<i32>(pointer(6) + (<usize>lastBlock << 2)) >= FAR;
+    // The rows of dk and dv that this segment sees, and those that none sees before the next segment.
+    beginKeys(kvHead, segment == 0 ? 0 : load<i32>(pointer(6) + (<usize>first << 2)));
     for (let head = kvHead * group; head < (kvHead + 1) * group; head++) {
-      for (let i = first; i < last; i += BLOCK) backwardBlock(head, kvHead, i, min(BLOCK, last - i));
+      for (let i = first; i < last; i += BLOCK) backwardBlock(head, kvHead, i, min(BLOCK, last - i), far);
+      letGoOfKeys();
     }
+    clearKeys(segment == segments - 1 ? int(12) : load<i32>(pointer(6) + (<usize>last << 2)));
   }
 }
 
-/** Zeros the rows of dk and dv that this segment sees, and those that none sees before the next segment. */
-function clearKeys(kvHead: i32, segment: i32, segments: i32, first: i32, last: i32): void {
-  const D = int(15);
-  const row = <usize>(int(14) * D) << 2;
-  const column = <usize>(kvHead * D) << 2;
-  const begin = segment == 0 ? 0 : load<i32>(pointer(6) + (<usize>first << 2));
-  const end = segment == segments - 1 ? int(12) : load<i32>(pointer(6) + (<usize>last << 2));
-  for (let j = begin; j < end; j++) {
-    for (let d = 0; d < D; d++) {
-      store<f32>(pointer(1) + j * row + column + (<usize>d << 2), 0);
-      store<f32>(pointer(2) + j * row + column + (<usize>d << 2), 0);
-    }
-  }
-}
-
-function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32): void {
+function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32, far: bool): void {
   const heads = int(13), D = int(15);
   const scale = float(16);
-  const qRow = <usize>(heads * D) << 2, kRow = <usize>(int(14) * D) << 2;
+  const qRow = <usize>(heads * D) << 2;
+  let kRow = <usize>(int(14) * D) << 2;
   const rowOffset = first * qRow + (<usize>(head * D) << 2);
   const q = pointer(3) + rowOffset, g = pointer(10) + rowOffset, out = pointer(8) + rowOffset;
   const keyOffset = <usize>(kvHead * D) << 2;
-  const k = pointer(4) + keyOffset, v = pointer(5) + keyOffset;
-  const dk = pointer(1) + keyOffset, dv = pointer(2) + keyOffset;
+  let k = pointer(4) + keyOffset, v = pointer(5) + keyOffset;
+  let dk = pointer(1) + keyOffset, dv = pointer(2) + keyOffset;
 
   const panelRow = <usize>D << 2;
   const group = groupRows();
@@ -151,6 +152,11 @@ function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32): void {
   const row = yRow + 64;
   const qRows = spare + 64 * 4, gRows = qRows + BLOCK * row;
   loadIntervals(lo, pointer(6), pointer(7), first, count);
+  if (far) {
+    touch(q, qRow, count, D);
+    touch(g, qRow, count, D);
+    touch(out, qRow, count, D);
+  }
   memory.fill(y, 0, BLOCK * yRow);
   for (let i = 0; i < count; i++) {
     writeRow(qRows + i * row, q + i * qRow, D, 1);
@@ -160,11 +166,21 @@ function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32): void {
     store<f32>(delta + at, dot(g + i * qRow, out + i * qRow, D));
   }
   for (let i = 0; i < count; i += group) {
-    packGroup(qPanels + i * panelRow, q + i * qRow, qRow, min(group, count - i), D, scale);
-    packGroup(gPanels + i * panelRow, g + i * qRow, qRow, min(group, count - i), D, 1);
+    packGroup(qPanels + i * panelRow, qRows + i * row, row, min(group, count - i), D, scale);
+    packGroup(gPanels + i * panelRow, gRows + i * row, row, min(group, count - i), D, 1);
   }
 
   const lastKey = load<i32>(hi + (<usize>(count - 1) << 2));
+  if (far && holdKeys(gRows + BLOCK * row, load<i32>(lo), lastKey)) {
+    kRow = heldRow();
+    k = heldKeys();
+    v = k + heldArray();
+    dk = v + heldArray();
+    dv = dk + heldArray();
+  } else {
+    letGoOfKeys();
+    clearKeys(lastKey);
+  }
   for (let t = load<i32>(lo); t < lastKey; t += BLOCK) {
     const tEnd = min(t + BLOCK, lastKey);
     for (let i = 0; i < count; i += group) {
@@ -181,8 +197,15 @@ function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32): void {
       weighKeys(y + i * yRow, yRow, ds + at, S_ROW, k + from * kRow, kRow, to - from, D);
     }
     // The queries that see four neighbouring keys are neighbours too.
-    let begin = 0, end = 0;
-    for (let j = t; j < tEnd; j += 4) {
+    let begin = 0, end = 0, j = t;
+    if (wide && (D & 15) == 0 && firstKey(lo, t, (count - 1) & -group) == t && endKey(hi, tEnd, 0, count) == tEnd) {
+      for (; j + 6 <= tEnd; j += 6) {
+        const at = (j - t) * S_ROW;
+        weighQueriesSix(dv + j * kRow, kRow, p + at, gRows, row, count, D);
+        weighQueriesSix(dk + j * kRow, kRow, ds + at, qRows, row, count, D);
+      }
+    }
+    for (; j < tEnd; j += 4) {
       while (begin < count && endKey(hi, tEnd, begin, count) <= j) begin += group;
       if (end < begin) end = begin;
       while (end < count && firstKey(lo, t, end) <= j) end += group;

@@ -13,11 +13,14 @@ import { tileFromPanel, tileFromRows } from './gemm-tile';
 import { tile4x16, tile4x16FromRows, tile6x16, tile6x16FromRows, tile8x8 } from './gemm-tile-wide';
 import { packFourRows } from './gemm';
 import { rowTimesColumns, timesRows } from './gemm-few-rows';
+import { touch } from './held-keys';
 import { expNonPositive, log, storeTail } from './simd';
 import { rowMax, scaleRow, storeExp } from './softmax';
 
 /** Query rows in a block, and keys in a stretch. */
 export const BLOCK = 64;
+/** Blocks that see so many keys are worth reading ahead for, and keeping keys side by side. */
+export const FAR = 3 * BLOCK;
 /** Query rows in a group: the lanes of one tile. */
 // @ts-ignore: decorator
 @inline
@@ -54,6 +57,11 @@ export function packGroup(to: usize, from: usize, row: usize, count: i32, D: i32
   }
 }
 
+/** `tile4x16FromRows`, once: few keys are left after the sixes. */
+export function fourRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {
+  tile4x16FromRows(K, a0, a1, a2, a3, b, bRow, c, cRow, add);
+}
+
 /**
  * For n keys against one group: S[key] = x[key] . panel, rows of S `sRow` bytes apart, in whole fours of keys: beyond the end
  * the last key is repeated.
@@ -64,7 +72,7 @@ export function scoreKeys(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, 
     for (; j + 6 <= n; j += 6) {
       const x0 = x + j * xRow;
       const x1 = x0 + xRow, x2 = x1 + xRow, x3 = x2 + xRow, x4 = x3 + xRow;
-      tile6x16FromRows(D, x0, x1, x2, x3, x4, x4 + xRow, panel, s + j * sRow, sRow, false);
+      tile6x16FromRows(D, x0, x1, x2, x3, x4, x4 + xRow, panel, 64, s + j * sRow, sRow, false);
     }
   }
   for (const end = (n + 3) & ~3; j < end; j += 4) {
@@ -72,7 +80,7 @@ export function scoreKeys(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, 
     const x1 = j + 1 < n ? x0 + xRow : x0;
     const x2 = j + 2 < n ? x1 + xRow : x1;
     const x3 = j + 3 < n ? x2 + xRow : x2;
-    if (wide) tile4x16FromRows(D, x0, x1, x2, x3, panel, 64, s + j * sRow, sRow, false);
+    if (wide) fourRows(D, x0, x1, x2, x3, panel, 64, s + j * sRow, sRow, false);
     else tileFromRows(D, x0, x1, x2, x3, panel, 32, s + j * sRow, sRow, false);
   }
 }
@@ -211,6 +219,12 @@ function forwardBlock(head: i32, first: i32, count: i32): void {
   memory.fill(y, 0, BLOCK * yRow);
 
   const lastKey = load<i32>(hi + (<usize>(count - 1) << 2));
+  if (lastKey - load<i32>(lo) >= FAR) {
+    const fresh = lastKey - BLOCK;
+    touch(q, qRow, count, D);
+    touch(k + fresh * kRow, kRow, BLOCK, D);
+    touch(v + fresh * kRow, kRow, BLOCK, D);
+  }
   for (let t = load<i32>(lo); t < lastKey; t += BLOCK) {
     const tEnd = min(t + BLOCK, lastKey);
     for (let i = 0; i < count; i += group) {

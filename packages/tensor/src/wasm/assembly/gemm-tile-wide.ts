@@ -111,7 +111,7 @@ export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, 
 // @ts-ignore: decorator
 @inline
 export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, b: usize,
-  c: usize, cRow: usize, add: bool): void {
+  bRow: usize, c: usize, cRow: usize, add: bool): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
   let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
   let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
@@ -154,7 +154,7 @@ export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: us
     c52 = madd(s, b2, c52); c53 = madd(s, b3, c53);
     a0 += 4;
     if (TWO_STEPS) again += 4;
-    b += 64;
+    b += bRow;
   }
   finishPair(c, c00, c01, add);
   finishPair(c + 32, c02, c03, add);

@@ -13,11 +13,20 @@ export function jobs(): [name: string, kernel: KernelName, ins: Values[], attrs:
   const big = noise(n * C);
   const ids = integers(range(n).map((i) => (i * 7919) % V));
   const starts = integers(range(V + 1).map((p) => Math.floor((p * n) / V)));
-  const lo = integers(range(n).map((i) => Math.max(i - (i % 300), i - 99)));
-  const hi = integers(range(n).map((i) => i + 1));
-  const attention = { heads: 4, kvHeads: 2, scale: 0.25, pairs: 100_000 };
-  const [q, k, v] = [noise(n, 64), noise(n, 32), noise(n, 32)];
-  const [out, lse] = runOn(createWasmBackend(), 'intervalAttention', [q, k, v, lo, hi], attention);
+  const attention = [100, 270].flatMap((window): ReturnType<typeof jobs> => {
+    const lo = integers(range(n).map((i) => Math.max(i - (i % 300), i + 1 - window)));
+    const ins = [noise(n, 64), noise(n, 32), noise(n, 32), lo, integers(range(n).map((i) => i + 1))];
+    const attrs = { heads: 4, kvHeads: 2, scale: 0.25, pairs: 100_000 };
+    const [out, lse] = runOn(createWasmBackend(), 'intervalAttention', ins, attrs);
+    const kept = [
+      { data: out, shape: [n, 64] },
+      { data: lse, shape: [n, 4] },
+    ];
+    return [
+      [`attention, window ${window}`, 'intervalAttention', ins, attrs],
+      [`attention backward, window ${window}`, 'intervalAttentionBackward', [...ins, ...kept, noise(n, 64)], attrs],
+    ];
+  });
   const rows = integers(range(V).map((u) => u * 7));
   const m = (transposeA: boolean, transposeB: boolean) => ({ transposeA, transposeB });
   return [
@@ -27,6 +36,8 @@ export function jobs(): [name: string, kernel: KernelName, ins: Values[], attrs:
     ['a row times a matrix', 'matmul', [noise(1, 300), noise(n, 300)], m(false, true)],
     ['a row times a matrix by rows', 'matmul', [noise(1, 301), noise(301, n)], m(false, false)],
     ['six rows times a matrix by rows', 'matmul', [noise(6, 301), noise(301, n)], m(false, false)],
+    ['six rows times a narrow matrix by rows', 'matmul', [noise(6, 301), noise(301, 123)], m(false, false)],
+    ['six rows times one not quite as narrow', 'matmul', [noise(6, 301), noise(301, 210)], m(false, false)],
     ['three rows times a matrix', 'matmul', [noise(3, 300), noise(300, n)], m(false, false)],
     ['seven rows times a matrix', 'matmul', [noise(7, 300), noise(n, 300)], m(false, true)],
     ['many small products', 'matmul', [noise(41, 20, 30), noise(41, 30, 11)], m(false, false)],
@@ -69,13 +80,7 @@ export function jobs(): [name: string, kernel: KernelName, ins: Values[], attrs:
     ['rope', 'rope', [noise(n, 60), noise(V, 10), noise(V, 10), ids], { headDim: 20, inverse: true }],
     ['swiGlu', 'swiGlu', [x, noise(n, C)], {}],
     ['swiGlu backward', 'swiGluBackward', [x, noise(n, C), noise(n, C)], {}],
-    ['attention', 'intervalAttention', [q, k, v, lo, hi], attention],
-    [
-      'attention backward',
-      'intervalAttentionBackward',
-      [q, k, v, lo, hi, { data: out, shape: q.shape }, { data: lse, shape: [n, 4] }, noise(n, 64)],
-      attention,
-    ],
+    ...attention,
     ['adamw', 'adamw', [big, noise(n * C), positive(noise(n * C)), noise(n * C), noise()], adam],
     [
       'adamw on rows',

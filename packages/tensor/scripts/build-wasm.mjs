@@ -60,7 +60,11 @@ async function compile(asc, features) {
     },
     listFiles: () => [],
   });
-  if (error) throw new Error(`build-wasm: ${error.message}\n${stderr.toString()}`);
+  if (error) {
+    // Beside hundreds of warnings about usize and i32.
+    const blocks = stderr.toString().split(/\n\n(?=[A-Z]+ [A-Z]+\d+:)/);
+    throw new Error(`build-wasm: ${error.message}\n${blocks.filter((text) => text.startsWith('ERROR')).join('\n')}`);
+  }
   return Buffer.from(binary);
 }
 

@@ -12,7 +12,7 @@ import { float, int, pointer, scratch, takeUnit, wide } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
 import { tile4x16, tile4x16FromRows, tile6x16, tile6x16FromRows, tile8x8 } from './gemm-tile-wide';
 import { packFourRows } from './gemm';
-import { rowTimesColumns, timesRows } from './gemm-few-rows';
+import { isNarrow, rowTimesColumns, timesRows } from './gemm-few-rows';
 import { touch } from './held-keys';
 import { expNonPositive, log, storeTail } from './simd';
 import { rowMax, scaleRow, storeExp } from './softmax';
@@ -280,7 +280,7 @@ function forwardRow(head: i32): void {
     const fade = f32x4.extract_lane(expNonPositive(f32x4.splat(before - most)), 0);
     sum = sum * fade + storeExp(s, s, n, most);
     if (t > begin) scaleRow(y, D, fade);
-    timesRows(1, D, n, s, 0, pointer(4) + offset, kRow, y, 0, t > begin);
+    timesRows(1, D, n, s, 0, pointer(4) + offset, kRow, y, 0, t > begin, isNarrow(D));
   }
   store<f32>(pointer(1) + (<usize>head << 2), sum == 0 ? 0 : <f32>(<f64>most + log(sum)));
   if (sum == 0) memory.fill(pointer(0) + column, 0, <usize>D << 2);

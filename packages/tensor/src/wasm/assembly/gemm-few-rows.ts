@@ -12,8 +12,13 @@ export const FEW_ROWS = 8;
 const STRIP = 4096;
 /** The same for more rows, which read four rows of B that wide from the first-level cache. */
 const SHARED_STRIP = 1024;
-/** A matrix of at most this many columns (the values of a head) is read in strips of 32. */
+/** A matrix of at most this many columns (the values of a head) is read in strips of 32, */
 const NARROW = 128;
+/** by sums in rising k; wider ones, and what columns are left of these, by quarters. So threads may only cut between strips. */
+// @ts-ignore: decorator
+@inline
+export const isNarrow = (columns: i32): bool => columns <= NARROW;
+export const NARROW_STRIP = 32;
 
 /** c[0:N] += a[0] b[0] + a[1] b[1] + a[2] b[2] + a[3] b[3]; values of a are `ak`, rows of B `apart` bytes from one another. */
 function addFourRows(N: i32, a: usize, ak: usize, b: usize, apart: usize, c: usize): void {
@@ -92,11 +97,15 @@ function clear(p: usize, n: i32): void {
   if (n & 3) storeTail(p, zero, n & 3);
 }
 
-/** C (+)= A B, rows of B contiguous: B passes once, the rows of C stay in the cache. */
-export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool): void {
+/**
+ * C (+)= A B, rows of B contiguous: B passes once, the rows of C stay in the cache.
+ * @param narrow whether the whole product is, of which these may be some columns
+ */
+export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool,
+  narrow: bool): void {
   if (!add) for (let i = 0; i < M; i++) clear(c + i * cm, N);
-  if (N <= NARROW) {
-    for (; N >= 32; N -= 32) {
+  if (narrow) {
+    for (; N >= NARROW_STRIP; N -= NARROW_STRIP) {
       for (let i = 0; i < M; i++) addRowsOf32(K, a + i * am, b, bk, c + i * cm);
       b += 128;
       c += 128;
@@ -326,7 +335,7 @@ export function rowTimesColumns(N: i32, K: i32, a: usize, b: usize, bn: usize, c
 
 /** C (+)= A B for few contiguous rows of A. B has contiguous rows (bn = 4) or contiguous columns (bk = 4). */
 export function fewRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, bn: usize,
-  c: usize, cm: usize, add: bool): void {
-  if (bn == 4) timesRows(M, N, K, a, am, b, bk, c, cm, add);
+  c: usize, cm: usize, add: bool, narrow: bool): void {
+  if (bn == 4) timesRows(M, N, K, a, am, b, bk, c, cm, add, narrow);
   else timesColumns(M, N, K, a, am, b, bn, c, cm, add);
 }

@@ -10,7 +10,7 @@
 import { int, partBegin, pointer, scratch, takeUnit, wide } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
 import { tile6x16 } from './gemm-tile-wide';
-import { FEW_ROWS, fewRows } from './gemm-few-rows';
+import { FEW_ROWS, fewRows, isNarrow, NARROW_STRIP } from './gemm-few-rows';
 import { storeTransposed } from './simd';
 
 // @ts-ignore: decorator
@@ -392,18 +392,20 @@ export function matmul(part: i32, parts: i32): void {
   const least = (parts + batches - 1) / batches;
   const pieces = parts == 1 ? 1 : least * max(1, min(2, <i32>((<i64>M * N) / LEAST_PIECE) / least));
   const rows = few ? 1 : rowsOfPieces(M, N, pieces);
+  const narrow = isNarrow(N);
+  const grain = few && bn == 4 && narrow ? NARROW_STRIP : panelColumns();
   const columns = pieces / rows;
   for (let unit = takeUnit(); unit < batches * pieces; unit = takeUnit()) {
     const batch = unit / pieces;
     const piece = unit - batch * pieces;
     const row = piece / columns;
     const column = piece - row * columns;
-    const i = partBegin(M, panelRows(), row, rows), j = partBegin(N, panelColumns(), column, columns);
-    const m = partBegin(M, panelRows(), row + 1, rows) - i, n = partBegin(N, panelColumns(), column + 1, columns) - j;
+    const i = partBegin(M, panelRows(), row, rows), j = partBegin(N, grain, column, columns);
+    const m = partBegin(M, panelRows(), row + 1, rows) - i, n = partBegin(N, grain, column + 1, columns) - j;
     const a = pointer(0) + batch * pointer(13) + i * am;
     const b = pointer(1) + batch * pointer(14) + j * bn;
     const c = pointer(2) + batch * pointer(15) + i * cm + (<usize>j << 2);
-    if (few) fewRows(m, n, K, a, am, b, bk, bn, c, cm, add);
+    if (few) fewRows(m, n, K, a, am, b, bk, bn, c, cm, add, narrow);
     else gemm(m, n, K, a, am, ak, b, bk, bn, c, cm, add);
   }
 }

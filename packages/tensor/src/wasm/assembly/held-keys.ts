@@ -3,7 +3,7 @@
  * in the thread's scratch.
  *
  * In place they are as far apart as all heads are wide, a power of two as a rule, so that a few sets of the caches would hold them
- * all: 86 GFLOP/s instead of 97. Blocks of queries move on and the window of keys with them: each key comes once and goes once. The
+ * all (docs/performance.md, "Attention"). Blocks of queries move on and the window of keys with them: each key comes once and goes once. The
  * gradients are written to memory when it goes, so that memory need not be zeroed and read before.
  */
 import { int, pointer, sums } from './call';
@@ -69,6 +69,8 @@ function zeroRow(to: usize, D: i32): void {
 export function beginKeys(kvHead: i32, from: i32): void {
   column = <usize>(kvHead * int(15)) << 2;
   cleared = from;
+  // Whatever a call that was aborted left.
+  heldBegin = heldEnd = 0;
 }
 
 /** Writes 0 as the gradients of the keys before `end` that have none. */

@@ -8,10 +8,10 @@
  */
 import { BLOCK, FAR, fourRows, groupRows, loadIntervals, packGroup, scoreKeys, sees, weighKeys, writeRow } from './attention';
 import { float, int, pointer, scratch, takeUnit, wide } from './call';
-import { copyCorner } from './gemm';
+import { copyCorner, touch } from './gemm';
 import { tileFromRows } from './gemm-tile';
 import { tile6x16FromRows } from './gemm-tile-wide';
-import { beginKeys, clearKeys, heldArray, heldKeys, heldRow, holdKeys, letGoOfKeys, touch } from './held-keys';
+import { beginKeys, clearKeys, heldArray, heldKeys, heldRow, holdKeys, letGoOfKeys } from './held-keys';
 import { expNonPositive, lanesBelow, madd, sumLanes } from './simd';
 
 /** A segment has at least this many rows, if it can. */

@@ -11,9 +11,8 @@
 import { float, int, pointer, scratch, takeUnit, wide } from './call';
 import { tileFromPanel, tileFromRows } from './gemm-tile';
 import { tile4x16, tile4x16FromRows, tile6x16, tile6x16FromRows, tile8x8 } from './gemm-tile-wide';
-import { packFourRows } from './gemm';
+import { packFourRows, touch } from './gemm';
 import { isNarrow, rowTimesColumns, timesRows } from './gemm-few-rows';
-import { touch } from './held-keys';
 import { expNonPositive, log, storeTail } from './simd';
 import { rowMax, scaleRow, storeExp } from './softmax';
 

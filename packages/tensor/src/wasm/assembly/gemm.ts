@@ -212,8 +212,11 @@ function packA(a: usize, am: usize, ak: usize, M: i32, K: i32, to: usize): void 
   }
 }
 
-/** Reads a word of each cache line of the rows, in the order of memory, which is what the processor reads ahead of. */
-function touch(x: usize, row: usize, rows: i32, columns: i32): void {
+/**
+ * Reads a word of each cache line of the rows, in the order of memory, which is what the processor reads ahead of; and the misses
+ * overlap, where work on row after row would wait for each.
+ */
+export function touch(x: usize, row: usize, rows: i32, columns: i32): void {
   for (let i = 0; i < rows; i++) {
     for (let j: usize = 0; j < <usize>columns << 2; j += 64) load<i32>(x + j);
     x += row;
@@ -348,6 +351,8 @@ export function gemm(M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: 
         if (ak == 4 && n < PACK_COLUMNS && !wide) {
           blockFromRows(m, n, k, from, am, packedB, to, cm, accumulate);
         } else {
+          // Columns are touched as they are packed.
+          if (ak == 4) touch(from, am, m, k);
           packA(from, am, ak, m, k, packedA);
           blockFromPanels(m, n, k, packedA, packedB, to, cm, accumulate);
         }

@@ -7,6 +7,7 @@
  * gradients are written to memory when it goes, so that memory need not be zeroed and read before.
  */
 import { int, pointer, sums } from './call';
+import { touch } from './gemm';
 
 /** Key j is row j - origin of four arrays of `room` rows at `held`; the keys from heldBegin to heldEnd are there. */
 let held: usize = 0;
@@ -34,16 +35,6 @@ export const heldKeys = (): usize => held - origin * heldRow();
 // @ts-ignore: decorator
 @inline
 export const heldArray = (): usize => room * heldRow();
-
-/** Reads a value of every 64 bytes of some rows: many misses at once, where work on row after row would wait for each. */
-export function touch(x: usize, row: usize, rows: i32, D: i32): void {
-  let seen = 0;
-  for (let i = 0; i < rows; i++) {
-    for (let d = 0; d < D; d += 16) seen += load<i32>(x + (<usize>d << 2));
-    x += row;
-  }
-  store<i32>(sums(), seen);
-}
 
 /** D values. */
 function copyRow(to: usize, from: usize, D: i32): void {

@@ -4,7 +4,7 @@ import { announce, chooseBackend } from '../backend-choice.ts';
 import type { BackendName } from '../backend-names.ts';
 import { usesColor } from '../color.ts';
 import { loadDocuments } from '../data/sources.ts';
-import { reason, UserError } from '../errors.ts';
+import { printableMessage, reason, UserError } from '../errors.ts';
 import { patchBytes } from '../patch-bytes.ts';
 import { patchSummary, showPatches } from '../patch-view.ts';
 import { renderPatchesHtml } from '../report/patches-page.ts';
@@ -34,10 +34,11 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   if (flags.text !== undefined && files.length > 0) {
     throw new UserError(`--text and ${files[0]}: give a text or files, not both`, 2);
   }
+  const warn = (message: string) => void process.stderr.write(`warning: ${printableMessage(message)}\n`);
   const documents =
     flags.text !== undefined
       ? [{ name: 'text', bytes: Buffer.from(flags.text) }]
-      : await loadDocuments(files, { minBytes: 1, warn: (text) => process.stderr.write(`warning: ${text}\n`) });
+      : await loadDocuments(files, { minBytes: 1, warn });
   const mode = flags.mode ?? (flags.patchSize !== undefined ? 'static' : undefined);
   const needsModel = mode === undefined || mode === 'entropy';
   const choice = needsModel ? await chooseBackend(flags) : null;

@@ -1,6 +1,6 @@
 import { createWasmBackend, referenceBackend, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
-import { describe, expect } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { firstDifference } from '../support/bits.ts';
 import { property } from '../support/property.ts';
 
@@ -126,4 +126,13 @@ describe('a table outside the WebAssembly memory gives the same bits as one insi
       expect(total(outside).item()).toBe(total(referenceBackend).item());
     });
   });
+});
+
+test('a table that the process has no memory for is answered with both sizes, and counts for nothing', () => {
+  const backend = createWasmBackend({ outsideBytes: 600 });
+  const there = tensor(new Float32Array(2 ** 18), undefined, { backend });
+  expect(() => backend.allocate('f32', 2 ** 50)).toThrow(
+    /^out of memory: 4294967296 MiB asked for, with 1 MiB in use by other large tables; use smaller or fewer ones$/,
+  );
+  expect(backend.bytesInUse).toBe(there.size * 4);
 });

@@ -3,6 +3,7 @@ import { type PatchingOptions, VOCAB_SIZE } from '@blt-ts/blt';
 import { announce, chooseBackend } from '../backend-choice.ts';
 import type { BackendName } from '../backend-names.ts';
 import { usesColor } from '../color.ts';
+import { unusedPatching } from '../config-schema.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { printableMessage, reason, UserError } from '../errors.ts';
 import { patchBytes } from '../patch-bytes.ts';
@@ -75,22 +76,6 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   return 0;
 }
 
-const PATCHING_FLAGS = [
-  ['threshold', 'threshold'],
-  ['monotonic', 'monotonic'],
-  ['thresholdAdd', 'threshold-add'],
-  ['patchSize', 'patch-size'],
-] as const;
-
-/** Which of them a way of cutting reads. */
-const USED: Record<PatchingOptions['mode'], readonly (keyof PatchFlags)[]> = {
-  entropy: ['threshold', 'monotonic', 'thresholdAdd'],
-  static: ['patchSize'],
-  space: [],
-  byte: [],
-  bpe: [],
-};
-
 /** Flags over what the model does by itself. @throws UserError for flags that this way of cutting does not read */
 export function patchingFor(
   flags: Partial<PatchFlags>,
@@ -99,11 +84,14 @@ export function patchingFor(
 ): PatchingOptions {
   const maxPatchLength = flags.maxPatchLength ?? own?.maxPatchLength ?? null;
   const chosen = mode ?? own?.mode ?? 'entropy';
-  const used = USED[chosen];
-  for (const [key, flag] of PATCHING_FLAGS) {
-    if (flags[key] !== undefined && !used.includes(key)) {
-      throw new UserError(`--${flag} has no meaning for patches by ${chosen}; leave it out, or give another --mode`, 2);
-    }
+  const { threshold, monotonic, thresholdAdd, patchSize } = flags;
+  const given = { threshold, monotonic, threshold_add: thresholdAdd, patch_size: patchSize };
+  // Nothing is trained to a mean size here: only patches of one size have it.
+  const sized = chosen === 'static' ? [] : (['patch_size'] as const);
+  const unused = [...unusedPatching(chosen), ...sized].find((key) => given[key] !== undefined);
+  if (unused !== undefined) {
+    const flag = unused.replace('_', '-');
+    throw new UserError(`--${flag} has no meaning for patches by ${chosen}; leave it out, or give another --mode`, 2);
   }
   switch (chosen) {
     case 'entropy': {

@@ -12,12 +12,13 @@ export const FEW_ROWS = 8;
 const STRIP = 4096;
 /** The same for more rows, which read four rows of B that wide from the first-level cache. */
 const SHARED_STRIP = 1024;
-/** A matrix of at most this many columns (the values of a head) is read in strips of 32, */
-const NARROW = 128;
-/** by sums in rising k; wider ones, and what columns are left of these, by quarters. So threads may only cut between strips. */
+/**
+ * A matrix of at most 128 columns (the values of a head) is read in strips of 32, whose sums run in rising k; a wider one, and the
+ * columns left over, by quarters of k. So threads may cut a narrow product only between strips, or the bits would depend on them.
+ */
 // @ts-ignore: decorator
 @inline
-export const isNarrow = (columns: i32): bool => columns <= NARROW;
+export const isNarrow = (columns: i32): bool => columns <= 128;
 export const NARROW_STRIP = 32;
 
 /** c[0:N] += a[0] b[0] + a[1] b[1] + a[2] b[2] + a[3] b[3]; values of a are `ak`, rows of B `apart` bytes from one another. */

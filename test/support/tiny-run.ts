@@ -45,7 +45,8 @@ export async function advance(session: Session, count: number): Promise<string[]
   const events: string[] = [];
   while (events.length < count && session.phase !== 'done') {
     const event: SessionEvent = await session.next();
-    events.push(JSON.stringify(event));
+    // What is told on the way to a result is told again after a restart.
+    if (event.kind !== 'progress' && event.kind !== 'milestone') events.push(JSON.stringify(event));
   }
   return events;
 }

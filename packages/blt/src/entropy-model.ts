@@ -38,46 +38,76 @@ export interface ScoringOptions {
   onProgress?: (bytes: number) => void;
 }
 
+/** A piece of a document that the entropy model reads at once, from position `at` on. */
+export interface ScoringRow {
+  readonly ids: Int32Array;
+  /** Index of the document. */
+  readonly document: number;
+  readonly at: number;
+}
+
+/**
+ * Documents cut into pieces no longer than the model's context, in batches of about `batchBytes` bytes. Each piece is read afresh.
+ * The batches depend on the documents alone, so that scoring that was interrupted goes on with the same bits.
+ */
+export function* scoringBatches(
+  documents: readonly Int32Array[],
+  c: TransformerConfig,
+  batchBytes = 8192,
+): Generator<ScoringRow[]> {
+  let rows: ScoringRow[] = [];
+  let size = 0;
+  for (const [document, ids] of documents.entries()) {
+    for (let at = 0; at < ids.length; at += c.maxPositionEmbeddings) {
+      const piece = ids.subarray(at, at + c.maxPositionEmbeddings);
+      if (rows.length > 0 && size + piece.length > batchBytes) {
+        yield rows;
+        rows = [];
+        size = 0;
+      }
+      rows.push({ ids: piece, document, at });
+      size += piece.length;
+    }
+  }
+  if (rows.length > 0) yield rows;
+}
+
+/** Entropies of the predictions made at each position of a batch, nats: [sum of the rows' lengths]. */
+export function batchEntropies(
+  p: EntropyModelParams,
+  rows: readonly ScoringRow[],
+  c: TransformerConfig,
+  { window, documents, backend }: ScoringOptions,
+): Tensor {
+  return scope(() => {
+    const batch = byteBatch(
+      rows.map((r) => r.ids),
+      c,
+      { window, documents, backend },
+    );
+    return entropyOfLogits(entropyModelLogits(p, batch, c));
+  });
+}
+
 /** @internal `scoreEntropies` as a computation that asks for the values of each batch. */
 export function* scoringEntropies(
   p: EntropyModelParams,
   documents: readonly Int32Array[],
   c: TransformerConfig,
-  { window, documents: bounded, backend, batchBytes = 8192, onProgress }: ScoringOptions,
+  options: ScoringOptions,
 ): Reading<Float32Array[]> {
   const results = documents.map((d) => new Float32Array(d.length));
-  let rows: { ids: Int32Array; document: number; at: number }[] = [];
-  let pending = 0;
   let done = 0;
-  function* flush(): Reading<void> {
-    if (rows.length === 0) return;
-    const entropies = yield scope(() => {
-      const batch = byteBatch(
-        rows.map((r) => r.ids),
-        c,
-        { window, documents: bounded, backend },
-      );
-      return entropyOfLogits(entropyModelLogits(p, batch, c));
-    });
+  for (const rows of scoringBatches(documents, c, options.batchBytes)) {
+    const entropies = yield batchEntropies(p, rows, c, options);
     let offset = 0;
     for (const { ids, document, at } of rows) {
       results[document].set(entropies.subarray(offset, offset + ids.length), at);
       offset += ids.length;
     }
-    done += pending;
-    onProgress?.(done);
-    rows = [];
-    pending = 0;
+    done += offset;
+    options.onProgress?.(done);
   }
-  for (const [document, ids] of documents.entries()) {
-    for (let at = 0; at < ids.length; at += c.maxPositionEmbeddings) {
-      const chunk = ids.subarray(at, at + c.maxPositionEmbeddings);
-      if (pending + chunk.length > batchBytes) yield* flush();
-      rows.push({ ids: chunk, document, at });
-      pending += chunk.length;
-    }
-  }
-  yield* flush();
   return results;
 }
 

@@ -102,13 +102,40 @@ function* batches<R extends { readonly ids: Int32Array }>(rows: readonly R[], ba
   if (group.length > 0) yield group;
 }
 
+/** How far a long piece of work has come. */
+export interface Progress {
+  /** Targets scored so far. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What a computation that tells its progress returns. */
+export async function result<R>(steps: AsyncGenerator<unknown, R>): Promise<R> {
+  for (;;) {
+    const next = await steps.next();
+    if (next.done) return next.value;
+  }
+}
+
+const targetCount = (rows: readonly EvaluationRow[]): number => rows.reduce((n, r) => n + r.targets.length, 0);
+
 /** Bits per byte of the latent transformer on held-out rows. */
-export async function evaluateBlt(
+export const evaluateBlt = (
+  params: BltParams,
+  rows: readonly EvaluationRow[],
+  config: BltConfig,
+  options: { batchBytes?: number } = {},
+): Promise<Evaluation> => result(evaluatingBlt(params, rows, config, options));
+
+/** `evaluateBlt`, batch by batch: whoever drives it may stop between two of them. */
+export async function* evaluatingBlt(
   params: BltParams,
   rows: readonly EvaluationRow[],
   config: BltConfig,
   { batchBytes = 8192 }: { batchBytes?: number } = {},
-): Promise<Evaluation> {
+): AsyncGenerator<Progress, Evaluation> {
+  const total = targetCount(rows);
+  let done = 0;
   const backend = params.lm_head.weight.backend;
   let nats = 0;
   let bytes = 0;
@@ -119,17 +146,34 @@ export async function evaluateBlt(
     release(losses);
     nats += found.nats;
     bytes += found.bytes;
+    done += targetCount(group);
+    yield { done, total };
   }
   return evaluationOf(nats, bytes);
 }
 
+interface EntropyEvaluationOptions {
+  readonly window: number | null;
+  readonly documents: boolean;
+  readonly rowBytes?: number;
+  readonly batchBytes?: number;
+}
+
 /** Bits per byte of an entropy model, each document cut into its context. */
-export async function evaluateEntropyModel(
+export const evaluateEntropyModel = (
   params: EntropyModelParams,
   documents: readonly Int32Array[],
   c: TransformerConfig,
-  options: { window: number | null; documents: boolean; rowBytes?: number; batchBytes?: number },
-): Promise<Evaluation> {
+  options: EntropyEvaluationOptions,
+): Promise<Evaluation> => result(evaluatingEntropyModel(params, documents, c, options));
+
+/** `evaluateEntropyModel`, batch by batch. */
+export async function* evaluatingEntropyModel(
+  params: EntropyModelParams,
+  documents: readonly Int32Array[],
+  c: TransformerConfig,
+  options: EntropyEvaluationOptions,
+): AsyncGenerator<Progress, Evaluation> {
   const backend = params.lm_head.weight.backend;
   const length = options.rowBytes ?? c.maxPositionEmbeddings;
   const rows = documents.flatMap((ids) => {
@@ -145,6 +189,8 @@ export async function evaluateEntropyModel(
     }
     return cut;
   });
+  const total = targetCount(rows);
+  let done = 0;
   let nats = 0;
   let bytes = 0;
   for (const group of batches(rows, options.batchBytes ?? 8192)) {
@@ -161,6 +207,8 @@ export async function evaluateEntropyModel(
     release(losses);
     nats += found.nats;
     bytes += found.bytes;
+    done += targetCount(group);
+    yield { done, total };
   }
   return evaluationOf(nats, bytes);
 }

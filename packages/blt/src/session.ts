@@ -3,25 +3,27 @@
  * no clock; who drives it (the command line, a page, a test) shows progress and saves what it hands out.
  */
 import { crossEntropy, leaves as namedLeaves } from '@blt-ts/autograd';
-import { type Backend, Random, tensor } from '@blt-ts/tensor';
+import { type Backend, forEachTensor, Random, release, tensor } from '@blt-ts/tensor';
 import { bltBatch, byteBatch } from './batch.ts';
-import { calibrateThreshold, meanPatchSize } from './calibrate.ts';
+import { meanPatchSize } from './calibrate.ts';
 import { type BltConfig, layoutOptions } from './config.ts';
-import { entropyModelLogits, scoreEntropiesAsync } from './entropy-model.ts';
+import { entropyModelLogits } from './entropy-model.ts';
 import {
   type Evaluation,
   type EvaluationRow,
-  evaluateBlt,
-  evaluateEntropyModel,
+  evaluatingBlt,
+  evaluatingEntropyModel,
   evaluationRows,
+  type Progress,
+  result,
 } from './evaluation.ts';
-import { concatInts, fitting, type Given, loadEntropyModel, type Origin, splitPatches } from './given.ts';
+import { concatInts, type Given, loadEntropyModel, type Origin, splitPatches } from './given.ts';
 import type { Checkpoint } from './huggingface.ts';
 import { copyLlamaIntoGlobal } from './init-global.ts';
 import { bltLosses } from './model.ts';
 import type { PatchedDocument, TrainingRow } from './packing.ts';
 import { type BltParams, bltPlan, type EntropyModelParams, entropyModelPlan, initParameters } from './parameters.ts';
-import { patchLengths } from './patching.ts';
+import { CorpusEntropies, needsEntropies, patchCorpus } from './patch-corpus.ts';
 import { type ByteRow, byteRows, patchRows, RowDealer } from './rows.ts';
 import { HASH_TABLE } from './stored-tensors.ts';
 import {
@@ -69,6 +71,9 @@ export interface RunPlan {
 export type Phase = 'entropy model' | 'patching' | 'model' | 'done';
 
 export type SessionEvent =
+  /** What follows may take long: a good moment to save. */
+  | { readonly kind: 'milestone' }
+  | { readonly kind: 'progress'; readonly work: 'scoring' | 'evaluation'; readonly progress: Progress }
   | { readonly kind: 'step'; readonly phase: 'entropy model' | 'model'; readonly report: StepReport }
   | { readonly kind: 'entropy model'; readonly evaluation: Evaluation | null }
   | {
@@ -116,7 +121,9 @@ export class Session {
   private readonly params: BltParams;
   private currentPhase: Phase;
   private currentConfig: BltConfig;
+  private work: AsyncGenerator<SessionEvent, void> | null = null;
   private entropyLoop: TrainingLoop<EntropyModelParams, ByteRow> | null = null;
+  private entropies: CorpusEntropies | null = null;
   private modelLoop: TrainingLoop<BltParams, TrainingRow> | null = null;
   private trainPatches: Int32Array[] = [];
   private heldOutPatches: Int32Array[] = [];
@@ -185,38 +192,91 @@ export class Session {
   /** Does the next piece of work and says what it was. After 'done' it must not be called again. */
   async next(): Promise<SessionEvent> {
     if (this.missing.size > 0) throw new Error(`the run starts from ${[...this.missing].join(' and ')}: give it`);
-    switch (this.currentPhase) {
-      case 'entropy model': {
-        const loop = this.entropyLoop!;
-        if (!loop.done) return { kind: 'step', phase: 'entropy model', report: await loop.next() };
-        this.currentPhase = 'patching';
-        await this.adoptEntropyWeights();
-        const evaluation = this.corpus.heldOut.length > 0 ? await this.evaluateEntropyModel() : null;
-        return { kind: 'entropy model', evaluation };
+    this.work ??= this.run();
+    const { value } = await this.work.next();
+    if (!value) throw new Error('the session is done');
+    return value;
+  }
+
+  /** The whole run, from the phase that it is in. */
+  private async *run(): AsyncGenerator<SessionEvent, void> {
+    if (this.currentPhase === 'entropy model') yield* this.trainEntropyModel();
+    if (this.currentPhase === 'patching') yield* this.patch();
+    if (this.currentPhase === 'model') yield* this.trainModel();
+  }
+
+  private async *trainEntropyModel(): AsyncGenerator<SessionEvent, void> {
+    const loop = this.entropyLoop!;
+    while (!loop.done) yield { kind: 'step', phase: 'entropy model', report: await loop.next() };
+    await this.adoptEntropyWeights();
+    this.currentPhase = 'patching';
+    yield { kind: 'milestone' };
+    const held = this.corpus.heldOut.length > 0;
+    yield { kind: 'entropy model', evaluation: held ? yield* told(this.evaluateEntropyModel()) : null };
+  }
+
+  private async *patch(): AsyncGenerator<SessionEvent, void> {
+    const { config, targetPatchBytes } = this.plan;
+    if (needsEntropies(config, targetPatchBytes, this.given)) {
+      this.entropies ??= new CorpusEntropies(this.corpus, config);
+      for await (const progress of this.entropies.score(this.patcher!, config, this.backend)) {
+        yield { kind: 'progress', work: 'scoring', progress };
       }
-      case 'patching': {
-        const event = await this.patch();
-        this.currentPhase = 'model';
-        this.modelLoop = this.makeModelLoop();
-        return event;
-      }
-      case 'model': {
-        const loop = this.modelLoop!;
-        const due = loop.done || this.askedToEnd || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
-        if (due && this.evaluatedAt !== loop.step && this.corpus.heldOut.length > 0) return this.evaluateNow(loop.step);
-        if (this.stale >= this.plan.patience) return this.finish('patience');
-        if (this.askedToEnd) return this.finish('asked');
-        if (loop.done) return this.finish('steps');
-        return { kind: 'step', phase: 'model', report: await loop.next() };
-      }
-      default:
-        throw new Error('the session is done');
+    }
+    const entropies = this.entropies ?? this.given.entropies ?? null;
+    const patches = patchCorpus(this.corpus, config, targetPatchBytes, entropies, this.given);
+    this.entropies = null;
+    this.currentConfig = patches.config;
+    this.trainPatches = [...patches.train];
+    this.heldOutPatches = [...patches.heldOut];
+    this.currentPhase = 'model';
+    this.modelLoop = this.makeModelLoop();
+    const { patching } = this.currentConfig;
+    yield {
+      kind: 'patched',
+      threshold: patching.mode === 'entropy' ? patching.threshold : null,
+      meanPatchBytes: meanPatchSize(this.trainPatches),
+      patches: this.trainPatches.reduce((n, p) => n + p.length, 0),
+    };
+  }
+
+  private async *trainModel(): AsyncGenerator<SessionEvent, void> {
+    const loop = this.modelLoop!;
+    for (;;) {
+      const stopping = this.stopping;
+      if (stopping === 'asked') return yield this.finish('asked');
+      if (this.evaluationDue) {
+        yield { kind: 'milestone' };
+        yield* this.evaluate();
+      } else if (stopping) return yield this.finish(stopping);
+      else yield { kind: 'step', phase: 'model', report: await loop.next() };
     }
   }
 
-  /** Ends the run early, as if the planned steps were done: one more evaluation, then 'done'. */
+  /** Why no further step is taken, if there is a reason. */
+  private get stopping(): 'steps' | 'patience' | 'asked' | null {
+    if (this.askedToEnd) return 'asked';
+    if (this.stale >= this.plan.patience) return 'patience';
+    return this.modelLoop!.done ? 'steps' : null;
+  }
+
+  /** Takes no further step of the model. What has been saved goes on later as if nothing had happened. */
   end(): void {
     this.askedToEnd = true;
+  }
+
+  /** Updates of the current phase in all. */
+  get steps(): number {
+    return this.loop?.steps ?? this.plan.model.loop.steps;
+  }
+
+  /** Ends the current phase after `steps` updates instead, see `TrainingLoop.endAt`. */
+  endAt(steps: number): void {
+    this.loop?.endAt(steps);
+  }
+
+  private get loop(): TrainingLoop<EntropyModelParams, ByteRow> | TrainingLoop<BltParams, TrainingRow> | null {
+    return this.currentPhase === 'entropy model' ? this.entropyLoop : this.modelLoop;
   }
 
   /** Checks every kernel's results from now on (slow), see `withAnomalyDetection`. */
@@ -225,12 +285,19 @@ export class Session {
     for (const loop of [this.entropyLoop, this.modelLoop]) if (loop) loop.detectAnomaly = true;
   }
 
-  /** True if the next call of `next` evaluates or ends: a state saved now would be saved again at once. */
+  /** True where held-out text is to be scored before the next step: that saves by itself. */
   get evaluationDue(): boolean {
     const loop = this.modelLoop;
-    if (this.currentPhase !== 'model' || !loop || this.corpus.heldOut.length === 0) return false;
-    if (this.evaluatedAt === loop.step) return false;
+    if (this.currentPhase !== 'model' || !loop) return false;
+    if (this.corpus.heldOut.length === 0 || this.evaluatedAt === loop.step) return false;
     return loop.done || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
+  }
+
+  /** Frees all tensors. The session must not be used afterwards. */
+  dispose(): void {
+    this.entropyLoop?.dispose();
+    this.modelLoop?.dispose();
+    forEachTensor([this.params, this.patcher], release);
   }
 
   /** The model as it is now: averaged weights if there are any. Shares memory with the session. */
@@ -243,8 +310,13 @@ export class Session {
   }
 
   /** Bits per byte of `params` on all held-out bytes, each predicted with at least half a row of context. */
-  async evaluateFully(params: BltParams): Promise<Evaluation> {
-    return evaluateBlt(params, this.heldOutRows(Math.ceil(this.plan.model.patchesPerRow / 2)), this.currentConfig);
+  evaluateFully(params: BltParams): Promise<Evaluation> {
+    return result(this.evaluatingFully(params));
+  }
+
+  /** `evaluateFully`, batch by batch. */
+  evaluatingFully(params: BltParams): AsyncGenerator<Progress, Evaluation> {
+    return evaluatingBlt(params, this.heldOutRows(Math.ceil(this.plan.model.patchesPerRow / 2)), this.currentConfig);
   }
 
   /** Mean bytes per patch of the held-out text. */
@@ -259,7 +331,7 @@ export class Session {
 
   /** What `state` gives, its arrays not yet copied: good until the next step, and for saving one array after the other. */
   openState(): OpenSessionState {
-    const loop = this.entropyLoop && this.currentPhase === 'entropy model' ? this.entropyLoop : this.modelLoop;
+    const { loop } = this;
     const arrays = new Map<string, StateArray>();
     let loopJson: Omit<LoopState, 'arrays'> | null = null;
     if (loop) {
@@ -269,6 +341,10 @@ export class Session {
     }
     if (this.patcher && this.currentPhase !== 'entropy model') {
       for (const [name, t] of namedLeaves(this.patcher)) arrays.set(`patcher.${name}`, stateArray(t));
+    }
+    if (this.entropies) {
+      const entropies = this.entropies.state();
+      arrays.set('entropies', { dtype: 'F32', length: entropies.length, read: async () => entropies });
     }
     if (this.modelLoop) {
       arrays.set('patches.train', hostArray(concatInts(this.trainPatches)));
@@ -290,6 +366,7 @@ export class Session {
 
   /** Continues a saved run exactly. Plan and corpus must be those of the run. @throws Error naming what does not fit */
   restore(state: SessionState): void {
+    this.work = null;
     const { phase, threshold, best, stale, evaluatedAt, loop } = state.json;
     if (threshold !== null && this.currentConfig.patching.mode === 'entropy') {
       this.currentConfig = { ...this.currentConfig, patching: { ...this.currentConfig.patching, threshold } };
@@ -312,6 +389,11 @@ export class Session {
     }
     if (phase === 'patching' || !loop) {
       this.currentPhase = 'patching';
+      const entropies = state.arrays.get('entropies');
+      if (entropies instanceof Float32Array) {
+        this.entropies = new CorpusEntropies(this.corpus, this.plan.config);
+        this.entropies.restore(entropies);
+      }
       return;
     }
     const documents = (name: string, ids: readonly Int32Array[]) =>
@@ -333,7 +415,7 @@ export class Session {
    */
   rewind(state: SessionState): void {
     const { phase, loop, best, stale, evaluatedAt } = state.json;
-    const current = this.currentPhase === 'entropy model' ? this.entropyLoop : this.modelLoop;
+    const current = this.loop;
     if (phase !== this.currentPhase || !loop || !current) {
       throw new Error(`cannot rewind from the phase '${this.currentPhase}' to a state of the phase '${phase}'`);
     }
@@ -412,52 +494,11 @@ export class Session {
     this.entropyLoop = null;
   }
 
-  private evaluateEntropyModel(): Promise<Evaluation> {
-    return evaluateEntropyModel(this.patcher!, this.corpus.heldOut, this.plan.config.patcher!, {
+  private evaluateEntropyModel(): AsyncGenerator<Progress, Evaluation> {
+    return evaluatingEntropyModel(this.patcher!, this.corpus.heldOut, this.plan.config.patcher!, {
       ...layoutOptions(this.plan.config),
       rowBytes: this.plan.entropyModel!.rowBytes,
     });
-  }
-
-  private async patch(): Promise<SessionEvent> {
-    const { given, corpus } = this;
-    let { config } = this.plan;
-    const byEntropy = config.patching.mode === 'entropy';
-    const scored: Partial<Record<keyof Corpus, readonly (Float32Array | null)[]>> = {};
-    const entropiesOf = async (part: keyof Corpus) =>
-      (scored[part] ??= !byEntropy
-        ? corpus[part].map(() => null)
-        : given.entropies
-          ? fitting(given.entropies[part], corpus[part], `the given entropies (${part})`)
-          : await scoreEntropiesAsync(this.patcher!, corpus[part], config.patcher!, {
-              ...layoutOptions(config),
-              backend: this.backend,
-            }));
-    if (config.patching.mode === 'entropy' && this.plan.targetPatchBytes !== null) {
-      const entropies = (await entropiesOf('train')) as readonly Float32Array[];
-      const { threshold } = calibrateThreshold(entropies, this.plan.targetPatchBytes, {
-        monotonic: config.patching.monotonic ?? false,
-      });
-      config = { ...config, patching: { ...config.patching, threshold } };
-    }
-    this.currentConfig = config;
-    const cut = async (part: keyof Corpus): Promise<Int32Array[]> => {
-      if (given.patches && this.plan.targetPatchBytes === null) {
-        return splitPatches(concatInts(given.patches[part]), corpus[part], `the given patches (${part})`);
-      }
-      const entropies = await entropiesOf(part);
-      return corpus[part].map((ids, i) =>
-        patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }),
-      );
-    };
-    this.trainPatches = await cut('train');
-    this.heldOutPatches = await cut('heldOut');
-    return {
-      kind: 'patched',
-      threshold: config.patching.mode === 'entropy' ? config.patching.threshold : null,
-      meanPatchBytes: meanPatchSize(this.trainPatches),
-      patches: this.trainPatches.reduce((n, p) => n + p.length, 0),
-    };
   }
 
   private heldOutRows(stride: number): EvaluationRow[] {
@@ -465,22 +506,33 @@ export class Session {
   }
 
   /** Quick evaluation: whole rows without overlap, spread evenly over the held-out text. */
-  private async evaluateNow(step: number): Promise<SessionEvent> {
+  private async *evaluate(): AsyncGenerator<SessionEvent, void> {
+    const { step } = this.modelLoop!;
     const all = this.heldOutRows(this.plan.model.patchesPerRow);
     const total = all.reduce((n, r) => n + r.ids.length, 0);
     const every = Math.max(1, Math.floor(total / this.plan.evalBytes));
     const rows = all.filter((_, i) => i % every === 0);
-    const evaluation = await evaluateBlt(this.modelLoop!.evaluationParams(), rows, this.currentConfig);
+    const params = this.modelLoop!.evaluationParams();
+    const evaluation = yield* told(evaluatingBlt(params, rows, this.currentConfig));
     this.evaluatedAt = step;
     const best = this.bestSoFar === null || evaluation.bitsPerByte < this.bestSoFar.bitsPerByte;
     if (best) this.bestSoFar = { step, bitsPerByte: evaluation.bitsPerByte };
     this.stale = best ? 0 : this.stale + 1;
-    return { kind: 'evaluation', step, evaluation, best, stale: this.stale };
+    yield { kind: 'evaluation', step, evaluation, best, stale: this.stale };
   }
 
   private finish(reason: 'steps' | 'patience' | 'asked'): SessionEvent {
     this.currentPhase = 'done';
     return { kind: 'done', reason };
+  }
+}
+
+/** An evaluation whose progress is told as events. */
+async function* told<R>(steps: AsyncGenerator<Progress, R>): AsyncGenerator<SessionEvent, R> {
+  for (;;) {
+    const next = await steps.next();
+    if (next.done) return next.value;
+    yield { kind: 'progress', work: 'evaluation', progress: next.value };
   }
 }
 

@@ -77,6 +77,8 @@ export class NonFiniteError extends Error {
 /** What a loop needs to go on exactly where it was. Arrays by name; the rest is JSON. */
 export interface LoopState {
   readonly step: number;
+  /** Updates in all, where they are not those of the options. */
+  readonly steps?: number;
   readonly bytes: number;
   readonly cursor: DataCursor;
   readonly random: number[];
@@ -138,6 +140,8 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
   private readonly optimizer: AdamW;
   private readonly ema: WeightAverage | null;
   private random: Random;
+  /** Updates in all: those of the options, unless the time that steps take said otherwise. */
+  private total: number;
   private bytes = 0;
   private lossAverage: number | null = null;
   private skipped = 0;
@@ -151,6 +155,7 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
     this.dealer = dealer;
     this.task = task;
     this.options = options;
+    this.total = options.steps;
     this.optimizer = new AdamW(params, options.adamw, options.groups);
     this.ema = options.ema === null ? null : new WeightAverage(params, options.ema);
     this.random = new Random(options.seed).fork('dropout');
@@ -160,8 +165,21 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
     return this.optimizer.step;
   }
 
+  /** Updates in all. */
+  get steps(): number {
+    return this.total;
+  }
+
+  /**
+   * Ends the loop after `steps` updates instead; the learning rate's decay is fitted to it from the next update on. Saved with the
+   * state, so that a run that goes on later ends at the same step.
+   */
+  endAt(steps: number): void {
+    this.total = Math.max(this.step, Math.round(steps));
+  }
+
   get done(): boolean {
-    return this.step >= this.options.steps;
+    return this.step >= this.total;
   }
 
   /** Targets seen so far. */
@@ -178,8 +196,8 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
       this.options.lr *
       learningRateMultiplier(step, {
         schedule: 'cosine',
-        warmupSteps: this.options.warmupSteps,
-        totalSteps: this.options.steps,
+        warmupSteps: Math.min(this.options.warmupSteps, this.total - 1),
+        totalSteps: this.total,
         minRatio: this.options.minRatio,
       });
     const batches = Array.from({ length: accumulation }, () => this.dealer.next(batchRows));
@@ -295,13 +313,18 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
 
   /**
    * The weights to evaluate and save: the moving average if there is one, else the parameters with all weight decay applied.
-   * Looking at them does not change the run. They are good until the next step, or the next call.
+   * Looking at them does not change the run. They are good until the next step.
    */
   evaluationParams(): P {
-    this.forgetSettled();
-    const weights = this.ema?.average ?? this.optimizer.settled();
-    if (!this.ema) this.settled = weights;
+    if (!this.ema && this.settled.size === 0) this.settled = this.optimizer.settled();
+    const weights = this.ema?.average ?? this.settled;
     return mapTree(this.params, (_, name) => weights.get(name)!) as unknown as P;
+  }
+
+  /** Frees everything but the parameters. The loop must not be used afterwards. */
+  dispose(): void {
+    this.forgetSettled();
+    forEachTensor([this.optimizer.state().tensors, this.ema?.average], release);
   }
 
   private forgetSettled(): void {
@@ -328,7 +351,8 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
     arrays.set('rates', hostArray(rates));
     const { bytes, lossAverage, skipped } = this;
     const random = this.random.state();
-    return { step, bytes, cursor: this.dealer.cursor, random, lossAverage, skipped, arrays };
+    const steps = this.total === this.options.steps ? undefined : this.total;
+    return { step, steps, bytes, cursor: this.dealer.cursor, random, lossAverage, skipped, arrays };
   }
 
   /** Continues from a saved state, bit for bit. @throws Error naming the first array that is missing or of another size */
@@ -361,10 +385,12 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
       throw new Error(`training state: rates needs ${state.step} values, got ${rates?.length ?? 'none'}`);
     }
     // Nothing has been touched so far: a broken state leaves the loop as it was.
+    this.forgetSettled();
     this.optimizer.restore({ rates, tensors, rows });
     for (const [target, values] of fresh) target.assign(values);
     this.random = Random.fromState(state.random);
     this.dealer.seek(state.cursor);
+    this.total = state.steps ?? this.options.steps;
     this.bytes = state.bytes;
     this.lossAverage = state.lossAverage;
     this.skipped = state.skipped;
@@ -373,6 +399,6 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
   /** Goes back to the weights of a saved state, but not to its place in the data: the batches since then are not seen again. */
   rewind(state: LoopState): void {
     const { cursor } = this.dealer;
-    this.restore({ ...state, cursor, random: this.random.state(), skipped: this.skipped });
+    this.restore({ ...state, steps: this.total, cursor, random: this.random.state(), skipped: this.skipped });
   }
 }

@@ -24,6 +24,7 @@ const stateSchema = z.strictObject({
   loop: z
     .strictObject({
       step: count(),
+      steps: count().optional(),
       bytes: count(),
       cursor: z.strictObject({ epoch: z.int().min(-1), row: count() }),
       random: z.tuple([word(), word(), word(), word()]).refine((words) => words.some((w) => w !== 0), 'all zero'),

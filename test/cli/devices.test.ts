@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { encode, planRun } from '@blt-ts/blt';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import { describe, expect, test } from 'vitest';
+import { ratesByFormula } from '../../packages/cli/src/plan-text.ts';
+import { workOf } from '../../packages/cli/src/run/forecast.ts';
+import { TimeBudget } from '../../packages/cli/src/run/time-budget.ts';
 import { RunFolder } from '../../packages/cli/src/run-folder.ts';
 import { DEFAULT_CARE } from '../../packages/cli/src/run-record.ts';
 import type { TrainingEvent } from '../../packages/cli/src/training-output.ts';
@@ -102,6 +105,8 @@ test('a device that is given up in the middle of a run stops it in one sentence,
     record,
     train: [{ name: 'book.txt', bytes }],
     heldOut: [],
+    heldOutBytes: 0,
+    budget: new TimeBudget(workOf(plan, bytes.length, 0), ratesByFormula(plan, 10), null),
     title: 'a book',
     corpus: { train: [encode(bytes, { bos: true, eos: true })], heldOut: [] },
     given: async () => ({}),
@@ -112,6 +117,7 @@ test('a device that is given up in the middle of a run stops it in one sentence,
   const out = {
     say() {},
     finish() {},
+    drop() {},
     status(_: string, event: TrainingEvent) {
       if (event.step === 3) void backend.destroy();
     },

@@ -349,7 +349,12 @@ test('prepared data, entropy model and run must fit together', async () => {
   const open = async (config: FileConfig, fraction = 0.1) => {
     const split = await loadCorpus({ ...source, heldOutFraction: fraction }, () => {});
     const hash = dataHash([...split.train, ...split.heldOut]);
-    return openStarts({ ...config, data: { prepared, ...config.data } }, corpusIds(split), hash, () => {});
+    return openStarts(
+      { ...config, data: { prepared, ...config.data } },
+      () => corpusIds(split),
+      hash,
+      () => {},
+    );
   };
   const { options } = await open({});
   // A run that is stopped before it has its patches finds everything again, or says what has changed.
@@ -357,14 +362,14 @@ test('prepared data, entropy model and run must fit together', async () => {
   const corpus = corpusIds(split);
   const plan = planRun(options, BOOK.length);
   const record = { plan, prepared, dataHash: dataHash([...split.train, ...split.heldOut]) } as RunRecord;
-  const again = await givenAgain(record, corpus);
+  const again = await givenAgain(record, () => corpus);
   expect(again.patches?.train.length).toBe(corpus.train.length);
   expect(again.entropies?.heldOut[0].length).toBe(corpus.heldOut[0].length);
   const moved = { ...plan, entropyOrigin: { source: second, sha256: plan.entropyOrigin!.sha256 } };
-  await expect(givenAgain({ ...record, plan: moved }, corpus)).rejects.toThrow(
+  await expect(givenAgain({ ...record, plan: moved }, () => corpus)).rejects.toThrow(
     `the entropy model in ${second} is not the one of before`,
   );
-  await expect(givenAgain({ ...record, dataHash: 'ff' }, corpus)).rejects.toThrow('was made from other data');
+  await expect(givenAgain({ ...record, dataHash: 'ff' }, () => corpus)).rejects.toThrow('was made from other data');
   expect(options.entropyModel).toMatchObject({ source: first });
   expect(options.window).toBe(512);
   await expect(open({}, 0.2)).rejects.toThrow('was made from other data');

@@ -25,12 +25,19 @@ const PLAIN_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 /** The calls used of node:fs/promises; tests pass one that fails at a chosen call. */
 export type FileSystem = Pick<
   typeof nodeFs,
-  'mkdir' | 'open' | 'readdir' | 'readFile' | 'rename' | 'rm' | 'stat' | 'lstat'
+  'link' | 'mkdir' | 'open' | 'readdir' | 'readFile' | 'rename' | 'rm' | 'stat' | 'lstat'
 >;
 
 export interface Manifest {
   format: 1;
   files: Record<string, { bytes: number; sha256: string }>;
+}
+
+/** A file of another whole folder that becomes a file of the new one, without being written again. */
+export interface LinkedFile {
+  readonly link: string;
+  readonly bytes: number;
+  readonly sha256: string;
 }
 
 export interface WriteOptions {
@@ -48,14 +55,14 @@ export interface WriteOptions {
 export async function writeFolder(
   parent: string,
   name: string,
-  files: Readonly<Record<string, Uint8Array | string | StreamedFile>>,
+  files: Readonly<Record<string, Uint8Array | string | StreamedFile | LinkedFile>>,
   options: WriteOptions = {},
 ): Promise<string> {
   const fs = options.fs ?? nodeFs;
   for (const part of [name, ...Object.keys(files)]) checkName(part);
   const target = join(parent, name);
   const temporary = join(parent, `.${name}.tmp-${process.pid}`);
-  const contents = Object.entries(files).map(([file, data]): [string, Uint8Array | StreamedFile] => [
+  const contents = Object.entries(files).map(([file, data]): [string, Uint8Array | StreamedFile | LinkedFile] => [
     file,
     typeof data === 'string' ? Buffer.from(data) : data,
   ]);
@@ -67,7 +74,10 @@ export async function writeFolder(
     await fs.mkdir(resolve(temporary), { recursive: true });
     const manifest: Manifest = { format: 1, files: {} };
     for (const [file, data] of contents) {
-      manifest.files[file] = await writeSynced(fs, join(temporary, file), data);
+      if ('link' in data) {
+        await fs.link(data.link, join(temporary, file));
+        manifest.files[file] = { bytes: data.bytes, sha256: data.sha256 };
+      } else manifest.files[file] = await writeSynced(fs, join(temporary, file), data);
     }
     await writeSynced(fs, join(temporary, MANIFEST), Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));
     await syncFolder(fs, temporary);
@@ -76,12 +86,20 @@ export async function writeFolder(
     await syncFolder(fs, parent);
   } catch (error) {
     await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});
-    const size = humanBytes(contents.reduce((sum, [, data]) => sum + ('pieces' in data ? data.bytes : data.length), 0));
+    const size = humanBytes(contents.reduce((sum, [, data]) => sum + ('bytes' in data ? data.bytes : data.length), 0));
     throw new UserError(`cannot save ${target} (${size}): ${reason(error)}; what was saved before is untouched`, 1, {
       cause: error,
     });
   }
   return target;
+}
+
+/** The files of a whole folder, to be taken over into another. @throws Error if its manifest cannot be read */
+export async function linkedFiles(folder: string, fs: FileSystem = nodeFs): Promise<Record<string, LinkedFile>> {
+  const { files } = JSON.parse(await fs.readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
+  return Object.fromEntries(
+    Object.entries(files).map(([file, { bytes, sha256 }]) => [file, { link: join(folder, file), bytes, sha256 }]),
+  );
 }
 
 /** A folder cannot be renamed onto a full one: the old one steps aside first, and comes back if the new one does not arrive. */

@@ -51,6 +51,8 @@ const program = new Command('blt')
 
 const finish = (code: number): void => {
   process.exitCode = code;
+  // Stopped by a signal: whoever waits at the prompt does not wait for compressors that still run.
+  if (code > 128) process.stdout.write('', () => process.exit());
 };
 
 // The flags of `train` are the keys of the config file; the schema is loaded only when the command runs.

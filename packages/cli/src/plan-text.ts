@@ -8,6 +8,7 @@ import {
   transformerFlops,
 } from '@blt-ts/blt';
 import { humanBytes, humanCount, humanDuration } from './human-units.ts';
+import { bytesPerStep, type Rates } from './run/forecast.ts';
 
 /** Parameters of each part of a model. */
 export function parametersByPart({ config }: Pick<RunPlan, 'config'>): { part: string; count: number }[] {
@@ -60,22 +61,41 @@ export function flopsPerByte(
 export interface Estimate {
   readonly seconds: number;
   readonly bytes: number;
+  /** The time follows from steps that were really taken. */
+  readonly measured: boolean;
+}
+
+/** Of a product's speed, what the kernels of a step reach on average. */
+const SHARE_OF_PEAK = 0.6;
+
+/** How long the work of a run takes by the formula's FLOPs, at 60% of the speed of a matrix product measured a moment ago. */
+export function ratesByFormula(plan: RunPlan, gflops: number): Rates {
+  const { model, entropyModel, config } = plan;
+  const rowBytes = (model.maxRowBytes ?? 2048) / 2;
+  const flops = flopsPerByte(plan, Math.max(1, rowBytes / model.patchesPerRow), rowBytes);
+  const perSecond = gflops * 1e9 * SHARE_OF_PEAK;
+  return {
+    // Backward takes twice what forward takes.
+    entropyStep: entropyModel
+      ? (3 * flops.entropyModel * entropyModel.rowBytes * entropyModel.loop.batchRows) / perSecond
+      : 0,
+    scoredByte: flops.entropyModel / perSecond,
+    step: (3 * flops.model * bytesPerStep(plan)) / perSecond,
+    evaluatedByte: flops.model / perSecond,
+    save: (16 * countParameters(bltPlan(config))) / 250e6,
+  };
 }
 
 /**
- * Time and memory of a run, before it starts. Time: the formula's FLOPs (three forward passes a step) at 60% of the speed of a matrix
- * product measured a moment ago. Memory: weights, gradients and two moments, the activations of one batch, the hash tables three times
- * more (to evaluate and to save, they are copied), and what Node takes with the data, 190 MB. Fitted to peaks that were measured, within
- * 5% of them: 30 steps of nano, tiny and small (351, 420, 578 MB), 2 of small with tables of 500,002 rows (10.6 GB).
+ * Memory of a run: weights, gradients and two moments, the activations of one batch, the hash tables three times more (to evaluate and
+ * to save, they are copied), the corpus, and what Node takes, 160 MB. Fitted to peaks that were measured, within 5% of them: 30 steps
+ * of nano, tiny and small (351, 420, 578 MB), 2 of small with tables of 500,002 rows (10.6 GB).
+ * @param corpusBytes of all documents: they are in memory once, and while they are read and hashed a tenth more
+ * @param readBytes of those that the run reads: ids, rows, entropies and patches take 25 bytes for each
  */
-export function estimateRun(plan: RunPlan, trainBytes: number, gflops: number): Estimate {
-  const { config, model, entropyModel } = plan;
+export function memoryOf({ config, model }: RunPlan, corpusBytes: number, readBytes: number): number {
   const rowBytes = (model.maxRowBytes ?? 2048) / 2;
   const patchBytes = Math.max(1, rowBytes / model.patchesPerRow);
-  const flops = flopsPerByte(plan, patchBytes, rowBytes);
-  const seen = rowBytes * model.loop.batchRows * model.loop.accumulation * model.loop.steps;
-  const entropySeen = entropyModel ? entropyModel.rowBytes * entropyModel.loop.batchRows * entropyModel.loop.steps : 0;
-  const total = 3 * flops.model * seen + flops.entropyModel * (3 * entropySeen + trainBytes);
   const values = countParameters(bltPlan(config));
   const local = config.encoder.numHiddenLayers + config.decoder.numHiddenLayers;
   const perByte =
@@ -84,11 +104,8 @@ export function estimateRun(plan: RunPlan, trainBytes: number, gflops: number): 
     4 * config.vocabSize;
   const { functions, groupSizes, vocab } = config.hash;
   const tables = functions * groupSizes.length * vocab * config.encoder.hiddenSize;
-  return {
-    seconds: total / (gflops * 0.6e9),
-    bytes:
-      4 * (values * (model.loop.ema === null ? 4 : 5) + perByte * rowBytes * model.loop.batchRows + 3 * tables) + 190e6,
-  };
+  const floats = values * (model.loop.ema === null ? 4 : 5) + perByte * rowBytes * model.loop.batchRows + 3 * tables;
+  return 4 * floats + 160e6 + 1.1 * corpusBytes + 25 * readBytes;
 }
 
 /** The learning rate of a Llama's blocks in the global transformer, in words. */
@@ -106,6 +123,8 @@ export function planText(
     data: string;
     trainBytes: number;
     heldOutBytes: number;
+    /** Which part of the data is read, if not all. */
+    sample: string | null;
     backend: string;
     estimate: Estimate;
     folder: string;
@@ -114,7 +133,6 @@ export function planText(
   const { config, model, entropyModel } = plan;
   const parts = parametersByPart(plan);
   const total = parts.reduce((n, p) => n + p.count, 0);
-  const bytesPerStep = ((model.maxRowBytes ?? 0) / 2) * model.loop.batchRows * model.loop.accumulation;
   const { dropout } = model.loop;
   const patching =
     config.patching.mode === 'entropy'
@@ -126,6 +144,7 @@ export function planText(
         : `by ${config.patching.mode}`;
   const lines = [
     ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on, ${humanBytes(facts.heldOutBytes)} held out`],
+    ...(facts.sample ? [['reads', facts.sample]] : []),
     ['patches', patching],
     [
       'model',
@@ -156,10 +175,13 @@ export function planText(
         : []),
     [
       'training',
-      `${model.loop.steps} steps of ${humanBytes(bytesPerStep)}, lr ${model.loop.lr}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
+      `${model.loop.steps} steps of ${humanBytes(bytesPerStep(plan))}, lr ${model.loop.lr}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
     ],
     ['backend', facts.backend],
-    ['estimate', `about ${humanDuration(facts.estimate.seconds)}, ${humanBytes(facts.estimate.bytes)} of memory`],
+    [
+      'estimate',
+      `about ${humanDuration(facts.estimate.seconds)}${facts.estimate.measured ? ', measured on a few steps' : ''}; ${humanBytes(facts.estimate.bytes)} of memory`,
+    ],
     ['folder', facts.folder],
   ];
   return lines.map(([name, text]) => `${name.padEnd(14)} ${text}`).join('\n');

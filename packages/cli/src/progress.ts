@@ -107,6 +107,14 @@ export class StatusLine {
     this.#last = Number.NEGATIVE_INFINITY;
   }
 
+  /** Takes the status away: what comes next says all that it said. */
+  drop(): void {
+    this.#pending = '';
+    if (this.#isTerminal && this.#shown !== '') this.#erase();
+    this.#shown = '';
+    this.#last = Number.NEGATIVE_INFINITY;
+  }
+
   #paint(): void {
     this.#last = this.#now();
     const line = this.#pending;

@@ -25,6 +25,7 @@ import type { Backend } from '@blt-ts/tensor';
 import {
   type FileSystem,
   latestFolder,
+  linkedFiles,
   listFolders,
   pruneFolders,
   removeLeftovers,
@@ -38,7 +39,7 @@ import { errorCode, reason, UserError } from './errors.ts';
 import { RunLock } from './run-lock.ts';
 import { parseRecord, type RunRecord, recordText } from './run-record.ts';
 import { type StreamedFile, streamedSafetensors } from './streamed-file.ts';
-import { openStateFiles, parseState, STATE_ARRAYS, STATE_JSON } from './training-state.ts';
+import { openStateFiles, parseState, STATE_ARRAYS, STATE_JSON, stateJsonText } from './training-state.ts';
 
 const STEP = /^step-\d+$/;
 
@@ -122,14 +123,30 @@ export class RunFolder {
     state: OpenSessionState,
     { best = false, keepLast = 1 }: { best?: boolean; keepLast?: number } = {},
   ): Promise<void> {
+    const files = { ...checkpointFiles(checkpoint), ...openStateFiles(state) };
+    await writeFolder(this.path, stepName(step), files, { overwrite: true, fs: this.fs });
+    await this.settle(step, best, keepLast);
+  }
+
+  /**
+   * Saves what an evaluation said about a step that was saved just before it: the numbers of the state are written anew, the weights
+   * are linked. @throws UserError where the file system has no hard links; what was saved is untouched
+   */
+  async saveVerdict(
+    step: number,
+    { json }: OpenSessionState,
+    { best = false, keepLast = 1 }: { best?: boolean; keepLast?: number } = {},
+  ): Promise<void> {
+    const name = stepName(step);
+    const files = { ...(await linkedFiles(join(this.path, name), this.fs)), [STATE_JSON]: stateJsonText(json) };
+    await writeFolder(this.path, name, files, { overwrite: true, fs: this.fs });
+    await this.settle(step, best, keepLast);
+  }
+
+  /** Points at a step that has been written, and clears what it replaces. */
+  private async settle(step: number, best: boolean, keepLast: number): Promise<void> {
     const { fs } = this;
     const name = stepName(step);
-    await writeFolder(
-      this.path,
-      name,
-      { ...checkpointFiles(checkpoint), ...openStateFiles(state) },
-      { overwrite: true, fs },
-    );
     await setLatest(this.path, name, fs);
     if (best) await setPointer(this.path, 'best', name, fs);
     const keep = await this.bestName();

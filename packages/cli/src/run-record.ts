@@ -127,6 +127,10 @@ const recordSchema = z.strictObject({
   dataHash: z.string().max(128),
   /** Folder of `blt prepare` that entropies come from; null: they are computed. */
   prepared: z.string().max(10_000).nullable().optional(),
+  /** Bytes of each part that are read, where that is not all of them. */
+  sample: z.strictObject({ trainBytes: count().nullable(), heldOutBytes: count().nullable() }).optional(),
+  /** The time that the steps were fitted to. */
+  fittedMinutes: z.number().gt(0).optional(),
   care: careSchema.default(DEFAULT_CARE),
   plan: planSchema,
 });

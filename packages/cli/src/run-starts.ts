@@ -17,12 +17,12 @@ export interface RunStarts {
 /** @throws UserError, ConfigError if something is missing, damaged, or does not fit the rest */
 export async function openStarts(
   config: FileConfig,
-  corpus: Corpus,
+  corpus: () => Corpus,
   corpusHash: string,
   warn: (message: string) => void,
 ): Promise<RunStarts> {
   const folder = config.data?.prepared;
-  const prepared = folder === undefined ? null : await readPrepared(folder, corpus, corpusHash);
+  const prepared = folder === undefined ? null : await readPrepared(folder, corpus(), corpusHash);
   const mode = config.patcher?.patching_mode ?? prepared?.identity.patching.mode ?? 'entropy';
   if (prepared && mode !== prepared.identity.patching.mode) {
     throw new UserError(`${folder} was prepared for patches by ${prepared.identity.patching.mode}, not by ${mode}`, 2);
@@ -49,13 +49,16 @@ export async function openStarts(
 }
 
 /** The same for a run that goes on before it had its patches. @throws UserError if a thing is no longer what it was */
-export async function givenAgain({ plan, prepared: folder, dataHash }: RunRecord, corpus: Corpus): Promise<Given> {
+export async function givenAgain(
+  { plan, prepared: folder, dataHash }: RunRecord,
+  corpus: () => Corpus,
+): Promise<Given> {
   const { globalOrigin, entropyOrigin, config } = plan;
   const llama = globalOrigin ? openLlama(globalOrigin.source, { layers: config.global.numHiddenLayers }) : null;
   if (llama) assertSame('the Llama in', llama, globalOrigin!);
   const entropyModel = entropyOrigin ? await openEntropyModel(entropyOrigin.source) : null;
   if (entropyModel) assertSame('the entropy model in', entropyModel, entropyOrigin!);
-  const prepared = folder ? await readPrepared(folder, corpus, dataHash) : null;
+  const prepared = folder ? await readPrepared(folder, corpus(), dataHash) : null;
   const made = prepared?.identity.entropyModel;
   if (made && made.sha256 !== entropyOrigin?.sha256) {
     throw new UserError(

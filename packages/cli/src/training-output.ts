@@ -15,6 +15,8 @@ export interface TrainingOutput {
   status(line: string, event: TrainingEvent): void;
   /** Ends the status line. */
   finish(): void;
+  /** Takes the status line away. */
+  drop(): void;
 }
 
 /** Lines on stdout; plain ones where that is no terminal. */
@@ -31,6 +33,9 @@ class TextOutput implements TrainingOutput {
   finish(): void {
     this.line.finish();
   }
+  drop(): void {
+    this.line.drop();
+  }
 }
 
 /** Every event as a line of JSON. What is not finite is null there. */
@@ -42,6 +47,7 @@ class JsonOutput implements TrainingOutput {
     process.stdout.write(`${JSON.stringify(event)}\n`);
   }
   finish(): void {}
+  drop(): void {}
 }
 
 export const trainingOutput = (json: boolean): TrainingOutput => (json ? new JsonOutput() : new TextOutput());

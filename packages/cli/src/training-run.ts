@@ -8,30 +8,37 @@ import {
   generate,
   generateAsync,
   NonFiniteError,
+  type Progress,
   Session,
   type SessionEvent,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import { printable } from './byte-labels.ts';
-import { concatenated, type Document, totalBytes } from './data/document.ts';
+import { concatenated, type Document, lastBytes, totalBytes } from './data/document.ts';
 import { printableMessage, UserError } from './errors.ts';
 import { humanBytes, humanDuration } from './human-units.ts';
-import { Interrupt, type Stop } from './interrupt.ts';
+import { Interrupt } from './interrupt.ts';
 import { MetricsFile, readMetrics } from './metrics-file.ts';
 import { formatStatus } from './progress.ts';
+import type { Position, TimeBudget } from './run/time-budget.ts';
 import { loadModel, type RunFolder, type RunRecord, stepName } from './run-folder.ts';
 import { SamplesFile } from './samples-file.ts';
 import { SteadyHeap } from './steady-heap.ts';
 import { EventFile } from './tensorboard.ts';
 import type { TrainingOutput } from './training-output.ts';
 import { writeReport } from './training-report.ts';
-import { yardsticks } from './yardstick.ts';
+import { MOST_CONTEXT_BYTES, yardsticks } from './yardstick.ts';
 
 export interface TrainingJob {
   readonly folder: RunFolder;
   readonly record: RunRecord;
-  readonly train: Document[];
-  readonly heldOut: Document[];
+  readonly train: readonly Document[];
+  /** The held-out documents that are measured: all, or a sample. */
+  readonly heldOut: readonly Document[];
+  readonly heldOutBytes: number;
+  readonly budget: TimeBudget;
+  /** Seconds that the compressors of the report may take. */
+  readonly compressorSeconds?: number;
   /** What the data are, in words. */
   readonly title: string;
   readonly corpus: Corpus;
@@ -45,6 +52,8 @@ export interface TrainingJob {
 
 /** However rare the evaluations are, no more work than this is ever lost. */
 const LONGEST_UNSAVED_SECONDS = 600;
+/** Bits per byte of one who knows nothing. */
+const CHANCE = 8;
 /** Going back more often than this is no training. */
 const MOST_REWINDS = 20;
 
@@ -53,16 +62,21 @@ export class TrainingRun {
   private readonly out: TrainingOutput;
   private session!: Session;
   private readonly started = performance.now();
-  private metrics!: MetricsFile;
+  private metrics: MetricsFile | undefined;
   private events: EventFile | null = null;
   private samples!: SamplesFile;
+  private readonly interrupt = new Interrupt();
   private saved: string | null = null;
+  /** Something has happened that is not on disk. */
+  private unsaved = false;
   private savedAt = performance.now();
   private rewinds = 0;
   private heldOutBpb: number | undefined;
   private patchBytes: number | undefined;
   private secondsBefore = 0;
   private speed = { at: performance.now(), perSecond: 0 };
+  /** The progress that is being shown. */
+  private work = { name: '', since: 0, done: 0 };
 
   constructor(job: TrainingJob, out: TrainingOutput) {
     this.job = job;
@@ -71,20 +85,16 @@ export class TrainingRun {
 
   /** @returns the exit code: 0, or 129, 130, 143 when stopped by a signal, 141 when nobody reads the output */
   async train(): Promise<number> {
-    await this.startOrResume();
-    const { session } = this;
-    if (this.job.detectAnomaly) session.detectAnomaly();
-    const interrupt = new Interrupt();
-    const heap = new SteadyHeap();
     try {
-      for (;;) {
+      await this.startOrResume();
+      const { session } = this;
+      if (this.job.detectAnomaly) session.detectAnomaly();
+      const heap = new SteadyHeap();
+      while (session.phase !== 'done') {
         const event = await session.next();
         heap.step();
         await this.report(event);
-        if (event.kind === 'done') break;
-        if (interrupt.stop) return await this.stop(interrupt.stop);
-        // Signals and timers are only seen between steps.
-        await new Promise<void>((resolve) => setImmediate(resolve));
+        if (await this.isStopped()) return await this.stop();
       }
       return await this.finish();
     } catch (error) {
@@ -97,10 +107,16 @@ export class TrainingRun {
       }
       throw error;
     } finally {
-      interrupt.dispose();
-      this.metrics.close();
+      this.interrupt.dispose();
+      this.metrics?.close();
       this.events?.close();
     }
+  }
+
+  /** Signals and timers are only seen between two pieces of work. */
+  private async isStopped(): Promise<boolean> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    return this.interrupt.stop !== null;
   }
 
   /** What a run that cannot go on leaves. */
@@ -126,9 +142,11 @@ export class TrainingRun {
       }
       this.saved = latest.name;
     }
+    const lost = latest ? 0 : (readMetrics(join(folder.path, 'metrics.jsonl')).at(-1)?.step ?? 0);
+    if (lost > 0) this.warn(`nothing of the ${lost} steps done before was saved: the run begins anew`);
     this.openMetrics(latest?.state.json.evaluatedAt ?? -1);
     if (!latest) return;
-    const past = readMetrics(this.metrics.path);
+    const past = readMetrics(join(folder.path, 'metrics.jsonl'));
     this.secondsBefore = past.at(-1)?.seconds ?? 0;
     for (const record of past) if (typeof record.patchSizeMean === 'number') this.patchBytes = record.patchSizeMean;
     const path = join(folder.path, latest.name);
@@ -161,13 +179,21 @@ export class TrainingRun {
   }
 
   private async report(event: SessionEvent): Promise<void> {
+    // The last step stays, progress does not.
+    if (event.kind === 'milestone') this.out.finish();
+    if (event.kind !== 'milestone' && !(event.kind === 'progress' && event.work === 'evaluation')) this.unsaved = true;
     switch (event.kind) {
       case 'step':
         return this.afterStep(event);
+      case 'milestone':
+        return this.save(false);
+      case 'progress':
+        return this.showProgress(event.work, event.progress);
       case 'entropy model': {
         const { evaluation } = event;
-        this.out.finish();
-        const bytes = humanBytes(totalBytes(this.job.train));
+        this.out.drop();
+        const { train, heldOut } = this.job.corpus;
+        const bytes = humanBytes([...train, ...heldOut].reduce((n, ids) => n + ids.length, 0));
         this.out.say(
           evaluation
             ? `entropy model  ${evaluation.bitsPerByte.toFixed(2)} held-out bits per byte; scoring ${bytes} ...`
@@ -177,6 +203,7 @@ export class TrainingRun {
         return this.resetSpeed();
       }
       case 'patched': {
+        this.out.drop();
         this.patchBytes = event.meanPatchBytes;
         const threshold = event.threshold === null ? '' : `, threshold ${event.threshold.toFixed(4)} nats`;
         this.out.say(
@@ -198,26 +225,64 @@ export class TrainingRun {
           );
         } else if (event.reason === 'asked') {
           const { minutes } = this.job.record.care;
+          const { modelStep } = this.session;
+          const { path } = this.job.folder;
+          const model = best ? `the best step so far, ${stepName(best.step)}, is measured` : 'it is measured';
           this.out.say(
-            `time is up: ${minutes} minutes; more: blt train --resume ${this.job.folder.path} --minutes ${minutes}`,
-            { event: 'early_stop', reason: 'minutes', step: this.session.modelStep },
+            `time is up: ${minutes} minutes, ${stepName(modelStep)} is saved and ${model}; go on: ${this.onward(`--minutes ${minutes}`)}`,
+            { event: 'early_stop', reason: 'minutes', step: modelStep, folder: path },
           );
         }
       }
     }
   }
 
+  /** How far scoring or an evaluation has come; the end of it is told by its result. */
+  private showProgress(work: 'scoring' | 'evaluation', { done, total }: Progress): void {
+    if (done >= total) return;
+    if (this.work.name !== work || done < this.work.done) this.work = { name: work, since: performance.now(), done };
+    const perMs = (done - this.work.done) / (performance.now() - this.work.since);
+    const eta = perMs > 0 ? `  eta ${humanDuration((total - done) / perMs / 1000)}` : '';
+    const name = work === 'scoring' ? 'scoring' : 'held-out';
+    this.out.status(`${name.padEnd(14)} ${humanBytes(done)} of ${humanBytes(total)}${eta}`, {
+      event: 'progress',
+      work,
+      done,
+      total,
+    });
+  }
+
+  /** The command that goes on with this run. */
+  private onward(flags = ''): string {
+    const { folder, record } = this.job;
+    const command = `blt train --resume ${folder.path}${flags === '' ? '' : ` ${flags}`}`;
+    const stdin = record.data.includes('-') || record.heldOut?.includes('-');
+    return stdin ? `${command} < FILE, with the bytes that were given on standard input` : command;
+  }
+
+  private get position(): Position {
+    const { phase, step, steps } = this.session;
+    return { phase, step, steps };
+  }
+
+  /** Keeps the run within its time: more or fewer steps where they follow from it, else a stop where it is. */
+  private keepTime(): void {
+    const { budget } = this.job;
+    const end = budget.newEnd(this.position);
+    if (end !== null) this.session.endAt(end);
+    if (budget.isUp) this.session.end();
+  }
+
   private async afterStep({ phase, report }: SessionEvent & { kind: 'step' }): Promise<void> {
     const { session, job } = this;
-    const { plan, care } = job.record;
+    const { care } = job.record;
     if (report.skipped) return this.afterSpike(phase, report.step, report.lossNats);
-    const loop = phase === 'model' ? plan.model.loop : plan.entropyModel!.loop;
-    this.measureSpeed(report.bytes);
+    this.measureSpeed(phase, report.bytes);
+    this.keepTime();
+    const { steps } = session;
     const { perSecond } = this.speed;
     const bpb = bitsPerByte(report.lossNats, 1);
-    let left = perSecond > 0 ? ((loop.steps - report.step) * report.bytes) / perSecond : undefined;
-    const budget = care.minutes === null ? null : care.minutes * 60 - (performance.now() - this.started) / 1000;
-    if (left !== undefined && budget !== null) left = Math.min(left, Math.max(0, budget));
+    const left = job.budget.secondsLeft(this.position);
     if (phase === 'model') {
       const figures = {
         step: report.step,
@@ -232,7 +297,7 @@ export class TrainingRun {
       };
       const status = formatStatus({
         step: report.step,
-        steps: loop.steps,
+        steps,
         lossNats: report.lossNats,
         bitsPerByte: bpb,
         heldOutBitsPerByte: this.heldOutBpb,
@@ -241,8 +306,8 @@ export class TrainingRun {
         gradNorm: report.gradNorm,
         etaSeconds: left,
       });
-      this.out.status(status, { event: 'step', phase, steps: loop.steps, etaSeconds: left ?? null, ...figures });
-      this.metrics.append(figures);
+      this.out.status(status, { event: 'step', phase, steps, etaSeconds: left, ...figures });
+      this.metrics!.append(figures);
       this.events?.scalars(report.step, {
         'training/loss_nats': report.lossNats,
         'training/bits_per_byte': bpb,
@@ -251,19 +316,17 @@ export class TrainingRun {
         'speed/bytes_per_second': perSecond,
       });
     } else {
-      const eta = left === undefined ? '' : `  eta ${humanDuration(left)}`;
       this.out.status(
-        `entropy model  step ${report.step}/${loop.steps}  ${bpb.toFixed(2)} bpb  ${humanBytes(perSecond)}/s${eta}`,
-        { event: 'step', phase, step: report.step, steps: loop.steps, bitsPerByte: bpb, etaSeconds: left ?? null },
+        `entropy model  step ${report.step}/${steps}  ${bpb.toFixed(2)} bpb  ${humanBytes(perSecond)}/s  eta ${humanDuration(left)}`,
+        { event: 'step', phase, step: report.step, steps, bitsPerByte: bpb, etaSeconds: left },
       );
     }
-    if (budget !== null && budget <= 0) session.end();
     // An evaluation saves anyway.
     if (!session.evaluationDue) {
       const due = care.saveEvery > 0 && report.step % care.saveEvery === 0;
       if (due || performance.now() - this.savedAt > 1000 * LONGEST_UNSAVED_SECONDS) await this.save(false);
     }
-    if (phase === 'model' && care.sampleEvery > 0 && report.step % care.sampleEvery === 0 && report.step < loop.steps) {
+    if (phase === 'model' && care.sampleEvery > 0 && report.step % care.sampleEvery === 0 && report.step < steps) {
       this.out.finish();
       await this.sample(session.checkpoint(), report.step);
     }
@@ -281,7 +344,7 @@ export class TrainingRun {
       if (latest?.state.json.phase === 'model') {
         this.session.rewind(latest.state);
         this.rewinds++;
-        this.metrics.close();
+        this.metrics!.close();
         this.events?.close();
         this.openMetrics(latest.state.json.evaluatedAt);
         back = latest.name;
@@ -299,15 +362,15 @@ export class TrainingRun {
     stale,
   }: SessionEvent & { kind: 'evaluation' }): Promise<void> {
     this.heldOutBpb = evaluation.bitsPerByte;
-    this.metrics.append({
+    this.metrics!.append({
       step,
       bytes: this.session.bytesSeen,
       heldOutBitsPerByte: evaluation.bitsPerByte,
       seconds: Number(this.seconds.toFixed(1)),
     });
     this.events?.scalars(step, { 'held_out/bits_per_byte': evaluation.bitsPerByte });
-    await this.save(best);
-    this.out.finish();
+    await this.saveVerdict(step, best);
+    this.out.drop();
     const verdict = best
       ? `best so far, saved ${stepName(step)}`
       : `worse than step ${this.session.best!.step} (${stale} in a row)`;
@@ -318,11 +381,12 @@ export class TrainingRun {
     this.resetSpeed();
   }
 
-  private measureSpeed(bytes: number): void {
+  private measureSpeed(phase: 'entropy model' | 'model', bytes: number): void {
     const now = performance.now();
-    const current = bytes / ((now - this.speed.at) / 1000);
+    const seconds = (now - this.speed.at) / 1000;
+    this.job.budget.took(phase, seconds);
     const { perSecond } = this.speed;
-    this.speed = { at: now, perSecond: perSecond === 0 ? current : 0.9 * perSecond + 0.1 * current };
+    this.speed = { at: now, perSecond: perSecond === 0 ? bytes / seconds : 0.9 * perSecond + (0.1 * bytes) / seconds };
   }
 
   private resetSpeed(): void {
@@ -333,21 +397,43 @@ export class TrainingRun {
   private async save(best: boolean): Promise<void> {
     const { session } = this;
     const step = session.modelStep;
-    this.metrics.sync();
-    await this.job.folder.save(step, session.checkpoint(), session.openState(), {
-      best,
-      keepLast: this.job.record.care.keepLast,
-    });
-    this.saved = stepName(step);
-    this.savedAt = performance.now();
+    const { keepLast } = this.job.record.care;
+    this.metrics!.sync();
+    await this.job.folder.save(step, session.checkpoint(), session.openState(), { best, keepLast });
+    this.hasSaved(step);
   }
 
-  private async stop({ why, signal, exitCode }: Stop): Promise<number> {
+  /** Saves what an evaluation said of the step that was saved before it. */
+  private async saveVerdict(step: number, best: boolean): Promise<void> {
+    if (this.saved !== stepName(step)) return this.save(best);
+    const { keepLast } = this.job.record.care;
+    this.metrics!.sync();
+    try {
+      await this.job.folder.saveVerdict(step, this.session.openState(), { best, keepLast });
+    } catch (error) {
+      // A file system without hard links: the weights are written once more.
+      if (!(error instanceof UserError)) throw error;
+      return this.save(best);
+    }
+    this.hasSaved(step);
+  }
+
+  private hasSaved(step: number): void {
+    this.saved = stepName(step);
+    this.savedAt = performance.now();
+    this.unsaved = false;
+    // A save is no part of a step.
+    this.speed.at = this.savedAt;
+  }
+
+  private async stop(): Promise<number> {
+    const { why, signal, exitCode } = this.interrupt.stop!;
     const { path } = this.job.folder;
-    this.out.finish();
-    await this.save(false);
+    if (this.session.phase === 'model' && !this.session.evaluationDue) this.out.finish();
+    else this.out.drop();
+    if (this.unsaved || this.saved === null) await this.save(false);
     const saved = join(path, this.saved!);
-    const text = `${why}; saved ${saved}. Go on with:\n  blt train --resume ${path}`;
+    const text = `${why}; saved ${saved}. Go on with:\n  ${this.onward()}`;
     // Output that is broken takes no line any more.
     if (signal === null) process.stderr.write(`blt: ${text}\n`);
     else this.out.say(text, { event: 'stopped', signal, saved });
@@ -358,15 +444,36 @@ export class TrainingRun {
   private async finish(): Promise<number> {
     const { out, session, job } = this;
     const { folder } = job;
-    if (session.best === null) await this.save(true);
+    const whole = session.step >= session.steps;
+    if (this.unsaved || this.saved === null) await this.save(session.best === null && whole);
     const { checkpoint, folder: bestFolder } = await loadModel(folder.path, job.backend);
     let finalBpb: number | null = null;
-    const measuring = yardsticks(concatenated(job.train), concatenated(job.heldOut));
+    const measuring = yardsticks(lastBytes(job.train, MOST_CONTEXT_BYTES), concatenated(job.heldOut), {
+      seconds: job.compressorSeconds,
+    });
+    // Its failure is met where it is awaited.
+    measuring.catch(() => {});
+    const measuredBytes = totalBytes(job.heldOut);
+    const all =
+      measuredBytes < job.heldOutBytes
+        ? `${humanBytes(measuredBytes)} of ${humanBytes(job.heldOutBytes)} held-out bytes`
+        : `all ${humanBytes(measuredBytes)} held out`;
     if (job.corpus.heldOut.length > 0) {
-      out.say('measuring the best step on all held-out bytes ...', { event: 'measuring' });
-      finalBpb = (await session.evaluateFully(checkpoint.params)).bitsPerByte;
+      out.say(`measuring the best step on ${all} ...`, { event: 'measuring' });
+      const evaluating = session.evaluatingFully(checkpoint.params);
+      for (;;) {
+        const next = await evaluating.next();
+        if (next.done) {
+          finalBpb = next.value.bitsPerByte;
+          break;
+        }
+        this.showProgress('evaluation', next.value);
+        if (await this.isStopped()) return await this.stop();
+      }
+      out.drop();
     }
-    const measures = await measuring;
+    const measures = await this.unlessStopped(measuring);
+    if (measures === null) return await this.stop();
     await this.sample(checkpoint, session.best?.step ?? session.modelStep);
     const report = await writeReport({
       folder: folder.path,
@@ -386,9 +493,12 @@ export class TrainingRun {
     const lines: string[] = [];
     if (finalBpb !== null) {
       const others = measures.map((y) => `${y.name} ${y.bitsPerByte.toFixed(2)}`).join(', ');
-      lines.push(
-        `held-out       ${finalBpb.toFixed(3)} bits per byte on all ${humanBytes(totalBytes(job.heldOut))} (${others})`,
-      );
+      lines.push(`held-out       ${finalBpb.toFixed(3)} bits per byte on ${all} (${others})`);
+      if (finalBpb >= CHANCE) {
+        lines.push(
+          `               ${CHANCE} bits per byte is what guessing costs: the time was too short to learn anything, or the bytes are random`,
+        );
+      }
     }
     lines.push(`trained for    ${humanDuration(this.seconds)}`);
     lines.push(`model          ${model}`);
@@ -404,6 +514,19 @@ export class TrainingRun {
       report,
     });
     return 0;
+  }
+
+  /** What `work` gives, or null if the run is stopped before. */
+  private async unlessStopped<T>(work: Promise<T>): Promise<T | null> {
+    let result: { readonly value: T } | null = null;
+    const done = work.then((value) => {
+      result = { value };
+    });
+    while (result === null) {
+      await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 100))]);
+      if (result === null && this.interrupt.stop !== null) return null;
+    }
+    return (result as { readonly value: T }).value;
   }
 
   private async sample(checkpoint: Checkpoint, step: number): Promise<void> {

@@ -34,9 +34,11 @@ const stateSchema = z.strictObject({
     .nullable(),
 });
 
+export const stateJsonText = (json: SessionState['json']): string => `${JSON.stringify(json, null, 2)}\n`;
+
 /** The two files of a state, for writing before the next step: its arrays are read one after the other. */
 export const openStateFiles = ({ json, arrays }: OpenSessionState): Record<string, StreamedFile | string> => ({
-  [STATE_JSON]: `${JSON.stringify(json, null, 2)}\n`,
+  [STATE_JSON]: stateJsonText(json),
   [STATE_ARRAYS]: streamedSafetensors(arrays),
 });
 
@@ -45,7 +47,7 @@ export function stateFiles({ json, arrays }: SessionState): Record<string, Uint8
   const dtype = (data: Float32Array | Int32Array | Float64Array) =>
     data instanceof Float32Array ? 'F32' : data instanceof Int32Array ? 'I32' : 'F64';
   return {
-    [STATE_JSON]: `${JSON.stringify(json, null, 2)}\n`,
+    [STATE_JSON]: stateJsonText(json),
     [STATE_ARRAYS]: writeSafetensors(
       [...arrays].map(([name, data]): [string, SafetensorsInput] => [
         name,

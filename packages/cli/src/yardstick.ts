@@ -15,13 +15,23 @@ export interface Yardstick {
 }
 
 export interface YardstickOptions {
-  /** Brotli quality 0..11. 11 takes about 3 seconds a megabyte, 9 a tenth of that. Default 11. */
+  /** Brotli quality 0..11. 11 takes about 3 seconds a megabyte, 9 a tenth of that. Default: 11, or 9 where that takes too long. */
   brotliQuality?: number;
+  /** About how long it may take. The compressors then read less of the training part. Default 60. */
+  seconds?: number;
 }
 
 /** Bytes of the end of the training part that a compressor gets to read. More than its window changes next to nothing. */
 const GZIP_CONTEXT = 4 * 2 ** 20;
 const BROTLI_WINDOW_BITS = 24;
+/** More of the training part is not read. */
+export const MOST_CONTEXT_BYTES = 2 ** BROTLI_WINDOW_BITS;
+/** Seconds that brotli takes for a megabyte, measured on one core of 2024. */
+const BROTLI_SECONDS = { 11: 3, 9: 0.3 } as const;
+
+/** Bytes of context with which brotli is done in time. It reads them twice: with the held-out bytes, and without. */
+const affordable = (quality: 9 | 11, seconds: number, heldOut: number): number =>
+  Math.floor(((seconds / BROTLI_SECONDS[quality]) * 1e6 - heldOut) / 2);
 
 type Compressor = (bytes: Uint8Array) => Promise<number>;
 
@@ -59,7 +69,10 @@ export async function yardsticks(
   heldOut: Uint8Array,
   options: YardstickOptions = {},
 ): Promise<Yardstick[]> {
-  const quality = options.brotliQuality ?? 11;
+  const seconds = options.seconds ?? 60;
+  const wanted = Math.min(train.length, 2 ** BROTLI_WINDOW_BITS);
+  const inTime = affordable(11, seconds, heldOut.length) >= wanted;
+  const quality = options.brotliQuality ?? (inTime ? 11 : 9);
   if (!Number.isInteger(quality) || quality < 0 || quality > 11) {
     throw new UserError(`brotli quality is ${quality}; it must be a whole number from 0 to 11`, 2);
   }
@@ -76,9 +89,13 @@ export async function yardsticks(
     return sorted([found('gzip -9', bits(gzipped), false), found(`brotli -${quality}`, bits(brotlied), false)]);
   }
   const tail = (bytes: number): Uint8Array => train.subarray(Math.max(0, train.length - bytes));
+  const context =
+    options.brotliQuality === undefined && !inTime
+      ? Math.max(2 ** 16, Math.min(wanted, affordable(9, seconds, heldOut.length)))
+      : wanted;
   const [gzipSeen, brotliSeen, alone] = await Promise.all([
     costAfter(tail(GZIP_CONTEXT), heldOut, gzipSize),
-    costAfter(tail(2 ** BROTLI_WINDOW_BITS), heldOut, brotliSize(quality)),
+    costAfter(tail(context), heldOut, brotliSize(quality)),
     gzipSize(heldOut),
   ]);
   return sorted([

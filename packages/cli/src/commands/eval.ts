@@ -15,14 +15,14 @@ import {
 import { scope, totalFlops, withLedger } from '@blt-ts/tensor';
 import { chooseBackend } from '../backend-choice.ts';
 import type { BackendName } from '../backend-names.ts';
-import { concatenated, type Document, totalBytes } from '../data/document.ts';
+import { concatenated, type Document, lastBytes, totalBytes } from '../data/document.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { dataHash, splitHeldOut } from '../data/split.ts';
 import { UserError } from '../errors.ts';
 import { humanBytes, humanCount } from '../human-units.ts';
 import { flopsPerByte } from '../plan-text.ts';
 import { loadModel, RunFolder } from '../run-folder.ts';
-import { yardsticks } from '../yardstick.ts';
+import { MOST_CONTEXT_BYTES, yardsticks } from '../yardstick.ts';
 
 export interface EvalFlags {
   readonly model?: string;
@@ -70,7 +70,7 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   if (totalBytes(heldOut) === 0) throw new UserError(`${title} is empty; give a text to evaluate on with --data`, 2);
   const { config, params, patcher } = checkpoint;
   const started = performance.now();
-  const measures = yardsticks(concatenated(train), concatenated(heldOut));
+  const measures = yardsticks(lastBytes(train, MOST_CONTEXT_BYTES), concatenated(heldOut));
   const documents = heldOut.map((d) => encode(d.bytes, { bos: true, eos: true }));
   const entropies =
     config.patching.mode === 'entropy'

@@ -1,15 +1,19 @@
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, type Corpus, type Given, planRun, type RunOptions, type RunPlan } from '@blt-ts/blt';
+import type { Given, RunPlan } from '@blt-ts/blt';
+import type { Backend } from '@blt-ts/tensor';
 import { type Choice, chooseBackend, measureGflops } from '../backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config-file.ts';
 import { CONFIG_KEYS, type FileConfig } from '../config-schema.ts';
 import { corpusIds, dataTitle, type LoadedCorpus, loadCorpus } from '../data/corpus.ts';
 import { totalBytes } from '../data/document.ts';
-import { dataHash } from '../data/split.ts';
+import { dataHash, type Split } from '../data/split.ts';
 import { printableMessage, UserError } from '../errors.ts';
 import { humanBytes } from '../human-units.ts';
-import { estimateRun, parametersByPart, planText } from '../plan-text.ts';
+import { memoryOf, parametersByPart, planText, ratesByFormula } from '../plan-text.ts';
+import { workOf } from '../run/forecast.ts';
+import { isFitted, type PlannedRun, planNewRun, planOf, sampled } from '../run/planned-run.ts';
+import { TimeBudget } from '../run/time-budget.ts';
 import { freeRunName, RunFolder } from '../run-folder.ts';
 import { RunLock } from '../run-lock.ts';
 import { runCare } from '../run-options.ts';
@@ -41,7 +45,8 @@ interface Job extends LoadedCorpus {
   readonly path: string;
   readonly record: RunRecord;
   readonly choice: Choice;
-  readonly corpus: Corpus;
+  readonly planned: PlannedRun;
+  readonly budget: TimeBudget;
   /** What a run that starts, or had not made its patches when it was stopped, starts from. */
   readonly given: () => Promise<Given>;
 }
@@ -51,16 +56,6 @@ const choose = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
     ...config,
     needsCpu: flags.detectAnomaly ? '--detect-anomaly reads every result at once' : undefined,
   });
-
-/** @throws UserError: what does not fit was asked for on the command line or in the config file */
-function planOf(options: RunOptions, trainBytes: number): RunPlan {
-  try {
-    return planRun(options, trainBytes);
-  } catch (error) {
-    if (error instanceof ConfigError) throw new UserError(error.message, 2, { cause: error });
-    throw error;
-  }
-}
 
 /** A new run from config file and flags. */
 async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
@@ -73,10 +68,16 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     textField: config.data?.text_field ?? null,
   };
   const split = await loadCorpus(source, warn);
-  const corpus = corpusIds(split);
   const hash = dataHash([...split.train, ...split.heldOut]);
-  const starts = await openStarts(config, corpus, hash, warn);
-  const plan = planOf(starts.options, totalBytes(split.train));
+  const starts = await openStarts(config, () => corpusIds(split), hash, warn);
+  checkSize(split, planOf(starts.options, totalBytes(split.train)), source.heldOutFraction);
+  // Before the folder is made: a backend that is not there leaves nothing behind.
+  const choice = await choose(config, flags);
+  const care = runCare(DEFAULT_CARE, config, flags);
+  const request = { ...starts, split, backend: choice.backend, minutes: care.minutes, warn };
+  const planned = await planNewRun(request);
+  const { plan, sample } = planned;
+  const fitted = isFitted(request);
   const name = config.run ?? freeRunName(flags.runs, config.size ?? 'nano');
   const record: RunRecord = {
     format: 1,
@@ -86,16 +87,20 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     ...source,
     dataHash: hash,
     prepared: config.data?.prepared ?? null,
-    care: runCare(DEFAULT_CARE, config, flags),
+    ...(sample.trainBytes === null && sample.heldOutBytes === null ? {} : { sample }),
+    // A time that the steps were fitted to is in the steps from then on.
+    ...(fitted ? { fittedMinutes: care.minutes! } : {}),
+    care: fitted ? { ...care, minutes: null } : care,
     plan,
   };
   const path = join(flags.runs, name);
-  const job = { path, record, corpus, given: async () => starts.given(plan), ...split };
-  checkSize(job);
-  // Before the folder is made: a backend that is not there leaves nothing behind.
-  const choice = await choose(config, flags);
+  const budget = budgetOf(planned, care.minutes, fitted);
+  const job = { path, record, given: async () => starts.given(plan), planned, budget, ...split };
   return { choice, place: flags.dryRun ? null : await RunFolder.create(path, record), ...job };
 }
+
+const budgetOf = ({ work, rates }: PlannedRun, minutes: number | null, fitted: boolean): TimeBudget =>
+  new TimeBudget(work, rates, minutes === null ? null : { minutes, fitted });
 
 /** What may be given together with --resume: nothing that changes the bits. */
 const RESUME_FLAGS = ['backend', 'threads', 'minutes', 'saveEvery', 'sampleEvery', 'keepLast'] as const;
@@ -126,14 +131,31 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     }
     const config = overrideConfig({}, Object.fromEntries(RESUME_FLAGS.map((name) => [name, flags[name]])));
     const care = runCare(record.care, config, flags);
-    const corpus = corpusIds(split);
-    const job = { path, record: { ...record, care }, corpus, given: () => givenAgain(record, corpus), ...split };
-    checkSize(job);
-    return { choice: await choose(config, flags), place: lock && { folder, lock }, ...job };
+    checkSize(split, record.plan, record.heldOutFraction);
+    const choice = await choose(config, flags);
+    const planned = await oldPlan(record, split, choice.backend);
+    const job = {
+      path,
+      record: { ...record, care },
+      given: () => givenAgain(record, () => corpusIds(split)),
+      planned,
+      budget: budgetOf(planned, care.minutes, false),
+      ...split,
+    };
+    return { choice, place: lock && { folder, lock }, ...job };
   } catch (error) {
     await lock?.release();
     throw error;
   }
+}
+
+/** What is known of a run that goes on; its steps will tell how long they take. */
+async function oldPlan(record: RunRecord, split: Split, backend: Backend): Promise<PlannedRun> {
+  const { plan, sample = { trainBytes: null, heldOutBytes: null } } = record;
+  const trainBytes = sample.trainBytes ?? totalBytes(split.train);
+  const heldOutBytes = sample.heldOutBytes ?? totalBytes(split.heldOut);
+  const rates = ratesByFormula(plan, await measureGflops(backend));
+  return { plan, sample, rates, work: workOf(plan, trainBytes, heldOutBytes), measured: false };
 }
 
 /** `blt train`. @returns the exit code */
@@ -155,8 +177,18 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
   const trainBytes = totalBytes(job.train);
   const heldOutBytes = totalBytes(job.heldOut);
   const title = dataTitle(record.data, job.documents);
-  const estimate = estimateRun(plan, trainBytes, await measureGflops(backend));
-  out.say(planText(plan, { data: title, trainBytes, heldOutBytes, backend: why, estimate, folder: job.path }), {
+  const read = sampled(job, record.sample, plan.seed);
+  const readBytes = totalBytes(read.train) + totalBytes(read.heldOut);
+  const estimate = {
+    seconds: job.budget.secondsLeft({ ...START, steps: plan.entropyModel?.loop.steps ?? 0 }),
+    bytes: memoryOf(plan, trainBytes + heldOutBytes, readBytes),
+    measured: job.planned.measured,
+  };
+  const sample = record.sample
+    ? `${humanBytes(totalBytes(read.train))} of the training part, ${humanBytes(totalBytes(read.heldOut))} of the held-out one, drawn from all over it`
+    : null;
+  const facts = { data: title, trainBytes, heldOutBytes, sample, backend: why, estimate, folder: job.path };
+  out.say(planText(plan, facts), {
     event: 'plan',
     folder: job.path,
     data: title,
@@ -166,6 +198,7 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
     steps: plan.model.loop.steps,
     globalOrigin: plan.globalOrigin ?? null,
     entropyOrigin: plan.entropyOrigin ?? null,
+    sample: record.sample ?? null,
     lrGroups: plan.model.loop.groups ?? [],
     backend: why,
     estimate,
@@ -182,9 +215,12 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
       folder: job.place.folder,
       record,
       train: job.train,
-      heldOut: job.heldOut,
+      heldOut: read.heldOut,
+      heldOutBytes,
+      budget: job.budget,
+      compressorSeconds: record.fittedMinutes && COMPRESSOR_SHARE * 60 * record.fittedMinutes,
       title,
-      corpus: job.corpus,
+      corpus: corpusIds(read),
       given: job.given,
       backend,
       why,
@@ -195,9 +231,13 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
   return run.train();
 }
 
-function checkSize(job: Pick<Job, 'train' | 'heldOut' | 'record'>): void {
-  const { plan, heldOutFraction } = job.record;
-  const trainBytes = totalBytes(job.train);
+/** Of a limited time, what compressors may take. */
+const COMPRESSOR_SHARE = 0.05;
+
+const START = { phase: 'entropy model', step: 0 } as const;
+
+function checkSize(split: Split, plan: RunPlan, heldOutFraction: number): void {
+  const trainBytes = totalBytes(split.train);
   const needed = (plan.model.maxRowBytes ?? 2) / 2;
   if (trainBytes < needed) {
     throw new UserError(
@@ -205,7 +245,7 @@ function checkSize(job: Pick<Job, 'train' | 'heldOut' | 'record'>): void {
       2,
     );
   }
-  if (totalBytes(job.heldOut) === 0 && heldOutFraction > 0) {
+  if (totalBytes(split.heldOut) === 0 && heldOutFraction > 0) {
     throw new UserError('nothing is left to hold out; give more text, or --held-out-fraction 0', 2);
   }
 }

@@ -20,3 +20,11 @@ export function concatenated(documents: readonly Document[]): Uint8Array {
   }
   return all;
 }
+
+/** The last `count` bytes of all documents together, without a copy of what comes before them. */
+export function lastBytes(documents: readonly Document[], count: number): Uint8Array {
+  let first = documents.length;
+  for (let held = 0; first > 0 && held < count; ) held += documents[--first].bytes.length;
+  const tail = concatenated(documents.slice(first));
+  return tail.subarray(Math.max(0, tail.length - count));
+}

@@ -1,6 +1,6 @@
 // How the documentation reads, in numbers: `node scripts/prose.mjs [FILE.md ...]` prints for each file the number of sentences, the
-// median, the 90th percentile and the longest in words, how many have more than 40, and colons and semicolons per 100 words.
-// Tables, code and headings are left out. Without files: everything under docs/ but the laboratory, whose entries are notes, and with
+// median, the 90th percentile and the longest in words, how many have more than 40, colons and semicolons per 100 words, and the
+// longest cell of a table in characters. Sentences are those of the prose: tables, code and headings are left out. Without files: everything under docs/ but the laboratory, whose entries are notes, and with
 // `--all` those too. Exit code 1 if a file misses the bounds below.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -8,6 +8,7 @@ import { root } from './workspace.mjs';
 
 export const MEDIAN_WORDS = 17;
 export const MARKS_PER_100 = 1.5;
+export const CELL_CHARACTERS = 200;
 
 /** The paragraphs and list items of a Markdown text, without tables, code, headings, pictures and link targets. */
 export function paragraphs(markdown) {
@@ -37,6 +38,13 @@ export function sentences(markdown) {
 
 const words = (sentence) => sentence.split(' ').filter((w) => /[\p{L}\p{N}]/u.test(w)).length;
 
+/** Characters of the longest cell of a table, as it is shown: without the targets of links. */
+function longestCell(markdown) {
+  const rows = markdown.match(/^\|.*\|$/gm) ?? [];
+  const cells = rows.flatMap((row) => row.replace(/\]\([^)]*\)/g, ']').split(/(?<!\\)\|/));
+  return Math.max(0, ...cells.map((cell) => cell.trim().length));
+}
+
 /** Figures of one text. */
 export function measure(markdown) {
   const lengths = sentences(markdown)
@@ -58,10 +66,11 @@ export function measure(markdown) {
     longest: lengths.at(-1) ?? 0,
     over40: lengths.filter((n) => n > 40).length,
     marks: total === 0 ? 0 : (100 * marks) / total,
+    cell: longestCell(markdown),
   };
 }
 
-export const meets = (m) => m.median <= MEDIAN_WORDS && m.marks < MARKS_PER_100;
+export const meets = (m) => m.median <= MEDIAN_WORDS && m.marks < MARKS_PER_100 && m.cell <= CELL_CHARACTERS;
 
 /** All Markdown files of docs/, with `laboratory` those of the journal too. */
 export function docsFiles(laboratory = true) {
@@ -76,7 +85,7 @@ if (process.argv[1] === import.meta.filename) {
   const args = process.argv.slice(2);
   const files = args.filter((a) => !a.startsWith('--'));
   const chosen = files.length > 0 ? files : docsFiles(args.includes('--all'));
-  const head = ['file', 'sentences', 'words', 'median', 'p90', 'longest', '> 40', ': ; per 100', ''];
+  const head = ['file', 'sentences', 'words', 'median', 'p90', 'longest', '> 40', ': ; per 100', 'cell', ''];
   const rows = chosen.map((file) => {
     const m = measure(readFileSync(file, 'utf8'));
     const ok = meets(m);

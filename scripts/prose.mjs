@@ -98,6 +98,7 @@ if (process.argv[1] === import.meta.filename) {
       m.longest,
       m.over40,
       m.marks.toFixed(1),
+      m.cell,
       ok ? '' : 'too much',
     ];
     return [relative(root, file), ...cells.map(String)];

@@ -1,5 +1,5 @@
 import { leaves } from '@blt-ts/autograd';
-import { type RunOptions, Session } from '@blt-ts/blt';
+import { type Corpus, encode, type RunOptions, Session } from '@blt-ts/blt';
 import { type Backend, createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -114,6 +114,75 @@ test('a run restarted before every piece of work still ends with the same bits, 
   }
   expect(inParts).toEqual(told);
   expect(firstDifference((await remains(session)).arrays, (await remains(whole)).arrays)).toBe(null);
+});
+
+test('stopped after any batch of scoring or evaluation, a run goes on to the same bits', async () => {
+  const backend = createWasmBackend();
+  // Long enough for several batches of 8,192 bytes.
+  const text = 'It was the best of times, it was the worst of times. '.repeat(600);
+  const long: Corpus = {
+    train: [encode(text, { bos: true, eos: true })],
+    heldOut: [encode(text.slice(0, 20_000).toUpperCase(), { bos: true, eos: true })],
+  };
+  const plan = { ...tinyPlan({ steps: 4, evalEvery: 2, ema: 0.9 }), evalBytes: 1e6 };
+  const whole = new Session(plan, long, backend);
+  while (whole.phase !== 'done') await whole.next();
+  const kinds: string[] = [];
+  for (let stop = 0; stop < 30; stop += 3) {
+    let session = new Session(plan, long, backend);
+    let event = await session.next();
+    for (let i = 0; i < stop && session.phase !== 'done'; i++) event = await session.next();
+    kinds.push(event.kind === 'progress' ? event.work : event.kind);
+    session = await reborn(session, backend, long);
+    while (session.phase !== 'done') await session.next();
+    expect(firstDifference((await remains(session)).arrays, (await remains(whole)).arrays)).toBe(null);
+  }
+  expect(kinds).toContain('scoring');
+  expect(kinds).toContain('evaluation');
+});
+
+test('a step is handed out for saving before it is evaluated', async () => {
+  const session = new Session(tinyPlan({ steps: 4, evalEvery: 2, patchingMode: 'space' }), corpus, createWasmBackend());
+  const kinds: string[] = [];
+  while (session.phase !== 'done') kinds.push((await session.next()).kind);
+  for (const [i, kind] of kinds.entries()) {
+    if (kind === 'evaluation')
+      expect(
+        kinds
+          .slice(0, i)
+          .filter((k) => k !== 'progress')
+          .at(-1),
+      ).toBe('milestone');
+  }
+  expect(kinds.filter((kind) => kind === 'milestone')).toHaveLength(2);
+});
+
+test('a run whose end is moved ends there, with the learning rate fitted to it, and so does its continuation', async () => {
+  const backend = createWasmBackend();
+  const plan = tinyPlan({ steps: 20, evalEvery: 50, patchingMode: 'space' });
+  const rates = async (session: Session): Promise<number[]> => {
+    const found: number[] = [];
+    while (session.phase !== 'done') {
+      const event = await session.next();
+      if (event.kind !== 'step') continue;
+      found.push(event.report.lr);
+      if (event.report.step === 5) session.endAt(8);
+    }
+    return found;
+  };
+  const moved = await rates(new Session(plan, corpus, backend));
+  expect(moved).toHaveLength(8);
+  // The last rate is that of a run planned for 8 steps.
+  const planned = await rates(
+    new Session(tinyPlan({ steps: 8, evalEvery: 50, patchingMode: 'space' }), corpus, backend),
+  );
+  expect(moved.at(-1)).toBeCloseTo(planned.at(-1)!, 12);
+  const session = new Session(plan, corpus, backend);
+  while (session.step < 6) {
+    const event = await session.next();
+    if (event.kind === 'step' && event.report.step === 5) session.endAt(8);
+  }
+  expect(await rates(await reborn(session, backend))).toEqual(moved.slice(6));
 });
 
 test('the number of threads may change at every restart: the bits stay', async () => {

@@ -52,9 +52,9 @@ export async function advance(session: Session, count: number): Promise<string[]
 }
 
 /** A new session that goes on where `session` is, having gone through the two files. */
-export async function reborn(session: Session, backend: Backend): Promise<Session> {
+export async function reborn(session: Session, backend: Backend, data: Corpus = corpus): Promise<Session> {
   const files = stateFiles(await session.state());
-  const next = new Session(session.plan, corpus, backend);
+  const next = new Session(session.plan, data, backend);
   next.restore(parseState(String(files[STATE_JSON]), files[STATE_ARRAYS] as Uint8Array, 'state'));
   return next;
 }

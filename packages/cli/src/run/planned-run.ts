@@ -1,4 +1,6 @@
 /** @file From options to a plan: how long its work takes here, what fits into the time asked for, and which bytes it reads. */
+
+import { totalmem } from 'node:os';
 import {
   bltPlan,
   ConfigError,
@@ -17,7 +19,7 @@ import { sampleDocuments } from '../data/sample.ts';
 import type { Split } from '../data/split.ts';
 import { UserError } from '../errors.ts';
 import { humanDuration } from '../human-units.ts';
-import { ratesByFormula } from '../plan-text.ts';
+import { memoryOf, ratesByFormula } from '../plan-text.ts';
 import { bytesPerStep, type Fit, fitInto, type Rates, secondsOf, type Work, workOf } from './forecast.ts';
 import { rehearse } from './rehearsal.ts';
 import { wallSeconds } from './time-budget.ts';
@@ -108,11 +110,14 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   const work = (): Work => workOf(plan, sample.trainBytes ?? trainBytes, sample.heldOutBytes ?? heldOutBytes);
   let rates = ratesByFormula(plan, await measureGflops(backend));
   const fitted = isFitted(request);
-  const rehearsed = fitted || secondsOf(work(), rates) > WORTH_REHEARSING_SECONDS;
+  const horizon = Math.min(secondsOf(work(), rates), minutes === null ? Number.POSITIVE_INFINITY : 60 * minutes);
+  // What does not fit into the memory is met by the run itself, after its plan has been told.
+  const fits = memoryOf(plan, trainBytes + heldOutBytes, 0) < totalmem();
+  const rehearsed = fitted || (fits && horizon > WORTH_REHEARSING_SECONDS);
   if (rehearsed) {
     const seconds = Math.max(
       REHEARSAL.least,
-      Math.min(REHEARSAL.most, REHEARSAL.share * (fitted ? 60 * minutes! : secondsOf(work(), rates))),
+      Math.min(REHEARSAL.most, REHEARSAL.share * (fitted ? 60 * minutes! : horizon)),
     );
     rates = await rehearse(
       plan,

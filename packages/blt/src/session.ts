@@ -19,7 +19,7 @@ import { concatInts, fitting, type Given, loadEntropyModel, type Origin, splitPa
 import type { Checkpoint } from './huggingface.ts';
 import { copyLlamaIntoGlobal } from './init-global.ts';
 import { bltLosses } from './model.ts';
-import type { PatchedDocument, TrainingRow } from './packing.ts';
+import { type PatchedDocument, type RowLimits, rowLimits, type TrainingRow } from './packing.ts';
 import { type BltParams, bltPlan, type EntropyModelParams, entropyModelPlan, initParameters } from './parameters.ts';
 import { patchLengths } from './patching.ts';
 import { type ByteRow, byteRows, patchRows, RowDealer } from './rows.ts';
@@ -34,6 +34,7 @@ import {
   stateArray,
   TrainingLoop,
 } from './training-loop.ts';
+import { countBytes } from './vocabulary.ts';
 
 /** Documents as ids: BOS, bytes, EOS. */
 export interface Corpus {
@@ -74,6 +75,7 @@ export type SessionEvent =
   | {
       readonly kind: 'patched';
       readonly threshold: number | null;
+      /** Bytes of the training text / patches: patches * meanPatchBytes = bytes. */
       readonly meanPatchBytes: number;
       readonly patches: number;
     }
@@ -109,6 +111,8 @@ export interface OpenSessionState extends Omit<SessionState, 'arrays'> {
 
 export class Session {
   readonly plan: RunPlan;
+  /** Bytes of text in the held-out documents; with none there is nothing to evaluate on. */
+  readonly heldOutBytes: number;
   private readonly corpus: Corpus;
   private readonly backend: Backend;
   private readonly random: Random;
@@ -134,6 +138,7 @@ export class Session {
     this.given = given;
     this.plan = plan;
     this.corpus = corpus;
+    this.heldOutBytes = countBytes(corpus.heldOut);
     this.backend = backend;
     this.random = new Random(plan.seed);
     const { config } = plan;
@@ -177,7 +182,7 @@ export class Session {
     return (this.currentPhase === 'entropy model' ? this.entropyLoop?.step : this.modelLoop?.step) ?? 0;
   }
 
-  /** Targets the model has seen. */
+  /** Bytes of text the model has been trained on, repeats counted. */
   get bytesSeen(): number {
     return this.modelLoop?.bytesSeen ?? 0;
   }
@@ -191,7 +196,7 @@ export class Session {
         if (!loop.done) return { kind: 'step', phase: 'entropy model', report: await loop.next() };
         this.currentPhase = 'patching';
         await this.adoptEntropyWeights();
-        const evaluation = this.corpus.heldOut.length > 0 ? await this.evaluateEntropyModel() : null;
+        const evaluation = this.heldOutBytes > 0 ? await this.evaluateEntropyModel() : null;
         return { kind: 'entropy model', evaluation };
       }
       case 'patching': {
@@ -203,7 +208,7 @@ export class Session {
       case 'model': {
         const loop = this.modelLoop!;
         const due = loop.done || this.askedToEnd || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
-        if (due && this.evaluatedAt !== loop.step && this.corpus.heldOut.length > 0) return this.evaluateNow(loop.step);
+        if (due && this.evaluatedAt !== loop.step && this.heldOutBytes > 0) return this.evaluateNow(loop.step);
         if (this.stale >= this.plan.patience) return this.finish('patience');
         if (this.askedToEnd) return this.finish('asked');
         if (loop.done) return this.finish('steps');
@@ -228,7 +233,7 @@ export class Session {
   /** True if the next call of `next` evaluates or ends: a state saved now would be saved again at once. */
   get evaluationDue(): boolean {
     const loop = this.modelLoop;
-    if (this.currentPhase !== 'model' || !loop || this.corpus.heldOut.length === 0) return false;
+    if (this.currentPhase !== 'model' || !loop || this.heldOutBytes === 0) return false;
     if (this.evaluatedAt === loop.step) return false;
     return loop.done || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
   }
@@ -242,14 +247,18 @@ export class Session {
     };
   }
 
-  /** Bits per byte of `params` on all held-out bytes, each predicted with at least half a row of context. */
+  /**
+   * The full evaluation: `params` on all held-out bytes, each predicted with at least half a row of context. The evaluations between steps
+   * are quick ones: rows without overlap, on a sample of `plan.evalBytes`. So their figure is a little higher and less certain.
+   * @throws RangeError if no byte is held out
+   */
   async evaluateFully(params: BltParams): Promise<Evaluation> {
     return evaluateBlt(params, this.heldOutRows(Math.ceil(this.plan.model.patchesPerRow / 2)), this.currentConfig);
   }
 
   /** Mean bytes per patch of the held-out text. */
   heldOutPatchBytes(): number {
-    return meanPatchSize(this.heldOutPatches);
+    return meanPatchSize(this.heldOutPatches, this.heldOutBytes);
   }
 
   async state(): Promise<SessionState> {
@@ -374,10 +383,11 @@ export class Session {
   }
 
   private makeModelLoop(): TrainingLoop<BltParams, TrainingRow> {
-    const { patchesPerRow, maxRowBytes, loop } = this.plan.model;
+    const { patchesPerRow, loop } = this.plan.model;
+    const { maxPatches, maxBytes } = this.limits;
     const documents = patched(this.corpus.train, this.trainPatches);
     const dealer = new RowDealer<TrainingRow>(this.random.fork('rows'), (random, epoch) =>
-      patchRows(documents, patchesPerRow, maxRowBytes, random, epoch),
+      patchRows(documents, Math.min(patchesPerRow, maxPatches), maxBytes, random, epoch),
     );
     return this.watched(
       new TrainingLoop(
@@ -437,6 +447,7 @@ export class Session {
       const entropies = (await entropiesOf('train')) as readonly Float32Array[];
       const { threshold } = calibrateThreshold(entropies, this.plan.targetPatchBytes, {
         monotonic: config.patching.monotonic ?? false,
+        bytes: countBytes(corpus.train),
       });
       config = { ...config, patching: { ...config.patching, threshold } };
     }
@@ -455,13 +466,23 @@ export class Session {
     return {
       kind: 'patched',
       threshold: config.patching.mode === 'entropy' ? config.patching.threshold : null,
-      meanPatchBytes: meanPatchSize(this.trainPatches),
+      meanPatchBytes: meanPatchSize(this.trainPatches, countBytes(corpus.train)),
       patches: this.trainPatches.reduce((n, p) => n + p.length, 0),
     };
   }
 
   private heldOutRows(stride: number): EvaluationRow[] {
-    return evaluationRows(patched(this.corpus.heldOut, this.heldOutPatches), this.plan.model.patchesPerRow, stride);
+    const { patchesPerRow } = this.plan.model;
+    return evaluationRows(patched(this.corpus.heldOut, this.heldOutPatches), {
+      patchesPerRow,
+      limits: this.limits,
+      stride,
+    });
+  }
+
+  /** Training and evaluation cut their rows by the same limits. */
+  private get limits(): RowLimits {
+    return rowLimits(this.currentConfig, this.plan.model.maxRowBytes);
   }
 
   /** Quick evaluation: whole rows without overlap, spread evenly over the held-out text. */
@@ -469,7 +490,8 @@ export class Session {
     const all = this.heldOutRows(this.plan.model.patchesPerRow);
     const total = all.reduce((n, r) => n + r.ids.length, 0);
     const every = Math.max(1, Math.floor(total / this.plan.evalBytes));
-    const rows = all.filter((_, i) => i % every === 0);
+    const sample = all.filter((_, i) => i % every === 0);
+    const rows = countBytes(sample.map((row) => row.targets)) > 0 ? sample : all;
     const evaluation = await evaluateBlt(this.modelLoop!.evaluationParams(), rows, this.currentConfig);
     this.evaluatedAt = step;
     const best = this.bestSoFar === null || evaluation.bitsPerByte < this.bestSoFar.bitsPerByte;

@@ -1,9 +1,9 @@
 /** @file Drives a session from start to end: saves, reports, samples, stops when asked to. */
 import { join, relative } from 'node:path';
 import {
-  bitsPerByte,
   type Checkpoint,
   type Corpus,
+  type Evaluation,
   type Given,
   generate,
   generateAsync,
@@ -15,7 +15,8 @@ import type { Backend } from '@blt-ts/tensor';
 import { printable } from './byte-labels.ts';
 import { concatenated, type Document, totalBytes } from './data/document.ts';
 import { printableMessage, UserError } from './errors.ts';
-import { humanBytes, humanDuration } from './human-units.ts';
+import { writeFullEvaluation } from './full-evaluation.ts';
+import { humanBytes, humanDuration, plusMinus } from './human-units.ts';
 import { Interrupt, type Stop } from './interrupt.ts';
 import { MetricsFile, readMetrics } from './metrics-file.ts';
 import { formatStatus } from './progress.ts';
@@ -214,7 +215,7 @@ export class TrainingRun {
     const loop = phase === 'model' ? plan.model.loop : plan.entropyModel!.loop;
     this.measureSpeed(report.bytes);
     const { perSecond } = this.speed;
-    const bpb = bitsPerByte(report.lossNats, 1);
+    const bpb = report.bitsPerByte;
     let left = perSecond > 0 ? ((loop.steps - report.step) * report.bytes) / perSecond : undefined;
     const budget = care.minutes === null ? null : care.minutes * 60 - (performance.now() - this.started) / 1000;
     if (left !== undefined && budget !== null) left = Math.min(left, Math.max(0, budget));
@@ -222,6 +223,7 @@ export class TrainingRun {
       const figures = {
         step: report.step,
         bytes: session.bytesSeen,
+        targets: report.targets,
         lossNats: report.lossNats,
         bitsPerByte: bpb,
         patchSizeMean: this.patchBytes ?? null,
@@ -234,7 +236,7 @@ export class TrainingRun {
         step: report.step,
         steps: loop.steps,
         lossNats: report.lossNats,
-        bitsPerByte: bpb,
+        bitsPerByte: bpb ?? undefined,
         heldOutBitsPerByte: this.heldOutBpb,
         patchSizeMean: this.patchBytes,
         bytesPerSecond: perSecond,
@@ -253,7 +255,7 @@ export class TrainingRun {
     } else {
       const eta = left === undefined ? '' : `  eta ${humanDuration(left)}`;
       this.out.status(
-        `entropy model  step ${report.step}/${loop.steps}  ${bpb.toFixed(2)} bpb  ${humanBytes(perSecond)}/s${eta}`,
+        `entropy model  step ${report.step}/${loop.steps}  ${bpb?.toFixed(2) ?? '-'} bpb  ${humanBytes(perSecond)}/s${eta}`,
         { event: 'step', phase, step: report.step, steps: loop.steps, bitsPerByte: bpb, etaSeconds: left ?? null },
       );
     }
@@ -312,7 +314,7 @@ export class TrainingRun {
       ? `best so far, saved ${stepName(step)}`
       : `worse than step ${this.session.best!.step} (${stale} in a row)`;
     this.out.say(
-      `held-out       ${evaluation.bitsPerByte.toFixed(3)} bpb after ${humanBytes(this.session.bytesSeen)}: ${verdict}`,
+      `held-out       ${evaluation.bitsPerByte.toFixed(3)} bpb (quick) after ${humanBytes(this.session.bytesSeen)}: ${verdict}`,
       { event: 'evaluation', step, heldOutBitsPerByte: evaluation.bitsPerByte, best, stale, saved: this.saved },
     );
     this.resetSpeed();
@@ -360,14 +362,16 @@ export class TrainingRun {
     const { folder } = job;
     if (session.best === null) await this.save(true);
     const { checkpoint, folder: bestFolder } = await loadModel(folder.path, job.backend);
-    let finalBpb: number | null = null;
+    let full: Evaluation | null = null;
+    const bestStep = session.best?.step ?? session.modelStep;
     const measuring = yardsticks(concatenated(job.train), concatenated(job.heldOut));
-    if (job.corpus.heldOut.length > 0) {
+    if (session.heldOutBytes > 0) {
       out.say('measuring the best step on all held-out bytes ...', { event: 'measuring' });
-      finalBpb = (await session.evaluateFully(checkpoint.params)).bitsPerByte;
+      full = await session.evaluateFully(checkpoint.params);
+      await writeFullEvaluation(folder.path, bestStep, full);
     }
     const measures = await measuring;
-    await this.sample(checkpoint, session.best?.step ?? session.modelStep);
+    await this.sample(checkpoint, bestStep);
     const report = await writeReport({
       folder: folder.path,
       record: job.record,
@@ -378,16 +382,16 @@ export class TrainingRun {
       heldOut: job.heldOut,
       backend: job.why,
       seconds: this.seconds,
-      heldOutBpb: finalBpb,
+      full,
       yardsticks: measures,
       samples: this.samples.samples,
     });
     const model = relative('.', bestFolder) || bestFolder;
     const lines: string[] = [];
-    if (finalBpb !== null) {
+    if (full) {
       const others = measures.map((y) => `${y.name} ${y.bitsPerByte.toFixed(2)}`).join(', ');
       lines.push(
-        `held-out       ${finalBpb.toFixed(3)} bits per byte on all ${humanBytes(totalBytes(job.heldOut))} (${others})`,
+        `held-out       ${plusMinus(full, 3)} bits per byte on all ${humanBytes(totalBytes(job.heldOut))} (full; ${others})`,
       );
     }
     lines.push(`trained for    ${humanDuration(this.seconds)}`);
@@ -398,7 +402,8 @@ export class TrainingRun {
       event: 'done',
       step: session.modelStep,
       best: session.best,
-      heldOutBitsPerByte: finalBpb,
+      heldOutBitsPerByte: full?.bitsPerByte ?? null,
+      standardError: full?.standardError ?? null,
       seconds: this.seconds,
       model: bestFolder,
       report,

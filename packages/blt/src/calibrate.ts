@@ -58,7 +58,9 @@ export function calibrateThreshold(
   }
   const bytes = counted ?? positions;
   if (!Number.isInteger(bytes) || bytes < 0 || bytes > positions) {
-    throw new RangeError(`calibrateThreshold: ${bytes} bytes among ${positions} positions cannot be; give 0 .. ${positions}`);
+    throw new RangeError(
+      `calibrateThreshold: ${bytes} bytes among ${positions} positions cannot be; give 0 .. ${positions}`,
+    );
   }
   const scores = new Float32Array(decided);
   let n = 0;

@@ -62,7 +62,8 @@ export function evaluationRows(
       `evaluationRows: a row needs 2 patches and 1 byte, got ${perRow} patches and ${limits.maxBytes} bytes; raise patchesPerRow or the limits`,
     );
   }
-  const overlap = Math.max(0, perRow - stride);
+  // Of rows that the limit makes shorter, the same share.
+  const overlap = Math.floor((perRow * Math.max(0, patchesPerRow - stride)) / patchesPerRow);
   const overlapBytes = Math.max(1, Math.floor((limits.maxBytes * overlap) / perRow));
   return documents.flatMap(({ ids, patchLengths }) => {
     const rows: EvaluationRow[] = [];
@@ -79,7 +80,8 @@ export function evaluationRows(
       const maxPatches = Math.min(perRow + (splits ? 1 : 0), limits.maxPatches);
       const found = cutRow(stream, begin, splits ? patch : patch + 1, { maxPatches, maxBytes: limits.maxBytes });
       // Whether there would have been more, but for the bytes.
-      const full = found.row.ids.length === limits.maxBytes && found.end < ends[Math.min(patch + perRow, ends.length) - 1];
+      const full =
+        found.row.ids.length === limits.maxBytes && found.end < ends[Math.min(patch + perRow, ends.length) - 1];
       return { ...found, begin, full };
     };
 
@@ -129,7 +131,9 @@ class Tally {
   evaluation(): Evaluation {
     const { nats, bytes, rows } = this;
     if (!Number.isFinite(nats)) {
-      throw new NonFiniteError(`the loss on held-out bytes is ${nats}; the weights are broken, lower the learning rate`);
+      throw new NonFiniteError(
+        `the loss on held-out bytes is ${nats}; the weights are broken, lower the learning rate`,
+      );
     }
     if (bytes === 0) throw new RangeError('evaluation: the text has no bytes to predict; give one that has');
     const ratio = nats / bytes;

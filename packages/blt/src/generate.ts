@@ -179,17 +179,20 @@ function* generating(
   try {
     /** Ids that are known but not read yet; at first all of them. */
     let unread = ids;
+    /** The next patches are the last that the global transformer has positions for. */
+    let nearlyFull = false;
     while (made < maxBytes) {
       if (ids.length > contextBytes) {
         // Begin anew with the newer half, as if it were the whole text.
         retire();
-        ids = ids.slice(-Math.ceil(contextBytes / 2));
+        ids = newerHalf(ids.slice(-contextBytes));
         unread = ids;
+        nearlyFull = false;
       }
       decoder ??= new Decoder(checkpoint, { hashRows: options.hashRows });
       const copy = unread.length === 1 && draftBytes > 1 ? copyDraft(ids, draftBytes - 1) : [];
       const lengths = copy.length > 0 ? copies : drafts;
-      const drafting = unread.length === 1 ? lengths.next() : 1;
+      const drafting = unread.length === 1 && !nearlyFull ? lengths.next() : 1;
       const room = Math.min(drafting, contextBytes - ids.length, maxBytes - made);
       let next: number[];
       try {
@@ -204,7 +207,9 @@ function* generating(
       } catch (error) {
         if (!(error instanceof TooManyPatchesError) || ids.length < 2) throw error;
         retire();
-        ids = newerHalf(ids);
+        // Patches of a draft alone must not shorten the context: the text is the same with and without drafts.
+        nearlyFull = room > 1;
+        if (!nearlyFull) ids = newerHalf(ids);
         unread = ids;
         continue;
       }

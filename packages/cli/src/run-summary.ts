@@ -94,7 +94,16 @@ export async function listRuns(root: string): Promise<RunSummary[]> {
     } catch (error) {
       if (!(error instanceof UserError) && (error as Error).name !== 'ConfigError') throw error;
       const note = (error as Error).message;
-      const nothing = { step: 0, steps: null, bytes: 0, best: null, full: null, parameters: null, seconds: 0, startedAt: null };
+      const nothing = {
+        step: 0,
+        steps: null,
+        bytes: 0,
+        best: null,
+        full: null,
+        parameters: null,
+        seconds: 0,
+        startedAt: null,
+      };
       found.push({ name, path, state: 'broken', note, ...nothing });
     }
   }

@@ -71,7 +71,10 @@ export function comparePage(runs: readonly RunDetails[]): string {
   ]);
   const body = [
     `<h1>${escapeHtml(names.join(', '))}</h1>`,
-    table(['run', 'held-out bits per byte (full)', 'best quick evaluation', 'steps', 'bytes seen', 'parameters', 'time'], figures),
+    table(
+      ['run', 'held-out bits per byte (full)', 'best quick evaluation', 'steps', 'bytes seen', 'parameters', 'time'],
+      figures,
+    ),
     `<p class="muted">Full: all held-out bytes at the end of a run, each predicted with at least half a row of context. Quick: between steps,
 on rows without overlap of a sample; it chooses the best step, and reads a little higher.</p>`,
     `<h2>Held-out bits per byte (quick evaluations)</h2>\n${chart(runs, 'heldOutBitsPerByte', 'bits per byte', 2.5)}`,

@@ -18,6 +18,7 @@ import {
   nextByteLogits,
   nextByteLogitsAsync,
   type PatchingOptions,
+  rowLimits,
   scoreEntropies,
   scoreEntropiesAsync,
   traceCheckpoint,
@@ -159,7 +160,7 @@ describe.each(modes)('%j, %s', (patching, behaviour) => {
       lengths[lengths.length - 1] -= whole - row.length; // the next token is not there
       return { ids: row, patchLengths: Int32Array.from(lengths.filter((length) => length > 0)) };
     });
-    const some = evaluationRows(documents, 8);
+    const some = evaluationRows(documents, { patchesPerRow: 8, limits: rowLimits(c) });
     const [got, want] = [await evaluateBlt(model.params, some, c), await evaluateBlt(here.params, some, c)];
     expect(got.bytes).toBe(want.bytes);
     expect(Math.abs(got.bitsPerByte - want.bitsPerByte)).toBeLessThan(ROUNDING);

@@ -242,7 +242,7 @@ describe('mistakes are answered with one sentence', () => {
     says('generate --context 8192 --max-bytes 1', /^backend: [^\n]*\n$/, 0);
     says(
       'eval --data long.txt --row-bytes 1000000',
-      /^blt: --row-bytes 1000000: the longest row has 12\d+ bytes, the model reads at most 8192; try --row-bytes 8192\n$/,
+      /^blt: --row-bytes 1000000: the model reads at most 8192 bytes at once; give --row-bytes 8192 or less\n$/,
     );
     says(
       'train --resume runs/r/step-000002',
@@ -276,6 +276,43 @@ describe('mistakes are answered with one sentence', () => {
       stderr: expect.stringContaining('warning: empty.txt is empty (0 bytes); skipped\n'),
     });
   });
+
+  test('held-out text whose patches are longer than the model: trained, evaluated, and listed by its full figure', () => {
+    const lines = Array.from(
+      { length: 300 },
+      (_, i) => `${i},${(i * 7919) % 1000},${'red green blue'.split(' ')[i % 3]}\n`,
+    );
+    const folder = temporaryFolder({
+      'table.csv': `${lines.join('')}${'0,0,none\n'.repeat(1100)}`,
+      'a.txt': 'a'.repeat(9000),
+    });
+    // No entropy is above ln 260 = 5.56 nats, so that every document is two patches.
+    const flags = '--data table.csv --held-out-fraction 0.7 --threshold 5.56 --steps 2 --eval-every 1 --run r';
+    const { code, stdout, stderr } = train(folder, ...flags.split(' '));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^held-out {7}[\d.]+ bpb \(quick\) after/m);
+    expect(stdout).toMatch(/^held-out {7}[\d.]+ ± [\d.]+ bits per byte on all [\d.]+ kB \(full; /m);
+    for (const rowBytes of ['2', '64', '8192']) {
+      const { stdout } = blt(folder, ['eval', '--data', 'a.txt', '--json', '--row-bytes', rowBytes, '--threads', '1']);
+      const found = JSON.parse(stdout);
+      expect(found.bytes).toBe(9000);
+      expect(found.standard_error).toBeGreaterThan(0);
+    }
+    const [run] = JSON.parse(blt(folder, ['runs', '--json']).stdout).runs;
+    expect(run.full).toMatchObject({
+      step: run.best.step,
+      bytes: Math.round(0.7 * readFileSync(join(folder, 'table.csv')).length),
+    });
+    const full = run.full.heldOutBitsPerByte.toFixed(3);
+    expect(blt(folder, ['runs']).stdout).toMatch(new RegExp(` ${full} ± [\\d.]+ bpb `));
+    expect(blt(folder, ['compare', 'runs/r', 'runs/r']).stdout).toMatch(
+      new RegExp(`^r +${full} ± [\\d.]+ bpb at step`, 'm'),
+    );
+    rmSync(join(folder, 'runs/r/evaluation.json'));
+    expect(blt(folder, ['runs']).stdout).toContain(`${run.best.bitsPerByte.toFixed(3)} bpb (quick)`);
+    const metric = metrics(folder, 'r').find((m) => m.lossNats !== undefined) as Record<string, number>;
+    expect(metric.bitsPerByte).toBeCloseTo((metric.lossNats * metric.targets) / metric.bytes / Math.LN2, 9);
+  }, 60_000);
 
   test('rows longer than the entropy model usually reads: it reads as long ones', () => {
     const folder = temporaryFolder({ 'book.txt': TEXT.repeat(8) });

@@ -2,15 +2,19 @@
 export interface Calibration {
   /** nats; exact in float32, for `{ mode: 'entropy', threshold, monotonic }` without maxPatchLength. */
   readonly threshold: number;
-  /** bytes / patches */
+  /** bytes / patches, so patches * meanPatchBytes = bytes */
   readonly meanPatchBytes: number;
+  /** Bytes of the corpus; specials are not among them if `CalibrationOptions.bytes` said so. */
   readonly bytes: number;
+  /** Patches of the corpus, those that hold nothing but a special included: each is one step of the global transformer. */
   readonly patches: number;
 }
 
 export interface CalibrationOptions {
   /** Calibrate the rule on the rise H[i] - H[i-1] (default false: on H[i]). */
   readonly monotonic?: boolean;
+  /** How many of the positions are bytes of text: `countBytes` of the documents. Default: all of them, for texts without specials. */
+  readonly bytes?: number;
 }
 
 /**
@@ -18,19 +22,20 @@ export interface CalibrationOptions {
  *
  * patches = sum over documents of #{starts} with starts = {0, 1} and i+1 for every 1 <= i <= S-2 with score[i] > threshold;
  * score = H, or its rise (monotonic, where token 2 always starts one as well). Counted as `patchLengths` does with
- * includeNextToken: false; specials count as bytes. Equal scores cannot be told apart by a threshold, so the mean moves
+ * includeNextToken: false. A patch of BOS alone is a patch, but BOS is no byte: mean = bytes / patches. Equal scores cannot be told apart by a threshold, so the mean moves
  * in steps, one per group of ties; the nearer of the two steps around the target is taken (equally near: fewer patches).
  * The threshold lies midway between the two scores it separates. A target out of reach gives the nearest mean there is.
  *
  * @param entropiesPerDocument each [S] nats, entropies[i] = H of the prediction made at position i
  * @param targetMeanPatchBytes bytes per patch, >= 1
- * @throws RangeError if the target is below 1, an entropy is not finite, or no document has 3 bytes (monotonic: 4)
+ * @throws RangeError if the target is below 1, an entropy is not finite, bytes are more than positions, or no document has 3 positions
+ *   (monotonic: 4)
  * @see Pagnoni et al. 2024, section 2.3: the threshold is estimated on the training mix
  */
 export function calibrateThreshold(
   entropiesPerDocument: readonly Float32Array[],
   targetMeanPatchBytes: number,
-  { monotonic = false }: CalibrationOptions = {},
+  { monotonic = false, bytes: counted }: CalibrationOptions = {},
 ): Calibration {
   if (!(targetMeanPatchBytes >= 1) || !Number.isFinite(targetMeanPatchBytes)) {
     throw new RangeError(
@@ -38,17 +43,23 @@ export function calibrateThreshold(
     );
   }
   const first = monotonic ? 2 : 1;
-  let bytes = 0;
+  let positions = 0;
   let always = 0;
   let decided = 0;
   for (const H of entropiesPerDocument) {
-    bytes += H.length;
+    positions += H.length;
     always += Math.min(H.length, first + 1);
     decided += Math.max(0, H.length - 1 - first);
   }
   if (decided === 0) {
     throw new RangeError(
       `calibrateThreshold: no position to decide about, a document of at least ${first + 2} bytes is needed`,
+    );
+  }
+  const bytes = counted ?? positions;
+  if (!Number.isInteger(bytes) || bytes < 0 || bytes > positions) {
+    throw new RangeError(
+      `calibrateThreshold: ${bytes} bytes among ${positions} positions cannot be; give 0 .. ${positions}`,
     );
   }
   const scores = new Float32Array(decided);
@@ -93,15 +104,19 @@ function thresholdAt(scores: Float32Array, cut: number): number {
   return middle < scores[cut] ? middle : scores[cut - 1];
 }
 
-/** Mean patch length in bytes over one or many rows: sum / count. @throws RangeError without any patch */
-export function meanPatchSize(lengths: Int32Array | readonly Int32Array[]): number {
+/**
+ * Mean bytes per patch over one or many rows: bytes / number of patches.
+ * @param bytes how many of the positions are bytes of text (`countBytes` of the ids). Default: all, the sum of the lengths.
+ * @throws RangeError without any patch
+ */
+export function meanPatchSize(lengths: Int32Array | readonly Int32Array[], bytes?: number): number {
   const rows = lengths instanceof Int32Array ? [lengths] : lengths;
-  let bytes = 0;
+  let positions = 0;
   let patches = 0;
   for (const row of rows) {
     patches += row.length;
-    for (const length of row) bytes += length;
+    for (const length of row) positions += length;
   }
   if (patches === 0) throw new RangeError('meanPatchSize: there are no patches to average');
-  return bytes / patches;
+  return (bytes ?? positions) / patches;
 }

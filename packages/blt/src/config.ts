@@ -60,6 +60,17 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
+/** While decoding, texts have got more patches than the global transformer has positions for. Nothing was read. */
+export class TooManyPatchesError extends ConfigError {
+  /** Indices of these texts. */
+  readonly texts: readonly number[];
+
+  constructor(message: string, texts: readonly number[]) {
+    super(message);
+    this.texts = texts;
+  }
+}
+
 /**
  * The feed-forward width of the released models: 2/3 of 4 d, rounded up to a multiple.
  * @param multiplier applied before rounding (1 in all released models)

@@ -5,7 +5,7 @@ import { bltBatch, byteBatch } from './batch.ts';
 import type { BltConfig, TransformerConfig } from './config.ts';
 import { entropyModelLogits } from './entropy-model.ts';
 import { bltLosses } from './model.ts';
-import type { PatchedDocument, TrainingRow } from './packing.ts';
+import { cutRow, type PatchedDocument, type RowLimits, type TrainingRow } from './packing.ts';
 import type { BltParams, EntropyModelParams } from './parameters.ts';
 import { NonFiniteError } from './training-loop.ts';
 import { BYTE_OFFSET } from './vocabulary.ts';
@@ -18,72 +18,130 @@ export interface EvaluationRow extends TrainingRow {
 export interface Evaluation {
   /** Sum of the cross-entropies of all scored targets (specials included), nats. */
   readonly nats: number;
-  /** Real bytes among the scored targets. */
+  /** Bytes of text among the scored targets. */
   readonly bytes: number;
   /** nats / (ln 2 * bytes) */
   readonly bitsPerByte: number;
+  /**
+   * Standard error of bitsPerByte, in bits per byte; null for fewer than two rows.
+   *
+   * The rows r = 1..n are taken for a sample of such text. bitsPerByte is then a ratio of two totals, and its linearised variance is
+   * n/(n-1) * sum_r (nats_r - R bytes_r)^2 / bytes^2, with R = nats / bytes; the error is its square root / ln 2. Neighbouring rows of one
+   * document are alike (autocorrelation), so the true error is larger than this one. It says nothing about the error from training again
+   * with another seed.
+   * @see Cochran 1977, Sampling Techniques, section 6.4
+   */
+  readonly standardError: number | null;
+}
+
+export interface EvaluationRowsOptions {
+  /** Patches of the documents per row, >= 2. */
+  readonly patchesPerRow: number;
+  /** What the model takes at most, see `rowLimits`. */
+  readonly limits: RowLimits;
+  /** Patches between the starts of two rows (default: half a row). */
+  readonly stride?: number;
 }
 
 /**
  * Rows of up to `patchesPerRow` patches, each starting `stride` patches after the one before: every token but each document's
  * first is scored exactly once. With the default stride, half a row, each has at least half a row of context before it wherever
  * the document has that much; with a whole row it costs half, and tokens at a row's start are predicted from little.
+ *
+ * Where so many patches hold more than `limits.maxBytes` ids, the row ends at that limit (within a patch, if need be), and the row after it
+ * overlaps it by the same share of its bytes as other rows do of their patches.
+ * @throws RangeError if patchesPerRow or a limit leaves no room for a token and its successor
  */
 export function evaluationRows(
   documents: readonly PatchedDocument[],
-  patchesPerRow: number,
-  stride: number = Math.ceil(patchesPerRow / 2),
+  { patchesPerRow, limits, stride = Math.ceil(patchesPerRow / 2) }: EvaluationRowsOptions,
 ): EvaluationRow[] {
-  const rows: EvaluationRow[] = [];
-  for (const { ids, patchLengths } of documents) {
-    const starts = [0];
-    for (const length of patchLengths) starts.push(starts.at(-1)! + length);
+  const perRow = Math.min(patchesPerRow, limits.maxPatches);
+  if (!Number.isInteger(perRow) || perRow < 2 || !(limits.maxBytes >= 1)) {
+    throw new RangeError(
+      `evaluationRows: a row needs 2 patches and 1 byte, got ${perRow} patches and ${limits.maxBytes} bytes; raise patchesPerRow or the limits`,
+    );
+  }
+  // Of rows that the limit makes shorter, the same share.
+  const overlap = Math.floor((perRow * Math.max(0, patchesPerRow - stride)) / patchesPerRow);
+  const overlapBytes = Math.max(1, Math.floor((limits.maxBytes * overlap) / perRow));
+  return documents.flatMap(({ ids, patchLengths }) => {
+    const rows: EvaluationRow[] = [];
+    let sum = 0;
+    const ends = patchLengths.map((length) => (sum += length));
+    const startOf = (patch: number): number => (patch === 0 ? 0 : ends[patch - 1]);
+    const stream = { tokens: ids, ends };
+
+    let patch = 0; // the patch of the row's first token
+    const rowFrom = (begin: number) => {
+      while (ends[patch] <= begin) patch++;
+      const splits = ends[patch] > begin + 1;
+      // A row's first token is a patch of its own: one more than the document has.
+      const maxPatches = Math.min(perRow + (splits ? 1 : 0), limits.maxPatches);
+      const found = cutRow(stream, begin, splits ? patch : patch + 1, { maxPatches, maxBytes: limits.maxBytes });
+      // Whether there would have been more, but for the bytes.
+      const full =
+        found.row.ids.length === limits.maxBytes && found.end < ends[Math.min(patch + perRow, ends.length) - 1];
+      return { ...found, begin, full };
+    };
+
     let scored = 1; // tokens before this one have been targets already (or are the first)
-    for (let first = 0; scored < ids.length; ) {
-      const last = Math.min(first + patchesPerRow, patchLengths.length);
-      const begin = starts[first];
-      const end = starts[last];
-      const length = starts[first + 1] - begin;
-      // A row's first token is a patch of its own: the model predicts its second token from it.
-      const lengths = [1, ...(length > 1 ? [length - 1] : []), ...patchLengths.subarray(first + 1, last)];
-      if (end - begin >= 2) {
-        rows.push({
-          ids: ids.slice(begin, end - 1),
-          targets: ids.slice(begin + 1, end),
-          patchLengths: Int32Array.from(lengths),
-          scoredFrom: scored - begin - 1,
-        });
-        scored = end;
-      }
+    let begin = 0;
+    while (scored < ids.length) {
+      let found = rowFrom(begin);
+      // Long patches: no more context than leaves room for what is new.
+      if (found.full) found = rowFrom(Math.max(begin, scored - overlapBytes));
+      if (found.end <= scored) found = rowFrom(scored - 1);
+      rows.push({ ...found.row, scoredFrom: scored - found.begin - 1 });
+      scored = found.end;
       // At least one patch of overlap: a row's first token is read, not predicted.
-      first = Math.max(first + 1, last - Math.max(1, patchesPerRow - stride));
-      if (last === patchLengths.length) break;
+      begin = found.full
+        ? scored - overlapBytes
+        : Math.min(scored - 1, startOf(Math.max(patch + 1, found.patch - Math.max(1, overlap))));
     }
-  }
-  return rows;
+    return rows;
+  });
 }
 
-/** @throws NonFiniteError if a loss was not a number */
-function evaluationOf(nats: number, bytes: number): Evaluation {
-  if (!Number.isFinite(nats)) {
-    throw new NonFiniteError(`the loss on held-out bytes is ${nats}; the weights are broken, lower the learning rate`);
-  }
-  return { nats, bytes, bitsPerByte: nats / (Math.LN2 * bytes) };
-}
+/** Adds up what rows cost. */
+class Tally {
+  private nats = 0;
+  private bytes = 0;
+  private readonly rows: { readonly nats: number; readonly bytes: number }[] = [];
 
-/** Adds up the losses of the scored targets. */
-function tally(losses: ArrayLike<number>, rows: readonly EvaluationRow[]): { nats: number; bytes: number } {
-  let nats = 0;
-  let bytes = 0;
-  let at = 0;
-  for (const { targets, scoredFrom } of rows) {
-    for (let i = scoredFrom; i < targets.length; i++) {
-      nats += losses[at + i];
-      if (targets[i] >= BYTE_OFFSET) bytes++;
+  /** @param losses of all targets of the rows, nats; only those that are scored count */
+  add(losses: ArrayLike<number>, rows: readonly EvaluationRow[]): void {
+    let group = 0;
+    let at = 0;
+    for (const { targets, scoredFrom } of rows) {
+      let [nats, bytes] = [0, 0];
+      for (let i = scoredFrom; i < targets.length; i++) {
+        nats += losses[at + i];
+        group += losses[at + i];
+        if (targets[i] >= BYTE_OFFSET) bytes++;
+      }
+      at += targets.length;
+      this.bytes += bytes;
+      this.rows.push({ nats, bytes });
     }
-    at += targets.length;
+    this.nats += group;
   }
-  return { nats, bytes };
+
+  /** @throws NonFiniteError if a loss was not a number, RangeError if no scored target was a byte */
+  evaluation(): Evaluation {
+    const { nats, bytes, rows } = this;
+    if (!Number.isFinite(nats)) {
+      throw new NonFiniteError(
+        `the loss on held-out bytes is ${nats}; the weights are broken, lower the learning rate`,
+      );
+    }
+    if (bytes === 0) throw new RangeError('evaluation: the text has no bytes to predict; give one that has');
+    const ratio = nats / bytes;
+    const squares = rows.reduce((sum, row) => sum + (row.nats - ratio * row.bytes) ** 2, 0);
+    const n = rows.length;
+    const standardError = n < 2 ? null : Math.sqrt((n / (n - 1)) * squares) / (Math.LN2 * bytes);
+    return { nats, bytes, bitsPerByte: nats / (Math.LN2 * bytes), standardError };
+  }
 }
 
 /** Groups rows into batches of about `batchBytes` bytes. */
@@ -119,7 +177,10 @@ export async function result<R>(steps: AsyncGenerator<unknown, R>): Promise<R> {
 
 const targetCount = (rows: readonly EvaluationRow[]): number => rows.reduce((n, r) => n + r.targets.length, 0);
 
-/** Bits per byte of the latent transformer on held-out rows. */
+/**
+ * Bits per byte of the latent transformer on held-out rows.
+ * @throws RangeError if no scored target is a byte, NonFiniteError if a loss is not a number
+ */
 export const evaluateBlt = (
   params: BltParams,
   rows: readonly EvaluationRow[],
@@ -137,19 +198,16 @@ export async function* evaluatingBlt(
   const total = targetCount(rows);
   let done = 0;
   const backend = params.lm_head.weight.backend;
-  let nats = 0;
-  let bytes = 0;
+  const tally = new Tally();
   for (const group of batches(rows, batchBytes)) {
     const targets = Int32Array.from(group.flatMap((r) => [...r.targets]));
     const losses = scope(() => bltLosses(params, bltBatch(group, config, { backend }), targets, config));
-    const found = tally(await losses.read(), group);
+    tally.add(await losses.read(), group);
     release(losses);
-    nats += found.nats;
-    bytes += found.bytes;
     done += targetCount(group);
     yield { done, total };
   }
-  return evaluationOf(nats, bytes);
+  return tally.evaluation();
 }
 
 interface EntropyEvaluationOptions {
@@ -159,7 +217,10 @@ interface EntropyEvaluationOptions {
   readonly batchBytes?: number;
 }
 
-/** Bits per byte of an entropy model, each document cut into its context. */
+/**
+ * Bits per byte of an entropy model, each document cut into rows of `rowBytes` ids, at most (and by default) its context.
+ * @throws RangeError if the documents have no byte to predict, NonFiniteError if a loss is not a number
+ */
 export const evaluateEntropyModel = (
   params: EntropyModelParams,
   documents: readonly Int32Array[],
@@ -175,7 +236,7 @@ export async function* evaluatingEntropyModel(
   options: EntropyEvaluationOptions,
 ): AsyncGenerator<Progress, Evaluation> {
   const backend = params.lm_head.weight.backend;
-  const length = options.rowBytes ?? c.maxPositionEmbeddings;
+  const length = Math.min(options.rowBytes ?? c.maxPositionEmbeddings, c.maxPositionEmbeddings);
   const rows = documents.flatMap((ids) => {
     const cut: EvaluationRow[] = [];
     for (let s = 0; s + 1 < ids.length; s += length) {
@@ -191,8 +252,7 @@ export async function* evaluatingEntropyModel(
   });
   const total = targetCount(rows);
   let done = 0;
-  let nats = 0;
-  let bytes = 0;
+  const tally = new Tally();
   for (const group of batches(rows, options.batchBytes ?? 8192)) {
     const losses = scope(() => {
       const batch = byteBatch(
@@ -203,12 +263,10 @@ export async function* evaluatingEntropyModel(
       const targets = Int32Array.from(group.flatMap((r) => [...r.targets]));
       return crossEntropy(entropyModelLogits(params, batch, c), tensor(targets, undefined, { backend }));
     });
-    const found = tally(await losses.read(), group);
+    tally.add(await losses.read(), group);
     release(losses);
-    nats += found.nats;
-    bytes += found.bytes;
     done += targetCount(group);
     yield { done, total };
   }
-  return evaluationOf(nats, bytes);
+  return tally.evaluation();
 }

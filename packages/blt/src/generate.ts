@@ -1,7 +1,7 @@
 /** @file Generation, byte by byte, on the incremental decoder. */
 import { Random, scope } from '@blt-ts/tensor';
 import { bltBatch } from './batch.ts';
-import { type BltConfig, layoutOptions, longestText } from './config.ts';
+import { type BltConfig, layoutOptions, longestText, TooManyPatchesError } from './config.ts';
 import { Decoder, type HashRows } from './decoding/decoder.ts';
 import { copyDraft, DraftLength, speculate } from './decoding/speculate.ts';
 import { scoringEntropies } from './entropy-model.ts';
@@ -20,7 +20,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly stop?: Uint8Array | null;
   /** Go on after the model says that the document ends (default false). */
   readonly ignoreEos?: boolean;
-  /** Most ids the model reads (default 512, or all it takes if that is less); the oldest half is dropped when it is full. */
+  /**
+   * Most ids the model reads (default 512, or all it takes if that is less). The oldest half is dropped when it is full, and also when the
+   * ids make more patches than the global transformer has positions for.
+   */
   readonly contextBytes?: number;
   /**
    * Most bytes drafted ahead, past the end of the patch, before one pass of the whole model checks them (default 0 = off): copied from
@@ -117,6 +120,8 @@ export class Sampler {
   }
 }
 
+const newerHalf = (ids: number[]): number[] => ids.slice(-Math.ceil(ids.length / 2));
+
 /** Says when a text ends with `stop`. */
 function stopsAfter(stop: Uint8Array | null): (byte: number) => boolean {
   const tail: number[] = [];
@@ -174,26 +179,39 @@ function* generating(
   try {
     /** Ids that are known but not read yet; at first all of them. */
     let unread = ids;
+    /** The next patches are the last that the global transformer has positions for. */
+    let nearlyFull = false;
     while (made < maxBytes) {
       if (ids.length > contextBytes) {
         // Begin anew with the newer half, as if it were the whole text.
         retire();
-        ids = ids.slice(-Math.ceil(contextBytes / 2));
+        ids = newerHalf(ids.slice(-contextBytes));
         unread = ids;
+        nearlyFull = false;
       }
       decoder ??= new Decoder(checkpoint, { hashRows: options.hashRows });
       const copy = unread.length === 1 && draftBytes > 1 ? copyDraft(ids, draftBytes - 1) : [];
       const lengths = copy.length > 0 ? copies : drafts;
-      const drafting = unread.length === 1 ? lengths.next() : 1;
+      const drafting = unread.length === 1 && !nearlyFull ? lengths.next() : 1;
       const room = Math.min(drafting, contextBytes - ids.length, maxBytes - made);
       let next: number[];
-      if (room > 1) {
-        const start = made;
-        next = yield* speculate(decoder, unread[0], room, copy, (logits, n) => sampler.draw(logits, start + n));
-        lengths.learn(room, next.length);
-      } else {
-        const [logits] = yield* decoder.feeding([unread]);
-        next = [sampler.draw(logits, made)];
+      try {
+        if (room > 1) {
+          const start = made;
+          next = yield* speculate(decoder, unread[0], room, copy, (logits, n) => sampler.draw(logits, start + n));
+          lengths.learn(room, next.length);
+        } else {
+          const [logits] = yield* decoder.feeding([unread]);
+          next = [sampler.draw(logits, made)];
+        }
+      } catch (error) {
+        if (!(error instanceof TooManyPatchesError) || ids.length < 2) throw error;
+        retire();
+        // Patches of a draft alone must not shorten the context: the text is the same with and without drafts.
+        nearlyFull = room > 1;
+        if (!nearlyFull) ids = newerHalf(ids);
+        unread = ids;
+        continue;
       }
       for (const id of next) {
         if (id === EOS) return;
@@ -260,17 +278,26 @@ function* generatingBatch(
     counts.byteSteps += decoder.byteSteps;
     decoder.release();
   };
+  /** Forgets the older half of these texts; all are read again. */
+  const beginAnew = (texts: readonly number[]) => {
+    retire();
+    decoder = new Decoder(checkpoint, { texts: prompts.length, hashRows: options.hashRows });
+    for (const r of texts) ids[r] = newerHalf(ids[r].slice(-contextBytes));
+    unread = ids.map((row, r) => (open[r] ? row : []));
+  };
   try {
     while (open.some((is) => is)) {
       if (ids.some((row, r) => open[r] && row.length > contextBytes)) {
-        retire();
-        decoder = new Decoder(checkpoint, { texts: prompts.length, hashRows: options.hashRows });
-        ids.forEach((row, r) => {
-          if (row.length > contextBytes) ids[r] = row.slice(-Math.ceil(contextBytes / 2));
-        });
-        unread = ids.map((row, r) => (open[r] ? row : []));
+        beginAnew(ids.flatMap((row, r) => (row.length > contextBytes ? [r] : [])));
       }
-      const logits = yield* decoder.feeding(unread);
+      let logits: Float32Array[];
+      try {
+        logits = yield* decoder.feeding(unread);
+      } catch (error) {
+        if (!(error instanceof TooManyPatchesError) || error.texts.some((r) => ids[r].length < 2)) throw error;
+        beginAnew(error.texts);
+        continue;
+      }
       unread = prompts.map(() => []);
       for (let r = 0; r < prompts.length; r++) {
         if (!open[r]) continue;

@@ -5,8 +5,9 @@ export function natsToBits(nats: number): number {
 
 /**
  * Bits per byte: the tokenizer-free measure of a language model, sum of cross-entropies / (ln 2 * bytes).
- * @param sumNats sum over all predicted bytes of -ln p   @param bytes how many bytes the text has; the authors count
- *   every predicted token, EOS and BOS included
+ * @param sumNats sum over all predicted tokens of -ln p, specials included: the end of a document costs, too
+ * @param bytes how many of the predicted tokens are bytes of the text (`countBytes`). The authors divide by all predicted
+ *   tokens, EOS and BOS included, which flatters texts of short documents.
  * @throws RangeError if bytes is not above 0
  * @see Pagnoni et al. 2024, section 4.5
  */

@@ -1,3 +1,4 @@
+import { type BltConfig, longestText } from './config.ts';
 import { BOE } from './vocabulary.ts';
 
 /** A document as the data pipeline stores it: lengths cover its own bytes only (includeNextToken: false). */
@@ -18,6 +19,65 @@ export interface TrainingRow {
   readonly patchLengths: Int32Array;
 }
 
+/** The most that one row may hold. */
+export interface RowLimits {
+  /** Patches (positions of the global transformer). The first token of a row counts as one. */
+  readonly maxPatches: number;
+  /** Ids (positions of the local models). The last target comes on top, because it is predicted and not read. */
+  readonly maxBytes: number;
+}
+
+/**
+ * The limits of rows for a model: what its stacks have positions for.
+ * @param maxBytes a lower limit in ids; null: only the model's own
+ */
+export function rowLimits(config: BltConfig, maxBytes: number | null = null): RowLimits {
+  return {
+    maxPatches: config.global.maxPositionEmbeddings,
+    maxBytes: Math.min(maxBytes ?? Number.POSITIVE_INFINITY, longestText(config)),
+  };
+}
+
+/** Tokens laid end to end. */
+export interface PatchStream {
+  /** [T] */
+  readonly tokens: Int32Array;
+  /** [P] the end (exclusive) of each patch; the last is T. */
+  readonly ends: Int32Array;
+}
+
+/**
+ * The longest row that starts with token `start` and stays within both limits. Training and evaluation cut all their rows here.
+ *
+ * A row over the tokens start .. end-1 has ids = start .. end-2 and targets = start+1 .. end-1. Its first token is a patch of its own,
+ * because the model predicts byte 1 from patch 0. What is left of that token's patch is the second patch. A patch that crosses the limit
+ * in bytes is cut there.
+ * @param patch the patch that token start+1 belongs to
+ * @returns the row, its end, and the patch that token `end` belongs to
+ */
+export function cutRow(
+  { tokens, ends }: PatchStream,
+  start: number,
+  patch: number,
+  { maxPatches, maxBytes }: RowLimits,
+): { row: TrainingRow; end: number; patch: number } {
+  const limit = Math.min(tokens.length, start + maxBytes + 1);
+  const lengths = [1];
+  let end = start + 1;
+  while (lengths.length < maxPatches && end < limit) {
+    const next = Math.min(ends[patch], limit);
+    lengths.push(next - end);
+    end = next;
+    if (end === ends[patch]) patch++;
+  }
+  const row = {
+    ids: tokens.slice(start, end - 1),
+    targets: tokens.slice(start + 1, end),
+    patchLengths: Int32Array.from(lengths),
+  };
+  return { row, end, patch };
+}
+
 export interface PackPatchesOptions {
   /** Patches per row, >= 2: the global model then takes the same number of steps for every row. */
   readonly patchesPerRow: number;
@@ -30,11 +90,10 @@ export interface PackPatchesOptions {
 /**
  * Lay documents end to end and cut the stream into rows of exactly `patchesPerRow` patches.
  *
- * A row over the tokens s .. e-1 has ids = s .. e-2 and targets = s+1 .. e-1. The next row starts at e-1, so every token
- * but the very first is a target exactly once. The token a row starts with is a patch of its own (the model predicts byte
- * 1 from patch 0); if it was not the end of its patch, the rest of that patch is the second one. Only the last row can be
- * shorter, in patches, and rows that reached maxBytes. (The authors' iterator cuts disjoint rows instead: it never
- * predicts a row's first token and drops a row's last patch whenever its first one had to be split.)
+ * Each row is cut by `cutRow` and starts with the last token of the one before, so every token but the very first is a
+ * target exactly once. Only the last row can be shorter, in patches, and rows that reached maxBytes. (The authors' iterator
+ * cuts disjoint rows instead: it never predicts a row's first token and drops a row's last patch whenever its first one had
+ * to be split.)
  *
  * Shuffle the documents before, or the rows after.
  * @throws RangeError if an option or a document's lengths do not fit
@@ -47,33 +106,23 @@ export function packPatches(documents: readonly PatchedDocument[], options: Pack
   if (maxBytes !== null && (!Number.isInteger(maxBytes) || maxBytes < 1)) {
     throw new RangeError(`packPatches: maxBytes must be an integer >= 1 or null, got ${maxBytes}`);
   }
-  const { tokens, ends } = concatenate(documents);
-  const total = tokens.length;
+  const stream = concatenate(documents);
+  const total = stream.tokens.length;
+  const limits = { maxPatches: patchesPerRow, maxBytes: maxBytes ?? total };
   const rows: TrainingRow[] = [];
-  let patch = ends[0] === 1 ? 1 : 0; // the patch of the stream that token s+1, later token e, belongs to
-  for (let s = 0; s + 1 < total; ) {
-    const limit = maxBytes === null ? total : Math.min(total, s + maxBytes + 1);
-    const lengths = [1];
-    let e = s + 1;
-    while (lengths.length < patchesPerRow && e < limit) {
-      const end = Math.min(ends[patch], limit);
-      lengths.push(end - e);
-      e = end;
-      if (e === ends[patch]) patch++;
-    }
-    if (dropLast && e === total && lengths.length < patchesPerRow) break;
-    rows.push({
-      ids: tokens.slice(s, e - 1),
-      targets: tokens.slice(s + 1, e),
-      patchLengths: Int32Array.from(lengths),
-    });
-    s = e - 1;
+  let patch = stream.ends[0] === 1 ? 1 : 0;
+  for (let start = 0; start + 1 < total; ) {
+    const cut = cutRow(stream, start, patch, limits);
+    if (dropLast && cut.end === total && cut.row.patchLengths.length < patchesPerRow) break;
+    rows.push(cut.row);
+    start = cut.end - 1;
+    patch = cut.patch;
   }
   return rows;
 }
 
-/** The stream of all documents, and the end (exclusive) of each of its patches. */
-function concatenate(documents: readonly PatchedDocument[]): { tokens: Int32Array; ends: Int32Array } {
+/** The stream of all documents. */
+function concatenate(documents: readonly PatchedDocument[]): PatchStream {
   let total = 0;
   let patches = 0;
   documents.forEach(({ ids, patchLengths }, d) => {

@@ -8,6 +8,7 @@ import type { Progress } from './evaluation.ts';
 import { concatInts, fitting, type Given, type PerDocument, splitPatches } from './given.ts';
 import type { EntropyModelParams } from './parameters.ts';
 import { patchLengths } from './patching.ts';
+import { countBytes } from './vocabulary.ts';
 
 const PARTS = ['train', 'heldOut'] as const;
 
@@ -114,6 +115,7 @@ export function patchCorpus(
   if (patching.mode === 'entropy' && targetPatchBytes !== null) {
     const { threshold } = calibrateThreshold(entropies!.train, targetPatchBytes, {
       monotonic: patching.monotonic ?? false,
+      bytes: countBytes(corpus.train),
     });
     config = { ...config, patching: { ...patching, threshold } };
   }

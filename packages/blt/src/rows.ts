@@ -53,7 +53,7 @@ export class RowDealer<Row> {
 }
 
 /**
- * Rows of `patchesPerRow` patches from documents in random order. From the second epoch on the cuts fall elsewhere: the stream
+ * Rows of `patchesPerRow` patches, and of `maxBytes` ids at most, from documents in random order. From the second epoch on the cuts fall elsewhere: the stream
  * starts with a random number of patches left out.
  */
 export function patchRows(

@@ -21,7 +21,7 @@ import { concatInts, type Given, loadEntropyModel, type Origin, splitPatches } f
 import type { Checkpoint } from './huggingface.ts';
 import { copyLlamaIntoGlobal } from './init-global.ts';
 import { bltLosses } from './model.ts';
-import type { PatchedDocument, TrainingRow } from './packing.ts';
+import { type PatchedDocument, type RowLimits, rowLimits, type TrainingRow } from './packing.ts';
 import { type BltParams, bltPlan, type EntropyModelParams, entropyModelPlan, initParameters } from './parameters.ts';
 import { CorpusEntropies, needsEntropies, patchCorpus } from './patch-corpus.ts';
 import { type ByteRow, byteRows, patchRows, RowDealer } from './rows.ts';
@@ -36,6 +36,7 @@ import {
   stateArray,
   TrainingLoop,
 } from './training-loop.ts';
+import { countBytes } from './vocabulary.ts';
 
 /** Documents as ids: BOS, bytes, EOS. */
 export interface Corpus {
@@ -79,6 +80,7 @@ export type SessionEvent =
   | {
       readonly kind: 'patched';
       readonly threshold: number | null;
+      /** Bytes of the training text / patches: patches * meanPatchBytes = bytes. */
       readonly meanPatchBytes: number;
       readonly patches: number;
     }
@@ -114,6 +116,8 @@ export interface OpenSessionState extends Omit<SessionState, 'arrays'> {
 
 export class Session {
   readonly plan: RunPlan;
+  /** Bytes of text in the held-out documents; with none there is nothing to evaluate on. */
+  readonly heldOutBytes: number;
   private readonly corpus: Corpus;
   private readonly backend: Backend;
   private readonly random: Random;
@@ -141,6 +145,7 @@ export class Session {
     this.given = given;
     this.plan = plan;
     this.corpus = corpus;
+    this.heldOutBytes = countBytes(corpus.heldOut);
     this.backend = backend;
     this.random = new Random(plan.seed);
     const { config } = plan;
@@ -184,7 +189,7 @@ export class Session {
     return (this.currentPhase === 'entropy model' ? this.entropyLoop?.step : this.modelLoop?.step) ?? 0;
   }
 
-  /** Targets the model has seen. */
+  /** Bytes of text the model has been trained on, repeats counted. */
   get bytesSeen(): number {
     return this.modelLoop?.bytesSeen ?? 0;
   }
@@ -211,7 +216,7 @@ export class Session {
     await this.adoptEntropyWeights();
     this.currentPhase = 'patching';
     yield { kind: 'milestone' };
-    const held = this.corpus.heldOut.length > 0;
+    const held = this.heldOutBytes > 0;
     yield { kind: 'entropy model', evaluation: held ? yield* told(this.evaluateEntropyModel()) : null };
   }
 
@@ -235,7 +240,7 @@ export class Session {
     yield {
       kind: 'patched',
       threshold: patching.mode === 'entropy' ? patching.threshold : null,
-      meanPatchBytes: meanPatchSize(this.trainPatches),
+      meanPatchBytes: meanPatchSize(this.trainPatches, countBytes(this.corpus.train)),
       patches: this.trainPatches.reduce((n, p) => n + p.length, 0),
     };
   }
@@ -288,8 +293,8 @@ export class Session {
   /** True where held-out text is to be scored before the next step: that saves by itself. */
   get evaluationDue(): boolean {
     const loop = this.modelLoop;
-    if (this.currentPhase !== 'model' || !loop) return false;
-    if (this.corpus.heldOut.length === 0 || this.evaluatedAt === loop.step) return false;
+    if (this.currentPhase !== 'model' || !loop || this.heldOutBytes === 0) return false;
+    if (this.evaluatedAt === loop.step) return false;
     return loop.done || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
   }
 
@@ -309,7 +314,11 @@ export class Session {
     };
   }
 
-  /** Bits per byte of `params` on all held-out bytes, each predicted with at least half a row of context. */
+  /**
+   * The full evaluation: `params` on all held-out bytes, each predicted with at least half a row of context. The evaluations between steps
+   * are quick ones: rows without overlap, on a sample of `plan.evalBytes`. So their figure is a little higher and less certain.
+   * @throws RangeError if no byte is held out
+   */
   evaluateFully(params: BltParams): Promise<Evaluation> {
     return result(this.evaluatingFully(params));
   }
@@ -321,7 +330,7 @@ export class Session {
 
   /** Mean bytes per patch of the held-out text. */
   heldOutPatchBytes(): number {
-    return meanPatchSize(this.heldOutPatches);
+    return meanPatchSize(this.heldOutPatches, this.heldOutBytes);
   }
 
   async state(): Promise<SessionState> {
@@ -456,10 +465,11 @@ export class Session {
   }
 
   private makeModelLoop(): TrainingLoop<BltParams, TrainingRow> {
-    const { patchesPerRow, maxRowBytes, loop } = this.plan.model;
+    const { patchesPerRow, loop } = this.plan.model;
+    const { maxPatches, maxBytes } = this.limits;
     const documents = patched(this.corpus.train, this.trainPatches);
     const dealer = new RowDealer<TrainingRow>(this.random.fork('rows'), (random, epoch) =>
-      patchRows(documents, patchesPerRow, maxRowBytes, random, epoch),
+      patchRows(documents, Math.min(patchesPerRow, maxPatches), maxBytes, random, epoch),
     );
     return this.watched(
       new TrainingLoop(
@@ -502,7 +512,17 @@ export class Session {
   }
 
   private heldOutRows(stride: number): EvaluationRow[] {
-    return evaluationRows(patched(this.corpus.heldOut, this.heldOutPatches), this.plan.model.patchesPerRow, stride);
+    const { patchesPerRow } = this.plan.model;
+    return evaluationRows(patched(this.corpus.heldOut, this.heldOutPatches), {
+      patchesPerRow,
+      limits: this.limits,
+      stride,
+    });
+  }
+
+  /** Training and evaluation cut their rows by the same limits. */
+  private get limits(): RowLimits {
+    return rowLimits(this.currentConfig, this.plan.model.maxRowBytes);
   }
 
   /** Quick evaluation: whole rows without overlap, spread evenly over the held-out text. */
@@ -511,7 +531,8 @@ export class Session {
     const all = this.heldOutRows(this.plan.model.patchesPerRow);
     const total = all.reduce((n, r) => n + r.ids.length, 0);
     const every = Math.max(1, Math.floor(total / this.plan.evalBytes));
-    const rows = all.filter((_, i) => i % every === 0);
+    const sample = all.filter((_, i) => i % every === 0);
+    const rows = countBytes(sample.map((row) => row.targets)) > 0 ? sample : all;
     const params = this.modelLoop!.evaluationParams();
     const evaluation = yield* told(evaluatingBlt(params, rows, this.currentConfig));
     this.evaluatedAt = step;

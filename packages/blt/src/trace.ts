@@ -2,7 +2,7 @@
 import { affine, leaves, mul, sum, valueAndGrad } from '@blt-ts/autograd';
 import { forEachTensor, release, type SafetensorsInput, scope, tensor } from '@blt-ts/tensor';
 import { bltBatch } from './batch.ts';
-import { layoutOptions } from './config.ts';
+import { ConfigError, layoutOptions, longestText } from './config.ts';
 import { scoringEntropies } from './entropy-model.ts';
 import type { Checkpoint } from './huggingface.ts';
 import { bltLogits, bltLosses } from './model.ts';
@@ -38,6 +38,7 @@ export interface TraceOptions {
 
 /**
  * What a model makes of given rows of ids: everything that another implementation can be compared by.
+ * @throws ConfigError if a row is longer than the model takes
  * @throws Error on a backend whose values must be waited for: use `traceCheckpointAsync`
  */
 export function traceCheckpoint(
@@ -63,6 +64,13 @@ function* tracing(
   { grads = false }: TraceOptions,
 ): Reading<Trace> {
   const { backend } = params.lm_head.weight;
+  // A row is traced whole or not at all: cut, it would have other values than elsewhere.
+  const tooLong = rows.findIndex((row) => row.length > longestText(config));
+  if (tooLong !== -1) {
+    throw new ConfigError(
+      `trace: row ${tooLong} has ${rows[tooLong].length} ids, the model reads at most ${longestText(config)}; cut it into shorter rows`,
+    );
+  }
   const entropies = patcher
     ? yield* scoringEntropies(patcher, rows, config.patcher!, { ...layoutOptions(config), backend })
     : null;

@@ -1,6 +1,7 @@
 /** @file One optimisation: parameters, rows, a loss, AdamW. The entropy model and the latent transformer are both trained by it. */
 import { type Cotangent, leaves, mapTree, sum, valueAndGrad } from '@blt-ts/autograd';
 import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
+import { bitsPerByte } from './metrics.ts';
 import {
   AdamW,
   type AdamWOptions,
@@ -15,12 +16,13 @@ import {
 import { Dropout, type DropoutRates } from './regularization.ts';
 import type { DataCursor, RowDealer } from './rows.ts';
 import { learningRateMultiplier } from './schedule.ts';
+import { countBytes } from './vocabulary.ts';
 
 export interface LoopOptions {
   readonly steps: number;
   /** Rows per forward pass. */
   readonly batchRows: number;
-  /** Forward passes per update; their gradients are averaged over all bytes. */
+  /** Forward passes per update; their gradients are averaged over all targets. */
   readonly accumulation: number;
   /** Peak learning rate. */
   readonly lr: number;
@@ -58,13 +60,17 @@ const AVERAGE_FROM = 20;
 export interface StepReport {
   /** Updates done, this one included. */
   readonly step: number;
-  /** Mean cross-entropy of the step's targets, nats. */
+  /** Mean cross-entropy of the step's targets, nats: sum / targets. BOS and EOS are targets, too. This mean is what is minimised. */
   readonly lossNats: number;
+  /** lossNats * targets / (ln 2 * bytes): specials cost, but are not counted as bytes. Null if the step had no byte among its targets. */
+  readonly bitsPerByte: number | null;
   /** Global norm of the gradient of the mean loss, before clipping. */
   readonly gradNorm: number;
   readonly lr: number;
-  /** Targets of this step. */
+  /** Bytes of text among the step's targets. */
   readonly bytes: number;
+  /** All targets of the step, specials included: bytes + BOS + EOS. */
+  readonly targets: number;
   /** True if the batch was left out: no update was done, and `step` is the one that is still to come. */
   readonly skipped: boolean;
 }
@@ -79,6 +85,7 @@ export interface LoopState {
   readonly step: number;
   /** Updates in all, where they are not those of the options. */
   readonly steps?: number;
+  /** Bytes of text seen, repeats counted. */
   readonly bytes: number;
   readonly cursor: DataCursor;
   readonly random: number[];
@@ -132,7 +139,12 @@ export interface Task<P, Row, Batch> {
   reads?(batch: Batch): ReadonlyMap<string, Int32Array>;
 }
 
-export class TrainingLoop<P extends object, Row, Batch = unknown> {
+/** A row as the loop sees it: what is predicted. */
+interface Predicting {
+  readonly targets: Int32Array;
+}
+
+export class TrainingLoop<P extends object, Row extends Predicting, Batch = unknown> {
   readonly params: P;
   readonly options: LoopOptions;
   private readonly dealer: RowDealer<Row>;
@@ -182,7 +194,7 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
     return this.step >= this.total;
   }
 
-  /** Targets seen so far. */
+  /** Bytes of text seen so far, repeats counted and specials left out. */
   get bytesSeen(): number {
     return this.bytes;
   }
@@ -203,19 +215,21 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
     const batches = Array.from({ length: accumulation }, () => this.dealer.next(batchRows));
     const before = this.random.state();
     const pass = this.detectAnomaly ? this.explained(step, () => this.gradients(batches)) : this.gradients(batches);
-    const { totals, bytes, norm, factor, gradients } = pass;
+    const { totals, targets, norm, factor, gradients } = pass;
+    const bytes = countBytes(batches.flat().map((row) => row.targets));
     try {
       let nats = 0;
       for (const value of totals) nats += (await value.read())[0];
       const gradNorm = (await norm.read())[0];
-      const lossNats = nats / bytes;
+      const lossNats = nats / targets;
       const finite = Number.isFinite(lossNats) && Number.isFinite(gradNorm);
       const skipped = this.isSpike(step, lossNats, finite);
       if (!finite && !skipped) {
         const what = Number.isFinite(lossNats) ? `gradient norm is ${gradNorm}` : `loss is ${lossNats}`;
         throw new NonFiniteError(`step ${step}: the ${what}${this.postMortem(batches, before)}; ${this.advice()}`);
       }
-      const report = { step, lossNats, gradNorm, lr, bytes, skipped };
+      const bpb = bytes > 0 ? bitsPerByte(nats, bytes) : null;
+      const report = { step, lossNats, bitsPerByte: bpb, gradNorm, lr, bytes, targets, skipped };
       if (skipped) {
         this.skipped++;
         return report;
@@ -242,7 +256,7 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
   /** Forward and backward over the batches; nothing of the loop changes but the dropout stream. */
   private gradients(batches: readonly (readonly Row[])[]) {
     return scope(() => {
-      let bytes = 0;
+      let targets = 0;
       let sums: Map<string, Cotangent> | null = null;
       const totals: Tensor[] = [];
       for (const rows of batches) {
@@ -256,13 +270,13 @@ export class TrainingLoop<P extends object, Row, Batch = unknown> {
           },
           { sparse: true },
         )(this.params);
-        bytes += aux;
+        targets += aux;
         totals.push(value);
         const found = new Map(gradientLeaves(grads));
         sums = sums ? addGradients(sums, found) : found;
       }
       const gradients: Map<string, Gradient> = coalesce(sums!);
-      return { totals, bytes, gradients, ...clipFactor(gradients, this.options.gradClip, 1 / bytes) };
+      return { totals, targets, gradients, ...clipFactor(gradients, this.options.gradClip, 1 / targets) };
     });
   }
 

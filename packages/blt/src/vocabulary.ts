@@ -16,6 +16,14 @@ export const BYTE_OFFSET = 4;
 /** 4 specials + 256 bytes. */
 export const VOCAB_SIZE = 260;
 
+/** How many of the ids are bytes of text, specials left out: what bits per byte and bytes per patch are counted in. */
+export function countBytes(ids: Int32Array | readonly Int32Array[]): number {
+  if (!(ids instanceof Int32Array)) return ids.reduce((sum, row) => sum + countBytes(row), 0);
+  let bytes = 0;
+  for (let i = 0; i < ids.length; i++) if (ids[i] >= BYTE_OFFSET) bytes++;
+  return bytes;
+}
+
 export interface EncodeOptions {
   /** Put BOS in front (default true). */
   readonly bos?: boolean;

@@ -22,6 +22,15 @@ export function humanCount(count: number): string {
   return digits + prefix;
 }
 
+/** Bits per byte with their standard error, where it is known: `2.107 ± 0.012`. */
+export function plusMinus(
+  { bitsPerByte, standardError }: { readonly bitsPerByte: number; readonly standardError: number | null },
+  digits: number,
+): string {
+  const error = standardError === null ? '' : ` ± ${standardError.toFixed(digits)}`;
+  return `${bitsPerByte.toFixed(digits)}${error}`;
+}
+
 /** Bytes in SI units: 18213 -> `18.2 kB`, 300 -> `300 B`. */
 export function humanBytes(bytes: number): string {
   if (!Number.isFinite(bytes)) return `${nonFinite(bytes)} B`;

@@ -18,12 +18,19 @@ import { errorCode, reason, UserError } from './errors.ts';
 export interface MetricsRecord {
   /** Optimiser steps done. */
   step: number;
-  /** Training bytes seen so far, repeats counted. */
+  /** Bytes of training text seen so far, repeats counted and specials (BOS, EOS) left out. */
   bytes: number;
+  /** Targets of this step, specials included: what lossNats is the mean over. */
+  targets?: number | null;
+  /** Mean cross-entropy per target of this step, nats; what training minimises. Not bits per byte in other units, because specials are targets. */
   lossNats?: number | null;
+  /** lossNats * targets / (ln 2 * bytes of text in this step); null if the step had none. */
   bitsPerByte?: number | null;
+  /** A quick evaluation: rows without overlap, on a sample of the held-out bytes. The full one is in evaluation.json. */
   heldOutBitsPerByte?: number | null;
+  /** Bytes of training text / patches, those that hold nothing but BOS included. */
   patchSizeMean?: number | null;
+  /** Bytes of text, specials left out. */
   bytesPerSecond?: number | null;
   gradNorm?: number | null;
   learningRate?: number | null;
@@ -148,6 +155,7 @@ export function parseMetrics(text: string, path: string): MetricsRecord[] {
 }
 
 const FIGURES = [
+  'targets',
   'lossNats',
   'bitsPerByte',
   'heldOutBitsPerByte',

@@ -7,10 +7,11 @@ export interface StepStatus {
   step: number;
   /** Planned steps; unknown when a time budget decides. */
   steps?: number;
-  /** Mean cross-entropy per predicted token, in nats. */
+  /** Mean cross-entropy per predicted token (specials included), in nats. */
   lossNats: number;
+  /** Of the bytes of text: specials cost, but are not counted. */
   bitsPerByte?: number;
-  /** Latest held-out bits per byte. */
+  /** Latest held-out bits per byte, a quick evaluation. */
   heldOutBitsPerByte?: number;
   /** Mean bytes per patch. */
   patchSizeMean?: number;

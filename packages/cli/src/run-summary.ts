@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { latestFolder, listFolders } from './atomic-folder.ts';
 import { UserError } from './errors.ts';
+import { type FullEvaluation, readFullEvaluation } from './full-evaluation.ts';
+import { plusMinus } from './human-units.ts';
 import { type MetricsRecord, readMetrics } from './metrics-file.ts';
 import { parametersByPart } from './plan-text.ts';
 import { RunFolder, type RunRecord } from './run-folder.ts';
@@ -20,7 +22,10 @@ export interface RunSummary {
   readonly step: number;
   readonly steps: number | null;
   readonly bytes: number;
+  /** The step with the lowest quick evaluation, and that figure. */
   readonly best: { readonly step: number; readonly bitsPerByte: number } | null;
+  /** The full evaluation of the best step, made at the end of a run. */
+  readonly full: FullEvaluation | null;
   readonly parameters: number | null;
   /** Seconds of training. */
   readonly seconds: number;
@@ -41,6 +46,9 @@ export async function runDetails(path: string): Promise<RunDetails> {
   for (const { step, heldOutBitsPerByte: bits } of metrics) {
     if (typeof bits === 'number' && (best === null || bits < best.bitsPerByte)) best = { step, bitsPerByte: bits };
   }
+  const evaluated = readFullEvaluation(path);
+  // A run that has gone on since may have another best step.
+  const full = evaluated && evaluated.step === best?.step ? evaluated : null;
   const saved = await latestFolder(path);
   const last = metrics.at(-1);
   const { loop } = record.plan.model;
@@ -59,12 +67,19 @@ export async function runDetails(path: string): Promise<RunDetails> {
     steps: loop.steps,
     bytes: last?.bytes ?? 0,
     best,
+    full,
     parameters: parametersByPart(record.plan).reduce((sum, { count }) => sum + count, 0),
     seconds: last?.seconds ?? 0,
     startedAt: record.startedAt,
     record,
     metrics,
   };
+}
+
+/** The held-out figure of a run: the full one where there is one, else the best quick one, named so. Null before the first evaluation. */
+export function heldOutFigure({ best, full }: Pick<RunSummary, 'best' | 'full'>): string | null {
+  if (full) return `${plusMinus({ ...full, bitsPerByte: full.heldOutBitsPerByte }, 3)} bpb`;
+  return best && `${best.bitsPerByte.toFixed(3)} bpb (quick)`;
 }
 
 /** All runs in a folder, newest first; those that cannot be read are listed as broken. */
@@ -79,7 +94,16 @@ export async function listRuns(root: string): Promise<RunSummary[]> {
     } catch (error) {
       if (!(error instanceof UserError) && (error as Error).name !== 'ConfigError') throw error;
       const note = (error as Error).message;
-      const nothing = { step: 0, steps: null, bytes: 0, best: null, parameters: null, seconds: 0, startedAt: null };
+      const nothing = {
+        step: 0,
+        steps: null,
+        bytes: 0,
+        best: null,
+        full: null,
+        parameters: null,
+        seconds: 0,
+        startedAt: null,
+      };
       found.push({ name, path, state: 'broken', note, ...nothing });
     }
   }

@@ -1,6 +1,6 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Checkpoint, Session } from '@blt-ts/blt';
+import type { Checkpoint, Evaluation, Session } from '@blt-ts/blt';
 import type { Document } from './data/document.ts';
 import { concatenated, totalBytes } from './data/document.ts';
 import { reason, UserError } from './errors.ts';
@@ -24,7 +24,8 @@ export interface TrainingReport {
   readonly heldOut: readonly Document[];
   readonly backend: string;
   readonly seconds: number;
-  readonly heldOutBpb: number | null;
+  /** Of the best step, on all held-out bytes. */
+  readonly full: Evaluation | null;
   readonly yardsticks: readonly Yardstick[];
   readonly samples: readonly { step: number; prompt: string; text: string }[];
 }
@@ -46,14 +47,15 @@ export async function writeReport(r: TrainingReport): Promise<string> {
     trainBytes: totalBytes(r.train),
     heldOutBytes: totalBytes(r.heldOut),
     bytesSeen: r.session.bytesSeen,
-    patchSizeMean: r.heldOut.length > 0 ? r.session.heldOutPatchBytes() : undefined,
+    patchSizeMean: r.session.heldOutBytes > 0 ? r.session.heldOutPatchBytes() : undefined,
     backend: r.backend,
     best:
-      best && r.heldOutBpb !== null
+      best && r.full
         ? {
             step: best.step,
             bytes: metrics.find((m) => m.step === best.step)?.bytes ?? r.session.bytesSeen,
-            heldOutBitsPerByte: r.heldOutBpb,
+            heldOutBitsPerByte: r.full.bitsPerByte,
+            standardError: r.full.standardError,
           }
         : null,
     yardsticks: r.yardsticks,

@@ -1,9 +1,9 @@
 /** @file Drives a session from start to end: saves, reports, samples, stops when asked to. */
 import { join, relative } from 'node:path';
 import {
-  bitsPerByte,
   type Checkpoint,
   type Corpus,
+  type Evaluation,
   type Given,
   generate,
   generateAsync,
@@ -16,8 +16,11 @@ import type { Backend } from '@blt-ts/tensor';
 import { printable } from './byte-labels.ts';
 import { concatenated, type Document, lastBytes, totalBytes } from './data/document.ts';
 import { printableMessage, UserError } from './errors.ts';
-import { humanBytes, humanDuration } from './human-units.ts';
+
+import { writeFullEvaluation } from './full-evaluation.ts';
+import { humanBytes, humanDuration, plusMinus } from './human-units.ts';
 import { Interrupt } from './interrupt.ts';
+
 import { MetricsFile, readMetrics } from './metrics-file.ts';
 import { formatStatus } from './progress.ts';
 import type { Position, TimeBudget } from './run/time-budget.ts';
@@ -281,12 +284,13 @@ export class TrainingRun {
     this.keepTime();
     const { steps } = session;
     const { perSecond } = this.speed;
-    const bpb = bitsPerByte(report.lossNats, 1);
+    const bpb = report.bitsPerByte;
     const left = job.budget.secondsLeft(this.position);
     if (phase === 'model') {
       const figures = {
         step: report.step,
         bytes: session.bytesSeen,
+        targets: report.targets,
         lossNats: report.lossNats,
         bitsPerByte: bpb,
         patchSizeMean: this.patchBytes ?? null,
@@ -299,7 +303,7 @@ export class TrainingRun {
         step: report.step,
         steps,
         lossNats: report.lossNats,
-        bitsPerByte: bpb,
+        bitsPerByte: bpb ?? undefined,
         heldOutBitsPerByte: this.heldOutBpb,
         patchSizeMean: this.patchBytes,
         bytesPerSecond: perSecond,
@@ -317,7 +321,7 @@ export class TrainingRun {
       });
     } else {
       this.out.status(
-        `entropy model  step ${report.step}/${steps}  ${bpb.toFixed(2)} bpb  ${humanBytes(perSecond)}/s  eta ${humanDuration(left)}`,
+        `entropy model  step ${report.step}/${steps}  ${bpb?.toFixed(2) ?? '-'} bpb  ${humanBytes(perSecond)}/s  eta ${humanDuration(left)}`,
         { event: 'step', phase, step: report.step, steps, bitsPerByte: bpb, etaSeconds: left },
       );
     }
@@ -375,7 +379,7 @@ export class TrainingRun {
       ? `best so far, saved ${stepName(step)}`
       : `worse than step ${this.session.best!.step} (${stale} in a row)`;
     this.out.say(
-      `held-out       ${evaluation.bitsPerByte.toFixed(3)} bpb after ${humanBytes(this.session.bytesSeen)}: ${verdict}`,
+      `held-out       ${evaluation.bitsPerByte.toFixed(3)} bpb (quick) after ${humanBytes(this.session.bytesSeen)}: ${verdict}`,
       { event: 'evaluation', step, heldOutBitsPerByte: evaluation.bitsPerByte, best, stale, saved: this.saved },
     );
     this.resetSpeed();
@@ -447,7 +451,8 @@ export class TrainingRun {
     const whole = session.step >= session.steps;
     if (this.unsaved || this.saved === null) await this.save(session.best === null && whole);
     const { checkpoint, folder: bestFolder } = await loadModel(folder.path, job.backend);
-    let finalBpb: number | null = null;
+    let full: Evaluation | null = null;
+    const bestStep = session.best?.step ?? session.modelStep;
     const measuring = yardsticks(lastBytes(job.train, MOST_CONTEXT_BYTES), concatenated(job.heldOut), {
       seconds: job.compressorSeconds,
     });
@@ -458,23 +463,24 @@ export class TrainingRun {
       measuredBytes < job.heldOutBytes
         ? `${humanBytes(measuredBytes)} of ${humanBytes(job.heldOutBytes)} held-out bytes`
         : `all ${humanBytes(measuredBytes)} held out`;
-    if (job.corpus.heldOut.length > 0) {
+    if (session.heldOutBytes > 0) {
       out.say(`measuring the best step on ${all} ...`, { event: 'measuring' });
       const evaluating = session.evaluatingFully(checkpoint.params);
       for (;;) {
         const next = await evaluating.next();
         if (next.done) {
-          finalBpb = next.value.bitsPerByte;
+          full = next.value;
           break;
         }
         this.showProgress('evaluation', next.value);
         if (await this.isStopped()) return await this.stop();
       }
       out.drop();
+      await writeFullEvaluation(folder.path, bestStep, full);
     }
     const measures = await this.unlessStopped(measuring);
     if (measures === null) return await this.stop();
-    await this.sample(checkpoint, session.best?.step ?? session.modelStep);
+    await this.sample(checkpoint, bestStep);
     const report = await writeReport({
       folder: folder.path,
       record: job.record,
@@ -485,16 +491,16 @@ export class TrainingRun {
       heldOut: job.heldOut,
       backend: job.why,
       seconds: this.seconds,
-      heldOutBpb: finalBpb,
+      full,
       yardsticks: measures,
       samples: this.samples.samples,
     });
     const model = relative('.', bestFolder) || bestFolder;
     const lines: string[] = [];
-    if (finalBpb !== null) {
+    if (full) {
       const others = measures.map((y) => `${y.name} ${y.bitsPerByte.toFixed(2)}`).join(', ');
-      lines.push(`held-out       ${finalBpb.toFixed(3)} bits per byte on ${all} (${others})`);
-      if (finalBpb >= CHANCE) {
+      lines.push(`held-out       ${plusMinus(full, 3)} bits per byte on ${all} (full; ${others})`);
+      if (full.bitsPerByte >= CHANCE) {
         lines.push(
           `               ${CHANCE} bits per byte is what guessing costs: the time was too short to learn anything, or the bytes are random`,
         );
@@ -508,7 +514,8 @@ export class TrainingRun {
       event: 'done',
       step: session.modelStep,
       best: session.best,
-      heldOutBitsPerByte: finalBpb,
+      heldOutBitsPerByte: full?.bitsPerByte ?? null,
+      standardError: full?.standardError ?? null,
       seconds: this.seconds,
       model: bestFolder,
       report,

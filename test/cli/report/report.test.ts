@@ -45,6 +45,11 @@ const tags = (html: string): string[] =>
 test('the report shows what was measured', () => {
   const html = renderReport(reportData());
   expect(html).toContain('<strong>2.231</strong> bits per byte on held-out text, best at step 340');
+  expect(html).not.toContain('±');
+  const best = { step: 340, bytes: 1_392_640, heldOutBitsPerByte: 2.2309, standardError: 0.0123 };
+  expect(renderReport({ ...reportData(), best })).toContain(
+    '<strong>2.231</strong> ± 0.012 bits per byte on held-out text',
+  );
   expect(html).toContain('2,146,950 (2.15 MB), 2.00 passes');
   expect(html).toContain('19m 47s, 1.81 kB/s');
   expect(html).toContain('4.31 bytes');

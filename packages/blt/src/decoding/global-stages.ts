@@ -4,7 +4,7 @@
  */
 import { type Backend, type Tensor, tensor } from '@blt-ts/tensor';
 import { ropeTable } from '../batch.ts';
-import { ConfigError, type TransformerConfig } from '../config.ts';
+import { TooManyPatchesError, type TransformerConfig } from '../config.ts';
 import type { BlockParams } from '../parameters.ts';
 import { type CachedContext, cachedStack, type KeyValueCache, keyValueWidth } from './cached-layers.ts';
 import type { TextPatch } from './model-steps.ts';
@@ -67,14 +67,15 @@ export class GlobalStages {
   /**
    * Where finished patches stand. Every stage numbers its cache rows alike.
    * @param ends patches of each text with these   @param states of the texts before these patches
-   * @throws ConfigError if a text gets more patches than the model takes
+   * @throws TooManyPatchesError if a text gets more patches than the model takes
    */
   place(finished: readonly TextPatch[], ends: readonly number[], states: readonly TextState[]): PatchPlaces {
     const { maxPositionEmbeddings } = this.config;
     const reach = Math.max(...ends);
     if (reach > maxPositionEmbeddings) {
-      throw new ConfigError(
+      throw new TooManyPatchesError(
         `decoding: a text would have ${reach} patches, the model takes ${maxPositionEmbeddings}; begin anew with its last part`,
+        ends.flatMap((end, text) => (end > maxPositionEmbeddings ? [text] : [])),
       );
     }
     for (const { slots } of this.stages) {

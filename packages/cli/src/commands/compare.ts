@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { reason, UserError } from '../errors.ts';
 import { comparePage, differences } from '../report/compare-page.ts';
-import { type RunDetails, runDetails } from '../run-summary.ts';
+import { heldOutFigure, type RunDetails, runDetails } from '../run-summary.ts';
 
 export interface CompareFlags {
   readonly html: string;
@@ -18,10 +18,8 @@ export async function compareCommand(paths: readonly string[], flags: CompareFla
     return 0;
   }
   for (const run of runs) {
-    const best =
-      run.best === null
-        ? 'not evaluated yet'
-        : `${run.best.bitsPerByte.toFixed(3)} bits per byte at step ${run.best.step}`;
+    const figure = heldOutFigure(run);
+    const best = figure === null ? 'not evaluated yet' : `${figure} at step ${run.best!.step}`;
     process.stdout.write(`${run.name.padEnd(20)} ${best} (${run.state})\n`);
   }
   try {

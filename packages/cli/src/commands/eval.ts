@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import {
   bltBatch,
   bltLogits,
+  countBytes,
   encode,
   evaluateBlt,
   evaluationRows,
@@ -10,6 +11,7 @@ import {
   longestText,
   meanPatchSize,
   patchLengths,
+  rowLimits,
   scoreEntropiesAsync,
 } from '@blt-ts/blt';
 import { scope, totalFlops, withLedger } from '@blt-ts/tensor';
@@ -19,7 +21,7 @@ import { concatenated, type Document, lastBytes, totalBytes } from '../data/docu
 import { loadDocuments } from '../data/sources.ts';
 import { dataHash, splitHeldOut } from '../data/split.ts';
 import { UserError } from '../errors.ts';
-import { humanBytes, humanCount } from '../human-units.ts';
+import { humanBytes, humanCount, plusMinus } from '../human-units.ts';
 import { flopsPerByte } from '../plan-text.ts';
 import { loadModel, RunFolder } from '../run-folder.ts';
 import { MOST_CONTEXT_BYTES, yardsticks } from '../yardstick.ts';
@@ -69,6 +71,13 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   const { title, train, heldOut } = await evaluationData(flags, folder);
   if (totalBytes(heldOut) === 0) throw new UserError(`${title} is empty; give a text to evaluate on with --data`, 2);
   const { config, params, patcher } = checkpoint;
+  const longest = longestText(config);
+  if (flags.rowBytes > longest) {
+    throw new UserError(
+      `--row-bytes ${flags.rowBytes}: the model reads at most ${longest} bytes at once; give --row-bytes ${longest} or less`,
+      2,
+    );
+  }
   const started = performance.now();
   const measures = yardsticks(lastBytes(train, MOST_CONTEXT_BYTES), concatenated(heldOut));
   const documents = heldOut.map((d) => encode(d.bytes, { bos: true, eos: true }));
@@ -79,40 +88,41 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   const lengths = documents.map((ids, i) =>
     patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }),
   );
-  const patchBytes = meanPatchSize(lengths);
-  const patchesPerRow = Math.max(2, Math.round(flags.rowBytes / patchBytes));
-  const rows = evaluationRows(
-    documents.map((ids, i) => ({ ids, patchLengths: lengths[i] })),
-    patchesPerRow,
-  );
-  const row = rows.reduce((a, b) => (b.ids.length > a.ids.length ? b : a));
-  const longest = longestText(config);
-  if (row.ids.length > longest) {
-    const fits = Math.max(2, Math.floor((Math.min(flags.rowBytes, row.ids.length) * longest) / row.ids.length));
+  const patchBytes = meanPatchSize(lengths, countBytes(documents));
+  // As in training: so many patches that a row has about this many ids, and never more than twice as many.
+  const patchesPerRow = Math.max(2, Math.round(flags.rowBytes / meanPatchSize(lengths)));
+  const limits = rowLimits(config, 2 * flags.rowBytes);
+  if (patchesPerRow > limits.maxPatches) {
+    const fits = Math.floor(limits.maxPatches * meanPatchSize(lengths));
     throw new UserError(
-      `--row-bytes ${flags.rowBytes}: the longest row has ${row.ids.length} bytes, the model reads at most ${longest}; try --row-bytes ${fits}`,
+      `--row-bytes ${flags.rowBytes}: that is ${patchesPerRow} patches, the model's global transformer takes ${limits.maxPatches}; give --row-bytes ${fits} or less`,
       2,
     );
   }
+  const rows = evaluationRows(
+    documents.map((ids, i) => ({ ids, patchLengths: lengths[i] })),
+    { patchesPerRow, limits },
+  );
+  const row = rows.reduce((a, b) => (b.ids.length > a.ids.length ? b : a));
   const evaluation = await evaluateBlt(params, rows, config);
   // What really runs, on the longest row, against the paper's formula.
   const { ledger } = withLedger(() =>
     scope(() => void bltLogits(params, bltBatch([row], config, { backend }), config)),
   );
-  const executed = totalFlops(ledger, ['matmul', 'intervalAttention']) / row.ids.length;
+  const executed = totalFlops(ledger, ['matmul', 'intervalAttention']) / Math.max(1, countBytes(row.targets));
   const formula = flopsPerByte({ config }, patchBytes, flags.rowBytes);
   const seconds = (performance.now() - started) / 1000;
   const compressors = await measures;
   if (flags.json) {
     process.stdout.write(
-      `${JSON.stringify({ model: folder, data: title, bytes: evaluation.bytes, bits_per_byte: evaluation.bitsPerByte, patch_size_mean: patchBytes, flops_per_byte: { executed, formula: formula.model, entropy_model: formula.entropyModel }, compressors: compressors.map((y) => ({ name: y.name, bits_per_byte: y.bitsPerByte, seen_training: y.seenTraining })), seconds, backend: backend.name })}\n`,
+      `${JSON.stringify({ model: folder, data: title, bytes: evaluation.bytes, bits_per_byte: evaluation.bitsPerByte, standard_error: evaluation.standardError, patch_size_mean: patchBytes, flops_per_byte: { executed, formula: formula.model, entropy_model: formula.entropyModel }, compressors: compressors.map((y) => ({ name: y.name, bits_per_byte: y.bitsPerByte, seen_training: y.seenTraining })), seconds, backend: backend.name })}\n`,
     );
     return 0;
   }
   const line = (name: string, text: string) => process.stdout.write(`${name.padEnd(20)} ${text}\n`);
   line('model', folder);
   line('data', `${title}: ${humanBytes(totalBytes(heldOut))}`);
-  line('bits per byte', evaluation.bitsPerByte.toFixed(4));
+  line('bits per byte', `${plusMinus(evaluation, 4)} (full: every byte with at least half a row of context)`);
   for (const y of compressors)
     line(`  ${y.name}`, `${y.bitsPerByte.toFixed(4)}${y.seenTraining ? ' (having read the training part)' : ''}`);
   line('mean patch', `${patchBytes.toFixed(2)} bytes`);

@@ -1,6 +1,6 @@
 import { printableMessage } from '../errors.ts';
 import { humanBytes, humanCount, humanDuration } from '../human-units.ts';
-import { listRuns, type RunSummary } from '../run-summary.ts';
+import { heldOutFigure, listRuns, type RunSummary } from '../run-summary.ts';
 
 export interface RunsFlags {
   readonly runs: string;
@@ -15,7 +15,7 @@ function cells(run: RunSummary): string[] {
     run.name,
     run.note === null ? run.state : `${run.state} (${run.note})`,
     `${run.step}/${run.steps ?? '?'}`,
-    run.best === null ? '-' : `${run.best.bitsPerByte.toFixed(3)} bpb`,
+    heldOutFigure(run) ?? '-',
     humanBytes(run.bytes),
     run.parameters === null ? '-' : humanCount(run.parameters),
     humanDuration(run.seconds),

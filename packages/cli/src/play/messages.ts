@@ -95,7 +95,8 @@ export type WorkerEvent =
       readonly kind: 'step';
       readonly phase: 'entropy model' | 'model';
       readonly step: number;
-      readonly bitsPerByte: number;
+      /** Null if the step had no byte of text. */
+      readonly bitsPerByte: number | null;
       /** Bytes per second since the last report. */
       readonly bytesPerSecond: number;
       readonly bytesSeen: number;

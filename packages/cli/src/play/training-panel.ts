@@ -122,8 +122,10 @@ export class TrainingPanel {
     switch (event.kind) {
       case 'step':
         this.lastStep = event;
-        if (event.phase === 'model') this.train.push({ x: event.bytesSeen, y: event.bitsPerByte });
-        else this.entropyCurve.push({ x: event.step, y: event.bitsPerByte });
+        if (event.bitsPerByte !== null) {
+          if (event.phase === 'model') this.train.push({ x: event.bytesSeen, y: event.bitsPerByte });
+          else this.entropyCurve.push({ x: event.step, y: event.bitsPerByte });
+        }
         this.listener.onSpeed(event.bytesPerSecond, event.kernels);
         break;
       case 'evaluation':
@@ -204,9 +206,9 @@ export class TrainingPanel {
     if (lastStep) {
       const total = lastStep.phase === 'model' ? facts.steps : facts.entropySteps;
       parts.push(`${lastStep.phase} step ${lastStep.step} of ${total}`);
-      parts.push(`${lastStep.bitsPerByte.toFixed(2)} bits per byte in training`);
+      if (lastStep.bitsPerByte !== null) parts.push(`${lastStep.bitsPerByte.toFixed(2)} bits per byte in training`);
     }
-    if (best) parts.push(`${best.bitsPerByte.toFixed(3)} held out at best`);
+    if (best) parts.push(`${best.bitsPerByte.toFixed(3)} held out at best (quick: on a sample)`);
     if (lastStep && this.running) {
       parts.push(`${humanBytes(lastStep.bytesPerSecond)}/s`);
       if (lastStep.phase === 'model') {

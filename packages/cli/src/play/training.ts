@@ -154,7 +154,7 @@ export class Trainer {
       kind: 'step',
       phase,
       step: report.step,
-      bitsPerByte: report.lossNats / Math.LN2,
+      bitsPerByte: report.bitsPerByte,
       bytesPerSecond: this.bytes / Math.max(1e-3, seconds),
       bytesSeen: this.session.bytesSeen,
       kernels: this.kernels,

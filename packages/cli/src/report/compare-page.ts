@@ -1,5 +1,5 @@
 /** @file Several runs in one page: their curves, their figures, and what was different about them. */
-import { humanBytes, humanCount, humanDuration } from '../human-units.ts';
+import { humanBytes, humanCount, humanDuration, plusMinus } from '../human-units.ts';
 import type { RunDetails } from '../run-summary.ts';
 import { escapeHtml, htmlPage } from './html-page.ts';
 import { LINE_CHART_CSS, lineChart } from './line-chart.ts';
@@ -62,6 +62,7 @@ export function comparePage(runs: readonly RunDetails[]): string {
   const different = differences(runs);
   const figures = runs.map((run) => [
     run.name,
+    run.full === null ? '-' : plusMinus({ ...run.full, bitsPerByte: run.full.heldOutBitsPerByte }, 3),
     run.best === null ? '-' : `${run.best.bitsPerByte.toFixed(3)} at step ${run.best.step}`,
     `${run.step} of ${run.steps}, ${run.state}`,
     humanBytes(run.bytes),
@@ -70,8 +71,13 @@ export function comparePage(runs: readonly RunDetails[]): string {
   ]);
   const body = [
     `<h1>${escapeHtml(names.join(', '))}</h1>`,
-    table(['run', 'best held-out bits per byte', 'steps', 'bytes seen', 'parameters', 'time'], figures),
-    `<h2>Held-out bits per byte</h2>\n${chart(runs, 'heldOutBitsPerByte', 'bits per byte', 2.5)}`,
+    table(
+      ['run', 'held-out bits per byte (full)', 'best quick evaluation', 'steps', 'bytes seen', 'parameters', 'time'],
+      figures,
+    ),
+    `<p class="muted">Full: all held-out bytes at the end of a run, each predicted with at least half a row of context. Quick: between steps,
+on rows without overlap of a sample; it chooses the best step, and reads a little higher.</p>`,
+    `<h2>Held-out bits per byte (quick evaluations)</h2>\n${chart(runs, 'heldOutBitsPerByte', 'bits per byte', 2.5)}`,
     `<h2>Training bits per byte</h2>\n${chart(runs, 'bitsPerByte', 'bits per byte', 1.25)}`,
     `<h2>Gradient norm</h2>\n${chart(runs, 'gradNorm', 'norm', 1.25)}`,
     '<h2>What was different</h2>',

@@ -27,8 +27,11 @@ export interface ReportData {
   patchSizeMean?: number;
   /** Which kernels ran, and why those: `wasm, 2 threads`. */
   backend: string;
-  /** Lowest held-out bits per byte; null when nothing was held out or evaluated. */
-  best: { step: number; bytes: number; heldOutBitsPerByte: number } | null;
+  /**
+   * The best step and its full evaluation: all held-out bytes, each with at least half a row of context. Null when nothing was held out or
+   * evaluated. The points of the curve are quick evaluations: rows without overlap, on a sample.
+   */
+  best: { step: number; bytes: number; heldOutBitsPerByte: number; standardError?: number | null } | null;
   yardsticks: readonly Yardstick[];
   parameters: readonly { part: string; count: number }[];
   /** One entry a report; a figure that was not measured then is null or left out. */
@@ -83,7 +86,11 @@ function section(title: string, body: string): string {
 function headline({ best }: ReportData): string {
   if (!best) return '<p class="headline muted">No held-out figure: nothing was held out, or nothing evaluated yet.</p>';
   const value = best.heldOutBitsPerByte.toFixed(3);
-  return `<p class="headline"><strong>${value}</strong> bits per byte on held-out text, best at step ${best.step}</p>`;
+  const error = best.standardError == null ? '' : ` ± ${best.standardError.toFixed(3)}`;
+  return `<p class="headline"><strong>${value}</strong>${error} bits per byte on held-out text, best at step ${best.step}</p>
+<p class="muted">Full evaluation: all held-out bytes, each predicted with at least half a row of context.${
+    error === '' ? '' : ' ± is one standard error over rows.'
+  }</p>`;
 }
 
 /** Bars on a common scale from 0: length is cost, so shorter is better. */
@@ -123,7 +130,8 @@ function curve({ curve: points, yardsticks, best }: ReportData): string {
     yLabel: 'bits per byte',
     formatX: (x) => (x === 0 ? '0' : humanBytes(x)),
   })}
-<p class="muted">Bits per byte; lower is better. Dashed: compressors that have read the training part.</p>`;
+<p class="muted">Bits per byte; lower is better. Dashed: compressors that have read the training part. The held-out curve is of quick
+evaluations (rows without overlap, on a sample); the point marked best is the full one.</p>`;
 }
 
 function facts(data: ReportData): string {

@@ -25,7 +25,7 @@ export function createReferenceBackend(options: { precision?: 'f32' | 'f64' } = 
       const handle =
         dtype === 'i32' ? new Int32Array(length) : double ? new Float64Array(length) : new Float32Array(length);
       bytesInUse += handle.byteLength;
-      return { backend, dtype, length, refs: 0, handle };
+      return { backend, dtype, length, refs: 0, version: 0, handle };
     },
     free(storage: Storage) {
       bytesInUse -= bytes(storage);

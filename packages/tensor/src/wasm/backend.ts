@@ -71,6 +71,7 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
     dtype,
     length,
     refs: 0,
+    version: 0,
     handle: heap.allocate(length * 4),
   });
   const copy = (storage: Storage): Float32Array | Int32Array => {
@@ -117,7 +118,7 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
       if (dtype === 'f32' && length * 4 > outsideBytes) {
         const handle = arrayOutside(length, bytesOutside);
         bytesOutside += length * 4;
-        return { backend, dtype, length, refs: 0, handle };
+        return { backend, dtype, length, refs: 0, version: 0, handle };
       }
       return allocateInside(dtype, length);
     },

@@ -1,7 +1,7 @@
 /** @file What was given instead of what is wanted, in words for a message. */
 
 /** Another copy of this package makes objects of the same form, which `instanceof` does not know. */
-const isForeignTensor = (x: object): boolean => 'storage' in x && 'shape' in x && 'freed' in x;
+export const isForeignTensor = (x: object): boolean => 'storage' in x && 'shape' in x && 'freed' in x;
 
 /** A value that is not what is wanted: "null", "an array", "the string "12"". */
 export function describe(x: unknown): string {
@@ -13,7 +13,8 @@ export function describe(x: unknown): string {
   if (isForeignTensor(x)) {
     return 'a tensor of another copy of @blt-ts/tensor: two are loaded, and `npm ls @blt-ts/tensor` shows where';
   }
-  return Object.getPrototypeOf(x) === Object.prototype ? 'a plain object' : `a ${x.constructor?.name ?? 'object'}`;
+  const { name = 'Object' } = x.constructor ?? {};
+  return name === 'Object' ? 'a plain object' : `a ${name}`;
 }
 
 /** @throws TypeError naming an option that does not exist, and those that do */

@@ -3,7 +3,7 @@ import type { Backend, Storage } from './backend.ts';
 import { checkIndices, contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
 import { checkOptions, describe } from './given.ts';
 import { recordFlops } from './ledger.ts';
-import { adopt, mayOverwrite, release } from './memory.ts';
+import { adopt, mayOverwrite, release, tellOfRead } from './memory.ts';
 import { format } from './printing.ts';
 import { referenceBackend } from './reference/backend.ts';
 import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
@@ -45,9 +45,14 @@ export class Tensor {
     return this.backend.read(this.storage);
   }
 
-  /** A copy of the values, row-major, at once. @throws Error on a backend that keeps them on a device: use `await read()` */
+  /**
+   * A copy of the values, row-major, at once.
+   * @throws Error on a backend that keeps them on a device (use `await read()`), and for a tensor that a gradient is being taken
+   *   through, which would not see what is made of them (use `stopGradient`)
+   */
   readSync(): Float32Array | Int32Array {
     this.assertLive();
+    tellOfRead(this, 'readSync');
     return this.backend.readSync(this.storage);
   }
 
@@ -75,7 +80,7 @@ export class Tensor {
   toString(): string {
     if (this.freed) return `Tensor(${this.dtype} ${formatShape(this.shape)}, freed)`;
     if (!this.backend.synchronous) return `Tensor(${this.dtype} ${formatShape(this.shape)} on ${this.backend.name})`;
-    return format(this.dtype, this.shape, this.readSync());
+    return format(this.dtype, this.shape, this.backend.readSync(this.storage));
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
@@ -158,7 +163,9 @@ function checkValues(op: string, values: ArrayLike<number>, dtype: DType): void 
 }
 
 const notNumber = (op: string, value: unknown) =>
-  new TypeError(`${op}: values are numbers, arrays of them or typed arrays, got ${describe(value)}`);
+  new TypeError(
+    `${op}: values are numbers, arrays of them or typed arrays, got ${value instanceof Tensor ? 'a tensor' : describe(value)}`,
+  );
 
 function flatten(values: Nested, shape: number[], depth: number, out: number[]): void {
   if (typeof values === 'number') {
@@ -272,6 +279,7 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
     if (x.storage.dtype !== want && !entry.view) {
       throw new TypeError(`${kernel}: input ${i} must be ${want}, got ${x.storage.dtype} ${formatShape(x.shape)}`);
     }
+    tellOfRead(x, kernel);
     if (x.storage.backend !== backend) {
       throw new Error(
         `${kernel}: inputs live on different backends, ${backend.name} and ${x.storage.backend.name}; make them on one`,

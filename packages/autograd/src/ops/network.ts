@@ -1,5 +1,5 @@
 /** @file The fused operations of a transformer. Each has a definition out of primitive ones in `composed.ts`. */
-import type { Tensor } from '@blt-ts/tensor';
+import { checkTensor, type Tensor } from '@blt-ts/tensor';
 import { onceOnly, type Rules, reading } from '../rule.ts';
 import { apply, applyAll } from '../tape.ts';
 import { exp, mul, sub } from './elementwise.ts';
@@ -67,6 +67,7 @@ export function intervalAttention(
   heads: number,
   kvHeads: number = heads,
 ): Tensor {
+  checkTensor('intervalAttention: q', q);
   const scale = 1 / Math.sqrt(q.shape[1] / heads);
   const attrs = { heads, kvHeads, scale, pairs: bounds.pairs };
   return apply('intervalAttention', [q, k, v, bounds.lo, bounds.hi], attrs);
@@ -104,12 +105,14 @@ export const networkRules: Rules<FusedKernel> = {
   crossEntropyBackward: onceOnly('crossEntropy', 'logSoftmax'),
   rmsNorm: reading(CHEAP, (g, _, [x, w], attrs) => applyAll('rmsNormBackward', [x, w, g], attrs)),
   rmsNormBackward: onceOnly('rmsNorm', 'composed.rmsNorm'),
-  rope: reading({ ins: [1, 2, 3], outs: false }, (g, _, [, cos, sin, positions], { headDim, inverse }) => [
-    rope(g, { cos, sin }, positions, headDim, !inverse),
-    null,
-    null,
-    null,
-  ]),
+  rope: reading({ ins: [1, 2, 3], outs: false }, (g, _, [, cos, sin, positions], { headDim, inverse }, needs) => {
+    if (needs[1] || needs[2]) {
+      throw new Error(
+        'rope: cos and sin have no gradient; they are constants: make them outside, or hand over their stopGradient',
+      );
+    }
+    return [rope(g, { cos, sin }, positions, headDim, !inverse), null, null, null];
+  }),
   swiGlu: reading(CHEAP, (g, _, [a, b]) => applyAll('swiGluBackward', [a, b, g], {})),
   swiGluBackward: onceOnly('swiGlu', 'silu and mul'),
   intervalAttention: (g, [out, lse], [q, k, v, lo, hi], attrs) => [

@@ -1,5 +1,6 @@
 import type { Backend, Operand, Storage, TypedArray } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
+import { checkOptions } from '../given.ts';
 import type { DType } from '../shape.ts';
 import { referenceKernels } from './kernels.ts';
 import type { CpuKernel, View } from './view.ts';
@@ -11,6 +12,7 @@ const view = (x: Operand): View => ({ data: x.storage.handle as TypedArray, shap
  * rules are checked against finite differences without rounding noise.
  */
 export function createReferenceBackend(options: { precision?: 'f32' | 'f64' } = {}): Backend {
+  checkOptions('createReferenceBackend', options, ['precision']);
   const double = options.precision === 'f64';
   let bytesInUse = 0;
   const bytes = (s: Storage) => (s.handle as TypedArray).byteLength;

@@ -14,7 +14,7 @@ const everywhere = [...backends, reference64, webasm];
 const withIndices = kernelNames.filter((kernel) => contract[kernel].inputs.includes('i32'));
 
 test('every input of whole numbers has its range in the contract', () => {
-  expect(withIndices.length).toBe(13);
+  expect(withIndices.length).toBe(14);
   for (const kernel of withIndices) {
     const { inputs, indices = [] } = contract[kernel];
     const whole = inputs.flatMap((dtype, i) => (dtype === 'i32' ? [i] : []));

@@ -37,7 +37,7 @@ test.each<[string, () => unknown, string]>([
   ['a string among numbers, with a shape', () => tensor(any([1, '2']), [2]), `${numbers} the string "2"`],
   ['bigints', () => tensor(any(BigInt64Array.of(1n))), `${numbers} a bigint`],
   ['an object', () => tensor(any({ a: 1 })), `${numbers} a plain object`],
-  ['a tensor', () => tensor(any(zeros([1]))), `${numbers} a Tensor`],
+  ['a tensor', () => tensor(any(zeros([1]))), `${numbers} a tensor`],
   [
     'a string in full',
     () => full([1], any('1')),

@@ -42,12 +42,15 @@ const valuesOf = (storage: Storage) => storage.backend.readSync(storage) as Int3
 function summaryOf(storage: Storage): IndexSummary {
   const { summary, version } = storage;
   if (summary?.version === version) return summary;
-  let [smallest, largest, step, before] = [2 ** 31, -(2 ** 31) - 1, Infinity, -Infinity];
-  for (const value of valuesOf(storage)) {
+  const values = valuesOf(storage);
+  let smallest = 2 ** 31 - 1;
+  let largest = -(2 ** 31);
+  let step = 2 ** 32;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
     if (value < smallest) smallest = value;
     if (value > largest) largest = value;
-    if (value - before < step) step = value - before;
-    before = value;
+    if (i > 0 && value - values[i - 1] < step) step = value - values[i - 1];
   }
   return (storage.summary = { version, smallest, largest, step });
 }

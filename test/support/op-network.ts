@@ -121,14 +121,14 @@ export const networkOps: OpRows<
       {
         ins: [blank(2, 3), i32([0, 3])],
         attrs: {},
-        message: 'crossEntropy: id 3 at position 1 is outside 0..2',
-        byOperation: true,
+        message: 'crossEntropy: target 3 at position 1 is outside 0..2',
+        error: 'RangeError',
       },
       {
         ins: [blank(2, 3), i32([-1, 0])],
         attrs: {},
-        message: 'crossEntropy: id -1 at position 0 is outside 0..2',
-        byOperation: true,
+        message: 'crossEntropy: target -1 at position 0 is outside 0..2',
+        error: 'RangeError',
       },
     ],
   },

@@ -33,7 +33,9 @@ export interface Refusal<K extends KernelName> {
   readonly ins: readonly Arr[];
   readonly attrs: KernelAttrs[K];
   readonly message: string;
-  /** Refused by the differentiable function, which sees the values; the kernel alone checks shapes and attributes. */
+  /** The name of the error; ShapeError unless said. */
+  readonly error?: 'RangeError' | 'TypeError';
+  /** Refused by the differentiable function: its kernel is never asked. */
   readonly byOperation?: true;
 }
 

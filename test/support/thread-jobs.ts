@@ -62,7 +62,7 @@ export function jobs(): [name: string, kernel: KernelName, ins: Values[], attrs:
       [
         noise(V, C),
         integers(
-          range(n * 3).map((i) => ((i * 31) % V) - 2),
+          range(n * 3).map((i) => ((i * 31) % (V + 1)) - 1),
           [n, 3],
         ),
       ],

@@ -66,11 +66,11 @@ describe.each([
       const replay = new Replay(recorded.backend, recorded.f);
       for (const values of rounds) {
         const expected = scope(() =>
-          plain.f(values.map((x) => tensor(x, undefined, plain))).map((y) => [...y.readSync()]),
+          plain.f(values.map((x) => tensor(x, undefined, { backend: plain.backend }))).map((y) => [...y.readSync()]),
         );
         expect(scope(() => replay.run(values).map((y) => [...y.readSync()]))).toEqual(expected);
         expect(recorded.memory.readSync()).toEqual(plain.memory.readSync());
-        scope(() => tensor(new Float32Array(4 * C).fill(Number.NaN), undefined, recorded));
+        scope(() => tensor(new Float32Array(4 * C).fill(Number.NaN), undefined, { backend: recorded.backend }));
       }
       replay.forget();
     },

@@ -92,7 +92,7 @@ const farLayouts: Layout[] = [
     name: 'near, far and near windows again',
     keys: 700,
     lo: range(320).map((i) => (i < 64 ? i : i < 192 ? 64 : i < 256 ? 300 : 560)),
-    hi: range(320).map((i) => (i < 64 ? i + 5 : i < 192 ? 400 + (i % 64) : i < 256 ? 560 : 700)),
+    hi: range(320).map((i) => (i < 64 ? i + 5 : i < 192 ? 400 + Math.floor((i - 64) / 2) : i < 256 ? 560 : 700)),
   },
 ];
 const heads = [

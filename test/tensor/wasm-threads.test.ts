@@ -1,4 +1,4 @@
-import { run, tensor } from '@blt-ts/tensor';
+import { run, scope, tensor, zeros } from '@blt-ts/tensor';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { availableThreads, createWasmBackend } from '../../packages/tensor/src/wasm/backend.ts';
 import { jobs } from '../support/thread-jobs.ts';
@@ -39,7 +39,12 @@ test('a job that reads outside the memory fails on every thread, and the next on
   await backend.threadsReady();
   // 3.75 GiB past the table.
   const wrong = integers(new Array<number>(40_000).fill(15 * 2 ** 20));
-  expect(() => runOn(backend, 'gatherRows', [noise(4, 64), wrong], {})).toThrow(WebAssembly.RuntimeError);
+  scope(() => {
+    const [table, ids] = [noise(4, 64), wrong].map(({ data, shape }) => tensor(data, shape, { backend }));
+    // Past the check of ids.
+    const y = zeros([40_000, 64], { backend });
+    expect(() => backend.run('gatherRows', [y], [table, ids], {})).toThrow(WebAssembly.RuntimeError);
+  });
   const ins = [noise(200, 100), noise(100, 90)];
   const attrs = { transposeA: false, transposeB: false };
   expectSameBits(runOn(backend, 'matmul', ins, attrs), runOn(alone, 'matmul', ins, attrs));

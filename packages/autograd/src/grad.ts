@@ -1,4 +1,6 @@
 import {
+  checkOptions,
+  describe,
   forEachTensor,
   isHeld,
   isKept,
@@ -16,12 +18,12 @@ import { reshape } from './ops/shape.ts';
 import { RowSparse } from './row-sparse.ts';
 import type { Cotangent, Rule } from './rule.ts';
 import { rules } from './rules.ts';
-import { isRecording, type RecomputedNode, readUnrecorded, recording, Tape } from './tape.ts';
+import { checkVersion, isRecording, type RecomputedNode, readUnrecorded, recording, Tape, unwatched } from './tape.ts';
 import { leaves, mapTree, type Tree, type TreeOf } from './tree.ts';
 
 /** The same values, cut off from the gradient: a constant to every tape. */
 export function stopGradient(x: Tensor): Tensor {
-  const [y] = run('reshape', [x], { shape: x.shape });
+  const [y] = unwatched(() => run('reshape', [x], { shape: x.shape }));
   readUnrecorded(x, y);
   return y;
 }
@@ -87,7 +89,12 @@ function backward(
 
   for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
     const { outs } = node;
-    const g = cotangents.get(outs[0]);
+    const side = outs.findIndex((y, i) => i > 0 && cotangents.has(y));
+    if (side > 0 && 'kernel' in node && node.kernel === 'intervalAttention') {
+      throw new Error('intervalAttention: its log-sum-exp has no gradient; only its first output has');
+    }
+    // The other kernels with several outputs are backward ones, whose rules refuse.
+    const g = cotangents.get(outs[0]) ?? cotangents.get(outs[side]);
     tape.forget(outs[0]);
     if (g && 'recompute' in node) {
       putAll(rerun(tape, node, g instanceof RowSparse ? g.toDense() : g));
@@ -126,7 +133,8 @@ function backward(
 }
 
 /** Runs a function again, with a tape of its own, and returns the cotangents of what it took from outside. */
-function rerun(outer: Tape, { recompute }: RecomputedNode, g: Tensor): [Tensor, Cotangent][] {
+function rerun(outer: Tape, { recompute, inputs }: RecomputedNode, g: Tensor): [Tensor, Cotangent][] {
+  for (const [x, version] of inputs) checkVersion(x, version, 'recompute');
   return scope(() => {
     const tape = newTape();
     for (const x of outer.tracked) tape.tracked.add(x);
@@ -154,14 +162,17 @@ type Gradient<S> = S extends true ? Cotangent : Tensor;
  * From f, a function of a tree of parameters with one number as result, to a function that returns this number (`value`), its
  * gradient with respect to every tensor of the tree (`grads`, a tree of the same form), and whatever else f handed out (`aux`).
  * Reverse mode: one pass forward, one pass back. Everything made on the way is freed before it returns.
- * @throws ShapeError if the result of f has more than one element, TypeError if it is no tensor
+ * @throws ShapeError if the result of f has more than one element, TypeError if it is no tensor, Error if f makes constants of values
+ *   that depend on the parameters (readSync, run) or changes values in place that the way back reads
  */
 export function valueAndGrad<P extends Tree, A = undefined, S extends boolean = false>(
   f: (params: P) => Tensor | Loss<A>,
   options: GradOptions & { sparse?: S } = {},
-): (params: P) => { value: Tensor; grads: TreeOf<P, Gradient<S>>; aux: A } {
-  return (params) =>
-    scope(() => {
+): (params: P, ...none: never[]) => { value: Tensor; grads: TreeOf<P, Gradient<S>>; aux: A } {
+  checkOptions('valueAndGrad', options, ['sparse', 'spareFrom']);
+  return (params, ...more) => {
+    checkAlone('valueAndGrad', more);
+    return scope(() => {
       const tape = newTape(options.spareFrom);
       // Fresh tensors over the same storage: the one differentiated here is told apart from the same tensor used as a constant.
       const inputs = mapTree(params, (leaf) => reshape(leaf, leaf.shape)) as unknown as P;
@@ -170,7 +181,7 @@ export function valueAndGrad<P extends Tree, A = undefined, S extends boolean = 
       const result = recording(tape, () => f(inputs));
       const given = result instanceof Tensor ? { loss: result, aux: undefined as A } : result;
       if (!(given?.loss instanceof Tensor)) {
-        const got = (result as unknown) instanceof Promise ? 'a promise; make it synchronous' : typeof result;
+        const got = (result as unknown) instanceof Promise ? 'a promise; make it synchronous' : describe(result);
         throw new TypeError(`grad: the function must return a tensor, or { loss, aux }; got ${got}`);
       }
       const { loss, aux } = given;
@@ -191,9 +202,21 @@ export function valueAndGrad<P extends Tree, A = undefined, S extends boolean = 
       }) as TreeOf<P, Gradient<S>>;
       return { value: loss, grads, aux };
     });
+  };
+}
+
+/** @throws TypeError for arguments beyond the tree of parameters, whose gradients nobody would get */
+function checkAlone(op: string, more: readonly unknown[]): void {
+  if (more.length === 0) return;
+  throw new TypeError(
+    `${op}: the function it returns takes one tree of parameters, got ${1 + more.length} arguments; put them together: ${op}(([x, y]) => ...)([x, y])`,
+  );
 }
 
 /** From f to its gradient: see `valueAndGrad`. `grad(grad(f))` is the second derivative. */
-export function grad<P extends Tree>(f: (params: P) => Tensor): (params: P) => TreeOf<P, Tensor> {
-  return (params) => scope(() => valueAndGrad(f)(params).grads);
+export function grad<P extends Tree>(f: (params: P) => Tensor): (params: P, ...none: never[]) => TreeOf<P, Tensor> {
+  return (params, ...more) => {
+    checkAlone('grad', more);
+    return scope(() => valueAndGrad(f)(params).grads);
+  };
 }

@@ -1,4 +1,13 @@
-import { createReferenceBackend, formatShape, scope, setDefaultBackend, type Tensor, tensor } from '@blt-ts/tensor';
+import {
+  type Backend,
+  checkOptions,
+  createReferenceBackend,
+  formatShape,
+  scope,
+  setDefaultBackend,
+  type Tensor,
+  tensor,
+} from '@blt-ts/tensor';
 import { valueAndGrad } from './grad.ts';
 import { mul } from './ops/elementwise.ts';
 import { sum } from './ops/reduce.ts';
@@ -6,31 +15,39 @@ import { sum } from './ops/reduce.ts';
 export interface GradcheckOptions {
   /** Half the distance of the two points of the difference quotient. */
   eps?: number;
-  /** Largest allowed |difference| / max(1, |quotient|). */
+  /** Largest allowed |difference| / max(1, |quotient|): 1e-6, or with `backend` 1e-3. */
   tolerance?: number;
+  /** Check what this backend computes: its kernels, in its precision. Its values must be readable at once. */
+  backend?: Backend;
 }
 
 /**
- * Checks the gradient of a function against central differences, in 64-bit arithmetic on the reference backend:
- * for every element x_i, (L(x + eps e_i) - L(x - eps e_i)) / (2 eps) against dL/dx_i, where L weighs the elements of the
- * result with fixed numbers so that every one counts differently.
+ * Checks the gradient of a function against central differences: for every element x_i,
+ * (L(x + eps e_i) - L(x - eps e_i)) / (2 eps) against dL/dx_i, where L weighs the elements of the result with fixed numbers so
+ * that every one counts differently. The quotients are always taken in 64 bits, on the reference backend. So is the gradient, unless
+ * `backend` is given: by default the rules are checked, on whatever backend the inputs lie, and no kernel of that backend. With
+ * `backend` the gradient is computed there, and so is L(x), which must be that of the reference too.
  * @param f from tensors to one tensor, written with the operations of this package (it is called on
- *   the 64-bit backend: tensors it needs besides are made inside it, or given as inputs)
+ *   the 64-bit backend too: tensors it needs besides are made inside it, or given as inputs)
  * @param inputs where to check; keep them away from kinks (|x| at 0, ties of a maximum)
  * @returns the largest relative error found
- * @throws Error naming the input, the element and both numbers when the error exceeds `tolerance`
+ * @throws Error naming the backend, the input, the element and both numbers when the error exceeds `tolerance`
  */
 export function gradcheck(
   f: (...xs: Tensor[]) => Tensor,
   inputs: readonly Tensor[],
-  { eps = 1e-5, tolerance = 1e-6 }: GradcheckOptions = {},
+  options: GradcheckOptions = {},
 ): number {
-  const backend = createReferenceBackend({ precision: 'f64' });
+  checkOptions('gradcheck', options, ['eps', 'tolerance', 'backend']);
+  const exact = createReferenceBackend({ precision: 'f64' });
+  const { eps = 1e-5, backend = exact, tolerance = backend === exact ? 1e-6 : 1e-3 } = options;
   return scope(() => {
-    const points = inputs.map((x) => tensor(x.readSync(), x.shape, { dtype: x.dtype, backend }));
+    const on = (where: Backend) => inputs.map((x) => tensor(x.readSync(), x.shape, { dtype: x.dtype, backend: where }));
+    const points = on(exact);
     const weighted = (xs: readonly Tensor[]): Tensor => {
-      // Constants that f makes belong on the 64-bit backend too.
-      const previous = setDefaultBackend(backend);
+      // Constants that f makes belong on the same backend.
+      const where = xs[0]?.backend ?? exact;
+      const previous = setDefaultBackend(where);
       let y: Tensor;
       try {
         y = f(...xs);
@@ -39,12 +56,19 @@ export function gradcheck(
       }
       // 0.5 .. 1.5, no two alike
       const weights = Float64Array.from({ length: y.size }, (_, i) => 0.5 + ((i * 0.6180339887) % 1));
-      return sum(mul(y, tensor(weights, y.shape, { backend })));
+      return sum(mul(y, tensor(weights, y.shape, { backend: where })));
     };
-    const { grads } = valueAndGrad((xs: readonly Tensor[]) => weighted(mergeInts(xs, points)))(
-      points.filter((x) => x.dtype === 'f32'),
+    const tested = backend === exact ? points : on(backend);
+    const { value, grads } = valueAndGrad((xs: readonly Tensor[]) => weighted(mergeInts(xs, tested)))(
+      tested.filter((x) => x.dtype === 'f32'),
     );
     let worst = 0;
+    const compare = (got: number, want: number, what: string, how: string) => {
+      const error = Math.abs(want - got) / Math.max(1, Math.abs(want));
+      if (!(error <= tolerance)) throw new Error(`gradcheck on ${backend.name}: ${what} ${got}, ${how} ${want}`);
+      worst = Math.max(worst, error);
+    };
+    if (backend !== exact) compare(value.item(), weighted(points).item(), 'weighted result', 'in 64 bits');
     let float = 0;
     points.forEach((x, which) => {
       if (x.dtype !== 'f32') return;
@@ -58,13 +82,12 @@ export function gradcheck(
       };
       for (let i = 0; i < values.length; i++) {
         const quotient = (at(i, values[i] + eps) - at(i, values[i] - eps)) / (2 * eps);
-        const error = Math.abs(quotient - analytic[i]) / Math.max(1, Math.abs(quotient));
-        if (!(error <= tolerance)) {
-          throw new Error(
-            `gradcheck: input ${which} ${formatShape(x.shape)}, element ${i}: gradient ${analytic[i]}, difference quotient ${quotient}`,
-          );
-        }
-        worst = Math.max(worst, error);
+        compare(
+          analytic[i],
+          quotient,
+          `input ${which} ${formatShape(x.shape)}, element ${i}: gradient`,
+          'difference quotient',
+        );
       }
       x.assign(values);
     });

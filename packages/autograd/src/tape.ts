@@ -1,7 +1,18 @@
 /**
  * @file The tape: it records which kernel made which tensor from which, and knows no kernel. Rules live in `ops/`.
  */
-import { contract, type KernelAttrs, type KernelName, keeping, release, run, scope, type Tensor } from '@blt-ts/tensor';
+import {
+  contract,
+  formatShape,
+  type KernelAttrs,
+  type KernelName,
+  keeping,
+  release,
+  run,
+  scope,
+  type Tensor,
+  watchReads,
+} from '@blt-ts/tensor';
 import type { Reads } from './rule.ts';
 
 export interface Node {
@@ -11,8 +22,11 @@ export interface Node {
   readonly attrs: KernelAttrs[KernelName];
 }
 
-/** A node on a tape, and its inputs whose values nobody reads any more once its rule has run: computed here, not given from outside. */
+/** A node on a tape. */
 interface RecordedNode extends Node {
+  /** How often the values of its inputs, then its outputs, had been changed in place when it ran. */
+  readonly versions: readonly number[];
+  /** Its inputs whose values nobody reads any more once its rule has run: computed here, not given from outside. */
   readonly lastToRead: readonly number[];
 }
 
@@ -20,6 +34,18 @@ interface RecordedNode extends Node {
 export interface RecomputedNode {
   readonly recompute: () => Tensor;
   readonly outs: readonly [Tensor];
+  /** What it reads from outside, and how often that had been changed in place. */
+  readonly inputs: ReadonlyMap<Tensor, number>;
+}
+
+const versionOf = (x: Tensor): number => x.storage.version;
+
+/** @throws Error if the values of `x` have been changed in place since `version` */
+export function checkVersion(x: Tensor, version: number, reader: string): void {
+  if (versionOf(x) === version) return;
+  throw new Error(
+    `${reader}: tensor ${formatShape(x.shape)} was changed in place between the forward and the backward pass, which needs its old values; change it after the gradient, or change a copy`,
+  );
 }
 
 /** Bytes in use from which memory is worth more than the time of computing something cheap twice. */
@@ -33,7 +59,7 @@ export class Tape {
   /** Tensors whose values walking back will read. */
   private readonly saved = new Set<Tensor>();
   /** Tensors that are computed again instead, and by what. */
-  private readonly cheap = new Map<Tensor, Node>();
+  private readonly cheap = new Map<Tensor, RecordedNode>();
   /** Those of them that walking back will read, */
   private readonly toRebuild = new Set<Tensor>();
   /** and that it has at hand. */
@@ -62,28 +88,40 @@ export class Tape {
       if (this.tracked.has(x) && !this.saved.has(x) && !this.toRebuild.has(x)) lastToRead.push(i);
       (again ? this.toRebuild : this.saved).add(x);
     });
-    this.nodes.push({ ...node, lastToRead });
+    const recorded = { ...node, versions: [...node.ins, ...node.outs].map(versionOf), lastToRead };
+    this.nodes.push(recorded);
     if (!reads || reads.outs) for (const y of node.outs) this.saved.add(y);
     const [y] = node.outs;
-    if (alone && reads?.cheap && y.backend.bytesInUse >= this.spareFrom) this.cheap.set(y, node);
-    // Outputs after the first are saved values (such as the log-sum-exp of attention), not results.
-    this.tracked.add(node.outs[0]);
+    if (alone && reads?.cheap && y.backend.bytesInUse >= this.spareFrom) this.cheap.set(y, recorded);
+    for (const out of node.outs) this.tracked.add(out);
   }
 
   private isRead({ kernel }: Node, input: number): boolean {
     return this.reads(kernel)?.ins.includes(input) ?? true;
   }
 
-  /** The inputs of a node for its rule: those that it reads and that were not kept are computed again. */
-  inputs(node: Node): readonly Tensor[] {
-    return node.ins.map((x, i) => (x.freed && this.isRead(node, i) ? this.again(x) : x));
+  /**
+   * The inputs of a node for its rule: those that it reads and that were not kept are computed again.
+   * @throws Error if one that it reads has other values than when the node ran
+   */
+  inputs(node: RecordedNode): readonly Tensor[] {
+    const { kernel, ins, outs, versions } = node;
+    if (this.reads(kernel)?.outs ?? true) {
+      for (const [i, y] of outs.entries()) checkVersion(y, versions[ins.length + i], kernel);
+    }
+    return ins.map((x, i) => {
+      if (!this.isRead(node, i)) return x;
+      if (x.freed) return this.again(x);
+      checkVersion(x, versions[i], kernel);
+      return x;
+    });
   }
 
   private again(x: Tensor): Tensor {
     const node = this.cheap.get(x);
     if (!node) return x;
     let y = this.rebuilt.get(x);
-    if (!y) this.rebuilt.set(x, (y = run(node.kernel, this.inputs(node), node.attrs)[0]));
+    if (!y) this.rebuilt.set(x, (y = unwatched(() => run(node.kernel, this.inputs(node), node.attrs)[0])));
     return y;
   }
 
@@ -97,14 +135,22 @@ export class Tape {
 
   /** Records a function by itself alone, with the tensors from outside that it read. */
   recordRecomputed(recompute: () => Tensor, out: Tensor, inputs: Iterable<Tensor>): void {
-    this.nodes.push({ recompute, outs: [out] });
+    const versions = new Map<Tensor, number>();
+    for (const x of inputs) {
+      versions.set(x, versionOf(x));
+      this.saved.add(x);
+    }
+    this.nodes.push({ recompute, outs: [out], inputs: versions });
     this.tracked.add(out);
-    for (const x of inputs) this.saved.add(x);
   }
 
   /** Whether walking back will read this tensor's values. */
   keeps(x: Tensor): boolean {
     return this.saved.has(x);
+  }
+
+  depends(x: Tensor): boolean {
+    return this.tracked.has(x);
   }
 
   /** Whether walking back may read the memory behind `x`, under this tensor or under another shape. */
@@ -128,7 +174,7 @@ class Probe {
   record({ ins, outs }: Node): void {
     for (const x of ins) if (!this.made.has(x)) this.inputs.add(x);
     for (const y of outs) this.made.add(y);
-    if (ins.some((x) => this.depends(x))) this.dependent.add(outs[0]);
+    if (ins.some((x) => this.depends(x))) for (const y of outs) this.dependent.add(y);
   }
 
   recordConstant(x: Tensor, y: Tensor): void {
@@ -150,10 +196,31 @@ const open: (Tape | Probe)[] = [];
 /** Runs `f` with `tape` recording (as well as every tape already open: gradients of gradients). */
 export function recording<R>(tape: Tape, f: () => R): R {
   open.push(tape);
+  const before = watchReads(refuseUnrecorded);
   try {
     return keeping((x) => tape.keeps(x), f);
   } finally {
+    watchReads(before);
     open.splice(open.indexOf(tape), 1);
+  }
+}
+
+/** What is made of these values would be a constant to the gradient, which would be wrong without a word. */
+function refuseUnrecorded(x: Tensor, how: string): void {
+  if (x.dtype !== 'f32' || !open.some((tape) => tape.depends(x))) return;
+  const what = how === 'readSync' ? 'readSync' : `run('${how}')`;
+  throw new Error(
+    `${what}: tensor ${formatShape(x.shape)} depends on what a gradient is being taken of, and the gradient would not see what is made of it; use the operations of @blt-ts/autograd, or read stopGradient(x) where it is to be a constant`,
+  );
+}
+
+/** Runs what a tape records by itself, or is not to record. */
+export function unwatched<R>(f: () => R): R {
+  const before = watchReads(null);
+  try {
+    return f();
+  } finally {
+    watchReads(before);
   }
 }
 
@@ -194,7 +261,7 @@ export function applyAll<K extends KernelName>(kernel: K, ins: readonly Tensor[]
       throw new Error(`${kernel} overwrites a tensor that a gradient is being taken through; call it outside`);
     }
   }
-  const outs = run(kernel, ins, attrs);
+  const outs = unwatched(() => run(kernel, ins, attrs));
   for (const tape of open) tape.record({ kernel, ins, outs, attrs }, open.length === 1);
   return outs;
 }

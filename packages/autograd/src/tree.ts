@@ -1,4 +1,4 @@
-import { Tensor } from '@blt-ts/tensor';
+import { describe, isForeignTensor, Tensor } from '@blt-ts/tensor';
 
 /**
  * Parameters: a tensor, or tensors in arrays and plain objects, however deep. The path to a tensor is its name in a checkpoint.
@@ -18,8 +18,8 @@ export function mapTree<T extends Tree, Leaf>(tree: T, f: (leaf: Tensor, path: s
     if (node instanceof Tensor) return f(node, path);
     const below = (key: string | number) => (path === '' ? String(key) : `${path}.${key}`);
     if (Array.isArray(node)) return node.map((child, i) => walk(child, below(i)));
-    if (node === null || typeof node !== 'object') {
-      throw new TypeError(`parameters: "${path}" is ${node === null ? 'null' : typeof node}; leaves must be tensors`);
+    if (node === null || typeof node !== 'object' || isForeignTensor(node)) {
+      throw new TypeError(`parameters: "${path}" is ${describe(node)}; leaves must be tensors`);
     }
     return Object.fromEntries(Object.entries(node).map(([key, child]) => [key, walk(child, below(key))]));
   };

@@ -1,6 +1,18 @@
 /** @file AdamW over a tree of parameters, row-sparse where gradients are, and global-norm clipping. */
 import { add, affine, type Cotangent, div, leaves, minimum, RowSparse, sqrt, sumSquares } from '@blt-ts/autograd';
-import { full, integerPower, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
+import {
+  checkIds,
+  checkTensor,
+  describe,
+  formatShape,
+  full,
+  integerPower,
+  run,
+  scope,
+  type Tensor,
+  tensor,
+  zeros,
+} from '@blt-ts/tensor';
 import { copyOf } from './parameters.ts';
 
 export interface AdamWOptions {
@@ -68,9 +80,14 @@ export function clipFactor(
       total = total ? add(total, squares) : squares;
     }
     const norm = affine(sqrt(total!), gradientScale);
-    return { norm, factor: affine(minimum(div(maxNorm, affine(norm, 1, 1e-6)), 1), gradientScale) };
+    const factor = affine(minimum(div(maxNorm, affine(norm, 1, 1e-6)), 1), gradientScale);
+    clipping.add(factor);
+    return { norm, factor };
   });
 }
+
+/** Factors that `clipFactor` made. */
+const clipping = new WeakSet<Tensor>();
 
 /** Factors of a row in the kernel adamwCatchUp. */
 const FACTORS = 5;
@@ -201,11 +218,14 @@ export class AdamW {
     }
   }
 
-  /** One update. Every gradient is multiplied by `factor` (a scalar tensor) first. */
+  /**
+   * One update. Every gradient is multiplied by `factor` (a scalar tensor) first.
+   * @param gradients by the name of the parameter: `coalesce(new Map(gradientLeaves(grads)))`
+   * @throws Error, TypeError, RangeError before anything is changed, naming the parameter whose gradient is missing, no gradient, of
+   *   another shape or, on backends whose values can be read at once, not finite
+   */
   update(gradients: ReadonlyMap<string, Gradient>, lr: number, factor: Tensor): void {
-    for (const name of this.params.keys()) {
-      if (!gradients.has(name)) throw new Error(`AdamW: no gradient for parameter ${name}`);
-    }
+    this.check(gradients, factor);
     const step = this.step + 1;
     scope(() => {
       for (const [name, p] of this.params) {
@@ -227,6 +247,42 @@ export class AdamW {
       }
     });
     this.note(lr);
+  }
+
+  private check(gradients: ReadonlyMap<string, Gradient>, factor: Tensor): void {
+    if (!(gradients instanceof Map)) {
+      throw new TypeError(
+        `AdamW: gradients are a Map from names to gradients, got ${describe(gradients)}; coalesce(new Map(gradientLeaves(grads))) makes one`,
+      );
+    }
+    checkTensor('AdamW: factor', factor);
+    for (const [name, p] of this.params) {
+      const g: unknown = gradients.get(name);
+      if (g === undefined) throw new Error(`AdamW: no gradient for parameter ${name}`);
+      if (g instanceof RowSparse)
+        throw new TypeError(`AdamW: the gradient of ${name} is a RowSparse; coalesce it first`);
+      const sparse = typeof g === 'object' && g !== null && 'ids' in g && 'rows' in g;
+      const { ids, rows } = (sparse ? g : { ids: undefined, rows: g }) as { ids?: Int32Array; rows: Tensor };
+      checkTensor(`AdamW: the gradient of ${name}`, rows);
+      const shape = ids ? [ids.length, ...p.shape.slice(1)] : p.shape;
+      if (formatShape(rows.shape) !== formatShape(shape)) {
+        throw new RangeError(
+          `AdamW: the gradient of ${name} has shape ${formatShape(rows.shape)}, it must have ${formatShape(shape)}`,
+        );
+      }
+      if (ids) checkIds(`AdamW: ${name}`, ids, p.shape[0]);
+    }
+    if (!factor.backend.synchronous) return;
+    const scale = factor.item();
+    // A factor from `clipFactor` has seen them all: it is NaN for NaN, and 0 for what is infinite.
+    if (clipping.has(factor) && scale > 0) return;
+    for (const [name, g] of gradients) {
+      const squares = scope(() => sumSquares('ids' in g ? g.rows : g).item());
+      if (!Number.isFinite(squares)) {
+        throw new RangeError(`AdamW: the gradient of ${name} is not finite (the sum of its squares is ${squares})`);
+      }
+    }
+    if (!Number.isFinite(scale)) throw new RangeError(`AdamW: the factor of all gradients is ${scale}`);
   }
 
   private note(lr: number): void {

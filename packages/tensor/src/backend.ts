@@ -1,3 +1,4 @@
+import type { IndexSummary } from './contract/indices.ts';
 import type { KernelAttrs, KernelName, Spec } from './contract.ts';
 import type { DType } from './shape.ts';
 
@@ -12,6 +13,10 @@ export interface Storage {
   refs: number;
   /** Its values are BF16. Kept by tensor.ts alone. */
   narrow?: boolean;
+  /** How often its values were changed in place. Kept by tensor.ts alone. */
+  version: number;
+  /** What its whole numbers are like. Kept by contract/indices.ts alone. */
+  summary?: IndexSummary;
   /** What the backend knows it by: a typed array, a pointer, a device buffer. */
   handle: unknown;
 }

@@ -13,15 +13,7 @@ import { network } from './contract/network.ts';
 import { rows } from './contract/rows.ts';
 import type { KernelAttrs, KernelEntry, KernelName } from './contract/types.ts';
 
+export { checkIds, checkIndices } from './contract/indices.ts';
 export type { AdamWAttrs, AttentionAttrs, KernelAttrs, KernelEntry, KernelName, None, Spec } from './contract/types.ts';
 
 export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]> } = { ...arrays, ...rows, ...network };
-
-/** @throws RangeError naming the first id outside 0..limit-1 */
-export function checkIds(op: string, ids: Int32Array, limit: number, lowest = 0): void {
-  for (let i = 0; i < ids.length; i++) {
-    if (ids[i] < lowest || ids[i] >= limit) {
-      throw new RangeError(`${op}: id ${ids[i]} at position ${i} is outside ${lowest}..${limit - 1}`);
-    }
-  }
-}

@@ -14,6 +14,7 @@ export {
   type Spec,
 } from './contract.ts';
 export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from './float-formats.ts';
+export { checkOptions, describe, isForeignTensor } from './given.ts';
 export { integerPower } from './integer-power.ts';
 export { type Ledger, type LedgerLine, totalFlops, withLedger } from './ledger.ts';
 export {
@@ -27,6 +28,7 @@ export {
   lettingGo,
   release,
   scope,
+  watchReads,
 } from './memory.ts';
 export { counterUniform, hash32, Random } from './random.ts';
 export { createReferenceBackend, referenceBackend } from './reference/backend.ts';
@@ -51,6 +53,7 @@ export {
   stridesOf,
 } from './shape.ts';
 export {
+  checkTensor,
   defaultBackend,
   full,
   type Nested,

@@ -109,6 +109,20 @@ export function keeping<R>(keeps: Keeper, f: () => R): R {
   }
 }
 
+/** Told of a tensor whose values are used in a way that no tape records, and how. */
+type ReadWatcher = (tensor: Tensor, how: string) => void;
+
+let watcher: ReadWatcher | null = null;
+
+/** Sets who is told of `readSync` and `run`, and returns who was before. For gradient tapes. */
+export function watchReads(watch: ReadWatcher | null): ReadWatcher | null {
+  const before = watcher;
+  watcher = watch;
+  return before;
+}
+
+export const tellOfRead: ReadWatcher = (tensor, how) => watcher?.(tensor, how);
+
 /**
  * Runs `f` and frees every tensor made inside it, except those in the returned value (a tensor, or arrays, maps and plain
  * objects of them) and those a gradient still has to read, which pass to the enclosing scope.

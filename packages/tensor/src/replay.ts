@@ -5,9 +5,10 @@
  */
 import { watchesKernels } from './anomaly.ts';
 import type { Backend, Recording } from './backend.ts';
+import { checkAgain, noteIndexChecks } from './contract/indices.ts';
 import { ledgerIsOpen } from './ledger.ts';
 import { keep, release, scope } from './memory.ts';
-import { run, type Tensor, tensor } from './tensor.ts';
+import { overwrite, run, type Tensor, tensor } from './tensor.ts';
 
 /** Values of one input: whole numbers make an i32 tensor, others f32. */
 export type ReplayInput = Int32Array | Float32Array;
@@ -15,6 +16,8 @@ export type ReplayInput = Int32Array | Float32Array;
 interface Entry {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
+  /** What kernels asked of whole numbers, to be asked of the next ones. */
+  readonly checks: ReturnType<typeof noteIndexChecks>;
   readonly recording: Recording;
 }
 
@@ -51,8 +54,9 @@ export class Replay<Counts = void> {
     for (const { length } of values) key += `${length},`;
     let entry = this.entries.get(key);
     if (entry) {
-      const { inputs, recording } = entry;
-      for (let i = 0; i < values.length; i++) backend.write(inputs[i].storage, values[i]);
+      const { inputs, checks, recording } = entry;
+      for (let i = 0; i < values.length; i++) overwrite(inputs[i].storage, values[i]);
+      for (const check of checks) checkAgain(check);
       recording.replay();
     } else {
       if (this.entries.size >= MOST_SHAPES) return this.plain(values, counts);
@@ -75,10 +79,13 @@ export class Replay<Counts = void> {
     const inputs = values.map((x) => keep(tensor(x, undefined, this)));
     let outputs: Tensor[] = [];
     try {
-      const recording = record(() => {
-        outputs = scope(() => this.f(inputs, counts));
+      let recording!: Recording;
+      const checks = noteIndexChecks(() => {
+        recording = record(() => {
+          outputs = scope(() => this.f(inputs, counts));
+        });
       });
-      return { inputs, outputs: outputs.map((y) => keep(y)), recording };
+      return { inputs, outputs: outputs.map((y) => keep(y)), checks, recording };
     } catch (error) {
       for (const x of inputs) release(x);
       throw error;

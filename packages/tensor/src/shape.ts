@@ -1,3 +1,5 @@
+import { describe } from './given.ts';
+
 /** The sizes of a tensor's axes, outermost first. `[]` is a scalar. */
 export type Shape = readonly number[];
 
@@ -31,8 +33,11 @@ export function stridesOf(shape: Shape): number[] {
   return strides;
 }
 
-/** @throws ShapeError unless every size is a whole number >= 0 */
+/** @throws ShapeError unless every size is a whole number >= 0, TypeError for what is no array */
 export function checkShape(shape: Shape, what: string): void {
+  if (!Array.isArray(shape)) {
+    throw new TypeError(`${what}: a shape is an array of sizes such as [2,3], got ${describe(shape)}`);
+  }
   for (const d of shape) {
     if (!Number.isSafeInteger(d) || d < 0) {
       throw new ShapeError(`${what}: shape ${formatShape(shape)} has size ${d}; sizes are whole numbers >= 0`);

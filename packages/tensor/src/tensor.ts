@@ -1,8 +1,9 @@
 import { checkOutputs, watchesKernels } from './anomaly.ts';
 import type { Backend, Storage } from './backend.ts';
-import { contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
+import { checkIndices, contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
+import { checkOptions, describe } from './given.ts';
 import { recordFlops } from './ledger.ts';
-import { adopt, mayOverwrite, release } from './memory.ts';
+import { adopt, mayOverwrite, release, tellOfRead } from './memory.ts';
 import { format } from './printing.ts';
 import { referenceBackend } from './reference/backend.ts';
 import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
@@ -44,9 +45,14 @@ export class Tensor {
     return this.backend.read(this.storage);
   }
 
-  /** A copy of the values, row-major, at once. @throws Error on a backend that keeps them on a device: use `await read()` */
+  /**
+   * A copy of the values, row-major, at once.
+   * @throws Error on a backend that keeps them on a device (use `await read()`), and for a tensor that a gradient is being taken
+   *   through, which would not see what is made of them (use `stopGradient`)
+   */
   readSync(): Float32Array | Int32Array {
     this.assertLive();
+    tellOfRead(this, 'readSync');
     return this.backend.readSync(this.storage);
   }
 
@@ -56,20 +62,25 @@ export class Tensor {
     return this.readSync()[0];
   }
 
-  /** Overwrites the values in place. @throws ShapeError if their number differs */
+  /**
+   * Overwrites the values in place. A gradient that still has to read the old ones refuses to go on.
+   * @throws ShapeError if their number differs, TypeError or RangeError for one that the dtype cannot hold
+   */
   assign(values: ArrayLike<number>): void {
     this.assertLive();
+    if (typeof values?.length !== 'number') throw notNumber('assign', values);
     if (values.length !== this.size) {
       throw new ShapeError(`assign: ${values.length} values for ${formatShape(this.shape)}, which holds ${this.size}`);
     }
-    this.backend.write(this.storage, values);
+    checkValues('assign', values, this.dtype);
+    overwrite(this.storage, values);
   }
 
   /** Dtype, shape and values, long axes abridged. */
   toString(): string {
     if (this.freed) return `Tensor(${this.dtype} ${formatShape(this.shape)}, freed)`;
     if (!this.backend.synchronous) return `Tensor(${this.dtype} ${formatShape(this.shape)} on ${this.backend.name})`;
-    return format(this.dtype, this.shape, this.readSync());
+    return format(this.dtype, this.shape, this.backend.readSync(this.storage));
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
@@ -86,6 +97,12 @@ export class Tensor {
   }
 }
 
+/** Puts new values into a storage that tensors have read. */
+export function overwrite(storage: Storage, values: ArrayLike<number>): void {
+  storage.backend.write(storage, values);
+  storage.version++;
+}
+
 /**
  * Keeps the values of a tensor as BF16 from now on, where its backend can: half the memory, and decoding reads it twice as fast. Each
  * value is rounded to the nearest of 8 significant bits (relative error at most 2^-8), exact if it came from a BF16 file; it is read
@@ -95,6 +112,7 @@ export function narrow(x: Tensor): boolean {
   x.assertLive();
   if (!x.backend.narrow?.(x.storage)) return false;
   x.storage.narrow = true;
+  x.storage.version++;
   return true;
 }
 
@@ -105,9 +123,18 @@ export const defaultBackend = (): Backend => current;
 
 /** Chooses the backend new tensors are made on; returns the previous one. */
 export function setDefaultBackend(backend: Backend): Backend {
+  checkBackend('setDefaultBackend', backend);
   const previous = current;
   current = backend;
   return previous;
+}
+
+function checkBackend(op: string, backend: Backend): void {
+  if (typeof backend?.allocate !== 'function') {
+    throw new TypeError(
+      `${op}: backend must be what createWasmBackend or another such function made, got ${describe(backend)}`,
+    );
+  }
 }
 
 export interface TensorOptions {
@@ -117,12 +144,36 @@ export interface TensorOptions {
 
 export type Nested = number | readonly Nested[];
 
+/** Whole numbers from -2^31 to 2^31 - 1 for i32, numbers for f32. @throws TypeError, RangeError naming the first other value */
+function checkValues(op: string, values: ArrayLike<number>, dtype: DType): void {
+  if (dtype === 'f32') {
+    const last = ArrayBuffer.isView(values) ? Math.min(1, values.length) : values.length;
+    for (let i = 0; i < last; i++) if (typeof values[i] !== 'number') throw notNumber(op, values[i]);
+    return;
+  }
+  if (values instanceof Int32Array) return;
+  for (let i = 0; i < values.length; i++) {
+    if (typeof values[i] !== 'number') throw notNumber(op, values[i]);
+    if ((values[i] | 0) !== values[i]) {
+      throw new RangeError(
+        `${op}: ${values[i]} at position ${i} does not fit dtype i32, which holds whole numbers from -2^31 to 2^31 - 1`,
+      );
+    }
+  }
+}
+
+const notNumber = (op: string, value: unknown) =>
+  new TypeError(
+    `${op}: values are numbers, arrays of them or typed arrays, got ${value instanceof Tensor ? 'a tensor' : describe(value)}`,
+  );
+
 function flatten(values: Nested, shape: number[], depth: number, out: number[]): void {
   if (typeof values === 'number') {
     if (depth !== shape.length) throw new ShapeError('tensor: nested arrays of unequal depth');
     out.push(values);
     return;
   }
+  if (!Array.isArray(values) && !ArrayBuffer.isView(values)) throw notNumber('tensor', values);
   if (shape.length === depth) {
     if (out.length > 0) throw new ShapeError('tensor: nested arrays of unequal depth');
     shape.push(values.length);
@@ -134,13 +185,16 @@ function flatten(values: Nested, shape: number[], depth: number, out: number[]):
 
 /**
  * A tensor from nested arrays, or from flat values (an array or typed array) and a shape. An Int32Array makes i32.
- * @throws ShapeError if the number of values is not the product of the shape, or rows have unequal lengths
+ * @throws ShapeError if the number of values is not the product of the shape, or rows have unequal lengths; TypeError for what is
+ *   no number, RangeError for a value that an i32 cannot hold
  */
 export function tensor(values: Nested | ArrayLike<number>, shape?: Shape, options: TensorOptions = {}): Tensor {
+  const dtype = checkTensorOptions('tensor', options) ?? (values instanceof Int32Array ? 'i32' : 'f32');
   let flat: ArrayLike<number>;
   let sizes: Shape;
   if (ArrayBuffer.isView(values) || (shape !== undefined && typeof (values as ArrayLike<unknown>)[0] === 'number')) {
     flat = values as ArrayLike<number>;
+    if (typeof flat.length !== 'number') throw notNumber('tensor', values);
     sizes = shape ?? [flat.length];
   } else {
     const found: number[] = [];
@@ -156,10 +210,22 @@ export function tensor(values: Nested | ArrayLike<number>, shape?: Shape, option
   if (flat.length !== sizeOf(sizes)) {
     throw new ShapeError(`tensor: ${flat.length} values for shape ${formatShape(sizes)}, which holds ${sizeOf(sizes)}`);
   }
+  checkValues('tensor', flat, dtype);
   const backend = options.backend ?? current;
-  const storage = backend.allocate(options.dtype ?? (values instanceof Int32Array ? 'i32' : 'f32'), flat.length);
+  const storage = backend.allocate(dtype, flat.length);
   backend.write(storage, flat);
   return new Tensor(storage, sizes);
+}
+
+/** @returns the dtype asked for */
+function checkTensorOptions(op: string, options: TensorOptions): DType | undefined {
+  checkOptions(op, options, ['dtype', 'backend']);
+  const { dtype, backend } = options;
+  if (dtype !== undefined && dtype !== 'f32' && dtype !== 'i32') {
+    throw new TypeError(`${op}: dtype must be f32 or i32, got ${describe(dtype)}`);
+  }
+  if (backend !== undefined) checkBackend(op, backend);
+  return dtype;
 }
 
 /** Tensors of more elements than this are filled by a kernel. */
@@ -168,6 +234,8 @@ const LARGEST_WRITTEN = 4096;
 /** A tensor filled with one value. */
 export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
   checkShape(shape, 'full');
+  checkTensorOptions('full', options);
+  if (typeof value !== 'number') throw notNumber('full', value);
   // In 64 bits, so that a backend which keeps more than 32 of them, or a large integer, gets the number that was asked for.
   const filled = (size: number, as: Shape) =>
     tensor(new Float64Array(size).fill(value), as, { dtype: 'f32', ...options });
@@ -183,10 +251,16 @@ export function full(shape: Shape, value: number, options: TensorOptions = {}): 
 export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);
 export const ones = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 1, options);
 
+/** @throws TypeError unless `x` is a tensor, saying what it is */
+export function checkTensor(what: string, x: unknown): void {
+  if (!(x instanceof Tensor)) throw new TypeError(`${what} must be a tensor, got ${describe(x)}`);
+}
+
 /**
  * Runs one kernel of the contract: checks dtypes, shapes and backends, allocates the outputs, counts the FLOPs.
  * Gradients are not recorded here; the differentiable operations are in @blt-ts/autograd.
- * @throws ShapeError, TypeError, or Error when inputs live on different backends
+ * @throws ShapeError, TypeError, RangeError for an id, position or bound that is out of range, or Error when inputs live on different
+ *   backends
  */
 export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor[] {
   const entry: KernelEntry<KernelAttrs[K]> = contract[kernel];
@@ -194,6 +268,9 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   if (variadic ? ins.length === 0 : ins.length !== entry.inputs.length) {
     throw new TypeError(`${kernel}: takes ${variadic ? 'at least 1' : entry.inputs.length} tensors, got ${ins.length}`);
   }
+  ins.forEach((x, i) => {
+    if (!(x instanceof Tensor)) checkTensor(`${kernel}: input ${i}`, x);
+  });
   const { backend } = ins[0].storage;
   for (let i = 0; i < ins.length; i++) {
     const x = ins[i];
@@ -202,6 +279,7 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
     if (x.storage.dtype !== want && !entry.view) {
       throw new TypeError(`${kernel}: input ${i} must be ${want}, got ${x.storage.dtype} ${formatShape(x.shape)}`);
     }
+    tellOfRead(x, kernel);
     if (x.storage.backend !== backend) {
       throw new Error(
         `${kernel}: inputs live on different backends, ${backend.name} and ${x.storage.backend.name}; make them on one`,
@@ -209,6 +287,7 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
     }
   }
   const specs = entry.outputs(ins, attrs);
+  if (entry.indices) checkIndices(kernel, entry.indices, ins, attrs);
   if (entry.view) return [new Tensor(ins[0].storage, specs[0].shape)];
   const { overwrites } = entry;
   const outs = specs.map(({ dtype, shape }, i) => {
@@ -220,6 +299,7 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   });
   backend.run(kernel, outs, ins, attrs);
   recordFlops(kernel, () => entry.flops(ins, outs, attrs));
+  for (const i of entry.mutates ?? []) ins[i].storage.version++;
   checkOutputs(kernel, outs, ins);
   return outs;
 }

@@ -1,5 +1,5 @@
 /** @file Elementwise operations, each beside its rule. `g` is the incoming gradient, `y` the result. */
-import { formatShape, full, ShapeError, sameShape, type Tensor } from '@blt-ts/tensor';
+import { checkTensor, formatShape, full, ShapeError, sameShape, type Tensor } from '@blt-ts/tensor';
 import { type Rules, reading, readingNothing } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { sum, unbroadcast } from './reduce.ts';
@@ -7,12 +7,17 @@ import { sum, unbroadcast } from './reduce.ts';
 /** Where a tensor is wanted, a number stands for a scalar. */
 export type Operand = Tensor | number;
 
+const scalarLike = (value: Operand, { backend }: Tensor): Tensor =>
+  typeof value === 'number' ? full([], value, { backend }) : value;
+
 function pair(a: Operand, b: Operand): [Tensor, Tensor] {
-  if (typeof a === 'number') {
-    if (typeof b === 'number') throw new TypeError('needs at least one tensor, got two numbers');
-    return [full([], a, { backend: b.backend }), b];
+  if (typeof a !== 'number') {
+    checkTensor('the first operand', a);
+    return [a, scalarLike(b, a)];
   }
-  return [a, typeof b === 'number' ? full([], b, { backend: a.backend }) : b];
+  if (typeof b === 'number') throw new TypeError('needs at least one tensor, got two numbers');
+  checkTensor('the second operand', b);
+  return [scalarLike(a, b), b];
 }
 
 // ----- one input -----------------------------------------------------------------------------------------------------
@@ -45,8 +50,12 @@ export const affine = (x: Tensor, scale: number, shift = 0): Tensor => apply('af
 export const square = (x: Tensor): Tensor => mul(x, x);
 /** x * sigmoid(x) */
 export const silu = (x: Tensor): Tensor => mul(x, sigmoid(x));
-/** max(x, 0) */
-export const relu = (x: Tensor): Tensor => maximum(x, 0);
+/** max(x, 0); the gradient at 0 is 0, at NaN it is NaN */
+export function relu(x: Tensor): Tensor {
+  const y = maximum(x, 0);
+  // 1, 0 or NaN: it does nothing to y, and takes what `maximum` gives at the tie.
+  return mul(y, sign(y));
+}
 /**
  * Sets each element to 0 with probability `rate` and divides the others by 1 - rate, so that the mean stays.
  * The mask depends on `seed` (a u32) and the position alone. @see Srivastava et al. 2014
@@ -75,9 +84,9 @@ export function mul(a: Operand, b: Operand): Tensor {
 }
 /** a / b */
 export const div = (a: Operand, b: Operand): Tensor => apply('div', pair(a, b), {});
-/** The larger of a and b; where they are equal the gradient is shared evenly. */
+/** The larger of a and b; where they are equal the gradient is shared evenly, where one is NaN it is NaN. */
 export const maximum = (a: Operand, b: Operand): Tensor => apply('maximum', pair(a, b), {});
-/** The smaller of a and b; where they are equal the gradient is shared evenly. */
+/** The smaller of a and b; where they are equal the gradient is shared evenly, where one is NaN it is NaN. */
 export const minimum = (a: Operand, b: Operand): Tensor => apply('minimum', pair(a, b), {});
 /** 1 where a > b, else 0; the gradient is 0 */
 export const greater = (a: Operand, b: Operand): Tensor => apply('greater', pair(a, b), {});
@@ -85,12 +94,16 @@ export const greater = (a: Operand, b: Operand): Tensor => apply('greater', pair
 export const equal = (a: Operand, b: Operand): Tensor => apply('equal', pair(a, b), {});
 /** a where condition is not 0, else b. */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
-  const scalar = (x: Operand) => (typeof x === 'number' ? full([], x, { backend: condition.backend }) : x);
-  return apply('where', [condition, scalar(a), scalar(b)], {});
+  checkTensor('where: the condition', condition);
+  return apply('where', [condition, scalarLike(a, condition), scalarLike(b, condition)], {});
 }
 
-/** 1 where `a` wins over `b`, one half where they are equal, else 0. */
-const share = (a: Tensor, b: Tensor): Tensor => add(greater(a, b), affine(equal(a, b), 0.5));
+/** 1 where `a` wins over `b`, one half where they are equal, 0 where it loses, NaN where one of them is. */
+function share(a: Tensor, b: Tensor): Tensor {
+  const [wins, ties] = [greater(a, b), equal(a, b)];
+  // Of the three one is 1, or for NaN none.
+  return div(add(wins, affine(ties, 0.5)), add(add(wins, greater(b, a)), ties));
+}
 
 /** unbroadcast(g * factor), without the product where nobody asks. */
 const scaled = (g: Tensor, factor: Tensor, like: Tensor, needed: boolean): Tensor | null =>
@@ -133,6 +146,8 @@ export const elementwiseRules: Rules<
 
 /** Mean of the squares of x - y, a scalar. @throws ShapeError unless both have one shape */
 export function meanSquaredError(x: Tensor, y: Tensor): Tensor {
+  checkTensor('meanSquaredError: x', x);
+  checkTensor('meanSquaredError: y', y);
   if (!sameShape(x.shape, y.shape)) {
     throw new ShapeError(`meanSquaredError: shapes ${formatShape(x.shape)} and ${formatShape(y.shape)} differ`);
   }

@@ -1,4 +1,4 @@
-import { letGo, sizeOf, type Tensor } from '@blt-ts/tensor';
+import { checkOptions, checkTensor, letGo, sizeOf, type Tensor } from '@blt-ts/tensor';
 import { type Rules, reading } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { reshape, transpose } from './shape.ts';
@@ -15,7 +15,11 @@ export interface MatmulOptions {
  * Leading axes must be equal; a b with two axes is shared by every matrix of a.
  * @throws ShapeError naming both shapes and the sizes that clash
  */
-export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions = {}): Tensor {
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  checkTensor('matmul: a', a);
+  checkTensor('matmul: b', b);
+  checkOptions('matmul', options, ['transposeA', 'transposeB']);
+  const { transposeA = false, transposeB = false } = options;
   if (b.rank === 2 && a.rank > 2) {
     const last = a.rank - 1;
     const rows = transposeA ? transpose(a, [...a.shape.keys()].slice(0, -2).concat(last, last - 1)) : a;

@@ -1,5 +1,5 @@
 /** @file The fused operations of a transformer. Each has a definition out of primitive ones in `composed.ts`. */
-import { checkIds, type Tensor } from '@blt-ts/tensor';
+import { checkTensor, type Tensor } from '@blt-ts/tensor';
 import { onceOnly, type Rules, reading } from '../rule.ts';
 import { apply, applyAll } from '../tape.ts';
 import { exp, mul, sub } from './elementwise.ts';
@@ -15,12 +15,7 @@ export const logSoftmax = (x: Tensor): Tensor => apply('logSoftmax', [x], {});
  * Cross-entropy of each row, in nats: logits [n,V], targets [n] i32 -> [n], ln sum_v e^logits[i,v] - logits[i,targets[i]].
  * @throws RangeError naming the first target outside 0..V-1
  */
-export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
-  if (logits.rank === 2 && targets.dtype === 'i32') {
-    checkIds('crossEntropy', targets.readSync() as Int32Array, logits.shape[1]);
-  }
-  return apply('crossEntropy', [logits, targets], {});
-}
+export const crossEntropy = (logits: Tensor, targets: Tensor): Tensor => apply('crossEntropy', [logits, targets], {});
 
 /**
  * Root-mean-square normalisation over the last axis: y = x / sqrt(mean(x^2) + eps) * w.
@@ -40,6 +35,7 @@ export interface RopeTable {
  * Rotary position embedding on interleaved pairs (2j, 2j+1) of each head.
  * @param x [n, heads*headDim]   @param table cos, sin [maxPosition, headDim/2]   @param positions [n] i32
  * @param inverse turn the other way
+ * @throws RangeError naming the first position outside the table; Error for a gradient with respect to the table, which is constant
  * @see Su et al. 2021, eq. 34
  */
 export const rope = (x: Tensor, table: RopeTable, positions: Tensor, headDim: number, inverse = false): Tensor =>
@@ -53,23 +49,6 @@ export interface IntervalBounds {
   readonly lo: Tensor;
   readonly hi: Tensor;
   readonly pairs: number;
-}
-
-/** Bounds that have been looked at, and for how many keys: all layers share them. */
-const checked = new WeakMap<Tensor, number>();
-
-function checkBounds({ lo, hi }: IntervalBounds, keys: number): void {
-  for (const [name, bound] of Object.entries({ lo, hi })) {
-    if (bound.dtype !== 'i32' || checked.get(bound) === keys) continue;
-    const values = bound.readSync();
-    for (let i = 0; i < values.length; i++) {
-      const least = i === 0 ? 0 : values[i - 1];
-      if (values[i] >= least && values[i] <= keys) continue;
-      const wanted = `from ${least}, ${i === 0 ? 'the first key' : 'the row before'}, to ${keys}, one past the last key`;
-      throw new RangeError(`intervalAttention: ${name} of row ${i} is ${values[i]}, it must be ${wanted}`);
-    }
-    checked.set(bound, keys);
-  }
 }
 
 /**
@@ -88,7 +67,7 @@ export function intervalAttention(
   heads: number,
   kvHeads: number = heads,
 ): Tensor {
-  checkBounds(bounds, k.shape[0]);
+  checkTensor('intervalAttention: q', q);
   const scale = 1 / Math.sqrt(q.shape[1] / heads);
   const attrs = { heads, kvHeads, scale, pairs: bounds.pairs };
   return apply('intervalAttention', [q, k, v, bounds.lo, bounds.hi], attrs);
@@ -126,12 +105,14 @@ export const networkRules: Rules<FusedKernel> = {
   crossEntropyBackward: onceOnly('crossEntropy', 'logSoftmax'),
   rmsNorm: reading(CHEAP, (g, _, [x, w], attrs) => applyAll('rmsNormBackward', [x, w, g], attrs)),
   rmsNormBackward: onceOnly('rmsNorm', 'composed.rmsNorm'),
-  rope: reading({ ins: [1, 2, 3], outs: false }, (g, _, [, cos, sin, positions], { headDim, inverse }) => [
-    rope(g, { cos, sin }, positions, headDim, !inverse),
-    null,
-    null,
-    null,
-  ]),
+  rope: reading({ ins: [1, 2, 3], outs: false }, (g, _, [, cos, sin, positions], { headDim, inverse }, needs) => {
+    if (needs[1] || needs[2]) {
+      throw new Error(
+        'rope: cos and sin have no gradient; they are constants: make them outside, or hand over their stopGradient',
+      );
+    }
+    return [rope(g, { cos, sin }, positions, headDim, !inverse), null, null, null];
+  }),
   swiGlu: reading(CHEAP, (g, _, [a, b]) => applyAll('swiGluBackward', [a, b, g], {})),
   swiGluBackward: onceOnly('swiGlu', 'silu and mul'),
   intervalAttention: (g, [out, lse], [q, k, v, lo, hi], attrs) => [

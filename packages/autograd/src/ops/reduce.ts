@@ -1,5 +1,5 @@
 /** @file Reductions, and broadcasting undone: the one place where a gradient is summed back to the shape it came from. */
-import { normalizeAxes, type Shape, sameShape, type Tensor } from '@blt-ts/tensor';
+import { checkOptions, checkTensor, normalizeAxes, type Shape, sameShape, type Tensor } from '@blt-ts/tensor';
 import { type Rules, reading, readingNothing } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { affine, div, equal, mul } from './elementwise.ts';
@@ -12,8 +12,11 @@ export interface ReduceOptions {
   keepDims?: boolean;
 }
 
-function reduce(kernel: 'sum' | 'max', x: Tensor, { axes, keepDims = false }: ReduceOptions): Tensor {
-  const reduced = normalizeAxes(kernel, axes, x.rank);
+function reduce(kernel: 'sum' | 'max', x: Tensor, options: ReduceOptions, op: string = kernel): Tensor {
+  checkTensor(`${op}: x`, x);
+  checkOptions(op, options, ['axes', 'keepDims']);
+  const { axes, keepDims = false } = options;
+  const reduced = normalizeAxes(op, axes, x.rank);
   const y = apply(kernel, [x], { axes: reduced });
   if (keepDims) return y;
   return reshape(
@@ -30,7 +33,7 @@ export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce('m
 
 /** Arithmetic mean over the axes. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
-  const y = sum(x, options);
+  const y = reduce('sum', x, options, 'mean');
   return affine(y, y.size / x.size);
 }
 

@@ -1,12 +1,13 @@
 /** @file Operations that move elements without changing them. */
-import { formatShape, type Shape, ShapeError, sizeOf, type Tensor } from '@blt-ts/tensor';
+import { checkTensor, formatShape, type Shape, ShapeError, sizeOf, type Tensor } from '@blt-ts/tensor';
 import { type Rules, readingNothing } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { unbroadcast } from './reduce.ts';
 
 /** The same elements under another shape; one size may be -1: whatever is left. No data moves. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  const unknown = shape.indexOf(-1);
+  checkTensor('reshape: x', x);
+  const unknown = Array.isArray(shape) ? shape.indexOf(-1) : -1;
   if (unknown < 0) return apply('reshape', [x], { shape });
   if (shape.lastIndexOf(-1) !== unknown) {
     throw new ShapeError(`reshape: shape ${formatShape(shape)} has -1 twice; only one size can be what is left`);
@@ -19,8 +20,9 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 }
 
 /** Axis i of the result is axis perm[i] of x; without perm the axes are reversed. */
-export function transpose(x: Tensor, perm: readonly number[] = x.shape.map((_, i) => x.rank - 1 - i)): Tensor {
-  return apply('transpose', [x], { perm });
+export function transpose(x: Tensor, perm?: readonly number[]): Tensor {
+  checkTensor('transpose: x', x);
+  return apply('transpose', [x], { perm: perm ?? x.shape.map((_, i) => x.rank - 1 - i) });
 }
 
 /** x repeated along its axes of size 1, and along new leading axes, to `shape`. */
@@ -28,6 +30,7 @@ export const broadcastTo = (x: Tensor, shape: Shape): Tensor => apply('broadcast
 
 /** x[begin[0]:end[0], begin[1]:end[1], ...]; axes left out at the end are taken whole. */
 export function slice(x: Tensor, begin: readonly number[], end: readonly number[]): Tensor {
+  checkTensor('slice: x', x);
   const whole = x.shape.slice(begin.length);
   return apply('slice', [x], { begin: [...begin, ...whole.map(() => 0)], end: [...end, ...whole] });
 }
@@ -38,7 +41,7 @@ export const pad = (x: Tensor, before: readonly number[], after: readonly number
 
 /** The tensors one after the other along an axis. */
 export const concat = (xs: readonly Tensor[], axis = 0): Tensor =>
-  apply('concat', xs, { axis: axis < 0 ? axis + xs[0].rank : axis });
+  apply('concat', xs, { axis: axis < 0 ? axis + (xs[0]?.rank ?? 0) : axis });
 
 export const shapeRules: Rules<'reshape' | 'transpose' | 'broadcastTo' | 'slice' | 'pad' | 'concat'> = {
   reshape: readingNothing((g, _, [x]) => [reshape(g, x.shape)]),

@@ -1,5 +1,7 @@
 /** @file Contract of the kernels of neural networks and their optimiser. */
 import { formatShape, sizeOf } from '../shape.ts';
+import type { IndexRange } from './indices.ts';
+import { idsOf, rowsOf } from './rows.ts';
 import {
   type AttentionAttrs,
   type Entries,
@@ -41,6 +43,15 @@ function attentionShapes(op: string, [q, k, v, lo, hi]: readonly Spec[], a: Atte
   return { n, D };
 }
 
+const targets: IndexRange<unknown> = { input: 1, name: 'target', end: ([logits]) => logits.shape[1] };
+
+/** Bounds of the keys that a row sees: from 0 to one past the last key. */
+const bounds = (['lo', 'hi'] as const).map(
+  (name, i): IndexRange<unknown> => ({ input: 3 + i, name, end: ([, k]) => k.shape[0] + 1, step: 0 }),
+);
+
+const risingIds = { ...idsOf<unknown>(3, rowsOf), step: 1 } as const;
+
 function adamwShapes(op: string, [p, m, v]: readonly Spec[]): void {
   expectShape(op, 'first moment m', m, p.shape);
   expectShape(op, 'second moment v', v, p.shape);
@@ -75,15 +86,19 @@ export const network: Entries<
       expectShape('crossEntropy', 'targets', targets, [logits.shape[0]]);
       return [f32([logits.shape[0]])];
     },
+    indices: [targets],
     flops: ([logits]) => 4 * sizeOf(logits.shape),
   },
   /** logits [n,V], targets [n], g [n] -> dlogits[i,v] = g[i] * (softmax(logits[i])[v] - [v = targets[i]]) */
   crossEntropyBackward: {
     inputs: ['f32', 'i32', 'f32'],
     outputs: ([logits, targets, g]) => {
+      expectRank('crossEntropyBackward', 'logits', logits, 2);
+      expectShape('crossEntropyBackward', 'targets', targets, [logits.shape[0]]);
       expectShape('crossEntropyBackward', 'g', g, targets.shape);
       return [logits];
     },
+    indices: [targets],
     flops: ([logits]) => 5 * sizeOf(logits.shape),
     overwrites: [0],
   },
@@ -104,6 +119,7 @@ export const network: Entries<
   rmsNormBackward: {
     inputs: ['f32', 'f32', 'f32'],
     outputs: ([x, w, g]) => {
+      expectShape('rmsNormBackward', 'w', w, x.shape.slice(-1));
       expectShape('rmsNormBackward', 'g', g, x.shape);
       return [x, w];
     },
@@ -128,6 +144,7 @@ export const network: Entries<
       expectShape('rope', 'positions', positions, [x.shape[0]]);
       return [x];
     },
+    indices: [{ input: 3, name: 'position', end: ([, cos]) => cos.shape[0] }],
     flops: ([x]) => 3 * sizeOf(x.shape),
     overwrites: [0],
   },
@@ -144,6 +161,7 @@ export const network: Entries<
   swiGluBackward: {
     inputs: ['f32', 'f32', 'f32'],
     outputs: ([a, b, g]) => {
+      expectShape('swiGluBackward', 'b', b, a.shape);
       expectShape('swiGluBackward', 'g', g, a.shape);
       return [a, b];
     },
@@ -162,6 +180,7 @@ export const network: Entries<
       const { n } = attentionShapes('intervalAttention', ins, attrs);
       return [ins[0], f32([n, attrs.heads])];
     },
+    indices: bounds,
     flops: ([q], _, a) => 4 * a.pairs * q.shape[1],
   },
   /**
@@ -179,6 +198,7 @@ export const network: Entries<
       expectShape('intervalAttentionBackward', 'g', g, q.shape);
       return [q, k, v];
     },
+    indices: bounds,
     flops: ([q], _, a) => 10 * a.pairs * q.shape[1],
   },
 
@@ -214,6 +234,7 @@ export const network: Entries<
       expectShape('adamwRows', 'gradScale', scale, []);
       return [];
     },
+    indices: [risingIds],
     flops: ([, , , , g]) => 14 * sizeOf(g.shape),
     mutates: [0, 1, 2],
   },
@@ -233,6 +254,7 @@ export const network: Entries<
       expectShape('adamwCatchUp', 'factors', factors, [ids.shape[0], 5]);
       return [];
     },
+    indices: [risingIds],
     flops: ([p, , , ids]) => 8 * ids.shape[0] * p.shape[1],
     mutates: [0, 1, 2],
   },

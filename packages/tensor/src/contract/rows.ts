@@ -1,6 +1,21 @@
 /** @file Contract of the kernels that read and write rows of tables. */
 import { checkShape, sizeOf } from '../shape.ts';
-import { type Entries, expect, expectRank, expectShape, f32 } from './types.ts';
+import type { IndexRange } from './indices.ts';
+import { type Entries, expect, expectRank, expectShape, f32, type Spec } from './types.ts';
+
+/** Rows of the first input. */
+export const rowsOf = ([table]: readonly Spec[]): number => table.shape[0];
+
+/** Input `input` holds ids below `end`. */
+export const idsOf = <Attrs>(input: number, end: IndexRange<Attrs>['end']): IndexRange<Attrs> => ({
+  input,
+  name: 'id',
+  end,
+});
+
+/** Input `input` holds the starts of segments of the first one's rows, and the end of the last segment. */
+const startsOf = (input: number) =>
+  ({ input, name: 'start', end: ([x]: readonly Spec[]) => x.shape[0] + 1, step: 0 }) as const;
 
 export const rows: Entries<
   | 'gatherRows'
@@ -11,7 +26,7 @@ export const rows: Entries<
   | 'segmentMaxBackward'
   | 'writeRows'
 > = {
-  /** table [V,C], ids [n] -> y [n,C], y[i] = table[ids[i]]. Ids must lie in 0..V-1 (the caller checks; see `checkIds`). */
+  /** table [V,C], ids [n] -> y [n,C], y[i] = table[ids[i]]. */
   gatherRows: {
     inputs: ['f32', 'i32'],
     outputs: ([table, ids]) => {
@@ -19,6 +34,7 @@ export const rows: Entries<
       expectRank('gatherRows', 'ids', ids, 1);
       return [f32([ids.shape[0], table.shape[1]])];
     },
+    indices: [idsOf(1, rowsOf)],
     flops: () => 0,
   },
   /** x [n,C], ids [n] -> y [rows,C], y[r] = sum of x[i] over the i with ids[i] = r, in rising i. */
@@ -30,9 +46,10 @@ export const rows: Entries<
       checkShape([rows, x.shape[1]], 'scatterAddRows');
       return [f32([rows, x.shape[1]])];
     },
+    indices: [idsOf(1, (_, { rows }) => rows)],
     flops: ([x]) => sizeOf(x.shape),
   },
-  /** table [V,C], ids [n,G] -> y [n,C], y[i] = sum over g of table[ids[i,g]]; a negative id adds nothing (a dropped row). */
+  /** table [V,C], ids [n,G] -> y [n,C], y[i] = sum over g of table[ids[i,g]]; id -1 adds nothing (a dropped row). */
   embeddingBag: {
     inputs: ['f32', 'i32'],
     outputs: ([table, ids]) => {
@@ -40,6 +57,7 @@ export const rows: Entries<
       expectRank('embeddingBag', 'ids', ids, 2);
       return [f32([ids.shape[0], table.shape[1]])];
     },
+    indices: [{ ...idsOf(1, rowsOf), lowest: -1 }],
     flops: ([, ids], [y]) => ids.shape[1] * sizeOf(y.shape),
   },
   /**
@@ -57,6 +75,10 @@ export const rows: Entries<
       );
       return [f32([starts.shape[0] - 1, x.shape[1]])];
     },
+    indices: [
+      { input: 1, name: 'entry', end: rowsOf },
+      { ...startsOf(2), end: ([, entries]) => entries.shape[0] + 1 },
+    ],
     flops: ([x, entries]) => entries.shape[0] * x.shape[1],
   },
   /** x [n,C], starts [P+1] -> y [P,C], y[p,c] = max of x[i,c] over starts[p] <= i < starts[p+1]; an empty segment gives 0. */
@@ -67,21 +89,23 @@ export const rows: Entries<
       expect(starts.shape.length === 1 && starts.shape[0] >= 1, () => 'segmentMax: starts needs at least one entry');
       return [f32([starts.shape[0] - 1, x.shape[1]])];
     },
+    indices: [startsOf(1)],
     flops: ([x]) => sizeOf(x.shape),
   },
-  /** x [n,C], y = segmentMax(x), g [P,C], starts -> dx [n,C]: g shared evenly by the elements equal to the maximum. */
+  /** x [n,C], y = segmentMax(x), g [P,C], starts -> dx [n,C]: g shared evenly by the elements equal to the maximum; NaN where that is NaN. */
   segmentMaxBackward: {
     inputs: ['f32', 'f32', 'f32', 'i32'],
-    outputs: ([x, y, g]) => {
+    outputs: ([x, y, g, starts]) => {
+      expectRank('segmentMaxBackward', 'x', x, 2);
+      expectShape('segmentMaxBackward', 'y', y, [starts.shape[0] - 1, x.shape[1]]);
       expectShape('segmentMaxBackward', 'g', g, y.shape);
+      expectRank('segmentMaxBackward', 'starts', starts, 1);
       return [x];
     },
+    indices: [startsOf(3)],
     flops: ([x]) => 2 * sizeOf(x.shape),
   },
-  /**
-   * In place: table [V,C], ids [n] unique, x [n,C] -> table[ids[i]] = x[i]; other rows stay. For the key/value caches of decoding.
-   * Ids must lie in 0..V-1 (the caller checks).
-   */
+  /** In place: table [V,C], ids [n] unique, x [n,C] -> table[ids[i]] = x[i]; other rows stay. For the key/value caches of decoding. */
   writeRows: {
     inputs: ['f32', 'i32', 'f32'],
     outputs: ([table, ids, x]) => {
@@ -90,6 +114,7 @@ export const rows: Entries<
       expectShape('writeRows', 'x', x, [ids.shape[0], table.shape[1]]);
       return [];
     },
+    indices: [idsOf(1, rowsOf)],
     flops: () => 0,
     mutates: [0],
   },

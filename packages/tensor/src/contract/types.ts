@@ -1,5 +1,6 @@
 /** @file The names of all kernels, the attributes they take, and what an entry of the contract says. */
 import { type DType, formatShape, type Shape, ShapeError, sameShape } from '../shape.ts';
+import type { IndexRange } from './indices.ts';
 
 export interface Spec {
   readonly dtype: DType;
@@ -105,6 +106,8 @@ export interface KernelEntry<Attrs> {
   outputs(ins: readonly Spec[], attrs: Attrs): Spec[];
   /** Floating-point operations really executed (a multiply-add is 2). */
   flops(ins: readonly Spec[], outs: readonly Spec[], attrs: Attrs): number;
+  /** What the whole numbers among the inputs may be. */
+  readonly indices?: readonly IndexRange<Attrs>[];
   /** Inputs overwritten in place, by index. */
   readonly mutates?: readonly number[];
   /**

@@ -67,7 +67,7 @@ export function backendOf(driver: Driver): GpuBackend {
     },
     allocate(dtype: DType, length: number): Storage {
       bytesInUse += length * 4;
-      return { backend, dtype, length, refs: 0, handle: queue.allocate(length) };
+      return { backend, dtype, length, refs: 0, version: 0, handle: queue.allocate(length) };
     },
     free(storage) {
       bytesInUse -= storage.length * 4;

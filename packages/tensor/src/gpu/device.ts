@@ -2,6 +2,7 @@
  * @file Choosing a device, openly: the mode is asked for by name, is what really runs, and has computed a few kernels right
  * before anyone gets it.
  */
+import { checkOptions } from '../given.ts';
 import { backendOf, type GpuBackend } from './backend.ts';
 import type { Driver } from './driver.ts';
 import type { GpuMode } from './gpu-js.ts';
@@ -141,6 +142,7 @@ async function createDriver({ mode, loadWebgpu = importDawn }: GpuOptions): Prom
  * @throws GpuUnavailableError if the device is not there, or computes wrongly
  */
 export async function createGpuBackend(options: GpuOptions): Promise<GpuBackend> {
+  checkOptions('createGpuBackend', options, ['mode', 'loadWebgpu']);
   const backend = backendOf(await createDriver(options));
   try {
     await selfTest(backend);

@@ -127,15 +127,20 @@ export const segmentTies = kernel(
     }`,
 );
 
-/** `segment[row]` is the segment of a row, or -1. */
+/** `segment[row]` is the segment of a row, or -1. A segment without a largest row has NaN in it. */
 export const segmentMaxBackward = kernel(
   'segmentMaxBackward',
   'rows',
   { arrays: 'x peaks g ties segment', integers: 'C' },
   `const p = segment[ROW];
     if (p >= 0) {
-      if (x[ROW * C + COL] === peaks[INT(p) * C + COL]) {
-        y = g[INT(p) * C + COL] / ties[INT(p) * C + COL];
+      const peak = peaks[INT(p) * C + COL];
+      const rivals = ties[INT(p) * C + COL];
+      if (x[ROW * C + COL] === peak) {
+        y = g[INT(p) * C + COL] / rivals;
+      }
+      if (rivals < 1) {
+        y = peak;
       }
     }`,
 );

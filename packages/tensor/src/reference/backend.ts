@@ -1,5 +1,6 @@
 import type { Backend, Operand, Storage, TypedArray } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
+import { checkOptions } from '../given.ts';
 import type { DType } from '../shape.ts';
 import { referenceKernels } from './kernels.ts';
 import type { CpuKernel, View } from './view.ts';
@@ -11,6 +12,7 @@ const view = (x: Operand): View => ({ data: x.storage.handle as TypedArray, shap
  * rules are checked against finite differences without rounding noise.
  */
 export function createReferenceBackend(options: { precision?: 'f32' | 'f64' } = {}): Backend {
+  checkOptions('createReferenceBackend', options, ['precision']);
   const double = options.precision === 'f64';
   let bytesInUse = 0;
   const bytes = (s: Storage) => (s.handle as TypedArray).byteLength;
@@ -25,7 +27,7 @@ export function createReferenceBackend(options: { precision?: 'f32' | 'f64' } = 
       const handle =
         dtype === 'i32' ? new Int32Array(length) : double ? new Float64Array(length) : new Float32Array(length);
       bytesInUse += handle.byteLength;
-      return { backend, dtype, length, refs: 0, handle };
+      return { backend, dtype, length, refs: 0, version: 0, handle };
     },
     free(storage: Storage) {
       bytesInUse -= bytes(storage);

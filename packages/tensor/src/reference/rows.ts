@@ -59,9 +59,12 @@ const segmentMaxBackward: CpuKernel<'segmentMaxBackward'> = ([dx], [x, y, g, sta
     const end = starts.data[p + 1];
     for (let c = 0; c < C; c++) {
       const best = y.data[p * C + c];
+      // A segment with NaN in it has no largest rows: all of them get NaN.
+      const wins = (i: number) => x.data[i * C + c] === best || Number.isNaN(best);
       let ties = 0;
-      for (let i = begin; i < end; i++) if (x.data[i * C + c] === best) ties++;
-      for (let i = begin; i < end; i++) if (x.data[i * C + c] === best) dx.data[i * C + c] = g.data[p * C + c] / ties;
+      for (let i = begin; i < end; i++) if (wins(i)) ties++;
+      const share = Number.isNaN(best) ? best : g.data[p * C + c] / ties;
+      for (let i = begin; i < end; i++) if (wins(i)) dx.data[i * C + c] = share;
     }
   }
 };

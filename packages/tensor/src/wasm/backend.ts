@@ -6,6 +6,7 @@
  */
 import type { Backend, Operand, Storage } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
+import { checkOptions } from '../given.ts';
 import { referenceKernels } from '../reference/kernels.ts';
 import type { CpuKernel, View } from '../reference/view.ts';
 import type { DType } from '../shape.ts';
@@ -48,6 +49,7 @@ function arrayOutside(length: number, inUse: number): Float32Array {
  * @throws RangeError if `threads` is not a whole number >= 1; CompileError if the engine has no WebAssembly SIMD
  */
 export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
+  checkOptions('createWasmBackend', options, ['outsideBytes', 'deterministic', 'wide', 'threads', 'leastShared']);
   const { threads = 1 } = options;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new RangeError(`createWasmBackend: threads must be a whole number >= 1, got ${threads}`);
@@ -71,6 +73,7 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
     dtype,
     length,
     refs: 0,
+    version: 0,
     handle: heap.allocate(length * 4),
   });
   const copy = (storage: Storage): Float32Array | Int32Array => {
@@ -117,7 +120,7 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
       if (dtype === 'f32' && length * 4 > outsideBytes) {
         const handle = arrayOutside(length, bytesOutside);
         bytesOutside += length * 4;
-        return { backend, dtype, length, refs: 0, handle };
+        return { backend, dtype, length, refs: 0, version: 0, handle };
       }
       return allocateInside(dtype, length);
     },

@@ -20,6 +20,15 @@ interface NodeProcess {
 
 export const nodeProcess = (globalThis as { process?: NodeProcess }).process;
 
+/** A variable of the environment; undefined where there is none, or no leave to read it (Deno without --allow-env). */
+function environment(name: string): string | undefined {
+  try {
+    return nodeProcess?.env?.[name];
+  } catch {
+    return undefined;
+  }
+}
+
 /** A module of Node itself, without importing it: undefined in browsers and before Node 20.16. */
 export const nodeModule = <T>(name: string): T | undefined => nodeProcess?.getBuiltinModule?.(name) as T | undefined;
 
@@ -56,14 +65,17 @@ const JOINING_VERSIONS = [24, 26];
  */
 function joinsPairs(): { wide: boolean; why: string } {
   const not = (why: string) => ({ wide: false, why: `128-bit vectors (${why})` });
-  const { env, arch, platform, versions } = nodeProcess ?? {};
+  const { arch, platform, versions } = nodeProcess ?? {};
   if (versions?.node === undefined) return { wide: false, why: '128-bit vectors' };
-  if (env?.BLT_NO_WIDE === '1') return not('BLT_NO_WIDE=1');
+  // Bun, Deno and Electron give a version of Node too, but have another engine than it.
+  const other = ['bun', 'deno', 'electron'].find((name) => versions[name] !== undefined);
+  if (other !== undefined) return not(`${other} ${versions[other]}, tried in Node only`);
+  if (environment('BLT_NO_WIDE') === '1') return not('BLT_NO_WIDE=1');
   if (arch !== 'x64') return not(`${arch} has no wider ones`);
   const major = Number.parseInt(versions.node, 10);
   const [first, last] = JOINING_VERSIONS;
   if (major < first) return not(`Node ${versions.node}; Node ${first} or later has 256-bit ones`);
-  if (major > last && env?.BLT_WIDE !== '1') return not(`not tried with Node ${major}; BLT_WIDE=1 tries`);
+  if (major > last && environment('BLT_WIDE') !== '1') return not(`not tried with Node ${major}; BLT_WIDE=1 tries`);
   if (platform === 'linux') {
     const fs = nodeModule<{ readFileSync(path: string, encoding: string): string }>('node:fs');
     try {
@@ -95,7 +107,7 @@ export interface CompiledKernels {
  * @param wide work in pairs of vectors: by default where the engine makes 256-bit ones of them. The bits do not depend on it.
  */
 export function compileKernels(deterministic: boolean, wide?: boolean): CompiledKernels {
-  const optedOut = nodeProcess?.env?.BLT_NO_FMA === '1';
+  const optedOut = environment('BLT_NO_FMA') === '1';
   const fma = !deterministic && !optedOut && hasRelaxedSimd();
   const build = fma ? builds.fma : builds.mulAdd;
   const why = fma

@@ -110,7 +110,8 @@ class Tanh extends Op {
     const one = v128.load_splat<f32>(ONE);
     const far = f32x4.sub(one, f32x4.div(f32x4.add(one, one), f32x4.add(e, one)));
     const sign = v128.and(x, f32x4.splat(-0.0));
-    return v128.bitselect(near, v128.or(far, sign), f32x4.lt(size, v128.load_splat<f32>(TANH + 20)));
+    // Near 0 the sign is there already, but for -0.
+    return v128.or(v128.bitselect(near, far, f32x4.lt(size, v128.load_splat<f32>(TANH + 20))), sign);
   }
 }
 

@@ -154,9 +154,11 @@ export function segmentMaxBackward(part: i32, parts: i32): void {
         ties = f32x4.add(ties, v128.and(f32x4.eq(v128.load(from), best), f32x4.splat(1)));
       }
       const share = f32x4.div(g, ties);
+      // NaN, like its maximum, for every row of a segment with one in it.
+      const broken = f32x4.ne(best, best);
       let to = pointer(0) + first * row + (<usize>c << 2);
       for (let i = first, from = x; i < last; i++, from += row, to += row) {
-        const d = v128.and(f32x4.eq(v128.load(from), best), share);
+        const d = v128.or(v128.and(f32x4.eq(v128.load(from), best), share), broken);
         if (c + 4 <= C) v128.store(to, d);
         else storeTail(to, d, C - c);
       }

@@ -33,7 +33,7 @@ const EXP = memory.data<f32>([
   -0.693359375, 2.12194440e-4,
   1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
   // The range of exp4, and of sigmoid4.
-  -104.0, 89.0, 88.0,
+  -104.0, 89.0, 88.0, -88.0,
 ]);
 
 /** Constant i of EXP in every lane. */
@@ -92,12 +92,12 @@ export function exp4(x: v128): v128 {
   return v128.bitselect(x, f32x4.mul(result, i32x4.add(constant(8), i32x4.shl(i32x4.sub(n, half), 23))), f32x4.ne(x, x));
 }
 
-/** 1 / (1 + e^-x) */
+/** 1 / (1 + e^-x); exactly 0 below -88, where it is subnormal: silu multiplies it with an x of any size. */
 // @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128): v128 {
   const t = f32x4.pmin(f32x4.neg(x), constant(20));
-  return f32x4.div(constant(8), f32x4.add(constant(8), expNonPositive(t)));
+  return v128.andnot(f32x4.div(constant(8), f32x4.add(constant(8), expNonPositive(t))), f32x4.lt(x, constant(21)));
 }
 
 /**

@@ -1,0 +1,30 @@
+/** @file What was given instead of what is wanted, in words for a message. */
+
+/** Another copy of this package makes objects of the same form, which `instanceof` does not know. */
+export const isForeignTensor = (x: object): boolean => 'storage' in x && 'shape' in x && 'freed' in x;
+
+/** A value that is not what is wanted: "null", "an array", "the string "12"". */
+export function describe(x: unknown): string {
+  if (x === null || x === undefined || typeof x === 'number') return String(x);
+  if (typeof x === 'string') return `the string ${JSON.stringify(x.length > 20 ? `${x.slice(0, 20)}...` : x)}`;
+  if (Array.isArray(x)) return 'an array';
+  if (typeof x !== 'object') return `a ${typeof x}`;
+  if (x instanceof Promise) return 'a promise: await it first';
+  if (isForeignTensor(x)) {
+    return 'a tensor of another copy of @blt-ts/tensor: two are loaded, and `npm ls @blt-ts/tensor` shows where';
+  }
+  const { name = 'Object' } = x.constructor ?? {};
+  return name === 'Object' ? 'a plain object' : `a ${name}`;
+}
+
+/** @throws TypeError naming an option that does not exist, and those that do */
+export function checkOptions(op: string, options: object, known: readonly string[]): void {
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw new TypeError(`${op}: options are an object such as { ${known[0]}: ... }, got ${describe(options)}`);
+  }
+  // Whoever gives an object of another kind as the options means what it has of them.
+  if (Object.getPrototypeOf(options) !== Object.prototype) return;
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key)) throw new TypeError(`${op}: there is no option ${key}, only ${known.join(', ')}`);
+  }
+}

@@ -1,4 +1,4 @@
-import { AnomalyError, lettingGo, run, scope, tensor, withAnomalyDetection } from '@blt-ts/tensor';
+import { AnomalyError, donating, run, scope, tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { backends } from '../support/backends.ts';
 
@@ -38,7 +38,7 @@ describe.each(backends)('on $name', ({ backend }) => {
   test('does not blame an input that the kernel could have written over', () => {
     const error = caught(() => {
       const [a, b, g] = [2, 3e38, 3e38].map((x) => tensor([x], [1], at));
-      lettingGo([g], () => run('swiGluBackward', [a, b, g], {}));
+      donating([g], () => run('swiGluBackward', [a, b, g], {}));
     });
     expect(error.message).toMatch(/^swiGluBackward made Infinity .* from finite inputs/);
     expect(error.culprit).toBe(undefined);

@@ -3,10 +3,10 @@ import { runInNewContext } from 'node:vm';
 import { exp, mul, reshape } from '@blt-ts/autograd';
 import {
   createReferenceBackend,
+  donating,
+  freeDonated,
   full,
   keep,
-  letGo,
-  lettingGo,
   release,
   run,
   scope,
@@ -177,7 +177,7 @@ describe('tensors that share memory by reshape', () => {
   });
 });
 
-describe.each(backends)('lettingGo on $name', ({ backend }) => {
+describe.each(backends)('donating on $name', ({ backend }) => {
   const values = (n: number, step: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i * step + step));
 
   test('a kernel writes over what is let go, and the bits are the same, for every size', () => {
@@ -186,7 +186,7 @@ describe.each(backends)('lettingGo on $name', ({ backend }) => {
         const [a, b, g] = [1, 2, 3].map((step) => tensor(values(n, step), [n], { backend }));
         const expected = run('swiGluBackward', [a, b, g], {}).map((t) => t.readSync());
         const before = backend.bytesInUse;
-        const [da, db] = lettingGo([g], () => run('swiGluBackward', [a, b, g], {}));
+        const [da, db] = donating([g], () => run('swiGluBackward', [a, b, g], {}));
         expect(da.storage).toBe(g.storage);
         expect(backend.bytesInUse - before).toBe(n * 4);
         release(g);
@@ -201,33 +201,33 @@ describe.each(backends)('lettingGo on $name', ({ backend }) => {
         const [a, b, g] = [1, 2, 3].map((step) => tensor(values(n, step), [n], { backend }));
         const expected = run('swiGluBackward', [a, b, g], {}).map((t) => t.readSync());
         const square = run('swiGluBackward', [b, b, b], {}).map((t) => t.readSync());
-        const [da, db] = lettingGo([b, g], () => run('swiGluBackward', [a, b, g], {}));
+        const [da, db] = donating([b, g], () => run('swiGluBackward', [a, b, g], {}));
         expect([da.storage, db.storage]).toEqual([g.storage, b.storage]);
         release(b);
         release(g);
         expect([da.readSync(), db.readSync()]).toEqual(expected);
         const same = tensor(values(n, 2), [n], { backend });
-        const [first, second] = lettingGo([same], () => run('swiGluBackward', [same, same, same], {}));
+        const [first, second] = donating([same], () => run('swiGluBackward', [same, same, same], {}));
         release(same);
         expect(first.storage).not.toBe(second.storage);
         expect([first.readSync(), second.readSync()]).toEqual(square);
       }
     }));
 
-  test('letGo frees what is let go, at once, and nothing else', () =>
+  test('freeDonated frees what is let go, at once, and nothing else', () =>
     scope(() => {
       const [x, other] = [1, 2].map((step) => tensor(values(6, step), [6], { backend }));
-      letGo(x);
-      lettingGo([x], () => {
-        letGo(other);
+      freeDonated(x);
+      donating([x], () => {
+        freeDonated(other);
         expect([x.freed, other.freed]).toEqual([false, false]);
         const before = backend.bytesInUse;
-        letGo(x);
+        freeDonated(x);
         expect(backend.bytesInUse).toBe(before - 24);
       });
       expect(x.freed).toBe(true);
-      lettingGo([x], () => {});
-      letGo(other);
+      donating([x], () => {});
+      freeDonated(other);
       expect(other.freed).toBe(false);
     }));
 
@@ -236,13 +236,13 @@ describe.each(backends)('lettingGo on $name', ({ backend }) => {
       const [a, b, g] = [1, 2, 3].map((step) => tensor(values(6, step), [6], { backend }));
       const original = g.readSync();
       const other = tensor(values(6, 3), [6], { backend });
-      lettingGo([other], () => run('swiGluBackward', [a, b, g], {}));
+      donating([other], () => run('swiGluBackward', [a, b, g], {}));
       const [view] = run('reshape', [g], { shape: [2, 3] });
-      lettingGo([g], () => run('swiGluBackward', [a, b, g], {}));
+      donating([g], () => run('swiGluBackward', [a, b, g], {}));
       run('swiGluBackward', [a, b, g], {});
       expect(view.readSync()).toEqual(original);
       release(view);
-      lettingGo([g], () => {
+      donating([g], () => {
         const [first] = run('swiGluBackward', [a, b, g], {});
         const [second] = run('swiGluBackward', [a, b, first], {});
         expect(first.storage).toBe(g.storage);

@@ -2,8 +2,8 @@ import {
   contract,
   createReferenceBackend,
   type DType,
+  donating,
   hash32,
-  lettingGo,
   release,
   run,
   scope,
@@ -45,7 +45,7 @@ describe.each([...backends, reference64])('on $name', (tested) => {
 });
 
 describe.each(backends)('inputs on $name', ({ backend }) => {
-  test('a kernel leaves its inputs alone unless the contract says it overwrites them', () => {
+  test('a kernel leaves its inputs alone unless the contract says it aliases them', () => {
     for (const kernel of kernelNames) {
       const mutates = contract[kernel].mutates ?? [];
       fc.assert(
@@ -66,16 +66,16 @@ describe.each(backends)('inputs on $name', ({ backend }) => {
 
   test('a kernel gives the same bits where it may write over an input', () => {
     for (const kernel of kernelNames) {
-      const { overwrites } = contract[kernel];
-      if (!overwrites) continue;
+      const { aliases } = contract[kernel];
+      if (!aliases) continue;
       fc.assert(
         fc.property(rowOf(kernel).cases(raggedSize), ({ ins, attrs }) =>
           scope(() => {
             const bits = (outs: readonly Tensor[]) => outs.map((y) => new Uint32Array(y.readSync().buffer));
             const expected = bits(run(kernel, toTensors(ins, backend), attrs));
             const tensors = toTensors(ins, backend);
-            const going = overwrites.map((i) => tensors[i]);
-            const outs = lettingGo(going, () => run(kernel, tensors, attrs));
+            const going = aliases.map((i) => tensors[i]);
+            const outs = donating(going, () => run(kernel, tensors, attrs));
             going.forEach((x, i) => {
               if (x.size === outs[i].size) expect(outs[i].storage, `${kernel}, output ${i}`).toBe(x.storage);
             });

@@ -1,10 +1,10 @@
 import {
   checkOptions,
   describe,
+  donating,
   forEachTensor,
-  isHeld,
-  isKept,
-  lettingGo,
+  isPinned,
+  isSavedForBackward,
   ones,
   release,
   run,
@@ -53,7 +53,7 @@ function backward(
   wanted: ReadonlySet<Tensor>,
   keepAlive: ReadonlySet<Tensor>,
 ): Map<Tensor, Cotangent> {
-  const mayFree = (t: Tensor) => !keepAlive.has(t) && !isKept(t) && !isHeld(t);
+  const mayFree = (t: Tensor) => !keepAlive.has(t) && !isSavedForBackward(t) && !isPinned(t);
   const free = (t: Tensor) => {
     if (mayFree(t)) release(t);
   };
@@ -74,7 +74,7 @@ function backward(
     const before = cotangents.get(x);
     const going =
       before instanceof Tensor && uses.get(before) === 1 && mayFree(before) && !isRecording() ? [before] : [];
-    const after = before ? scope(() => lettingGo(going, () => plus(before, c))) : c;
+    const after = before ? scope(() => donating(going, () => plus(before, c))) : c;
     for (const t of tensorsOf(after)) uses.set(t, (uses.get(t) ?? 0) + 1);
     cotangents.set(x, after);
     if (before) drop(before);
@@ -111,7 +111,7 @@ function backward(
       const last = g instanceof Tensor && uses.get(g) === 1 && !wanted.has(outs[0]) && mayFree(g) && !isRecording();
       const going = isRecording() ? [] : node.lastToRead.map((i) => values[i]).filter(mayFree);
       if (last) going.push(g);
-      const found = scope(() => lettingGo(going, pass));
+      const found = scope(() => donating(going, pass));
       putAll(found.flatMap((c, i): [Tensor, Cotangent][] => (c && needs[i] ? [[ins[i], c]] : [])));
       found.forEach((c, i) => {
         if (c && !needs[i]) for (const t of tensorsOf(c)) if (!uses.has(t) && t !== g) free(t);

@@ -6,7 +6,7 @@ export type Cotangent = Tensor | RowSparse;
 
 /**
  * The vector-Jacobian product of one kernel: from g = d result / d out, the same for each input (null where there is none).
- * Written with the public operations, so that it can itself be differentiated. Where g ends there, a kernel whose contract `overwrites` it
+ * Written with the public operations, so that it can itself be differentiated. Where g ends there, a kernel whose contract `aliases` it
  * does: it must be the last of the rule to read g.
  * `needs[i]` is false where nobody asks for input i: an expensive rule may return null there.
  */

@@ -6,9 +6,9 @@ import {
   formatShape,
   type KernelAttrs,
   type KernelName,
-  keeping,
   release,
   run,
+  savingForBackward,
   scope,
   type Tensor,
   watchReads,
@@ -198,7 +198,7 @@ export function recording<R>(tape: Tape, f: () => R): R {
   open.push(tape);
   const before = watchReads(refuseUnrecorded);
   try {
-    return keeping((x) => tape.keeps(x), f);
+    return savingForBackward((x) => tape.keeps(x), f);
   } finally {
     watchReads(before);
     open.splice(open.indexOf(tape), 1);
@@ -258,7 +258,7 @@ export function recompute(f: () => Tensor): Tensor {
 export function applyAll<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor[] {
   for (const i of contract[kernel].mutates ?? []) {
     if (open.some((tape) => tape.needs(ins[i]))) {
-      throw new Error(`${kernel} overwrites a tensor that a gradient is being taken through; call it outside`);
+      throw new Error(`${kernel} aliases a tensor that a gradient is being taken through; call it outside`);
     }
   }
   const outs = unwatched(() => run(kernel, ins, attrs));

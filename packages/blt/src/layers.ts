@@ -9,7 +9,7 @@ import {
   rope,
   swiGlu,
 } from '@blt-ts/autograd';
-import { lettingGo, scope, type Tensor } from '@blt-ts/tensor';
+import { donating, scope, type Tensor } from '@blt-ts/tensor';
 import type { StackContext } from './batch.ts';
 import type { TransformerConfig } from './config.ts';
 import type { AttentionParams, BlockParams, CrossAttentionParams, FeedForwardParams } from './parameters.ts';
@@ -27,7 +27,7 @@ export function queriesKeysValues(
   const rotated = (weight: Tensor) =>
     scope(() => {
       const y = linear(x, weight);
-      return lettingGo([y], () => rope(y, at.rope, at.positions, c.hiddenSize / c.numAttentionHeads));
+      return donating([y], () => rope(y, at.rope, at.positions, c.hiddenSize / c.numAttentionHeads));
     });
   return [rotated(p.q_proj.weight), rotated(p.k_proj.weight), linear(x, p.v_proj.weight)];
 }

@@ -2,7 +2,7 @@
  * @file Which weights are worth keeping as BF16 while a model is only read: the matrices of products, which every byte or patch reads
  * whole. Embedding tables, of which a byte reads a row, and norms stay float32.
  */
-import { narrow, type Shape, type Tensor } from '@blt-ts/tensor';
+import { type Shape, storeAsBf16, type Tensor } from '@blt-ts/tensor';
 
 /**
  * How the matrices of a checkpoint are kept: `f32`; `bf16`, rounded where the file holds more; or `stored`, as BF16 where the file
@@ -19,6 +19,6 @@ export const isProductMatrix = (name: string, shape: Shape): boolean =>
 /** Keeps the product matrices among named tensors as BF16, where their backend can. @returns how many */
 export function narrowWeights(tensors: Iterable<readonly [string, Tensor]>): number {
   let count = 0;
-  for (const [name, x] of tensors) if (isProductMatrix(name, x.shape) && narrow(x)) count++;
+  for (const [name, x] of tensors) if (isProductMatrix(name, x.shape) && storeAsBf16(x)) count++;
   return count;
 }

@@ -12,7 +12,7 @@ export interface Storage {
   /** How many live tensors use it. Kept by tensor.ts alone. */
   refs: number;
   /** Its values are BF16. Kept by tensor.ts alone. */
-  narrow?: boolean;
+  bf16?: boolean;
   /** How often its values were changed in place. Kept by tensor.ts alone. */
   version: number;
   /** What its whole numbers are like. Kept by contract/indices.ts alone. */
@@ -55,7 +55,7 @@ export interface Backend {
    * Keeps the values of an f32 storage as BF16 from now on: rounded to 8 significant bits, in half the memory. They are read as floats,
    * and kernels that would change them are refused. Backends without it, or returning false, leave them as they are.
    */
-  narrow?(storage: Storage): boolean;
+  storeAsBf16?(storage: Storage): boolean;
   /**
    * Runs `f` and writes down the kernels it runs, for `Replay`. Memory that `f` frees stays the recording's until `release`.
    * Backends without it run every kernel anew.

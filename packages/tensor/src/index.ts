@@ -18,15 +18,15 @@ export { checkOptions, describe, isForeignTensor } from './given.ts';
 export { integerPower } from './integer-power.ts';
 export { type Ledger, type LedgerLine, totalFlops, withLedger } from './ledger.ts';
 export {
+  donating,
   forEachTensor,
-  isHeld,
-  isKept,
-  type Keeper,
+  freeDonated,
+  isPinned,
+  isSavedForBackward,
   keep,
-  keeping,
-  letGo,
-  lettingGo,
   release,
+  type SavedPredicate,
+  savingForBackward,
   scope,
   watchReads,
 } from './memory.ts';
@@ -57,10 +57,10 @@ export {
   defaultBackend,
   full,
   type Nested,
-  narrow,
   ones,
   run,
   setDefaultBackend,
+  storeAsBf16,
   Tensor,
   type TensorOptions,
   tensor,

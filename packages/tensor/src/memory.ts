@@ -33,14 +33,14 @@ export function release(tensor: Tensor): void {
   if (--storage.refs === 0) storage.backend.free(storage);
 }
 
-const held = new WeakSet<Tensor>();
+const pinned = new WeakSet<Tensor>();
 
 /** Whether somebody asked to `keep` it. */
-export const isHeld = (tensor: Tensor): boolean => held.has(tensor);
+export const isPinned = (tensor: Tensor): boolean => pinned.has(tensor);
 
 /** Takes a tensor out of all scopes: it lives until `release`, or until the garbage collector finds it. */
 export function keep<T extends Tensor>(tensor: T): T {
-  held.add(tensor);
+  pinned.add(tensor);
   for (const scope of scopes) {
     if (scope.delete(tensor)) {
       collected.register(tensor, releaser(tensor), tensor);
@@ -63,49 +63,49 @@ export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void, s
   }
 }
 
-let going: readonly Tensor[] = [];
+let donated: readonly Tensor[] = [];
 
 /**
- * Runs `f`, after which nobody reads `tensors`. `f` may free one before its end (`letGo`), and a kernel in it that can (`overwrites` in
+ * Runs `f`, after which nobody reads `tensors`. `f` may free one before its end (`freeDonated`), and a kernel in it that can (`aliases` in
  * the contract) writes its result over one, so it must be the last in `f` to read it. They are still to be released.
  */
-export function lettingGo<R>(tensors: readonly Tensor[], f: () => R): R {
-  const before = going;
-  going = tensors;
+export function donating<R>(tensors: readonly Tensor[], f: () => R): R {
+  const before = donated;
+  donated = tensors;
   try {
     return f();
   } finally {
-    going = before;
+    donated = before;
   }
 }
 
-/** Frees `x` if this runs in a `lettingGo` of it: from here on nobody reads it. */
-export function letGo(x: Tensor): void {
-  if (going.includes(x)) release(x);
+/** Frees `x` if this runs in a `donating` of it: from here on nobody reads it. */
+export function freeDonated(x: Tensor): void {
+  if (donated.includes(x)) release(x);
 }
 
 /**
  * Whether a kernel may write over this tensor now: not if its memory is seen under another shape too or holds no floats of 32 bits, nor
  * if a tape will read it.
  */
-export const mayOverwrite = (x: Tensor): boolean =>
-  going.includes(x) && x.storage.refs === 1 && !x.storage.narrow && x.backend.synchronous && !isKept(x);
+export const mayAlias = (x: Tensor): boolean =>
+  donated.includes(x) && x.storage.refs === 1 && !x.storage.bf16 && x.backend.synchronous && !isSavedForBackward(x);
 
 /** Says of a tensor whether it will still be read. */
-export type Keeper = (tensor: Tensor) => boolean;
+export type SavedPredicate = (tensor: Tensor) => boolean;
 
-const keepers: Keeper[] = [];
+const savers: SavedPredicate[] = [];
 
 /** Whether a gradient tape (any keeper) still needs a tensor that would be freed otherwise. */
-export const isKept: Keeper = (tensor) => keepers.some((keeps) => keeps(tensor));
+export const isSavedForBackward: SavedPredicate = (tensor) => savers.some((keeps) => keeps(tensor));
 
 /** Runs `f` while scopes that end inside it pass what `keeps` asks for to the enclosing one. For gradient tapes. */
-export function keeping<R>(keeps: Keeper, f: () => R): R {
-  keepers.push(keeps);
+export function savingForBackward<R>(keeps: SavedPredicate, f: () => R): R {
+  savers.push(keeps);
   try {
     return f();
   } finally {
-    keepers.splice(keepers.lastIndexOf(keeps), 1);
+    savers.splice(savers.lastIndexOf(keeps), 1);
   }
 }
 
@@ -148,7 +148,7 @@ export function scope<R>(f: () => R): R {
     if (mine.delete(tensor)) adopt(tensor);
   });
   for (const tensor of mine) {
-    if (isKept(tensor)) adopt(tensor);
+    if (isSavedForBackward(tensor)) adopt(tensor);
     else release(tensor);
   }
   return result;

@@ -3,7 +3,7 @@ import type { Backend, Storage } from './backend.ts';
 import { checkIndices, contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
 import { checkOptions, describe } from './given.ts';
 import { recordFlops } from './ledger.ts';
-import { adopt, mayOverwrite, release, tellOfRead } from './memory.ts';
+import { adopt, mayAlias, release, tellOfRead } from './memory.ts';
 import { format } from './printing.ts';
 import { referenceBackend } from './reference/backend.ts';
 import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
@@ -108,10 +108,10 @@ export function overwrite(storage: Storage, values: ArrayLike<number>): void {
  * value is rounded to the nearest of 8 significant bits (relative error at most 2^-8), exact if it came from a BF16 file; it is read
  * as a float32 everywhere. For weights that will not be trained. @returns whether it is so
  */
-export function narrow(x: Tensor): boolean {
+export function storeAsBf16(x: Tensor): boolean {
   x.assertLive();
-  if (!x.backend.narrow?.(x.storage)) return false;
-  x.storage.narrow = true;
+  if (!x.backend.storeAsBf16?.(x.storage)) return false;
+  x.storage.bf16 = true;
   x.storage.version++;
   return true;
 }
@@ -289,12 +289,12 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   const specs = entry.outputs(ins, attrs);
   if (entry.indices) checkIndices(kernel, entry.indices, ins, attrs);
   if (entry.view) return [new Tensor(ins[0].storage, specs[0].shape)];
-  const { overwrites } = entry;
+  const { aliases } = entry;
   const outs = specs.map(({ dtype, shape }, i) => {
     // Who looks for an anomaly wants to see what the kernel read.
-    const over = overwrites && ins[overwrites[i]];
+    const over = aliases && ins[aliases[i]];
     const size = sizeOf(shape);
-    const here = over && over.size === size && mayOverwrite(over) && !watchesKernels();
+    const here = over && over.size === size && mayAlias(over) && !watchesKernels();
     return new Tensor(here ? over.storage : backend.allocate(dtype, size), shape);
   });
   backend.run(kernel, outs, ins, attrs);

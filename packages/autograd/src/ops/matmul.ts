@@ -1,4 +1,4 @@
-import { checkOptions, checkTensor, letGo, sizeOf, type Tensor } from '@blt-ts/tensor';
+import { checkOptions, checkTensor, freeDonated, sizeOf, type Tensor } from '@blt-ts/tensor';
 import { type Rules, reading } from '../rule.ts';
 import { apply } from '../tape.ts';
 import { reshape, transpose } from './shape.ts';
@@ -44,7 +44,7 @@ export const matmulRules: Rules<'matmul'> = {
       : transposeB
         ? matmul(g, a, { transposeA: true, transposeB: transposeA })
         : matmul(a, g, { transposeA: !transposeA });
-    if (a !== b) letGo(a);
+    if (a !== b) freeDonated(a);
     const da = !needs[0]
       ? null
       : transposeA

@@ -94,11 +94,11 @@ export const arrays: Entries<
       return [x];
     },
     flops: ([x]) => sizeOf(x.shape),
-    overwrites: [0],
+    aliases: [0],
   },
 
   /** y = a + b, broadcasting */
-  add: { ...binary('add'), overwrites: [0] },
+  add: { ...binary('add'), aliases: [0] },
   /** y = a - b, broadcasting */
   sub: binary('sub'),
   /** y = a * b, broadcasting */

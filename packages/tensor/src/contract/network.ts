@@ -100,7 +100,7 @@ export const network: Entries<
     },
     indices: [targets],
     flops: ([logits]) => 5 * sizeOf(logits.shape),
-    overwrites: [0],
+    aliases: [0],
   },
   /** x [n,C], w [C] -> y = x * w / sqrt(mean_c x^2 + eps). Zhang & Sennrich 2019, eq. 4. */
   rmsNorm: {
@@ -124,7 +124,7 @@ export const network: Entries<
       return [x, w];
     },
     flops: ([x]) => 9 * sizeOf(x.shape),
-    overwrites: [2],
+    aliases: [2],
   },
   /**
    * Rotary position embedding on interleaved pairs: x [n, heads*D], cos and sin [maxPosition, D/2], positions [n].
@@ -146,7 +146,7 @@ export const network: Entries<
     },
     indices: [{ input: 3, name: 'position', end: ([, cos]) => cos.shape[0] }],
     flops: ([x]) => 3 * sizeOf(x.shape),
-    overwrites: [0],
+    aliases: [0],
   },
   /** y = silu(a) * b, silu(a) = a / (1 + e^-a). Shazeer 2020, eq. 5. */
   swiGlu: {
@@ -166,7 +166,7 @@ export const network: Entries<
       return [a, b];
     },
     flops: ([a]) => 12 * sizeOf(a.shape),
-    overwrites: [2, 1],
+    aliases: [2, 1],
   },
   /**
    * Attention where query row i sees the key rows lo[i] .. hi[i]-1 and nothing else (see docs/architecture.md, idea 1).

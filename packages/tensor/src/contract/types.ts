@@ -111,10 +111,10 @@ export interface KernelEntry<Attrs> {
   /** Inputs overwritten in place, by index. */
   readonly mutates?: readonly number[];
   /**
-   * Output i may be written over input `overwrites[i]`, if that has its size and nobody reads it again (`lettingGo`): no element of it
+   * Output i may be written over input `aliases[i]`, if that has its size and nobody reads it again (`donating`): no element of it
    * is read after that element of any output was written.
    */
-  readonly overwrites?: readonly number[];
+  readonly aliases?: readonly number[];
   /** The output is input 0 under another shape: no data moves. */
   readonly view?: true;
 }

@@ -142,7 +142,7 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
       } else if (handle instanceof Narrow) writeNarrow(machine, storage, source);
       else values(storage).set(source);
     },
-    narrow(storage) {
+    storeAsBf16(storage) {
       const { handle, length } = storage;
       if (typeof handle !== 'number' || storage.dtype !== 'f32' || length === 0 || length % 8 !== 0) return false;
       const address = heap.allocate(length * 2);

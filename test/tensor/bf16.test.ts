@@ -2,11 +2,11 @@ import {
   bf16ToF32,
   createReferenceBackend,
   createWasmBackend,
+  donating,
   f32ToBf16,
-  lettingGo,
-  narrow,
   run,
   scope,
+  storeAsBf16,
   tensor,
 } from '@blt-ts/tensor';
 import fc from 'fast-check';
@@ -41,7 +41,7 @@ describe.each([
       scope(() => {
         const a = tensor(p.a, [M, K], { backend });
         const b = tensor(p.b, [N, K], { backend });
-        expect(narrow(b)).toBe(true);
+        expect(storeAsBf16(b)).toBe(true);
         expect(b.readSync()).toEqual(rounded(p.b));
         const found = run('matmul', [a, b], attrs)[0].readSync();
         const [x, w] = [tensor(p.a, [M, K], { backend: exact }), tensor(rounded(p.b), [N, K], { backend: exact })];
@@ -64,7 +64,7 @@ describe.each([
     const attrs = { transposeA: false, transposeB: true };
     scope(() => {
       const b = tensor(p.b, [N, K], { backend });
-      narrow(b);
+      storeAsBf16(b);
       const rows = (n: number) =>
         tensor(
           Float32Array.from({ length: n * K }, (_, i) => p.a[i % K]),
@@ -84,9 +84,9 @@ test('a narrow tensor takes half the memory and gives it back', () => {
   const before = backend.bytesInUse;
   scope(() => {
     const x = tensor(new Float32Array(4096), [64, 64], { backend });
-    expect(narrow(x)).toBe(true);
+    expect(storeAsBf16(x)).toBe(true);
     expect(backend.bytesInUse - before).toBe(2 * 4096);
-    expect(narrow(x)).toBe(false);
+    expect(storeAsBf16(x)).toBe(false);
   });
   expect(backend.bytesInUse).toBe(before);
 });
@@ -95,7 +95,7 @@ test('other kernels read it as floats', () => {
   scope(() => {
     const values = Float32Array.from({ length: 32 }, (_, i) => Math.sin(i));
     const x = tensor(values, [4, 8], { backend });
-    narrow(x);
+    storeAsBf16(x);
     expect(run('neg', [x], {})[0].readSync()).toEqual(rounded(values).map((v) => -v));
     const [rows] = run('gatherRows', [x, tensor([2], undefined, { backend, dtype: 'i32' })], {});
     expect(rows.readSync()).toEqual(rounded(values).subarray(16, 24));
@@ -107,18 +107,18 @@ test('other kernels read it as floats', () => {
 test('kernels that would change it are refused, and where it cannot be done it is not', () => {
   scope(() => {
     const [x, y] = [0, 1].map(() => tensor(new Float32Array(32), [4, 8], { backend }));
-    narrow(x);
+    storeAsBf16(x);
     expect(() => run('lerp', [x, y], { weight: 0.5 })).toThrow('weights kept as BF16 cannot be changed');
-    expect(narrow(tensor([1, 2, 3], undefined, { backend }))).toBe(false);
-    expect(narrow(tensor([1, 2], undefined, { backend: exact }))).toBe(false);
-    expect(narrow(tensor(new Int32Array(8), undefined, { backend }))).toBe(false);
+    expect(storeAsBf16(tensor([1, 2, 3], undefined, { backend }))).toBe(false);
+    expect(storeAsBf16(tensor([1, 2], undefined, { backend: exact }))).toBe(false);
+    expect(storeAsBf16(tensor(new Int32Array(8), undefined, { backend }))).toBe(false);
   });
 });
 
 test('nothing is written over it: its memory is too small', () =>
   scope(() => {
     const [x, y] = [1, 2].map((value) => tensor(new Float32Array(64).fill(value), undefined, { backend }));
-    expect(narrow(x)).toBe(true);
-    const [z] = lettingGo([x], () => run('add', [x, y], {}));
+    expect(storeAsBf16(x)).toBe(true);
+    const [z] = donating([x], () => run('add', [x, y], {}));
     expect([...z.readSync()]).toEqual(new Array(64).fill(3));
   }));

@@ -105,7 +105,10 @@ export function planText(
   facts: {
     data: string;
     trainBytes: number;
-    heldOutBytes: number;
+    /** What is held out, in words. */
+    heldOut: string;
+    /** What `--dedupe` did, in words; null: nothing. */
+    leftOut: string | null;
     backend: string;
     estimate: Estimate;
     folder: string;
@@ -125,7 +128,9 @@ export function planText(
         ? `every ${config.patching.patchSize} bytes`
         : `by ${config.patching.mode}`;
   const lines = [
-    ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on, ${humanBytes(facts.heldOutBytes)} held out`],
+    ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on`],
+    ['held out', facts.heldOut],
+    ...(facts.leftOut === null ? [] : [['left out', facts.leftOut]]),
     ['patches', patching],
     [
       'model',

@@ -4,9 +4,11 @@ import { ConfigError, type Corpus, type Given, planRun, type RunOptions, type Ru
 import { type Choice, chooseBackend, measureGflops } from '../backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config-file.ts';
 import { CONFIG_KEYS, type FileConfig } from '../config-schema.ts';
-import { corpusIds, dataTitle, type LoadedCorpus, loadCorpus } from '../data/corpus.ts';
+import { corpusIds, dataTitle, heldOutText, type LoadedCorpus, leftOutText, loadCorpus } from '../data/corpus.ts';
 import { totalBytes } from '../data/document.ts';
-import { dataHash } from '../data/split.ts';
+import { tooFewHeldOut } from '../data/held-out-noise.ts';
+import { differences, heldOutHash, manifestText } from '../data/manifest.ts';
+import { HELD_OUT_FRACTION, splitHash } from '../data/split.ts';
 import { printableMessage, UserError } from '../errors.ts';
 import { humanBytes } from '../human-units.ts';
 import { estimateRun, parametersByPart, planText } from '../plan-text.ts';
@@ -69,12 +71,14 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const source = {
     data: [...asList(config.data?.data)],
     heldOut: config.data?.held_out === undefined ? null : [...asList(config.data.held_out)],
-    heldOutFraction: config.data?.held_out_fraction ?? 0.1,
+    heldOutFraction: config.data?.held_out_fraction ?? HELD_OUT_FRACTION,
+    dedupe: config.data?.dedupe ?? false,
     textField: config.data?.text_field ?? null,
   };
-  const split = await loadCorpus(source, warn);
+  const chosen = { ...source, split: config.data?.split ?? 'auto', seed: config.seed };
+  const split = await loadCorpus(chosen, warn);
   const corpus = corpusIds(split);
-  const hash = dataHash([...split.train, ...split.heldOut]);
+  const hash = splitHash(split);
   const starts = await openStarts(config, corpus, hash, warn);
   const plan = planOf(starts.options, totalBytes(split.train));
   const name = config.run ?? freeRunName(flags.runs, config.size ?? 'nano');
@@ -84,7 +88,9 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     command: `blt ${process.argv.slice(2).join(' ')}`,
     startedAt: new Date().toISOString(),
     ...source,
+    split: split.mode ?? undefined,
     dataHash: hash,
+    heldOutHash: heldOutHash(split),
     prepared: config.data?.prepared ?? null,
     care: runCare(DEFAULT_CARE, config, flags),
     plan,
@@ -94,7 +100,19 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   checkSize(job);
   // Before the folder is made: a backend that is not there leaves nothing behind.
   const choice = await choose(config, flags);
-  return { choice, place: flags.dryRun ? null : await RunFolder.create(path, record), ...job };
+  return { choice, place: flags.dryRun ? null : await makeFolder(path, record, split), ...job };
+}
+
+/** The folder of a new run, with what its data are. */
+async function makeFolder(path: string, record: RunRecord, corpus: LoadedCorpus): Promise<NonNullable<Job['place']>> {
+  const place = await RunFolder.create(path, record);
+  try {
+    await place.folder.writeManifest(manifestText(corpus));
+  } catch (error) {
+    await place.lock.release();
+    throw error;
+  }
+  return place;
 }
 
 /** What may be given together with --resume: nothing that changes the bits. */
@@ -117,11 +135,15 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const record = await folder.record();
   const lock = flags.dryRun ? null : await RunLock.acquire(path);
   try {
-    const split = await loadCorpus(record, warn);
-    const hash = dataHash([...split.train, ...split.heldOut]);
+    const split = await loadCorpus({ ...record, seed: record.plan.seed }, warn);
+    const hash = splitHash(split);
     if (hash !== record.dataHash) {
+      const manifest = await folder.manifest();
+      const what = manifest
+        ? differences(manifest, split.all)
+        : `its SHA-256 begins ${hash.slice(0, 12)}, the run's ${record.dataHash.slice(0, 12)}`;
       throw new UserError(
-        `the data is not that of ${path}: its SHA-256 begins ${hash.slice(0, 12)}, the run's ${record.dataHash.slice(0, 12)}; restore the files, or start a new run`,
+        `the data is not that of ${path}: ${what}; restore it to go on with the run, or train a new run on the data as it is: blt train ... --entropy-model ${path}`,
       );
     }
     const config = overrideConfig({}, Object.fromEntries(RESUME_FLAGS.map((name) => [name, flags[name]])));
@@ -155,27 +177,45 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
   const trainBytes = totalBytes(job.train);
   const heldOutBytes = totalBytes(job.heldOut);
   const title = dataTitle(record.data, job.documents);
+  const heldOut = heldOutText(job);
   const estimate = estimateRun(plan, trainBytes, await measureGflops(backend));
-  out.say(planText(plan, { data: title, trainBytes, heldOutBytes, backend: why, estimate, folder: job.path }), {
-    event: 'plan',
-    folder: job.path,
-    data: title,
-    trainBytes,
-    heldOutBytes,
-    parameters: Object.fromEntries(parametersByPart(plan).map(({ part, count }) => [part, count])),
-    steps: plan.model.loop.steps,
-    globalOrigin: plan.globalOrigin ?? null,
-    entropyOrigin: plan.entropyOrigin ?? null,
-    lrGroups: plan.model.loop.groups ?? [],
-    backend: why,
-    estimate,
-  });
+  out.say(
+    planText(plan, {
+      data: title,
+      trainBytes,
+      heldOut,
+      leftOut: record.dedupe ? leftOutText(job) : null,
+      backend: why,
+      estimate,
+      folder: job.path,
+    }),
+    {
+      event: 'plan',
+      folder: job.path,
+      data: title,
+      trainBytes,
+      heldOutBytes,
+      heldOut,
+      split: job.mode,
+      heldOutDocuments: job.heldOut.length,
+      leftOutDocuments: job.leftOut.length,
+      parameters: Object.fromEntries(parametersByPart(plan).map(({ part, count }) => [part, count])),
+      steps: plan.model.loop.steps,
+      globalOrigin: plan.globalOrigin ?? null,
+      entropyOrigin: plan.entropyOrigin ?? null,
+      lrGroups: plan.model.loop.groups ?? [],
+      backend: why,
+      estimate,
+    },
+  );
   if (backend.synchronous && estimate.bytes > totalmem()) {
     warn(
       `this takes about ${humanBytes(estimate.bytes)} of memory, and the machine has ${humanBytes(totalmem())}; ` +
         'smaller: --size, --batch-size, --row-bytes, --hash-vocab, or --recompute',
     );
   }
+  const few = tooFewHeldOut(heldOutBytes);
+  if (few !== null) warn(few);
   if (!job.place) return 0;
   const run = new TrainingRun(
     {
@@ -195,13 +235,27 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
   return run.train();
 }
 
+/** Fewer bytes than these teach nothing, in however short rows they are cut. */
+const LEAST_BYTES = 64;
+
+/** Bytes of data that leave `trainBytes` to train on when `fraction` of them is held out. Rounded up to tens. */
+const bytesFor = (trainBytes: number, fraction: number): number => Math.ceil(trainBytes / (1 - fraction) / 10) * 10;
+
 function checkSize(job: Pick<Job, 'train' | 'heldOut' | 'record'>): void {
-  const { plan, heldOutFraction } = job.record;
+  const { plan, heldOutFraction, heldOut } = job.record;
   const trainBytes = totalBytes(job.train);
   const needed = (plan.model.maxRowBytes ?? 2) / 2;
   if (trainBytes < needed) {
+    const enough = `give at least ${bytesFor(needed, heldOut ? 0 : heldOutFraction)} bytes of text`;
+    if (trainBytes < LEAST_BYTES) {
+      const all = trainBytes + (heldOut ? 0 : totalBytes(job.heldOut));
+      throw new UserError(
+        `${all} ${all === 1 ? 'byte is' : 'bytes are'} too little to train on; ${enough}, 20,000 are a good start`,
+        2,
+      );
+    }
     throw new UserError(
-      `the training part has ${trainBytes} bytes, less than one row of ${needed}; give more text, or --row-bytes ${Math.max(2, Math.floor(trainBytes / 4))}`,
+      `the training part has ${trainBytes} bytes, less than one row of ${needed}; ${enough}, or --row-bytes ${Math.floor(trainBytes / 4)}`,
       2,
     );
   }

@@ -345,7 +345,7 @@ test('prepared data, entropy model and run must fit together', async () => {
   const book = join(folder, 'book.txt');
   const prepared = join(folder, 'p');
   expect(blt(folder, ['prepare', '--data', book, '--patcher', first, '--out', prepared]).code).toBe(0);
-  const source = { data: [book], heldOut: null, heldOutFraction: 0.1, textField: null };
+  const source = { data: [book], heldOut: null, heldOutFraction: 0.1, split: 'auto' as const, textField: null };
   const open = async (config: FileConfig, fraction = 0.1) => {
     const split = await loadCorpus({ ...source, heldOutFraction: fraction }, () => {});
     const hash = dataHash([...split.train, ...split.heldOut]);

@@ -50,13 +50,24 @@ async function evaluationData(
       return null;
     });
     if (!record) continue;
-    return { title: `held-out part of ${record.data.join(' ') || 'Moby Dick'}`, ...(await heldOutOf(path, record)) };
+    const warn = (message: string) => void process.stderr.write(`warning: ${printableMessage(message)}\n`);
+    return {
+      title: `held-out part of ${record.data.join(' ') || 'Moby Dick'}`,
+      ...(await evaluatedOn(path, record, warn)),
+    };
   }
   throw new UserError(`${folder} is not part of a run, so its held-out text is not known; give --data`, 2);
 }
 
-/** The parts of a run's data. Data that have changed will do as long as all held-out bytes are among them. */
-async function heldOutOf(path: string, record: RunRecord): Promise<{ train: Document[]; heldOut: Document[] }> {
+/**
+ * The parts of a run's data. Data that have changed will do as long as all held-out bytes are among them.
+ * @throws UserError if they are not
+ */
+export async function evaluatedOn(
+  path: string,
+  record: RunRecord,
+  warn: (message: string) => void,
+): Promise<{ train: Document[]; heldOut: Document[] }> {
   const corpus = await loadCorpus({ ...record, seed: record.plan.seed }, null);
   if (splitHash(corpus) === record.dataHash) return corpus;
   const manifest = await new RunFolder(path).manifest();
@@ -67,11 +78,7 @@ async function heldOutOf(path: string, record: RunRecord): Promise<{ train: Docu
       `the data of ${path} are not those it was trained on, and its held-out part is not among them${what}; restore them, or give --data FILE to evaluate on`,
     );
   }
-  process.stderr.write(
-    printableMessage(
-      `warning: the data of ${path} have changed since${what}; its held-out part is still there whole\n`,
-    ),
-  );
+  warn(`the data of ${path} have changed since${what}; its held-out part is still there whole`);
   return found;
 }
 

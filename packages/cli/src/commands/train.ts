@@ -142,8 +142,12 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
       const what = manifest
         ? differences(manifest, split.all)
         : `its SHA-256 begins ${hash.slice(0, 12)}, the run's ${record.dataHash.slice(0, 12)}`;
+      const again =
+        record.plan.config.patching.mode === 'entropy'
+          ? `, with the same entropy model: blt train --entropy-model ${path}`
+          : '';
       throw new UserError(
-        `the data is not that of ${path}: ${what}; restore it to go on with the run, or train a new run on the data as it is: blt train ... --entropy-model ${path}`,
+        `the data is not that of ${path}: ${what}; restore it to go on with the run, or train a new run on the data as it is${again}`,
       );
     }
     const config = overrideConfig({}, Object.fromEntries(RESUME_FLAGS.map((name) => [name, flags[name]])));

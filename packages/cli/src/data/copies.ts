@@ -9,8 +9,8 @@ const MOST_SHINGLES = 2 ** 21;
 const FEWEST_SHINGLES = 32;
 /** A document is a copy if this share of its shingles, or of the other's, is shared. Documents of Jaccard similarity 0.8 are. */
 const COPIED_SHARE = 0.8;
-/** Most held-out documents that one shingle leads to: text that all share says little about any. */
-const MOST_OWNERS = 16;
+/** Most held-out documents that one shingle leads to, and counts for: text that all share says little about any. */
+const MOST_OWNERS = 4;
 
 /** A training document and the held-out one that it repeats. */
 export interface Copy {
@@ -70,16 +70,40 @@ function equalTo(heldOut: readonly Part[]): (part: Part) => Part | null {
   return (part) => (lengths.has(part.bytes.length) ? (byHash.get(partHash(part)) ?? null) : null);
 }
 
-/** Calls `visit` with the hash of every shingle that is kept. */
-function shingles(bytes: Uint8Array, mask: number, visit: (hash: number) => void): void {
-  if (bytes.length < SHINGLE_BYTES) return;
-  let rolling = 0;
-  for (let i = 0; i < SHINGLE_BYTES; i++) rolling = (Math.imul(rolling, BASE) + bytes[i] + 1) | 0;
-  for (let end = SHINGLE_BYTES; ; end++) {
-    const mixed = mix(rolling);
-    if ((mixed & mask) === 0) visit(mixed);
-    if (end === bytes.length) return;
-    rolling = (Math.imul(rolling, BASE) + bytes[end] - Math.imul(bytes[end - SHINGLE_BYTES] + 1, OLDEST) + 1) | 0;
+/** Hashes of the shingles that are kept, in the order of the bytes: the first `count` of `hashes`, which the next call overwrites. */
+class Shingles {
+  hashes = new Uint32Array(2 ** 12);
+  count = 0;
+
+  of(bytes: Uint8Array, mask: number): void {
+    this.count = 0;
+    if (bytes.length < SHINGLE_BYTES) return;
+    let rolling = 0;
+    for (let i = 0; i < SHINGLE_BYTES; i++) rolling = (Math.imul(rolling, BASE) + bytes[i] + 1) | 0;
+    for (let end = SHINGLE_BYTES; ; end++) {
+      const hash = mix(rolling);
+      if ((hash & mask) === 0) this.push(hash);
+      if (end === bytes.length) return;
+      rolling = (Math.imul(rolling, BASE) + bytes[end] - Math.imul(bytes[end - SHINGLE_BYTES] + 1, OLDEST) + 1) | 0;
+    }
+  }
+
+  private push(hash: number): void {
+    if (this.count === this.hashes.length) {
+      const larger = new Uint32Array(2 * this.count);
+      larger.set(this.hashes);
+      this.hashes = larger;
+    }
+    this.hashes[this.count++] = hash;
+  }
+}
+
+const BLOCK_BYTES = 2 ** 20;
+
+/** Stretches of a document that hold each of its shingles once. */
+function* blocks(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let from = 0; from === 0 || from + SHINGLE_BYTES <= bytes.length; from += BLOCK_BYTES) {
+    yield bytes.subarray(from, from + BLOCK_BYTES + SHINGLE_BYTES - 1);
   }
 }
 
@@ -97,7 +121,7 @@ function mix(x: number): number {
   return (x ^ (x >>> 15)) >>> 0;
 }
 
-/** Buckets by the upper bits of the hash. */
+/** Most bits of a bucket's number. */
 const BUCKET_BITS = 20;
 
 /** Shingles of held-out documents as hash * 2^21 + owner, which is exact in a double and sorts by hash first. */
@@ -146,13 +170,16 @@ class ShingleList {
 /** Which held-out documents hold a shingle. */
 class ShingleIndex {
   private readonly owners: Part[];
+  private readonly shingles = new Shingles();
   private readonly mask: number;
   /** Hashes in ascending order, and the owner of each. */
   private readonly hashes: Uint32Array;
   private readonly owner: Uint32Array;
   /** Entries of bucket b: starts[b] .. starts[b + 1] - 1. */
-  private readonly starts = new Uint32Array(2 ** BUCKET_BITS + 1);
-  /** Different shingles of each owner. */
+  private readonly starts: Uint32Array;
+  /** A bucket's number is the hash without its lower `shift` bits. */
+  private readonly shift: number;
+  /** Entries of each owner. */
   private readonly sizes: Uint32Array;
   // Of the training document at hand: when an entry was last seen, and per owner its shingles that are shared, each once, and how
   // many places of the training document they cover.
@@ -171,24 +198,30 @@ class ShingleIndex {
     this.owners.sort((a, b) => (partHash(a) < partHash(b) ? -1 : 1));
     const list = new ShingleList(sampled, total);
     this.owners.forEach(({ bytes }, owner) => {
-      shingles(bytes, list.mask, (hash) => list.add(hash, owner));
+      for (const block of blocks(bytes)) {
+        this.shingles.of(block, list.mask);
+        for (let i = 0; i < this.shingles.count; i++) list.add(this.shingles.hashes[i], owner);
+      }
     });
     const pairs = list.sorted();
     this.mask = list.mask;
     this.hashes = new Uint32Array(pairs.length);
     this.owner = new Uint32Array(pairs.length);
     this.sizes = new Uint32Array(this.owners.length);
+    const bits = Math.min(BUCKET_BITS, Math.ceil(Math.log2(pairs.length + 2)));
+    this.shift = 32 - bits;
+    this.starts = new Uint32Array(2 ** bits + 1);
     let kept = 0;
     for (const pair of pairs) {
       const [hash, owner] = [Math.floor(pair / 2 ** 21), pair % 2 ** 21];
-      this.sizes[owner]++;
       if (kept >= MOST_OWNERS && this.hashes[kept - MOST_OWNERS] === hash) continue;
+      this.sizes[owner]++;
       this.hashes[kept] = hash;
       this.owner[kept] = owner;
-      this.starts[(hash >>> (32 - BUCKET_BITS)) + 1]++;
+      this.starts[(hash >>> this.shift) + 1]++;
       kept++;
     }
-    for (let b = 0; b < 2 ** BUCKET_BITS; b++) this.starts[b + 1] += this.starts[b];
+    for (let b = 0; b < 2 ** bits; b++) this.starts[b + 1] += this.starts[b];
     this.seenBy = new Uint32Array(kept);
     this.shared = new Uint32Array(this.owners.length);
     this.covered = new Uint32Array(this.owners.length);
@@ -196,24 +229,29 @@ class ShingleIndex {
 
   /** The first held-out document that is nearly in `part`, or `part` nearly in it. */
   repeatedBy(part: Part): Part | null {
-    const { hashes, owner, starts, seenBy, shared, covered } = this;
+    const { hashes, owner, starts, shift, seenBy, shared, covered } = this;
     if (this.owners.length === 0) return null;
     const visit = ++this.visits;
     const touched: number[] = [];
     let own = 0;
-    shingles(part.bytes, this.mask, (hash) => {
-      own++;
-      const bucket = hash >>> (32 - BUCKET_BITS);
-      for (let i = starts[bucket]; i < starts[bucket + 1]; i++) {
-        if (hashes[i] !== hash) continue;
-        const o = owner[i];
-        if (covered[o] === 0) touched.push(o);
-        covered[o]++;
-        if (seenBy[i] === visit) continue;
-        seenBy[i] = visit;
-        shared[o]++;
+    for (const block of blocks(part.bytes)) {
+      this.shingles.of(block, this.mask);
+      const { hashes: wanted, count } = this.shingles;
+      own += count;
+      for (let w = 0; w < count; w++) {
+        const hash = wanted[w];
+        const bucket = hash >>> shift;
+        for (let i = starts[bucket]; i < starts[bucket + 1]; i++) {
+          if (hashes[i] !== hash) continue;
+          const o = owner[i];
+          if (covered[o] === 0) touched.push(o);
+          covered[o]++;
+          if (seenBy[i] === visit) continue;
+          seenBy[i] = visit;
+          shared[o]++;
+        }
       }
-    });
+    }
     let best = -1;
     for (const o of touched) {
       const enough = shared[o] >= FEWEST_SHINGLES * COPIED_SHARE;

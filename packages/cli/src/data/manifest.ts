@@ -56,7 +56,7 @@ export function manifestText({ all, train, heldOut }: Pick<LoadedCorpus, 'all' |
 export function parseManifest(text: string, name: string): Manifest {
   const values = text
     .split('\n')
-    .filter((line) => line !== '')
+    .filter((line, i) => line !== '' || i === 0)
     .map((line, i) => {
       try {
         return JSON.parse(line) as unknown;
@@ -93,7 +93,8 @@ export function recovered(manifest: Manifest, heldOutHash: string, documents: re
 
 /** How data differ from what they were, with the first document that does: `b.txt has changed (3 documents differ)`. */
 export function differences({ documents: listed, complete }: Manifest, documents: readonly Document[]): string {
-  if (!complete) return `its ${listed.length} held-out documents are listed, the training documents are not`;
+  if (!complete)
+    return `the training documents are not listed in data.jsonl, because there were more than ${MOST_LISTED.toLocaleString('en')}`;
   const before = new Map(listed.map((document) => [document.name, document]));
   const now = new Set(documents.map(({ name }) => name));
   const found: string[] = [];

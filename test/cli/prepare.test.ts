@@ -397,6 +397,7 @@ test('prepare and train divide a corpus the same way, and say what must be the s
   expect(code).toBe(0);
   expect(stdout).toMatch(/^held out +[\d,]+ bytes, \d+ of 300 documents$/m);
   expect(stdout).toMatch(/^left out +\d+ training documents left out as copies \(rows\.jsonl:\d+, .*, \.\.\.\)$/m);
+  expect(stdout).toMatch(/^warning: only \d+ bytes are held out: .*standard error of about 0\.\d\d/m);
   for (const other of [[], ['--seed', '8'], ['--split', 'tails']]) {
     const { stderr } = train(...split.filter((flag) => other.length > 0 || flag !== '--dedupe'), ...other);
     expect(stderr).toContain(

@@ -38,7 +38,8 @@ export const wholePart = (document: Document): Part => ({ ...document, whole: do
  * - `documents`: whole documents. One is held out when u(seed, content) < fraction, with u uniform in [0, 1) from SHA-256. That depends on
  *   this document alone, so adding files moves no other document from one part to the other, and equal documents stay together.
  * - `auto`: `documents` where the share held out can be trusted to come out near the fraction, else `tails`; see {@link manyDocuments}.
- *   `end` is the last resort, where documents are too short to have tails.
+ *   `end` is the last resort, where documents are too short to have tails. A corpus that grows may come down to another way; whoever wants
+ *   to compare figures before and after names the way.
  *
  * @param seed of the run; only `documents` depends on it
  * @returns the parts and the way they were chosen. Every byte is in exactly one part, and documents keep their order

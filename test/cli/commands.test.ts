@@ -163,7 +163,7 @@ describe('mistakes are answered with one sentence', () => {
       { 'a.txt': 'too short for one row' },
       ['train', '--data', 'a.txt'],
       2,
-      /19 bytes, less than one row of 512/,
+      /^blt: 21 bytes are too little to train on; give at least 570 bytes of text, 20,000 are a good start\n$/,
     ],
     ['no such path', { 'book.txt': TEXT }, ['train', '--data', 'bock.txt'], 1, /bock\.txt.*book\.txt/],
     ['unknown flag', {}, ['train', '--stepz', '3'], 2, /--stepz[\s\S]*--steps/],
@@ -249,7 +249,11 @@ describe('mistakes are answered with one sentence', () => {
       /^blt: runs\/r\/step-000002 is a model, not a run; give the run it belongs to: runs\/r\n$/,
     );
     writeFileSync(join(folder, 'book.txt'), TEXT.slice(1));
-    says('eval', /^blt: the data of runs\/r are not those it was trained on.*; restore them, or give --data\n$/, 1);
+    says(
+      'eval',
+      /^blt: the data of runs\/r are not those it was trained on, and its held-out part is not among them: book\.txt has changed \(\d+ bytes then, \d+ now\); restore them, or give --data FILE to evaluate on\n$/,
+      1,
+    );
     writeFileSync(join(folder, 'runs/r/config.json'), '{"plan":');
     says('eval -m runs/r/step-000002', /^blt: .*runs\/r\/config\.json is not JSON/);
     rmSync(join(folder, 'runs/r/config.json'));

@@ -345,7 +345,7 @@ test('prepared data, entropy model and run must fit together', async () => {
   const book = join(folder, 'book.txt');
   const prepared = join(folder, 'p');
   expect(blt(folder, ['prepare', '--data', book, '--patcher', first, '--out', prepared]).code).toBe(0);
-  const source = { data: [book], heldOut: null, heldOutFraction: 0.1, textField: null };
+  const source = { data: [book], heldOut: null, heldOutFraction: 0.1, split: 'auto' as const, textField: null };
   const open = async (config: FileConfig, fraction = 0.1) => {
     const split = await loadCorpus({ ...source, heldOutFraction: fraction }, () => {});
     const hash = dataHash([...split.train, ...split.heldOut]);
@@ -385,6 +385,35 @@ test('prepared data, entropy model and run must fit together', async () => {
   renameSync(first, `${first}-moved`);
   await expect(open({})).rejects.toThrow('say where it is: --entropy-model DIR');
   expect((await open({ entropy_model: { model: `${first}-moved` } })).options.entropyModel).toBeDefined();
+});
+
+test('prepare and train divide a corpus the same way, and say what must be the same if not', () => {
+  const rows = Array.from(
+    { length: 300 },
+    (_, i) => `${JSON.stringify({ text: `row ${i % 280}: ${'whale '.repeat(3 + (i % 4))}` })}\n`,
+  );
+  const folder = temporaryFolder({ 'rows.jsonl': rows.join('') });
+  const split = ['--split', 'documents', '--seed', '7', '--dedupe'];
+  const prepare = ['prepare', '--data', 'rows.jsonl', '--mode', 'space', '--out', 'p'];
+  expect(blt(folder, [...prepare, ...split])).toMatchObject({ code: 0, stderr: '' });
+  const train = (...args: string[]) =>
+    blt(folder, ['train', '--data', 'rows.jsonl', ...TINY, '--prepared', 'p', '--dry-run', ...args]);
+  const { stdout, code } = train(...split);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^held out +[\d,]+ bytes, \d+ of 300 documents$/m);
+  expect(stdout).toMatch(/^left out +\d+ training documents left out as copies \(rows\.jsonl:\d+, .*, \.\.\.\)$/m);
+  expect(stdout).toMatch(/^warning: only \d+ bytes are held out: .*standard error of about 0\.\d\d/m);
+  for (const other of [[], ['--seed', '8'], ['--split', 'tails']]) {
+    const { stderr } = train(...split.filter((flag) => other.length > 0 || flag !== '--dedupe'), ...other);
+    expect(stderr).toContain(
+      'give prepare and train the same --data, --held-out, --held-out-fraction, --split, --dedupe, --seed and --text-field',
+    );
+  }
+  expect(blt(folder, [...prepare, '--split', 'tails', '--held-out', 'rows.jsonl'])).toMatchObject({
+    code: 2,
+    stderr: 'blt: --held-out names the held-out text, so there is nothing to --split; give one of the two\n',
+  });
+  expect(train('--split', 'tails', '--held-out', 'rows.jsonl').stderr).toContain('give held_out or split, not both');
 });
 
 test('patches by rule need no model; and what does not fit together is refused', () => {

@@ -11,6 +11,8 @@ const READ_ELSEWHERE = new Set([
   'data',
   'held_out',
   'held_out_fraction',
+  'split',
+  'dedupe',
   'text_field',
   'prepared',
   'init_global',

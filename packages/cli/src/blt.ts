@@ -60,8 +60,13 @@ const train = program
   .command('train')
   .description('train entropy model and latent transformer on files, folders, patterns or stdin (default: Moby Dick)')
   .option('-d, --data <path>', 'file, folder, pattern, .jsonl, .gz, or - for stdin; may be repeated', collect)
-  .option('--held-out <path>', 'text to evaluate on instead of the end of the data; may be repeated', collect)
+  .option('--held-out <path>', 'text to evaluate on instead of a part of the data; may be repeated', collect)
   .option('--held-out-fraction <share>', 'share of the data kept for evaluation (0.1)')
+  .option(
+    '--split <how>',
+    'what is kept: whole documents, tails (the end of each), or the end of the data; auto: documents if there are many, else tails (auto)',
+  )
+  .option('--dedupe', 'leave out training documents that repeat one another or held-out text')
   .option('--text-field <name>', 'field of .jsonl lines that holds the text')
   .option('--prepared <dir>', 'entropies and patches that blt prepare made of this data')
   .addOption(new Option('-s, --size <size>', 'the one dial').choices(['nano', 'tiny', 'small', 'base']))
@@ -143,6 +148,9 @@ program
   .option('-d, --data <path>', 'as for train; may be repeated', collect)
   .option('--held-out <path>', 'as for train; may be repeated', collect)
   .option('--held-out-fraction <share>', 'as for train (0.1)', number)
+  .addOption(new Option('--split <how>', 'as for train (auto)').choices(['auto', 'end', 'documents', 'tails']))
+  .option('--dedupe', 'as for train')
+  .option('--seed <n>', 'as for train: --split documents draws by it (0)', between(whole, 0, 2 ** 32 - 1))
   .option('--text-field <name>', 'as for train')
   .option('-p, --patcher <dir>', 'run or checkpoint whose entropy model scores the bytes')
   .addOption(new Option('--mode <mode>', 'how to cut').choices(['entropy', 'space', 'static', 'byte']))

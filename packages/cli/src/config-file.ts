@@ -81,6 +81,8 @@ const RIVALS: Record<string, string> = {
   threshold: 'patch_size',
   monotonic: 'threshold_add',
   threshold_add: 'monotonic',
+  held_out: 'split',
+  split: 'held_out',
 };
 
 /** Text to the key's kind; what does not fit stays text, for the schema to complain about. */

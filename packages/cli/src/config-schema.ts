@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { BACKEND_NAMES } from './backend-names.ts';
+import { SPLIT_CHOICES } from './data/split.ts';
 
 /**
  * The config file, section by section. Every key is optional: what is left out follows from `size`, from the data, or from the
@@ -147,25 +148,38 @@ const patcherSection = z
     }
   });
 
-const dataSection = z.strictObject({
-  /** Files, folders, patterns, or "-". */
-  data: z
-    .union(
-      [z.string().min(1), z.array(z.string().min(1)).min(1)],
-      'Invalid input: expected a string or a list of strings',
-    )
-    .optional(),
-  held_out: z
-    .union(
-      [z.string().min(1), z.array(z.string().min(1)).min(1)],
-      'Invalid input: expected a string or a list of strings',
-    )
-    .optional(),
-  held_out_fraction: share().optional(),
-  text_field: z.string().min(1).optional(),
-  /** Folder of `blt prepare` that entropies and patches come from. */
-  prepared: z.string().min(1).optional(),
-});
+const dataSection = z
+  .strictObject({
+    /** Files, folders, patterns, or "-". */
+    data: z
+      .union(
+        [z.string().min(1), z.array(z.string().min(1)).min(1)],
+        'Invalid input: expected a string or a list of strings',
+      )
+      .optional(),
+    held_out: z
+      .union(
+        [z.string().min(1), z.array(z.string().min(1)).min(1)],
+        'Invalid input: expected a string or a list of strings',
+      )
+      .optional(),
+    held_out_fraction: share().optional(),
+    /** How the held-out part is chosen from the data. */
+    split: z.enum(SPLIT_CHOICES).optional(),
+    /** Leave out training documents that repeat one another or a held-out one. */
+    dedupe: z.boolean().optional(),
+    text_field: z.string().min(1).optional(),
+    /** Folder of `blt prepare` that entropies and patches come from. */
+    prepared: z.string().min(1).optional(),
+  })
+  .superRefine(({ held_out, split }, context) => {
+    if (held_out === undefined || split === undefined) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['split'],
+      message: 'held_out names the held-out text, so there is nothing to split; give held_out or split, not both',
+    });
+  });
 
 const trainSection = z.strictObject({
   steps: count().optional(),

@@ -122,7 +122,10 @@ export function planText(
   facts: {
     data: string;
     trainBytes: number;
-    heldOutBytes: number;
+    /** What is held out, in words. */
+    heldOut: string;
+    /** What `--dedupe` did, in words; null: nothing. */
+    leftOut: string | null;
     /** Which part of the data is read, if not all. */
     sample: string | null;
     backend: string;
@@ -143,7 +146,9 @@ export function planText(
         ? `every ${config.patching.patchSize} bytes`
         : `by ${config.patching.mode}`;
   const lines = [
-    ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on, ${humanBytes(facts.heldOutBytes)} held out`],
+    ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on`],
+    ['held out', facts.heldOut],
+    ...(facts.leftOut === null ? [] : [['left out', facts.leftOut]]),
     ...(facts.sample ? [['reads', facts.sample]] : []),
     ['patches', patching],
     [

@@ -1,6 +1,7 @@
 /**
  * @file What a run leaves behind, on disk:
  *   runs/<name>/config.json         the resolved plan, data and its hash
+ *   runs/<name>/data.jsonl          the documents: name, hash, and which bytes are trained on and held out
  *   runs/<name>/metrics.jsonl       one line a report
  *   runs/<name>/report.html
  *   runs/<name>/step-000500/        config.json, model.safetensors (Hugging Face layout), training_state.{json,safetensors}
@@ -35,6 +36,7 @@ import {
   writeFolder,
 } from './atomic-folder.ts';
 import { holdsWeights, openModelFolder } from './checkpoint-files.ts';
+import { type Manifest, parseManifest } from './data/manifest.ts';
 import { errorCode, reason, UserError } from './errors.ts';
 import { RunLock } from './run-lock.ts';
 import { parseRecord, type RunRecord, recordText } from './run-record.ts';
@@ -42,6 +44,7 @@ import { type StreamedFile, streamedSafetensors } from './streamed-file.ts';
 import { openStateFiles, parseState, STATE_ARRAYS, STATE_JSON, stateJsonText } from './training-state.ts';
 
 const STEP = /^step-\d+$/;
+const DATA_FILE = 'data.jsonl';
 
 export type { RunCare, RunRecord } from './run-record.ts';
 
@@ -111,6 +114,23 @@ export class RunFolder {
       throw new UserError(`${this.path} is no run: ${why}`, 2, { cause: error });
     }
     return parseRecord(text, file);
+  }
+
+  /** Writes what the run's data are. */
+  async writeManifest(text: string): Promise<void> {
+    await replaceFile(this.path, DATA_FILE, text, this.fs).catch((error) => {
+      throw new UserError(`cannot write ${join(this.path, DATA_FILE)}: ${reason(error)}`, 1, { cause: error });
+    });
+  }
+
+  /** What the run's data were; null if that was not written down, as by version 0.1. @throws UserError if it cannot be read */
+  async manifest(): Promise<Manifest | null> {
+    const file = join(this.path, DATA_FILE);
+    if (!existsSync(file)) return null;
+    const text = await readFile(file, 'utf8').catch((error) => {
+      throw new UserError(`cannot read ${file}: ${reason(error)}`, 1, { cause: error });
+    });
+    return parseManifest(text, file);
   }
 
   /**

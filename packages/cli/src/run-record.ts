@@ -1,6 +1,7 @@
 /** @file config.json of a run: everything needed to repeat it. What is read is hostile until checked. */
 import { type RunPlan, validateConfig } from '@blt-ts/blt';
 import * as z from 'zod';
+import { SPLIT_CHOICES } from './data/split.ts';
 import { UserError } from './errors.ts';
 import { checked } from './training-state.ts';
 
@@ -123,8 +124,14 @@ const recordSchema = z.strictObject({
   data: z.array(z.string()),
   heldOut: z.array(z.string()).nullable(),
   heldOutFraction: rate(),
+  /** How the held-out part was chosen: what `auto` came down to. Not there where it was given, and in runs of version 0.1. */
+  split: z.enum(SPLIT_CHOICES).exclude(['auto']).optional(),
+  /** Whether training documents that repeat one another or a held-out one were left out. */
+  dedupe: z.boolean().optional(),
   textField: z.string().nullable(),
   dataHash: z.string().max(128),
+  /** Of the held-out documents alone, to know them again among data that have changed. */
+  heldOutHash: z.string().max(128).nullable().optional(),
   /** Folder of `blt prepare` that entropies come from; null: they are computed. */
   prepared: z.string().max(10_000).nullable().optional(),
   /** Bytes of each part that are read, where that is not all of them. */

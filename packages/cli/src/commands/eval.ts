@@ -17,13 +17,15 @@ import {
 import { scope, totalFlops, withLedger } from '@blt-ts/tensor';
 import { chooseBackend } from '../backend-choice.ts';
 import type { BackendName } from '../backend-names.ts';
+import { loadCorpus } from '../data/corpus.ts';
 import { concatenated, type Document, lastBytes, totalBytes } from '../data/document.ts';
+import { differences, recovered } from '../data/manifest.ts';
 import { loadDocuments } from '../data/sources.ts';
-import { dataHash, splitHeldOut } from '../data/split.ts';
-import { UserError } from '../errors.ts';
+import { splitHash } from '../data/split.ts';
+import { printableMessage, UserError } from '../errors.ts';
 import { humanBytes, humanCount, plusMinus } from '../human-units.ts';
 import { flopsPerByte } from '../plan-text.ts';
-import { loadModel, RunFolder } from '../run-folder.ts';
+import { loadModel, RunFolder, type RunRecord } from '../run-folder.ts';
 import { MOST_CONTEXT_BYTES, yardsticks } from '../yardstick.ts';
 
 export interface EvalFlags {
@@ -50,18 +52,36 @@ async function evaluationData(
       return null;
     });
     if (!record) continue;
-    const documents = await loadDocuments(record.data, { textField: record.textField ?? undefined });
-    const split = record.heldOut
-      ? { train: documents, heldOut: await loadDocuments(record.heldOut, { textField: record.textField ?? undefined }) }
-      : splitHeldOut(documents, record.heldOutFraction);
-    if (dataHash([...split.train, ...split.heldOut]) !== record.dataHash) {
-      throw new UserError(
-        `the data of ${path} are not those it was trained on, so its held-out part is not known; restore them, or give --data`,
-      );
-    }
-    return { title: `held-out part of ${record.data.join(' ') || 'Moby Dick'}`, ...split };
+    const warn = (message: string) => void process.stderr.write(`warning: ${printableMessage(message)}\n`);
+    return {
+      title: `held-out part of ${record.data.join(' ') || 'Moby Dick'}`,
+      ...(await evaluatedOn(path, record, warn)),
+    };
   }
   throw new UserError(`${folder} is not part of a run, so its held-out text is not known; give --data`, 2);
+}
+
+/**
+ * The parts of a run's data. Data that have changed will do as long as all held-out bytes are among them.
+ * @throws UserError if they are not
+ */
+export async function evaluatedOn(
+  path: string,
+  record: RunRecord,
+  warn: (message: string) => void,
+): Promise<{ train: Document[]; heldOut: Document[] }> {
+  const corpus = await loadCorpus({ ...record, seed: record.plan.seed }, null);
+  if (splitHash(corpus) === record.dataHash) return corpus;
+  const manifest = await new RunFolder(path).manifest();
+  const what = manifest ? `: ${differences(manifest, corpus.all)}` : '';
+  const found = manifest && record.heldOutHash ? recovered(manifest, record.heldOutHash, corpus.all) : null;
+  if (!found) {
+    throw new UserError(
+      `the data of ${path} are not those it was trained on, and its held-out part is not among them${what}; restore them, or give --data FILE to evaluate on`,
+    );
+  }
+  warn(`the data of ${path} have changed since${what}; its held-out part is still there whole`);
+  return found;
 }
 
 /** `blt eval`. @returns the exit code */

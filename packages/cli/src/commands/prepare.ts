@@ -13,7 +13,7 @@ import {
 import { availableThreads, type Backend, createReferenceBackend, createWasmBackend, Random } from '@blt-ts/tensor';
 import { removeStale, writeFileAtomically } from '../atomic-file.ts';
 import { corpusIds, loadCorpus } from '../data/corpus.ts';
-import { dataHash, HELD_OUT_FRACTION } from '../data/split.ts';
+import { HELD_OUT_FRACTION, type SplitChoice, splitHash } from '../data/split.ts';
 import { printableMessage, reason, UserError } from '../errors.ts';
 import { humanBytes } from '../human-units.ts';
 import { type OpenedEntropyModel, openEntropyModel } from '../origins.ts';
@@ -31,6 +31,10 @@ export interface PrepareFlags
   readonly data?: readonly string[];
   readonly heldOut?: readonly string[];
   readonly heldOutFraction?: number;
+  readonly split?: SplitChoice;
+  readonly dedupe?: boolean;
+  /** Of the run that is to use them. */
+  readonly seed?: number;
   readonly textField?: string;
   readonly patcher?: string;
   readonly shard: string;
@@ -104,6 +108,9 @@ export async function prepareCommand(flags: PrepareFlags): Promise<number> {
   if (mode !== 'entropy' && flags.patcher !== undefined) {
     throw new UserError(`--mode ${mode} needs no entropy model; leave out --patcher`, 2);
   }
+  if (flags.heldOut !== undefined && flags.split !== undefined) {
+    throw new UserError('--held-out names the held-out text, so there is nothing to --split; give one of the two', 2);
+  }
   const out = trainingOutput(flags.json === true);
   const warn = (message: string) => out.say(`warning: ${printableMessage(message)}`, { event: 'warning', message });
   const opened = flags.patcher === undefined ? null : await openEntropyModel(flags.patcher);
@@ -111,13 +118,16 @@ export async function prepareCommand(flags: PrepareFlags): Promise<number> {
     data: flags.data ?? [],
     heldOut: flags.heldOut ?? null,
     heldOutFraction: flags.heldOutFraction ?? HELD_OUT_FRACTION,
+    split: flags.split ?? 'auto',
+    dedupe: flags.dedupe ?? false,
+    seed: flags.seed ?? 0,
     textField: flags.textField ?? null,
   };
   const split = await loadCorpus(source, warn);
   const corpus = corpusIds(split);
   const { backend, kernels } = sameEverywhere(flags.threads);
   const identity: Identity = {
-    corpus: dataHash([...split.train, ...split.heldOut]),
+    corpus: splitHash(split),
     tokens: corpus.train.concat(corpus.heldOut).reduce((n, ids) => n + ids.length, 0),
     context: opened?.config.maxPositionEmbeddings ?? SPAN_TOKENS,
     batch: SPAN_TOKENS,

@@ -5,9 +5,11 @@ import type { Backend } from '@blt-ts/tensor';
 import { type Choice, chooseBackend, measureGflops } from '../backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config-file.ts';
 import { CONFIG_KEYS, type FileConfig } from '../config-schema.ts';
-import { corpusIds, dataTitle, type LoadedCorpus, loadCorpus } from '../data/corpus.ts';
+import { corpusIds, dataTitle, heldOutText, type LoadedCorpus, leftOutText, loadCorpus } from '../data/corpus.ts';
 import { totalBytes } from '../data/document.ts';
-import { dataHash, type Split } from '../data/split.ts';
+import { tooFewHeldOut } from '../data/held-out-noise.ts';
+import { differences, heldOutHash, manifestText } from '../data/manifest.ts';
+import { HELD_OUT_FRACTION, type Split, splitHash } from '../data/split.ts';
 import { printableMessage, UserError } from '../errors.ts';
 import { humanBytes } from '../human-units.ts';
 import { memoryOf, parametersByPart, planText, ratesByFormula } from '../plan-text.ts';
@@ -64,13 +66,15 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const source = {
     data: [...asList(config.data?.data)],
     heldOut: config.data?.held_out === undefined ? null : [...asList(config.data.held_out)],
-    heldOutFraction: config.data?.held_out_fraction ?? 0.1,
+    heldOutFraction: config.data?.held_out_fraction ?? HELD_OUT_FRACTION,
+    dedupe: config.data?.dedupe ?? false,
     textField: config.data?.text_field ?? null,
   };
-  const split = await loadCorpus(source, warn);
-  const hash = dataHash([...split.train, ...split.heldOut]);
+  const chosen = { ...source, split: config.data?.split ?? 'auto', seed: config.seed };
+  const split = await loadCorpus(chosen, warn);
+  const hash = splitHash(split);
   const starts = await openStarts(config, () => corpusIds(split), hash, warn);
-  checkSize(split, planOf(starts.options, totalBytes(split.train)), source.heldOutFraction);
+  checkSize(split, planOf(starts.options, totalBytes(split.train)), source);
   // Before the folder is made: a backend that is not there leaves nothing behind.
   const choice = await choose(config, flags);
   const care = runCare(DEFAULT_CARE, config, flags);
@@ -85,7 +89,9 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     command: `blt ${process.argv.slice(2).join(' ')}`,
     startedAt: new Date().toISOString(),
     ...source,
+    split: split.mode ?? undefined,
     dataHash: hash,
+    heldOutHash: heldOutHash(split),
     prepared: config.data?.prepared ?? null,
     ...(sample.trainBytes === null && sample.heldOutBytes === null ? {} : { sample }),
     // A time that the steps were fitted to is in the steps from then on.
@@ -96,7 +102,19 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const path = join(flags.runs, name);
   const budget = budgetOf(planned, care.minutes, fitted);
   const job = { path, record, given: async () => starts.given(plan), planned, budget, ...split };
-  return { choice, place: flags.dryRun ? null : await RunFolder.create(path, record), ...job };
+  return { choice, place: flags.dryRun ? null : await makeFolder(path, record, split), ...job };
+}
+
+/** The folder of a new run, with what its data are. */
+async function makeFolder(path: string, record: RunRecord, corpus: LoadedCorpus): Promise<NonNullable<Job['place']>> {
+  const place = await RunFolder.create(path, record);
+  try {
+    await place.folder.writeManifest(manifestText(corpus));
+  } catch (error) {
+    await place.lock.release();
+    throw error;
+  }
+  return place;
 }
 
 const budgetOf = ({ work, rates }: PlannedRun, minutes: number | null, fitted: boolean): TimeBudget =>
@@ -122,16 +140,24 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const record = await folder.record();
   const lock = flags.dryRun ? null : await RunLock.acquire(path);
   try {
-    const split = await loadCorpus(record, warn);
-    const hash = dataHash([...split.train, ...split.heldOut]);
+    const split = await loadCorpus({ ...record, seed: record.plan.seed }, warn);
+    const hash = splitHash(split);
     if (hash !== record.dataHash) {
+      const manifest = await folder.manifest();
+      const what = manifest
+        ? differences(manifest, split.all)
+        : `its SHA-256 begins ${hash.slice(0, 12)}, the run's ${record.dataHash.slice(0, 12)}`;
+      const again =
+        record.plan.config.patching.mode === 'entropy'
+          ? `, with the same entropy model: blt train --entropy-model ${path}`
+          : '';
       throw new UserError(
-        `the data is not that of ${path}: its SHA-256 begins ${hash.slice(0, 12)}, the run's ${record.dataHash.slice(0, 12)}; restore the files, or start a new run`,
+        `the data is not that of ${path}: ${what}; restore it to go on with the run, or train a new run on the data as it is${again}`,
       );
     }
     const config = overrideConfig({}, Object.fromEntries(RESUME_FLAGS.map((name) => [name, flags[name]])));
     const care = runCare(record.care, config, flags);
-    checkSize(split, record.plan, record.heldOutFraction);
+    checkSize(split, record.plan, record);
     const choice = await choose(config, flags);
     const planned = await oldPlan(record, split, choice.backend);
     const job = {
@@ -187,13 +213,19 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
   const sample = record.sample
     ? `${humanBytes(totalBytes(read.train))} of the training part, ${humanBytes(totalBytes(read.heldOut))} of the held-out one, drawn from all over it`
     : null;
-  const facts = { data: title, trainBytes, heldOutBytes, sample, backend: why, estimate, folder: job.path };
+  const heldOut = heldOutText(job);
+  const leftOut = record.dedupe ? leftOutText(job) : null;
+  const facts = { data: title, trainBytes, heldOut, leftOut, sample, backend: why, estimate, folder: job.path };
   out.say(planText(plan, facts), {
     event: 'plan',
     folder: job.path,
     data: title,
     trainBytes,
     heldOutBytes,
+    heldOut,
+    split: job.mode,
+    heldOutDocuments: job.heldOut.length,
+    leftOutDocuments: job.leftOut.length,
     parameters: Object.fromEntries(parametersByPart(plan).map(({ part, count }) => [part, count])),
     steps: plan.model.loop.steps,
     globalOrigin: plan.globalOrigin ?? null,
@@ -209,6 +241,8 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
         'smaller: --size, --batch-size, --row-bytes, --hash-vocab, or --recompute',
     );
   }
+  const few = tooFewHeldOut(heldOutBytes);
+  if (few !== null) warn(few);
   if (!job.place) return 0;
   const run = new TrainingRun(
     {
@@ -236,12 +270,30 @@ const COMPRESSOR_SHARE = 0.05;
 
 const START = { phase: 'entropy model', step: 0 } as const;
 
-function checkSize(split: Split, plan: RunPlan, heldOutFraction: number): void {
+/** Fewer bytes than these teach nothing, in however short rows they are cut. */
+const LEAST_BYTES = 64;
+
+/** Bytes of data that leave `trainBytes` to train on when `fraction` of them is held out. Rounded up to tens. */
+const bytesFor = (trainBytes: number, fraction: number): number => Math.ceil(trainBytes / (1 - fraction) / 10) * 10;
+
+function checkSize(
+  split: Split,
+  plan: RunPlan,
+  { heldOut, heldOutFraction }: Pick<RunRecord, 'heldOut' | 'heldOutFraction'>,
+): void {
   const trainBytes = totalBytes(split.train);
   const needed = (plan.model.maxRowBytes ?? 2) / 2;
   if (trainBytes < needed) {
+    const enough = `give at least ${bytesFor(needed, heldOut ? 0 : heldOutFraction)} bytes of text`;
+    if (trainBytes < LEAST_BYTES) {
+      const all = trainBytes + (heldOut ? 0 : totalBytes(split.heldOut));
+      throw new UserError(
+        `${all} ${all === 1 ? 'byte is' : 'bytes are'} too little to train on; ${enough}, 20,000 are a good start`,
+        2,
+      );
+    }
     throw new UserError(
-      `the training part has ${trainBytes} bytes, less than one row of ${needed}; give more text, or --row-bytes ${Math.max(2, Math.floor(trainBytes / 4))}`,
+      `the training part has ${trainBytes} bytes, less than one row of ${needed}; ${enough}, or --row-bytes ${Math.floor(trainBytes / 4)}`,
       2,
     );
   }

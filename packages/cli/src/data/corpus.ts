@@ -1,46 +1,140 @@
 /** @file Documents to train on and documents held out, from what the command line names. */
 import { type Corpus, encode } from '@blt-ts/blt';
-import type { Document } from './document.ts';
+import { UserError } from '../errors.ts';
+import { type Copy, copiesOfHeldOut, repeats } from './copies.ts';
+import { type Document, totalBytes } from './document.ts';
 import { loadDocuments } from './sources.ts';
-import { leakedDocuments, type Split, splitHeldOut } from './split.ts';
+import {
+  type Part,
+  type Split,
+  type SplitChoice,
+  type SplitMode,
+  splitCorpus,
+  splitHeldOut,
+  wholePart,
+} from './split.ts';
 
 /** What decides a corpus, besides the files themselves. */
 export interface CorpusSource {
   /** `--data` arguments; empty = the built-in book. */
   readonly data: readonly string[];
-  /** null: the end of the data is held out. */
+  /** null: a part of the data is held out. */
   readonly heldOut: readonly string[] | null;
   readonly heldOutFraction: number;
+  /** How that part is chosen. Left out: the end of the data to the byte, as runs of version 0.1 have it. */
+  readonly split?: SplitChoice;
+  /** Of the run. Default 0. */
+  readonly seed?: number;
+  /** Leave out training documents that repeat one another or a held-out one. */
+  readonly dedupe?: boolean;
   readonly textField: string | null;
 }
 
 export interface LoadedCorpus extends Split {
-  /** Before the split, which may divide one. */
+  /** How the held-out part was chosen; null: it was given. */
+  readonly mode: SplitMode | null;
+  /** Before the split, given held-out documents included. */
+  readonly all: readonly Document[];
+  /** Documents of `--data`. */
   readonly documents: number;
+  /** What `--dedupe` left out of the training part. */
+  readonly leftOut: readonly Part[];
 }
 
-export async function loadCorpus(source: CorpusSource, warn: (message: string) => void): Promise<LoadedCorpus> {
-  const options = { textField: source.textField ?? undefined, warn };
+/**
+ * @param warn is told of training documents that repeat held-out ones; null: they are not looked for
+ * @throws UserError in one sentence
+ */
+export async function loadCorpus(
+  source: CorpusSource,
+  warn: ((message: string) => void) | null,
+): Promise<LoadedCorpus> {
+  const options = { textField: source.textField ?? undefined, warn: warn ?? undefined };
   const documents = await loadDocuments(source.data, options);
-  const split = source.heldOut
-    ? { train: documents, heldOut: await loadDocuments(source.heldOut, options) }
-    : splitHeldOut(documents, source.heldOutFraction);
-  const leaked = leakedDocuments(split);
-  if (leaked.length > 0) {
-    warn(
-      `${leaked.length} held-out document${leaked.length === 1 ? ' is' : 's are'} in the training part too (${leaked[0]}): held-out figures will look too good`,
+  const given = source.heldOut ? await loadDocuments(source.heldOut, options) : null;
+  const split = given
+    ? { mode: null, train: documents.map(wholePart), heldOut: given.map(wholePart) }
+    : chosenSplit(documents, source);
+  const corpus = { ...split, all: given ? documents.concat(given) : documents, documents: documents.length };
+  if (!source.dedupe && warn === null) return { ...corpus, leftOut: [] };
+  const copies = copiesOfHeldOut(split);
+  if (source.dedupe) return deduplicated(corpus, copies);
+  if (copies.length > 0) warn?.(copiesText(copies));
+  return { ...corpus, leftOut: [] };
+}
+
+function chosenSplit(documents: readonly Document[], source: CorpusSource): Split & { mode: SplitMode } {
+  const { heldOutFraction: fraction, seed, data, split } = source;
+  if (split === undefined) return { mode: 'end', ...splitHeldOut(documents, fraction) };
+  // Figures on the built-in book stay comparable with all that were ever published.
+  const choice = split === 'auto' && data.length === 0 ? 'end' : split;
+  return splitCorpus(documents, choice, { fraction, seed });
+}
+
+/** How many names a sentence gives as examples. */
+const EXAMPLES = 3;
+
+const counted = (n: number, thing: string): string => `${n.toLocaleString('en')} ${thing}${n === 1 ? '' : 's'}`;
+
+function copiesText(copies: readonly Copy[]): string {
+  const pairs = copies.slice(0, EXAMPLES).map(({ train, heldOut, exact }) => {
+    return `${train.name} ${exact ? 'is equal to' : 'is nearly'} ${heldOut.name}`;
+  });
+  const more = copies.length > EXAMPLES ? ', ...' : '';
+  return `${counted(copies.length, 'training document')} repeat${copies.length === 1 ? 's' : ''} held-out text (${pairs.join(', ')}${more}): held-out figures will look too good; --dedupe leaves them out of training`;
+}
+
+function deduplicated<T extends Split>(corpus: T, copies: readonly Copy[]): T & { leftOut: Part[] } {
+  const leftOut = new Set(copies.map(({ train }) => train));
+  for (const part of repeats(corpus.train.filter((part) => !leftOut.has(part)))) leftOut.add(part);
+  const train = corpus.train.filter((part) => !leftOut.has(part));
+  if (train.length === 0 && corpus.train.length > 0) {
+    throw new UserError(
+      '--dedupe leaves nothing to train on, because every training document repeats held-out text; leave it out, or give other data',
+      2,
     );
   }
-  return { ...split, documents: documents.length };
+  return { ...corpus, train, leftOut: corpus.train.filter((part) => leftOut.has(part)) };
 }
 
 const toIds = (documents: readonly Document[]): Int32Array[] =>
   documents.filter((d) => d.bytes.length > 0).map((d) => encode(d.bytes, { bos: true, eos: true }));
 
 /** Every document as BOS, its bytes, EOS. */
-export const corpusIds = ({ train, heldOut }: Split): Corpus => ({ train: toIds(train), heldOut: toIds(heldOut) });
+export const corpusIds = ({ train, heldOut }: Record<keyof Corpus, readonly Document[]>): Corpus => ({
+  train: toIds(train),
+  heldOut: toIds(heldOut),
+});
 
 export const dataTitle = (sources: readonly string[], documents: number): string =>
   sources.length === 0
     ? `Moby Dick, ${documents} chapters`
     : `${sources.join(' ')} (${documents} document${documents === 1 ? '' : 's'})`;
+
+/** `119,275 bytes, the end of 60 documents`: what is held out, for the plan. */
+export function heldOutText({
+  heldOut,
+  mode,
+  documents,
+}: Pick<LoadedCorpus, 'heldOut' | 'mode' | 'documents'>): string {
+  if (heldOut.length === 0) return 'nothing';
+  const bytes = counted(totalBytes(heldOut), 'byte');
+  switch (mode) {
+    case null:
+      return `${bytes}, ${counted(heldOut.length, 'document')} given with --held-out`;
+    case 'end':
+      return `${bytes}, the end of the data`;
+    case 'tails':
+      return `${bytes}, the end of ${counted(heldOut.length, 'document')}`;
+    case 'documents':
+      return `${bytes}, ${heldOut.length.toLocaleString('en')} of ${counted(documents, 'document')}`;
+  }
+}
+
+/** What `--dedupe` did, for the plan. */
+export function leftOutText({ leftOut }: Pick<LoadedCorpus, 'leftOut'>): string {
+  const names = leftOut.slice(0, EXAMPLES).map(({ name }) => name);
+  if (names.length === 0) return 'no training document repeats another or held-out text';
+  const more = leftOut.length > EXAMPLES ? ', ...' : '';
+  return `${counted(leftOut.length, 'training document')} left out as copies (${names.join(', ')}${more})`;
+}

@@ -1,29 +1,196 @@
-import { createHash } from 'node:crypto';
+/** @file Which bytes are trained on and which are held out. */
+import { createHash, hash } from 'node:crypto';
 import { UserError } from '../errors.ts';
 import { type Document, totalBytes } from './document.ts';
 
 /** Part of the corpus that is kept out of training when nothing else is said. */
 export const HELD_OUT_FRACTION = 0.1;
 
+/** Ways to choose the held-out part, see {@link splitCorpus}. */
+export const SPLIT_CHOICES = ['auto', 'end', 'documents', 'tails'] as const;
+export type SplitChoice = (typeof SPLIT_CHOICES)[number];
+/** What `auto` comes down to. */
+export type SplitMode = Exclude<SplitChoice, 'auto'>;
+
+/** A document, or a stretch of one, that belongs to one side of a split. */
+export interface Part extends Document {
+  /** The document it comes from. `bytes` are those of `whole` from byte `from` on. */
+  readonly whole: Document;
+  readonly from: number;
+}
+
 export interface Split {
-  train: Document[];
+  train: Part[];
   /** Never trained on; what held-out bits per byte is measured on. Empty when the fraction is 0. */
-  heldOut: Document[];
+  heldOut: Part[];
+}
+
+/** A document as its own and only part. */
+export const wholePart = (document: Document): Part => ({ ...document, whole: document, from: 0 });
+
+/**
+ * Divides a corpus into a training part and a held-out part. No way of doing so depends on the order in which documents are found
+ * on disk, except `end`, whose meaning it is.
+ *
+ * - `end`: the last round(fraction * total) bytes of all documents laid end to end.
+ * - `tails`: the last round(fraction * length) bytes of every document. The cut moves to the nearest end of a line, else of a word,
+ *   else of a UTF-8 character; by at most a quarter of the held-out bytes and at most 256 bytes.
+ * - `documents`: whole documents. One is held out when u(seed, content) < fraction, with u uniform in [0, 1) from SHA-256. That depends on
+ *   this document alone, so adding files moves no other document from one part to the other, and equal documents stay together.
+ * - `auto`: `documents` where the share held out can be trusted to come out near the fraction, else `tails`; see {@link manyDocuments}.
+ *   `end` is the last resort, where documents are too short to have tails. A corpus that grows may come down to another way; whoever wants
+ *   to compare figures before and after names the way.
+ *
+ * @param seed of the run; only `documents` depends on it
+ * @returns the parts and the way they were chosen. Every byte is in exactly one part, and documents keep their order
+ * @throws UserError unless 0 <= fraction < 1, or if `documents` was asked for and leaves one of the parts empty
+ */
+export function splitCorpus(
+  documents: readonly Document[],
+  choice: SplitChoice,
+  { fraction = HELD_OUT_FRACTION, seed = 0 }: { fraction?: number; seed?: number } = {},
+): Split & { mode: SplitMode } {
+  checkFraction(fraction);
+  if (fraction === 0) return { mode: choice === 'auto' ? 'end' : choice, ...splitHeldOut(documents, 0) };
+  if (choice === 'end') return { mode: 'end', ...splitHeldOut(documents, fraction, characterBoundary) };
+  if (choice === 'tails') return { mode: 'tails', ...splitTails(documents, fraction) };
+  if (choice === 'documents' || manyDocuments(documents, fraction)) {
+    const split = splitByContent(documents, fraction, seed);
+    const share = totalBytes(split.heldOut) / totalBytes(documents);
+    if (choice === 'documents') {
+      if (split.heldOut.length === 0 || split.train.length === 0) {
+        const which = split.heldOut.length === 0 ? 'none' : 'every one';
+        throw new UserError(
+          `--split documents holds out ${which} of the ${documents.length} documents, because each one is drawn by itself; use --split tails, or another --held-out-fraction or --seed`,
+          2,
+        );
+      }
+      return { mode: 'documents', ...split };
+    }
+    if (share >= fraction / 2 && share <= Math.min(2 * fraction, (1 + fraction) / 2)) {
+      return { mode: 'documents', ...split };
+    }
+  }
+  const tails = splitTails(documents, fraction);
+  return tails.heldOut.length > 0
+    ? { mode: 'tails', ...tails }
+    : { mode: 'end', ...splitHeldOut(documents, fraction, characterBoundary) };
+}
+
+function checkFraction(fraction: number): void {
+  if (fraction >= 0 && fraction < 1) return;
+  throw new UserError(
+    `held_out_fraction is ${fraction}; it must be at least 0 and less than 1 (0.1 keeps a tenth of the data)`,
+    2,
+  );
+}
+
+/** Held-out documents that must be expected, counted as if all were equally long, before whole documents are drawn. */
+const EXPECTED_HELD_OUT = 20;
+
+/**
+ * Whether drawing whole documents gives about the share asked for. The share held out has the relative standard deviation
+ * sqrt((1 - fraction) / (fraction * n)) with n = (sum of lengths)^2 / (sum of squared lengths), the number of equally long documents that
+ * would scatter as much; equal documents are drawn together and count as one. At least 20 expected held-out documents, 200 documents
+ * for a tenth, keep it below 22%. One document that is half of the corpus makes n at most 4.
+ */
+export function manyDocuments(documents: readonly Document[], fraction: number): boolean {
+  const total = totalBytes(documents);
+  // Without this, hashing a corpus of few documents would be wasted.
+  if (documents.length * fraction < EXPECTED_HELD_OUT) return false;
+  const byContent = new Map<string, number>();
+  for (const document of documents) {
+    const key = contentHash(document);
+    byContent.set(key, (byContent.get(key) ?? 0) + document.bytes.length);
+  }
+  let squares = 0;
+  for (const bytes of byContent.values()) squares += bytes * bytes;
+  return squares > 0 && (fraction * total * total) / squares >= EXPECTED_HELD_OUT;
+}
+
+/** Uniform in [0, 1): the first 48 bits of SHA-256("blt split <seed> <SHA-256 of the content in hex>"). */
+function contentUniform(document: Document, seed: number): number {
+  return (
+    Number.parseInt(hash('sha256', `blt split ${seed} ${contentHash(document)}`, 'hex').slice(0, 12), 16) / 2 ** 48
+  );
+}
+
+function splitByContent(documents: readonly Document[], fraction: number, seed: number): Split {
+  const split: Split = { train: [], heldOut: [] };
+  for (const document of documents) {
+    const side = contentUniform(document, seed) < fraction ? split.heldOut : split.train;
+    side.push(wholePart(document));
+  }
+  return split;
+}
+
+function splitTails(documents: readonly Document[], fraction: number): Split {
+  const split: Split = { train: [], heldOut: [] };
+  for (const document of documents) divide(split, document, tailStart(document.bytes, fraction));
+  return split;
+}
+
+/** Furthest that the end of a line or word is looked for. */
+const LONGEST_LOOK = 256;
+
+/** Where the held-out end of a document begins: its length if it is too short to have one. */
+function tailStart(bytes: Uint8Array, fraction: number): number {
+  const held = Math.round(bytes.length * fraction);
+  if (held === 0 || bytes.length < 2) return bytes.length;
+  const cut = Math.max(1, bytes.length - held);
+  const look = Math.min(LONGEST_LOOK, Math.floor(held / 4));
+  return (
+    nearest(cut, look, bytes.length, (at) => bytes[at - 1] === NEWLINE) ??
+    nearest(cut, look, bytes.length, (at) => bytes[at - 1] === SPACE) ??
+    characterBoundary(bytes, cut)
+  );
+}
+
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+
+/** The place nearest to `at` that passes, strictly between 0 and `length`; the earlier one of two. */
+function nearest(at: number, look: number, length: number, passes: (at: number) => boolean): number | null {
+  for (let distance = 0; distance <= look; distance++) {
+    if (at - distance > 0 && at - distance < length && passes(at - distance)) return at - distance;
+    if (at + distance > 0 && at + distance < length && passes(at + distance)) return at + distance;
+  }
+  return null;
+}
+
+/**
+ * The place nearest to `at`, inside the document, where no UTF-8 character of it is divided. A text of a single character is not divided:
+ * its length is returned. Bytes that are no UTF-8 text are cut at `at`.
+ */
+function characterBoundary(bytes: Uint8Array, at: number): number {
+  const continues = (index: number) => (bytes[index] & 0xc0) === 0x80;
+  // A character has at most 3 bytes that continue it, so that a longer document of valid text has a boundary within 3.
+  return nearest(at, 3, bytes.length, (index) => !continues(index)) ?? (bytes.length > 4 ? at : bytes.length);
+}
+
+/** Bytes before `cut` for training, the rest held out. */
+function divide(split: Split, document: Document, cut: number): void {
+  const { name, bytes } = document;
+  if (cut >= bytes.length) split.train.push(wholePart(document));
+  else if (cut <= 0) split.heldOut.push(wholePart(document));
+  else {
+    split.train.push({ name: `${name} (first ${cut} bytes)`, bytes: bytes.subarray(0, cut), whole: document, from: 0 });
+    split.heldOut.push({ name: `${name} (from byte ${cut})`, bytes: bytes.subarray(cut), whole: document, from: cut });
+  }
 }
 
 /**
  * The last round(fraction * total) bytes of the corpus become the held-out part, the rest is for training. Documents keep their
  * order; the one that the cut falls into is divided. Both parts get at least one byte when 0 < fraction and there are two.
- * No randomness: a held-out part from the end is also what a compressor that has read the rest is measured on.
+ * @param boundary moves a cut inside a document, default not at all: to the byte, as runs of version 0.1 were split
  * @throws UserError unless 0 <= fraction < 1
  */
-export function splitHeldOut(documents: readonly Document[], fraction = HELD_OUT_FRACTION): Split {
-  if (!(fraction >= 0 && fraction < 1)) {
-    throw new UserError(
-      `held_out_fraction is ${fraction}; it must be at least 0 and less than 1 (0.1 keeps the last 10%)`,
-      2,
-    );
-  }
+export function splitHeldOut(
+  documents: readonly Document[],
+  fraction = HELD_OUT_FRACTION,
+  boundary: (bytes: Uint8Array, at: number) => number = (_, at) => at,
+): Split {
+  checkFraction(fraction);
   const total = totalBytes(documents);
   const wanted = Math.round(total * fraction);
   const heldBytes = fraction === 0 || total < 2 ? 0 : Math.min(total - 1, Math.max(1, wanted));
@@ -31,15 +198,10 @@ export function splitHeldOut(documents: readonly Document[], fraction = HELD_OUT
   const split: Split = { train: [], heldOut: [] };
   let start = 0;
   for (const document of documents) {
-    const { name, bytes } = document;
-    const inside = Math.min(bytes.length, Math.max(0, cut - start));
-    if (inside === bytes.length) split.train.push(document);
-    else if (inside === 0) split.heldOut.push(document);
-    else {
-      split.train.push({ name: `${name} (first ${inside} bytes)`, bytes: bytes.subarray(0, inside) });
-      split.heldOut.push({ name: `${name} (from byte ${inside})`, bytes: bytes.subarray(inside) });
-    }
-    start += bytes.length;
+    const { length } = document.bytes;
+    const inside = Math.min(length, Math.max(0, cut - start));
+    divide(split, document, inside === 0 || inside === length ? inside : boundary(document.bytes, inside));
+    start += length;
   }
   return split;
 }
@@ -58,17 +220,17 @@ export function dataHash(documents: readonly Document[]): string {
   return hash.digest('hex');
 }
 
-/**
- * Names of the held-out documents whose bytes are also a whole training document: with those, held-out figures flatter.
- */
-export function leakedDocuments({ train, heldOut }: Split): string[] {
-  const lengths = new Set(train.map(({ bytes }) => bytes.length));
-  const suspects = heldOut.filter(({ bytes }) => lengths.has(bytes.length));
-  if (suspects.length === 0) return [];
-  const heldLengths = new Set(suspects.map(({ bytes }) => bytes.length));
-  // Hashing only what shares its length with the other side keeps large corpora cheap.
-  const known = new Set(
-    train.filter(({ bytes }) => heldLengths.has(bytes.length)).map((document) => dataHash([document])),
-  );
-  return suspects.filter((document) => known.has(dataHash([document]))).map(({ name }) => name);
+/** {@link dataHash} of the training documents followed by the held-out ones: it knows the data and how they are split. */
+export const splitHash = ({ train, heldOut }: Split): string => dataHash(train.concat(heldOut));
+
+const contentHashes = new WeakMap<Document, string>();
+
+/** SHA-256 of a document's bytes in hex. Computed once for each document. */
+export function contentHash(document: Document): string {
+  let found = contentHashes.get(document);
+  if (found === undefined) {
+    found = hash('sha256', document.bytes, 'hex');
+    contentHashes.set(document, found);
+  }
+  return found;
 }

@@ -91,7 +91,7 @@ export async function readPrepared(folder: string, corpus: Corpus, corpusHash: s
     if (shard.identity.corpus !== corpusHash) {
       throw new UserError(
         `${path} was made from other data (SHA-256 ${shard.identity.corpus.slice(0, 12)}, this corpus ${corpusHash.slice(0, 12)}); ` +
-          'give prepare and train the same --data, --held-out, --held-out-fraction and --text-field',
+          'give prepare and train the same --data, --held-out, --held-out-fraction, --split, --dedupe, --seed and --text-field',
       );
     }
     frame ??= shard;

@@ -14,7 +14,7 @@ import {
 import type { Backend } from '@blt-ts/tensor';
 import { measureGflops } from '../backend-choice.ts';
 import { corpusIds } from '../data/corpus.ts';
-import { totalBytes } from '../data/document.ts';
+import { type Document, totalBytes } from '../data/document.ts';
 import { sampleDocuments } from '../data/sample.ts';
 import type { Split } from '../data/split.ts';
 import { UserError } from '../errors.ts';
@@ -59,8 +59,14 @@ function neededBytes(plan: RunPlan, steps = plan.model.loop.steps): number {
   return Math.ceil(Math.max(LEAST_SAMPLE_BYTES, MARGIN * Math.max(steps * bytesPerStep(plan), entropyBytes)));
 }
 
+/** Both parts of a corpus. */
+export interface Documents {
+  readonly train: readonly Document[];
+  readonly heldOut: readonly Document[];
+}
+
 /** The documents that a run reads. The same record gives the same ones. */
-export function sampled(split: Split, sample: Sample | undefined, seed: number): Split {
+export function sampled(split: Split, sample: Sample | undefined, seed: number): Documents {
   const { trainBytes = null, heldOutBytes = null } = sample ?? {};
   return {
     train: trainBytes === null ? split.train : sampleDocuments(split.train, trainBytes, seed),

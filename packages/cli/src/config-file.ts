@@ -1,10 +1,10 @@
-import { readFile, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import * as z from 'zod';
 import { CONFIG_KEYS, type ConfigKey, configSchema, type FileConfig, unusedPatching } from './config-schema.ts';
 import { abridged, errorCode, reason, UserError } from './errors.ts';
 import { didYouMean, nearestName } from './nearest-name.ts';
+import { parseJson, readSmallFile } from './small-file.ts';
 import { MISLEADING } from './training-state.ts';
 
 /** A config file is a page, not a data set; more bytes than this are surely the wrong file. */
@@ -14,14 +14,10 @@ const MAX_CONFIG_BYTES = 1024 * 1024;
 export async function loadConfig(path: string): Promise<FileConfig> {
   let text: string;
   try {
-    const { size } = await stat(path);
-    if (size > MAX_CONFIG_BYTES)
-      throw new UserError(`${path} has ${size} bytes: that is no config file; data goes to --data`, 2);
-    text = await readFile(path, 'utf8');
+    text = readSmallFile(path, MAX_CONFIG_BYTES);
   } catch (error) {
-    if (error instanceof UserError) throw error;
     const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
-    throw new UserError(`cannot read the config file ${path}: ${why}`, 2, { cause: error });
+    throw new UserError(`cannot read the config file ${path}: ${why} (data goes to --data)`, 2, { cause: error });
   }
   return parseConfig(text, path);
 }
@@ -29,7 +25,10 @@ export async function loadConfig(path: string): Promise<FileConfig> {
 /** Parses and checks config text; `name` decides between JSON (.json) and TOML, and stands in messages. */
 export function parseConfig(text: string, name: string): FileConfig {
   const plain = text.replace(/^\uFEFF/, '');
-  return checkConfig(extname(name).toLowerCase() === '.json' ? fromJson(plain, name) : fromToml(plain, name), name);
+  return checkConfig(
+    extname(name).toLowerCase() === '.json' ? parseJson(plain, name, 2) : fromToml(plain, name),
+    name,
+  );
 }
 
 /**
@@ -142,13 +141,5 @@ function fromToml(text: string, name: string): unknown {
     throw new UserError(`${name} line ${error.line}, column ${error.column}: ${abridged(error.message.trimEnd())}`, 2, {
       cause: error,
     });
-  }
-}
-
-function fromJson(text: string, name: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${name} is not valid JSON: ${(error as Error).message}`, 2, { cause: error });
   }
 }

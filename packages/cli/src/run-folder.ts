@@ -36,7 +36,8 @@ import {
 import { holdsWeights, openModelFolder } from './checkpoint-files.ts';
 import { errorCode, reason, UserError } from './errors.ts';
 import { RunLock } from './run-lock.ts';
-import { parseRecord, type RunRecord, recordText } from './run-record.ts';
+import { MAX_RECORD_BYTES, parseRecord, type RunRecord, recordText } from './run-record.ts';
+import { readSmallFile } from './small-file.ts';
 import { type StreamedFile, streamedSafetensors } from './streamed-file.ts';
 import { openStateFiles, parseState, STATE_ARRAYS, STATE_JSON } from './training-state.ts';
 
@@ -104,7 +105,7 @@ export class RunFolder {
     const file = join(this.path, 'config.json');
     let text: string;
     try {
-      text = await readFile(file, 'utf8');
+      text = readSmallFile(file, MAX_RECORD_BYTES);
     } catch (error) {
       const why = errorCode(error) === 'ENOENT' ? 'there is no config.json in it' : reason(error);
       throw new UserError(`${this.path} is no run: ${why}`, 2, { cause: error });

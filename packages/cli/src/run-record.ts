@@ -2,6 +2,7 @@
 import { type RunPlan, validateConfig } from '@blt-ts/blt';
 import * as z from 'zod';
 import { UserError } from './errors.ts';
+import { parseJson } from './small-file.ts';
 import { checked } from './training-state.ts';
 
 const count = (max = Number.MAX_SAFE_INTEGER) => z.int().min(1).max(max);
@@ -132,7 +133,7 @@ const recordSchema = z.strictObject({
 });
 export type RunRecord = Omit<z.infer<typeof recordSchema>, 'plan'> & { readonly plan: RunPlan };
 
-const MAX_RECORD_BYTES = 4 * 1024 * 1024;
+export const MAX_RECORD_BYTES = 4 * 1024 * 1024;
 
 export const recordText = (record: RunRecord): string =>
   `${JSON.stringify(record, (_, value) => (value === Number.POSITIVE_INFINITY ? 'infinity' : value), 2)}\n`;
@@ -141,13 +142,7 @@ export const recordText = (record: RunRecord): string =>
 export function parseRecord(text: string, name: string): RunRecord {
   if (text.length > MAX_RECORD_BYTES)
     throw new UserError(`${name} has ${text.length} characters: that is no run's config.json`, 2);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${name} is not JSON: ${(error as Error).message}`, 2, { cause: error });
-  }
-  const record = checked(recordSchema, value, name, 2);
+  const record = checked(recordSchema, parseJson(text, name, 2), name, 2);
   validateConfig(record.plan.config);
   const { lr, adamw } = record.plan.model.loop;
   if (lr * adamw.weightDecay >= 1) {

@@ -3,6 +3,7 @@ import type { OpenSessionState, SessionState } from '@blt-ts/blt';
 import { readSafetensors, SafetensorsError, type SafetensorsInput, writeSafetensors } from '@blt-ts/tensor';
 import * as z from 'zod';
 import { UserError } from './errors.ts';
+import { parseJson } from './small-file.ts';
 import { type StreamedFile, streamedSafetensors } from './streamed-file.ts';
 
 export const STATE_JSON = 'training_state.json';
@@ -68,13 +69,7 @@ export function parseState(text: string, bytes: Uint8Array, name: string): Sessi
 
 /** @throws UserError */
 export function parseStateJson(text: string, name: string): SessionState['json'] {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${name} is not JSON: ${(error as Error).message}`, 1, { cause: error });
-  }
-  return checked(stateSchema, value, name);
+  return checked(stateSchema, parseJson(text, name), name);
 }
 
 /** @throws UserError */

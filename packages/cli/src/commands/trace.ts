@@ -10,6 +10,7 @@ import type { BackendName } from '../backend-names.ts';
 import { readJson } from '../checkpoint-files.ts';
 import { reason, UserError } from '../errors.ts';
 import { loadModel } from '../run-folder.ts';
+import { parseJson } from '../small-file.ts';
 
 export interface TraceFlags {
   readonly model?: string;
@@ -24,7 +25,7 @@ export interface TraceFlags {
 
 /** `{"input_ids": [[...], ...]}` */
 function readRows(file: string): Int32Array[] {
-  const json = file === '-' ? (JSON.parse(readFileSync(0, 'utf8')) as unknown) : readJson(file);
+  const json = file === '-' ? parseJson(readFileSync(0, 'utf8'), 'standard input') : readJson(file);
   const rows = (json as { input_ids?: unknown } | null)?.input_ids;
   if (!Array.isArray(rows) || rows.length === 0 || !rows.every(Array.isArray)) {
     throw new UserError(`${file} must hold {"input_ids": [[1, 76, ...], ...]} with at least one row`, 2);

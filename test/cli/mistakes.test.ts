@@ -87,8 +87,13 @@ test('all problems of a command line come in one message', async () => {
   const { code, stderr } = await answer('train --steps 4x --lr fast --window 0 --patching-mode entrop'.split(' '));
   expect(code).toBe(2);
   expect(stderr).toMatch(/has 4 problems:/);
-  for (const place of ['train.steps', 'train.lr', 'model.window', 'patcher.patching_mode']) {
-    expect(stderr).toContain(`→ at ${place}`);
+  for (const line of [
+    '--steps must be a number, got "4x"',
+    '--lr must be a number, got "fast"',
+    '--window must be 1 or more, got 0',
+    '--patching-mode must be one of entropy, space, static, byte; got "entrop"',
+  ]) {
+    expect(stderr).toContain(`\n- ${line}\n`);
   }
 });
 

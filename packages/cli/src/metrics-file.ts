@@ -14,8 +14,8 @@ import {
 import { errorCode, reason, UserError } from './errors.ts';
 import { readSmallFile } from './small-file.ts';
 
-/** A million steps have some 300 bytes each; a string of V8 holds no more than this. */
-const MAX_METRICS_BYTES = 512 * 1024 * 1024;
+/** A line has some 300 bytes, and a string of V8 holds 512 MiB. */
+const MAX_METRICS_BYTES = 500_000_000;
 
 /** One line of metrics.jsonl. Units are in the names; a value that is not finite is written as null, as JSON has no NaN. */
 export interface MetricsRecord {

@@ -3,7 +3,7 @@ import { type RunPlan, validateConfig } from '@blt-ts/blt';
 import * as z from 'zod';
 import { UserError } from './errors.ts';
 import { parseJson } from './small-file.ts';
-import { checked } from './training-state.ts';
+import { checked, orInfinityText } from './training-state.ts';
 
 const count = (max = Number.MAX_SAFE_INTEGER) => z.int().min(1).max(max);
 const rate = () => z.number().min(0).lt(1);
@@ -135,8 +135,7 @@ export type RunRecord = Omit<z.infer<typeof recordSchema>, 'plan'> & { readonly 
 
 export const MAX_RECORD_BYTES = 4 * 1024 * 1024;
 
-export const recordText = (record: RunRecord): string =>
-  `${JSON.stringify(record, (_, value) => (value === Number.POSITIVE_INFINITY ? 'infinity' : value), 2)}\n`;
+export const recordText = (record: RunRecord): string => `${JSON.stringify(record, orInfinityText, 2)}\n`;
 
 /** @throws UserError (exit code 2) or ConfigError in one sentence */
 export function parseRecord(text: string, name: string): RunRecord {

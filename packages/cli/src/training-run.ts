@@ -112,7 +112,7 @@ export class TrainingRun {
 
   private async startOrResume(): Promise<void> {
     const { folder, record, corpus, backend } = this.job;
-    const latest = await folder.latestState((message) => this.warn(message));
+    const latest = await folder.latestState((message) => this.warn(message), record.plan);
     // From the model's phase on, the saved state holds everything.
     const early = latest === null || latest.state.json.loop === null || latest.state.json.phase === 'entropy model';
     this.session = new Session(record.plan, corpus, backend, early ? await this.job.given?.() : {});
@@ -337,6 +337,7 @@ export class TrainingRun {
     await this.job.folder.save(step, session.checkpoint(), session.openState(), {
       best,
       keepLast: this.job.record.care.keepLast,
+      plan: this.job.record.plan,
     });
     this.saved = stepName(step);
     this.savedAt = performance.now();

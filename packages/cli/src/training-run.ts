@@ -23,6 +23,7 @@ import { loadModel, type RunFolder, type RunRecord, stepName } from './run-folde
 import { SamplesFile } from './samples-file.ts';
 import { SteadyHeap } from './steady-heap.ts';
 import { EventFile } from './tensorboard.ts';
+import { complain } from './terminal.ts';
 import type { TrainingOutput } from './training-output.ts';
 import { writeReport } from './training-report.ts';
 import { yardsticks } from './yardstick.ts';
@@ -350,7 +351,7 @@ export class TrainingRun {
     const saved = join(path, this.saved!);
     const text = `${why}; saved ${saved}. Go on with:\n  blt train --resume ${path}`;
     // Output that is broken takes no line any more.
-    if (signal === null) process.stderr.write(`blt: ${text}\n`);
+    if (signal === null) complain(text);
     else this.out.say(text, { event: 'stopped', signal, saved });
     return exitCode;
   }

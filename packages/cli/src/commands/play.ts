@@ -7,6 +7,7 @@ import { configFromHuggingFace } from '@blt-ts/blt';
 import { reason, UserError } from '../errors.ts';
 import { pageFor, type Site, serveSite } from '../play/server.ts';
 import { findModel } from '../run-folder.ts';
+import { say } from '../terminal.ts';
 
 export interface PlayFlags {
   readonly port?: number;
@@ -64,7 +65,7 @@ export async function playCommand(flags: PlayFlags): Promise<number> {
     return serveSite(site, 0);
   });
   const url = `http://127.0.0.1:${port}/`;
-  process.stdout.write(`${url}  (this machine only; Ctrl-C ends it)\n`);
+  say(`${url}  (this machine only; Ctrl-C ends it)`);
   if (flags.open) openBrowser(url);
   await new Promise<void>((done) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done());
@@ -92,8 +93,8 @@ async function writePage(
   } catch (error) {
     throw new UserError(`cannot write the page to ${folder}: ${reason(error)}`, 1, { cause: error });
   }
-  process.stdout.write(
-    `${folder}: put it on any web host. For threads the host must send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.\n`,
+  say(
+    `${folder}: put it on any web host. For threads the host must send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.`,
   );
   return 0;
 }

@@ -11,6 +11,7 @@ import { readJson } from '../checkpoint-files.ts';
 import { reason, UserError } from '../errors.ts';
 import { loadModel } from '../run-folder.ts';
 import { parseJson } from '../small-file.ts';
+import { sayJson } from '../terminal.ts';
 
 export interface TraceFlags {
   readonly model?: string;
@@ -70,6 +71,6 @@ export async function traceCommand(flags: TraceFlags): Promise<number> {
     throw new UserError(`cannot write ${flags.out}: ${reason(error)}`, 1, { cause: error });
   }
   const patch_lengths = patchLengths.map((lengths) => [...lengths]);
-  process.stdout.write(`${JSON.stringify({ loss, patch_lengths })}\n`);
+  sayJson({ loss, patch_lengths });
   return 0;
 }

@@ -1,6 +1,7 @@
 /** @file One optimisation: parameters, rows, a loss, AdamW. The entropy model and the latent transformer are both trained by it. */
 import { type Cotangent, leaves, mapTree, sum, valueAndGrad } from '@blt-ts/autograd';
 import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
+import { NonFiniteError } from './non-finite.ts';
 import {
   AdamW,
   type AdamWOptions,
@@ -67,11 +68,6 @@ export interface StepReport {
   readonly bytes: number;
   /** True if the batch was left out: no update was done, and `step` is the one that is still to come. */
   readonly skipped: boolean;
-}
-
-/** A loss or gradient that is not a number: the run stops before the update, parameters and what was saved stay whole. */
-export class NonFiniteError extends Error {
-  override readonly name = 'NonFiniteError';
 }
 
 /** What a loop needs to go on exactly where it was. Arrays by name; the rest is JSON. */

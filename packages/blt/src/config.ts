@@ -122,9 +122,8 @@ function checkTransformer(path: string, c: TransformerConfig): void {
     );
   }
   for (const key of ['rmsNormEps', 'ropeTheta'] as const) {
-    if (!(c[key] > 0) || !Number.isFinite(c[key])) {
-      throw new ConfigError(`${path}.${key} must be a finite number > 0, got ${c[key]}`);
-    }
+    if (!(c[key] > 0)) throw new ConfigError(`${path}.${key} must be > 0, got ${c[key]}`);
+    if (c[key] === Number.POSITIVE_INFINITY) throw new ConfigError(`${path}.${key} must be finite, got ${c[key]}`);
   }
 }
 

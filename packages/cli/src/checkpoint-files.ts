@@ -162,8 +162,10 @@ function tensorsOfFile(path: string): StoredTensors {
 /** All tensors of a folder, of one file or of the shards that its index names. */
 export function storedInFolder(folder: string): StoredTensors {
   if (existsSync(join(folder, SINGLE))) {
+    // The reader says more of a file that is cut or of another kind than a sum that does not match.
+    const stored = tensorsOfFile(join(folder, SINGLE));
     checkManifest(folder, [SINGLE]);
-    return tensorsOfFile(join(folder, SINGLE));
+    return stored;
   }
   const index = join(folder, INDEX);
   const json = readJson(index) as { weight_map?: unknown } | null;
@@ -179,8 +181,8 @@ export function storedInFolder(folder: string): StoredTensors {
       );
     }
     if (!shards.has(shard)) {
-      checkManifest(folder, [shard]);
       shards.set(shard, tensorsOfFile(join(folder, shard)));
+      checkManifest(folder, [shard]);
     }
     const tensor = shards.get(shard)!.get(name);
     if (!tensor) throw new UserError(`${join(folder, shard)} has no tensor ${name}, which ${index} promises`, 1);
@@ -209,7 +211,6 @@ export function openModelFolder(folder: string, { entropyModel }: { entropyModel
     throw new UserError(`cannot open ${folder}: ${why}`, 2);
   }
   let own = storedInFolder(folder);
-  checkManifest(folder, ['config.json']);
   const facebook = isFacebookLayout(own.keys());
   const json = readJson(
     join(folder, facebook && !existsSync(join(folder, 'config.json')) ? 'params.json' : 'config.json'),
@@ -218,6 +219,7 @@ export function openModelFolder(folder: string, { entropyModel }: { entropyModel
     const config = configFromHuggingFace(json);
     const stored = withTiedEmbeddings(own, json);
     checkAgainstPlan(checkpointPlan(config), stored);
+    checkManifest(folder, ['config.json']);
     return { config, stored, layout: 'huggingface' };
   }
   const beside = entropyModel ?? join(folder, 'entropy_model');
@@ -272,11 +274,20 @@ export interface WriteOptions {
   readonly shardBytes?: number;
 }
 
+function attempt<T>(f: () => T): T | undefined {
+  try {
+    return f();
+  } catch {
+    return undefined;
+  }
+}
+
 /** Where a folder is to come to be, with links and dots followed. `exists`: it does already, and is empty. */
 function placeFor(folder: string): { path: string; exists: boolean } {
-  const link = lstatSync(folder, { throwIfNoEntry: false });
-  if (link === undefined) return { path: resolve(folder), exists: false };
-  const info = statSync(folder, { throwIfNoEntry: false });
+  // What cannot be looked at cannot be made either, which is said then.
+  const found = attempt(() => lstatSync(folder));
+  if (found === undefined) return { path: resolve(folder), exists: false };
+  const info = attempt(() => statSync(folder));
   if (info === undefined) throw new UserError(`${folder} is a link to nothing; name a folder`, 2);
   if (!info.isDirectory()) throw new UserError(`${folder} is a file; name a folder`, 2);
   if (readdirSync(folder).length > 0) throw new UserError(`${folder} exists and is not empty; name another folder`, 2);

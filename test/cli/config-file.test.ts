@@ -165,6 +165,21 @@ test('an object that misleads the checks themselves is refused', () => {
   );
 });
 
+test.each<[string, string]>([
+  ['[train]\nlearning_rate = 1', '[train] has no key "learning_rate"; it is called lr here'],
+  ['[train]\nmax_iters = 1', '[train] has no key "max_iters"; it is called steps here'],
+  [
+    '[train]\nepochs = 1',
+    '[train] has no key "epochs"; it is called steps here; training is counted in steps, not epochs',
+  ],
+  ['[train]\nblock_size = 1', '[train] has no key "block_size"; it is called row_bytes here'],
+  ['[train]\nbatch = 1', '[train] has no key "batch"; it is called batch_size here'],
+  ['[model]\nn_layer = 1', '[model] has no key "n_layer"; it is called global_layers here'],
+  ['n_embd = 1', 'it has no key "n_embd"; it is called global_width here in [model]'],
+])("another trainer's name gets ours: %j", (text, says) => {
+  expect(problems(text)).toBe(`x.toml: ${says}`);
+});
+
 test('one problem is one sentence', () => {
   expect(problems('[train]\nsteps = 0')).toBe('x.toml: [train] steps must be 1 or more, got 0');
 });

@@ -1,5 +1,5 @@
 /** @file Files and folders that are not what a command expects: refused in one sentence, nothing lost, nothing sent to the terminal. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -24,7 +24,7 @@ import { RunLock } from '../../packages/cli/src/run-lock.ts';
 import { parseJson, readSmallFile } from '../../packages/cli/src/small-file.ts';
 import { printableJson } from '../../packages/cli/src/terminal.ts';
 import { changedKeys } from '../../packages/cli/src/training-state.ts';
-import { blt } from '../support/command.ts';
+import { BLT, blt } from '../support/command.ts';
 import { fixtureBytes } from '../support/golden-model.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -293,7 +293,7 @@ describe('the terminal', () => {
       ['compare', HOSTILE],
       ['train', '--resume', HOSTILE],
       ['train', '--dry-run', '--backend', 'wasm', '--data', `${HOSTILE}.txt`, '--row-bytes', '32'],
-      ['prepare', '--data', `${HOSTILE}6`, '-o', 'x'],
+      ['prepare', '--mode', 'space', '--data', `${HOSTILE}6`, '-o', 'x'],
       ['trace', '-m', HOSTILE, '--ids', HOSTILE, '-o', 'x'],
       ['generate', '-m', `${HOSTILE}7`],
       ['inspect', `--${HOSTILE}`],
@@ -359,6 +359,20 @@ test.runIf(linux)('the lock of a zombie is taken over', async () => {
   } finally {
     parent.kill('SIGKILL');
   }
+});
+
+test.runIf(linux)('memory that the system refuses is a sentence that says what to do', () => {
+  const limited = spawnSync(
+    'sh',
+    ['-c', `ulimit -v 1500000; exec "$0" "$@"`, process.execPath, BLT, 'train', '--dry-run', '--backend', 'wasm'],
+    { cwd: temporaryFolder(), encoding: 'utf8' },
+  );
+  expect(limited).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(
+      /^blt: the wasm backend does not start: not enough memory \(.*\); close other.*ulimit -v/,
+    ),
+  });
 });
 
 test('keys that differ between two plans are named by their paths', () => {

@@ -13,7 +13,7 @@ import {
 } from '@blt-ts/tensor';
 import type { GpuBackend, GpuMode } from '@blt-ts/tensor/gpu';
 import type { BackendName } from './backend-names.ts';
-import { errorCode, UserError } from './errors.ts';
+import { errorCode, outOfMemory, UserError } from './errors.ts';
 import { note } from './terminal.ts';
 
 export interface BackendOptions {
@@ -101,7 +101,8 @@ export async function chooseBackend(
       try {
         return use(machine.createWasm({ threads }), 'as asked');
       } catch (error) {
-        throw new UserError(`the wasm backend does not start: ${reason(error)}; use --backend reference`, 1);
+        const why = outOfMemory(error) ?? `${reason(error)}; use --backend reference`;
+        throw new UserError(`the wasm backend does not start: ${why}`, 1, { cause: error });
       }
     case 'auto': {
       const found = needsCpu ? `${needsCpu}, which no GPU allows` : await findHardware(machine);

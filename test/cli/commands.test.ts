@@ -55,7 +55,9 @@ describe('train', () => {
     expect(blt(folder, ['generate', '--prompt', 'It was', '--max-bytes', '12', '--json']).stdout).toBe(again.stdout);
     const alone = blt(folder, ['generate', '--prompt', 'It was', '--max-bytes', '12', '--threads', '1', '--json']);
     expect(JSON.parse(alone.stdout).bytes).toEqual(generated.bytes);
-    expect(alone.stderr).toMatch(/; 1 thread\)/);
+    expect(alone.stderr).toBe('backend: wasm\n');
+    const quiet = blt(folder, ['generate', '--prompt', 'It was', '--max-bytes', '12', '--json', '--quiet']);
+    expect(quiet).toEqual({ code: 0, stdout: again.stdout, stderr: '' });
 
     const evaluation = JSON.parse(blt(folder, ['eval', '--json', '--row-bytes', '64']).stdout);
     expect(evaluation.bits_per_byte).toBeGreaterThan(0);

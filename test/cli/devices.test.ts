@@ -147,7 +147,9 @@ describe('asking for what is not there', () => {
     });
     expect(blt(folder, ['train', '--config', 'c.toml'])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('expected one of "auto"|"wasm"|"reference"|"webgpu"|"webgl2"|"webasm"'),
+      stderr: expect.stringContaining(
+        'backend must be one of auto, wasm, reference, webgpu, webgl2, webasm; got "webgpuu"',
+      ),
     });
   });
 

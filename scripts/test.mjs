@@ -22,15 +22,15 @@ const groups = [
   {
     variable: 'BLT_TEST_NODE',
     tests: 'the WebAssembly kernels as 256-bit code, optimised from the first call',
-    needs: 'Node 24 or later (its path, or 24 for the one that npx fetches)',
+    needs: 'Node 24 or later (its path, or 24 for the pinned one, which npm fetches)',
     value: '24',
   },
 ];
 
-install();
-step('building', process.execPath, ['scripts/build.mjs']);
-step('types', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit']);
-step('lint', process.execPath, ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
+await install();
+await step('building', process.execPath, ['scripts/build.mjs']);
+await step('types', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit']);
+await step('lint', process.execPath, ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
 
 /** Runs vitest and adds up its counts. The properties' seed is fixed, so that what passes once passes again; `pnpm test:slow` draws fresh ones. */
 const total = { passed: 0, failed: 0, status: 0 };

@@ -1,30 +1,32 @@
 // What `npm run quickstart` and `npm test` share: they must work on a machine that has only Node and npm.
-import { spawnSync } from 'node:child_process';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endAs, runChild } from './pass-signals.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Runs a command, shows its output, and ends this process with its exit code if it fails. */
-export function step(title, command, args, options = {}) {
+/** Runs a command, shows its output, and ends this process as the command ended if it fails. Ctrl-C ends the command in order. */
+export async function step(title, command, args, options = {}) {
   if (title) console.log(`\n> ${title}`);
   const windows = process.platform === 'win32';
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell: windows, ...options });
-  if (error) {
+  const ended = await runChild(command, args, { cwd: root, shell: windows, ...options }).catch((error) => {
     console.error(`${command}: ${error.message}`);
     process.exit(1);
-  }
-  if (status !== 0) process.exit(status ?? 1);
+  });
+  if (ended.status === 0) return;
+  if (ended.signal) endAs(ended);
+  process.exit(ended.status ?? 1);
 }
 
-/** Installs exactly what the lockfile names, with a pnpm that npx fetches. No install scripts run. */
-export function install() {
+/** `pnpm@12.21.0`: the version that package.json names, without the hash that corepack checks. */
+export const pnpm = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager.split('+')[0];
+
+/** Installs exactly what the lockfile names, with the pnpm of package.json, which npx fetches. No install scripts run. */
+export const install = () =>
   step(
-    'installing (pnpm, exactly the lockfile)',
+    `installing (${pnpm}, exactly the lockfile)`,
     'npx',
-    ['--yes', 'pnpm@12', 'install', '--frozen-lockfile', '--reporter=append-only'],
-    {
-      env: { ...process.env, CI: 'true' },
-    },
+    ['--yes', pnpm, 'install', '--frozen-lockfile', '--reporter=append-only'],
+    { env: { ...process.env, CI: 'true' } },
   );
-}

@@ -7,12 +7,12 @@ import {
   folderProblem,
   latestFolder,
   listFolders,
-  MANIFEST,
   pruneFolders,
   removeLeftovers,
   setLatest,
   writeFolder,
 } from '../../packages/cli/src/atomic-folder.ts';
+import { MANIFEST } from '../../packages/cli/src/manifest.ts';
 import { FAULTS, failingFs } from '../support/failing-fs.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 

@@ -55,7 +55,9 @@ describe('train', () => {
     expect(blt(folder, ['generate', '--prompt', 'It was', '--max-bytes', '12', '--json']).stdout).toBe(again.stdout);
     const alone = blt(folder, ['generate', '--prompt', 'It was', '--max-bytes', '12', '--threads', '1', '--json']);
     expect(JSON.parse(alone.stdout).bytes).toEqual(generated.bytes);
-    expect(alone.stderr).toMatch(/; 1 thread\)/);
+    expect(alone.stderr).toBe('backend: wasm\n');
+    const quiet = blt(folder, ['generate', '--prompt', 'It was', '--max-bytes', '12', '--json', '--quiet']);
+    expect(quiet).toEqual({ code: 0, stdout: again.stdout, stderr: '' });
 
     const evaluation = JSON.parse(blt(folder, ['eval', '--json', '--row-bytes', '64']).stdout);
     expect(evaluation.bits_per_byte).toBeGreaterThan(0);
@@ -195,13 +197,19 @@ describe('mistakes are answered with one sentence', () => {
       2,
       says,
     ]),
-    ['window 0', { 'book.txt': TEXT }, ['train', '--data', 'book.txt', '--window', '0'], 2, /window[\s\S]*|>=1/],
+    [
+      'window 0',
+      { 'book.txt': TEXT },
+      ['train', '--data', 'book.txt', '--window', '0'],
+      2,
+      /^blt: --window must be 1 or more, got 0$/m,
+    ],
     [
       'patch size below 1',
       { 'book.txt': TEXT },
       ['train', '--data', 'book.txt', '--patch-size', '0.5'],
       2,
-      /patch_size/,
+      /^blt: --patch-size must be 1 or more, got 0\.5$/m,
     ],
     ['no model yet', {}, ['generate', '--prompt', 'x'], 2, /no trained model/],
     ['no such model', {}, ['generate', '--model', 'nowhere'], 2, /nowhere.*no such folder/],

@@ -76,6 +76,12 @@ test.each<[name: string, args: string, says: RegExp]>([
   ['half a byte', 'patch --text x --patch-size 2.5', /--patch-size.*expected a whole number/],
   ['an unknown choice', 'train --size nanno', /nanno.*Allowed choices are nano, tiny, small, base/],
   ['nowhere to write', 'export', /^blt: --out is missing/],
+  ['a count below 0', 'train --steps -5', /^blt: --steps must be 1 or more, got -5$/m],
+  ['half a step', 'train --steps 1.5', /^blt: --steps must be a whole number, got 1\.5$/m],
+  ['no thread', 'train --threads 0', /^blt: --threads must be 1 or more, got 0$/m],
+  ["another trainer's rate", 'train --learning-rate 1', /\(Did you mean --lr\?\)/],
+  ["another trainer's steps", 'train --max-iters 1', /\(Did you mean --steps\?\)/],
+  ["another trainer's length", 'generate --max-new-tokens 1', /\(Did you mean --max-bytes\?\)/],
   ['nothing to trace', 'trace -o x', /^blt: --ids is missing/],
 ])('%s is refused, exit code 2', async (_, args, says) => {
   const { code, stderr } = await answer(args.split(' '));
@@ -87,8 +93,13 @@ test('all problems of a command line come in one message', async () => {
   const { code, stderr } = await answer('train --steps 4x --lr fast --window 0 --patching-mode entrop'.split(' '));
   expect(code).toBe(2);
   expect(stderr).toMatch(/has 4 problems:/);
-  for (const place of ['train.steps', 'train.lr', 'model.window', 'patcher.patching_mode']) {
-    expect(stderr).toContain(`→ at ${place}`);
+  for (const line of [
+    '--steps must be a number, got "4x"',
+    '--lr must be a number, got "fast"',
+    '--window must be 1 or more, got 0',
+    '--patching-mode must be one of entropy, space, static, byte; got "entrop"',
+  ]) {
+    expect(stderr).toContain(`\n- ${line}\n`);
   }
 });
 

@@ -132,8 +132,10 @@ function checkTransformer(path: string, c: TransformerConfig): void {
       `${path}: numAttentionHeads ${c.numAttentionHeads} is not a multiple of numKeyValueHeads ${c.numKeyValueHeads}; change one of them`,
     );
   }
-  if (!(c.rmsNormEps > 0)) throw new ConfigError(`${path}.rmsNormEps must be > 0, got ${c.rmsNormEps}`);
-  if (!(c.ropeTheta > 0)) throw new ConfigError(`${path}.ropeTheta must be > 0, got ${c.ropeTheta}`);
+  for (const key of ['rmsNormEps', 'ropeTheta'] as const) {
+    if (!(c[key] > 0)) throw new ConfigError(`${path}.${key} must be > 0, got ${c[key]}`);
+    if (c[key] === Number.POSITIVE_INFINITY) throw new ConfigError(`${path}.${key} must be finite, got ${c[key]}`);
+  }
 }
 
 /** @throws ConfigError naming the first thing that does not fit */

@@ -4,6 +4,7 @@ import { type Backend, scope, type Tensor } from '@blt-ts/tensor';
 import { type ByteBatch, byteBatch } from './batch.ts';
 import type { TransformerConfig } from './config.ts';
 import { transformerStack } from './layers.ts';
+import { checkEntropies } from './non-finite.ts';
 import type { EntropyModelParams } from './parameters.ts';
 import { type Reading, resultLater, resultNow } from './reading.ts';
 import type { Dropout } from './regularization.ts';
@@ -100,6 +101,7 @@ export function* scoringEntropies(
   let done = 0;
   for (const rows of scoringBatches(documents, c, options.batchBytes)) {
     const entropies = yield batchEntropies(p, rows, c, options);
+    checkEntropies(entropies);
     let offset = 0;
     for (const { ids, document, at } of rows) {
       results[document].set(entropies.subarray(offset, offset + ids.length), at);
@@ -115,7 +117,7 @@ export function* scoringEntropies(
  * Entropies of each document's next-byte predictions, in nats: entropies[i] = H of the prediction made at position i.
  * Documents are scored one by one, apart from each other; longer ones than the model's context are cut into chunks, each
  * starting afresh (as the released training data was made).
- * @throws Error on a backend whose values must be waited for: use `scoreEntropiesAsync`
+ * @throws NonFiniteError if an entropy is not a number, because the weights are broken; Error on a backend whose values must be waited for: use `scoreEntropiesAsync`
  */
 export function scoreEntropies(
   p: EntropyModelParams,

@@ -5,9 +5,9 @@ import { bltBatch, byteBatch } from './batch.ts';
 import type { BltConfig, TransformerConfig } from './config.ts';
 import { entropyModelLogits } from './entropy-model.ts';
 import { bltLosses } from './model.ts';
+import { NonFiniteError } from './non-finite.ts';
 import { cutRow, type PatchedDocument, type RowLimits, type TrainingRow } from './packing.ts';
 import type { BltParams, EntropyModelParams } from './parameters.ts';
-import { NonFiniteError } from './training-loop.ts';
 import { BYTE_OFFSET } from './vocabulary.ts';
 
 /** A row of which only the targets from `scoredFrom` on count: the ones before are context. */

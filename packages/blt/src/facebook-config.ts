@@ -4,6 +4,7 @@
  */
 import { type BltConfig, ConfigError, type TransformerConfig, validateConfig } from './config.ts';
 import type { PatchingOptions } from './patching.ts';
+import { shownValue } from './shown-value.ts';
 import type { NamedShapes } from './stored-tensors.ts';
 
 type Json = Record<string, unknown>;
@@ -18,13 +19,10 @@ export function facebookArguments(json: unknown, depth = 4): Json | null {
   return facebookArguments(json.model, depth - 1) ?? facebookArguments(json.args, depth - 1);
 }
 
-/** A value for a message, however long it is. */
-const shown = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').slice(0, 60);
-
 function read(json: Json, key: string, fallback?: number): number {
   const value = json[key] ?? fallback;
   if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw new ConfigError(`${key} must be a number, got ${shown(value)}`);
+    throw new ConfigError(`${key} must be a number, got ${shownValue(value)}`);
   }
   return value;
 }
@@ -33,7 +31,7 @@ function read(json: Json, key: string, fallback?: number): number {
 function sizes(value: unknown): number[] {
   const list = typeof value === 'string' ? value.split(',').map(Number) : (value ?? [3, 4, 5, 6, 7, 8]);
   if (!Array.isArray(list) || !list.every((x) => Number.isSafeInteger(x))) {
-    throw new ConfigError(`encoder_hash_byte_group_size must be a list of whole numbers, got ${shown(value)}`);
+    throw new ConfigError(`encoder_hash_byte_group_size must be a list of whole numbers, got ${shownValue(value)}`);
   }
   return list as number[];
 }
@@ -58,7 +56,7 @@ function patchingOf(args: Json): PatchingOptions {
       return { mode, maxPatchLength };
     default:
       throw new ConfigError(
-        `patching_mode must be entropy, space, static, byte or bpe, got ${shown(args.patching_mode)}`,
+        `patching_mode must be entropy, space, static, byte or bpe, got ${shownValue(args.patching_mode)}`,
       );
   }
 }
@@ -84,7 +82,7 @@ const ONLY: readonly (readonly [key: string, accepted: readonly unknown[], what:
 export function configFromFacebook(args: Json, stored: NamedShapes, entropyArgs: Json = {}): BltConfig {
   for (const [key, accepted, what] of ONLY) {
     if (Object.hasOwn(args, key) && !accepted.includes(args[key])) {
-      throw new ConfigError(`${key} is ${shown(args[key])}: ${what} is not supported`);
+      throw new ConfigError(`${key} is ${shownValue(args[key])}: ${what} is not supported`);
     }
   }
   const shape = (name: string): readonly number[] => {

@@ -31,6 +31,7 @@ import {
   treeFromNames,
 } from './parameters.ts';
 import type { PatchingOptions } from './patching.ts';
+import { shownValue } from './shown-value.ts';
 import {
   checkAgainstPlan,
   HASH_TABLE,
@@ -55,7 +56,7 @@ class Keys {
 
   constructor(json: unknown, path: string) {
     if (json === null || typeof json !== 'object' || Array.isArray(json)) {
-      throw new ConfigError(`config.json: ${path || 'the file'} must be an object, got ${describe(json)}`);
+      throw new ConfigError(`config.json: ${path || 'the file'} must be an object, got ${shownValue(json)}`);
     }
     this.json = json as Json;
     this.path = path;
@@ -86,7 +87,7 @@ class Keys {
     if (!this.has(key)) return fallback;
     const value = this.json[key];
     if (!Array.isArray(value) || !value.every((x) => Number.isSafeInteger(x))) {
-      throw new ConfigError(`config.json: ${this.at(key)} must be a list of whole numbers, got ${describe(value)}`);
+      throw new ConfigError(`config.json: ${this.at(key)} must be a list of whole numbers, got ${shownValue(value)}`);
     }
     return value;
   }
@@ -94,7 +95,7 @@ class Keys {
   /** For keys of which only one value is built: absent or this one. */
   only(key: string, wanted: string): void {
     if (this.text(key, wanted) !== wanted) {
-      throw new ConfigError(`config.json: ${this.at(key)} must be "${wanted}", got ${describe(this.json[key])}`);
+      throw new ConfigError(`config.json: ${this.at(key)} must be "${wanted}", got ${shownValue(this.json[key])}`);
     }
   }
 
@@ -109,14 +110,10 @@ class Keys {
   private typed(key: string, type: string, accept: (x: never) => boolean = () => true): unknown {
     const value = Object.hasOwn(this.json, key) ? this.json[key] : undefined;
     if (typeof value !== type || !accept(value as never)) {
-      throw new ConfigError(`config.json: ${this.at(key)} must be a ${type}, got ${describe(value)}`);
+      throw new ConfigError(`config.json: ${this.at(key)} must be a ${type}, got ${shownValue(value)}`);
     }
     return value;
   }
-}
-
-function describe(value: unknown): string {
-  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? String(value)).slice(0, 60);
 }
 
 /** What the classes of transformers fill in where a file leaves a key out (4.57 writes only what differs); widths of null follow. */
@@ -180,7 +177,7 @@ function patchingFromKeys(keys: Keys): PatchingOptions {
       return { mode, maxPatchLength };
     default:
       throw new ConfigError(
-        `config.json: patching_mode must be entropy, space, static, byte or bpe, got ${describe(mode)}`,
+        `config.json: patching_mode must be entropy, space, static, byte or bpe, got ${shownValue(mode)}`,
       );
   }
 }
@@ -193,10 +190,10 @@ function patchingFromKeys(keys: Keys): PatchingOptions {
 export function configFromHuggingFace(json: unknown): BltConfig {
   const keys = new Keys(json, '');
   const type = keys.text('model_type', 'blt');
-  if (type !== 'blt') throw new ConfigError(`config.json: model_type must be "blt", got ${describe(type)}`);
+  if (type !== 'blt') throw new ConfigError(`config.json: model_type must be "blt", got ${shownValue(type)}`);
   const behaviour = keys.text('blt_behaviour', 'huggingface');
   if (behaviour !== 'facebook' && behaviour !== 'huggingface') {
-    throw new ConfigError(`config.json: blt_behaviour must be facebook or huggingface, got ${describe(behaviour)}`);
+    throw new ConfigError(`config.json: blt_behaviour must be facebook or huggingface, got ${shownValue(behaviour)}`);
   }
   const encoder = keys.section('encoder_config');
   const decoder = keys.section('decoder_config');

@@ -22,6 +22,7 @@ export * from './layout.ts';
 export * from './metrics.ts';
 export * from './model.ts';
 export * from './narrow-weights.ts';
+export { NonFiniteError } from './non-finite.ts';
 export * from './optimizer.ts';
 export * from './packing.ts';
 export * from './parameters.ts';

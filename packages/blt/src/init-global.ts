@@ -8,6 +8,7 @@ import { leaves } from '@blt-ts/autograd';
 import { formatShape, type Shape, sameShape, toFloat32 } from '@blt-ts/tensor';
 import { ConfigError, type TransformerConfig } from './config.ts';
 import type { BltParams } from './parameters.ts';
+import { shownValue } from './shown-value.ts';
 import type { NamedShapes, StoredTensors } from './stored-tensors.ts';
 
 /** What the names of all copied parameters start with: the group that is trained at a lower rate. */
@@ -19,9 +20,7 @@ export const COPIED_LR_SCALE = 0.1;
 const wholeNumber = (json: Record<string, unknown>, key: string, fallback?: number): number => {
   const value = json[key] ?? fallback;
   if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw new ConfigError(
-      `config.json of the Llama: ${key} must be a number, got ${JSON.stringify(value) ?? 'nothing'}`,
-    );
+    throw new ConfigError(`config.json of the Llama: ${key} must be a number, got ${shownValue(value)}`);
   }
   return value;
 };
@@ -35,16 +34,14 @@ export function globalFromLlama(json: unknown): TransformerConfig {
   if (json === null || typeof json !== 'object') throw new ConfigError('config.json of the Llama must be an object');
   const keys = json as Record<string, unknown>;
   if (keys.model_type !== 'llama') {
-    throw new ConfigError(`config.json: model_type must be "llama", got ${JSON.stringify(keys.model_type)}`);
+    throw new ConfigError(`config.json: model_type must be "llama", got ${shownValue(keys.model_type)}`);
   }
   for (const key of ['attention_bias', 'mlp_bias']) {
     if (keys[key] === true)
       throw new ConfigError(`config.json of the Llama: ${key} is true; BLT's layers have no biases`);
   }
   if ((keys.hidden_act ?? 'silu') !== 'silu') {
-    throw new ConfigError(
-      `config.json of the Llama: hidden_act must be "silu", got ${JSON.stringify(keys.hidden_act)}`,
-    );
+    throw new ConfigError(`config.json of the Llama: hidden_act must be "silu", got ${shownValue(keys.hidden_act)}`);
   }
   const heads = wholeNumber(keys, 'num_attention_heads');
   const hiddenSize = wholeNumber(keys, 'hidden_size');
@@ -75,7 +72,7 @@ export function llamaWarnings(json: unknown): string[] {
   return type === 'default'
     ? []
     : [
-        `the Llama's rotary frequencies are scaled (${JSON.stringify(type)}); BLT's are not: training has to make up for it`,
+        `the Llama's rotary frequencies are scaled (${shownValue(type)}); BLT's are not: training has to make up for it`,
       ];
 }
 

@@ -6,6 +6,7 @@ import { type BltConfig, layoutOptions } from './config.ts';
 import { batchEntropies, type ScoringRow, scoringBatches } from './entropy-model.ts';
 import type { Progress } from './evaluation.ts';
 import { concatInts, fitting, type Given, type PerDocument, splitPatches } from './given.ts';
+import { checkEntropies } from './non-finite.ts';
 import type { EntropyModelParams } from './parameters.ts';
 import { patchLengths } from './patching.ts';
 import { countBytes } from './vocabulary.ts';
@@ -41,7 +42,9 @@ export class CorpusEntropies implements PerDocument<Float32Array> {
       const { rows } = this.batches[this.next];
       const entropies = batchEntropies(patcher, rows, config.patcher!, { ...layoutOptions(config), backend });
       try {
-        this.fill((await entropies.read()) as Float32Array);
+        const values = (await entropies.read()) as Float32Array;
+        checkEntropies(values);
+        this.fill(values);
       } finally {
         release(entropies);
       }

@@ -2,6 +2,7 @@
 import { type Cotangent, leaves, mapTree, sum, valueAndGrad } from '@blt-ts/autograd';
 import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import { bitsPerByte } from './metrics.ts';
+import { NonFiniteError } from './non-finite.ts';
 import {
   AdamW,
   type AdamWOptions,
@@ -73,11 +74,6 @@ export interface StepReport {
   readonly targets: number;
   /** True if the batch was left out: no update was done, and `step` is the one that is still to come. */
   readonly skipped: boolean;
-}
-
-/** A loss or gradient that is not a number: the run stops before the update, parameters and what was saved stay whole. */
-export class NonFiniteError extends Error {
-  override readonly name = 'NonFiniteError';
 }
 
 /** What a loop needs to go on exactly where it was. Arrays by name; the rest is JSON. */

@@ -4,6 +4,9 @@ import { join, resolve } from 'node:path';
 import { compareNames } from './data/walk.ts';
 import { errorCode, reason, UserError } from './errors.ts';
 import { humanBytes } from './human-units.ts';
+import { asManifest, fileSha256, MANIFEST, type Manifest } from './manifest.ts';
+import { isRunning } from './processes.ts';
+import { irregular, MAX_SMALL_BYTES, textOf } from './small-file.ts';
 import type { StreamedFile } from './streamed-file.ts';
 
 /**
@@ -17,7 +20,6 @@ import type { StreamedFile } from './streamed-file.ts';
  *
  * Each complete folder has a `manifest.json` with size and SHA-256 of every file, so damage by other hands is noticed too.
  */
-export const MANIFEST = 'manifest.json';
 const LATEST = 'latest';
 const LEFTOVER = /^\.(.+)\.(tmp|old|trash)-(\d+)$/;
 const PLAIN_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -27,11 +29,6 @@ export type FileSystem = Pick<
   typeof nodeFs,
   'link' | 'mkdir' | 'open' | 'readdir' | 'readFile' | 'rename' | 'rm' | 'stat' | 'lstat'
 >;
-
-export interface Manifest {
-  format: 1;
-  files: Record<string, { bytes: number; sha256: string }>;
-}
 
 /** A file of another whole folder that becomes a file of the new one, without being written again. */
 export interface LinkedFile {
@@ -173,15 +170,13 @@ export async function folderProblem(
   options: { checksums?: boolean; fs?: FileSystem } = {},
 ): Promise<string | undefined> {
   const fs = options.fs ?? nodeFs;
-  let manifest: Manifest;
+  let manifest: Manifest | null;
   try {
-    manifest = JSON.parse(await fs.readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
+    manifest = asManifest(await smallText(fs, join(folder, MANIFEST)), MANIFEST);
   } catch (error) {
     return errorCode(error) === 'ENOENT' ? `${MANIFEST} is missing` : `${MANIFEST} cannot be read (${reason(error)})`;
   }
-  if (manifest?.format !== 1 || typeof manifest.files !== 'object' || manifest.files === null) {
-    return `${MANIFEST} is not of format 1`;
-  }
+  if (manifest === null) return `${MANIFEST} is not of format 1`;
   for (const [file, expected] of Object.entries(manifest.files)) {
     // Names come from the disk: one with a slash could lead anywhere.
     if (!PLAIN_NAME.test(file)) return `${MANIFEST} names '${file}', which is no plain file name`;
@@ -189,7 +184,7 @@ export async function folderProblem(
     if (!info?.isFile()) return `${file} is missing`;
     if (info.size !== expected?.bytes) return `${file} has ${info.size} bytes instead of ${expected?.bytes}`;
     if (!options.checksums) continue;
-    if (sha256(await fs.readFile(join(folder, file))) !== expected.sha256) return `${file} does not match its SHA-256`;
+    if (fileSha256(join(folder, file)) !== expected.sha256) return `${file} does not match its SHA-256`;
   }
   return undefined;
 }
@@ -204,7 +199,7 @@ export async function latestFolder(
 ): Promise<string | undefined> {
   const fs = options.fs ?? nodeFs;
   const names = (await listFolders(parent, fs)).reverse();
-  const pointer = (await fs.readFile(join(parent, LATEST), 'utf8').catch(absent))?.trim();
+  const pointer = (await smallText(fs, join(parent, LATEST)).catch(absent))?.trim();
   const ordered =
     pointer !== undefined && names.includes(pointer) ? [pointer, ...names.filter((n) => n !== pointer)] : names;
   for (const name of ordered) {
@@ -228,7 +223,7 @@ export async function pruneFolders(
   const fs = options.fs ?? nodeFs;
   try {
     const names = (await listFolders(parent, fs)).filter((name) => options.only?.test(name) ?? true);
-    const pointer = (await fs.readFile(join(parent, LATEST), 'utf8').catch(absent))?.trim();
+    const pointer = (await smallText(fs, join(parent, LATEST)).catch(absent))?.trim();
     const kept = new Set([
       ...names.slice(Math.max(0, names.length - options.keepLast)),
       ...(options.keep ?? []),
@@ -261,14 +256,13 @@ export async function removeLeftovers(parent: string, fs: FileSystem = nodeFs): 
   }
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it runs, but belongs to someone else.
-    return errorCode(error) === 'EPERM';
-  }
+/** The text of a small file, through calls that tests make fail. @throws Error in a few words, or the system's own */
+async function smallText(fs: FileSystem, path: string): Promise<string> {
+  const info = await fs.stat(path);
+  const other = irregular(info);
+  if (other !== null) throw new Error(other);
+  if (info.size > MAX_SMALL_BYTES) throw new Error(`it has ${humanBytes(info.size)}`);
+  return textOf(await fs.readFile(path));
 }
 
 function checkName(name: string): void {
@@ -317,8 +311,4 @@ async function syncFolder(fs: FileSystem, folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-function sha256(data: Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex');
 }

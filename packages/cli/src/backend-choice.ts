@@ -13,7 +13,8 @@ import {
 } from '@blt-ts/tensor';
 import type { GpuBackend, GpuMode } from '@blt-ts/tensor/gpu';
 import type { BackendName } from './backend-names.ts';
-import { errorCode, UserError } from './errors.ts';
+import { errorCode, outOfMemory, UserError } from './errors.ts';
+import { note } from './terminal.ts';
 
 export interface BackendOptions {
   /** auto: a hardware GPU if one answers, else wasm where it starts, else reference. */
@@ -76,6 +77,8 @@ export interface Choice {
   readonly backend: Backend;
   /** One line for people: name, what it runs on, and why it was chosen. */
   readonly why: string;
+  /** The same in a few words: the name, and why it is none of the fast ones. */
+  readonly short: string;
 }
 
 /**
@@ -86,9 +89,10 @@ export async function chooseBackend(
   { backend = 'auto', threads = availableThreads(), needsCpu }: BackendOptions,
   machine: Machine = thisMachine,
 ): Promise<Choice> {
-  const use = (chosen: Backend, because: string): Choice => {
+  const use = (chosen: Backend, because: string, slowly?: string): Choice => {
     setDefaultBackend(chosen);
-    return { backend: chosen, why: `${chosen.name} (${chosen.description}); ${because}` };
+    const short = slowly === undefined ? chosen.name : `${chosen.name}, which is slow: ${slowly}`;
+    return { backend: chosen, why: `${chosen.name} (${chosen.description}); ${because}`, short };
   };
   switch (backend) {
     case 'reference':
@@ -97,7 +101,8 @@ export async function chooseBackend(
       try {
         return use(machine.createWasm({ threads }), 'as asked');
       } catch (error) {
-        throw new UserError(`the wasm backend does not start: ${reason(error)}; use --backend reference`, 1);
+        const why = outOfMemory(error) ?? `${reason(error)}; use --backend reference`;
+        throw new UserError(`the wasm backend does not start: ${why}`, 1, { cause: error });
       }
     case 'auto': {
       const found = needsCpu ? `${needsCpu}, which no GPU allows` : await findHardware(machine);
@@ -105,7 +110,8 @@ export async function chooseBackend(
       try {
         return use(machine.createWasm({ threads }), `chosen because ${found}`);
       } catch (error) {
-        return use(createReferenceBackend(), `chosen because wasm does not start (${reason(error)}) and ${found}`);
+        const failed = `wasm does not start (${reason(error)})`;
+        return use(createReferenceBackend(), `chosen because ${failed} and ${found}`, failed);
       }
     }
     default: {
@@ -134,10 +140,8 @@ async function findHardware(machine: Machine): Promise<GpuBackend | string> {
   return `the only GPU is software (${gpu.description}), slower than wasm`;
 }
 
-/** One line on standard error, for commands whose output is text or JSON for others. */
-export function announce({ why }: Choice): void {
-  process.stderr.write(`backend: ${why}\n`);
-}
+/** One short line on standard error, for commands whose output is text or JSON for others. Why it was chosen: `blt doctor`. */
+export const announce = ({ short }: Choice): void => note(`backend: ${short}`);
 
 /** GFLOP/s of a matrix product of a training step's size, measured now: what estimates are made from. */
 export async function measureGflops(backend: Backend): Promise<number> {

@@ -1,7 +1,9 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { meaningOf, ourNames } from './aliases.ts';
 import { BACKEND_NAMES } from './backend-names.ts';
 import { watchOutput } from './broken-output.ts';
-import { printableMessage, systemFailure, UserError } from './errors.ts';
+import { outOfMemory, printableMessage, systemFailure, UserError } from './errors.ts';
+import { complain, setQuiet } from './terminal.ts';
 import { VERSION } from './version.ts';
 
 const number = (text: string): number => {
@@ -47,7 +49,22 @@ const program = new Command('blt')
   .description('The Byte Latent Transformer: train it on any bytes, look at its patches, generate.')
   .version(VERSION)
   .showHelpAfterError('(add --help for what there is)')
-  .exitOverride();
+  .exitOverride()
+  .configureOutput({
+    writeErr: (text) => void process.stderr.write(printableMessage(text)),
+    outputError: (text, write) => write(withOurName(text)),
+  });
+
+/** A refused option of another program gets the name that it has here, in place of the one that is spelt most like it. */
+function withOurName(text: string): string {
+  const theirs = /unknown option '--([\w-]+)/.exec(text)?.[1];
+  const command = program.commands.find((one) => one.name() === process.argv[2]);
+  if (theirs === undefined || command === undefined) return text;
+  const ours = ourNames(theirs, (key) => command.options.some(({ long }) => long === `--${key.replaceAll('_', '-')}`));
+  if (ours.length === 0) return text;
+  const names = ours.map((key) => `--${key.replaceAll('_', '-')}`).join(' or ');
+  return `${text.replace(/\n?\(Did you mean .*\?\)/, '').trimEnd()}\n(Did you mean ${names}${meaningOf(theirs.replaceAll('-', '_'))}?)\n`;
+}
 
 const finish = (code: number): void => {
   process.exitCode = code;
@@ -315,6 +332,11 @@ program
   .option('--json', 'one JSON object')
   .action(async (flags) => finish(await (await import('./commands/doctor.ts')).doctorCommand(flags)));
 
+for (const command of program.commands) {
+  command.option('-q, --quiet', 'no notes, no progress: results, warnings and errors alone');
+}
+program.hook('preAction', (_, command) => setQuiet(command.opts().quiet === true));
+
 /** Errors of the libraries whose message is meant for the user. */
 const EXPECTED = new Set([
   'ConfigError',
@@ -331,18 +353,18 @@ try {
 } catch (error) {
   const refused = systemFailure(error);
   if (error instanceof UserError) {
-    process.stderr.write(`blt: ${printableMessage(error.message)}\n`);
+    complain(error.message);
     process.exitCode = error.exitCode;
   } else if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else if (error instanceof Error && (EXPECTED.has(error.name) || error.message.startsWith('out of memory'))) {
-    process.stderr.write(`blt: ${printableMessage(error.message)}\n`);
+    complain(outOfMemory(error) ?? error.message);
     process.exitCode = 1;
   } else if (refused !== undefined) {
-    process.stderr.write(`blt: ${printableMessage(refused)}\n`);
+    complain(refused);
     process.exitCode = 1;
   } else {
-    process.stderr.write(`blt: this is a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+    complain(`this is a bug: ${error instanceof Error ? error.stack : String(error)}`);
     process.exitCode = 1;
   }
 }

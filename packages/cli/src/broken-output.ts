@@ -1,5 +1,6 @@
 /** @file Output that cannot be written any more: its reader has gone (`blt runs | head -1`), or the disk behind `> file` is full. */
 import { errorCode, reason } from './errors.ts';
+import { complain } from './terminal.ts';
 
 /** What a shell reports for a process ended by SIGPIPE. */
 const READER_GONE = 141;
@@ -20,7 +21,7 @@ export function watchOutput(): void {
     if (savesFirst) return savesFirst({ why, exitCode: gone ? READER_GONE : 1 });
     // `head` has all it wanted: that is no failure.
     if (gone) process.exit(0);
-    process.stderr.write(`blt: ${why}\n`);
+    complain(why);
     process.exit(1);
   });
   // Whom could one tell?

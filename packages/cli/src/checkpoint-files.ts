@@ -2,8 +2,20 @@
  * @file Model folders on disk: one model.safetensors, or shards with an index; read tensor by tensor, written piece by piece, so that
  * a checkpoint may be larger than memory.
  */
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { link, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import {
   type BltConfig,
@@ -29,6 +41,8 @@ import {
   toFloat32,
 } from '@blt-ts/tensor';
 import { errorCode, reason, UserError } from './errors.ts';
+import { checkManifest } from './manifest.ts';
+import { openRegular, parseJson, readSmallFile } from './small-file.ts';
 
 const INDEX = 'model.safetensors.index.json';
 const SINGLE = 'model.safetensors';
@@ -41,47 +55,87 @@ export const holdsWeights = (folder: string): boolean =>
 export function readJson(file: string): unknown {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readSmallFile(file);
   } catch (error) {
-    const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
-    throw new UserError(`cannot read ${file}: ${why}`, 1, { cause: error });
+    throw unreadable(file, error);
   }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${file} is not JSON: ${reason(error)}`, 1, { cause: error });
+  return parseJson(text, file);
+}
+
+const unreadable = (file: string, error: unknown): UserError => {
+  const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
+  return new UserError(`cannot read ${file}: ${why}`, 1, { cause: error });
+};
+
+/** A model may have hundreds of shards; a process may often have no more than 256 files open. */
+const MOST_OPEN = 8;
+
+/** A file of weights, read at any place. Those read last stay open, the others are opened again when they are needed. */
+class WeightFile {
+  private static readonly open: WeightFile[] = [];
+  readonly path: string;
+  readonly size: number;
+  private readonly stamp: string;
+  private descriptor: number | null = null;
+
+  /** @throws UserError if it cannot be read, or is no regular file */
+  constructor(path: string) {
+    this.path = path;
+    const info = this.opened();
+    this.size = info.size;
+    this.stamp = stampOf(info);
+  }
+
+  /** Fills `into` from byte `position` on. @throws UserError, also if another file has taken its name */
+  read(into: Uint8Array, position: number): void {
+    if (this.descriptor === null && stampOf(this.opened()) !== this.stamp) {
+      this.close();
+      throw new UserError(`${this.path} was changed while it was being read; try again`, 1);
+    }
+    for (let done = 0; done < into.length; ) {
+      let n: number;
+      try {
+        n = readSync(this.descriptor!, into, done, Math.min(into.length - done, 2 ** 30), position + done);
+      } catch (error) {
+        throw unreadable(this.path, error);
+      }
+      if (n === 0) throw new UserError(`${this.path} ended while it was being read; was it changed?`, 1);
+      done += n;
+    }
+  }
+
+  close(): void {
+    const { open } = WeightFile;
+    if (this.descriptor === null) return;
+    open.splice(open.indexOf(this), 1);
+    closeSync(this.descriptor);
+    this.descriptor = null;
+  }
+
+  private opened(): Stats {
+    try {
+      const { descriptor, info } = openRegular(this.path);
+      this.descriptor = descriptor;
+      WeightFile.open.push(this);
+      if (WeightFile.open.length > MOST_OPEN) WeightFile.open[0].close();
+      return info;
+    } catch (error) {
+      throw unreadable(this.path, error);
+    }
   }
 }
 
-function readFully(descriptor: number, into: Uint8Array, position: number, file: string): void {
-  for (let done = 0; done < into.length; ) {
-    let n: number;
-    try {
-      n = readSync(descriptor, into, done, Math.min(into.length - done, 2 ** 30), position + done);
-    } catch (error) {
-      throw new UserError(`cannot read ${file}: ${reason(error)}`, 1, { cause: error });
-    }
-    if (n === 0) throw new UserError(`${file} ended while it was being read; was it changed?`, 1);
-    done += n;
-  }
-}
+const stampOf = ({ dev, ino, size, mtimeMs }: Stats): string => `${dev} ${ino} ${size} ${mtimeMs}`;
 
 /** A file's tensors. @throws UserError with the reader's message */
-function tensorsOfFile(file: string): StoredTensors {
-  let descriptor: number;
-  try {
-    descriptor = openSync(file, 'r');
-  } catch (error) {
-    const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
-    throw new UserError(`cannot read ${file}: ${why}`, 1, { cause: error });
-  }
-  // The descriptor stays open as long as the tensors can be read; the process is short.
-  const { size } = statSync(file);
+function tensorsOfFile(path: string): StoredTensors {
+  const file = new WeightFile(path);
+  const { size } = file;
   try {
     const start = new Uint8Array(Math.min(size, 512));
-    readFully(descriptor, start, 0, file);
+    file.read(start, 0);
     const head = new Uint8Array(safetensorsHeaderSize(start, size));
-    readFully(descriptor, head, 0, file);
+    file.read(head, 0);
     const { tensors, dataStart } = parseSafetensorsHeader(head, size);
     return new Map(
       [...tensors].map(([name, { dtype, shape, begin, end }]): [string, StoredTensor] => [
@@ -92,22 +146,27 @@ function tensorsOfFile(file: string): StoredTensors {
           bytes: end - begin,
           read(from = 0, to = end - begin) {
             const data = new Uint8Array(to - from);
-            readFully(descriptor, data, dataStart + begin + from, file);
+            file.read(data, dataStart + begin + from);
             return data;
           },
         },
       ]),
     );
   } catch (error) {
-    closeSync(descriptor);
-    if (error instanceof SafetensorsError) throw new UserError(`${file}: ${error.message}`, 1, { cause: error });
+    file.close();
+    if (error instanceof SafetensorsError) throw new UserError(`${path}: ${error.message}`, 1, { cause: error });
     throw error;
   }
 }
 
 /** All tensors of a folder, of one file or of the shards that its index names. */
 export function storedInFolder(folder: string): StoredTensors {
-  if (existsSync(join(folder, SINGLE))) return tensorsOfFile(join(folder, SINGLE));
+  if (existsSync(join(folder, SINGLE))) {
+    // The reader says more of a file that is cut or of another kind than a sum that does not match.
+    const stored = tensorsOfFile(join(folder, SINGLE));
+    checkManifest(folder, [SINGLE]);
+    return stored;
+  }
   const index = join(folder, INDEX);
   const json = readJson(index) as { weight_map?: unknown } | null;
   const map = json?.weight_map;
@@ -121,7 +180,10 @@ export function storedInFolder(folder: string): StoredTensors {
         1,
       );
     }
-    if (!shards.has(shard)) shards.set(shard, tensorsOfFile(join(folder, shard)));
+    if (!shards.has(shard)) {
+      shards.set(shard, tensorsOfFile(join(folder, shard)));
+      checkManifest(folder, [shard]);
+    }
     const tensor = shards.get(shard)!.get(name);
     if (!tensor) throw new UserError(`${join(folder, shard)} has no tensor ${name}, which ${index} promises`, 1);
     all.set(name, tensor);
@@ -157,6 +219,7 @@ export function openModelFolder(folder: string, { entropyModel }: { entropyModel
     const config = configFromHuggingFace(json);
     const stored = withTiedEmbeddings(own, json);
     checkAgainstPlan(checkpointPlan(config), stored);
+    checkManifest(folder, ['config.json']);
     return { config, stored, layout: 'huggingface' };
   }
   const beside = entropyModel ?? join(folder, 'entropy_model');
@@ -211,18 +274,72 @@ export interface WriteOptions {
   readonly shardBytes?: number;
 }
 
-/** Writes a folder in the Hugging Face layout; it appears under its name when it is whole. @throws UserError if it exists */
+function attempt<T>(f: () => T): T | undefined {
+  try {
+    return f();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a folder is to come to be, with links and dots followed. `exists`: it does already, and is empty. */
+function placeFor(folder: string): { path: string; exists: boolean } {
+  // What cannot be looked at cannot be made either, which is said then.
+  const found = attempt(() => lstatSync(folder));
+  if (found === undefined) return { path: resolve(folder), exists: false };
+  const info = attempt(() => statSync(folder));
+  if (info === undefined) throw new UserError(`${folder} is a link to nothing; name a folder`, 2);
+  if (!info.isDirectory()) throw new UserError(`${folder} is a file; name a folder`, 2);
+  if (readdirSync(folder).length > 0) throw new UserError(`${folder} exists and is not empty; name another folder`, 2);
+  return { path: realpathSync(folder), exists: true };
+}
+
+/**
+ * Gives files that were written to `from` their place in `to`, an empty folder that stays the same folder: it may be the current
+ * one, a link's target or a mount point. Weights come last, so that it is no model before it is whole.
+ */
+async function moveFiles(from: string, to: string, names: readonly string[]): Promise<void> {
+  const others = readdirSync(to).filter((name) => !name.startsWith(TEMPORARY));
+  if (others.length > 0) throw Object.assign(new Error('not empty'), { code: 'ENOTEMPTY' });
+  const moved: string[] = [];
+  try {
+    for (const name of names) {
+      await moveNew(join(from, name), join(to, name));
+      moved.push(name);
+    }
+  } catch (error) {
+    for (const name of moved) await rm(join(to, name), { force: true });
+    throw error;
+  }
+  await rm(from, { recursive: true });
+}
+
+/** Renames a file to a name that nobody has. A plain rename would put it in the place of another. */
+async function moveNew(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    // File systems without hard links.
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errorCode(error) ?? '')) throw error;
+    if (existsSync(to)) throw Object.assign(new Error('there already'), { code: 'EEXIST' });
+    return rename(from, to);
+  }
+  await rm(from);
+}
+
+const TEMPORARY = '.blt-writing-';
+
+/**
+ * Writes a folder in the Hugging Face layout; it is a model when it is whole, and not before. Nothing that is there is removed.
+ * @throws UserError if the folder exists and is not empty, before the work or when it is to take its place
+ */
 export async function writeModelFolder(
   folder: string,
   config: BltConfig,
   stored: StoredTensors,
   { dtype, shardBytes = Number.POSITIVE_INFINITY }: WriteOptions = {},
 ): Promise<{ dtype: WeightDtype; files: string[]; bytes: number }> {
-  if (existsSync(folder)) {
-    if (!statSync(folder).isDirectory()) throw new UserError(`${folder} is a file; name a folder`, 2);
-    if ((await readdir(folder)).length > 0)
-      throw new UserError(`${folder} exists and is not empty; name another folder`, 2);
-  }
+  const { path, exists } = placeFor(folder);
   const to = dtype ?? ([...stored.values()].every((t) => t.dtype === 'BF16') ? 'BF16' : 'F32');
   const width = elementBytes[to]!;
   const shards: [string, StoredTensor][][] = [[]];
@@ -237,14 +354,17 @@ export async function writeModelFolder(
     shards.at(-1)!.push([name, tensor]);
     filled += bytes;
   }
-  const temporary = join(dirname(folder), `.${basename(folder)}.${process.pid}.tmp`);
+  const temporary = join(
+    exists ? path : dirname(path),
+    `${TEMPORARY}${basename(path)}-${randomBytes(6).toString('hex')}`,
+  );
   const number = (i: number) => String(i).padStart(5, '0');
   const files = shards.map((_, i) =>
     shards.length === 1 ? SINGLE : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`,
   );
   try {
-    // Absolute, since Node's recursive mkdir never ends for a relative path in a current folder that has been deleted.
-    await mkdir(resolve(temporary), { recursive: true });
+    // An absolute path, since Node's recursive mkdir never ends for a relative one in a current folder that has been deleted.
+    await mkdir(temporary, { recursive: true });
     await writeFile(join(temporary, 'config.json'), `${JSON.stringify(configJson(config, to), null, 2)}\n`);
     let total = 0;
     shards.forEach((tensors, i) => {
@@ -255,11 +375,19 @@ export async function writeModelFolder(
       const index = { metadata: { total_size: total }, weight_map: weightMap };
       await writeFile(join(temporary, INDEX), `${JSON.stringify(index, null, 2)}\n`);
     }
-    await rm(folder, { recursive: true, force: true });
-    await rename(temporary, folder);
+    if (exists) await moveFiles(temporary, path, ['config.json', ...files, ...(shards.length > 1 ? [INDEX] : [])]);
+    // A folder does not take the place of one that is not empty.
+    else await rename(temporary, path);
     return { dtype: to, files, bytes: total };
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    if (['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) {
+      throw new UserError(
+        `${folder} was empty, but something was put into it while the model was being written; that was left as it is, the model was not kept: name another folder`,
+        1,
+        { cause: error },
+      );
+    }
     if (errorCode(error)) throw new UserError(`cannot write ${folder}: ${reason(error)}`, 1, { cause: error });
     throw error;
   }

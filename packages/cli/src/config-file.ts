@@ -1,10 +1,11 @@
-import { readFile, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
-import * as z from 'zod';
+import type * as z from 'zod';
+import { meaningOf, ourNames } from './aliases.ts';
 import { CONFIG_KEYS, type ConfigKey, configSchema, type FileConfig, unusedPatching } from './config-schema.ts';
 import { abridged, errorCode, reason, UserError } from './errors.ts';
 import { didYouMean, nearestName } from './nearest-name.ts';
+import { parseJson, readSmallFile } from './small-file.ts';
 import { MISLEADING } from './training-state.ts';
 
 /** A config file is a page, not a data set; more bytes than this are surely the wrong file. */
@@ -14,12 +15,8 @@ const MAX_CONFIG_BYTES = 1024 * 1024;
 export async function loadConfig(path: string): Promise<FileConfig> {
   let text: string;
   try {
-    const { size } = await stat(path);
-    if (size > MAX_CONFIG_BYTES)
-      throw new UserError(`${path} has ${size} bytes: that is no config file; data goes to --data`, 2);
-    text = await readFile(path, 'utf8');
+    text = readSmallFile(path, MAX_CONFIG_BYTES);
   } catch (error) {
-    if (error instanceof UserError) throw error;
     const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
     throw new UserError(`cannot read the config file ${path}: ${why}`, 2, { cause: error });
   }
@@ -29,7 +26,7 @@ export async function loadConfig(path: string): Promise<FileConfig> {
 /** Parses and checks config text; `name` decides between JSON (.json) and TOML, and stands in messages. */
 export function parseConfig(text: string, name: string): FileConfig {
   const plain = text.replace(/^\uFEFF/, '');
-  return checkConfig(extname(name).toLowerCase() === '.json' ? fromJson(plain, name) : fromToml(plain, name), name);
+  return checkConfig(extname(name).toLowerCase() === '.json' ? parseJson(plain, name, 2) : fromToml(plain, name), name);
 }
 
 /**
@@ -38,16 +35,85 @@ export function parseConfig(text: string, name: string): FileConfig {
  * @throws UserError (exit code 2) with every problem, and a suggestion for each unknown key
  */
 export function checkConfig(value: unknown, name: string): FileConfig {
+  return checkedConfig(value, name, placeInFile);
+}
+
+function checkedConfig(value: unknown, name: string, placeOf: (path: readonly PropertyKey[]) => string): FileConfig {
   let result: z.ZodSafeParseResult<FileConfig>;
   try {
-    result = configSchema.safeParse(withDataSection(value));
+    result = configSchema.safeParse(withDataSection(value), { error: inPlainWords });
   } catch (error) {
     throw new UserError(`${name} ${MISLEADING}`, 2, { cause: error });
   }
   if (result.success) return result.data;
-  const issues = result.error.issues.flatMap(explainUnknownKeys);
-  const count = issues.length === 1 ? 'a problem' : `${issues.length} problems`;
-  throw new UserError(`${name} has ${count}:\n${abridged(z.prettifyError(new z.ZodError(issues.slice(0, 40))))}`, 2);
+  const problems = result.error.issues.flatMap((issue) => {
+    const place = placeOf(issue.path);
+    return problemsOf(issue).map((problem) => {
+      if (/^(must|has) /.test(problem)) return `${place === '' ? 'it' : place} ${problem}`;
+      return place === '' ? problem : `${place}: ${problem}`;
+    });
+  });
+  // A flag says by itself where it stands.
+  const prefix = placeOf === placeInFlags ? '' : `${name}: `;
+  if (problems.length === 1) throw new UserError(abridged(prefix + problems[0]), 2);
+  const list = problems.slice(0, 40).map((problem) => `- ${problem}`);
+  throw new UserError(`${name} has ${problems.length} problems:\n${abridged(list.join('\n'))}`, 2);
+}
+
+/** `[train] steps`, `[model] hash_sizes[1]`; keys above all sections by themselves. */
+function placeInFile([first, ...rest]: readonly PropertyKey[]): string {
+  if (first === undefined) return '';
+  const section = Object.hasOwn(configSchema.shape, first) && CONFIG_KEYS.some((entry) => entry.section === first);
+  return section ? [`[${String(first)}]`, ...keyAndIndex(rest)].join(' ') : keyAndIndex([first, ...rest]).join('');
+}
+
+/** `--steps`, `--hash-sizes[1]` */
+function placeInFlags(path: readonly PropertyKey[]): string {
+  const inSection = CONFIG_KEYS.some((entry) => entry.section === path[0]);
+  const section = inSection ? path[0] : undefined;
+  const [key, ...rest] = inSection ? path.slice(1) : path;
+  const entry = CONFIG_KEYS.find((one) => one.section === section && one.key === key);
+  return entry ? `--${entry.flag}${indexes(rest)}` : placeInFile(path);
+}
+
+const indexes = (path: readonly PropertyKey[]): string =>
+  path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part).slice(0, 80)}`)).join('');
+
+const keyAndIndex = ([key, ...rest]: readonly PropertyKey[]): string[] =>
+  key === undefined ? [] : [`${String(key).slice(0, 80)}${indexes(rest)}`];
+
+/** What a value must be, and what it is: zod's own words are for programmers. The schema's own messages win over these. */
+function inPlainWords(issue: z.core.$ZodRawIssue): string | undefined {
+  const got = `got ${shown(issue.input)}`;
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${KINDS[issue.expected] ?? issue.expected}, ${got}`;
+    case 'invalid_value':
+      return `must be one of ${issue.values.map(String).join(', ')}; ${got}`;
+    case 'too_small':
+      if (issue.origin === 'array' || issue.origin === 'string') return 'must not be empty';
+      return `must be ${issue.inclusive ? `${issue.minimum} or more` : `above ${issue.minimum}`}, ${got}`;
+    case 'too_big':
+      if (issue.origin === 'array' || issue.origin === 'string') return `must have at most ${issue.maximum} entries`;
+      return `must be ${issue.inclusive ? `${issue.maximum} or less` : `below ${issue.maximum}`}, ${got}`;
+    default:
+      return undefined;
+  }
+}
+
+const KINDS: Record<string, string> = {
+  int: 'a whole number',
+  number: 'a number',
+  string: 'a text in quotes',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a section of keys',
+};
+
+function shown(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'a section';
+  return String(JSON.stringify(value) ?? value).slice(0, 80);
 }
 
 /**
@@ -73,7 +139,7 @@ export function overrideConfig(config: FileConfig, options: Readonly<Record<stri
       if (options[camelCase(key)] === undefined) delete patcher[key];
     }
   }
-  return checkConfig(merged, 'the command line, laid over the config,');
+  return checkedConfig(merged, 'the command line', placeInFlags);
 }
 
 const RIVALS: Record<string, string> = {
@@ -106,21 +172,33 @@ function withDataSection(value: unknown): unknown {
   return typeof data === 'string' || Array.isArray(data) ? { ...value, data: { data } } : value;
 }
 
-/** One issue per unknown key, each with the place where it belongs or the name that was probably meant. */
-function explainUnknownKeys(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
-  if (issue.code !== 'unrecognized_keys') return [issue];
+/** A sentence for each unknown key, with the place where it belongs or the name that was probably meant; else the issue's own. */
+function problemsOf(issue: z.core.$ZodIssue): string[] {
+  if (issue.code !== 'unrecognized_keys') return [issue.message];
   const section = issue.path[0]?.toString();
   // Looking for what was meant costs time; nobody reads more than these.
-  return issue.keys.slice(0, 20).map((key) => ({
-    ...issue,
-    keys: [key],
-    message: `Unrecognized key: "${key.slice(0, 80)}"${hint(key.slice(0, 80), section)}`,
-  }));
+  return issue.keys
+    .slice(0, 20)
+    .map((key) => `has no key ${JSON.stringify(key.slice(0, 80))}${hint(key.slice(0, 80), section)}`);
+}
+
+/** Our key for what other trainers call `key`; undefined if they have no such name. */
+function aliasHint(key: string, section: string | undefined): string | undefined {
+  const inSection = (name: string) => CONFIG_KEYS.filter((entry) => entry.key === name);
+  const [ours] = ourNames(key, (name) => inSection(name).length > 0);
+  if (ours === undefined) return undefined;
+  const entries = inSection(ours);
+  const here = entries.find((entry) => entry.section === section);
+  const where =
+    here === undefined ? ` ${place(entries.find((entry) => entry.section !== 'entropy_model') ?? entries[0])}` : '';
+  return `; it is called ${ours} here${where}${meaningOf(key)}`;
 }
 
 function hint(key: string, section: string | undefined): string {
   const here = CONFIG_KEYS.filter((entry) => entry.section === section).map((entry) => entry.key);
   const sections = [...new Set(CONFIG_KEYS.flatMap((entry) => entry.section ?? []))];
+  const alias = here.includes(key) ? undefined : aliasHint(key, section);
+  if (alias !== undefined && !CONFIG_KEYS.some((entry) => entry.key === key)) return alias;
   const local = nearestName(key, section === undefined ? [...here, ...sections] : here);
   const same = CONFIG_KEYS.filter((entry) => entry.key === key);
   if (local === undefined && same.length > 0) return `; it belongs ${same.map(place).join(' or ')}`;
@@ -144,13 +222,5 @@ function fromToml(text: string, name: string): unknown {
     throw new UserError(`${name} line ${error.line}, column ${error.column}: ${abridged(error.message.trimEnd())}`, 2, {
       cause: error,
     });
-  }
-}
-
-function fromJson(text: string, name: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${name} is not valid JSON: ${(error as Error).message}`, 2, { cause: error });
   }
 }

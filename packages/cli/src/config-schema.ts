@@ -22,7 +22,7 @@ const nats = () =>
     .min(-MAX_ENTROPY_NATS)
     .max(
       MAX_ENTROPY_NATS,
-      `Too big: thresholds are in nats and no entropy is above ln 260 = ${MAX_ENTROPY_NATS.toFixed(4)}`,
+      `must be ${MAX_ENTROPY_NATS.toFixed(4)} or less: thresholds are in nats, and no entropy is above ln 260`,
     );
 
 type Section = Record<string, unknown>;
@@ -152,16 +152,10 @@ const dataSection = z
   .strictObject({
     /** Files, folders, patterns, or "-". */
     data: z
-      .union(
-        [z.string().min(1), z.array(z.string().min(1)).min(1)],
-        'Invalid input: expected a string or a list of strings',
-      )
+      .union([z.string().min(1), z.array(z.string().min(1)).min(1)], 'must be a text or a list of texts, in quotes')
       .optional(),
     held_out: z
-      .union(
-        [z.string().min(1), z.array(z.string().min(1)).min(1)],
-        'Invalid input: expected a string or a list of strings',
-      )
+      .union([z.string().min(1), z.array(z.string().min(1)).min(1)], 'must be a text or a list of texts, in quotes')
       .optional(),
     held_out_fraction: share().optional(),
     /** How the held-out part is chosen from the data. */

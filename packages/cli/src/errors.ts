@@ -46,16 +46,30 @@ export function systemFailure(error: unknown): string | undefined {
   return `${place}: ${reason(error)}`;
 }
 
+/** A sentence for memory that the system refused, as V8 and WebAssembly word it; undefined for any other error. */
+export function outOfMemory(error: unknown): string | undefined {
+  if (!(error instanceof RangeError)) return undefined;
+  if (!/allocation failed|could not allocate|Invalid typed array length|Out of memory/i.test(error.message))
+    return undefined;
+  return (
+    `not enough memory (${error.message}); close other programs, raise the limit of this one (ulimit -v, a container's), ` +
+    'or choose less: --size, --batch-size, --row-bytes, --threads'
+  );
+}
+
 /** A text for a message, however long what it quotes is: at most 40 lines of 200 characters. */
 export function abridged(text: string): string {
   const lines = text.split('\n', 41).map((line) => (line.length > 200 ? `${line.slice(0, 199)}…` : line));
   return lines.length > 40 ? `${lines.slice(0, 40).join('\n')}\n…` : lines.join('\n');
 }
 
-/** A message for a terminal: control characters, which names in hostile files may hold, are shown instead of sent. */
+/**
+ * A message for a terminal. Control characters, bidirectional controls and invisible ones, which names in hostile files may hold, are
+ * shown as `\x1b` or `\u202e` instead of sent. Newlines stay, and so do the two joiners that Persian, Hindi and emoji need.
+ */
 export function printableMessage(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (char) => {
-    return `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  return text.replace(/(?![\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => {
+    const hex = char.codePointAt(0)!.toString(16);
+    return hex.length > 2 ? `\\u${hex.length > 4 ? `{${hex}}` : hex.padStart(4, '0')}` : `\\x${hex.padStart(2, '0')}`;
   });
 }

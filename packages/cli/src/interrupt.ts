@@ -12,12 +12,20 @@ export interface Stop {
   readonly exitCode: number;
 }
 
-/** Asks to stop after the step in progress; the second signal ends the process at once. */
+/** Signals within so many milliseconds are one: Ctrl-C reaches a wrapper (npm, npx, timeout) and us, and the wrapper passes it on. */
+const SAME_SIGNAL = 500;
+
+/** Asks to stop after the step in progress; a second signal ends the process at once. */
 export class Interrupt {
   stop: Stop | null = null;
+  private at = 0;
 
   private readonly handler = (signal: Signal) => {
-    if (this.stop?.signal) process.exit(SIGNALS[signal]);
+    if (this.stop?.signal) {
+      if (performance.now() - this.at < SAME_SIGNAL) return;
+      process.exit(SIGNALS[signal]);
+    }
+    this.at = performance.now();
     this.stop = { why: `stopped by ${signal}`, signal, exitCode: SIGNALS[signal] };
   };
 

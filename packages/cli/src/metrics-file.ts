@@ -5,7 +5,6 @@ import {
   fsyncSync,
   ftruncateSync,
   openSync,
-  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -13,6 +12,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { errorCode, reason, UserError } from './errors.ts';
+import { readSmallFile } from './small-file.ts';
+
+/** A line has some 300 bytes, and a string of V8 holds 512 MiB. */
+const MAX_METRICS_BYTES = 500_000_000;
 
 /** One line of metrics.jsonl. Units are in the names; a value that is not finite is written as null, as JSON has no NaN. */
 export interface MetricsRecord {
@@ -133,7 +136,7 @@ function dropAfter(path: string, step: number, evaluated: boolean): void {
 export function readMetrics(path: string): MetricsRecord[] {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readSmallFile(path, MAX_METRICS_BYTES);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return [];
     throw new UserError(`cannot read ${path}: ${reason(error)}`, 1, { cause: error });
@@ -143,7 +146,7 @@ export function readMetrics(path: string): MetricsRecord[] {
 
 /** The records in the text of a metrics.jsonl. @throws UserError as `readMetrics` does */
 export function parseMetrics(text: string, path: string): MetricsRecord[] {
-  const lines = text.split('\n');
+  const lines = text.replace(/^\uFEFF/, '').split('\n');
   // What follows the last newline is empty, or torn.
   lines.pop();
   return lines.flatMap((line, index) => {

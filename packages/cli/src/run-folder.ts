@@ -18,6 +18,7 @@ import {
   configToHuggingFace,
   namedTensors,
   type OpenSessionState,
+  type RunPlan,
   type SessionState,
   stateArray,
   type WeightFormat,
@@ -39,9 +40,18 @@ import { holdsWeights, openModelFolder } from './checkpoint-files.ts';
 import { type Manifest, parseManifest } from './data/manifest.ts';
 import { errorCode, reason, UserError } from './errors.ts';
 import { RunLock } from './run-lock.ts';
-import { parseRecord, type RunRecord, recordText } from './run-record.ts';
+import { MAX_RECORD_BYTES, parseRecord, type RunRecord, recordText } from './run-record.ts';
+import { readSmallFile } from './small-file.ts';
 import { type StreamedFile, streamedSafetensors } from './streamed-file.ts';
-import { openStateFiles, parseState, STATE_ARRAYS, STATE_JSON, stateJsonText } from './training-state.ts';
+import {
+  changedKeys,
+  openStateFiles,
+  orInfinityText,
+  parseState,
+  STATE_ARRAYS,
+  STATE_JSON,
+  stateJsonText,
+} from './training-state.ts';
 
 const STEP = /^step-\d+$/;
 const DATA_FILE = 'data.jsonl';
@@ -55,6 +65,24 @@ async function neverBegan(path: string): Promise<boolean> {
   const metrics = await stat(join(path, 'metrics.jsonl')).catch(() => null);
   if (metrics !== null && metrics.size > 0) return false;
   return !(await listFolders(path)).some((name) => STEP.test(name));
+}
+
+/** What a run writes over in its folder. */
+const WRITTEN = ['config.json', 'metrics.jsonl', 'samples.jsonl', 'report.html', 'latest', 'best', 'model.safetensors'];
+
+/** @throws UserError if a new run would write over files that no run made: a model folder, somebody's report.html */
+async function refuseForeign(path: string): Promise<void> {
+  const there = WRITTEN.filter((name) => existsSync(join(path, name)));
+  if (there.length === 0) return;
+  const ofRun = await new RunFolder(path).record().then(
+    () => true,
+    () => false,
+  );
+  if (ofRun) return;
+  throw new UserError(
+    `${path} already holds ${there.join(', ')}, which no run wrote; nothing is overwritten: name another folder, --run NAME`,
+    2,
+  );
 }
 
 /** A run's folder. */
@@ -81,6 +109,7 @@ export class RunFolder {
         2,
       );
     if (await holdsRun()) throw refuse();
+    await refuseForeign(path);
     const failed = (error: unknown) =>
       new UserError(`cannot make the run's folder ${path}: ${reason(error)}`, 1, { cause: error });
     await mkdir(resolve(path), { recursive: true }).catch((error) => {
@@ -108,7 +137,7 @@ export class RunFolder {
     const file = join(this.path, 'config.json');
     let text: string;
     try {
-      text = await readFile(file, 'utf8');
+      text = readSmallFile(file, MAX_RECORD_BYTES);
     } catch (error) {
       const why = errorCode(error) === 'ENOENT' ? 'there is no config.json in it' : reason(error);
       throw new UserError(`${this.path} is no run: ${why}`, 2, { cause: error });
@@ -135,15 +164,15 @@ export class RunFolder {
 
   /**
    * Saves model and training state as step-N; `best` marks it as the best so far. Afterwards all steps go but the last `keepLast`
-   * and the best.
+   * and the best. `plan` is kept in the state, so that a resume under another one is noticed.
    */
   async save(
     step: number,
     checkpoint: Checkpoint,
     state: OpenSessionState,
-    { best = false, keepLast = 1 }: { best?: boolean; keepLast?: number } = {},
+    { best = false, keepLast = 1, plan }: { best?: boolean; keepLast?: number; plan?: RunPlan } = {},
   ): Promise<void> {
-    const files = { ...checkpointFiles(checkpoint), ...openStateFiles(state) };
+    const files = { ...checkpointFiles(checkpoint), ...openStateFiles(state, plan) };
     await writeFolder(this.path, stepName(step), files, { overwrite: true, fs: this.fs });
     await this.settle(step, best, keepLast);
   }
@@ -155,10 +184,11 @@ export class RunFolder {
   async saveVerdict(
     step: number,
     { json }: OpenSessionState,
-    { best = false, keepLast = 1 }: { best?: boolean; keepLast?: number } = {},
+    { best = false, keepLast = 1, plan }: { best?: boolean; keepLast?: number; plan?: RunPlan } = {},
   ): Promise<void> {
     const name = stepName(step);
-    const files = { ...(await linkedFiles(join(this.path, name), this.fs)), [STATE_JSON]: stateJsonText(json) };
+    const linked = await linkedFiles(join(this.path, name), this.fs);
+    const files = { ...linked, [STATE_JSON]: stateJsonText(json, plan) };
     await writeFolder(this.path, name, files, { overwrite: true, fs: this.fs });
     await this.settle(step, best, keepLast);
   }
@@ -173,8 +203,15 @@ export class RunFolder {
     await pruneFolders(this.path, { keepLast, keep: keep ? [keep] : [], only: STEP, fs });
   }
 
-  /** The newest sound step and its training state, or null if nothing was saved yet. @throws UserError if that step's files lie */
-  async latestState(warn: (message: string) => void): Promise<{ name: string; state: SessionState } | null> {
+  /**
+   * The newest sound step and its training state, or null if nothing was saved yet.
+   * @param plan that the run is to go on under: where it is not that of the saved step, the keys that differ are warned of
+   * @throws UserError if that step's files lie
+   */
+  async latestState(
+    warn: (message: string) => void,
+    plan?: RunPlan,
+  ): Promise<{ name: string; state: SessionState } | null> {
     await removeLeftovers(this.path);
     const problems: string[] = [];
     const name = await latestFolder(this.path, { checksums: true, warn: (problem) => problems.push(problem) });
@@ -197,7 +234,18 @@ export class RunFolder {
       }
     };
     const [text, arrays] = [(await read(STATE_JSON)).toString('utf8'), await read(STATE_ARRAYS)];
-    return { name, state: parseState(text, arrays, folder) };
+    const { plan: then, ...state } = parseState(text, arrays, folder);
+    if (plan !== undefined && then !== undefined) {
+      const changed = changedKeys(then, JSON.parse(JSON.stringify(plan, orInfinityText)));
+      const more = changed.length > 10 ? ` and ${changed.length - 10} more` : '';
+      if (changed.length > 0) {
+        warn(
+          `${join(this.path, 'config.json')} was changed since ${name} was saved: ${changed.slice(0, 10).join(', ')}${more}; ` +
+            'the run goes on as the file says now, and its result is no longer that of either plan',
+        );
+      }
+    }
+    return { name, state };
   }
 
   /** @throws UserError if there is a pointer that cannot be read: the best step must not be deleted for that */

@@ -1,12 +1,13 @@
 /** @file One process at a time in a run's folder: a file with the writer's process id, given up when that process is gone. */
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import * as z from 'zod';
 import { errorCode, reason, UserError } from './errors.ts';
+import { isRunning, processStart } from './processes.ts';
+import { readSmallFile } from './small-file.ts';
 
 export const LOCK = 'lock.json';
 
@@ -73,13 +74,13 @@ export class RunLock {
 
   /** Gives the folder free, unless somebody has taken the lock by hand meanwhile. */
   async release(): Promise<void> {
-    if ((await readFile(this.path, 'utf8').catch(() => '')) === this.text) await rm(this.path, { force: true });
+    if ((await textOf(this.path).catch(() => '')) === this.text) await rm(this.path, { force: true });
   }
 }
 
 /** Who trains in the folder now; null if nobody does. */
 export async function lockOwner(folder: string): Promise<LockOwner | null> {
-  const text = await readFile(join(folder, LOCK), 'utf8').catch(() => null);
+  const text = await textOf(join(folder, LOCK)).catch(() => null);
   const owner = text === null ? null : parseOwner(text);
   return owner && isAlive(owner) ? owner : null;
 }
@@ -113,11 +114,12 @@ const UNWRITTEN = 200;
 const CLAIM = `${LOCK}.claim-`;
 /** Milliseconds after which the claim of another machine, which cannot be asked, is one that it left behind. */
 const CLAIM_LIVES = 60_000;
+const MAX_LOCK_BYTES = 4096;
 
 /** What a file holds; null if there is none. */
 async function textOf(path: string): Promise<string | null> {
   try {
-    return await readFile(path, 'utf8');
+    return readSmallFile(path, MAX_LOCK_BYTES);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return null;
     throw error;
@@ -200,24 +202,7 @@ function parseOwner(text: string): LockOwner | null {
 /** A process on another machine cannot be asked: it counts as alive. */
 function isAlive({ pid, host, began }: Pick<LockOwner, 'pid' | 'host' | 'began'>): boolean {
   if (host !== hostname()) return true;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: it runs, but belongs to someone else.
-    if (errorCode(error) !== 'EPERM') return false;
-  }
+  if (!isRunning(pid)) return false;
   const now = processStart(pid);
   return began === null || now === null || began === now;
-}
-
-/** Linux: ticks since boot at which a process began, with the boot's id; null elsewhere. */
-function processStart(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The command, in parentheses, may hold spaces; the start time is field 22 of all, 20 after it.
-    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().slice(0, 8)}-${ticks}`;
-  } catch {
-    return null;
-  }
 }

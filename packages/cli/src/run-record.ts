@@ -3,7 +3,8 @@ import { type RunPlan, validateConfig } from '@blt-ts/blt';
 import * as z from 'zod';
 import { SPLIT_CHOICES } from './data/split.ts';
 import { UserError } from './errors.ts';
-import { checked } from './training-state.ts';
+import { parseJson } from './small-file.ts';
+import { checked, orInfinityText } from './training-state.ts';
 
 const count = (max = Number.MAX_SAFE_INTEGER) => z.int().min(1).max(max);
 const rate = () => z.number().min(0).lt(1);
@@ -143,22 +144,15 @@ const recordSchema = z.strictObject({
 });
 export type RunRecord = Omit<z.infer<typeof recordSchema>, 'plan'> & { readonly plan: RunPlan };
 
-const MAX_RECORD_BYTES = 4 * 1024 * 1024;
+export const MAX_RECORD_BYTES = 4 * 1024 * 1024;
 
-export const recordText = (record: RunRecord): string =>
-  `${JSON.stringify(record, (_, value) => (value === Number.POSITIVE_INFINITY ? 'infinity' : value), 2)}\n`;
+export const recordText = (record: RunRecord): string => `${JSON.stringify(record, orInfinityText, 2)}\n`;
 
 /** @throws UserError (exit code 2) or ConfigError in one sentence */
 export function parseRecord(text: string, name: string): RunRecord {
   if (text.length > MAX_RECORD_BYTES)
     throw new UserError(`${name} has ${text.length} characters: that is no run's config.json`, 2);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${name} is not JSON: ${(error as Error).message}`, 2, { cause: error });
-  }
-  const record = checked(recordSchema, value, name, 2);
+  const record = checked(recordSchema, parseJson(text, name, 2), name, 2);
   validateConfig(record.plan.config);
   const { lr, adamw } = record.plan.model.loop;
   if (lr * adamw.weightDecay >= 1) {

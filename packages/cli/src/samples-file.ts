@@ -1,6 +1,7 @@
 /** @file samples.jsonl of a run: what the model wrote, and after which step. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { reason, UserError } from './errors.ts';
+import { readSmallFile } from './small-file.ts';
 
 export interface Sample {
   readonly step: number;
@@ -41,7 +42,7 @@ export class SamplesFile {
 function readSamples(path: string): Sample[] {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readSmallFile(path);
   } catch {
     return [];
   }

@@ -1,6 +1,7 @@
 /** @file What `blt train` says: lines for people, or with --json one JSON object a line for machines. */
 import { printableMessage } from './errors.ts';
 import { StatusLine } from './progress.ts';
+import { quiet, sayJson } from './terminal.ts';
 
 /** Something that happened, for machines: `event` says what. */
 export interface TrainingEvent {
@@ -28,7 +29,7 @@ class TextOutput implements TrainingOutput {
     this.line.log(printableMessage(line));
   }
   status(line: string): void {
-    this.line.show(line);
+    if (!quiet()) this.line.show(printableMessage(line));
   }
   finish(): void {
     this.line.finish();
@@ -41,10 +42,10 @@ class TextOutput implements TrainingOutput {
 /** Every event as a line of JSON. What is not finite is null there. */
 class JsonOutput implements TrainingOutput {
   say(line: string, event: TrainingEvent = { event: 'message', text: line }): void {
-    process.stdout.write(`${JSON.stringify(event)}\n`);
+    sayJson(event);
   }
   status(_: string, event: TrainingEvent): void {
-    process.stdout.write(`${JSON.stringify(event)}\n`);
+    sayJson(event);
   }
   finish(): void {}
   drop(): void {}

@@ -28,6 +28,7 @@ import { loadModel, type RunFolder, type RunRecord, stepName } from './run-folde
 import { SamplesFile } from './samples-file.ts';
 import { SteadyHeap } from './steady-heap.ts';
 import { EventFile } from './tensorboard.ts';
+import { complain } from './terminal.ts';
 import type { TrainingOutput } from './training-output.ts';
 import { writeReport } from './training-report.ts';
 import { MOST_CONTEXT_BYTES, yardsticks } from './yardstick.ts';
@@ -131,7 +132,7 @@ export class TrainingRun {
 
   private async startOrResume(): Promise<void> {
     const { folder, record, corpus, backend } = this.job;
-    const latest = await folder.latestState((message) => this.warn(message));
+    const latest = await folder.latestState((message) => this.warn(message), record.plan);
     // From the model's phase on, the saved state holds everything.
     const early = latest === null || latest.state.json.loop === null || latest.state.json.phase === 'entropy model';
     this.session = new Session(record.plan, corpus, backend, early ? await this.job.given?.() : {});
@@ -401,19 +402,21 @@ export class TrainingRun {
   private async save(best: boolean): Promise<void> {
     const { session } = this;
     const step = session.modelStep;
-    const { keepLast } = this.job.record.care;
+    const { care, plan } = this.job.record;
+    const { keepLast } = care;
     this.metrics!.sync();
-    await this.job.folder.save(step, session.checkpoint(), session.openState(), { best, keepLast });
+    await this.job.folder.save(step, session.checkpoint(), session.openState(), { best, keepLast, plan });
     this.hasSaved(step);
   }
 
   /** Saves what an evaluation said of the step that was saved before it. */
   private async saveVerdict(step: number, best: boolean): Promise<void> {
     if (this.saved !== stepName(step)) return this.save(best);
-    const { keepLast } = this.job.record.care;
+    const { care, plan } = this.job.record;
+    const { keepLast } = care;
     this.metrics!.sync();
     try {
-      await this.job.folder.saveVerdict(step, this.session.openState(), { best, keepLast });
+      await this.job.folder.saveVerdict(step, this.session.openState(), { best, keepLast, plan });
     } catch (error) {
       // A file system without hard links: the weights are written once more.
       if (!(error instanceof UserError)) throw error;
@@ -439,7 +442,7 @@ export class TrainingRun {
     const saved = join(path, this.saved!);
     const text = `${why}; saved ${saved}. Go on with:\n  ${this.onward()}`;
     // Output that is broken takes no line any more.
-    if (signal === null) process.stderr.write(`blt: ${text}\n`);
+    if (signal === null) complain(text);
     else this.out.say(text, { event: 'stopped', signal, saved });
     return exitCode;
   }

@@ -1,8 +1,9 @@
 /** @file A session's state as two files, and back: training_state.json and training_state.safetensors. What is read is hostile until checked. */
-import type { OpenSessionState, SessionState } from '@blt-ts/blt';
+import type { OpenSessionState, RunPlan, SessionState } from '@blt-ts/blt';
 import { readSafetensors, SafetensorsError, type SafetensorsInput, writeSafetensors } from '@blt-ts/tensor';
 import * as z from 'zod';
 import { UserError } from './errors.ts';
+import { parseJson } from './small-file.ts';
 import { type StreamedFile, streamedSafetensors } from './streamed-file.ts';
 
 export const STATE_JSON = 'training_state.json';
@@ -21,6 +22,8 @@ const stateSchema = z.strictObject({
   best: z.strictObject({ step: count(), bitsPerByte: z.number() }).nullable(),
   stale: count(),
   evaluatedAt: z.int().min(-1),
+  /** The plan that it was made under, as in the run's config.json. Checked by `changedKeys`, not here. */
+  plan: z.unknown().optional(),
   loop: z
     .strictObject({
       step: count(),
@@ -34,11 +37,19 @@ const stateSchema = z.strictObject({
     .nullable(),
 });
 
-export const stateJsonText = (json: SessionState['json']): string => `${JSON.stringify(json, null, 2)}\n`;
+/** The numbers of a state. @param plan see `openStateFiles` */
+export const stateJsonText = (json: SessionState['json'], plan?: RunPlan): string =>
+  `${JSON.stringify(plan === undefined ? json : { ...json, plan }, orInfinityText, 2)}\n`;
 
-/** The two files of a state, for writing before the next step: its arrays are read one after the other. */
-export const openStateFiles = ({ json, arrays }: OpenSessionState): Record<string, StreamedFile | string> => ({
-  [STATE_JSON]: stateJsonText(json),
+/**
+ * The two files of a state, for writing before the next step: its arrays are read one after the other.
+ * @param plan that the run follows; kept beside the state, so that a later change of it is noticed
+ */
+export const openStateFiles = (
+  { json, arrays }: OpenSessionState,
+  plan?: RunPlan,
+): Record<string, StreamedFile | string> => ({
+  [STATE_JSON]: stateJsonText(json, plan),
   [STATE_ARRAYS]: streamedSafetensors(arrays),
 });
 
@@ -57,27 +68,32 @@ export function stateFiles({ json, arrays }: SessionState): Record<string, Uint8
   };
 }
 
+/** For JSON.stringify: JSON has no Infinity, "never" and "no limit" are written as the word. */
+export const orInfinityText = (_: string, value: unknown): unknown =>
+  value === Number.POSITIVE_INFINITY ? 'infinity' : value;
+
 /**
  * Reads the two files back, bit for bit.
  * @param name the folder, for messages
+ * @returns the state, and the plan that it was made under (undefined if it was not kept)
  * @throws UserError in one sentence naming the file and what is wrong with it
  */
-export function parseState(text: string, bytes: Uint8Array, name: string): SessionState {
-  return {
-    json: parseStateJson(text, `${name}/${STATE_JSON}`),
-    arrays: parseStateArrays(bytes, `${name}/${STATE_ARRAYS}`),
-  };
+export function parseState(text: string, bytes: Uint8Array, name: string): SessionState & { plan?: unknown } {
+  const { plan, ...json } = parseStateJson(text, `${name}/${STATE_JSON}`);
+  return { json, arrays: parseStateArrays(bytes, `${name}/${STATE_ARRAYS}`), ...(plan === undefined ? {} : { plan }) };
+}
+
+/** What differs between two plans: `model.loop.seed`, ... Both as JSON has them. */
+export function changedKeys(then: unknown, now: unknown, path = ''): string[] {
+  const isTree = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+  if (!isTree(then) || !isTree(now)) return Object.is(then, now) ? [] : [path];
+  const keys = new Set([...Object.keys(then), ...Object.keys(now)]);
+  return [...keys].flatMap((key) => changedKeys(then[key], now[key], path === '' ? key : `${path}.${key}`));
 }
 
 /** @throws UserError */
-export function parseStateJson(text: string, name: string): SessionState['json'] {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${name} is not JSON: ${(error as Error).message}`, 1, { cause: error });
-  }
-  return checked(stateSchema, value, name);
+export function parseStateJson(text: string, name: string): SessionState['json'] & { plan?: unknown } {
+  return checked(stateSchema, parseJson(text, name), name);
 }
 
 /** @throws UserError */

@@ -162,7 +162,7 @@ describe('blt play', () => {
       return stderr;
     };
     expect(fails('--model', 'nowhere')).toContain('there is no such folder');
-    expect(fails('--model', 'broken')).toContain('config.json');
+    expect(fails('--model', 'broken')).toContain('broken/model.safetensors: the file has 1 bytes');
     expect(fails('--build', 'taken/page')).toContain('cannot write the page to taken/page');
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');

@@ -10,6 +10,7 @@
 import { scope, type Tensor } from '@blt-ts/tensor';
 import { type BltConfig, layoutOptions } from '../config.ts';
 import type { Checkpoint } from '../huggingface.ts';
+import { checkEntropies } from '../non-finite.ts';
 import { type Reading, resultLater, resultNow } from '../reading.ts';
 import { type ByteStep, byteStep } from './byte-step.ts';
 import { type HashRows, ModelSteps, type TextPatch } from './model-steps.ts';
@@ -97,7 +98,7 @@ export class Decoder {
   /**
    * Reads more ids of each text and returns the logits of what follows: [vocab] for the byte after the last one, or with
    * `all` [ids, vocab] for the byte after each. A text that gets no ids gets no logits (an empty array).
-   * @throws ConfigError if a text gets longer than the model takes, Error on a backend whose values must be waited for
+   * @throws ConfigError if a text gets longer than the model takes, NonFiniteError if an entropy is not a number, Error on a backend whose values must be waited for
    */
   feed(rows: readonly ArrayLike<number>[], options: { all?: boolean } = {}): Float32Array[] {
     return resultNow(this.feeding(rows, options));
@@ -185,7 +186,9 @@ export class Decoder {
       this.reserveBytes(rows.map((row) => row.length));
       const before = this.states.map((s, r) => ({ documentStart: s.documentStart, ids: this.ids[r] }));
       const step = byteStep(rows, before, steps.byteSlots, this.config);
-      const pass = this.readIds(step, step.patcher ? yield scope(() => steps.entropies(step)) : null);
+      const entropies = step.patcher ? yield scope(() => steps.entropies(step)) : null;
+      if (entropies) checkEntropies(entropies);
+      const pass = this.readIds(step, entropies);
       const asked = all
         ? null
         : Int32Array.from(rows.flatMap((row, r) => (row.length > 0 ? [step.starts[r + 1] - 1] : [])));

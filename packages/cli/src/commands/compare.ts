@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { reason, UserError } from '../errors.ts';
 import { comparePage, differences } from '../report/compare-page.ts';
 import { heldOutFigure, type RunDetails, runDetails } from '../run-summary.ts';
+import { say, sayJson } from '../terminal.ts';
 
 export interface CompareFlags {
   readonly html: string;
@@ -14,19 +15,19 @@ export async function compareCommand(paths: readonly string[], flags: CompareFla
   for (const path of paths) runs.push(await runDetails(path));
   if (flags.json) {
     const summaries = runs.map(({ record: _, metrics: __, ...summary }) => summary);
-    process.stdout.write(`${JSON.stringify({ runs: summaries, differences: differences(runs) })}\n`);
+    sayJson({ runs: summaries, differences: differences(runs) });
     return 0;
   }
   for (const run of runs) {
     const figure = heldOutFigure(run);
     const best = figure === null ? 'not evaluated yet' : `${figure} at step ${run.best!.step}`;
-    process.stdout.write(`${run.name.padEnd(20)} ${best} (${run.state})\n`);
+    say(`${run.name.padEnd(20)} ${best} (${run.state})`);
   }
   try {
     await writeFile(flags.html, comparePage(runs));
   } catch (error) {
     throw new UserError(`cannot write ${flags.html}: ${reason(error)}`, 1, { cause: error });
   }
-  process.stdout.write(`page                 ${flags.html}\n`);
+  say(`page                 ${flags.html}`);
   return 0;
 }

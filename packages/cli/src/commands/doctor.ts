@@ -16,6 +16,7 @@ import type { GpuBackend, GpuMode } from '@blt-ts/tensor/gpu';
 import { chooseBackend, measureGflops, openDevice } from '../backend-choice.ts';
 import { runBattery } from '../doctor/battery.ts';
 import { humanBytes } from '../human-units.ts';
+import { say, sayJson } from '../terminal.ts';
 import { VERSION } from '../version.ts';
 
 export interface DoctorFlags {
@@ -151,9 +152,9 @@ export async function doctorCommand(flags: DoctorFlags): Promise<number> {
     findings.push(finding);
     if (flags.json) return;
     const sign = finding.ok === null ? '-' : finding.ok ? 'ok' : '!!';
-    process.stdout.write(`${finding.name.padEnd(20)} ${sign.padEnd(3)} ${finding.text}\n`);
+    say(`${finding.name.padEnd(20)} ${sign.padEnd(3)} ${finding.text}`);
   };
-  if (!flags.json) process.stdout.write(`${'system'.padEnd(20)}     ${system}\n`);
+  if (!flags.json) say(`${'system'.padEnd(20)}     ${system}`);
   note(await examine('reference', () => createReferenceBackend()));
   note(await examine('wasm', () => createWasmBackend()));
   note(await examine('wasm, deterministic', () => createWasmBackend({ deterministic: true })));
@@ -165,7 +166,7 @@ export async function doctorCommand(flags: DoctorFlags): Promise<number> {
   // A device that computes wrongly does no harm unless it would be used.
   const unused = DEVICES.filter((mode) => mode !== backend.name) as readonly string[];
   const sound = findings.every(({ ok, name }) => ok !== false || unused.includes(name));
-  if (flags.json) process.stdout.write(`${JSON.stringify({ system, sound, findings, used: why })}\n`);
-  else process.stdout.write(`${'will be used'.padEnd(20)}     ${why}\n`);
+  if (flags.json) sayJson({ system, sound, findings, used: why });
+  else say(`${'will be used'.padEnd(20)}     ${why}`);
   return sound ? 0 : 1;
 }

@@ -26,6 +26,7 @@ import { printableMessage, UserError } from '../errors.ts';
 import { humanBytes, humanCount, plusMinus } from '../human-units.ts';
 import { flopsPerByte } from '../plan-text.ts';
 import { loadModel, RunFolder, type RunRecord } from '../run-folder.ts';
+import { say, sayJson } from '../terminal.ts';
 import { MOST_CONTEXT_BYTES, yardsticks } from '../yardstick.ts';
 
 export interface EvalFlags {
@@ -86,7 +87,7 @@ export async function evaluatedOn(
 
 /** `blt eval`. @returns the exit code */
 export async function evalCommand(flags: EvalFlags): Promise<number> {
-  const { backend, why } = await chooseBackend(flags);
+  const { backend, short } = await chooseBackend(flags);
   const { checkpoint, folder } = await loadModel(flags.model, backend);
   const { title, train, heldOut } = await evaluationData(flags, folder);
   if (totalBytes(heldOut) === 0) throw new UserError(`${title} is empty; give a text to evaluate on with --data`, 2);
@@ -134,12 +135,25 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   const seconds = (performance.now() - started) / 1000;
   const compressors = await measures;
   if (flags.json) {
-    process.stdout.write(
-      `${JSON.stringify({ model: folder, data: title, bytes: evaluation.bytes, bits_per_byte: evaluation.bitsPerByte, standard_error: evaluation.standardError, patch_size_mean: patchBytes, flops_per_byte: { executed, formula: formula.model, entropy_model: formula.entropyModel }, compressors: compressors.map((y) => ({ name: y.name, bits_per_byte: y.bitsPerByte, seen_training: y.seenTraining })), seconds, backend: backend.name })}\n`,
-    );
+    sayJson({
+      model: folder,
+      data: title,
+      bytes: evaluation.bytes,
+      bits_per_byte: evaluation.bitsPerByte,
+      standard_error: evaluation.standardError,
+      patch_size_mean: patchBytes,
+      flops_per_byte: { executed, formula: formula.model, entropy_model: formula.entropyModel },
+      compressors: compressors.map((y) => ({
+        name: y.name,
+        bits_per_byte: y.bitsPerByte,
+        seen_training: y.seenTraining,
+      })),
+      seconds,
+      backend: backend.name,
+    });
     return 0;
   }
-  const line = (name: string, text: string) => process.stdout.write(`${name.padEnd(20)} ${text}\n`);
+  const line = (name: string, text: string) => say(`${name.padEnd(20)} ${text}`);
   line('model', folder);
   line('data', `${title}: ${humanBytes(totalBytes(heldOut))}`);
   line('bits per byte', `${plusMinus(evaluation, 4)} (full: every byte with at least half a row of context)`);
@@ -150,6 +164,6 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
     'FLOPs per byte',
     `${humanCount(executed)} executed in matrix products and attention; the paper's formula: ${humanCount(formula.model)}, entropy model ${humanCount(formula.entropyModel)}`,
   );
-  line('time', `${seconds.toFixed(1)} s on ${why}`);
+  line('time', `${seconds.toFixed(1)} s on ${short}`);
   return 0;
 }

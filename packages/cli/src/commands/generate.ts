@@ -1,11 +1,12 @@
 import { type GenerateCounts, generate, generateAsync, longestText, type WeightFormat } from '@blt-ts/blt';
 import { announce, chooseBackend } from '../backend-choice.ts';
 import type { BackendName } from '../backend-names.ts';
-import { byteEscape, utf8Length } from '../byte-labels.ts';
+import { byteEscape, printable, utf8Length } from '../byte-labels.ts';
 import { openModelFolder } from '../checkpoint-files.ts';
 import { UserError } from '../errors.ts';
 import { loadLargeModel, needsSpreading } from '../large-model.ts';
 import { findModel, loadModel, newestRun } from '../run-folder.ts';
+import { sayJson } from '../terminal.ts';
 
 export interface GenerateFlags {
   readonly model?: string;
@@ -31,7 +32,10 @@ async function readAll(stream: NodeJS.ReadStream): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-/** Bytes to a terminal: whole UTF-8 characters as they are, everything else escaped, each as soon as it is complete. */
+/**
+ * Bytes to a terminal, each character as soon as it is complete: printable ones, newlines and tabs as they are, everything else escaped.
+ * A model may have learnt escape sequences, which a terminal would obey.
+ */
 class TerminalWriter {
   private pending: number[] = [];
 
@@ -45,7 +49,8 @@ class TerminalWriter {
       const bytes = Uint8Array.from(this.pending);
       const length = utf8Length(bytes, 0);
       if (length > 0) {
-        process.stdout.write(bytes.subarray(0, length));
+        const character = bytes.subarray(0, length);
+        process.stdout.write(character[0] === 0x09 ? '\t' : printable(character));
         this.pending.splice(0, length);
         continue;
       }
@@ -72,7 +77,9 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     ? await loadLargeModel(path, backend, { weights })
     : { ...(await loadModel(path, backend, weights)), hashRows: undefined };
   const longest = longestText(checkpoint.config);
-  if ((flags.context ?? 2) > longest) {
+  if (longest < 2)
+    throw new UserError(`${folder} reads at most ${longest} bytes; a model that continues text reads 2`, 1);
+  if (flags.context !== undefined && flags.context > longest) {
     throw new UserError(`--context ${flags.context}: the model reads at most ${longest} bytes; give less`, 2);
   }
   const prompt =
@@ -103,9 +110,14 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     for await (const byte of bytes) ids.push(byte);
     const made = Uint8Array.from(ids);
     const text = new TextDecoder().decode(made);
-    process.stdout.write(
-      `${JSON.stringify({ model: folder, prompt: prompt.toString(), text, bytes: [...made], global_steps: counts?.globalSteps, backend: backend.name })}\n`,
-    );
+    sayJson({
+      model: folder,
+      prompt: prompt.toString(),
+      text,
+      bytes: [...made],
+      global_steps: counts?.globalSteps,
+      backend: backend.name,
+    });
     return 0;
   }
   if (!process.stdout.isTTY) {

@@ -2,6 +2,7 @@ import { forTransformers, transformersDiffers } from '@blt-ts/blt';
 import { openModelFolder, type WeightDtype, writeModelFolder } from '../checkpoint-files.ts';
 import { humanBytes, humanCount } from '../human-units.ts';
 import { findModel, newestRun } from '../run-folder.ts';
+import { say, sayJson } from '../terminal.ts';
 
 export interface ConvertFlags {
   readonly out: string;
@@ -40,15 +41,15 @@ async function convert(folder: string, flags: ConvertFlags, leaving = false): Pr
       window,
       ...(leaving ? { differs: transformersDiffers(own) } : {}),
     };
-    process.stdout.write(`${JSON.stringify(made)}\n`);
+    sayJson(made);
     return 0;
   }
   const window = config.behaviour === 'facebook' && config.window !== null ? `, window ${config.window}` : '';
-  process.stdout.write(
+  say(
     `${flags.out}: ${humanCount(values)} parameters as ${dtype}, ${humanBytes(bytes)} in ${files.length} ${files.length === 1 ? 'file' : 'files'}; ` +
-      `read as ${opened.layout} layout, behaviour ${config.behaviour}${window}\n`,
+      `read as ${opened.layout} layout, behaviour ${config.behaviour}${window}`,
   );
-  if (leaving) for (const note of transformersDiffers(own)) process.stdout.write(`transformers: ${note}\n`);
+  if (leaving) for (const note of transformersDiffers(own)) say(`transformers: ${note}`);
   return 0;
 }
 

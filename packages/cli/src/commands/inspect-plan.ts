@@ -13,6 +13,7 @@ import { UserError } from '../errors.ts';
 import { humanBytes, humanCount } from '../human-units.ts';
 import { parametersByPart } from '../plan-text.ts';
 import { findModel, newestRun } from '../run-folder.ts';
+import { say, sayJson } from '../terminal.ts';
 
 /** `{"tensor name": [sizes], ...}` */
 function shapesOf(file: string): NamedShapes {
@@ -62,12 +63,10 @@ export async function inspectPlan(
   if (flags.json) {
     const parameters = Object.fromEntries(parts.map((p) => [p.part, p.count]));
     const tensors = Object.fromEntries(plan.map((p) => [p.name, p.shape]));
-    process.stdout.write(
-      `${JSON.stringify({ source, parameters, total: values + hashValues, tensor_count: plan.length, memory, tensors })}\n`,
-    );
+    sayJson({ source, parameters, total: values + hashValues, tensor_count: plan.length, memory, tensors });
     return 0;
   }
-  const line = (name: string, text: string) => process.stdout.write(`${name.padEnd(24)} ${text}\n`);
+  const line = (name: string, text: string) => say(`${name.padEnd(24)} ${text}`);
   line('source', source);
   line('tensors', `${plan.length}, all names and shapes fit`);
   for (const { part, count } of parts) line(part, humanCount(count));

@@ -5,6 +5,7 @@ import { humanBytes, humanCount } from '../human-units.ts';
 import { copiedRate, flopsPerByte, parametersByPart } from '../plan-text.ts';
 import { loadModel, RunFolder } from '../run-folder.ts';
 import type { RunRecord } from '../run-record.ts';
+import { say, sayJson } from '../terminal.ts';
 import { inspectPlan } from './inspect-plan.ts';
 
 export interface InspectFlags {
@@ -34,12 +35,18 @@ export async function inspectCommand(path: string | undefined, flags: InspectFla
   const flops = flopsPerByte({ config }, 4.5, 8192);
   const run = (await runOf(folder))?.plan;
   if (flags.json) {
-    process.stdout.write(
-      `${JSON.stringify({ folder, config: configToHuggingFace(config), parameters: Object.fromEntries(parts.map((p) => [p.part, p.count])), total, globalOrigin: run?.globalOrigin ?? null, entropyOrigin: run?.entropyOrigin ?? null, tensors: Object.fromEntries(plan.map((p) => [p.name, p.shape])) })}\n`,
-    );
+    sayJson({
+      folder,
+      config: configToHuggingFace(config),
+      parameters: Object.fromEntries(parts.map((p) => [p.part, p.count])),
+      total,
+      globalOrigin: run?.globalOrigin ?? null,
+      entropyOrigin: run?.entropyOrigin ?? null,
+      tensors: Object.fromEntries(plan.map((p) => [p.name, p.shape])),
+    });
     return 0;
   }
-  const line = (name: string, text: string) => process.stdout.write(`${name.padEnd(24)} ${text}\n`);
+  const line = (name: string, text: string) => say(`${name.padEnd(24)} ${text}`);
   line('folder', folder);
   for (const { part, count } of parts) line(part, humanCount(count));
   line('total', `${humanCount(total)} parameters, ${humanBytes(4 * total)} in float32`);
@@ -56,6 +63,6 @@ export async function inspectCommand(path: string | undefined, flags: InspectFla
     `${humanCount(flops.model)} forward at 4.5 bytes a patch, entropy model ${humanCount(flops.entropyModel)}`,
   );
   if (flags.tensors) for (const { name, shape } of plan) line(`  ${name}`, `[${shape.join(', ')}]`);
-  else process.stdout.write('(--tensors lists every tensor)\n');
+  else say('(--tensors lists every tensor)');
   return 0;
 }

@@ -5,11 +5,12 @@ import type { BackendName } from '../backend-names.ts';
 import { usesColor } from '../color.ts';
 import { unusedPatching } from '../config-schema.ts';
 import { loadDocuments } from '../data/sources.ts';
-import { printableMessage, reason, UserError } from '../errors.ts';
+import { reason, UserError } from '../errors.ts';
 import { patchBytes } from '../patch-bytes.ts';
 import { patchSummary, showPatches } from '../patch-view.ts';
 import { renderPatchesHtml } from '../report/patches-page.ts';
 import { loadModel } from '../run-folder.ts';
+import { note, say, sayColoured, sayJson, warn } from '../terminal.ts';
 
 export interface PatchFlags {
   readonly model?: string;
@@ -35,7 +36,6 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   if (flags.text !== undefined && files.length > 0) {
     throw new UserError(`--text and ${files[0]}: give a text or files, not both`, 2);
   }
-  const warn = (message: string) => void process.stderr.write(`warning: ${printableMessage(message)}\n`);
   const documents =
     flags.text !== undefined
       ? [{ name: 'text', bytes: Buffer.from(flags.text) }]
@@ -52,7 +52,7 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   for (const { name, bytes } of documents) {
     const part = bytes.subarray(0, flags.maxBytes);
     if (part.length < bytes.length) {
-      process.stderr.write(`${name}: the first ${part.length} of ${bytes.length} bytes (--max-bytes)\n`);
+      note(`${name}: the first ${part.length} of ${bytes.length} bytes (--max-bytes)`);
     }
     const result = await patchBytes(part, loaded?.checkpoint ?? null, patching);
     if (flags.html) {
@@ -62,15 +62,13 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
       } catch (error) {
         throw new UserError(`cannot write ${flags.html}: ${reason(error)}`, 1, { cause: error });
       }
-      process.stdout.write(`wrote ${flags.html}\n`);
+      say(`wrote ${flags.html}`);
     } else if (flags.json) {
-      process.stdout.write(`${JSON.stringify({ source: name, patching, ...result })}\n`);
+      sayJson({ source: name, patching, ...result });
     } else {
-      if (documents.length > 1) process.stdout.write(`== ${name}\n`);
-      process.stdout.write(
-        `${showPatches(part, result.patchLengths as number[], { color: usesColor(process.stdout) })}\n`,
-      );
-      process.stdout.write(`${patchSummary(result.patchLengths as number[])}\n`);
+      if (documents.length > 1) say(`== ${name}`);
+      sayColoured(showPatches(part, result.patchLengths as number[], { color: usesColor(process.stdout) }));
+      sayColoured(patchSummary(result.patchLengths as number[]));
     }
   }
   return 0;

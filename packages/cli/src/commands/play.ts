@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { configFromHuggingFace } from '@blt-ts/blt';
+import { openModelFolder } from '../checkpoint-files.ts';
 import { reason, UserError } from '../errors.ts';
 import { pageFor, type Site, serveSite } from '../play/server.ts';
 import { findModel } from '../run-folder.ts';
+import { readSmallFile } from '../small-file.ts';
+import { say } from '../terminal.ts';
 
 export interface PlayFlags {
   readonly port?: number;
@@ -30,14 +32,16 @@ function pageFolder(): string {
   return found;
 }
 
-/** The model folder that the page is to load, looked at now so that a wrong one is told here. */
+/** The model folder that the page is to load, opened now so that a wrong one is told here. @throws UserError, ConfigError */
 async function modelFolder(path: string): Promise<{ folder: string; name: string }> {
   const folder = await findModel(path);
-  const config = join(folder, 'config.json');
-  try {
-    configFromHuggingFace(JSON.parse(await readFile(config, 'utf8')));
-  } catch (error) {
-    throw new UserError(`cannot use ${config}: ${reason(error)}`, 1, { cause: error });
+  const { layout } = openModelFolder(folder);
+  if (layout === 'facebook' || !existsSync(join(folder, 'model.safetensors'))) {
+    const why = layout === 'facebook' ? 'it is in the layout of facebookresearch/blt' : 'its weights are in shards';
+    throw new UserError(
+      `the page cannot load ${folder}: ${why}, and a page reads one model.safetensors; make it one: blt import ${folder} --out DIR`,
+      1,
+    );
   }
   const name = basename(resolve(path));
   return { folder, name: folder === path ? name : `${name}/${basename(folder)}` };
@@ -64,7 +68,7 @@ export async function playCommand(flags: PlayFlags): Promise<number> {
     return serveSite(site, 0);
   });
   const url = `http://127.0.0.1:${port}/`;
-  process.stdout.write(`${url}  (this machine only; Ctrl-C ends it)\n`);
+  say(`${url}  (this machine only; Ctrl-C ends it)`);
   if (flags.open) openBrowser(url);
   await new Promise<void>((done) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done());
@@ -74,6 +78,37 @@ export async function playCommand(flags: PlayFlags): Promise<number> {
   return 0;
 }
 
+/** What marks an index.html as one that was written here. */
+const OWN_PAGE = '<meta name="blt-model"';
+
+/** @throws UserError if the page would be written over files that are not a page of this command */
+function refuseForeign(folder: string, names: readonly string[]): void {
+  const there = names.filter((name) => existsSync(join(folder, name)));
+  if (there.length === 0) return;
+  const index = join(folder, 'index.html');
+  try {
+    if (existsSync(index) && readSmallFile(index).includes(OWN_PAGE)) return;
+  } catch {
+    // A folder, a pipe or something large of that name is no page of ours either.
+  }
+  throw new UserError(
+    `${folder} already holds ${there.join(', ')}, which blt play did not write; nothing is overwritten: name another folder`,
+    2,
+  );
+}
+
+/** A file of the model for a page that others will read. @throws UserError if it is a link to a file elsewhere */
+function ownFile(folder: string, name: string): string {
+  const [place, file] = [realpathSync(folder), realpathSync(join(folder, name))];
+  if (file !== join(place, name) && !file.startsWith(place + sep)) {
+    throw new UserError(
+      `${join(folder, name)} is a link to ${file}, outside the folder; what lies there would be published: put the file itself there`,
+      1,
+    );
+  }
+  return file;
+}
+
 async function writePage(
   folder: string,
   page: string,
@@ -81,19 +116,19 @@ async function writePage(
   index: string,
   model: string | null,
 ): Promise<number> {
+  const modelFiles = model === null ? [] : MODEL_FILES.map((name): [string, string] => [name, ownFile(model, name)]);
+  refuseForeign(folder, ['index.html', ...names, ...modelFiles.map(([name]) => join('model', name))]);
   try {
-    await mkdir(folder, { recursive: true });
+    await mkdir(resolve(folder), { recursive: true });
     await writeFile(join(folder, 'index.html'), index);
     for (const name of names) await copyFile(join(page, name), join(folder, name));
-    if (model) {
-      await mkdir(join(folder, 'model'), { recursive: true });
-      for (const name of MODEL_FILES) await copyFile(join(model, name), join(folder, 'model', name));
-    }
+    if (modelFiles.length > 0) await mkdir(join(folder, 'model'), { recursive: true });
+    for (const [name, file] of modelFiles) await copyFile(file, join(folder, 'model', name));
   } catch (error) {
     throw new UserError(`cannot write the page to ${folder}: ${reason(error)}`, 1, { cause: error });
   }
-  process.stdout.write(
-    `${folder}: put it on any web host. For threads the host must send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.\n`,
+  say(
+    `${folder}: put it on any web host. For threads the host must send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.`,
   );
   return 0;
 }

@@ -1,6 +1,6 @@
-import { printableMessage } from '../errors.ts';
 import { humanBytes, humanCount, humanDuration } from '../human-units.ts';
 import { heldOutFigure, listRuns, type RunSummary } from '../run-summary.ts';
+import { say, sayJson } from '../terminal.ts';
 
 export interface RunsFlags {
   readonly runs: string;
@@ -27,11 +27,11 @@ function cells(run: RunSummary): string[] {
 export async function runsCommand({ runs: root, json }: RunsFlags): Promise<number> {
   const runs = await listRuns(root);
   if (json) {
-    process.stdout.write(`${JSON.stringify({ runs })}\n`);
+    sayJson({ runs });
     return 0;
   }
   if (runs.length === 0) {
-    process.stdout.write(`no runs in ${root}/; start one: blt train\n`);
+    say(`no runs in ${root}/; start one: blt train`);
     return 0;
   }
   const rows = [HEAD, ...runs.map(cells)];
@@ -40,8 +40,11 @@ export async function runsCommand({ runs: root, json }: RunsFlags): Promise<numb
     Math.max(...rows.filter((row) => row.length === HEAD.length).map((row) => row[column].length)),
   );
   for (const row of rows) {
-    process.stdout.write(
-      `${printableMessage(row.map((cell, column) => cell.padEnd(widths[column])).join('  ')).trimEnd()}\n`,
+    say(
+      row
+        .map((cell, column) => cell.padEnd(widths[column]))
+        .join('  ')
+        .trimEnd(),
     );
   }
   return 0;

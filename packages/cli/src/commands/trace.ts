@@ -10,6 +10,8 @@ import type { BackendName } from '../backend-names.ts';
 import { readJson } from '../checkpoint-files.ts';
 import { reason, UserError } from '../errors.ts';
 import { loadModel } from '../run-folder.ts';
+import { parseJson } from '../small-file.ts';
+import { sayJson } from '../terminal.ts';
 
 export interface TraceFlags {
   readonly model?: string;
@@ -24,7 +26,7 @@ export interface TraceFlags {
 
 /** `{"input_ids": [[...], ...]}` */
 function readRows(file: string): Int32Array[] {
-  const json = file === '-' ? (JSON.parse(readFileSync(0, 'utf8')) as unknown) : readJson(file);
+  const json = file === '-' ? parseJson(readFileSync(0, 'utf8'), 'standard input') : readJson(file);
   const rows = (json as { input_ids?: unknown } | null)?.input_ids;
   if (!Array.isArray(rows) || rows.length === 0 || !rows.every(Array.isArray)) {
     throw new UserError(`${file} must hold {"input_ids": [[1, 76, ...], ...]} with at least one row`, 2);
@@ -69,6 +71,6 @@ export async function traceCommand(flags: TraceFlags): Promise<number> {
     throw new UserError(`cannot write ${flags.out}: ${reason(error)}`, 1, { cause: error });
   }
   const patch_lengths = patchLengths.map((lengths) => [...lengths]);
-  process.stdout.write(`${JSON.stringify({ loss, patch_lengths })}\n`);
+  sayJson({ loss, patch_lengths });
   return 0;
 }

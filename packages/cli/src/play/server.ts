@@ -7,6 +7,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { reason, UserError } from '../errors.ts';
 
 const TYPES: Record<string, string> = {
@@ -69,13 +70,12 @@ async function answer(site: Site, port: number, request: IncomingMessage, respon
   }
   const { size } = await stat(entry.path);
   response.writeHead(200, { ...HEADERS, 'Content-Type': type, 'Content-Length': size });
-  if (request.method === 'HEAD') {
+  if (request.method === 'HEAD' || size === 0) {
     response.end();
     return;
   }
-  const stream = createReadStream(entry.path);
-  stream.on('error', () => response.destroy());
-  stream.pipe(response);
+  // No more than was promised, though the file may have grown. The file is closed when the reader goes away.
+  await pipeline(createReadStream(entry.path, { end: size - 1 }), response);
 }
 
 /** Serves the site on 127.0.0.1. @param port 0: any free one @throws UserError if the port cannot be had */
@@ -87,6 +87,8 @@ export function serveSite(site: Site, port: number): Promise<{ server: Server; p
         else refuse(response, 500, `The file could not be read: ${reason(error)}.`);
       });
     });
+    // A page needs some ten connections; one that asks for nothing for minutes is cut by Node's own limits.
+    server.maxConnections = 64;
     server.on('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'something else uses it' : reason(error);
       reject(

@@ -1,0 +1,42 @@
+/**
+ * @file The one exit for text to the terminal. Names of files, folders and tensors come from strangers, and a terminal obeys what is
+ * written to it; so everything that leaves here has its control characters shown instead of sent.
+ */
+import { printableMessage } from './errors.ts';
+
+let isQuiet = false;
+
+/** With --quiet: no notes and no progress. Results, warnings and errors stay. */
+export function setQuiet(quiet: boolean): void {
+  isQuiet = quiet;
+}
+
+export const quiet = (): boolean => isQuiet;
+
+/** A line of the result, on standard output. */
+export const say = (text: string): void => void process.stdout.write(`${printableMessage(text)}\n`);
+
+/** A line that our own code has coloured; whatever it quotes has been through `printable` or `printableMessage` already. */
+export const sayColoured = (text: string): void => void process.stdout.write(`${text}\n`);
+
+/** The result as one line of JSON, on standard output. Reading it back gives the same value. */
+export const sayJson = (value: unknown): void => void process.stdout.write(`${printableJson(value)}\n`);
+
+/** A line beside the result, on standard error; left out with --quiet. */
+export function note(text: string): void {
+  if (!isQuiet) process.stderr.write(`${printableMessage(text)}\n`);
+}
+
+/** Something the user should know of, on standard error. */
+export const warn = (message: string): void =>
+  void process.stderr.write(`${printableMessage(`warning: ${message}`)}\n`);
+
+/** Why a command failed, on standard error. */
+export const complain = (message: string): void =>
+  void process.stderr.write(`${printableMessage(`blt: ${message}`)}\n`);
+
+/** JSON with the characters escaped that a terminal would obey; JSON.stringify leaves those above 127 as they are. */
+export const printableJson = (value: unknown): string =>
+  (JSON.stringify(value) ?? 'null').replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) =>
+    [...Array(char.length).keys()].map((i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
+  );

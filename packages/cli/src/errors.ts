@@ -59,3 +59,8 @@ export function printableMessage(text: string): string {
     return `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
   });
 }
+
+/** A warning of a command whose results go to standard output. */
+export function warn(message: string): void {
+  process.stderr.write(`warning: ${printableMessage(message)}\n`);
+}

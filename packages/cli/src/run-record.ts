@@ -124,6 +124,8 @@ const recordSchema = z.strictObject({
   heldOut: z.array(z.string()).nullable(),
   heldOutFraction: rate(),
   textField: z.string().nullable(),
+  /** Files byte for byte, packed or not. */
+  raw: z.boolean().optional(),
   dataHash: z.string().max(128),
   /** Folder of `blt prepare` that entropies come from; null: they are computed. */
   prepared: z.string().max(10_000).nullable().optional(),

@@ -3,8 +3,8 @@ import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { gunzipBytes, gunzipLimit } from '../../../packages/cli/src/data/gunzip.ts';
 import { MOBY_DICK_BYTES } from '../../../packages/cli/src/data/moby-dick.ts';
-import { gunzipBytes, gunzipLimit } from '../../../packages/cli/src/data/read-file.ts';
 import { loadDocuments, type SourceOptions } from '../../../packages/cli/src/data/sources.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 

@@ -18,7 +18,7 @@ import type { BackendName } from '../backend-names.ts';
 import { concatenated, type Document, totalBytes } from '../data/document.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { dataHash, splitHeldOut } from '../data/split.ts';
-import { UserError } from '../errors.ts';
+import { UserError, warn } from '../errors.ts';
 import { humanBytes, humanCount } from '../human-units.ts';
 import { flopsPerByte } from '../plan-text.ts';
 import { loadModel, RunFolder } from '../run-folder.ts';
@@ -27,6 +27,8 @@ import { yardsticks } from '../yardstick.ts';
 export interface EvalFlags {
   readonly model?: string;
   readonly data?: readonly string[];
+  readonly textField?: string;
+  readonly raw?: boolean;
   readonly rowBytes: number;
   readonly json?: boolean;
   readonly backend?: BackendName;
@@ -39,8 +41,10 @@ async function evaluationData(
   folder: string,
 ): Promise<{ title: string; train: Document[]; heldOut: Document[] }> {
   if (flags.data && flags.data.length > 0) {
-    return { title: flags.data.join(' '), train: [], heldOut: await loadDocuments(flags.data) };
+    return { title: flags.data.join(' '), train: [], heldOut: await loadDocuments(flags.data, { ...flags, warn }) };
   }
+  const ignored = flags.raw ? '--raw' : flags.textField === undefined ? null : '--text-field';
+  if (ignored) throw new UserError(`${ignored} is for --data; a run's own data are read as the run read them`, 2);
   for (const path of [folder, dirname(folder)]) {
     const record = await new RunFolder(path).record().catch((error) => {
       // A model's own config.json is no run's; that of the folder around a step is, or is broken.
@@ -48,9 +52,10 @@ async function evaluationData(
       return null;
     });
     if (!record) continue;
-    const documents = await loadDocuments(record.data, { textField: record.textField ?? undefined });
+    const options = { textField: record.textField ?? undefined, raw: record.raw, warn };
+    const documents = await loadDocuments(record.data, options);
     const split = record.heldOut
-      ? { train: documents, heldOut: await loadDocuments(record.heldOut, { textField: record.textField ?? undefined }) }
+      ? { train: documents, heldOut: await loadDocuments(record.heldOut, options) }
       : splitHeldOut(documents, record.heldOutFraction);
     if (dataHash([...split.train, ...split.heldOut]) !== record.dataHash) {
       throw new UserError(

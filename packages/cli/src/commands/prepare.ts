@@ -32,6 +32,7 @@ export interface PrepareFlags
   readonly heldOut?: readonly string[];
   readonly heldOutFraction?: number;
   readonly textField?: string;
+  readonly raw?: boolean;
   readonly patcher?: string;
   readonly shard: string;
   readonly out: string;
@@ -112,6 +113,7 @@ export async function prepareCommand(flags: PrepareFlags): Promise<number> {
     heldOut: flags.heldOut ?? null,
     heldOutFraction: flags.heldOutFraction ?? HELD_OUT_FRACTION,
     textField: flags.textField ?? null,
+    raw: flags.raw ?? false,
   };
   const split = await loadCorpus(source, warn);
   const corpus = corpusIds(split);

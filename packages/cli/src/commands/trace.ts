@@ -22,9 +22,18 @@ export interface TraceFlags {
   readonly threads?: number;
 }
 
+function readJsonFromStdin(): unknown {
+  try {
+    // Some programs begin every text with a byte order mark.
+    return JSON.parse(readFileSync(0, 'utf8').replace(/^\ufeff/, ''));
+  } catch (error) {
+    throw new UserError(`standard input (--ids -) is not JSON: ${reason(error)}`, 2, { cause: error });
+  }
+}
+
 /** `{"input_ids": [[...], ...]}` */
 function readRows(file: string): Int32Array[] {
-  const json = file === '-' ? (JSON.parse(readFileSync(0, 'utf8')) as unknown) : readJson(file);
+  const json = file === '-' ? readJsonFromStdin() : readJson(file);
   const rows = (json as { input_ids?: unknown } | null)?.input_ids;
   if (!Array.isArray(rows) || rows.length === 0 || !rows.every(Array.isArray)) {
     throw new UserError(`${file} must hold {"input_ids": [[1, 76, ...], ...]} with at least one row`, 2);

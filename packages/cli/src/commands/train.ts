@@ -71,6 +71,7 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     heldOut: config.data?.held_out === undefined ? null : [...asList(config.data.held_out)],
     heldOutFraction: config.data?.held_out_fraction ?? 0.1,
     textField: config.data?.text_field ?? null,
+    raw: config.data?.raw ?? false,
   };
   const split = await loadCorpus(source, warn);
   const corpus = corpusIds(split);

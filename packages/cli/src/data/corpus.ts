@@ -12,6 +12,8 @@ export interface CorpusSource {
   readonly heldOut: readonly string[] | null;
   readonly heldOutFraction: number;
   readonly textField: string | null;
+  /** Every file byte for byte, packed or not. */
+  readonly raw?: boolean;
 }
 
 export interface LoadedCorpus extends Split {
@@ -20,7 +22,7 @@ export interface LoadedCorpus extends Split {
 }
 
 export async function loadCorpus(source: CorpusSource, warn: (message: string) => void): Promise<LoadedCorpus> {
-  const options = { textField: source.textField ?? undefined, warn };
+  const options = { textField: source.textField ?? undefined, raw: source.raw, warn };
   const documents = await loadDocuments(source.data, options);
   const split = source.heldOut
     ? { train: documents, heldOut: await loadDocuments(source.heldOut, options) }

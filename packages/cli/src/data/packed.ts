@@ -97,16 +97,22 @@ const FORMATS: readonly Format[] = [
 
 /**
  * Refuses packed data, known by the first bytes or else by the name.
- * @param name of the file, for the name of the format and for the message
+ * @param name of the file
  * @param first the bytes, or as many of the first as were read
- * @param isNamed whether the file was named, not found in a folder
+ * @param of `isFound`: it was found in a folder, not named. `inner`: these are the contents of a .gz or .tar, which would be a file of
+ *   this name
  * @throws UserError with the way to the contents
  */
-export function refusePacked(name: string, first: Uint8Array, isNamed = true): void {
-  const format = FORMATS.find(({ starts }) => starts?.(first)) ?? FORMATS.find(({ suffix }) => suffix?.test(name));
+export function refusePacked(name: string, first: Uint8Array, of: { isFound?: boolean; inner?: string } = {}): void {
+  const isInside = of.inner !== undefined && of.inner !== name;
+  const suffixed = of.inner ?? name;
+  const format = FORMATS.find(({ starts }) => starts?.(first)) ?? FORMATS.find(({ suffix }) => suffix?.test(suffixed));
   if (!format) return;
+  const remedy = isInside ? 'unpack it all yourself' : format.remedy(name);
   throw new UserError(
-    `${name} is ${format.what}, which is not unpacked here: ${format.remedy(name)}; ${isNamed ? '' : 'or leave it out with a pattern; '}or add --raw to use its bytes as they are`,
+    `${name} ${isInside ? 'holds' : 'is'} ${format.what}, which is not unpacked here: ${remedy}; ${
+      of.isFound ? 'or leave it out with a pattern; ' : ''
+    }or add --raw to use its bytes as they are`,
   );
 }
 

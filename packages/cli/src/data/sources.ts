@@ -160,7 +160,7 @@ async function loadFile(path: FilePath, options: SourceOptions & ReadOptions): P
   const wholeNeeded = !options.raw && (isGzipName(name) || isTarName(name) || isJsonlName(name));
   const { bytes, size } = await readBytes(path, { ...options, most: wholeNeeded ? undefined : options.maxBytes });
   if (options.raw || !wholeNeeded) {
-    if (!options.raw) refusePacked(name, bytes, !options.onlyFiles);
+    if (!options.raw) refusePacked(name, bytes, { isFound: options.onlyFiles });
     return [size === bytes.length ? { name, bytes } : { name, bytes, cutFrom: size }];
   }
   return (await contents({ name, bytes }, name, options)).map((document) => cut(document, options.maxBytes));
@@ -185,7 +185,7 @@ async function contents(
     const wantsStart = options.maxBytes !== undefined && !isTarName(inner) && !isJsonlName(inner);
     if (wantsStart) {
       const { bytes, size } = await gunzipStart(file.bytes, file.name, options.maxBytes!);
-      refusePacked(inner, bytes, !options.onlyFiles);
+      refusePacked(file.name, bytes, { isFound: options.onlyFiles, inner });
       return [size === bytes.length ? { name: file.name, bytes } : { name: file.name, bytes, cutFrom: size }];
     }
     const bytes = await gunzipBytes(file.bytes, file.name, limit);
@@ -205,7 +205,7 @@ async function contents(
     return documents;
   }
   if (isJsonlName(name)) return parseJsonl(file.bytes, file.name, options.textField);
-  refusePacked(name, file.bytes, !options.onlyFiles);
+  refusePacked(file.name, file.bytes, { isFound: options.onlyFiles, inner: name });
   return [file];
 }
 

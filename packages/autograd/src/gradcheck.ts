@@ -33,6 +33,7 @@ export function gradcheck(
       const previous = setDefaultBackend(backend);
       let y: Tensor;
       try {
+        // biome-ignore lint/plugin: the parameters of one function
         y = f(...xs);
       } finally {
         setDefaultBackend(previous);

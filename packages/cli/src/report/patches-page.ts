@@ -48,7 +48,7 @@ function lengthTable(lengths: readonly number[]): string {
     if (length > 0) counts.set(Math.min(length, LAST_LENGTH), (counts.get(Math.min(length, LAST_LENGTH)) ?? 0) + 1);
   }
   if (counts.size === 0) return '<p class="muted">There are none.</p>';
-  const most = Math.max(...counts.values());
+  const most = [...counts.values()].reduce((a, b) => Math.max(a, b));
   const rows = [...counts.entries()]
     .sort(([a], [b]) => a - b)
     .map(([length, count]) => {

@@ -124,7 +124,8 @@ function wasmOf(root, native, assembly, name) {
   const parts = [];
   for (const source of assembly) {
     for (const [exported, node] of source.declarations) {
-      if (calls.has(exported) && ts.isFunctionDeclaration(node)) parts.push(...excerpt(root, source, node));
+      if (!calls.has(exported) || !ts.isFunctionDeclaration(node)) continue;
+      for (const part of excerpt(root, source, node)) parts.push(part);
     }
   }
   return parts.length > 0 ? parts : undefined;

@@ -25,6 +25,7 @@ function collector() {
   const each = (define) => (cases) => (name, body) => {
     for (const c of cases) {
       const args = Array.isArray(c) ? c : [c];
+      // biome-ignore lint/plugin: the arguments of one test
       define(`${name} ${args[0]?.name ?? args[0]}`, () => body(...args));
     }
   };

@@ -42,7 +42,7 @@ const words = (sentence) => sentence.split(' ').filter((w) => /[\p{L}\p{N}]/u.te
 function longestCell(markdown) {
   const rows = markdown.match(/^\|.*\|$/gm) ?? [];
   const cells = rows.flatMap((row) => row.replace(/\]\([^)]*\)/g, ']').split(/(?<!\\)\|/));
-  return Math.max(0, ...cells.map((cell) => cell.trim().length));
+  return cells.reduce((most, cell) => Math.max(most, cell.trim().length), 0);
 }
 
 /** Figures of one text. */
@@ -103,7 +103,7 @@ if (process.argv[1] === import.meta.filename) {
     ];
     return [relative(root, file), ...cells.map(String)];
   });
-  const widths = head.map((_, i) => Math.max(...[head, ...rows].map((r) => r[i].length)));
+  const widths = head.map((_, i) => [head, ...rows].reduce((most, r) => Math.max(most, r[i].length), 0));
   for (const row of [head, ...rows]) {
     console.log(
       row

@@ -24,8 +24,8 @@ import {
 import { Random, referenceBackend } from '@blt-ts/tensor';
 import { storedInFolder } from '../../packages/cli/src/checkpoint-files.ts';
 import { parseConfig } from '../../packages/cli/src/config-file.ts';
+import { gunzipBytes } from '../../packages/cli/src/data/gunzip.ts';
 import { parseJsonl } from '../../packages/cli/src/data/jsonl.ts';
-import { gunzipBytes } from '../../packages/cli/src/data/read-file.ts';
 import { parseMetrics } from '../../packages/cli/src/metrics-file.ts';
 import { parseShard, shardBytes } from '../../packages/cli/src/prepared/shard-file.ts';
 import { DEFAULT_CARE, parseRecord, recordText } from '../../packages/cli/src/run-record.ts';

@@ -50,6 +50,7 @@ export function gradcheck(
       const previous = setDefaultBackend(where);
       let y: Tensor;
       try {
+        // biome-ignore lint/plugin: the parameters of one function
         y = f(...xs);
       } finally {
         setDefaultBackend(previous);

@@ -35,6 +35,7 @@ export interface Reads {
 
 /** A rule that reads only these values: for kernels on the hot path, where keeping less is memory saved. */
 export const reading = <K extends KernelName>(reads: Reads, rule: Rule<K>): Rule<K> =>
+  // biome-ignore lint/plugin: the parameters of a rule
   Object.assign((...args: Parameters<Rule<K>>) => rule(...args), { reads });
 
 /** A rule that reads no values at all. */

@@ -190,7 +190,7 @@ export function padBatch(sequences: readonly PatchedDocument[], options: PadBatc
     );
   }
   const cut = sequences.map((sequence, s) => cutSequence(sequence, s, maxLength));
-  const longest = Math.max(...cut.map(({ ids }) => ids.length - 1));
+  const longest = cut.reduce((most, { ids }) => Math.max(most, ids.length - 1), 0);
   const length = padToMaxLength ? maxLength : longest;
   const batch = { x: [], y: [], mask: [], patchLengths: [] } as PaddedBatch;
   for (let r = 0; r < batchSize; r++) {

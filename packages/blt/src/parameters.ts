@@ -177,12 +177,11 @@ export function treeFromNames<T>(entries: Iterable<readonly [name: string, leaf:
 
 /** @throws Error naming the parameter that no memory is there for */
 function roomForLargest(plan: readonly ParameterPlan[]): Float32Array {
-  const sizes = plan.map(({ shape }) => sizeOf(shape));
-  const most = Math.max(0, ...sizes);
+  const most = plan.reduce((size, { shape }) => Math.max(size, sizeOf(shape)), 0);
   try {
     return new Float32Array(most);
   } catch (error) {
-    const { name, shape } = plan[sizes.indexOf(most)];
+    const { name, shape } = plan.find((one) => sizeOf(one.shape) === most)!;
     const asked = `${name} [${shape.join(', ')}] has ${(most / 2 ** 28).toFixed(1)} GiB`;
     throw new Error(`out of memory: ${asked}; choose smaller sizes`, { cause: error });
   }

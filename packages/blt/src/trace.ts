@@ -12,7 +12,7 @@ import { type Reading, resultLater, resultNow } from './reading.ts';
 
 /** Values of rows laid end to end, [rows, longest, width]: shorter rows are filled with zeros. */
 function padded(values: Float32Array, rows: readonly Int32Array[], width: number): Float32Array {
-  const longest = Math.max(...rows.map((row) => row.length));
+  const longest = rows.reduce((most, row) => Math.max(most, row.length), 0);
   const out = new Float32Array(rows.length * longest * width);
   let at = 0;
   rows.forEach((row, r) => {
@@ -76,7 +76,7 @@ function* tracing(
     : null;
   const patchLengths = rows.map((ids, r) => modelPatchLengths(ids, entropies?.[r] ?? null, config.patching));
   const patched = rows.map((ids, r) => ({ ids, patchLengths: patchLengths[r] }));
-  const longest = Math.max(...rows.map((row) => row.length));
+  const longest = rows.reduce((most, row) => Math.max(most, row.length), 0);
   const tensors: [string, SafetensorsInput][] = [];
   const put = (name: string, shape: readonly number[], data: Float32Array) =>
     tensors.push([name, { dtype: 'F32', shape: [...shape], data }]);

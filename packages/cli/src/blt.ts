@@ -3,7 +3,7 @@ import { meaningOf, ourNames } from './aliases.ts';
 import { BACKEND_NAMES } from './backend-names.ts';
 import { watchOutput } from './broken-output.ts';
 import { outOfMemory, printableMessage, systemFailure, UserError } from './errors.ts';
-import { complain, setQuiet } from './terminal.ts';
+import { complain, exitWhenWritten, setQuiet } from './terminal.ts';
 import { VERSION } from './version.ts';
 
 const number = (text: string): number => {
@@ -38,6 +38,8 @@ const needed = <T extends Record<string, unknown>>(flags: T, name: string): T =>
 };
 const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
+const RAW = 'use every file byte for byte: unpack nothing, read no .jsonl by lines';
+
 const backendOption = () =>
   new Option('--backend <name>', 'what computes (auto: a GPU if there is a real one, else wasm)').choices(
     BACKEND_NAMES,
@@ -69,14 +71,14 @@ function withOurName(text: string): string {
 const finish = (code: number): void => {
   process.exitCode = code;
   // Stopped by a signal: whoever waits at the prompt does not wait for compressors that still run.
-  if (code > 128) process.stdout.write('', () => process.exit());
+  if (code > 128) exitWhenWritten();
 };
 
 // The flags of `train` are the keys of the config file; the schema is loaded only when the command runs.
 const train = program
   .command('train')
   .description('train entropy model and latent transformer on files, folders, patterns or stdin (default: Moby Dick)')
-  .option('-d, --data <path>', 'file, folder, pattern, .jsonl, .gz, or - for stdin; may be repeated', collect)
+  .option('-d, --data <path>', 'file, folder, pattern, .jsonl, .gz, .tar, or - for stdin; may be repeated', collect)
   .option('--held-out <path>', 'text to evaluate on instead of a part of the data; may be repeated', collect)
   .option('--held-out-fraction <share>', 'share of the data kept for evaluation (0.1)')
   .option(
@@ -85,6 +87,7 @@ const train = program
   )
   .option('--dedupe', 'leave out training documents that repeat one another or held-out text')
   .option('--text-field <name>', 'field of .jsonl lines that holds the text')
+  .option('--raw', RAW)
   .option('--prepared <dir>', 'entropies and patches that blt prepare made of this data')
   .addOption(new Option('-s, --size <size>', 'the one dial').choices(['nano', 'tiny', 'small', 'base']))
   .option('-c, --config <file>', 'TOML or JSON file; flags win over it')
@@ -169,6 +172,7 @@ program
   .option('--dedupe', 'as for train')
   .option('--seed <n>', 'as for train: --split documents draws by it (0)', between(whole, 0, 2 ** 32 - 1))
   .option('--text-field <name>', 'as for train')
+  .option('--raw', 'as for train')
   .option('-p, --patcher <dir>', 'run or checkpoint whose entropy model scores the bytes')
   .addOption(new Option('--mode <mode>', 'how to cut').choices(['entropy', 'space', 'static', 'byte']))
   .option('--threshold <nats>', "entropy threshold (the model's own)", number)
@@ -232,6 +236,8 @@ program
   .option('--patch-size <bytes>', 'bytes per patch, mode static', between(whole, 1))
   .option('--max-patch-length <bytes>', 'longest patch', between(whole, 1))
   .option('--max-bytes <n>', 'cut at most so many bytes of each file', whole, 20_000)
+  .option('--text-field <name>', 'field of .jsonl lines that holds the text')
+  .option('--raw', RAW)
   .option('--json', 'one JSON object a file: lengths, entropies, threshold')
   .option('--html <file>', 'write a page with the entropy curve')
   .addOption(backendOption())
@@ -243,6 +249,8 @@ program
   .description('bits per byte on held-out text, beside compressors')
   .addOption(modelOption())
   .option('-d, --data <path>', 'evaluate on this (default: the held-out part of the run)', collect)
+  .option('--text-field <name>', 'field of .jsonl lines that holds the text')
+  .option('--raw', RAW)
   .option('--row-bytes <n>', 'context', between(whole, 2), 512)
   .option('--json', 'one JSON object')
   .addOption(backendOption())

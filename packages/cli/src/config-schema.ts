@@ -163,6 +163,8 @@ const dataSection = z
     /** Leave out training documents that repeat one another or a held-out one. */
     dedupe: z.boolean().optional(),
     text_field: z.string().min(1).optional(),
+    /** Files byte for byte: nothing is unpacked, no .jsonl read by lines. */
+    raw: z.boolean().optional(),
     /** Folder of `blt prepare` that entropies and patches come from. */
     prepared: z.string().min(1).optional(),
   })

@@ -64,7 +64,7 @@ export async function loadLargeModel(
   const folder = await findModel(path ?? (await newestRun()));
   const { config, stored } = openModelFolder(folder);
   const places = placeTensors(config, bytesPerMemory);
-  const memories = 1 + Math.max(...places.values());
+  const memories = 1 + [...places.values()].reduce((a, b) => Math.max(a, b), 0);
   const backends = [backend, ...Array.from({ length: memories - 1 }, () => createWasmBackend())];
   const checkpoint = checkpointFromStored(stored, config, (name) => backends[places.get(name)!], {
     hashTables: false,

@@ -130,6 +130,8 @@ const recordSchema = z.strictObject({
   /** Whether training documents that repeat one another or a held-out one were left out. */
   dedupe: z.boolean().optional(),
   textField: z.string().nullable(),
+  /** Files byte for byte, packed or not. */
+  raw: z.boolean().optional(),
   dataHash: z.string().max(128),
   /** Of the held-out documents alone, to know them again among data that have changed. */
   heldOutHash: z.string().max(128).nullable().optional(),

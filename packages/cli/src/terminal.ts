@@ -40,3 +40,6 @@ export const printableJson = (value: unknown): string =>
   (JSON.stringify(value) ?? 'null').replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) =>
     [...Array(char.length).keys()].map((i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
   );
+
+/** Ends the process once standard output has taken what was written to it, whatever else still runs. */
+export const exitWhenWritten = (): void => void process.stdout.write('', () => process.exit());

@@ -96,7 +96,7 @@ if (!present.startsWith(stamp)) {
     binaries.push(binary);
   }
   const pieces = [];
-  for (let at = 0; at < Math.max(...binaries.map((binary) => binary.length)); at += PIECE) {
+  for (let at = 0; binaries.some((binary) => at < binary.length); at += PIECE) {
     for (const binary of binaries) pieces.push(`  '${encoded(binary.subarray(at, at + PIECE))}',\n`);
   }
   const source = `${stamp}export const builds = {\n${flags.join('')}} as const;

@@ -61,6 +61,7 @@ export function safetensorsHeaderSize(head: Uint8Array, fileSize: number): numbe
 /** What a file that is not safetensors seems to be, with the fix; undefined if it is not recognised. */
 function otherFormat(head: Uint8Array): string | undefined {
   if (head[8] === 0x7b) return undefined; // a header's first byte: rather a damaged safetensors file
+  // biome-ignore lint/plugin: 512 bytes at most
   const text = String.fromCharCode(...head.subarray(0, 512));
   if (text.startsWith('version https://git-lfs')) {
     const size = /\nsize (\d{1,20})\n/.exec(text)?.[1];

@@ -74,3 +74,9 @@ test('a pattern that stands for too many is refused before it is expanded', () =
 test('only patterns are taken for patterns', () => {
   expect(['a.txt', 'a/b', 'a*', 'a?', '[a]', '{a,b}'].map(isGlob)).toEqual([false, false, true, true, true, true]);
 });
+
+test('very many braces are refused at once, paired or not', () => {
+  for (const pattern of ['{a,b}'.repeat(20_000), '{'.repeat(100_000), '{a}'.repeat(30_000)]) {
+    expect(() => expandBraces(pattern)).toThrow(/^it has more than 1000 braces$/);
+  }
+});

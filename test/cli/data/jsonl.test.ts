@@ -73,3 +73,18 @@ test('no bytes whatever make it throw anything but a UserError', () => {
     { numRuns: runs(200) },
   );
 });
+
+test('a byte order mark, carriage returns, and a last line without its end', () => {
+  expect(texts(utf8.encode('\ufeff"a"\r\n"b"\r\n"c"'))).toEqual(['a', 'b', 'c']);
+  expect(() => parseJsonl(utf8.encode('{"text":"a"}\n{"text":"b'), 'x.jsonl')).toThrow(
+    /^x\.jsonl line 2 is not valid JSON .*; it is the last line and has no end, so the file may be cut short$/,
+  );
+  expect(() => parseJsonl(utf8.encode('{"text":\n"a"}\n'), 'x.jsonl')).toThrow(
+    /^x\.jsonl line 1 .*one whole JSON value$/,
+  );
+});
+
+test('texts that share a block of memory do not touch each other', () => {
+  const lines = Array.from({ length: 3000 }, (_, i) => String(i).repeat(i % 300));
+  expect(texts(utf8.encode(lines.map((line) => JSON.stringify(line)).join('\n')))).toEqual(lines);
+});

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { symlinkSync } from 'node:fs';
+import { symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { gunzipBytes, gunzipLimit, gunzipStart } from '../../../packages/cli/src/data/gunzip.ts';
 import { MOBY_DICK_BYTES } from '../../../packages/cli/src/data/moby-dick.ts';
-import { gunzipBytes, gunzipLimit } from '../../../packages/cli/src/data/read-file.ts';
 import { loadDocuments, type SourceOptions } from '../../../packages/cli/src/data/sources.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -85,9 +85,216 @@ test('empty documents among others are dropped with a warning, many of them in f
   ]);
 });
 
-test('packed formats that are not unpacked are warned about', async () => {
-  const { warnings } = await load(temporaryFolder({ 'a.zst': 'xx' }), ['a.zst']);
-  expect(warnings[0]).toMatch(/a\.zst looks packed; its bytes are used as they are/);
+/** One file of a tar archive (POSIX ustar), by the published layout of its header. */
+function tarEntry(name: string, contents: string | Uint8Array, type = '0', link = ''): Uint8Array {
+  const bytes = Buffer.from(contents);
+  const header = Buffer.alloc(512);
+  header.write(name, 0);
+  header.write('0000644\0', 100);
+  header.write('0000000\0', 108);
+  header.write('0000000\0', 116);
+  header.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
+  header.write('00000000000\0', 136);
+  header.write('        ', 148);
+  header.write(type, 156);
+  header.write(link, 157);
+  header.write('ustar\x0000', 257);
+  const sum = header.reduce((a, b) => a + b, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return Buffer.concat([header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
+}
+const tar = (...entries: Uint8Array[]): Uint8Array => Buffer.concat([...entries, Buffer.alloc(1024)]);
+
+const zstd = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 4, 0);
+const latin1 = (text: string): Uint8Array => Buffer.from(text, 'latin1');
+
+test.each<[name: string, contents: Uint8Array | string, says: RegExp]>([
+  ['a.txt.zst', zstd, /a\.txt\.zst is zstd data, .*zstd -dc \S+a\.txt\.zst \| blt \.\.\. -.*or add --raw/],
+  ['a.jsonl.zst', zstd, /is zstd data.*: unpack it \(zstd -d \S+a\.jsonl\.zst\) and give what comes out/],
+  ['known by its name alone.zst', 'xx', /zstd data/],
+  ['no name.txt', zstd, /no name\.txt is zstd data/],
+  ['a.xz', latin1('\xfd7zXZ\0rest'), /xz data.*xz -dc/],
+  ['a', latin1('BZh91AY&SYrest'), /bzip2 data/],
+  ['a.docx', latin1('PK\x03\x04rest'), /zip archive.*unzip/],
+  ['a.bin', latin1("7z\xbc\xaf'\x1crest"), /7z archive/],
+  ['a.bin', latin1('Rar!\x1a\x07\x01\0'), /rar archive/],
+  ['a.bin', 'PAR1 the columns PAR1', /Parquet.*\.jsonl/],
+  ['a.arrow', latin1('ARROW1\0\0rest'), /Arrow/],
+  ['a.bin', gzipSync('packed'), /a\.bin is gzip data.*give it the name \S+a\.bin\.gz/],
+  ['a.gz', gzipSync(gzipSync('packed')), /a\.gz holds gzip data, .*unpack it all yourself/],
+  ['a.gz.gz', gzipSync(gzipSync('packed')), /compressed twice/],
+  ['a.txt.gz', gzipSync(zstd), /a\.txt\.gz holds zstd data/],
+  ['a.tar', tar(tarEntry('b.zip', 'x')), /a\.tar:b\.zip is a zip archive/],
+  ['a.tar.xz', latin1('\xfd7zXZ\0rest'), /unpack it \(xz -d/],
+])('%s is packed: refused, unless its bytes are asked for', async (name, contents, says) => {
+  const folder = temporaryFolder({ [name]: contents });
+  const { error } = await load(folder, [name]);
+  expect(error).toMatch(says);
+  expect(error.split('\n')).toHaveLength(1);
+  expect((await load(folder, [name], { raw: true })).bytes).toEqual([new Uint8Array(Buffer.from(contents))]);
+});
+
+test('text that begins like a packed format is text', async () => {
+  for (const text of ['PK is short for park', 'BZh9 is no magic', 'PAR1 is a name', 'Rar! it said', '7z']) {
+    expect((await load(temporaryFolder({ 'a.txt': text }), ['a.txt'])).documents).toEqual([['a.txt', text]]);
+  }
+});
+
+test('a packed file in a folder: the way out is a pattern', async () => {
+  const { error } = await load(temporaryFolder({ 'd/a.txt': 'text', 'd/b.zip': 'PK\x03\x04' }), ['d']);
+  expect(error).toMatch(/d\/b\.zip is a zip archive.*or leave it out with a pattern; or add --raw/);
+});
+
+test('packed standard input is refused too', async () => {
+  const stdin = (async function* () {
+    yield new Uint8Array(gzipSync('x'));
+  })();
+  expect((await load('nowhere', ['-'], { stdin })).error).toMatch(/stdin is gzip data.*unpack it in the pipe/);
+});
+
+test('a tar archive gives its files as the folder would, also compressed', async () => {
+  const archive = tar(
+    tarEntry('./b/10.txt', 'ten'),
+    tarEntry('./b/2.txt', 'two'),
+    tarEntry('a.jsonl', '{"text":"x"}\n{"text":"y"}\n'),
+    tarEntry('c.txt.gz', gzipSync('packed')),
+    tarEntry('.git/config', 'no'),
+    tarEntry('b/node_modules/x.txt', 'no'),
+    tarEntry('b/._2.txt', 'no'),
+    tarEntry('folder/', '', '5'),
+    tarEntry('link', '', '2', '/etc/passwd'),
+    tarEntry('../up.txt', 'only a name'),
+    tarEntry('twice.txt', 'first'),
+    tarEntry('twice.txt', 'last'),
+  );
+  const folder = temporaryFolder({ 'x.tar': archive, 'x.tar.gz': gzipSync(archive), 'x.tgz': gzipSync(archive) });
+  for (const name of ['x.tar', 'x.tar.gz', 'x.tgz']) {
+    const { documents, error } = await load(folder, [name]);
+    expect(error).toBe('');
+    expect(documents).toEqual([
+      [`${name}:../up.txt`, 'only a name'],
+      [`${name}:a.jsonl:1`, 'x'],
+      [`${name}:a.jsonl:2`, 'y'],
+      [`${name}:b/2.txt`, 'two'],
+      [`${name}:b/10.txt`, 'ten'],
+      [`${name}:c.txt.gz`, 'packed'],
+      [`${name}:twice.txt`, 'last'],
+    ]);
+  }
+  expect((await load(folder, ['x.tar'], { raw: true })).bytes).toEqual([new Uint8Array(archive)]);
+});
+
+test.each<[string, Uint8Array, SourceOptions, RegExp]>([
+  ['no tar', Buffer.from('plain text'), {}, /x\.tar is damaged or no tar archive/],
+  ['cut short', tar(tarEntry('a', 'x'.repeat(5000))).subarray(0, 3000), {}, /x\.tar is damaged.*Truncated/],
+  ['a flipped bit', tar(tarEntry('a', 'x')).map((b, i) => (i === 3 ? b ^ 1 : b)), {}, /x\.tar is damaged.*checksum/],
+  ['gzip', gzipSync(tar(tarEntry('a', 'x'))), {}, /x\.tar is no tar archive but packed twice/],
+  [
+    'an archive in it',
+    tar(tarEntry('y.tar', tar(tarEntry('a', 'x')))),
+    {},
+    /x\.tar:y\.tar is an archive in an archive/,
+  ],
+  [
+    'bombs in it',
+    tar(...[1, 2, 3].map((i) => tarEntry(`${i}.gz`, gzipSync(Buffer.alloc(4000))))),
+    { maxGunzipBytes: 10_000 },
+    /x\.tar:3\.gz .*decompresses to more than 2\.00 kB/,
+  ],
+])('an archive that is %s is refused', async (_, bytes, options, says) => {
+  expect((await load(temporaryFolder({ 'x.tar': bytes }), ['x.tar'], options)).error).toMatch(says);
+});
+
+test('150,000 lines of JSON are as many documents', async () => {
+  // As many as overflow the stack when they are given as arguments of a call.
+  const { documents } = await load(temporaryFolder({ 'a.jsonl': '"ab"\n'.repeat(150_000) }), ['a.jsonl']);
+  expect(documents).toHaveLength(150_000);
+  expect(documents.at(-1)).toEqual(['a.jsonl:150000', 'ab']);
+});
+
+test('what was given twice is named a few times, not by the thousand', async () => {
+  const files = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`d/${i}.txt`, 'x']));
+  const { warnings } = await load(temporaryFolder(files), ['d', 'd/*.txt']);
+  expect(warnings).toEqual([
+    ...[0, 1, 2].map((i) => `d/${i}.txt is given twice; used once`),
+    '47 more files were given twice; used once',
+  ]);
+});
+
+test.skipIf(process.platform !== 'linux')(
+  'a file whose name is not UTF-8 is read, and named by its bytes',
+  async () => {
+    const folder = temporaryFolder({ 'd/b.txt': 'b' });
+    writeFileSync(Buffer.from(`${folder}/d/caf\xe9.txt`, 'latin1'), 'coffee');
+    const expected = [
+      ['d/b.txt', 'b'],
+      ['d/caf\\xe9.txt', 'coffee'],
+    ];
+    expect((await load(folder, ['d'])).documents).toEqual(expected);
+    expect((await load(folder, ['d/*'])).documents).toEqual(expected);
+    expect((await load(folder, ['d/caf\ufffd.txt'])).error).toMatch(
+      /not UTF-8 cannot be given; give its folder, or a pattern/,
+    );
+  },
+);
+
+test('a dead link in a folder is told of', async () => {
+  const folder = temporaryFolder({ 'd/a.txt': 'text' });
+  symlinkSync('nowhere', join(folder, 'd/b.txt'));
+  expect((await load(folder, ['d'])).warnings).toEqual(['d/b.txt is a link that leads nowhere; skipped']);
+});
+
+test('UTF-16 is used, with a warning', async () => {
+  const { warnings, bytes } = await load(temporaryFolder({ 'a.txt': Buffer.from('\ufeffab', 'utf16le') }), ['a.txt']);
+  expect(bytes[0]).toHaveLength(6);
+  expect(warnings).toEqual([expect.stringMatching(/^a\.txt looks like UTF-16.*iconv -f UTF-16 -t UTF-8$/)]);
+});
+
+test('only the bytes that are enough are read: of a large file, a stream without end, a .gz', async () => {
+  const folder = temporaryFolder({ 'large.bin': 'begin', 'a.gz': gzipSync('0123456789'), 'b.jsonl': '"0123456789"\n' });
+  truncateSync(join(folder, 'large.bin'), 5e9);
+  const options: SourceOptions = { maxBytes: 8, minBytes: 1 };
+  const endless = (async function* () {
+    for (;;) yield 'y\n';
+  })();
+  const documents = await loadDocuments(
+    ['large.bin', 'a.gz', 'b.jsonl'].map((name) => join(folder, name)).concat('-'),
+    { ...options, stdin: endless },
+  );
+  expect(documents.map(({ bytes, cutFrom }) => [text(bytes), cutFrom])).toEqual([
+    ['begin\0\0\0', 5e9],
+    ['01234567', null],
+    ['01234567', 10],
+    ['y\ny\ny\ny\n', null],
+  ]);
+  const [whole] = await loadDocuments([join(folder, 'a.gz')], { maxBytes: 10 });
+  expect(whole).toEqual({ name: join(folder, 'a.gz'), bytes: new Uint8Array(latin1('0123456789')) });
+});
+
+test.skipIf(process.platform !== 'linux')(
+  'what never ends is refused: a device by name, a stream by its length',
+  async () => {
+    await expect(loadDocuments(['/dev/zero'])).rejects.toThrow(
+      /^\/dev\/zero is a device, which may never end; pipe a part/,
+    );
+    const [zeros] = await loadDocuments(['/dev/zero'], { maxBytes: 100_000 });
+    expect(zeros.bytes).toHaveLength(100_000);
+    const endless = (async function* () {
+      for (;;) yield 'y\n';
+    })();
+    const stopped = load('nowhere', ['-'], { stdin: endless, maxStreamBytes: 10_000 });
+    expect((await stopped).error).toMatch(/^standard input goes on after 10\.0 kB, the most that is read of a stream/);
+  },
+);
+
+test('more than the memory there is, in many files', async () => {
+  const folder = temporaryFolder({ 'a.txt': 'aaaa', 'b.txt': 'bbbb' });
+  expect((await load(folder, ['*.txt'], { maxTotalBytes: 7 })).error).toMatch(/^the data have more than 7 B/);
+});
+
+test.skipIf(process.platform !== 'linux')('files of /proc say size 0 and are read', async () => {
+  const [document] = await loadDocuments(['/proc/self/status']);
+  expect(text(document.bytes)).toMatch(/^Name:/);
 });
 
 test.each<[string, Record<string, string>, string[], SourceOptions, string]>([
@@ -190,6 +397,22 @@ test('a .gz that is damaged, cut short or grows past the limit is refused by nam
 test('several gzip members end to end are one document', async () => {
   const both = Buffer.concat([gzipSync('one '), gzipSync('two')]);
   expect(text(await gunzipBytes(both, 'a.gz'))).toBe('one two');
+  const padded = Buffer.concat([gzipSync('one '), Buffer.alloc(512), gzipSync('two'), Buffer.alloc(9)]);
+  expect(text(await gunzipBytes(padded, 'a.gz'))).toBe('one two');
+  await expect(gunzipBytes(padded, 'a.gz', 6)).rejects.toThrow(/decompresses to more than 6 B/);
+});
+
+test.each([
+  ['a damaged magic byte', [gzipSync('one '), gzipSync('two').fill(0x1e, 0, 1)]],
+  ['the same behind padding', [gzipSync('one '), Buffer.alloc(512), gzipSync('two').fill(0x1e, 0, 1)]],
+  ['a member cut short', [gzipSync('one '), gzipSync('two').subarray(0, 12)]],
+  ['text', [gzipSync('one '), Buffer.from('text')]],
+  ['text behind padding', [gzipSync('one '), Buffer.alloc(3), Buffer.from('text')]],
+])('%s after a gzip member is no silent end', async (_, parts) => {
+  await expect(gunzipBytes(Buffer.concat(parts), 'a.gz')).rejects.toThrow(
+    /^a\.gz is damaged.*fetch or compress it again/,
+  );
+  await expect(gunzipStart(Buffer.concat(parts), 'a.gz', 1000)).rejects.toThrow(/^a\.gz is damaged/);
 });
 
 test('the limit on decompressed bytes is 200 times the file, within 256 MiB and 4 GiB', () => {

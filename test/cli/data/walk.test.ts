@@ -1,10 +1,20 @@
-import { symlinkSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join, relative } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compareNames, expandGlob, walkFolder } from '../../../packages/cli/src/data/walk.ts';
+import {
+  compareNames,
+  expandGlob,
+  type FoundFile,
+  type OnSkipped,
+  walkFolder,
+} from '../../../packages/cli/src/data/walk.ts';
 import { runs } from '../../support/runs.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+const names = (folder: string, files: readonly FoundFile[]): string[] =>
+  files.map(({ path }) => relative(folder, String(path)));
 
 const name = fc.string({ unit: fc.constantFrom('a', 'b', '0', '1', '9', '.', '_', ':', '/'), maxLength: 6 });
 
@@ -39,13 +49,7 @@ const tree = {
 test('a folder gives its files in order, without hidden names and node_modules', async () => {
   const folder = temporaryFolder(tree);
   const files = await walkFolder(folder);
-  expect(files.map((file) => relative(folder, file))).toEqual([
-    'a.txt',
-    'b/2.txt',
-    'b/10.txt',
-    'b/deep/er/3.md',
-    'c.md',
-  ]);
+  expect(names(folder, files)).toEqual(['a.txt', 'b/2.txt', 'b/10.txt', 'b/deep/er/3.md', 'c.md']);
 });
 
 test('circles of symbolic links end, and each real file is given once', async () => {
@@ -55,9 +59,12 @@ test('circles of symbolic links end, and each real file is given once', async ()
   symlinkSync('a/x.txt', join(folder, 'z.txt'));
   symlinkSync('nowhere', join(folder, 'dead'));
   symlinkSync('self', join(folder, 'self'));
-  const files = await walkFolder(folder);
-  expect(files.map((file) => relative(folder, file))).toEqual(['a/x.txt', 'b/y.txt']);
-  expect((await expandGlob(`${folder}/**/*.txt`)).map((file) => relative(folder, file)).sort()).toHaveLength(2);
+  const skipped: string[] = [];
+  const note: OnSkipped = (kind, path) => void skipped.push(`${kind} ${relative(folder, String(path))}`);
+  const files = await walkFolder(folder, note);
+  expect(names(folder, files)).toEqual(['a/x.txt', 'b/y.txt']);
+  expect(names(folder, await expandGlob(`${folder}/**/*.txt`))).toHaveLength(2);
+  expect(skipped.sort()).toEqual(['dead link dead', 'dead link self']);
 });
 
 test.each<[string, string[]]>([
@@ -76,5 +83,50 @@ test.each<[string, string[]]>([
 ])('the pattern %s gives %j', async (pattern, expected) => {
   const folder = temporaryFolder(tree);
   const files = await expandGlob(join(folder, '/').concat(pattern));
-  expect(files.map((file) => relative(folder, file))).toEqual(expected);
+  expect(names(folder, files)).toEqual(expected);
+});
+
+// As many as overflow the stack when they are given as arguments of a call.
+test.runIf(process.env.BLT_SLOW)('a subfolder of 150,000 files, by folder and by pattern', async () => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, 'many'));
+  for (let i = 0; i < 150_000; i++) writeFileSync(join(folder, 'many', `${i}.txt`), '');
+  expect(await walkFolder(folder)).toHaveLength(150_000);
+  expect(await expandGlob(`${folder}/**/*.txt`)).toHaveLength(150_000);
+  expect(names(folder, (await expandGlob(`${folder}/*/1?.txt`)).slice(0, 3))).toEqual([
+    'many/10.txt',
+    'many/11.txt',
+    'many/12.txt',
+  ]);
+});
+
+test.skipIf(process.platform !== 'linux')(
+  'names that are not UTF-8 are found, in folders of such names too',
+  async () => {
+    const folder = temporaryFolder({ 'b.txt': 'b' });
+    const path = (name: string) => Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(name, 'latin1')]);
+    writeFileSync(path('caf\xe9.txt'), 'e');
+    writeFileSync(path('caf\xe8.txt'), 'e');
+    mkdirSync(path('d\xff'));
+    writeFileSync(path('d\xff/a.txt'), 'a');
+    const found = async (files: Promise<FoundFile[]>) =>
+      (await files).map((file) =>
+        Buffer.from(file.path)
+          .toString('latin1')
+          .slice(folder.length + 1),
+      );
+    expect(await found(walkFolder(folder))).toEqual(['b.txt', 'caf\xe8.txt', 'caf\xe9.txt', 'd\xff/a.txt']);
+    expect(await found(expandGlob(`${folder}/caf?.txt`))).toEqual(['caf\xe8.txt', 'caf\xe9.txt']);
+    expect(await found(expandGlob(`${folder}/**/a.txt`))).toEqual(['d\xff/a.txt']);
+  },
+);
+
+test.skipIf(process.platform === 'win32')('a walk passes over pipes and devices, and says so', async () => {
+  const folder = temporaryFolder({ 'a.txt': 'a' });
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  symlinkSync('/dev/zero', join(folder, 'zero'));
+  const skipped: string[] = [];
+  const files = await walkFolder(folder, (kind, path) => void skipped.push(`${kind} ${basename(String(path))}`));
+  expect(names(folder, files)).toEqual(['a.txt']);
+  expect(skipped.sort()).toEqual(['special pipe', 'special zero']);
 });

@@ -70,15 +70,17 @@ test('numbers that do not fit together are refused with both', () => {
 
 test('the page of patches counts lengths, and all text in it is escaped', () => {
   const evil = '<img src=x onerror=alert(1)>"\'&';
-  const html = renderPatchesHtml({
-    bytes: encode('abcdef'),
-    patchLengths: [1, 1, 4, 0],
-    entropies: [null, 2, 2, 1, 1, 1],
-    threshold: 1.5,
-    source: evil,
-    mode: evil,
-    model: evil,
-  });
+  const html = renderPatchesHtml([
+    {
+      bytes: encode('abcdef'),
+      patchLengths: [1, 1, 4, 0],
+      entropies: [null, 2, 2, 1, 1, 1],
+      threshold: 1.5,
+      source: evil,
+      mode: evil,
+      model: evil,
+    },
+  ]);
   expect(html).not.toContain('<img');
   expect(html).toContain('6 bytes · 3 patches · 2.00 bytes per patch');
   expect(html).toMatch(/1 byte<\/span><span class="number">2<\/span>/);

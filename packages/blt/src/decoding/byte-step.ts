@@ -115,6 +115,7 @@ function hashRows(
 ): Int32Array | null {
   const tables = hash.functions * hash.groupSizes.length;
   if (tables === 0) return null;
+  // biome-ignore lint/plugin: the sizes of a config, at most 64
   const reach = Math.max(...hash.groupSizes) - 1;
   const out = new Int32Array(starts.at(-1)! * tables);
   rows.forEach((row, r) => {

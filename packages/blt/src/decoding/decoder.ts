@@ -244,7 +244,7 @@ export class Decoder {
     counts.forEach((count, r) => {
       if (count === 0) return;
       this.states[r] = states[r][count - 1];
-      this.ids[r].push(...rows[r].slice(0, count));
+      for (const id of rows[r].slice(0, count)) this.ids[r].push(id);
       this.latestEntropy[r] = entropies?.[step.starts[r] + count - 1] ?? 0;
       this.byteSteps += count;
     });

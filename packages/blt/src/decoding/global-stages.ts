@@ -71,7 +71,7 @@ export class GlobalStages {
    */
   place(finished: readonly TextPatch[], ends: readonly number[], states: readonly TextState[]): PatchPlaces {
     const { maxPositionEmbeddings } = this.config;
-    const reach = Math.max(...ends);
+    const reach = ends.reduce((a, b) => Math.max(a, b), 0);
     if (reach > maxPositionEmbeddings) {
       throw new TooManyPatchesError(
         `decoding: a text would have ${reach} patches, the model takes ${maxPositionEmbeddings}; begin anew with its last part`,

@@ -22,16 +22,18 @@ import { concatenated, type Document, lastBytes, totalBytes } from '../data/docu
 import { differences, recovered } from '../data/manifest.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { splitHash } from '../data/split.ts';
-import { printableMessage, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import { humanBytes, humanCount, plusMinus } from '../human-units.ts';
 import { flopsPerByte } from '../plan-text.ts';
 import { loadModel, RunFolder, type RunRecord } from '../run-folder.ts';
-import { say, sayJson } from '../terminal.ts';
+import { say, sayJson, warn } from '../terminal.ts';
 import { MOST_CONTEXT_BYTES, yardsticks } from '../yardstick.ts';
 
 export interface EvalFlags {
   readonly model?: string;
   readonly data?: readonly string[];
+  readonly textField?: string;
+  readonly raw?: boolean;
   readonly rowBytes: number;
   readonly json?: boolean;
   readonly backend?: BackendName;
@@ -44,8 +46,10 @@ async function evaluationData(
   folder: string,
 ): Promise<{ title: string; train: Document[]; heldOut: Document[] }> {
   if (flags.data && flags.data.length > 0) {
-    return { title: flags.data.join(' '), train: [], heldOut: await loadDocuments(flags.data) };
+    return { title: flags.data.join(' '), train: [], heldOut: await loadDocuments(flags.data, { ...flags, warn }) };
   }
+  const ignored = flags.raw ? '--raw' : flags.textField === undefined ? null : '--text-field';
+  if (ignored) throw new UserError(`${ignored} is for --data; a run's own data are read as the run read them`, 2);
   for (const path of [folder, dirname(folder)]) {
     const record = await new RunFolder(path).record().catch((error) => {
       // A model's own config.json is no run's; that of the folder around a step is, or is broken.
@@ -53,7 +57,6 @@ async function evaluationData(
       return null;
     });
     if (!record) continue;
-    const warn = (message: string) => void process.stderr.write(`warning: ${printableMessage(message)}\n`);
     return {
       title: `held-out part of ${record.data.join(' ') || 'Moby Dick'}`,
       ...(await evaluatedOn(path, record, warn)),

@@ -4,17 +4,20 @@ import { announce, chooseBackend } from '../backend-choice.ts';
 import type { BackendName } from '../backend-names.ts';
 import { usesColor } from '../color.ts';
 import { unusedPatching } from '../config-schema.ts';
+import type { Document } from '../data/document.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { reason, UserError } from '../errors.ts';
 import { patchBytes } from '../patch-bytes.ts';
 import { patchSummary, showPatches } from '../patch-view.ts';
-import { renderPatchesHtml } from '../report/patches-page.ts';
+import { type PatchesData, renderPatchesHtml } from '../report/patches-page.ts';
 import { loadModel } from '../run-folder.ts';
 import { note, say, sayColoured, sayJson, warn } from '../terminal.ts';
 
 export interface PatchFlags {
   readonly model?: string;
   readonly text?: string;
+  readonly textField?: string;
+  readonly raw?: boolean;
   readonly mode?: 'entropy' | 'space' | 'static' | 'byte';
   readonly threshold?: number;
   readonly monotonic?: boolean;
@@ -36,10 +39,11 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   if (flags.text !== undefined && files.length > 0) {
     throw new UserError(`--text and ${files[0]}: give a text or files, not both`, 2);
   }
-  const documents =
+  const { textField, raw, maxBytes } = flags;
+  const documents: Document[] =
     flags.text !== undefined
-      ? [{ name: 'text', bytes: Buffer.from(flags.text) }]
-      : await loadDocuments(files, { minBytes: 1, warn });
+      ? [firstBytes(Buffer.from(flags.text), maxBytes)]
+      : await loadDocuments(files, { textField, raw, maxBytes, minBytes: 1, warn });
   const mode = flags.mode ?? (flags.patchSize !== undefined ? 'static' : undefined);
   const needsModel = mode === undefined || mode === 'entropy';
   const choice = needsModel ? await chooseBackend(flags) : null;
@@ -49,29 +53,37 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   if (patching.mode === 'entropy' && !loaded?.checkpoint.patcher) {
     throw new UserError(`${loaded?.folder} has no entropy model; choose --mode space, static or byte`, 2);
   }
-  for (const { name, bytes } of documents) {
-    const part = bytes.subarray(0, flags.maxBytes);
-    if (part.length < bytes.length) {
-      note(`${name}: the first ${part.length} of ${bytes.length} bytes (--max-bytes)`);
+  const pages: PatchesData[] = [];
+  for (const { name, bytes, cutFrom } of documents) {
+    if (cutFrom !== undefined) {
+      const of = cutFrom === null ? '' : ` of ${cutFrom}`;
+      note(`${name}: the first ${bytes.length}${of} bytes (--max-bytes)`);
     }
-    const result = await patchBytes(part, loaded?.checkpoint ?? null, patching);
+    const result = await patchBytes(bytes, loaded?.checkpoint ?? null, patching);
     if (flags.html) {
-      const html = renderPatchesHtml({ ...result, source: name, mode: describe(patching), model: loaded?.folder });
-      try {
-        await writeFile(flags.html, html);
-      } catch (error) {
-        throw new UserError(`cannot write ${flags.html}: ${reason(error)}`, 1, { cause: error });
-      }
-      say(`wrote ${flags.html}`);
+      pages.push({ ...result, source: name, mode: describe(patching), model: loaded?.folder });
     } else if (flags.json) {
       sayJson({ source: name, patching, ...result });
     } else {
       if (documents.length > 1) say(`== ${name}`);
-      sayColoured(showPatches(part, result.patchLengths as number[], { color: usesColor(process.stdout) }));
+      sayColoured(showPatches(bytes, result.patchLengths as number[], { color: usesColor(process.stdout) }));
       sayColoured(patchSummary(result.patchLengths as number[]));
     }
   }
+  if (flags.html) {
+    try {
+      await writeFile(flags.html, renderPatchesHtml(pages));
+    } catch (error) {
+      throw new UserError(`cannot write ${flags.html}: ${reason(error)}`, 1, { cause: error });
+    }
+    say(`wrote ${flags.html}`);
+  }
   return 0;
+}
+
+function firstBytes(bytes: Uint8Array, most: number): Document {
+  if (bytes.length <= most) return { name: 'text', bytes };
+  return { name: 'text', bytes: bytes.subarray(0, most), cutFrom: bytes.length };
 }
 
 /** Flags over what the model does by itself. @throws UserError for flags that this way of cutting does not read */

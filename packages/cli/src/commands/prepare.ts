@@ -36,6 +36,7 @@ export interface PrepareFlags
   /** Of the run that is to use them. */
   readonly seed?: number;
   readonly textField?: string;
+  readonly raw?: boolean;
   readonly patcher?: string;
   readonly shard: string;
   readonly out: string;
@@ -122,6 +123,7 @@ export async function prepareCommand(flags: PrepareFlags): Promise<number> {
     dedupe: flags.dedupe ?? false,
     seed: flags.seed ?? 0,
     textField: flags.textField ?? null,
+    raw: flags.raw ?? false,
   };
   const split = await loadCorpus(source, warn);
   const corpus = corpusIds(split);

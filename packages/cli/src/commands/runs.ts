@@ -37,7 +37,7 @@ export async function runsCommand({ runs: root, json }: RunsFlags): Promise<numb
   const rows = [HEAD, ...runs.map(cells)];
   // A broken run's complaint is no column.
   const widths = HEAD.map((_, column) =>
-    Math.max(...rows.filter((row) => row.length === HEAD.length).map((row) => row[column].length)),
+    rows.reduce((most, row) => Math.max(most, row.length === HEAD.length ? row[column].length : 0), 0),
   );
   for (const row of rows) {
     say(

@@ -69,6 +69,7 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     heldOutFraction: config.data?.held_out_fraction ?? HELD_OUT_FRACTION,
     dedupe: config.data?.dedupe ?? false,
     textField: config.data?.text_field ?? null,
+    raw: config.data?.raw ?? false,
   };
   const chosen = { ...source, split: config.data?.split ?? 'auto', seed: config.seed };
   const split = await loadCorpus(chosen, warn);

@@ -28,6 +28,8 @@ export interface CorpusSource {
   /** Leave out training documents that repeat one another or a held-out one. */
   readonly dedupe?: boolean;
   readonly textField: string | null;
+  /** Every file byte for byte, packed or not. */
+  readonly raw?: boolean;
 }
 
 export interface LoadedCorpus extends Split {
@@ -49,7 +51,7 @@ export async function loadCorpus(
   source: CorpusSource,
   warn: ((message: string) => void) | null,
 ): Promise<LoadedCorpus> {
-  const options = { textField: source.textField ?? undefined, warn: warn ?? undefined };
+  const options = { textField: source.textField ?? undefined, raw: source.raw, warn: warn ?? undefined };
   const documents = await loadDocuments(source.data, options);
   const given = source.heldOut ? await loadDocuments(source.heldOut, options) : null;
   const split = given

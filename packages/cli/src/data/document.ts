@@ -3,6 +3,8 @@ export interface Document {
   /** Where it came from, for messages: a path, `path:3` for line 3 of a .jsonl, `stdin`. */
   name: string;
   bytes: Uint8Array;
+  /** Where only its first bytes were asked for and there are more: how many it has, or null where its end was not looked for. */
+  cutFrom?: number | null;
 }
 
 /** Bytes of all documents together. */

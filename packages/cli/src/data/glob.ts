@@ -46,11 +46,19 @@ function alternatives(inside: string): string[] {
 /** More alternatives than this in one pattern are a mistake or an attack: {a,b}{a,b}{a,b}... doubles with every brace. */
 export const MAX_BRACE_ALTERNATIVES = 1024;
 
+/** More braces than this would take long to pair, and more stack than there is. */
+const MAX_BRACES = 1000;
+
 /**
  * `{a,b}/*.txt` -> [`a/*.txt`, `b/*.txt`], in the order written. A brace without a comma or without an end stays as it is.
- * @throws RangeError if the pattern stands for more than {@link MAX_BRACE_ALTERNATIVES} patterns
+ * @throws RangeError if the pattern stands for more than {@link MAX_BRACE_ALTERNATIVES} patterns, or has more than 1000 braces
  */
 export function expandBraces(pattern: string): string[] {
+  if (pattern.split('{').length > MAX_BRACES) throw new RangeError(`it has more than ${MAX_BRACES} braces`);
+  return expanded(pattern);
+}
+
+function expanded(pattern: string): string[] {
   for (let i = 0; i < pattern.length; i++) {
     if (pattern[i] !== '{') {
       if (pattern[i] === '\\') i++;
@@ -60,8 +68,8 @@ export function expandBraces(pattern: string): string[] {
     if (close === -1) continue;
     const parts = alternatives(pattern.slice(i + 1, close));
     if (parts.length === 1) continue;
-    const tails = expandBraces(pattern.slice(close + 1));
-    const heads = parts.flatMap((part) => expandBraces(part));
+    const tails = expanded(pattern.slice(close + 1));
+    const heads = parts.flatMap((part) => expanded(part));
     if (heads.length * tails.length > MAX_BRACE_ALTERNATIVES) {
       throw new RangeError(`its braces stand for more than ${MAX_BRACE_ALTERNATIVES} patterns`);
     }

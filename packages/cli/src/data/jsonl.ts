@@ -9,12 +9,33 @@ export const MAX_LINE_BYTES = 256 * 1024 * 1024;
 
 const utf8 = new TextEncoder();
 
+/** Unpaired surrogates, which JSON can write as escapes, are dropped as the reference tokenizer does. */
+const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, '');
+
 /**
- * Text to UTF-8 bytes. Unpaired surrogates, which JSON can write as escapes, are dropped as the reference tokenizer does.
+ * Text to UTF-8 bytes, without unpaired surrogates.
  * @see spec: facebookresearch/blt, tokenizer: invalid surrogates are dropped
  */
-export function textBytes(text: string): Uint8Array {
-  return utf8.encode(text.replace(/\p{Surrogate}/gu, ''));
+export const textBytes = (text: string): Uint8Array => utf8.encode(wellFormed(text));
+
+/** Bytes of the blocks that texts are written into. */
+const BLOCK_BYTES = 1024 * 1024;
+
+/** {@link textBytes} for very many texts: they share blocks of memory, because a buffer for each costs more than a short text. */
+class TextBlocks {
+  #block = new Uint8Array(0);
+  #used = 0;
+
+  /** @param most no less than the bytes of the text */
+  bytes(text: string, most: number): Uint8Array {
+    if (this.#block.length - this.#used < most) {
+      this.#block = new Uint8Array(Math.max(BLOCK_BYTES, most));
+      this.#used = 0;
+    }
+    const { written } = utf8.encodeInto(wellFormed(text), this.#block.subarray(this.#used));
+    this.#used += written;
+    return this.#block.subarray(this.#used - written, this.#used);
+  }
 }
 
 /**
@@ -26,6 +47,7 @@ export function textBytes(text: string): Uint8Array {
 export function parseJsonl(bytes: Uint8Array, name: string, textField?: string): Document[] {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   const documents: Document[] = [];
+  const blocks = new TextBlocks();
   let start = 0;
   for (let line = 1; start < bytes.length; line++) {
     let end = bytes.indexOf(0x0a, start);
@@ -43,21 +65,26 @@ export function parseJsonl(bytes: Uint8Array, name: string, textField?: string):
     } catch {
       throw new UserError(`${where} is not valid UTF-8, which JSON must be; save the file as UTF-8`);
     }
+    const lineBytes = end - start;
     start = end + 1;
     if (text === '') continue;
-    documents.push({ name: `${name}:${line}`, bytes: textBytes(lineText(text, where, textField)) });
+    // What JSON writes with an escape takes no more bytes without.
+    const cut = end === bytes.length ? LAST_LINE : '';
+    documents.push({ name: `${name}:${line}`, bytes: blocks.bytes(lineText(text, where, textField, cut), lineBytes) });
   }
   return documents;
 }
 
-function lineText(json: string, where: string, textField: string | undefined): string {
+const LAST_LINE = '; it is the last line and has no end, so the file may be cut short';
+
+function lineText(json: string, where: string, textField: string | undefined, hint: string): string {
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch (error) {
-    throw new UserError(
-      `${where} is not valid JSON (${(error as Error).message}); each line must be one whole JSON value`,
-    );
+    // The parser counts lines too, and this is its first.
+    const why = (error as Error).message.replace(/ \(line 1 column \d+\)/, '');
+    throw new UserError(`${where} is not valid JSON (${why}); each line must be one whole JSON value${hint}`);
   }
   if (typeof value === 'string' && textField === undefined) return value;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -1,60 +1,108 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { errorCode, reason, UserError } from '../errors.ts';
+import { humanBytes } from '../human-units.ts';
 import { didYouMean } from '../nearest-name.ts';
 import { type Document, totalBytes } from './document.ts';
+import { type FilePath, pathKey, pathName } from './file-path.ts';
 import { isGlob } from './glob.ts';
+import { gunzipBytes, gunzipLimit, gunzipStart } from './gunzip.ts';
 import { parseJsonl } from './jsonl.ts';
 import { mobyDick } from './moby-dick.ts';
-import { gunzipBytes, readBytes } from './read-file.ts';
-import { expandGlob, walkFolder } from './walk.ts';
+import { gunzippedName, isGzipName, isJsonlName, isTarName, refusePacked } from './packed.ts';
+import { fromStream, memoryBytes, type ReadOptions, readBytes } from './read-file.ts';
+import { Tally } from './tally.ts';
+import { tarFiles } from './tar.ts';
+import { expandGlob, type FoundFile, isPassedOver, type OnSkipped, walkFolder } from './walk.ts';
 
 export interface SourceOptions {
   /** Field of .jsonl objects that holds the text; otherwise the first of text, content, body. */
   textField?: string;
+  /** Every file byte for byte: nothing is unpacked, no .jsonl read by lines, no packed file refused. */
+  raw?: boolean;
   /** Fewest bytes that are any use; less is an error. Default 2: one byte to read, one to predict. */
   minBytes?: number;
+  /** Bytes of a document that are enough: it is cut there, and of a plain file or stream no more is read. */
+  maxBytes?: number;
   /** Most bytes one .gz may become; see `gunzipLimit` for the default. */
   maxGunzipBytes?: number;
+  /** Most bytes of a pipe or of standard input; see `maxStreamBytes` for the default. */
+  maxStreamBytes?: number;
+  /** Most bytes of all documents together. Default: the memory of the machine. */
+  maxTotalBytes?: number;
   /** What `-` reads. Default process.stdin. */
   stdin?: AsyncIterable<Uint8Array | string>;
   /** Called with one sentence for each thing that was skipped or looks wrong. */
   warn?: (message: string) => void;
 }
 
-/** Suffixes of compressed or columnar files that are taken as raw bytes, which is rarely what was meant. */
-const PACKED = /\.(zst|xz|bz2|zip|7z|rar|tgz|parquet|arrow)$/i;
-
 /**
  * Turns `--data` arguments into documents, in the order given. Each may be a file, a folder (every file under it), a pattern
- * (`books/**\/*.txt`), or `-` for standard input. `.jsonl` gives one document a line, `.gz` is decompressed, anything else is used
- * byte for byte. Without arguments: the 135 chapters of Moby Dick. A file reached twice is used once; empty documents are dropped.
- * @throws UserError in one sentence: not found, unreadable, no files, nothing matches, or all empty
+ * (`books/**\/*.txt`), or `-` for standard input. `.jsonl` gives one document a line, `.gz` is decompressed, `.tar` (and `.tar.gz`,
+ * `.tgz`) gives a document for every file in it, anything else is used byte for byte. Other packed formats are refused. Without
+ * arguments: the 135 chapters of Moby Dick. A file reached twice is used once; empty documents are dropped. What a folder or a
+ * pattern gives and cannot be read (gone meanwhile, no permission) is skipped with a warning; what was named is an error.
+ * @throws UserError in one sentence: not found, unreadable, packed, no files, nothing matches, too large, or all empty
  */
 export async function loadDocuments(sources: readonly string[], options: SourceOptions = {}): Promise<Document[]> {
   if (sources.length === 0) return mobyDick();
-  const warn = options.warn ?? (() => {});
+  const tally = new Tally();
   const seen = new Set<string>();
   const documents: Document[] = [];
+  const limit = options.maxTotalBytes ?? memoryBytes();
+  let total = 0;
+  let pause = 0;
+  const take = (taken: readonly Document[]): void => {
+    for (const document of taken) {
+      total += document.bytes.length;
+      documents.push(document);
+    }
+    if (total > limit) {
+      throw new UserError(`the data have more than ${humanBytes(limit)}, the memory there is; give a part of them`);
+    }
+  };
   for (const source of sources) {
     if (source === '-') {
       if (seen.has('-')) throw new UserError("standard input can be read once; give '-' a single time", 2);
       seen.add('-');
-      documents.push({ name: 'stdin', bytes: await readStdin(options) });
+      take([await readStdin(options)]);
       continue;
     }
-    for (const path of await resolveSource(source)) {
-      const real = await realpath(path).catch(() => path);
-      if (seen.has(real)) warn(`${path} is given twice; used once`);
-      else documents.push(...(await loadFile(path, options)));
-      seen.add(real);
+    const { files, isNamed } = await resolveSource(source, (kind, path, error) => {
+      tally.add('more files or folders were skipped', skipped(kind, path, error));
+    });
+    for (const { path, key } of files) {
+      if (seen.has(key)) {
+        tally.add('more files were given twice; used once', `${pathName(path)} is given twice; used once`);
+        continue;
+      }
+      seen.add(key);
+      // Files are read synchronously: between them Ctrl-C is to be heard.
+      if (performance.now() > pause) {
+        await setImmediate();
+        pause = performance.now() + 50;
+      }
+      try {
+        take(await loadFile(path, { ...options, onlyFiles: !isNamed }));
+      } catch (error) {
+        if (error instanceof UserError) throw error;
+        if (isNamed || !isPassedOver(error)) throw cannotRead(path, error);
+        tally.add('more files or folders were skipped', skipped('unreadable', path, error));
+      }
     }
   }
-  return withoutEmpty(documents, sources, options);
+  const kept = withoutEmpty(documents, sources, options, tally);
+  for (const { name, bytes } of kept) if (isUtf16(bytes)) tally.add('more look like UTF-16', utf16(name));
+  tally.report(options.warn ?? (() => {}));
+  return kept;
 }
 
-/** The files that one argument stands for. */
-async function resolveSource(source: string): Promise<string[]> {
+/** The files that one argument stands for, and whether it is the name of one. */
+async function resolveSource(
+  source: string,
+  onSkipped: OnSkipped,
+): Promise<{ files: readonly FoundFile[]; isNamed: boolean }> {
   if (source === '') throw new UserError('--data is empty; give a file, a folder, a pattern or -', 2);
   try {
     const info = await stat(source).catch((error) => {
@@ -63,19 +111,22 @@ async function resolveSource(source: string): Promise<string[]> {
     });
     // A path that exists is taken literally, whatever characters its name has.
     if (info?.isDirectory()) {
-      const files = await walkFolder(source);
+      const files = await walkFolder(source, onSkipped);
       if (files.length === 0) {
         throw new UserError(
           `the folder '${source}' holds no files (hidden names and node_modules are skipped); name the files`,
         );
       }
-      return files;
+      return { files, isNamed: false };
     }
-    if (info) return [source];
+    if (info) {
+      const real = await realpath(source).catch(() => source);
+      return { files: [{ path: source, key: pathKey(real) }], isNamed: true };
+    }
     if (isGlob(source)) {
-      const files = await expandGlob(source);
+      const files = await expandGlob(source, onSkipped);
       if (files.length === 0) throw new UserError(`no file matches '${source}'`);
-      return files;
+      return { files, isNamed: false };
     }
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -93,50 +144,100 @@ async function notFound(source: string): Promise<UserError> {
     missing = parent;
     parent = dirname(parent);
   }
+  if (missing.includes('\ufffd')) {
+    return new UserError(
+      `cannot find '${source}': a name that is not UTF-8 cannot be given; give its folder, or a pattern with ? for that character`,
+    );
+  }
   const neighbours = await readdir(parent).catch(() => []);
   const hint = didYouMean(basename(missing), neighbours);
   const where = parent === '.' ? 'here' : `in '${parent}'`;
   return new UserError(`cannot find '${source}': there is no '${basename(missing)}' ${where}${hint}`);
 }
 
-async function loadFile(path: string, options: SourceOptions): Promise<Document[]> {
-  let bytes: Uint8Array;
+async function loadFile(path: FilePath, options: SourceOptions & ReadOptions): Promise<Document[]> {
+  const name = pathName(path);
+  const wholeNeeded = !options.raw && (isGzipName(name) || isTarName(name) || isJsonlName(name));
+  const { bytes, size } = await readBytes(path, { ...options, most: wholeNeeded ? undefined : options.maxBytes });
+  if (options.raw || !wholeNeeded) {
+    if (!options.raw) refusePacked(name, bytes, { isFound: options.onlyFiles });
+    return [size === bytes.length ? { name, bytes } : { name, bytes, cutFrom: size }];
+  }
+  return (await contents({ name, bytes }, name, options)).map((document) => cut(document, options.maxBytes));
+}
+
+/**
+ * The documents in a file by its name: what is compressed is decompressed, an archive opened, lines of JSON read.
+ * @param name decides; `file.name` is where it came from
+ * @param inside of which archive, and how many bytes its files may still become
+ */
+async function contents(
+  file: Document,
+  name: string,
+  options: SourceOptions & ReadOptions,
+  inside?: { readonly archive: string; room: number },
+): Promise<Document[]> {
+  // An empty file of any kind is reported like any other empty file.
+  if (file.bytes.length === 0) return [file];
+  if (isGzipName(name)) {
+    const inner = gunzippedName(name);
+    const limit = inside ? inside.room : (options.maxGunzipBytes ?? gunzipLimit(file.bytes.length));
+    const wantsStart = options.maxBytes !== undefined && !isTarName(inner) && !isJsonlName(inner);
+    if (wantsStart) {
+      const { bytes, size } = await gunzipStart(file.bytes, file.name, options.maxBytes!);
+      refusePacked(file.name, bytes, { isFound: options.onlyFiles, inner });
+      return [size === bytes.length ? { name: file.name, bytes } : { name: file.name, bytes, cutFrom: size }];
+    }
+    const bytes = await gunzipBytes(file.bytes, file.name, limit);
+    if (inside) inside.room -= bytes.length;
+    if (isGzipName(inner)) throw new UserError(`${file.name} is compressed twice; decompress it once yourself`);
+    return contents({ name: file.name, bytes }, inner, options, inside);
+  }
+  if (isTarName(name)) {
+    if (inside) throw new UserError(`${file.name} is an archive in an archive; unpack ${inside.archive} yourself`);
+    const room = { archive: file.name, room: options.maxGunzipBytes ?? gunzipLimit(file.bytes.length) };
+    const documents: Document[] = [];
+    for (const one of await tarFiles(file.bytes, file.name)) {
+      const where = `${file.name}:${one.name}`;
+      for (const found of await contents({ name: where, bytes: one.bytes }, where, options, room))
+        documents.push(found);
+    }
+    return documents;
+  }
+  if (isJsonlName(name)) return parseJsonl(file.bytes, file.name, options.textField);
+  refusePacked(file.name, file.bytes, { isFound: options.onlyFiles, inner: name });
+  return [file];
+}
+
+function cut(document: Document, most = Number.POSITIVE_INFINITY): Document {
+  const { name, bytes } = document;
+  return bytes.length <= most ? document : { name, bytes: bytes.subarray(0, most), cutFrom: bytes.length };
+}
+
+async function readStdin(options: SourceOptions): Promise<Document> {
+  if (!options.stdin && process.stdin.isTTY) options.warn?.('reading data from the terminal; end it with Ctrl-D');
+  const { maxBytes: most, maxStreamBytes } = options;
   try {
-    bytes = await readBytes(path);
+    const { bytes, size } = await fromStream(options.stdin ?? process.stdin, 'standard input', {
+      most,
+      maxStreamBytes,
+    });
+    if (!options.raw) refusePacked('stdin', bytes);
+    return size === null ? { name: 'stdin', bytes, cutFrom: null } : { name: 'stdin', bytes };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw cannotRead(path, error);
-  }
-  let name = path;
-  if (/\.gz$/i.test(name)) {
-    bytes = await gunzipBytes(bytes, path, options.maxGunzipBytes);
-    name = name.slice(0, -'.gz'.length);
-  }
-  // An empty .jsonl falls through so that it is reported like any other empty file.
-  if (/\.(jsonl|ndjson)$/i.test(name) && bytes.length > 0) return parseJsonl(bytes, path, options.textField);
-  if (PACKED.test(name)) options.warn?.(`${path} looks packed; its bytes are used as they are (only .gz is unpacked)`);
-  return [{ name: path, bytes }];
-}
-
-async function readStdin(options: SourceOptions): Promise<Uint8Array> {
-  if (!options.stdin && process.stdin.isTTY) options.warn?.('reading data from the terminal; end it with Ctrl-D');
-  const chunks: Buffer[] = [];
-  try {
-    for await (const chunk of options.stdin ?? process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
-  } catch (error) {
     throw cannotRead('standard input', error);
   }
-  const all = Buffer.concat(chunks);
-  return new Uint8Array(all.buffer, all.byteOffset, all.byteLength);
 }
 
-/** How many skipped documents are named one by one before the rest is only counted. */
-const NAMED_WARNINGS = 3;
-
-function withoutEmpty(documents: Document[], sources: readonly string[], options: SourceOptions): Document[] {
+function withoutEmpty(
+  documents: Document[],
+  sources: readonly string[],
+  options: SourceOptions,
+  tally: Tally,
+): Document[] {
   const minBytes = options.minBytes ?? 2;
   const kept = documents.filter(({ bytes }) => bytes.length > 0);
-  const empty = documents.filter(({ bytes }) => bytes.length === 0);
   const total = totalBytes(kept);
   if (total < minBytes) {
     const what = sources.map((source) => (source === '-' ? 'standard input' : source)).join(', ');
@@ -145,16 +246,28 @@ function withoutEmpty(documents: Document[], sources: readonly string[], options
       total === 0 ? `${are} empty (0 bytes)` : `${are} too short (${total} ${total === 1 ? 'byte' : 'bytes'})`;
     throw new UserError(`${what} ${state}; give at least ${minBytes} bytes`);
   }
-  for (const { name } of empty.slice(0, NAMED_WARNINGS)) options.warn?.(`${name} is empty (0 bytes); skipped`);
-  if (empty.length > NAMED_WARNINGS)
-    options.warn?.(`${empty.length - NAMED_WARNINGS} more empty documents were skipped`);
+  for (const { name, bytes } of documents) {
+    if (bytes.length === 0) tally.add('more empty documents were skipped', `${name} is empty (0 bytes); skipped`);
+  }
   return kept;
+}
+
+const isUtf16 = ([a, b]: Uint8Array): boolean => (a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff);
+
+const utf16 = (name: string): string =>
+  `${name} looks like UTF-16 (its first bytes say so); its bytes are used as they are, two for every letter; for UTF-8: iconv -f UTF-16 -t UTF-8`;
+
+function skipped(kind: Parameters<OnSkipped>[0], path: FilePath, error: unknown): string {
+  const name = pathName(path);
+  if (kind === 'dead link') return `${name} is a link that leads nowhere; skipped`;
+  if (kind === 'special') return `${name} is a pipe, a socket or a device; skipped`;
+  return `cannot read ${name}: ${errorCode(error) === 'ENOENT' ? 'it is gone' : reason(error)}; skipped`;
 }
 
 function pathOf(error: unknown): string | undefined {
   return error instanceof Error && 'path' in error && typeof error.path === 'string' ? error.path : undefined;
 }
 
-function cannotRead(path: string, error: unknown): UserError {
-  return new UserError(`cannot read ${path}: ${reason(error)}`, 1, { cause: error });
+function cannotRead(path: FilePath, error: unknown): UserError {
+  return new UserError(`cannot read ${pathName(path)}: ${reason(error)}`, 1, { cause: error });
 }

@@ -1,18 +1,37 @@
+import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { errorCode } from '../errors.ts';
+import { type FilePath, joinPath, pathKey } from './file-path.ts';
 import { expandBraces, isGlob, segmentMatcher } from './glob.ts';
+
+/** A file that a folder or a pattern gave. */
+export interface FoundFile {
+  readonly path: FilePath;
+  /** {@link pathKey} of the path without symbolic links: equal for two ways to one file. */
+  readonly key: string;
+}
+
+/** Told about what is passed over. `kind` groups what may come by the thousand. */
+export type OnSkipped = (kind: 'unreadable' | 'dead link' | 'special', path: FilePath, error?: unknown) => void;
 
 const SKIPPED_FOLDERS = new Set(['node_modules']);
 
-/**
- * Orders names the way a reader counts: runs of digits by their value (chapter_2 before chapter_10), everything else by UTF-16
- * code unit, so that the order is the same in every locale. A total order: equal only for equal strings.
- */
-export function compareNames(a: string, b: string): number {
-  const partsA = a.match(/\d+|\D+/g) ?? [];
-  const partsB = b.match(/\d+|\D+/g) ?? [];
-  for (let i = 0; i < Math.min(partsA.length, partsB.length); i++) {
-    const [x, y] = [partsA[i], partsB[i]];
+/** Hidden names (so .git too) and node_modules are no data. */
+export const isSkippedName = (name: string, isFolder: boolean): boolean =>
+  name.startsWith('.') || (isFolder && SKIPPED_FOLDERS.has(name));
+
+/** What a walk may meet in any folder of another person, and passes over: no reason to refuse the rest. */
+const PASSED_OVER = new Set(['ENOENT', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'ENAMETOOLONG', 'ENXIO']);
+
+/** Whether a file that nobody named may be left out because of this error. Others, such as a broken disk, end the command. */
+export const isPassedOver = (error: unknown): boolean => PASSED_OVER.has(errorCode(error) ?? '');
+
+/** Runs of digits, and what is between them. */
+const partsOf = (name: string): readonly string[] => name.match(/\d+|\D+/g) ?? [];
+
+function compareParts(a: readonly string[], b: readonly string[]): number {
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const [x, y] = [a[i], b[i]];
     if (/^\d/.test(x) && /^\d/.test(y)) {
       // Without leading zeros the longer run of digits is the larger number, whatever its length.
       const [m, n] = [x.replace(/^0+/, ''), y.replace(/^0+/, '')];
@@ -20,105 +39,202 @@ export function compareNames(a: string, b: string): number {
       if (m !== n) return m < n ? -1 : 1;
     } else if (x !== y) return x < y ? -1 : 1;
   }
-  if (partsA.length !== partsB.length) return partsA.length - partsB.length;
-  return a < b ? -1 : a > b ? 1 : 0;
+  return a.length - b.length;
 }
-
-/** One thing in a folder, with symbolic links followed. Anything but a file or a folder (socket, device, dead link) is left out. */
-interface Entry {
-  name: string;
-  path: string;
-  isFolder: boolean;
-}
-
-async function entries(folder: string): Promise<Entry[]> {
-  const found: Entry[] = [];
-  for (const entry of await readdir(folder || '.', { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    let kind: { isFile(): boolean; isDirectory(): boolean } = entry;
-    if (entry.isSymbolicLink()) {
-      const target = await stat(path).catch(() => undefined);
-      if (!target) continue;
-      kind = target;
-    }
-    if (kind.isFile() || kind.isDirectory()) found.push({ name: entry.name, path, isFolder: kind.isDirectory() });
-  }
-  return found.sort((a, b) => compareNames(a.name, b.name));
-}
-
-const isSkipped = (entry: Entry): boolean =>
-  entry.name.startsWith('.') || (entry.isFolder && SKIPPED_FOLDERS.has(entry.name));
 
 /**
- * Paths of all files under `folder`, in {@link compareNames} order folder by folder. Hidden names (so .git too) and node_modules are
- * skipped. Each real folder is entered once and each real file given once, so circles of symbolic links end.
+ * Orders names the way a reader counts: runs of digits by their value (chapter_2 before chapter_10), everything else by UTF-16
+ * code unit, so that the order is the same in every locale. A total order: equal only for equal strings.
  */
-export async function walkFolder(folder: string, seen: Set<string> = new Set()): Promise<string[]> {
-  const real = await realpath(folder);
-  if (seen.has(real)) return [];
-  seen.add(real);
-  const files: string[] = [];
-  for (const entry of await entries(folder)) {
-    if (isSkipped(entry)) continue;
-    if (entry.isFolder) files.push(...(await walkFolder(entry.path, seen)));
+export function compareNames(a: string, b: string): number {
+  return compareParts(partsOf(a), partsOf(b)) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+/** Sorts by {@link compareNames}, but takes each name apart once: a folder may have a million. */
+export function sortedByName<T>(things: readonly T[], nameOf: (thing: T) => string): T[] {
+  return things
+    .map((thing) => ({ thing, name: nameOf(thing), parts: partsOf(nameOf(thing)) }))
+    .sort((a, b) => compareParts(a.parts, b.parts) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+    .map(({ thing }) => thing);
+}
+
+/** A folder on the way: how it was reached, and its path without symbolic links. */
+interface Folder {
+  readonly path: FilePath;
+  readonly real: FilePath;
+}
+
+/** One thing in a folder, with symbolic links followed. */
+interface Entry extends Folder {
+  /** For patterns and for the order; U+FFFD in the place of bytes that are no UTF-8. */
+  readonly name: string;
+  readonly isFolder: boolean;
+}
+
+const asFound = ({ path, real }: Folder): FoundFile => ({ path, key: pathKey(real) });
+
+/** The path without links; strings stay strings unless the target's name is not UTF-8. */
+async function realPath(path: FilePath): Promise<FilePath> {
+  const bytes = await realpath(path.length === 0 ? '.' : path, { encoding: 'buffer' });
+  return asText(bytes);
+}
+
+/** A string if the bytes are UTF-8. */
+function asText(bytes: Buffer): FilePath {
+  const text = bytes.toString();
+  return text.includes('\ufffd') && !Buffer.from(text).equals(bytes) ? bytes : text;
+}
+
+const openFolder = async (path: FilePath): Promise<Folder> => ({ path, real: await realPath(path) });
+
+type RawEntry = Pick<Dirent, 'isFile' | 'isDirectory' | 'isSymbolicLink'> & { readonly name: FilePath };
+
+async function rawEntries(folder: FilePath): Promise<RawEntry[]> {
+  const path = folder.length === 0 ? '.' : folder;
+  const plain = await readdir(path, { withFileTypes: true });
+  // Names that are not UTF-8 come with U+FFFD in them: such a folder is read again as bytes.
+  if (!plain.some(({ name }) => name.includes('\ufffd'))) return plain;
+  const exact = await readdir(path, { withFileTypes: true, encoding: 'buffer' });
+  return exact.map((entry) => ({
+    name: asText(entry.name as unknown as Buffer),
+    isFile: () => entry.isFile(),
+    isDirectory: () => entry.isDirectory(),
+    isSymbolicLink: () => entry.isSymbolicLink(),
+  }));
+}
+
+/** What is in a folder, in {@link compareNames} order. `wanted`: of what other names nothing needs to be known. */
+async function entries(folder: Folder, wanted: (name: string) => boolean, onSkipped: OnSkipped): Promise<Entry[]> {
+  const found: Entry[] = [];
+  for (const entry of await rawEntries(folder.path)) {
+    const name = entry.name.toString();
+    if (!wanted(name)) continue;
+    const path = joinPath(folder.path, entry.name);
+    let kind: Pick<RawEntry, 'isFile' | 'isDirectory'> = entry;
+    // A folder without links, and in it no link: the path needs no look at every one of its parts.
+    let real = joinPath(folder.real, entry.name);
+    if (entry.isSymbolicLink()) {
+      try {
+        kind = await stat(path);
+        real = await realPath(path);
+      } catch (error) {
+        if (!isPassedOver(error)) throw error;
+        onSkipped('dead link', path);
+        continue;
+      }
+    }
+    if (kind.isFile() || kind.isDirectory()) found.push({ name, path, real, isFolder: kind.isDirectory() });
+    else onSkipped('special', path);
+  }
+  return sortedByName(found, ({ path, name }) => (typeof path === 'string' ? name : name + pathKey(path)));
+}
+
+const nothing = (): void => {};
+
+/**
+ * All files under `folder`, in {@link compareNames} order folder by folder. Hidden names and node_modules are skipped. Each real
+ * folder is entered once and each real file given once, so circles of symbolic links end. What cannot be opened, leads nowhere,
+ * or is no file (pipe, socket, device) is passed over, and `onSkipped` is told.
+ */
+export async function walkFolder(folder: FilePath, onSkipped: OnSkipped = nothing): Promise<FoundFile[]> {
+  const found: FoundFile[] = [];
+  await walkInto(await openFolder(folder), found, new Set(), onSkipped);
+  return found;
+}
+
+async function walkInto(folder: Folder, found: FoundFile[], seen: Set<string>, onSkipped: OnSkipped): Promise<void> {
+  const key = pathKey(folder.real);
+  if (seen.has(key)) return;
+  seen.add(key);
+  const isTop = seen.size === 1;
+  for (const entry of await entriesOrNone(folder, (name) => !isSkippedName(name, false), isTop, onSkipped)) {
+    if (isSkippedName(entry.name, entry.isFolder)) continue;
+    if (entry.isFolder) await walkInto(entry, found, seen, onSkipped);
     else {
-      const realFile = await realpath(entry.path);
-      if (!seen.has(realFile)) files.push(entry.path);
-      seen.add(realFile);
+      const file = asFound(entry);
+      if (!seen.has(file.key)) found.push(file);
+      seen.add(file.key);
     }
   }
-  return files;
+}
+
+/** A folder that was named must open; one that was come across may be passed over. */
+async function entriesOrNone(
+  folder: Folder,
+  wanted: (name: string) => boolean,
+  isNamed: boolean,
+  onSkipped: OnSkipped,
+): Promise<Entry[]> {
+  try {
+    return await entries(folder, wanted, onSkipped);
+  } catch (error) {
+    if (isNamed || !isPassedOver(error)) throw error;
+    onSkipped('unreadable', folder.path, error);
+    return [];
+  }
 }
 
 /**
- * Paths of all files that the pattern matches, each once: brace alternatives in the order written, then folder by folder in
+ * All files that the pattern matches, each once: brace alternatives in the order written, then folder by folder in
  * {@link compareNames} order. A folder that the whole pattern matches stands for the files under it, as when a shell expands
  * the pattern. See {@link segmentMatcher} for the syntax.
  */
-export async function expandGlob(pattern: string): Promise<string[]> {
-  const found: string[] = [];
-  const given = new Set<string>();
+export async function expandGlob(pattern: string, onSkipped: OnSkipped = nothing): Promise<FoundFile[]> {
+  const found = new Map<string, FoundFile>();
+  const search: Search = {
+    deep: new Set(),
+    onSkipped,
+    give: (file) => {
+      if (!found.has(file.key)) found.set(file.key, file);
+    },
+  };
   for (const plain of expandBraces(pattern)) {
     const root = plain.startsWith('/') ? '/' : '';
     const segments = plain.split('/').filter((segment) => segment !== '' && segment !== '.');
-    for (const path of await matchFrom(root, segments, new Set())) {
-      const real = await realpath(path);
-      if (!given.has(real)) found.push(path);
-      given.add(real);
-    }
+    search.deep.clear();
+    await matchFrom(await openFolder(root), segments, search);
   }
-  return found;
+  return [...found.values()];
 }
 
-async function matchFrom(folder: string, segments: readonly string[], deep: Set<string>): Promise<string[]> {
+interface Search {
+  /** Folders in which the rest of a `**` was looked for, so that symbolic links do not go round. */
+  readonly deep: Set<string>;
+  readonly onSkipped: OnSkipped;
+  readonly give: (file: FoundFile) => void;
+}
+
+async function matchFrom(folder: Folder, segments: readonly string[], search: Search): Promise<void> {
   const [segment, ...rest] = segments;
-  if (segment === undefined) return walkFolder(folder);
-  if (segment === '**') return matchDeep(folder, rest, deep);
+  if (segment === undefined) {
+    for (const file of await walkFolder(folder.path, search.onSkipped)) search.give(file);
+    return;
+  }
+  if (segment === '**') return matchDeep(folder, rest, search);
   if (!isGlob(segment) && !segment.includes('\\')) {
-    const path = join(folder, segment);
+    const path = joinPath(folder.path, segment);
     const info = await stat(path).catch(() => undefined);
-    if (info?.isDirectory()) return matchFrom(path, rest, deep);
-    return info?.isFile() && rest.length === 0 ? [path] : [];
+    if (info?.isDirectory()) await matchFrom(await openFolder(path), rest, search);
+    else if (info?.isFile() && rest.length === 0) search.give(asFound(await openFolder(path)));
+    return;
   }
-  const matches = segmentMatcher(segment);
-  const found: string[] = [];
-  for (const entry of await entries(folder)) {
-    if (!matches(entry.name) || (entry.isFolder && SKIPPED_FOLDERS.has(entry.name))) continue;
-    if (entry.isFolder) found.push(...(await matchFrom(entry.path, rest, deep)));
-    else if (rest.length === 0) found.push(entry.path);
+  for (const entry of await entriesOrNone(folder, segmentMatcher(segment), false, search.onSkipped)) {
+    if (entry.isFolder && SKIPPED_FOLDERS.has(entry.name)) continue;
+    if (entry.isFolder) await matchFrom(entry, rest, search);
+    else if (rest.length === 0) search.give(asFound(entry));
   }
-  return found;
 }
 
-/** `**`: the rest of the pattern from here and from every folder below; `deep` keeps symbolic links from going round. */
-async function matchDeep(folder: string, rest: readonly string[], deep: Set<string>): Promise<string[]> {
-  if (rest.length === 0) return walkFolder(folder);
-  const key = `${rest.length}:${await realpath(folder || '.')}`;
-  if (deep.has(key)) return [];
-  deep.add(key);
-  const found = await matchFrom(folder, rest, deep);
-  for (const entry of await entries(folder)) {
-    if (entry.isFolder && !isSkipped(entry)) found.push(...(await matchDeep(entry.path, rest, deep)));
+/** `**`: the rest of the pattern from here and from every folder below. */
+async function matchDeep(folder: Folder, rest: readonly string[], search: Search): Promise<void> {
+  if (rest.length === 0) return matchFrom(folder, rest, search);
+  const key = `${rest.length}:${pathKey(folder.real)}`;
+  if (search.deep.has(key)) return;
+  search.deep.add(key);
+  await matchFrom(folder, rest, search);
+  const visible = (name: string): boolean => !isSkippedName(name, false);
+  // Dead links and the like were told of by the pattern itself, where it means them.
+  for (const entry of await entriesOrNone(folder, visible, false, nothing)) {
+    if (entry.isFolder && !isSkippedName(entry.name, true)) await matchDeep(entry, rest, search);
   }
-  return found;
 }

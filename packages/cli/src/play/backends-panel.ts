@@ -154,11 +154,13 @@ export class BackendsPanel {
         cell.textContent = rate(value);
         return cell;
       });
+      // biome-ignore lint/plugin: one for each backend
       row.append(name, ...cells);
       return row;
     });
     byId('speeds')
       .querySelector('tbody')!
+      // biome-ignore lint/plugin: one for each backend
       .replaceChildren(...rows);
     byId('speeds').hidden = false;
   }
@@ -168,6 +170,7 @@ export class BackendsPanel {
     this.kernels = kernels;
     const list = select('kernel');
     const chosen = list.value;
+    // biome-ignore lint/plugin: one for each kernel
     list.replaceChildren(...kernels.map(({ kernel }) => new Option(kernel, kernel)));
     if (kernels.some(({ kernel }) => kernel === chosen)) list.value = chosen;
     this.showKernel();

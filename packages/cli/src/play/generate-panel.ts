@@ -139,7 +139,7 @@ export class GeneratePanel {
   }
 
   hear(bytes: Uint8Array): void {
-    this.made.push(...bytes);
+    for (const byte of bytes) this.made.push(byte);
     if (this.drawing) return;
     this.drawing = true;
     requestAnimationFrame(() => {

@@ -216,6 +216,7 @@ worker.onmessage = async ({ data }) => {
   const { id, call } = data;
   try {
     const answer = answers[call] as (...args: readonly unknown[]) => Promise<unknown>;
+    // biome-ignore lint/plugin: the arguments of one call
     worker.postMessage({ kind: 'answer', id, value: await answer(...data.arguments) });
   } catch (error) {
     const plain = error instanceof Error && PLAIN.has(error.name);

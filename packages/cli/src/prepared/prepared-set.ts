@@ -99,6 +99,7 @@ export async function readPrepared(folder: string, corpus: Corpus, corpusHash: s
       throw new UserError(`${path} was made with another entropy model or other patches than the first shard`);
     }
     const spans = spansOf(corpus, shard.identity);
+    // biome-ignore lint/plugin: two numbers
     const tokens = tokensOf(spans.slice(...shardRange(spans.length, index, of)));
     if (shard.index !== index || shard.of !== of || shard.tokens !== tokens) {
       throw new UserError(

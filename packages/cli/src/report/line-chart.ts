@@ -57,8 +57,9 @@ ${drawing(shown, 'narrow', 400, 320)}
 
 function drawing(chart: LineChart, className: string, width: number, height: number): string {
   const frame = { left: 44, right: width - 12, top: 12, bottom: height - 44 };
-  const xs = chart.series.flatMap(({ points }) => points.map(({ x }) => x));
-  const xMax = Math.max(...xs);
+  const xMax = chart.series
+    .flatMap(({ points }) => points)
+    .reduce((a, { x }) => Math.max(a, x), Number.NEGATIVE_INFINITY);
   const xTicks = niceTicks(0, xMax > 0 ? xMax : 1, width < 600 ? 4 : 8);
   const [low, high] = yRange(chart, xMax);
   const yTicks = niceTicks(low, high, 7);
@@ -82,7 +83,7 @@ function drawing(chart: LineChart, className: string, width: number, height: num
   }
   const middle = (frame.left + frame.right) / 2;
   out.push(`<text x="${middle}" y="${height - 6}" text-anchor="middle">${escapeHtml(chart.xLabel)}</text>`);
-  out.push(...referenceLines(chart, frame, py));
+  for (const line of referenceLines(chart, frame, py)) out.push(line);
   for (const { points, color, strokeWidth } of chart.series) {
     const path = points.map(({ x, y }) => `${px(x)},${py(y)}`).join(' ');
     out.push(
@@ -127,9 +128,12 @@ function referenceLines(chart: LineChart, frame: { left: number; right: number }
 export function yRange(chart: Pick<LineChart, 'series' | 'references'>, xMax: number): [number, number] {
   const points = chart.series.flatMap((one) => one.points);
   const settled = points.filter(({ x }) => x >= xMax / 20);
-  const references = chart.references.map(({ y }) => y).filter(Number.isFinite);
-  const low = Math.min(...points.map(({ y }) => y), ...references);
-  const high = Math.max(...(settled.length > 0 ? settled : points).map(({ y }) => y), ...references);
+  const references = chart.references.filter(({ y }) => Number.isFinite(y));
+  const low = [...points, ...references].reduce((a, { y }) => Math.min(a, y), Number.POSITIVE_INFINITY);
+  const high = [...(settled.length > 0 ? settled : points), ...references].reduce(
+    (a, { y }) => Math.max(a, y),
+    Number.NEGATIVE_INFINITY,
+  );
   const margin = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
   return [low - margin, high + margin];
 }

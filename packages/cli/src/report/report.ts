@@ -103,7 +103,7 @@ function comparison({ best, yardsticks }: ReportData): string {
   if (best) rows.push({ name: 'this model', bitsPerByte: best.heldOutBitsPerByte, own: true });
   if (yardsticks.length === 0) return '';
   rows.sort((a, b) => a.bitsPerByte - b.bitsPerByte);
-  const most = Math.max(...rows.map(({ bitsPerByte }) => bitsPerByte));
+  const most = rows.reduce((a, { bitsPerByte }) => Math.max(a, bitsPerByte), Number.NEGATIVE_INFINITY);
   const html = rows.map(({ name, bitsPerByte, own }) => {
     const bar = `<i style="width:${((100 * bitsPerByte) / most).toFixed(1)}%"></i>`;
     const value = `<td class="number">${bitsPerByte.toFixed(2)}</td>`;
@@ -163,7 +163,7 @@ function facts(data: ReportData): string {
 function parameters({ parameters: parts }: ReportData): string {
   const total = parts.reduce((sum, { count }) => sum + count, 0);
   if (total === 0) return '';
-  const most = Math.max(...parts.map(({ count }) => count));
+  const most = parts.reduce((a, { count }) => Math.max(a, count), 0);
   const html = parts.map(({ part, count }) => {
     const share = `${((100 * count) / total).toFixed(1)}%`;
     const bar = `<i style="width:${((100 * count) / most).toFixed(1)}%"></i>`;

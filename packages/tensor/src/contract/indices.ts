@@ -66,7 +66,7 @@ export function noteIndexChecks(f: () => void): readonly IndexCheck[] {
     f();
   } finally {
     noted = outer;
-    outer?.push(...mine);
+    for (const check of mine) outer?.push(check);
   }
   return mine;
 }

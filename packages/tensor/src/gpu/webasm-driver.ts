@@ -91,6 +91,7 @@ export function createWebasmDriver(options: { tiles?: boolean; largest?: number 
         grid = [launch.rows];
       }
       const compiled = find(k, output, arrays);
+      // biome-ignore lint/plugin: the parameters of one kernel
       const result = compiled(...arrays, ...scalars, ...grid);
       assertMode(compiled, 'webasm', k.name);
       return padded(flat(result), size);

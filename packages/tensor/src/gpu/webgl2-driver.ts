@@ -94,6 +94,7 @@ export function createWebgl2Driver(): Driver {
         kernels.set(k.name, compiled);
         compiles++;
       }
+      // biome-ignore lint/plugin: the parameters of one kernel
       const result = compiled(...arrays, ...scalars, ...grid) as Texture;
       assertMode(compiled, 'webgl2', k.name);
       if (result.constructor === Line) return result;

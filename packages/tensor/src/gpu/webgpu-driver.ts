@@ -137,6 +137,7 @@ export async function createWebgpuDriver(how: string): Promise<Driver> {
     },
     async launch(k, launch, arrays, scalars) {
       const { output, grid } = shape(launch);
+      // biome-ignore lint/plugin: the parameters of one kernel
       const handle = await find(k, output, (compiled) => compiled(...arrays, ...scalars, ...grid));
       // The four numbers of a thread lie side by side: as memory it is a plain array.
       handle.componentCount = 1;

@@ -43,7 +43,7 @@ class Free {
 
   moveTo(other: Free): void {
     this.small.forEach((free, index) => {
-      (other.small[index] ??= []).push(...free.splice(0));
+      other.small[index] = (other.small[index] ?? []).concat(free.splice(0));
     });
     for (const [address, size] of this.large.takeAll()) other.large.put(address, size);
   }

@@ -105,6 +105,7 @@ export class Machine {
 
   /** Calls an export that is no kernel. */
   direct(name: string, ...args: number[]): number {
+    // biome-ignore lint/plugin: the parameters of one function
     return this.exports[name](...args);
   }
 

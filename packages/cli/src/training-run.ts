@@ -56,6 +56,8 @@ export interface TrainingJob {
 
 /** However rare the evaluations are, no more work than this is ever lost. */
 const LONGEST_UNSAVED_SECONDS = 600;
+/** Work that takes no longer needs no line about its progress. */
+const SHORT_MS = 1000;
 /** Bits per byte of one who knows nothing. */
 const CHANCE = 8;
 /** Going back more often than this is no training. */
@@ -245,7 +247,9 @@ export class TrainingRun {
   private showProgress(work: 'scoring' | 'evaluation', { done, total }: Progress): void {
     if (done >= total) return;
     if (this.work.name !== work || done < this.work.done) this.work = { name: work, since: performance.now(), done };
-    const perMs = (done - this.work.done) / (performance.now() - this.work.since);
+    const elapsed = performance.now() - this.work.since;
+    if (elapsed < SHORT_MS) return;
+    const perMs = (done - this.work.done) / elapsed;
     const eta = perMs > 0 ? `  eta ${humanDuration((total - done) / perMs / 1000)}` : '';
     const name = work === 'scoring' ? 'scoring' : 'held-out';
     this.out.status(`${name.padEnd(14)} ${humanBytes(done)} of ${humanBytes(total)}${eta}`, {

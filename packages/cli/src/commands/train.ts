@@ -200,7 +200,7 @@ export async function train(flags: TrainFlags): Promise<number> {
 async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: Warn): Promise<number> {
   const { record } = job;
   const { plan } = record;
-  const { backend, why } = job.choice;
+  const { backend, short, why } = job.choice;
   const trainBytes = totalBytes(job.train);
   const heldOutBytes = totalBytes(job.heldOut);
   const title = dataTitle(record.data, job.documents);
@@ -216,7 +216,7 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
     : null;
   const heldOut = heldOutText(job);
   const leftOut = record.dedupe ? leftOutText(job) : null;
-  const facts = { data: title, trainBytes, heldOut, leftOut, sample, backend: why, estimate, folder: job.path };
+  const facts = { data: title, trainBytes, heldOut, leftOut, sample, backend: short, estimate, folder: job.path };
   out.say(planText(plan, facts), {
     event: 'plan',
     folder: job.path,

@@ -83,11 +83,13 @@ describe('flags of a long run', () => {
     expect(readdirSync(run).filter((name) => name.startsWith('events.out.tfevents.'))).toHaveLength(1);
   });
 
-  test('--minutes ends in time, with an evaluation and a report; --resume gives more', () => {
+  test('--minutes ends a run of fixed steps in time, with a report; --resume gives more', () => {
     const folder = withBook();
     const first = train(folder, '--steps', '1000000', '--minutes', '0.01', '--run', 'r');
     expect(first.code).toBe(0);
-    expect(first.stdout).toMatch(/time is up: 0\.01 minutes; more: blt train --resume runs\/r/);
+    expect(first.stdout).toMatch(
+      /time is up: 0\.01 minutes, step-\d+ is saved and it is measured; go on: blt train --resume runs\/r/,
+    );
     expect(existsSync(join(folder, 'runs', 'r', 'report.html'))).toBe(true);
     const state = () => JSON.parse(blt(folder, ['runs', '--json']).stdout).runs[0].state;
     expect(state()).toBe('stopped');

@@ -15,6 +15,7 @@ import {
 import type { Backend } from '@blt-ts/tensor';
 import { printable } from './byte-labels.ts';
 import { concatenated, type Document, lastBytes, totalBytes } from './data/document.ts';
+import { farApart } from './data/held-out-noise.ts';
 import { printableMessage, UserError } from './errors.ts';
 
 import { writeFullEvaluation } from './full-evaluation.ts';
@@ -23,6 +24,7 @@ import { Interrupt } from './interrupt.ts';
 
 import { MetricsFile, readMetrics } from './metrics-file.ts';
 import { formatStatus } from './progress.ts';
+import { bytesPerStep, RunningMean } from './run/forecast.ts';
 import type { Position, TimeBudget } from './run/time-budget.ts';
 import { loadModel, type RunFolder, type RunRecord, stepName } from './run-folder.ts';
 import { SamplesFile } from './samples-file.ts';
@@ -56,6 +58,8 @@ export interface TrainingJob {
 
 /** However rare the evaluations are, no more work than this is ever lost. */
 const LONGEST_UNSAVED_SECONDS = 600;
+/** Training batches that the first evaluation is compared with. */
+const RECENT_STEPS = 8;
 /** Work that takes no longer needs no line about its progress. */
 const SHORT_MS = 1000;
 /** Bits per byte of one who knows nothing. */
@@ -78,6 +82,9 @@ export class TrainingRun {
   private savedAt = performance.now();
   private rewinds = 0;
   private heldOutBpb: number | undefined;
+  private isFirstEvaluation = true;
+  /** Bits per byte of the last training batches. */
+  private readonly recentBpb = new RunningMean(RECENT_STEPS);
   private patchBytes: number | undefined;
   private secondsBefore = 0;
   private speed = { at: performance.now(), perSecond: 0 };
@@ -147,6 +154,7 @@ export class TrainingRun {
         throw new UserError(`cannot go on from ${join(folder.path, latest.name)}: ${why}`, 1, { cause: error });
       }
       this.saved = latest.name;
+      this.isFirstEvaluation = latest.state.json.evaluatedAt === -1;
     }
     const lost = latest ? 0 : (readMetrics(join(folder.path, 'metrics.jsonl')).at(-1)?.step ?? 0);
     if (lost > 0) this.warn(`nothing of the ${lost} steps done before was saved: the run begins anew`);
@@ -292,6 +300,7 @@ export class TrainingRun {
     const bpb = report.bitsPerByte;
     const left = job.budget.secondsLeft(this.position);
     if (phase === 'model') {
+      if (bpb !== null) this.recentBpb.add(bpb);
       const figures = {
         step: report.step,
         bytes: session.bytesSeen,
@@ -370,6 +379,13 @@ export class TrainingRun {
     best,
     stale,
   }: SessionEvent & { kind: 'evaluation' }): Promise<void> {
+    const apart = this.isFirstEvaluation
+      ? farApart(this.recentBpb.value ?? evaluation.bitsPerByte, evaluation.bitsPerByte, {
+          trainBytes: RECENT_STEPS * bytesPerStep(this.job.record.plan),
+          heldOutBytes: evaluation.bytes,
+        })
+      : null;
+    this.isFirstEvaluation = false;
     this.heldOutBpb = evaluation.bitsPerByte;
     this.metrics!.append({
       step,
@@ -387,6 +403,7 @@ export class TrainingRun {
       `held-out       ${evaluation.bitsPerByte.toFixed(3)} bpb (quick) after ${humanBytes(this.session.bytesSeen)}: ${verdict}`,
       { event: 'evaluation', step, heldOutBitsPerByte: evaluation.bitsPerByte, best, stale, saved: this.saved },
     );
+    if (apart !== null) this.warn(apart);
     this.resetSpeed();
   }
 

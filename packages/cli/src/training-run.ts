@@ -76,6 +76,7 @@ export class TrainingRun {
   private events: EventFile | null = null;
   private samples!: SamplesFile;
   private readonly interrupt = new Interrupt();
+  private readonly compressing = new AbortController();
   private saved: string | null = null;
   /** Something has happened that is not on disk. */
   private unsaved = false;
@@ -156,8 +157,12 @@ export class TrainingRun {
       this.saved = latest.name;
       this.isFirstEvaluation = latest.state.json.evaluatedAt === -1;
     }
-    const lost = latest ? 0 : (readMetrics(join(folder.path, 'metrics.jsonl')).at(-1)?.step ?? 0);
-    if (lost > 0) this.warn(`nothing of the ${lost} steps done before was saved: the run begins anew`);
+    const done = readMetrics(join(folder.path, 'metrics.jsonl')).at(-1)?.step ?? 0;
+    const { modelStep } = this.session;
+    if (done > modelStep) {
+      const from = modelStep === 0 ? 'the training begins anew' : `it goes on from step ${modelStep}`;
+      this.warn(`the run had come to step ${done} and was killed before that was saved: ${from}`);
+    }
     this.openMetrics(latest?.state.json.evaluatedAt ?? -1);
     if (!latest) return;
     const past = readMetrics(join(folder.path, 'metrics.jsonl'));
@@ -455,6 +460,7 @@ export class TrainingRun {
   }
 
   private async stop(): Promise<number> {
+    this.compressing.abort();
     const { why, signal, exitCode } = this.interrupt.stop!;
     const { path } = this.job.folder;
     if (this.session.phase === 'model' && !this.session.evaluationDue) this.out.finish();
@@ -479,6 +485,7 @@ export class TrainingRun {
     const bestStep = session.best?.step ?? session.modelStep;
     const measuring = yardsticks(lastBytes(job.train, MOST_CONTEXT_BYTES), concatenated(job.heldOut), {
       seconds: job.compressorSeconds,
+      signal: this.compressing.signal,
     });
     // Its failure is met where it is awaited.
     measuring.catch(() => {});

@@ -1,9 +1,7 @@
-import { promisify } from 'node:util';
-import { brotliCompress, constants, gzip } from 'node:zlib';
+import { Readable, type Transform, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, createBrotliCompress, createGzip } from 'node:zlib';
 import { UserError } from './errors.ts';
-
-const gzipAsync = promisify(gzip);
-const brotliAsync = promisify(brotliCompress);
 
 /** What a well-known compressor makes of the held-out bytes: the figure a model has to beat. */
 export interface Yardstick {
@@ -19,6 +17,8 @@ export interface YardstickOptions {
   brotliQuality?: number;
   /** About how long it may take. The compressors then read less of the training part. Default 60. */
   seconds?: number;
+  /** Ends the work, within about a second: the promise is then rejected. */
+  signal?: AbortSignal;
 }
 
 /** Bytes of the end of the training part that a compressor gets to read. More than its window changes next to nothing. */
@@ -35,18 +35,41 @@ const affordable = (quality: 9 | 11, seconds: number, heldOut: number): number =
 
 type Compressor = (bytes: Uint8Array) => Promise<number>;
 
-const gzipSize: Compressor = async (bytes) => (await gzipAsync(bytes, { level: 9 })).length;
+/** Bytes that a compressor is given at once. What it is at cannot be stopped, so that a stop waits for this much at most. */
+const CHUNK = 2 ** 16;
 
-function brotliSize(quality: number): Compressor {
-  return async (bytes) => {
+/** Bytes that come out of a compressor. */
+async function sizeThrough(compressor: Transform, bytes: Uint8Array, signal?: AbortSignal): Promise<number> {
+  let size = 0;
+  const count = new Writable({
+    write(chunk: Uint8Array, _, done) {
+      size += chunk.length;
+      done();
+    },
+  });
+  await pipeline(Readable.from(chunks(bytes), { objectMode: false }), compressor, count, { signal });
+  return size;
+}
+
+function* chunks(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK);
+}
+
+const gzipSize =
+  (signal?: AbortSignal): Compressor =>
+  (bytes) =>
+    sizeThrough(createGzip({ level: 9 }), bytes, signal);
+
+const brotliSize =
+  (quality: number, signal?: AbortSignal): Compressor =>
+  (bytes) => {
     const params = {
       [constants.BROTLI_PARAM_QUALITY]: quality,
       [constants.BROTLI_PARAM_LGWIN]: BROTLI_WINDOW_BITS,
       [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
     };
-    return (await brotliAsync(bytes, { params })).length;
+    return sizeThrough(createBrotliCompress({ params }), bytes, signal);
   };
-}
 
 /** 8 * (size(context + heldOut) - size(context)) / heldOut bytes: the cost of the held-out bytes to one who has read the context. */
 async function costAfter(context: Uint8Array, heldOut: Uint8Array, size: Compressor): Promise<number> {
@@ -77,6 +100,7 @@ export async function yardsticks(
     throw new UserError(`brotli quality is ${quality}; it must be a whole number from 0 to 11`, 2);
   }
   if (heldOut.length === 0) return [];
+  const [gz, br] = [gzipSize(options.signal), brotliSize(quality, options.signal)];
   const found = (name: string, bitsPerByte: number, seenTraining: boolean): Yardstick => ({
     name,
     bitsPerByte,
@@ -84,7 +108,7 @@ export async function yardsticks(
   });
   const sorted = (all: Yardstick[]) => all.sort((a, b) => a.bitsPerByte - b.bitsPerByte);
   if (train.length === 0) {
-    const [gzipped, brotlied] = await Promise.all([gzipSize(heldOut), brotliSize(quality)(heldOut)]);
+    const [gzipped, brotlied] = await Promise.all([gz(heldOut), br(heldOut)]);
     const bits = (size: number) => (8 * size) / heldOut.length;
     return sorted([found('gzip -9', bits(gzipped), false), found(`brotli -${quality}`, bits(brotlied), false)]);
   }
@@ -94,9 +118,9 @@ export async function yardsticks(
       ? Math.max(2 ** 16, Math.min(wanted, affordable(9, seconds, heldOut.length)))
       : wanted;
   const [gzipSeen, brotliSeen, alone] = await Promise.all([
-    costAfter(tail(GZIP_CONTEXT), heldOut, gzipSize),
-    costAfter(tail(context), heldOut, brotliSize(quality)),
-    gzipSize(heldOut),
+    costAfter(tail(GZIP_CONTEXT), heldOut, gz),
+    costAfter(tail(context), heldOut, br),
+    gz(heldOut),
   ]);
   return sorted([
     found('gzip -9', gzipSeen, true),

@@ -83,10 +83,12 @@ test('no time for a single step is said before anything is made', () => {
   expect(existsSync(join(folder, 'runs'))).toBe(false);
 });
 
-test('what was done before a kill that came before the first save is said to be lost', async () => {
+test('steps that a kill has lost are named', async () => {
   const folder = temporaryFolder({ 'book.txt': TEXT.slice(0, 20_000) });
   const args = ['train', ...TINY, '--steps', '500', '--eval-every', '500', '--run', 'r'];
   await bltInterrupted(folder, args, /step 1\/500/, 'SIGKILL');
   const { stdout } = blt(folder, ['train', '--resume', 'runs/r', '--minutes', '0.01']);
-  expect(stdout).toMatch(/warning: nothing of the \d+ steps done before was saved: the run begins anew/);
+  expect(stdout).toMatch(
+    /warning: the run had come to step \d+ and was killed before that was saved: the training begins anew/,
+  );
 });

@@ -198,7 +198,14 @@ export class Session {
   async next(): Promise<SessionEvent> {
     if (this.missing.size > 0) throw new Error(`the run starts from ${[...this.missing].join(' and ')}: give it`);
     this.work ??= this.run();
-    const { value } = await this.work.next();
+    let value: SessionEvent | undefined;
+    try {
+      value = (await this.work.next()).value ?? undefined;
+    } catch (error) {
+      // A generator that threw is at its end; the work can be tried again from where the session is.
+      this.work = null;
+      throw error;
+    }
     if (!value) throw new Error('the session is done');
     return value;
   }

@@ -492,10 +492,10 @@ export class TrainingRun {
     const measuredBytes = totalBytes(job.heldOut);
     const all =
       measuredBytes < job.heldOutBytes
-        ? `${humanBytes(measuredBytes)} of ${humanBytes(job.heldOutBytes)} held-out bytes`
-        : `all ${humanBytes(measuredBytes)} held out`;
+        ? `${humanBytes(measuredBytes)} of ${humanBytes(job.heldOutBytes)}`
+        : `all ${humanBytes(measuredBytes)}`;
     if (session.heldOutBytes > 0) {
-      out.say(`measuring the best step on ${all} ...`, { event: 'measuring' });
+      out.say(`measuring the best step on ${all} held out ...`, { event: 'measuring' });
       const evaluating = session.evaluatingFully(checkpoint.params);
       for (;;) {
         const next = await evaluating.next();

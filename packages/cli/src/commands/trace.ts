@@ -26,7 +26,7 @@ export interface TraceFlags {
 
 /** `{"input_ids": [[...], ...]}` */
 function readRows(file: string): Int32Array[] {
-  const json = file === '-' ? parseJson(readFileSync(0, 'utf8'), 'standard input') : readJson(file);
+  const json = file === '-' ? parseJson(readFileSync(0, 'utf8'), 'standard input (--ids -)', 2) : readJson(file);
   const rows = (json as { input_ids?: unknown } | null)?.input_ids;
   if (!Array.isArray(rows) || rows.length === 0 || !rows.every(Array.isArray)) {
     throw new UserError(`${file} must hold {"input_ids": [[1, 76, ...], ...]} with at least one row`, 2);

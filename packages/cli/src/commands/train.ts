@@ -19,7 +19,7 @@ import { TimeBudget } from '../run/time-budget.ts';
 import { freeRunName, RunFolder } from '../run-folder.ts';
 import { RunLock } from '../run-lock.ts';
 import { runCare } from '../run-options.ts';
-import { DEFAULT_CARE, type RunRecord } from '../run-record.ts';
+import { DEFAULT_CARE, parseRecord, type RunRecord, recordText } from '../run-record.ts';
 import { givenAgain, openStarts } from '../run-starts.ts';
 import { type TrainingOutput, trainingOutput } from '../training-output.ts';
 import { TrainingRun } from '../training-run.ts';
@@ -84,7 +84,7 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const { plan, sample } = planned;
   const fitted = isFitted(request);
   const name = config.run ?? freeRunName(flags.runs, config.size ?? 'nano');
-  const record: RunRecord = {
+  const written: RunRecord = {
     format: 1,
     version: VERSION,
     command: `blt ${process.argv.slice(2).join(' ')}`,
@@ -100,6 +100,8 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     care: fitted ? { ...care, minutes: null } : care,
     plan,
   };
+  // As a resume will read it: what is saved must not depend on where a run was interrupted.
+  const record = parseRecord(recordText(written), 'config.json');
   const path = join(flags.runs, name);
   const budget = budgetOf(planned, care.minutes, fitted);
   const job = { path, record, given: async () => starts.given(plan), planned, budget, ...split };

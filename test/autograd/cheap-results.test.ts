@@ -29,17 +29,17 @@ describe.each(backends)('results that cost little, on $name', ({ backend }) => {
     scope(() => {
       const p = params();
       const kept = valueAndGrad((q: Params) => f(q, (g) => g()))(p).grads;
-      const again = valueAndGrad((q: Params) => f(q, scope), { spareFrom: 0 })(p).grads;
+      const again = valueAndGrad((q: Params) => f(q, scope), { rematAboveBytes: 0 })(p).grads;
       for (const key of ['x', 'w', 'm'] as const) expect(again[key].readSync()).toEqual(kept[key].readSync());
     });
   });
 
-  test('are kept up to spareFrom, else not in memory at the end of the forward pass, and never in the end', () => {
+  test('are kept up to rematAboveBytes, else not in memory at the end of the forward pass, and never in the end', () => {
     const before = backend.bytesInUse;
     scope(() => {
       const p = params();
       const start = backend.bytesInUse;
-      const forward = (spareFrom: number): number => {
+      const forward = (rematAboveBytes: number): number => {
         let made = 0;
         scope(() => {
           valueAndGrad(
@@ -48,7 +48,7 @@ describe.each(backends)('results that cost little, on $name', ({ backend }) => {
               made = backend.bytesInUse - start;
               return sum(y);
             },
-            { spareFrom },
+            { rematAboveBytes },
           )(p);
         });
         return made;

@@ -75,9 +75,7 @@ describe('a rule reads no more than it says', () => {
 
 describe('a rule reads all that it says, on one input or another', () => {
   for (const { kernel, row, gradient } of differentiable) {
-    const rule = rules[kernel] as Rule<typeof kernel>;
-    if (!rule.reads) continue;
-    const said = rule.reads;
+    const { reads, vjp } = rules[kernel] as Rule<typeof kernel>;
     test(kernel, () => {
       const own = createReferenceBackend();
       const seen = new Set<number | 'out'>();
@@ -87,13 +85,7 @@ describe('a rule reads all that it says, on one input or another', () => {
           const outs = run(kernel, ins, c.attrs);
           const g = affine(outs[0], 1);
           const read = storagesRead(own, () =>
-            rule(
-              g,
-              outs,
-              ins,
-              c.attrs,
-              ins.map((_, i) => variables(c, gradient).includes(i)),
-            ),
+            vjp(g, { ins, outs, attrs: c.attrs, needs: ins.map((_, i) => variables(c, gradient).includes(i)) }),
           );
           ins.forEach((x, i) => {
             if (read.has(x.storage)) seen.add(i);
@@ -101,7 +93,7 @@ describe('a rule reads all that it says, on one input or another', () => {
           if (outs.some((y) => read.has(y.storage))) seen.add('out');
         });
       }
-      expect(seen).toEqual(new Set([...said.ins, ...(said.outs ? ['out'] : [])]));
+      expect(seen).toEqual(new Set([...reads.ins, ...(reads.outs ? ['out'] : [])]));
     });
   }
 });

@@ -233,8 +233,8 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
           p.w,
         ),
       );
-    for (const spareFrom of [0, 2 ** 40]) {
-      const inUse = duringMatmuls(() => scope(() => void valueAndGrad(gated, { spareFrom })(params)));
+    for (const rematAboveBytes of [0, 2 ** 40]) {
+      const inUse = duringMatmuls(() => scope(() => void valueAndGrad(gated, { rematAboveBytes })(params)));
       // Forward, dw and d(gated rows), in which these take the place of the gated rows.
       expect(inUse.length).toBe(3);
       expect(inUse[2]).toBeLessThan(inUse[1] + bytes / 2);
@@ -250,7 +250,7 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
     };
     scope(() => {
       for (const f of [twice, later]) {
-        const [kept, again] = [2 ** 40, 0].map((spareFrom) => valueAndGrad(f, { spareFrom })(params).grads);
+        const [kept, again] = [2 ** 40, 0].map((rematAboveBytes) => valueAndGrad(f, { rematAboveBytes })(params).grads);
         for (const name of ['a', 'b', 'w'] as const) expect(again[name].readSync()).toEqual(kept[name].readSync());
       }
       const expected = grad((p: Params) => {

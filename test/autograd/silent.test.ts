@@ -160,7 +160,7 @@ test('arguments and options that nobody would read', () => {
   says(() => any(ag.valueAndGrad(mul))(x, x), takes('valueAndGrad'));
   says(
     () => ag.valueAndGrad(mul, any({ sparce: true })),
-    'valueAndGrad: there is no option sparce, only sparse, spareFrom',
+    'valueAndGrad: there is no option sparce, only sparse, rematAboveBytes',
   );
   says(() => ag.sum(x, any({ axis: 0 })), 'sum: there is no option axis, only axes, keepDims');
   says(() => ag.mean(x, any({ dim: 0 })), 'mean: there is no option dim, only axes, keepDims');

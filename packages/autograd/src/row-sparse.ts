@@ -1,6 +1,10 @@
+/** @file Sparse gradients of tables: only the rows that were read. */
 import { type Shape, type Tensor, tensor } from '@blt-ts/tensor';
 import { scatterAddRows, segmentGatherSum } from './ops/rows.ts';
 import { concat } from './ops/shape.ts';
+
+/** The gradient of the result with respect to some tensor: dense, or only the rows of a table that were read. */
+export type Cotangent = Tensor | RowSparse;
 
 /** Gradient rows [n,C]; entry e of `ids` (groups entries a row, negative ones dropped) says where row floor(e / groups) is added. */
 interface Part {

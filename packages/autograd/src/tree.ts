@@ -1,3 +1,4 @@
+/** @file Trees of parameters: tensors in arrays and plain objects, named by their paths. */
 import { describe, isForeignTensor, Tensor } from '@blt-ts/tensor';
 
 /**

@@ -1,8 +1,6 @@
 /** @file Operations that move elements without changing them. */
 import { checkTensor, formatShape, type Shape, ShapeError, sizeOf, type Tensor } from '@blt-ts/tensor';
-import { type Rules, readingNothing } from '../rule.ts';
 import { apply } from '../tape.ts';
-import { unbroadcast } from './reduce.ts';
 
 /** The same elements under another shape; one size may be -1: whatever is left. No data moves. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
@@ -42,19 +40,3 @@ export const pad = (x: Tensor, before: readonly number[], after: readonly number
 /** The tensors one after the other along an axis. */
 export const concat = (xs: readonly Tensor[], axis = 0): Tensor =>
   apply('concat', xs, { axis: axis < 0 ? axis + (xs[0]?.rank ?? 0) : axis });
-
-export const shapeRules: Rules<'reshape' | 'transpose' | 'broadcastTo' | 'slice' | 'pad' | 'concat'> = {
-  reshape: readingNothing((g, _, [x]) => [reshape(g, x.shape)]),
-  transpose: readingNothing((g, _, __, { perm }) => [transpose(g, perm.map((_, i) => perm.indexOf(i)))]), // biome-ignore format: one rule a line
-  broadcastTo: readingNothing((g, _, [x]) => [unbroadcast(g, x.shape)]),
-  slice: readingNothing((g, _, [x], { begin, end }) => [pad(g, begin, x.shape.map((d, i) => d - end[i]))]), // biome-ignore format: one rule a line
-  pad: readingNothing((g, _, [x], { before }) => [slice(g, before, x.shape.map((d, i) => before[i] + d))]), // biome-ignore format: one rule a line
-  concat: readingNothing((g, _, ins, { axis }) => {
-    let at = 0;
-    return ins.map((x) => {
-      const begin = x.shape.map((_, i) => (i === axis ? at : 0));
-      at += x.shape[axis];
-      return slice(g, begin, x.shape.map((d, i) => (i === axis ? at : d))); // biome-ignore format: one rule a line
-    });
-  }),
-};

@@ -1,3 +1,4 @@
+/** @file A sign error in any rule is caught. */
 import { affine, type Cotangent, exp, gradcheck, RowSparse, rules } from '@blt-ts/autograd';
 import { scope, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+/** @file The table of rules, each kernel of it: limits of difference quotients, values read, refusals. */
 import { affine, apply, applyAll, grad, gradcheck, type Rule, rules, sum } from '@blt-ts/autograd';
 import { createReferenceBackend, run, scope, type Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
@@ -143,26 +144,6 @@ describe('kernels without a gradient refuse one', () => {
         ).toThrow(new Error(gradient.refused));
       });
     });
-  }
-});
-
-describe('a fused operation equals its definition out of primitive ones, values and gradients', () => {
-  for (const { kernel, row, gradient } of differentiable) {
-    const { composed } = gradient;
-    if (!composed) continue;
-    property(
-      kernel,
-      row.cases(smallSize).map((c) => gradient.smooth?.(c) ?? c),
-      25,
-      (c) => {
-        const fused = evaluate(gradient.operation, c, gradient, backend);
-        const primitive = evaluate(composed, c, gradient, backend);
-        expect(relativeDistance(fused.value, primitive.value), 'values').toBeLessThan(1e-12);
-        fused.grads.forEach((g, i) => {
-          expect(relativeDistance(g, primitive.grads[i]), `gradient ${i}`).toBeLessThan(1e-11);
-        });
-      },
-    );
   }
 });
 

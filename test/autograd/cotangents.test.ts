@@ -1,3 +1,4 @@
+/** @file Memory of the backward pass: each activation and each cotangent is freed once, as soon as it may be. */
 import type { RowSparse } from '@blt-ts/autograd';
 import {
   add,

@@ -232,7 +232,7 @@ export function apply<K extends KernelName>(kernel: K, ins: readonly Tensor[], a
 }
 
 /**
- * The same values, cut off from every gradient: y = x, dy/dx = 0. PyTorch calls it `detach`, JAX `stop_gradient`.
+ * A constant with the values of x, cut off from every gradient: y = x, dy/dx = 0. PyTorch calls it `detach`, JAX `stop_gradient`.
  * No data moves: y shares the memory of x.
  */
 export function stopGradient(x: Tensor): Tensor {

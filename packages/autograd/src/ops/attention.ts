@@ -2,10 +2,13 @@
 import { checkTensor, type Tensor } from '@blt-ts/tensor';
 import { apply } from '../tape.ts';
 
-/** Query row i sees the key rows lo[i] .. hi[i]-1; neither bound ever decreases. `pairs` = sum of hi - lo. */
+/**
+ * The keys that each of n query rows sees: row i sees the key rows lo[i] .. hi[i]-1. lo and hi are [n] i32, and neither ever decreases.
+ */
 export interface IntervalBounds {
   readonly lo: Tensor;
   readonly hi: Tensor;
+  /** Sum of hi - lo, from which FLOPs are counted. */
   readonly pairs: number;
 }
 

@@ -1,4 +1,7 @@
-/** @file Elementwise operations: y[i] = f(x[i]), or f(a[i], b[i]) with broadcasting. */
+/**
+ * @file Elementwise operations: y[i] = f(x[i]), or f(a[i], b[i]). Two operands broadcast: axes are matched from the last one, and an
+ * axis of size 1, or a missing one, is repeated. Operands that do not fit are a ShapeError naming both shapes.
+ */
 import { checkTensor, full, type Tensor } from '@blt-ts/tensor';
 import { apply } from '../tape.ts';
 
@@ -26,7 +29,7 @@ export const neg = (x: Tensor): Tensor => apply('neg', [x], {});
 export const exp = (x: Tensor): Tensor => apply('exp', [x], {});
 /** ln x */
 export const log = (x: Tensor): Tensor => apply('log', [x], {});
-/** Square root. */
+/** Square root of x, NaN below 0. */
 export const sqrt = (x: Tensor): Tensor => apply('sqrt', [x], {});
 /** 1 / x */
 export const reciprocal = (x: Tensor): Tensor => apply('reciprocal', [x], {});
@@ -56,7 +59,8 @@ export function relu(x: Tensor): Tensor {
 }
 /**
  * Sets each element to 0 with probability `rate` and divides the others by 1 - rate, so that the mean stays.
- * The mask depends on `seed` (a u32) and the position alone. @see Srivastava et al. 2014
+ * The mask depends on `seed` (a u32) and the position alone.
+ * @see Srivastava et al. 2014
  */
 export const dropout = (x: Tensor, rate: number, seed: number): Tensor => apply('dropout', [x], { rate, seed });
 
@@ -90,7 +94,7 @@ export const minimum = (a: Operand, b: Operand): Tensor => apply('minimum', pair
 export const greater = (a: Operand, b: Operand): Tensor => apply('greater', pair(a, b), {});
 /** 1 where a = b, else 0; the gradient is 0 */
 export const equal = (a: Operand, b: Operand): Tensor => apply('equal', pair(a, b), {});
-/** a where condition is not 0, else b. */
+/** a where condition is not 0, else b. All three broadcast. The gradient of condition is 0. */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   checkTensor('where: the condition', condition);
   return apply('where', [condition, scalarLike(a, condition), scalarLike(b, condition)], {});

@@ -33,13 +33,13 @@ function reduce(kernel: 'sum' | 'max', x: Tensor, options: ReduceOptions, op: st
   );
 }
 
-/** Sum over the axes. */
+/** Sum over the axes: x [2,3], axes 0 -> [3]. @throws ShapeError if an axis is out of range or named twice */
 export const sum = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce('sum', x, options);
 
-/** Largest element over the axes; equal largest elements share the gradient evenly. */
+/** Largest element over the axes. Equal largest elements share the gradient evenly. @throws ShapeError as `sum` */
 export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce('max', x, options);
 
-/** Arithmetic mean over the axes. */
+/** Arithmetic mean over the axes. @throws ShapeError as `sum` */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const y = reduce('sum', x, options, 'mean');
   return affine(y, y.size / x.size);
@@ -58,7 +58,7 @@ export function meanSquaredError(x: Tensor, y: Tensor): Tensor {
   return affine(sum(square(sub(x, y))), 1 / x.size);
 }
 
-/** Sums g over the axes along which `shape` was repeated to g's shape. */
+/** Sums g over the axes along which `shape` was repeated to g's shape: the way back of `broadcastTo`. */
 export function unbroadcast(g: Tensor, shape: Shape): Tensor {
   if (sameShape(g.shape, shape)) return g;
   const lead = g.rank - shape.length;

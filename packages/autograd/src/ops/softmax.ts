@@ -2,10 +2,10 @@
 import type { Tensor } from '@blt-ts/tensor';
 import { apply } from '../tape.ts';
 
-/** e^x / sum e^x over the last axis, safe against overflow. */
+/** y = e^x / sum e^x over the last axis, x and y [..., C]. Safe against overflow. */
 export const softmax = (x: Tensor): Tensor => apply('softmax', [x], {});
 
-/** x - ln sum e^x over the last axis, safe against overflow. */
+/** y = x - ln sum e^x over the last axis, x and y [..., C]. Safe against overflow. */
 export const logSoftmax = (x: Tensor): Tensor => apply('logSoftmax', [x], {});
 
 /**

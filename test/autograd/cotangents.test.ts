@@ -7,6 +7,7 @@ import {
   embeddingBag,
   exp,
   grad,
+  greater,
   linear,
   matmul,
   mul,
@@ -18,6 +19,7 @@ import {
   sum,
   swiGlu,
   valueAndGrad,
+  where,
 } from '@blt-ts/autograd';
 import {
   type Backend,
@@ -196,6 +198,27 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
     );
     // Each scope returns one tensor: those 50 are held, the 100 between them are not.
     expect(most).toBeLessThan((50 + 6) * size * 4);
+  });
+
+  test('a value that no rule reads is not kept, though the rule of its operation reads another', () => {
+    const size = 1000;
+    const x = fill([size], 0.01);
+    for (const f of [sin, (y: Tensor) => where(greater(y, 0), y, 0.5)]) {
+      const most = peak(backend, () =>
+        scope(() => {
+          grad((t: Tensor) => {
+            let y = t;
+            for (let i = 0; i < 50; i++) {
+              const before = y;
+              y = scope(() => affine(f(affine(before, 0.5, 2)), 0.9));
+            }
+            return sum(y);
+          })(x);
+        }),
+      );
+      // The result of each scope, and the input of sin, or the condition of where.
+      expect(most).toBeLessThan((2 * 50 + 8) * size * 4);
+    }
   });
 
   test('an activation is freed by the rule that reads it last, before the rule of what made it', () => {

@@ -3,6 +3,8 @@ const rowSparse = 'packages/autograd/src/row-sparse.ts';
 const sortedEntries = 'const order = Uint32Array.from(entryIds.keys()).sort((x, y) => entryIds[x] - entryIds[y] || ';
 const allRows = '? this.parts[0].rows : concat(this.parts.map((p) => p.rows));';
 
+const rules = 'packages/autograd/src/rules.ts';
+const reduce = 'packages/autograd/src/ops/reduce.ts';
 const elementwise = 'packages/autograd/src/ops/elementwise.ts';
 const swapped = (before) => ({
   file: elementwise,
@@ -14,11 +16,11 @@ const swapped = (before) => ({
 const either = (file, before, after, why) => ({ file, before, after, why });
 
 export const equivalents = [
-  either(
-    'packages/autograd/src/ops/network.ts',
-    'const CHEAP = { ...INPUTS, cheap: true } as const;',
-    'const CHEAP = { ...INPUTS, cheap: false } as const;',
-    'decides what is kept in memory, not what comes out',
+  ...[
+    "swiGlu:         { reads: BOTH, rematerializable: true, vjp: (g, { ins: [a, b] }) => applyAll('swiGluBackward', [a, b, g], {}) },",
+    "rmsNorm:         { reads: BOTH, rematerializable: true, vjp: (g, { ins: [x, w], attrs }) => applyAll('rmsNormBackward', [x, w, g], attrs) },",
+  ].map((before) =>
+    either(rules, before, before.replace('true', 'false'), 'decides what is kept in memory, not what comes out'),
   ),
   either(
     'packages/cli/src/checkpoint-files.ts',
@@ -57,7 +59,7 @@ export const equivalents = [
     'that there is nothing to delete is passed over either way',
   ),
   either(
-    'packages/autograd/src/ops/rows.ts',
+    rules,
     'for (let e = begin; e < end; e++) {',
     'for (let e = begin; e <= end; e++) {',
     'a typed array drops what is written behind its end',
@@ -90,12 +92,12 @@ export const equivalents = [
     'scaled(b, g, a, needs[0]), scaled(g, a, b, needs[1])',
     'scaled(g, b, a, needs[0]), scaled(a, g, b, needs[1])',
   ].map((swap) => {
-    const rule = (products) => `mul:        reading(BOTH, (g, _, [a, b], __, needs) => [${products}]),`;
+    const rule = (products) => `mul:     { reads: BOTH,    vjp: (g, { ins: [a, b], needs }) => [${products}] },`;
     const before = rule('scaled(g, b, a, needs[0]), scaled(g, a, b, needs[1])');
-    return either(elementwise, before, rule(swap), 'the order of factors does not matter');
+    return either(rules, before, rule(swap), 'the order of factors does not matter');
   }),
   either(
-    elementwise,
+    reduce,
     'return affine(sum(square(sub(x, y))), 1 / x.size);',
     'return affine(sum(square(sub(y, x))), 1 / x.size);',
     'a square does not tell signs',

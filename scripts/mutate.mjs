@@ -42,16 +42,20 @@ const typescriptIn = (folder) =>
     .filter((name) => name.endsWith('.ts'))
     .map((name) => `${folder}/${name}`);
 
-const autograd = (...names) => names.map((name) => `test/autograd/${name}.test.ts`);
-const tensor = (...names) => names.map((name) => `test/tensor/${name}.test.ts`);
-const quotients = { files: autograd('gradients'), names: 'limit of its difference quotients' };
-const operations = { files: autograd('row-sparse', 'operations', 'tape') };
-const gradients = { files: autograd('gradients', 'memory') };
-const definitions = { files: tensor('op-table'), except: 'the backends of the list' };
-const numbers = { files: [...tensor('tensor', 'ledger', 'printing'), ...autograd('operations', 'row-sparse')] };
+const autograd = (names) => names.map((name) => `test/autograd/${name}.test.ts`);
+const tensor = (names) => names.map((name) => `test/tensor/${name}.test.ts`);
+const chapters = ['elementwise', 'reduce', 'shape', 'matmul', 'softmax', 'rope', 'attention'].map(
+  (name) => `ops/${name}`,
+);
+const quotients = { files: autograd(['rules']), names: 'limit of its difference quotients' };
+const operations = { files: autograd(['row-sparse', ...chapters, 'backward', 'grad', 'tape', 'gradcheck']) };
+const gradients = { files: autograd(['rules', 'composed', 'cotangents']) };
+const definitions = { files: tensor(['op-table']), except: 'the backends of the list' };
+const numbers = { files: [...tensor(['tensor', 'ledger', 'printing']), ...autograd([...chapters, 'row-sparse'])] };
 
 const rules = [
   { file: 'packages/autograd/src/row-sparse.ts', stages: [operations, gradients] },
+  { file: 'packages/autograd/src/rules.ts', stages: [quotients, operations, gradients] },
   ...typescriptIn('packages/autograd/src/ops').map((file) => ({ file, stages: [quotients, operations, gradients] })),
   ...typescriptIn('packages/tensor/src/reference').map((file) => ({ file, stages: [definitions, numbers] })),
 ];

@@ -1,29 +1,18 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { transform } from 'esbuild';
 import { expect, test } from 'vitest';
 import { blt } from './support/command.ts';
+import { runExample } from './support/readme-example.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 
 test('the library example of the README runs from the root, on the built packages, and prints a gradient', async () => {
-  const example = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
-  const { code } = await transform(example, { loader: 'ts', format: 'esm' });
-  // What it imports is looked for in the node_modules of the root.
-  const outfile = join(root, 'node_modules', '.readme', 'example.mjs');
-  mkdirSync(dirname(outfile), { recursive: true });
-  try {
-    writeFileSync(outfile, code);
-    const { stdout, stderr } = spawnSync(process.execPath, [outfile], { encoding: 'utf8' });
-    expect(stderr).toBe('');
-    expect(stdout.replace(/\s+/g, ' ')).toContain('[[1.8641], [3.0097]]');
-  } finally {
-    rmSync(dirname(outfile), { recursive: true, force: true });
-  }
+  const { stdout, stderr } = await runExample('README.md');
+  expect(stderr).toBe('');
+  expect(stdout.replace(/\s+/g, ' ')).toContain('[[1.8641], [3.0097]]');
 });
 
 test('every blt command of the README is one, with flags it knows', () => {

@@ -1,3 +1,4 @@
+/** @file `RowSparse` is the dense gradient, written down sparsely. */
 import {
   add,
   apply,

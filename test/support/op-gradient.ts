@@ -1,8 +1,10 @@
 /** @file Rows of the op table as differentiable functions. */
-import { concat, grad, mul, reshape, sum, valueAndGrad } from '@blt-ts/autograd';
+import { concat, grad, gradcheck, mul, reshape, sum, valueAndGrad } from '@blt-ts/autograd';
 import { type Backend, type KernelName, scope, type Tensor, tensor } from '@blt-ts/tensor';
+import { expect } from 'vitest';
+import { reference64 } from './backends.ts';
 import type { Arr, Case, Gradient, Operation, OpRow } from './op-row.ts';
-import { toTensor } from './op-run.ts';
+import { toTensor, toTensors } from './op-run.ts';
 
 export type Differentiable<K extends KernelName> = Exclude<Gradient<K>, { refused: string }>;
 
@@ -85,3 +87,19 @@ export function relativeDistance(a: ArrayLike<number>, b: ArrayLike<number>): nu
 }
 
 export const longestAxis = (ins: readonly Arr[]): number => Math.max(1, ...ins.flatMap((x) => x.shape));
+
+/** f on tensors equals `want` on numbers, element by element, and its gradient passes gradcheck. */
+export function holds(
+  f: (...xs: Tensor[]) => Tensor,
+  ins: readonly Arr[],
+  shape: readonly number[],
+  want: readonly number[],
+): void {
+  scope(() => {
+    const xs = toTensors(ins, reference64.backend);
+    const y = f(...xs);
+    expect(y.shape).toEqual(shape);
+    expect(relativeDistance(y.readSync(), want)).toBeLessThan(1e-14);
+    gradcheck(f, xs);
+  });
+}

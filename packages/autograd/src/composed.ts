@@ -3,12 +3,12 @@
  * and the tests hold the fused kernels to them, values and gradients.
  */
 import { type Tensor, tensor, zeros } from '@blt-ts/tensor';
-import { stopGradient } from './grad.ts';
 import { add, affine, div, exp, log, mul, neg, sigmoid, sqrt, sub } from './ops/elementwise.ts';
 import { matmul } from './ops/matmul.ts';
 import { max, mean, sum } from './ops/reduce.ts';
 import { gatherRows } from './ops/rows.ts';
 import { concat, reshape, slice } from './ops/shape.ts';
+import { stopGradient } from './tape.ts';
 
 const lastAxis = { axes: -1, keepDims: true };
 

@@ -1,3 +1,4 @@
+/** @file `gradcheck`: a gradient against the limit it is defined as. */
 import {
   type Backend,
   checkOptions,

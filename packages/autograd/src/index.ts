@@ -1,27 +1,48 @@
 /**
- * @file @blt-ts/autograd: differentiable operations, the tape, and the table of rules.
+ * @file @blt-ts/autograd: differentiable operations, reverse-mode gradients of any order, and the table of gradient rules.
  */
 export * as composed from './composed.ts';
-export { type GradOptions, grad, type Loss, stopGradient, valueAndGrad } from './grad.ts';
+export { type GradOptions, grad, type Loss, valueAndGrad } from './grad.ts';
 export { type GradcheckOptions, gradcheck } from './gradcheck.ts';
-export * from './ops/elementwise.ts';
-export { linear, type MatmulOptions, matmul } from './ops/matmul.ts';
+export { type IntervalBounds, intervalAttention } from './ops/attention.ts';
 export {
-  crossEntropy,
-  type IntervalBounds,
-  intervalAttention,
-  logSoftmax,
-  type RopeTable,
-  rmsNorm,
-  rope,
-  softmax,
+  abs,
+  add,
+  affine,
+  cos,
+  div,
+  dropout,
+  equal,
+  exp,
+  greater,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  type Operand,
+  reciprocal,
+  relu,
+  sigmoid,
+  sign,
+  silu,
+  sin,
+  sqrt,
+  square,
+  sub,
   swiGlu,
-} from './ops/network.ts';
-export { max, mean, type ReduceOptions, sum, sumSquares, unbroadcast } from './ops/reduce.ts';
+  tanh,
+  where,
+} from './ops/elementwise.ts';
+export { linear, type MatmulOptions, matmul } from './ops/matmul.ts';
+export { rmsNorm } from './ops/norm.ts';
+export { max, mean, meanSquaredError, type ReduceOptions, sum, sumSquares, unbroadcast } from './ops/reduce.ts';
+export { type RopeTable, rope } from './ops/rope.ts';
 export { embeddingBag, gatherRows, scatterAddRows, segmentGatherSum, segmentMax } from './ops/rows.ts';
 export { broadcastTo, concat, pad, reshape, slice, transpose } from './ops/shape.ts';
-export { RowSparse } from './row-sparse.ts';
-export type { Cotangent, Rule, Rules } from './rule.ts';
-export { rules } from './rules.ts';
-export { apply, applyAll, recompute } from './tape.ts';
+export { crossEntropy, logSoftmax, softmax } from './ops/softmax.ts';
+export { recompute } from './remat.ts';
+export { type Cotangent, RowSparse } from './row-sparse.ts';
+export { type Rule, type Rules, rules, type VjpContext } from './rules.ts';
+export { apply, applyAll, stopGradient } from './tape.ts';
 export { leaves, mapTree, type Tree, type TreeOf } from './tree.ts';

@@ -1,8 +1,15 @@
+/** @file Sparse gradients of tables: only the rows that were read. */
 import { type Shape, type Tensor, tensor } from '@blt-ts/tensor';
 import { scatterAddRows, segmentGatherSum } from './ops/rows.ts';
 import { concat } from './ops/shape.ts';
 
-/** Gradient rows [n,C]; entry e of `ids` (groups entries a row, negative ones dropped) says where row floor(e / groups) is added. */
+/** The gradient of the result with respect to some tensor: dense, or only the rows of a table that were read. */
+export type Cotangent = Tensor | RowSparse;
+
+/**
+ * Gradient rows [n,C], and the table rows they are added to: row i belongs to ids[i * groups .. i * groups + groups - 1]. Negative ids
+ * are dropped.
+ */
 interface Part {
   readonly ids: Int32Array;
   readonly groups: number;
@@ -27,11 +34,11 @@ export class RowSparse {
     return new RowSparse(this.shape, [...this.parts, ...other.parts]);
   }
 
-  /** The rows touched, each once and rising, with their summed gradients [U,C]. The order of summation is that of the ids. */
+  /** The table rows that were read, each once and rising, with their summed gradients [U,C]. They are summed in the order of the ids. */
   coalesce(): { ids: Int32Array; rows: Tensor } {
     const { rows, entries, entryIds } = this.flatten();
     const n = entryIds.length;
-    // Sorted as numbers id * scale + place: the scale is a power of two, so that both can be had back exactly.
+    // Sorted as numbers id * scale + place. The scale is a power of two, so both are recovered exactly.
     const scale = 2 ** Math.ceil(Math.log2(Math.max(n, 1)));
     const order = new Float64Array(n);
     for (let i = 0; i < n; i++) order[i] = entryIds[i] * scale + i;

@@ -1,27 +1,248 @@
-import type { KernelName } from '@blt-ts/tensor';
-import { elementwiseRules } from './ops/elementwise.ts';
-import { matmulRules } from './ops/matmul.ts';
-import { networkRules } from './ops/network.ts';
-import { reduceRules } from './ops/reduce.ts';
-import { rowRules } from './ops/rows.ts';
-import { shapeRules } from './ops/shape.ts';
-import type { Rules } from './rule.ts';
+/**
+ * @file The gradient rule of every kernel, in one table. For y = f(a, b, ...), `vjp` gives (da, db, ...) from g, where da stands for
+ * d result / d a and g for d result / d y: da[i] = sum over j of g[j] dy[j]/da[i], the vector-Jacobian product. Rules are written with
+ * the public operations, so that they can be differentiated themselves.
+ */
+import { freeDonated, type KernelAttrs, type KernelName, type Tensor, tensor } from '@blt-ts/tensor';
+import {
+  add,
+  affine,
+  cos,
+  div,
+  dropout,
+  equal,
+  exp,
+  greater,
+  mul,
+  neg,
+  sign,
+  sin,
+  sub,
+  where,
+} from './ops/elementwise.ts';
+import { matmul } from './ops/matmul.ts';
+import { sum, unbroadcast } from './ops/reduce.ts';
+import { rope } from './ops/rope.ts';
+import { gatherRows, scatterAddRows } from './ops/rows.ts';
+import { broadcastTo, pad, reshape, slice, transpose } from './ops/shape.ts';
+import { type Cotangent, RowSparse } from './row-sparse.ts';
+import { apply, applyAll, type Reads, type RuleMemory } from './tape.ts';
 
-const inPlace = (): never => {
-  throw new Error('an in-place kernel has no gradient');
+// ----- the form of a rule ---------------------------------------------------------------------------------------------
+
+/** One call of a kernel as its rule sees it. */
+export interface VjpContext<K extends KernelName> {
+  readonly ins: readonly Tensor[];
+  readonly outs: readonly Tensor[];
+  readonly attrs: KernelAttrs[K];
+  /** Whether somebody asks for the gradient of input i. An expensive rule may return null where it is false. */
+  readonly needs: readonly boolean[];
+}
+
+/** The gradient rule of one kernel, and the values it reads. */
+export interface Rule<K extends KernelName> extends RuleMemory {
+  /**
+   * One cotangent for each input, null where there is none. Where g ends here, a kernel whose contract `aliases` g writes over it: it
+   * must be the last of the rule to read g.
+   */
+  readonly vjp: (g: Tensor, call: VjpContext<K>) => (Cotangent | null)[];
+  /** Why only the first of several outputs can be differentiated. */
+  readonly firstOutputOnly?: string;
+}
+
+/** One rule for each kernel. A kernel without a rule does not compile. */
+export type Rules = { readonly [K in KernelName]: Rule<K> };
+
+const NOTHING: Reads = { ins: [], outs: false };
+const RESULT: Reads = { ins: [], outs: true };
+const FIRST: Reads = { ins: [0], outs: false };
+const SECOND: Reads = { ins: [1], outs: false };
+const BOTH: Reads = { ins: [0, 1], outs: false };
+
+const refusing = (message: string) => ({
+  reads: NOTHING,
+  vjp: (): never => {
+    throw new Error(message);
+  },
+});
+
+/** The rule of a backward kernel, which refuses. Its operation has a composed form that can be differentiated again. */
+const firstOrderOnly = (op: string, instead: string) =>
+  refusing(`${op}: no second derivative of the fused kernel; build the function from ${instead} instead`);
+
+const inPlace = refusing('an in-place kernel has no gradient');
+
+// ----- the table ------------------------------------------------------------------------------------------------------
+
+const lastAxis = { axes: -1, keepDims: true };
+
+// biome-ignore format: a table reads best aligned
+export const rules: Rules = {
+  // ----- elementwise: y[i] = f(x[i]), so dx[i] = g[i] f'(x[i]) -----
+  neg:        { reads: NOTHING, vjp: (g) => [neg(g)] },
+  exp:        { reads: RESULT,  vjp: (g, { outs: [y] }) => [mul(g, y)] },
+  log:        { reads: FIRST,   vjp: (g, { ins: [x] }) => [div(g, x)] },
+  sqrt:       { reads: RESULT,  vjp: (g, { outs: [y] }) => [div(affine(g, 0.5), y)] },
+  reciprocal: { reads: RESULT,  vjp: (g, { outs: [y] }) => [neg(mul(g, mul(y, y)))] },
+  sin:        { reads: FIRST,   vjp: (g, { ins: [x] }) => [mul(g, cos(x))] },
+  cos:        { reads: FIRST,   vjp: (g, { ins: [x] }) => [neg(mul(g, sin(x)))] },
+  tanh:       { reads: RESULT,  vjp: (g, { outs: [y] }) => [mul(g, affine(mul(y, y), -1, 1))] },        // 1 - y^2
+  sigmoid:    { reads: RESULT,  vjp: (g, { outs: [y] }) => [mul(g, mul(y, affine(y, -1, 1)))] },        // y (1 - y)
+  abs:        { reads: FIRST,   vjp: (g, { ins: [x] }) => [mul(g, sign(x))] },
+  sign:       { reads: NOTHING, vjp: () => [null] },
+  affine:     { reads: NOTHING, vjp: (g, { attrs }) => [affine(g, attrs.scale)] },
+  dropout:    { reads: NOTHING, vjp: (g, { attrs }) => [dropout(g, attrs.rate, attrs.seed)] },          // the same mask
+
+  // ----- elementwise with broadcasting: what was repeated is summed -----
+  add:     { reads: NOTHING, vjp: (g, { ins: [a, b] }) => [unbroadcast(g, a.shape), unbroadcast(g, b.shape)] },
+  sub:     { reads: NOTHING, vjp: (g, { ins: [a, b], needs }) => [unbroadcast(g, a.shape), needs[1] ? neg(unbroadcast(g, b.shape)) : null] },
+  mul:     { reads: BOTH,    vjp: (g, { ins: [a, b], needs }) => [scaled(g, b, a, needs[0]), scaled(g, a, b, needs[1])] },
+  // da = g / b, db = -g a / b^2 = -da y
+  div:     { reads: { ins: [1], outs: true }, vjp: (g, { ins: [a, b], outs: [y], needs }) => {
+    const da = div(g, b);
+    return [unbroadcast(da, a.shape), needs[1] ? unbroadcast(neg(mul(da, y)), b.shape) : null];
+  } },
+  maximum: { reads: BOTH,    vjp: (g, { ins: [a, b], needs }) => [scaled(g, share(a, b), a, needs[0]), scaled(g, share(b, a), b, needs[1])] },
+  minimum: { reads: BOTH,    vjp: (g, { ins: [a, b], needs }) => [scaled(g, share(b, a), a, needs[0]), scaled(g, share(a, b), b, needs[1])] },
+  greater: { reads: NOTHING, vjp: () => [null, null] },
+  equal:   { reads: NOTHING, vjp: () => [null, null] },
+  where:   { reads: FIRST,   vjp: (g, { ins: [c, a, b] }) => [null, unbroadcast(where(c, g, 0), a.shape), unbroadcast(where(c, 0, g), b.shape)] },
+
+  // y = silu(a) b = a s b with s = sigmoid(a): da = g b (s + a s (1 - s)), db = g a s
+  swiGlu:         { reads: BOTH, rematerializable: true, vjp: (g, { ins: [a, b] }) => applyAll('swiGluBackward', [a, b, g], {}) },
+  swiGluBackward: firstOrderOnly('swiGlu', 'silu and mul'),
+
+  // ----- reduce -----
+  sum:        { reads: NOTHING, vjp: (g, { ins: [x] }) => [broadcastTo(g, x.shape)] },
+  // The n elements that equal the maximum get g / n each.
+  max:        { reads: { ins: [0], outs: true }, vjp: (g, { ins: [x], outs: [y], attrs: { axes } }) => {
+    const winners = equal(x, y);
+    return [mul(winners, div(g, sum(winners, { axes, keepDims: true })))];
+  } },
+  sumSquares: { reads: FIRST,   vjp: (g, { ins: [x] }) => [mul(affine(x, 2), g)] },
+
+  // ----- shape: each element goes back to where it came from -----
+  reshape:     { reads: NOTHING, vjp: (g, { ins: [x] }) => [reshape(g, x.shape)] },
+  transpose:   { reads: NOTHING, vjp: (g, { attrs: { perm } }) => [transpose(g, perm.map((_, i) => perm.indexOf(i)))] },
+  broadcastTo: { reads: NOTHING, vjp: (g, { ins: [x] }) => [unbroadcast(g, x.shape)] },
+  slice:       { reads: NOTHING, vjp: (g, { ins: [x], attrs: { begin, end } }) => [pad(g, begin, x.shape.map((d, i) => d - end[i]))] },
+  pad:         { reads: NOTHING, vjp: (g, { ins: [x], attrs: { before } }) => [slice(g, before, x.shape.map((d, i) => before[i] + d))] },
+  concat:      { reads: NOTHING, vjp: (g, { ins, attrs: { axis } }) => {
+    let at = 0;
+    return ins.map((x) => {
+      const begin = x.shape.map((_, i) => (i === axis ? at : 0));
+      at += x.shape[axis];
+      return slice(g, begin, x.shape.map((d, i) => (i === axis ? at : d)));
+    });
+  } },
+
+  // ----- matmul -----
+  // y = A B, where A is a or a^T and B is b or b^T: dA = g B^T, dB = A^T g
+  matmul: { reads: BOTH, vjp: (g, { ins: [a, b], attrs: { transposeA, transposeB }, needs }) => {
+    const db = !needs[1] ? null
+      : transposeB ? matmul(g, a, { transposeA: true, transposeB: transposeA })
+      : matmul(a, g, { transposeA: !transposeA });
+    // a is often an activation that ends here. It is freed before da, which is as large, is made.
+    if (a !== b) freeDonated(a);
+    const da = !needs[0] ? null
+      : transposeA ? matmul(b, g, { transposeA: transposeB, transposeB: true })
+      : matmul(g, b, { transposeB: !transposeB });
+    return [da, db];
+  } },
+
+  // ----- rows: a row that was read is added to on the way back, and the reverse -----
+  // y[i] = table[ids[i]]: dtable[ids[i]] += g[i], as a sparse gradient where the table is the larger one
+  gatherRows:         { reads: SECOND, vjp: (g, { ins: [table, ids] }) => [
+    table.shape[0] > ids.size ? sparseRows(table, ids, 1, g) : scatterAddRows(g, ids, table.shape[0]), null] },
+  // y[ids[i]] += x[i]: dx[i] = g[ids[i]]
+  scatterAddRows:     { reads: SECOND, vjp: (g, { ins: [, ids] }) => [gatherRows(g, ids), null] },
+  // y[i] = sum over j of table[ids[i,j]]: dtable[ids[i,j]] += g[i]
+  embeddingBag:       { reads: SECOND, vjp: (g, { ins: [table, ids] }) => [sparseRows(table, ids, ids.shape[1], g), null] },
+  // y[u] = sum of x[entries[e]] over the entries e of segment u: dx[entries[e]] += g[u]
+  segmentGatherSum:   { reads: { ins: [1, 2], outs: false }, vjp: (g, { ins: [x, entries, starts] }) => {
+    const { segments, read } = segmentsRead(entries, starts, g);
+    return [scatterAddRows(gatherRows(g, segments), read, x.shape[0]), null, null];
+  } },
+  // y[u] = max of x[i] over segment u: the n largest get g[u] / n each
+  segmentMax:         { reads: { ins: [0, 1], outs: true }, vjp: (g, { ins: [x, starts], outs: [y] }) => [
+    apply('segmentMaxBackward', [x, y, g, starts], {}), null] },
+  segmentMaxBackward: firstOrderOnly('segmentMax', 'max over slices'),
+
+  // ----- softmax -----
+  // y = e^x / sum e^x: dx = y (g - sum(g y))
+  softmax:              { reads: RESULT, vjp: (g, { outs: [y] }) => {
+    const gy = mul(g, y);
+    return [sub(gy, mul(y, sum(gy, lastAxis)))];
+  } },
+  // y = x - ln sum e^x: dx = g - e^y sum(g)
+  logSoftmax:           { reads: RESULT, vjp: (g, { outs: [y] }) => [sub(g, mul(exp(y), sum(g, lastAxis)))] },
+  // y[i] = ln sum_v e^logits[i,v] - logits[i,t] with t = targets[i]: dlogits[i,v] = g[i] (softmax(logits[i])[v] - (v = t ? 1 : 0))
+  crossEntropy:         { reads: BOTH, vjp: (g, { ins: [logits, targets] }) => [
+    apply('crossEntropyBackward', [logits, targets, g], {}), null] },
+  crossEntropyBackward: firstOrderOnly('crossEntropy', 'logSoftmax'),
+
+  // ----- norm -----
+  // y = x r w with r = 1 / sqrt(mean(x^2) + eps): dx = r (g w - x r^2 mean(g w x)), dw = sum over the rows of g x r
+  rmsNorm:         { reads: BOTH, rematerializable: true, vjp: (g, { ins: [x, w], attrs }) => applyAll('rmsNormBackward', [x, w, g], attrs) },
+  rmsNormBackward: firstOrderOnly('rmsNorm', 'composed.rmsNorm'),
+
+  // ----- rope -----
+  // y = R x, a rotation of each pair: dx = R^T g, the rotation back
+  rope: { reads: { ins: [1, 2, 3], outs: false }, vjp: (g, { ins: [, cos, sin, positions], attrs: { headDim, inverse }, needs }) => {
+    if (needs[1] || needs[2]) {
+      throw new Error('rope: cos and sin have no gradient; they are constants: make them outside, or hand over their stopGradient');
+    }
+    return [rope(g, { cos, sin }, positions, headDim, !inverse), null, null, null];
+  } },
+
+  // ----- attention -----
+  // P = softmax(scale q k^T) within the intervals, out = P v. With dS = P (g v^T - rowsum(g out)):
+  // dq = scale dS k, dk = scale dS^T q, dv = P^T g. P = e^(scale q k^T - lse) is made again, never kept.
+  intervalAttention: {
+    reads: { ins: [0, 1, 2, 3, 4], outs: true },
+    firstOutputOnly: 'its log-sum-exp has no gradient; only its first output has',
+    vjp: (g, { ins: [q, k, v, lo, hi], outs: [out, lse], attrs }) => [
+      ...applyAll('intervalAttentionBackward', [q, k, v, lo, hi, out, lse, g], attrs), null, null],
+  },
+  intervalAttentionBackward: firstOrderOnly('intervalAttention', 'composed.intervalAttention'),
+
+  // ----- in place: the optimizer, and caches -----
+  adamw: inPlace, adamwRows: inPlace, adamwCatchUp: inPlace, lerp: inPlace, writeRows: inPlace,
 };
 
-/** Every kernel's rule. A kernel without one does not compile. */
-export const rules: Rules<KernelName> = {
-  ...elementwiseRules,
-  ...reduceRules,
-  ...shapeRules,
-  ...matmulRules,
-  ...rowRules,
-  ...networkRules,
-  adamw: inPlace,
-  adamwRows: inPlace,
-  adamwCatchUp: inPlace,
-  lerp: inPlace,
-  writeRows: inPlace,
-};
+// ----- parts of rules -------------------------------------------------------------------------------------------------
+
+/** unbroadcast(g * factor), or null where nobody asks. */
+function scaled(g: Tensor, factor: Tensor, like: Tensor, needed: boolean): Tensor | null {
+  return needed ? unbroadcast(mul(g, factor), like.shape) : null;
+}
+
+/** 1 where `a` wins over `b`, one half where they are equal, 0 where it loses, NaN where one of them is. */
+function share(a: Tensor, b: Tensor): Tensor {
+  const [wins, ties] = [greater(a, b), equal(a, b)];
+  // Of the three one is 1, or for NaN none.
+  return div(add(wins, affine(ties, 0.5)), add(add(wins, greater(b, a)), ties));
+}
+
+const hostIds = (ids: Tensor): Int32Array => ids.readSync() as Int32Array;
+
+/** The gradient of a table: row i of g belongs to the rows ids[i, 0..groups-1]. */
+const sparseRows = (table: Tensor, ids: Tensor, groups: number, g: Tensor): RowSparse =>
+  new RowSparse(table.shape, [{ ids: hostIds(ids), groups, rows: g }]);
+
+/** The entries between the first start and the last, and the segment of each. Entries outside were not read. */
+function segmentsRead(entries: Tensor, starts: Tensor, { backend }: Tensor): { segments: Tensor; read: Tensor } {
+  const bounds = hostIds(starts);
+  const [begin, end] = [bounds[0], bounds[bounds.length - 1]];
+  const segments = new Int32Array(end - begin);
+  let u = 0;
+  for (let e = begin; e < end; e++) {
+    // Segments may be empty.
+    while (bounds[u + 1] <= e) u++;
+    segments[e - begin] = u;
+  }
+  return {
+    segments: tensor(segments, undefined, { backend }),
+    read: tensor(hostIds(entries).subarray(begin, end), undefined, { backend }),
+  };
+}

@@ -1,40 +1,61 @@
 /**
- * @file The tape: it records which kernel made which tensor from which, and knows no kernel. Rules live in `ops/`.
+ * @file The tape: which kernel made which tensor from which. Under `recording`, `apply` runs a kernel and writes the call down.
+ * The tape knows no kernel by name and no formula: rules.ts has the rules, backward.ts walks the tape back.
  */
 import {
   contract,
   formatShape,
   type KernelAttrs,
   type KernelName,
-  release,
   run,
   savingForBackward,
-  scope,
   type Tensor,
   watchReads,
 } from '@blt-ts/tensor';
-import type { Reads } from './rule.ts';
 
-export interface Node {
-  readonly kernel: KernelName;
+// ----- what is on a tape ----------------------------------------------------------------------------------------------
+
+/** One call of a kernel: `outs = kernel(ins, attrs)`. */
+export interface KernelCall<K extends KernelName = KernelName> {
+  readonly kernel: K;
   readonly ins: readonly Tensor[];
   readonly outs: readonly Tensor[];
-  readonly attrs: KernelAttrs[KernelName];
+  readonly attrs: KernelAttrs[K];
 }
 
-/** A node on a tape. */
-interface RecordedNode extends Node {
-  /** How often the values of its inputs, then its outputs, had been changed in place when it ran. */
+/** Values that a gradient rule reads: inputs by index, and whether it reads the outputs. Shapes are always there. */
+export interface Reads {
+  readonly ins: readonly number[];
+  readonly outs: boolean;
+}
+
+/** The part of a gradient rule that decides which values stay in memory for the backward pass. */
+export interface RuleMemory {
+  /** All other values are freed when the scope they were made in ends. */
+  readonly reads: Reads;
+  /**
+   * The result is cheap to compute beside the memory it takes. Once much memory is in use (`rematAboveBytes`), it is not kept for
+   * later rules but computed again (remat.ts). For kernels whose own rule reads all inputs, so that these are there.
+   */
+  readonly rematerializable?: true;
+}
+
+/**
+ * A recorded kernel call, plus the inputs that can be freed once its gradient rule has run. Only tensors computed under this tape are
+ * listed, never the caller's.
+ */
+export interface KernelNode extends KernelCall {
+  readonly reads: Reads;
+  /** Indices of the inputs that no rule reads after the one of this node. */
+  readonly lastReads: readonly number[];
+  /** Versions of the inputs, then of the outputs, when the kernel ran. A change in place raises the version of a storage. */
   readonly versions: readonly number[];
-  /** Its inputs whose values nobody reads any more once its rule has run: computed here, not given from outside. */
-  readonly lastToRead: readonly number[];
 }
 
-/** A function whose activations were not kept: walking back runs it again. */
-export interface RecomputedNode {
+/** A checkpointed function as a single node, together with the outer tensors it depends on and their versions. */
+export interface CheckpointNode {
   readonly recompute: () => Tensor;
   readonly outs: readonly [Tensor];
-  /** What it reads from outside, and how often that had been changed in place. */
   readonly inputs: ReadonlyMap<Tensor, number>;
 }
 
@@ -48,104 +69,86 @@ export function checkVersion(x: Tensor, version: number, reader: string): void {
   );
 }
 
+// ----- the tape -------------------------------------------------------------------------------------------------------
+
+/** Receives every kernel call while it is open. */
+export interface Recorder {
+  /** @param alone no other recorder is open */
+  record(call: KernelCall, alone: boolean): void;
+  /** Notes that `y` was made of `x` by a kernel that no tape records. */
+  recordConstant(x: Tensor, y: Tensor): void;
+  /** Whether `x` depends on a tensor that the gradient is taken with respect to. */
+  depends(x: Tensor): boolean;
+  /** Whether the backward pass may read the memory behind `x`, under this tensor or under another shape. */
+  sharesMemory(x: Tensor): boolean;
+}
+
 /** Bytes in use from which memory is worth more than the time of computing something cheap twice. */
-const SPARE_FROM = 2 ** 28;
+const REMAT_ABOVE_BYTES = 2 ** 28;
 
-export class Tape {
-  readonly nodes: (RecordedNode | RecomputedNode)[] = [];
-  /** Tensors whose value depends on what this tape differentiates with respect to. */
+/** The kernel calls of one forward pass, in order, and the tensors that the backward pass will read. */
+export class Tape implements Recorder {
+  readonly nodes: (KernelNode | CheckpointNode)[] = [];
+  /** Tensors whose value depends on a tensor that the gradient is taken with respect to; those tensors too. */
   readonly tracked = new Set<Tensor>();
+  /** Results that may be computed again instead of kept, each with the node that makes it. */
+  readonly rematerializable = new Map<Tensor, KernelNode>();
 
-  /** Tensors whose values walking back will read. */
+  /** Tensors whose values the backward pass reads. */
+  private readonly read = new Set<Tensor>();
+  /** Tensors among them that stay in memory until then. The others are rematerialized. */
   private readonly saved = new Set<Tensor>();
-  /** Tensors that are computed again instead, and by what. */
-  private readonly cheap = new Map<Tensor, RecordedNode>();
-  /** Those of them that walking back will read, */
-  private readonly toRebuild = new Set<Tensor>();
-  /** and that it has at hand. */
-  private readonly rebuilt = new Map<Tensor, Tensor>();
-  private readonly reads: (kernel: KernelName) => Reads | undefined;
-  private readonly spareFrom: number;
+  private readonly ruleOf: (kernel: KernelName) => RuleMemory;
+  private readonly rematAboveBytes: number;
 
-  /**
-   * @param reads which values the rule of a kernel reads; undefined = all
-   * @param spareFrom from so many bytes in use on, cheap results are computed again instead of kept
-   */
-  constructor(reads: (kernel: KernelName) => Reads | undefined, spareFrom = SPARE_FROM) {
-    this.reads = reads;
-    this.spareFrom = spareFrom;
+  constructor(ruleOf: (kernel: KernelName) => RuleMemory, rematAboveBytes = REMAT_ABOVE_BYTES) {
+    this.ruleOf = ruleOf;
+    this.rematAboveBytes = rematAboveBytes;
   }
 
-  /** @param alone no other tape is recording: none will have to know of what is computed again */
-  record(node: Node, alone: boolean): void {
-    if (!node.ins.some((x) => this.tracked.has(x))) return;
-    const reads = this.reads(node.kernel);
+  record(call: KernelCall, alone: boolean): void {
+    const { kernel, ins, outs } = call;
+    if (!ins.some((x) => this.tracked.has(x))) return;
+    const { reads, rematerializable } = this.ruleOf(kernel);
     // The first to read on the way forward is the last on the way back.
-    const lastToRead: number[] = [];
-    node.ins.forEach((x, i) => {
-      if (!this.isRead(node, i)) return;
-      const again = alone && this.cheap.has(x);
-      if (this.tracked.has(x) && !this.saved.has(x) && !this.toRebuild.has(x)) lastToRead.push(i);
-      (again ? this.toRebuild : this.saved).add(x);
-    });
-    const recorded = { ...node, versions: [...node.ins, ...node.outs].map(versionOf), lastToRead };
-    this.nodes.push(recorded);
-    if (!reads || reads.outs) for (const y of node.outs) this.saved.add(y);
-    const [y] = node.outs;
-    if (alone && reads?.cheap && y.backend.bytesInUse >= this.spareFrom) this.cheap.set(y, recorded);
-    for (const out of node.outs) this.tracked.add(out);
-  }
-
-  private isRead({ kernel }: Node, input: number): boolean {
-    return this.reads(kernel)?.ins.includes(input) ?? true;
-  }
-
-  /**
-   * The inputs of a node for its rule: those that it reads and that were not kept are computed again.
-   * @throws Error if one that it reads has other values than when the node ran
-   */
-  inputs(node: RecordedNode): readonly Tensor[] {
-    const { kernel, ins, outs, versions } = node;
-    if (this.reads(kernel)?.outs ?? true) {
-      for (const [i, y] of outs.entries()) checkVersion(y, versions[ins.length + i], kernel);
+    const lastReads: number[] = [];
+    for (const i of reads.ins) {
+      const x = ins[i];
+      if (this.tracked.has(x) && !this.read.has(x)) lastReads.push(i);
+      this.read.add(x);
+      // An outer tape would have to know of a result that is computed again.
+      if (!alone || !this.rematerializable.has(x)) this.saved.add(x);
     }
-    return ins.map((x, i) => {
-      if (!this.isRead(node, i)) return x;
-      if (x.freed) return this.again(x);
-      checkVersion(x, versions[i], kernel);
-      return x;
-    });
+    const node: KernelNode = { ...call, reads, lastReads, versions: [...ins, ...outs].map(versionOf) };
+    this.nodes.push(node);
+    if (reads.outs) for (const y of outs) this.save(y);
+    const [y] = outs;
+    if (alone && rematerializable && y.backend.bytesInUse >= this.rematAboveBytes) this.rematerializable.set(y, node);
+    for (const out of outs) this.tracked.add(out);
   }
 
-  private again(x: Tensor): Tensor {
-    const node = this.cheap.get(x);
-    if (!node) return x;
-    let y = this.rebuilt.get(x);
-    if (!y) this.rebuilt.set(x, (y = unwatched(() => run(node.kernel, this.inputs(node), node.attrs)[0])));
-    return y;
-  }
-
-  /** Frees what was computed again in place of `x`, which nobody will read again. */
-  forget(x: Tensor): void {
-    const y = this.rebuilt.get(x);
-    if (y) release(y);
-    this.rebuilt.delete(x);
-    this.cheap.delete(x);
-  }
-
-  /** Records a function by itself alone, with the tensors from outside that it read. */
-  recordRecomputed(recompute: () => Tensor, out: Tensor, inputs: Iterable<Tensor>): void {
+  /** Records a checkpointed function as a single node, together with the outer tensors it depends on. */
+  recordCheckpoint(recompute: () => Tensor, out: Tensor, inputs: Iterable<Tensor>): void {
     const versions = new Map<Tensor, number>();
     for (const x of inputs) {
       versions.set(x, versionOf(x));
-      this.saved.add(x);
+      this.save(x);
     }
     this.nodes.push({ recompute, outs: [out], inputs: versions });
     this.tracked.add(out);
   }
 
-  /** Whether walking back will read this tensor's values. */
-  keeps(x: Tensor): boolean {
+  recordConstant(): void {
+    // A constant has no gradient.
+  }
+
+  private save(x: Tensor): void {
+    this.read.add(x);
+    this.saved.add(x);
+  }
+
+  /** Whether `x` must stay in memory for the backward pass. */
+  saves(x: Tensor): boolean {
     return this.saved.has(x);
   }
 
@@ -153,59 +156,46 @@ export class Tape {
     return this.tracked.has(x);
   }
 
-  /** Whether walking back may read the memory behind `x`, under this tensor or under another shape. */
-  needs(x: Tensor): boolean {
+  sharesMemory(x: Tensor): boolean {
     const same = (y: Tensor) => y.storage === x.storage;
     return [...this.tracked].some(same) || [...this.saved].some(same);
   }
 }
 
-/** Stands in for a tape while a function runs whose activations are not kept; notes what it reads from outside. */
-class Probe {
-  readonly inputs = new Set<Tensor>();
-  private readonly made = new Set<Tensor>();
-  private readonly dependent = new Set<Tensor>();
-  private readonly tape: Tape;
+// ----- recording ------------------------------------------------------------------------------------------------------
 
-  constructor(tape: Tape) {
-    this.tape = tape;
-  }
+const open: Recorder[] = [];
 
-  record({ ins, outs }: Node): void {
-    for (const x of ins) if (!this.made.has(x)) this.inputs.add(x);
-    for (const y of outs) this.made.add(y);
-    if (ins.some((x) => this.depends(x))) for (const y of outs) this.dependent.add(y);
-  }
+/** Whether a tape is open, which may read later what a kernel reads now. */
+export const isRecording = (): boolean => open.length > 0;
 
-  recordConstant(x: Tensor, y: Tensor): void {
-    if (!this.made.has(x)) this.inputs.add(x);
-    this.made.add(y);
-  }
+/** The open recorder, if it is the only one. */
+export const onlyRecorder = (): Recorder | undefined => (open.length === 1 ? open[0] : undefined);
 
-  depends(x: Tensor): boolean {
-    return this.dependent.has(x) || this.tape.tracked.has(x);
-  }
-
-  needs(x: Tensor): boolean {
-    return this.inputs.has(x) || this.made.has(x) || this.tape.needs(x);
-  }
-}
-
-const open: (Tape | Probe)[] = [];
-
-/** Runs `f` with `tape` recording (as well as every tape already open: gradients of gradients). */
+/** Runs `f` with `tape` recording, as well as every tape already open (gradients of gradients). */
 export function recording<R>(tape: Tape, f: () => R): R {
   open.push(tape);
   const before = watchReads(refuseUnrecorded);
   try {
-    return savingForBackward((x) => tape.keeps(x), f);
+    return savingForBackward((x) => tape.saves(x), f);
   } finally {
     watchReads(before);
     open.splice(open.indexOf(tape), 1);
   }
 }
 
-/** What is made of these values would be a constant to the gradient, which would be wrong without a word. */
+/** Runs `f` with `recorder` in the place of the only open one. */
+export function recordingInstead<R>(recorder: Recorder, f: () => R): R {
+  const [before] = open;
+  open[0] = recorder;
+  try {
+    return f();
+  } finally {
+    open[0] = before;
+  }
+}
+
+/** Refuses `readSync` and `run` on a tracked tensor: what is made of the values would silently be a constant to the gradient. */
 function refuseUnrecorded(x: Tensor, how: string): void {
   if (x.dtype !== 'f32' || !open.some((tape) => tape.depends(x))) return;
   const what = how === 'readSync' ? 'readSync' : `run('${how}')`;
@@ -214,7 +204,7 @@ function refuseUnrecorded(x: Tensor, how: string): void {
   );
 }
 
-/** Runs what a tape records by itself, or is not to record. */
+/** Runs `f`, which may read tracked tensors because the tape records it as a whole, or is not to. */
 export function unwatched<R>(f: () => R): R {
   const before = watchReads(null);
   try {
@@ -224,40 +214,10 @@ export function unwatched<R>(f: () => R): R {
   }
 }
 
-/** Says that `y` was made of `x` by a kernel that no tape records: what runs again reads `x` again. */
-export function readUnrecorded(x: Tensor, y: Tensor): void {
-  for (const tape of open) if (tape instanceof Probe) tape.recordConstant(x, y);
-}
-
-/** Whether a tape is open, which may read later what a kernel reads now. */
-export const isRecording = (): boolean => open.length > 0;
-
-/**
- * Runs `f` without keeping its activations; the backward pass runs it again to have them. Memory for time: about one more forward
- * pass in exchange for all that lies between the inputs and the result of `f`. Without a recording tape, or under gradients of
- * gradients, it is just `f()`.
- * @param f must give the same values both times: draw random numbers before it, or put their generator back
- * @see Chen et al. 2016, Training deep nets with sublinear memory cost
- */
-export function recompute(f: () => Tensor): Tensor {
-  const [tape] = open;
-  if (open.length !== 1 || !(tape instanceof Tape)) return f();
-  const probe = new Probe(tape);
-  open[0] = probe;
-  let out: Tensor;
-  try {
-    out = scope(f);
-  } finally {
-    open[0] = tape;
-  }
-  if (probe.depends(out) && !tape.tracked.has(out)) tape.recordRecomputed(f, out, probe.inputs);
-  return out;
-}
-
-/** Runs a kernel of the contract and records it: every differentiable operation is one of these, or made of them. */
+/** Runs a kernel of the contract and records it. Every differentiable operation is one of these calls, or made of them. */
 export function applyAll<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor[] {
   for (const i of contract[kernel].mutates ?? []) {
-    if (open.some((tape) => tape.needs(ins[i]))) {
+    if (open.some((tape) => tape.sharesMemory(ins[i]))) {
       throw new Error(`${kernel} aliases a tensor that a gradient is being taken through; call it outside`);
     }
   }
@@ -269,4 +229,14 @@ export function applyAll<K extends KernelName>(kernel: K, ins: readonly Tensor[]
 /** `applyAll` for the kernels with one result. */
 export function apply<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor {
   return applyAll(kernel, ins, attrs)[0];
+}
+
+/**
+ * A constant with the values of x, cut off from every gradient: y = x, dy/dx = 0. PyTorch calls it `detach`, JAX `stop_gradient`.
+ * No data moves: y shares the memory of x.
+ */
+export function stopGradient(x: Tensor): Tensor {
+  const [y] = unwatched(() => run('reshape', [x], { shape: x.shape }));
+  for (const recorder of open) recorder.recordConstant(x, y);
+  return y;
 }

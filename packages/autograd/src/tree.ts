@@ -1,3 +1,4 @@
+/** @file Trees of parameters: tensors in arrays and plain objects, named by their paths. */
 import { describe, isForeignTensor, Tensor } from '@blt-ts/tensor';
 
 /**
@@ -6,7 +7,7 @@ import { describe, isForeignTensor, Tensor } from '@blt-ts/tensor';
  */
 export type Tree = object;
 
-/** The same tree with something else at its leaves. */
+/** A tree of the form of T with something else at its leaves. */
 export type TreeOf<T, Leaf> = T extends Tensor ? Leaf : { readonly [P in keyof T]: TreeOf<T[P], Leaf> };
 
 /**

@@ -1,10 +1,11 @@
-/** @file Elementwise operations, each beside its rule. `g` is the incoming gradient, `y` the result. */
-import { checkTensor, formatShape, full, ShapeError, sameShape, type Tensor } from '@blt-ts/tensor';
-import { type Rules, reading, readingNothing } from '../rule.ts';
+/**
+ * @file Elementwise operations: y[i] = f(x[i]), or f(a[i], b[i]). Two operands broadcast: axes are matched from the last one, and an
+ * axis of size 1, or a missing one, is repeated. Operands that do not fit are a ShapeError naming both shapes.
+ */
+import { checkTensor, full, type Tensor } from '@blt-ts/tensor';
 import { apply } from '../tape.ts';
-import { sum, unbroadcast } from './reduce.ts';
 
-/** Where a tensor is wanted, a number stands for a scalar. */
+/** An operand: a tensor, or a number that stands for a scalar. */
 export type Operand = Tensor | number;
 
 const scalarLike = (value: Operand, { backend }: Tensor): Tensor =>
@@ -28,7 +29,7 @@ export const neg = (x: Tensor): Tensor => apply('neg', [x], {});
 export const exp = (x: Tensor): Tensor => apply('exp', [x], {});
 /** ln x */
 export const log = (x: Tensor): Tensor => apply('log', [x], {});
-/** Square root. */
+/** Square root of x, NaN below 0. */
 export const sqrt = (x: Tensor): Tensor => apply('sqrt', [x], {});
 /** 1 / x */
 export const reciprocal = (x: Tensor): Tensor => apply('reciprocal', [x], {});
@@ -58,7 +59,8 @@ export function relu(x: Tensor): Tensor {
 }
 /**
  * Sets each element to 0 with probability `rate` and divides the others by 1 - rate, so that the mean stays.
- * The mask depends on `seed` (a u32) and the position alone. @see Srivastava et al. 2014
+ * The mask depends on `seed` (a u32) and the position alone.
+ * @see Srivastava et al. 2014
  */
 export const dropout = (x: Tensor, rate: number, seed: number): Tensor => apply('dropout', [x], { rate, seed });
 
@@ -92,64 +94,11 @@ export const minimum = (a: Operand, b: Operand): Tensor => apply('minimum', pair
 export const greater = (a: Operand, b: Operand): Tensor => apply('greater', pair(a, b), {});
 /** 1 where a = b, else 0; the gradient is 0 */
 export const equal = (a: Operand, b: Operand): Tensor => apply('equal', pair(a, b), {});
-/** a where condition is not 0, else b. */
+/** a where condition is not 0, else b. All three broadcast. The gradient of condition is 0. */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   checkTensor('where: the condition', condition);
   return apply('where', [condition, scalarLike(a, condition), scalarLike(b, condition)], {});
 }
 
-/** 1 where `a` wins over `b`, one half where they are equal, 0 where it loses, NaN where one of them is. */
-function share(a: Tensor, b: Tensor): Tensor {
-  const [wins, ties] = [greater(a, b), equal(a, b)];
-  // Of the three one is 1, or for NaN none.
-  return div(add(wins, affine(ties, 0.5)), add(add(wins, greater(b, a)), ties));
-}
-
-/** unbroadcast(g * factor), without the product where nobody asks. */
-const scaled = (g: Tensor, factor: Tensor, like: Tensor, needed: boolean): Tensor | null =>
-  needed ? unbroadcast(mul(g, factor), like.shape) : null;
-
-const RESULT = { ins: [], outs: true };
-const BOTH = { ins: [0, 1], outs: false };
-
-// biome-ignore format: a table reads best aligned
-export const elementwiseRules: Rules<
-  | 'neg' | 'exp' | 'log' | 'sqrt' | 'reciprocal' | 'sin' | 'cos' | 'tanh' | 'sigmoid' | 'abs' | 'sign' | 'affine' | 'dropout'
-  | 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum' | 'greater' | 'equal' | 'where'
-> = {
-  neg:        readingNothing((g) => [neg(g)]),
-  exp:        reading(RESULT, (g, [y]) => [mul(g, y)]),
-  log:        (g, _, [x]) => [div(g, x)],
-  sqrt:       reading(RESULT, (g, [y]) => [div(affine(g, 0.5), y)]),
-  reciprocal: reading(RESULT, (g, [y]) => [neg(mul(g, mul(y, y)))]),
-  sin:        (g, _, [x]) => [mul(g, cos(x))],
-  cos:        (g, _, [x]) => [neg(mul(g, sin(x)))],
-  tanh:       reading(RESULT, (g, [y]) => [mul(g, affine(mul(y, y), -1, 1))]),
-  sigmoid:    reading(RESULT, (g, [y]) => [mul(g, mul(y, affine(y, -1, 1)))]),
-  abs:        (g, _, [x]) => [mul(g, sign(x))],
-  sign:       readingNothing(() => [null]),
-  affine:     readingNothing((g, _, __, { scale }) => [affine(g, scale)]),
-  dropout:    readingNothing((g, _, __, { rate, seed }) => [dropout(g, rate, seed)]),
-  add:        readingNothing((g, _, [a, b]) => [unbroadcast(g, a.shape), unbroadcast(g, b.shape)]),
-  sub:        readingNothing((g, _, [a, b], __, needs) => [unbroadcast(g, a.shape), needs[1] ? neg(unbroadcast(g, b.shape)) : null]),
-  mul:        reading(BOTH, (g, _, [a, b], __, needs) => [scaled(g, b, a, needs[0]), scaled(g, a, b, needs[1])]),
-  div:        (g, [y], [a, b], _, needs) => {
-    const da = div(g, b);
-    return [unbroadcast(da, a.shape), needs[1] ? unbroadcast(neg(mul(da, y)), b.shape) : null];
-  },
-  maximum:    (g, _, [a, b], __, needs) => [scaled(g, share(a, b), a, needs[0]), scaled(g, share(b, a), b, needs[1])],
-  minimum:    (g, _, [a, b], __, needs) => [scaled(g, share(b, a), a, needs[0]), scaled(g, share(a, b), b, needs[1])],
-  greater:    () => [null, null],
-  equal:      () => [null, null],
-  where:      (g, _, [c, a, b]) => [null, unbroadcast(where(c, g, 0), a.shape), unbroadcast(where(c, 0, g), b.shape)],
-};
-
-/** Mean of the squares of x - y, a scalar. @throws ShapeError unless both have one shape */
-export function meanSquaredError(x: Tensor, y: Tensor): Tensor {
-  checkTensor('meanSquaredError: x', x);
-  checkTensor('meanSquaredError: y', y);
-  if (!sameShape(x.shape, y.shape)) {
-    throw new ShapeError(`meanSquaredError: shapes ${formatShape(x.shape)} and ${formatShape(y.shape)} differ`);
-  }
-  return affine(sum(square(sub(x, y))), 1 / x.size);
-}
+/** silu(a) * b, the gate of a SwiGLU feed-forward layer: a, b and the result have one shape. @see Shazeer 2020, eq. 5 */
+export const swiGlu = (a: Tensor, b: Tensor): Tensor => apply('swiGlu', [a, b], {});

@@ -1,5 +1,5 @@
-import { checkOptions, checkTensor, freeDonated, sizeOf, type Tensor } from '@blt-ts/tensor';
-import { type Rules, reading } from '../rule.ts';
+/** @file Matrix products. */
+import { checkOptions, checkTensor, sizeOf, type Tensor } from '@blt-ts/tensor';
 import { apply } from '../tape.ts';
 import { reshape, transpose } from './shape.ts';
 
@@ -34,22 +34,3 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 export function linear(x: Tensor, weight: Tensor): Tensor {
   return matmul(x, weight, { transposeB: true });
 }
-
-export const matmulRules: Rules<'matmul'> = {
-  // With A' = a or a^T and B' = b or b^T, y = A' B': dA' = g B'^T, dB' = A'^T g. That of b first: a, often an activation that
-  // ends here, is then free before that of a, which is as large, is made.
-  matmul: reading({ ins: [0, 1], outs: false }, (g, _, [a, b], { transposeA, transposeB }, needs) => {
-    const db = !needs[1]
-      ? null
-      : transposeB
-        ? matmul(g, a, { transposeA: true, transposeB: transposeA })
-        : matmul(a, g, { transposeA: !transposeA });
-    if (a !== b) freeDonated(a);
-    const da = !needs[0]
-      ? null
-      : transposeA
-        ? matmul(b, g, { transposeA: transposeB, transposeB: true })
-        : matmul(g, b, { transposeB: !transposeB });
-    return [da, db];
-  }),
-};

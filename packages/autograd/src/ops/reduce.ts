@@ -1,12 +1,20 @@
 /** @file Reductions, and broadcasting undone: the one place where a gradient is summed back to the shape it came from. */
-import { checkOptions, checkTensor, normalizeAxes, type Shape, sameShape, type Tensor } from '@blt-ts/tensor';
-import { type Rules, reading, readingNothing } from '../rule.ts';
+import {
+  checkOptions,
+  checkTensor,
+  formatShape,
+  normalizeAxes,
+  type Shape,
+  ShapeError,
+  sameShape,
+  type Tensor,
+} from '@blt-ts/tensor';
 import { apply } from '../tape.ts';
-import { affine, div, equal, mul } from './elementwise.ts';
-import { broadcastTo, reshape } from './shape.ts';
+import { affine, square, sub } from './elementwise.ts';
+import { reshape } from './shape.ts';
 
 export interface ReduceOptions {
-  /** Which axes (all by default); negative ones count from the end. */
+  /** Axes to reduce, all by default. Negative ones count from the end. */
   axes?: number | readonly number[];
   /** Keep the reduced axes with size 1. */
   keepDims?: boolean;
@@ -25,13 +33,13 @@ function reduce(kernel: 'sum' | 'max', x: Tensor, options: ReduceOptions, op: st
   );
 }
 
-/** Sum over the axes. */
+/** Sum over the axes: x [2,3], axes 0 -> [3]. @throws ShapeError if an axis is out of range or named twice */
 export const sum = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce('sum', x, options);
 
-/** Largest element over the axes; equal largest elements share the gradient evenly. */
+/** Largest element over the axes. Equal largest elements share the gradient evenly. @throws ShapeError as `sum` */
 export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce('max', x, options);
 
-/** Arithmetic mean over the axes. */
+/** Arithmetic mean over the axes. @throws ShapeError as `sum` */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const y = reduce('sum', x, options, 'mean');
   return affine(y, y.size / x.size);
@@ -40,7 +48,17 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
 /** Sum of the squares of all elements, a scalar. */
 export const sumSquares = (x: Tensor): Tensor => apply('sumSquares', [x], {});
 
-/** Sums g over the axes along which `shape` was repeated to g's shape. */
+/** Mean of the squares of x - y, a scalar. @throws ShapeError unless both have one shape */
+export function meanSquaredError(x: Tensor, y: Tensor): Tensor {
+  checkTensor('meanSquaredError: x', x);
+  checkTensor('meanSquaredError: y', y);
+  if (!sameShape(x.shape, y.shape)) {
+    throw new ShapeError(`meanSquaredError: shapes ${formatShape(x.shape)} and ${formatShape(y.shape)} differ`);
+  }
+  return affine(sum(square(sub(x, y))), 1 / x.size);
+}
+
+/** Sums g over the axes along which `shape` was repeated to g's shape: the way back of `broadcastTo`. */
 export function unbroadcast(g: Tensor, shape: Shape): Tensor {
   if (sameShape(g.shape, shape)) return g;
   const lead = g.rank - shape.length;
@@ -48,12 +66,3 @@ export function unbroadcast(g: Tensor, shape: Shape): Tensor {
   const axes = g.shape.flatMap((size, i) => (repeated(size, i) ? [i] : []));
   return reshape(sum(g, { axes }), shape);
 }
-
-export const reduceRules: Rules<'sum' | 'max' | 'sumSquares'> = {
-  sum: readingNothing((g, _, [x]) => [broadcastTo(g, x.shape)]),
-  max: (g, [y], [x], { axes }) => {
-    const winners = equal(x, y);
-    return [mul(winners, div(g, sum(winners, { axes, keepDims: true })))];
-  },
-  sumSquares: reading({ ins: [0], outs: false }, (g, _, [x]) => [mul(affine(x, 2), g)]),
-};

@@ -1,10 +1,11 @@
 /** @file Operations that move elements without changing them. */
 import { checkTensor, formatShape, type Shape, ShapeError, sizeOf, type Tensor } from '@blt-ts/tensor';
-import { type Rules, readingNothing } from '../rule.ts';
 import { apply } from '../tape.ts';
-import { unbroadcast } from './reduce.ts';
 
-/** The same elements under another shape; one size may be -1: whatever is left. No data moves. */
+/**
+ * x under another shape, its elements in the same order. One size may be -1, which is whatever is left. No data moves.
+ * @throws ShapeError if the number of elements differs
+ */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   checkTensor('reshape: x', x);
   const unknown = Array.isArray(shape) ? shape.indexOf(-1) : -1;
@@ -19,16 +20,16 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return apply('reshape', [x], { shape: shape.map((d, i) => (i === unknown ? x.size / known : d)) });
 }
 
-/** Axis i of the result is axis perm[i] of x; without perm the axes are reversed. */
+/** Axis i of the result is axis perm[i] of x. Without perm the axes are reversed. @throws ShapeError unless perm names each axis once */
 export function transpose(x: Tensor, perm?: readonly number[]): Tensor {
   checkTensor('transpose: x', x);
   return apply('transpose', [x], { perm: perm ?? x.shape.map((_, i) => x.rank - 1 - i) });
 }
 
-/** x repeated along its axes of size 1, and along new leading axes, to `shape`. */
+/** x repeated along its axes of size 1, and along new leading axes, to `shape`. @throws ShapeError if x does not fit */
 export const broadcastTo = (x: Tensor, shape: Shape): Tensor => apply('broadcastTo', [x], { shape });
 
-/** x[begin[0]:end[0], begin[1]:end[1], ...]; axes left out at the end are taken whole. */
+/** x[begin[0]:end[0], begin[1]:end[1], ...]. Axes left out at the end are taken whole. @throws ShapeError if a bound lies outside x */
 export function slice(x: Tensor, begin: readonly number[], end: readonly number[]): Tensor {
   checkTensor('slice: x', x);
   const whole = x.shape.slice(begin.length);
@@ -39,22 +40,6 @@ export function slice(x: Tensor, begin: readonly number[], end: readonly number[
 export const pad = (x: Tensor, before: readonly number[], after: readonly number[]): Tensor =>
   apply('pad', [x], { before, after });
 
-/** The tensors one after the other along an axis. */
+/** The tensors one after the other along an axis; -1 is the last. @throws ShapeError if their other sizes differ */
 export const concat = (xs: readonly Tensor[], axis = 0): Tensor =>
   apply('concat', xs, { axis: axis < 0 ? axis + (xs[0]?.rank ?? 0) : axis });
-
-export const shapeRules: Rules<'reshape' | 'transpose' | 'broadcastTo' | 'slice' | 'pad' | 'concat'> = {
-  reshape: readingNothing((g, _, [x]) => [reshape(g, x.shape)]),
-  transpose: readingNothing((g, _, __, { perm }) => [transpose(g, perm.map((_, i) => perm.indexOf(i)))]), // biome-ignore format: one rule a line
-  broadcastTo: readingNothing((g, _, [x]) => [unbroadcast(g, x.shape)]),
-  slice: readingNothing((g, _, [x], { begin, end }) => [pad(g, begin, x.shape.map((d, i) => d - end[i]))]), // biome-ignore format: one rule a line
-  pad: readingNothing((g, _, [x], { before }) => [slice(g, before, x.shape.map((d, i) => before[i] + d))]), // biome-ignore format: one rule a line
-  concat: readingNothing((g, _, ins, { axis }) => {
-    let at = 0;
-    return ins.map((x) => {
-      const begin = x.shape.map((_, i) => (i === axis ? at : 0));
-      at += x.shape[axis];
-      return slice(g, begin, x.shape.map((d, i) => (i === axis ? at : d))); // biome-ignore format: one rule a line
-    });
-  }),
-};

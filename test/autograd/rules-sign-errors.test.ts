@@ -1,3 +1,4 @@
+/** @file A sign error in any rule is caught. */
 import { affine, type Cotangent, exp, gradcheck, RowSparse, rules } from '@blt-ts/autograd';
 import { scope, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
@@ -8,7 +9,9 @@ import { toTensor } from '../support/op-run.ts';
 import { kernelNames, rowOf } from '../support/op-table.ts';
 import { smallSize } from '../support/op-values.ts';
 
-type AnyRule = (...args: never[]) => (Cotangent | null)[];
+interface AnyRule {
+  vjp: (...args: never[]) => (Cotangent | null)[];
+}
 
 const { backend } = reference64;
 const table = rules as unknown as Record<string, AnyRule>;
@@ -22,8 +25,10 @@ const negated = (c: Cotangent): Cotangent =>
     : affine(c, -1);
 
 /** The rule with the sign of its gradient for input i turned. */
-const withSignError = (rule: AnyRule, i: number): AnyRule =>
-  Object.assign((...args: never[]) => rule(...args).map((c, at) => (c && at === i ? negated(c) : c)), rule);
+const withSignError = (rule: AnyRule, i: number): AnyRule => ({
+  ...rule,
+  vjp: (...args) => rule.vjp(...args).map((c, at) => (c && at === i ? negated(c) : c)),
+});
 
 let caught = 0;
 let total = 0;
@@ -49,11 +54,14 @@ describe('a sign error in any rule is caught', () => {
             if (which >= places.length || noticed) continue;
             const points = () => places.map((i) => toTensor(c.ins[i] as never, backend));
             const f = ofVariables(gradient.operation, c as never, gradient);
-            table[kernel] = Object.assign((...args: never[]) => {
-              const found = rule(...args);
-              matters ||= found[places[which]] !== null;
-              return found;
-            }, rule);
+            table[kernel] = {
+              ...rule,
+              vjp: (...args) => {
+                const found = rule.vjp(...args);
+                matters ||= found[places[which]] !== null;
+                return found;
+              },
+            };
             scope(() => gradcheck((...xs) => f(xs), points()));
             table[kernel] = withSignError(rule, places[which]);
             try {

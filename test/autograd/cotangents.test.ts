@@ -1,3 +1,4 @@
+/** @file Memory of the backward pass: each activation and each cotangent is freed once, as soon as it may be. */
 import type { RowSparse } from '@blt-ts/autograd';
 import {
   add,
@@ -6,6 +7,7 @@ import {
   embeddingBag,
   exp,
   grad,
+  greater,
   linear,
   matmul,
   mul,
@@ -17,6 +19,7 @@ import {
   sum,
   swiGlu,
   valueAndGrad,
+  where,
 } from '@blt-ts/autograd';
 import {
   type Backend,
@@ -197,6 +200,27 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
     expect(most).toBeLessThan((50 + 6) * size * 4);
   });
 
+  test('a value that no rule reads is not kept, though the rule of its operation reads another', () => {
+    const size = 1000;
+    const x = fill([size], 0.01);
+    for (const f of [sin, (y: Tensor) => where(greater(y, 0), y, 0.5)]) {
+      const most = peak(backend, () =>
+        scope(() => {
+          grad((t: Tensor) => {
+            let y = t;
+            for (let i = 0; i < 50; i++) {
+              const before = y;
+              y = scope(() => affine(f(affine(before, 0.5, 2)), 0.9));
+            }
+            return sum(y);
+          })(x);
+        }),
+      );
+      // The result of each scope, and the input of sin, or the condition of where.
+      expect(most).toBeLessThan((2 * 50 + 8) * size * 4);
+    }
+  });
+
   test('an activation is freed by the rule that reads it last, before the rule of what made it', () => {
     const [m, k] = [400, 3];
     const [x, w] = [fill([m, k], 0.01), fill([k, k], 0.2)];
@@ -233,8 +257,8 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
           p.w,
         ),
       );
-    for (const spareFrom of [0, 2 ** 40]) {
-      const inUse = duringMatmuls(() => scope(() => void valueAndGrad(gated, { spareFrom })(params)));
+    for (const rematAboveBytes of [0, 2 ** 40]) {
+      const inUse = duringMatmuls(() => scope(() => void valueAndGrad(gated, { rematAboveBytes })(params)));
       // Forward, dw and d(gated rows), in which these take the place of the gated rows.
       expect(inUse.length).toBe(3);
       expect(inUse[2]).toBeLessThan(inUse[1] + bytes / 2);
@@ -250,7 +274,7 @@ describe.each(backends)('a training loop on $name', ({ backend }) => {
     };
     scope(() => {
       for (const f of [twice, later]) {
-        const [kept, again] = [2 ** 40, 0].map((spareFrom) => valueAndGrad(f, { spareFrom })(params).grads);
+        const [kept, again] = [2 ** 40, 0].map((rematAboveBytes) => valueAndGrad(f, { rematAboveBytes })(params).grads);
         for (const name of ['a', 'b', 'w'] as const) expect(again[name].readSync()).toEqual(kept[name].readSync());
       }
       const expected = grad((p: Params) => {

@@ -1,3 +1,4 @@
+/** @file The table of rules, each kernel of it: limits of difference quotients, values read, refusals. */
 import { affine, apply, applyAll, grad, gradcheck, type Rule, rules, sum } from '@blt-ts/autograd';
 import { createReferenceBackend, run, scope, type Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
@@ -75,9 +76,7 @@ describe('a rule reads no more than it says', () => {
 
 describe('a rule reads all that it says, on one input or another', () => {
   for (const { kernel, row, gradient } of differentiable) {
-    const rule = rules[kernel] as Rule<typeof kernel>;
-    if (!rule.reads) continue;
-    const said = rule.reads;
+    const { reads, vjp } = rules[kernel] as Rule<typeof kernel>;
     test(kernel, () => {
       const own = createReferenceBackend();
       const seen = new Set<number | 'out'>();
@@ -87,13 +86,7 @@ describe('a rule reads all that it says, on one input or another', () => {
           const outs = run(kernel, ins, c.attrs);
           const g = affine(outs[0], 1);
           const read = storagesRead(own, () =>
-            rule(
-              g,
-              outs,
-              ins,
-              c.attrs,
-              ins.map((_, i) => variables(c, gradient).includes(i)),
-            ),
+            vjp(g, { ins, outs, attrs: c.attrs, needs: ins.map((_, i) => variables(c, gradient).includes(i)) }),
           );
           ins.forEach((x, i) => {
             if (read.has(x.storage)) seen.add(i);
@@ -101,7 +94,7 @@ describe('a rule reads all that it says, on one input or another', () => {
           if (outs.some((y) => read.has(y.storage))) seen.add('out');
         });
       }
-      expect(seen).toEqual(new Set([...said.ins, ...(said.outs ? ['out'] : [])]));
+      expect(seen).toEqual(new Set([...reads.ins, ...(reads.outs ? ['out'] : [])]));
     });
   }
 });
@@ -151,26 +144,6 @@ describe('kernels without a gradient refuse one', () => {
         ).toThrow(new Error(gradient.refused));
       });
     });
-  }
-});
-
-describe('a fused operation equals its definition out of primitive ones, values and gradients', () => {
-  for (const { kernel, row, gradient } of differentiable) {
-    const { composed } = gradient;
-    if (!composed) continue;
-    property(
-      kernel,
-      row.cases(smallSize).map((c) => gradient.smooth?.(c) ?? c),
-      25,
-      (c) => {
-        const fused = evaluate(gradient.operation, c, gradient, backend);
-        const primitive = evaluate(composed, c, gradient, backend);
-        expect(relativeDistance(fused.value, primitive.value), 'values').toBeLessThan(1e-12);
-        fused.grads.forEach((g, i) => {
-          expect(relativeDistance(g, primitive.grads[i]), `gradient ${i}`).toBeLessThan(1e-11);
-        });
-      },
-    );
   }
 });
 

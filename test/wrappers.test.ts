@@ -54,7 +54,13 @@ test('pnpm is pinned by version and hash, and no script names another', () => {
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   expect(packageManager).toMatch(/^pnpm@\d+\.\d+\.\d+\+sha512\.[0-9a-f]{128}$/);
   const version = packageManager.split('+')[0];
-  const files = [...readdirSync(join(root, 'scripts')).map((file) => `scripts/${file}`), '.ci/run', 'CONTRIBUTING.md'];
+  const files = [
+    ...readdirSync(join(root, 'scripts'))
+      .filter((file) => file.includes('.'))
+      .map((file) => `scripts/${file}`),
+    '.ci/run',
+    'CONTRIBUTING.md',
+  ];
   for (const file of files) {
     for (const [named] of readFileSync(join(root, file), 'utf8').matchAll(/\bpnpm@\d[\w.]*/g)) {
       expect({ file, named }).toEqual({ file, named: version });

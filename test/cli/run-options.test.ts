@@ -11,6 +11,7 @@ const READ_ELSEWHERE = new Set([
   'data',
   'held_out',
   'held_out_fraction',
+  'raw',
   'split',
   'dedupe',
   'text_field',

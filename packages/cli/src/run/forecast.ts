@@ -85,7 +85,7 @@ export const LEAST_HELD_OUT_BYTES = 4096;
  * the rest. Steps can be 0: then nothing fits.
  * @param plan for a number of steps that is about right, from which its bytes per step and the most entropy steps are taken
  * @param trainBytes, heldOutBytes bytes of the corpus
- * @param scoredFor bytes of the training part that a run of so many steps reads
+ * @param scoredFor bytes of the training part that a run of so many steps, and entropy steps, reads
  */
 export function fitInto(
   seconds: number,
@@ -95,7 +95,7 @@ export function fitInto(
     trainBytes,
     heldOutBytes,
     scoredFor,
-  }: { trainBytes: number; heldOutBytes: number; scoredFor: (steps: number) => number },
+  }: { trainBytes: number; heldOutBytes: number; scoredFor: (steps: number, entropySteps: number) => number },
 ): Fit {
   const entropySteps = plan.entropyModel
     ? Math.max(1, Math.min(plan.entropyModel.loop.steps, Math.floor((ENTROPY_SHARE * seconds) / rates.entropyStep)))
@@ -116,10 +116,10 @@ export function fitInto(
     rates.save;
   // Scoring grows with the steps, up to the whole corpus.
   let steps = 0;
-  for (let round = 0, scored = Math.min(trainBytes, scoredFor(0)); round < 20; round++) {
+  for (let round = 0, scored = Math.min(trainBytes, scoredFor(0, entropySteps)); round < 20; round++) {
     const free = left - (scored + measured) * rates.scoredByte;
     steps = Math.max(0, Math.floor(free / rates.step));
-    scored = Math.min(trainBytes, scoredFor(steps));
+    scored = Math.min(trainBytes, scoredFor(steps, entropySteps));
   }
   return {
     entropySteps,

@@ -43,6 +43,8 @@ export interface PlannedRun {
 const MOST_HELD_OUT_BYTES = 2 ** 20;
 /** A threshold and an entropy model want to see this much, however few the steps are. */
 const LEAST_SAMPLE_BYTES = 2 ** 20;
+/** The same where the time is short: scoring takes from it. */
+const LEAST_BYTES_IN_TIME = 2 ** 18;
 /** Rows vary in length; a run that needs a little more than its sample begins it anew. */
 const MARGIN = 1.2;
 /** Shorter runs are not rehearsed: it would take as long. */
@@ -52,11 +54,14 @@ const REHEARSAL = { share: 0.04, least: 1, most: 8 };
 /** Fewer steps than this teach a model next to nothing. */
 const FEW_STEPS = 100;
 
-/** Bytes of the training part that the planned steps read. */
-function neededBytes(plan: RunPlan, steps = plan.model.loop.steps): number {
-  const { entropyModel } = plan;
-  const entropyBytes = entropyModel ? entropyModel.rowBytes * entropyModel.loop.batchRows * entropyModel.loop.steps : 0;
-  return Math.ceil(Math.max(LEAST_SAMPLE_BYTES, MARGIN * Math.max(steps * bytesPerStep(plan), entropyBytes)));
+/** Bytes of the training part that the planned steps read, with a margin. */
+function neededBytes(plan: RunPlan, least: number, steps?: number, entropySteps?: number): number {
+  const { entropyModel, model } = plan;
+  const modelBytes = (steps ?? model.loop.steps) * bytesPerStep(plan);
+  const entropyBytes = entropyModel
+    ? entropyModel.rowBytes * entropyModel.loop.batchRows * (entropySteps ?? entropyModel.loop.steps)
+    : 0;
+  return Math.ceil(Math.max(least, MARGIN * Math.max(modelBytes, entropyBytes)));
 }
 
 /** Both parts of a corpus. */
@@ -112,7 +117,14 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   let plan = planOf(options, trainBytes);
   // Entropies made before are those of whole documents.
   const whole = given(plan).entropies != null || given(plan).patches != null;
-  let sample = sampleOf(plan, trainBytes, Math.min(heldOutBytes, MOST_HELD_OUT_BYTES), heldOutBytes, whole);
+  let sample = sampleOf(
+    plan,
+    LEAST_SAMPLE_BYTES,
+    trainBytes,
+    Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
+    heldOutBytes,
+    whole,
+  );
   const work = (): Work => workOf(plan, sample.trainBytes ?? trainBytes, sample.heldOutBytes ?? heldOutBytes);
   let rates = ratesByFormula(plan, await measureGflops(backend));
   const fitted = isFitted(request);
@@ -137,7 +149,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   if (fitted) {
     const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
     plan = planOf(withFit(options, fit), trainBytes);
-    sample = sampleOf(plan, trainBytes, fit.heldOutBytes, heldOutBytes, whole);
+    sample = sampleOf(plan, LEAST_BYTES_IN_TIME, trainBytes, fit.heldOutBytes, heldOutBytes, whole);
     warnOfFew(minutes!, plan, fit, rates, warn);
   }
   return { plan, sample, rates, work: work(), measured: rehearsed };
@@ -154,7 +166,8 @@ function fitOf(
   const fit = fitInto(60 * minutes! - wallSeconds(), plan, rates, {
     trainBytes,
     heldOutBytes: Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
-    scoredFor: (steps) => (whole ? trainBytes : neededBytes(plan, steps)),
+    scoredFor: (steps, entropySteps) =>
+      whole ? trainBytes : neededBytes(plan, LEAST_BYTES_IN_TIME, steps, entropySteps),
   });
   if (fit.steps >= 1) return fit;
   const needed = 60 * minutes! + (1 - fit.steps) * rates.step + FEW_STEPS * rates.step;
@@ -181,8 +194,15 @@ function warnOfFew(minutes: number, plan: RunPlan, fit: Fit, rates: Rates, warn:
   );
 }
 
-function sampleOf(plan: RunPlan, trainBytes: number, measured: number, heldOutBytes: number, whole: boolean): Sample {
-  const needed = neededBytes(plan);
+function sampleOf(
+  plan: RunPlan,
+  least: number,
+  trainBytes: number,
+  measured: number,
+  heldOutBytes: number,
+  whole: boolean,
+): Sample {
+  const needed = neededBytes(plan, least);
   return {
     trainBytes: !whole && needed < trainBytes / MARGIN ? needed : null,
     heldOutBytes: !whole && measured < heldOutBytes ? measured : null,

@@ -18,7 +18,6 @@ import { type Document, totalBytes } from '../data/document.ts';
 import { sampleDocuments } from '../data/sample.ts';
 import type { Split } from '../data/split.ts';
 import { UserError } from '../errors.ts';
-import { humanDuration } from '../human-units.ts';
 import { memoryOf, ratesByFormula } from '../plan-text.ts';
 import { bytesPerStep, type Fit, fitInto, type Rates, secondsOf, type Work, workOf } from './forecast.ts';
 import { rehearse } from './rehearsal.ts';
@@ -111,7 +110,7 @@ export const isFitted = ({ options, minutes }: Pick<PlanRequest, 'options' | 'mi
  * @throws UserError if what is asked for does not fit together, or nothing fits into the time
  */
 export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
-  const { options, split, backend, given, minutes, warn } = request;
+  const { options, split, backend, given, minutes } = request;
   const trainBytes = totalBytes(split.train);
   const heldOutBytes = totalBytes(split.heldOut);
   let plan = planOf(options, trainBytes);
@@ -150,31 +149,41 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
     const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
     plan = planOf(withFit(options, fit), trainBytes);
     sample = sampleOf(plan, LEAST_BYTES_IN_TIME, trainBytes, fit.heldOutBytes, heldOutBytes, whole);
-    warnOfFew(minutes!, plan, fit, rates, warn);
   }
   return { plan, sample, rates, work: work(), measured: rehearsed };
 }
 
+/** What fits into the time of a run, and the time that enough steps would take. @throws UserError if nothing fits */
 function fitOf(
-  { minutes }: PlanRequest,
+  { minutes, warn }: PlanRequest,
   plan: RunPlan,
   rates: Rates,
   trainBytes: number,
   heldOutBytes: number,
   whole: boolean,
 ): Fit {
-  const fit = fitInto(60 * minutes! - wallSeconds(), plan, rates, {
-    trainBytes,
-    heldOutBytes: Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
-    scoredFor: (steps, entropySteps) =>
-      whole ? trainBytes : neededBytes(plan, LEAST_BYTES_IN_TIME, steps, entropySteps),
-  });
-  if (fit.steps >= 1) return fit;
-  const needed = 60 * minutes! + (1 - fit.steps) * rates.step + FEW_STEPS * rates.step;
-  throw new UserError(
-    `--minutes ${minutes} is too short for a single step: reading the data, the entropy model, scoring and the evaluation take it all; give at least --minutes ${Math.ceil(needed / 6) / 10}, or a smaller --size`,
-    2,
-  );
+  const spent = wallSeconds();
+  const within = (limit: number): Fit =>
+    fitInto(60 * limit - spent, plan, rates, {
+      trainBytes,
+      heldOutBytes: Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
+      scoredFor: (steps, entropySteps) =>
+        whole ? trainBytes : neededBytes(plan, LEAST_BYTES_IN_TIME, steps, entropySteps),
+    });
+  const fit = within(minutes!);
+  if (fit.steps >= FEW_STEPS) return fit;
+  let enough = minutes!;
+  while (within(enough).steps < FEW_STEPS) enough *= 1.05;
+  const smaller = plan.config.global.hiddenSize > 128 ? ', or a smaller --size' : '';
+  const instead = `${FEW_STEPS} steps take --minutes ${Math.ceil(10 * enough) / 10}${smaller}`;
+  if (fit.steps < 1) {
+    throw new UserError(
+      `--minutes ${minutes} is too short for a single step: reading the data, the entropy model, scoring and the evaluation take it all; ${instead}`,
+      2,
+    );
+  }
+  warn(`--minutes ${minutes} is enough for ${fit.steps} steps of this model here, too few to learn much; ${instead}`);
+  return fit;
 }
 
 const withFit = (options: RunOptions, fit: Fit): RunOptions => ({
@@ -185,14 +194,6 @@ const withFit = (options: RunOptions, fit: Fit): RunOptions => ({
   // The time was asked for: it is used. The best step is kept anyway.
   patience: options.patience ?? 0,
 });
-
-function warnOfFew(minutes: number, plan: RunPlan, fit: Fit, rates: Rates, warn: (message: string) => void): void {
-  if (fit.steps >= FEW_STEPS) return;
-  const enough = 60 * minutes + (FEW_STEPS - fit.steps) * rates.step;
-  warn(
-    `--minutes ${minutes} is enough for ${fit.steps} steps of this model here, too few to learn much; ${FEW_STEPS} steps take about ${humanDuration(enough)}${plan.config.global.hiddenSize > 128 ? ', a smaller --size less' : ''}`,
-  );
-}
 
 function sampleOf(
   plan: RunPlan,

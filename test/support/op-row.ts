@@ -107,6 +107,16 @@ export function rowsOf(x: Arr): number[][] {
   return range(product(x.shape.slice(0, -1))).map((i) => x.values.slice(i * C, (i + 1) * C));
 }
 
+/** One row of x, whatever its rank, by the index of an element. */
+export const rowAt = (x: Arr, index: readonly number[]): number[] => {
+  const lead = index.slice(0, -1).reduce((offset, i, axis) => offset * x.shape[axis] + i, 0);
+  return rowsOf(x)[lead];
+};
+
+/** Message of a fused kernel without a second derivative. */
+export const backwardRefused = (op: string, instead: string) =>
+  `${op}: no second derivative of the fused kernel; build the function from ${instead} instead`;
+
 // ----- numbers with an error ------------------------------------------------------------------------------------------
 
 export const exact = (value: number): Approx => ({ value, error: 0 });

@@ -2,7 +2,7 @@ import { type KernelAttrs, run, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { backendOf } from '../../packages/tensor/src/gpu/backend.ts';
-import { createWebasmDriver } from '../../packages/tensor/src/gpu/webasm-driver.ts';
+import { createWebasmDriver } from '../../packages/tensor/src/gpu/drivers/webasm.ts';
 import { asyncProperty } from '../support/gpu-run.ts';
 import { toTensors } from '../support/op-run.ts';
 import { rowOf } from '../support/op-table.ts';

@@ -2,7 +2,7 @@ import { run, tensor } from '@blt-ts/tensor';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import { describe, expect, test } from 'vitest';
 import { backendOf } from '../../packages/tensor/src/gpu/backend.ts';
-import { bucket, createWebasmDriver } from '../../packages/tensor/src/gpu/webasm-driver.ts';
+import { bucket, createWebasmDriver } from '../../packages/tensor/src/gpu/drivers/webasm.ts';
 import { definedProperty } from '../support/gpu-run.ts';
 import { gpuSuite } from '../support/gpu-suite.ts';
 import { raggedSize } from '../support/op-values.ts';

@@ -1,6 +1,7 @@
 /** @file What a device must offer: buffers of floats, and kernels over them. One implementation per mode of gpu.js. */
+
+import type { KernelSource } from '../kernel-source.ts';
 import type { GpuMode } from './gpu-js.ts';
-import type { KernelSource } from './kernel-source.ts';
 
 /** The threads of one call. `count` results on a line; `columns` x `rows`; or that with four columns a thread, per matrix. */
 export type Launch =

@@ -1,4 +1,6 @@
+/** @file Definitions of the kernels that move elements. */
 import { sizeOf, stridesOf } from '../shape.ts';
+import { eachBroadcast } from './broadcast.ts';
 import type { CpuKernel, View } from './view.ts';
 
 /** y[index] = x[offset + index . strides] for every index of y. */
@@ -24,6 +26,12 @@ const transpose: CpuKernel<'transpose'> = ([y], [x], { perm }) => {
     0,
     perm.map((p) => strides[p]),
   );
+};
+
+const broadcastTo: CpuKernel<'broadcastTo'> = ([y], [x]) => {
+  eachBroadcast(y.shape, [x.shape], (i, [ix]) => {
+    y.data[i] = x.data[ix];
+  });
 };
 
 const slice: CpuKernel<'slice'> = ([y], [x], { begin }) => {
@@ -67,4 +75,11 @@ const reshape: CpuKernel<'reshape'> = () => {
   throw new Error('reshape moves no data and is never run');
 };
 
-export const shapes = { reshape, transpose, slice, pad, concat };
+export const shapeKernels = {
+  reshape,
+  transpose,
+  broadcastTo,
+  slice,
+  pad,
+  concat,
+};

@@ -5,8 +5,8 @@
  * Neighbouring threads of a line read neighbouring keys, so keys and values are read by strides: `yRow` from key to key, `yColumn`
  * from channel to channel. Transposed ones (yRow 1) are read side by side.
  */
-import { kernel } from './kernel-source.ts';
-import { naturalLog } from './sources-elementwise.ts';
+import { kernel } from '../kernel-source.ts';
+import { naturalLog } from './log.ts';
 
 /** Query and head of a line of the rectangle; its interval. */
 const line = (at: string): string => `

@@ -1,18 +1,7 @@
 /** @file Kernels that compute each element from the elements of its own place. */
-import { type KernelSource, kernel } from './kernel-source.ts';
-
-/**
- * y = ln v. Near 1 the shader's logarithm errs by an absolute 2^-21, so there: with s = (v - 1)/(v + 1),
- * ln v = 2 (s + s^3/3 + s^5/5 + ...); seven terms leave less than 2^-26 of it for 0.7 < v < 1.4.
- */
-export const naturalLog = (v: string): string => `
-    if (${v} > 0.7 && ${v} < 1.4) {
-      const s = (${v} - 1) / (${v} + 1);
-      const z = s * s;
-      y = 2 * s * (1 + z * (0.3333333333 + z * (0.2 + z * (0.1428571429 + z * (0.1111111111 + z * 0.0909090909)))));
-    } else {
-      y = Math.log(${v});
-    }`;
+import { type KernelSource, kernel } from '../kernel-source.ts';
+import { naturalLog } from './log.ts';
+import { strided } from './strided.ts';
 
 /**
  * sin v (phase 0) or cos v (phase 1). pi/2 = 1.5703125 + 0.000483751296997 + 7.5497899e-8: the first two have so few bits that
@@ -98,39 +87,8 @@ export type BinaryName = keyof typeof binaryBodies;
 
 const whereBody = 'if (c !== 0) { y = p; } else { y = q; }';
 
-/** How many row axes a strided kernel tells apart; with the columns it reads five axes after neighbours are merged. */
-export const ROW_AXES = 4;
-
-/**
- * A kernel whose operands are read with strides of their own (0 repeats an axis). Row numbers are taken apart into ROW_AXES
- * indices i0..i3; operand x is read at xo + COL * xc + i0 * x0 + ... + i3 * x3.
- */
-function strided(name: string, operands: readonly [array: string, local: string][], body: string): KernelSource {
-  const steps = (x: string) => ['o', 'c', '0', '1', '2', '3'].map((s) => `${x}${s}`).join(' ');
-  const reads = operands.map(
-    ([x, local]) =>
-      `const ${local} = ${x}[${x}o + COL * ${x}c + INT(i0) * ${x}0 + INT(i1) * ${x}1 + INT(i2) * ${x}2 + INT(i3) * ${x}3];`,
-  );
-  return kernel(
-    name,
-    'rows',
-    {
-      arrays: operands.map(([x]) => x).join(' '),
-      integers: ['d1 d2 d3', ...operands.map(([x]) => steps(x))].join(' '),
-      floats: 'inverse1 inverse2 inverse3',
-    },
-    `const q3 = Math.floor((ROW + 0.5) * inverse3);
-    const i3 = ROW - q3 * d3;
-    const q2 = Math.floor((q3 + 0.5) * inverse2);
-    const i2 = q3 - q2 * d2;
-    const i0 = Math.floor((q2 + 0.5) * inverse1);
-    const i1 = q2 - i0 * d1;
-    ${reads.join('\n    ')}
-    ${body}`,
-  );
-}
-
 const binaryNames = Object.keys(binaryBodies) as BinaryName[];
+
 const perBinary = (make: (name: BinaryName) => KernelSource) =>
   Object.fromEntries(binaryNames.map((name) => [name, make(name)])) as Record<BinaryName, KernelSource>;
 
@@ -165,46 +123,7 @@ export const whereStrided = strided(
   whereBody,
 );
 
-/** Transposes, slices, repetitions. */
-export const copyStrided = strided('copyStrided', [['a', 'p']], 'y = p;');
-
 export const affine = kernel('affine', 'line', { arrays: 'x', floats: 'scale shift' }, 'y = x[I] * scale + shift;');
-
-/** One axis read at even steps, and what is left of a copy when all axes have merged. */
-export const copyLine = kernel(
-  'copyLine',
-  'line',
-  { arrays: 'x', integers: 'offset step' },
-  'y = x[offset + I * step];',
-);
-
-/** x set between zeros: a row of y is [before + d + after]. `Line` for one long row. */
-const pad = (name: string, grid: 'line' | 'rows', row: string, at: string): KernelSource =>
-  kernel(
-    name,
-    grid,
-    { arrays: 'x', integers: 'before d' },
-    `if (${at} >= before && ${at} < before + d) {
-      y = x[${row}${at} - before];
-    }`,
-  );
-export const padRows = pad('padRows', 'rows', 'ROW * d + ', 'COL');
-export const padLine = pad('padLine', 'line', '', 'I');
-
-/** A row of a [da] followed by a row of b [db]. */
-const join = (name: string, grid: 'line' | 'rows', row: (d: string) => string, at: string): KernelSource =>
-  kernel(
-    name,
-    grid,
-    { arrays: 'a b', integers: 'da db' },
-    `if (${at} < da) {
-      y = a[${row('da')}${at}];
-    } else {
-      y = b[${row('db')}${at} - da];
-    }`,
-  );
-export const joinRows = join('joinRows', 'rows', (d) => `ROW * ${d} + `, 'COL');
-export const joinLine = join('joinLine', 'line', () => '', 'I');
 
 /**
  * hash32(seed, i) of ../hash32.ts in 32-bit integers, which wrap around in WGSL and in WebAssembly, compared with the rate
@@ -230,10 +149,12 @@ export const dropout = kernel(
 export const swiGlu = kernel('swiGlu', 'line', { arrays: 'a b' }, 'y = a[I] / (1 + Math.exp(-a[I])) * b[I];');
 
 const gate = 'const s = 1 / (1 + Math.exp(-a[I]));';
+
 export const swiGluGate = kernel(
   'swiGluGate',
   'line',
   { arrays: 'a b g' },
   `${gate} y = g[I] * b[I] * s * (1 + a[I] * (1 - s));`,
 );
+
 export const swiGluUp = kernel('swiGluUp', 'line', { arrays: 'a g' }, `${gate} y = g[I] * a[I] * s;`);

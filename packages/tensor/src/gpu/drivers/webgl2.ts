@@ -1,7 +1,8 @@
 /** @file WebGL 2 through gpu.js: arrays are textures of one float per texel. */
+
+import type { KernelSource } from '../kernel-source.ts';
 import { DeviceError, type Driver, destroyed, isSoftwareName, type Launch } from './driver.ts';
 import { assertMode, type CompiledKernel, createCompiler, createKernel, type DeviceBuffer } from './gpu-js.ts';
-import type { KernelSource } from './kernel-source.ts';
 
 interface TextureClass {
   new (like: Texture): Texture;

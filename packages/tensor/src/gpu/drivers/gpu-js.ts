@@ -2,7 +2,7 @@
  * @file gpu.js as this backend uses it: one way to create a kernel, and the parts of its objects that its own types leave out.
  */
 import { GPU } from 'gpu.js';
-import { argumentsOf, type Dialect, functionsOf, type KernelSource, sourceOf } from './kernel-source.ts';
+import { argumentsOf, type Dialect, functionsOf, type KernelSource, sourceOf } from '../kernel-source.ts';
 
 /** Where kernels run. `webasm` is WebAssembly on the CPU: the same kernels without a GPU. */
 export type GpuMode = 'webgpu' | 'webgl2' | 'webasm';

@@ -2,14 +2,14 @@
  * @file How interval attention runs on the device: scores in a rectangle, then sums along its lines. A rectangle is bounded, so many
  * queries are taken in blocks, one after the other: each call of a block hands on what the blocks before it gave.
  */
-import type { Operand } from '../backend.ts';
-import type { AttentionAttrs } from '../contract.ts';
-import { sizeOf } from '../shape.ts';
-import { type Calls, cellOf, line, rows } from './calls.ts';
-import { type Cell, hostValues } from './cell.ts';
-import type { Program } from './programs-shape.ts';
-import * as source from './sources-attention.ts';
-import { foldLast } from './sources-rows.ts';
+import type { Operand } from '../../backend.ts';
+import type { AttentionAttrs } from '../../contract.ts';
+import { sizeOf } from '../../shape.ts';
+import { type Calls, cellOf, line, rows } from '../calls.ts';
+import { type Cell, hostValues } from '../cell.ts';
+import * as kernels from '../kernels/attention.ts';
+import { foldLast } from '../kernels/reduce.ts';
+import type { Program } from './program.ts';
 
 /** Elements of a rectangle: 32 MB. One query with a longer interval than that many keys still gets one of its own. */
 export const RECTANGLE = 2 ** 23;
@@ -81,19 +81,19 @@ const intervalAttention: Program<'intervalAttention'> = (calls, [out, lse], [q, 
   const block = ({ first, last, W }: Block) => {
     const lines = (last - first) * heads;
     const scalars = [heads, D, first, ...keys.steps, ...perLine];
-    const s = calls.make(source.scores, rows(W, lines), [cq, keys.cell, cl, ch], scalars);
+    const s = calls.make(kernels.scores, rows(W, lines), [cq, keys.cell, cl, ch], scalars);
     const parts = W > LONG ? PARTS : 1;
     const walk = [heads, first, W, parts, Math.ceil(W / parts), 1 / heads];
     const fold = (kind: 'max' | 'sum', x: Cell): Cell =>
       parts === 1 ? x : calls.make(foldLast[kind], line(lines), [x], [parts]);
-    const max = fold('max', calls.make(source.scoreMax, rows(parts, lines), [s, cl, ch], walk));
-    const sum = fold('sum', calls.make(source.scoreSum, rows(parts, lines), [s, max, cl, ch], walk));
-    const p = calls.make(source.probabilities, rows(W, lines), [s, max, sum], [W]);
+    const max = fold('max', calls.make(kernels.scoreMax, rows(parts, lines), [s, cl, ch], walk));
+    const sum = fold('sum', calls.make(kernels.scoreSum, rows(parts, lines), [s, max, cl, ch], walk));
+    const p = calls.make(kernels.probabilities, rows(W, lines), [s, max, sum], [W]);
     const sizes = [heads, kvHeads, D, W, first, last, ...perColumn];
     // What the blocks before gave; the first reads none of it, so anything stands in its place.
     const [before, lseBefore] = first === 0 ? [cq, max] : [cout, clse];
-    calls.into(cout, source.weightedSum, rows(width, n), [p, cv, cl, ch, before], sizes);
-    calls.into(clse, source.logSumExp, line(n * heads), [max, sum, lseBefore], [first * heads, lines]);
+    calls.into(cout, kernels.weightedSum, rows(width, n), [p, cv, cl, ch, before], sizes);
+    calls.into(clse, kernels.logSumExp, line(n * heads), [max, sum, lseBefore], [first * heads, lines]);
   };
   for (const b of blocks) calls.within(() => block(b));
 };
@@ -129,29 +129,38 @@ const intervalAttentionBackward: Program<'intervalAttentionBackward'> = (
   const [cdq, cdk, cdv] = [dq, dk, dv].map(cellOf);
   const [m, narrow] = k.shape;
   const [keys, values] = [sideBySide(calls, k, n), sideBySide(calls, v, n)];
-  const share = calls.make(source.outputShare, line(n * heads), [cg, cellOf(out)], [D]);
+  const share = calls.make(kernels.outputShare, line(n * heads), [cg, cellOf(out)], [D]);
   const pair = `${ch.id} ${m}`;
   const from = calls.table(cl, `seen from ${pair}`, (host) => seenBy(host, hostValues(ch), m).from);
   const to = calls.table(cl, `seen to ${pair}`, (host) => seenBy(host, hostValues(ch), m).to);
   const block = ({ first, last, W }: Block) => {
     const lines = rows(W, (last - first) * heads);
     const p = calls.make(
-      source.recalled,
+      kernels.recalled,
       lines,
       [cq, keys.cell, clse, cl, ch],
       [heads, D, first, ...keys.steps, ...perLine],
     );
     const s = calls.make(
-      source.scoreGradient,
+      kernels.scoreGradient,
       lines,
       [p, cg, values.cell, share, cl, ch],
       [heads, D, first, ...values.steps, W, ...perLine],
     );
     const sizes = [heads, kvHeads, D, W, first, last, ...perColumn];
-    calls.into(cdq, source.weightedSum, rows(width, n), [s, ck, cl, ch, first === 0 ? cq : cdq], sizes);
+    calls.into(cdq, kernels.weightedSum, rows(width, n), [s, ck, cl, ch, first === 0 ? cq : cdq], sizes);
     const gather = (target: Cell, weights: Cell, x: Cell) => {
       const arrays = [weights, x, cl, from, to, first === 0 ? ck : target];
-      calls.into(target, source.keyGradient, rows(narrow, m), arrays, [narrow, heads, group, D, W, first, last, 1 / D]);
+      calls.into(target, kernels.keyGradient, rows(narrow, m), arrays, [
+        narrow,
+        heads,
+        group,
+        D,
+        W,
+        first,
+        last,
+        1 / D,
+      ]);
     };
     gather(cdk, s, cq);
     gather(cdv, p, cg);

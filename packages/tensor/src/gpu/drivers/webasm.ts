@@ -1,7 +1,8 @@
 /** @file gpu.js's WebAssembly mode: the kernels of the GPU on the CPU, for tests and for machines without one. */
+
+import type { KernelSource } from '../kernel-source.ts';
 import { type Buffer, type Driver, destroyed, type Launch, sizeOfLaunch } from './driver.ts';
 import { assertMode, type CompiledKernel, createCompiler, createKernel } from './gpu-js.ts';
-import type { KernelSource } from './kernel-source.ts';
 
 /** Compiled kernels kept; each has a memory of its own. */
 const KEPT = 512;

@@ -1,7 +1,8 @@
 /** @file WebGPU through gpu.js: buffers stay on the device, calls are queued there in order. */
+
+import { type KernelSource, kernel } from '../kernel-source.ts';
 import { DeviceError, type Driver, destroyed, isSoftwareName, type Launch, sizeOfLaunch } from './driver.ts';
 import { assertMode, type CompiledKernel, createCompiler, createKernel, type DeviceBuffer } from './gpu-js.ts';
-import { type KernelSource, kernel } from './kernel-source.ts';
 
 /** What gpu.js's handle of a device buffer holds. */
 interface Handle extends DeviceBuffer {

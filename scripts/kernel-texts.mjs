@@ -34,9 +34,9 @@ function read(path) {
   const imports = new Map();
   for (const statement of file.statements) {
     const from = ts.isImportDeclaration(statement) && statement.moduleSpecifier.text;
-    if (from && /^\.\/[\w-]+(\.ts)?$/.test(from)) {
+    if (from && /^\.\/[\w-]+\.ts$/.test(from)) {
       for (const { name } of statement.importClause.namedBindings?.elements ?? []) {
-        imports.set(name.text, join(dirname(path), from.endsWith('.ts') ? from : `${from}.ts`));
+        imports.set(name.text, join(dirname(path), from));
       }
     }
     if (ts.isVariableStatement(statement)) {
@@ -133,12 +133,12 @@ function definitionOf(root, reference, name) {
   return source?.declarations.has(name) ? excerpt(root, source, source.declarations.get(name)) : [];
 }
 
-/** Names in quotes that a node mentions, itself or through declarations of any of the files: the exports of the assembly it calls. */
-function quoted(sources, node) {
+/** The kernels of the assembly that a node calls (`kernels.name`), itself or through declarations of any of the files. */
+function called(sources, node) {
   const names = new Set();
   const seen = new Set();
   const visit = (part) => {
-    if (ts.isStringLiteral(part)) names.add(part.text);
+    if (ts.isPropertyAccessExpression(part) && /\bkernels$/.test(part.expression.getText())) names.add(part.name.text);
     if (ts.isIdentifier(part)) {
       for (const { declarations } of sources) {
         const declaration = declarations.get(part.text);
@@ -154,11 +154,11 @@ function quoted(sources, node) {
   return names;
 }
 
-function wasmOf(root, native, assembly, name) {
-  const found = property(native, name);
+function wasmOf(root, bindings, assembly, name) {
+  const found = property(bindings, name);
   if (!found) return undefined;
-  const declared = native.map(({ declarations }) => declarations.get(name)).find((one) => one !== undefined);
-  const calls = quoted(native, ts.isShorthandPropertyAssignment(found.entry) ? declared : found.entry);
+  const declared = bindings.map(({ declarations }) => declarations.get(name)).find((one) => one !== undefined);
+  const calls = called(bindings, ts.isShorthandPropertyAssignment(found.entry) ? declared : found.entry);
   const parts = [];
   for (const source of assembly) {
     for (const [exported, node] of source.declarations) {
@@ -213,8 +213,8 @@ export function kernelTexts(root) {
   const tensor = join(root, 'packages/tensor/src');
   const contract = CHAPTERS.map((chapter) => parse(join(tensor, 'contract', `${chapter}.ts`)));
   const reference = folder(join(tensor, 'reference'));
-  const native = [parse(join(tensor, 'wasm/native.ts')), ...folder(join(tensor, 'wasm/native'))];
-  const assembly = folder(join(tensor, 'wasm/assembly')).filter(({ path }) => !/(call|index|pool)\.ts$/.test(path));
+  const bindings = folder(join(tensor, 'wasm/bindings'));
+  const assembly = ['', 'matmul', 'attention'].flatMap((name) => folder(join(tensor, 'wasm/assembly', name)));
   const gpuKernels = folder(join(tensor, 'gpu/kernels'));
   const gpuPrograms = folder(join(tensor, 'gpu/programs'));
   const names = contract.flatMap(({ declarations }, i) =>
@@ -233,7 +233,7 @@ export function kernelTexts(root) {
     kernels[kernel] = {
       formula: formulaOf(contract, kernel),
       definition: number(definitionOf(root, reference, kernel)),
-      wasm: number(wasmOf(root, native, assembly, kernel)),
+      wasm: number(wasmOf(root, bindings, assembly, kernel)),
       gpu: number(gpuOf(root, gpuKernels, gpuPrograms, kernel)),
     };
   }

@@ -1,4 +1,4 @@
-// Compiles src/wasm/assembly with AssemblyScript, once with fused multiply-add (relaxed SIMD) and once without, and writes both
+// Compiles src/wasm/assembly (with the argument layouts of src/wasm/arguments) with AssemblyScript, once with fused multiply-add (relaxed SIMD) and once without, and writes both
 // as text into src/wasm/kernels.generated.ts, so that neither a loader nor a fetch is needed to run them. Does nothing if
 // that file was made from the same sources.
 import { createHash } from 'node:crypto';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const script = fileURLToPath(import.meta.url);
 const root = join(dirname(script), '..', 'src', 'wasm');
-const assembly = join(root, 'assembly');
+const SOURCES = ['arguments', 'assembly'];
 const target = join(root, 'kernels.generated.ts');
 
 /**
@@ -50,10 +50,10 @@ async function compile(asc, features) {
     '--memoryBase',
     '64',
     '--baseDir',
-    assembly,
+    root,
   ];
   const memory = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'];
-  const { error, stderr } = await asc.main(['index.ts', '--outFile', 'kernels.wasm', ...options, ...memory], {
+  const { error, stderr } = await asc.main(['assembly/index.ts', '--outFile', 'kernels.wasm', ...options, ...memory], {
     readFile: (name, base) => readFile(join(base, name), 'utf8').catch(() => null),
     writeFile: (_, data) => {
       binary = data;
@@ -78,8 +78,34 @@ function memoryFlagsOffset(binary) {
 
 async function sourceHash() {
   const hash = createHash('sha256').update(await readFile(script));
-  for (const name of (await readdir(assembly)).sort()) hash.update(name).update(await readFile(join(assembly, name)));
+  for (const folder of SOURCES) {
+    for (const name of (await readdir(join(root, folder), { recursive: true })).sort()) {
+      if (name.endsWith('.ts')) hash.update(name).update(await readFile(join(root, folder, name)));
+    }
+  }
   return hash.digest('hex').slice(0, 16);
+}
+
+/** The exports as a TypeScript interface, each with the place in assembly/ where it stands. */
+async function exportedTypes() {
+  const lines = [];
+  const index = await readFile(join(root, 'assembly', 'index.ts'), 'utf8');
+  for (const [, names, from] of index.matchAll(/export \{([^}]+)\} from '\.\/([^']+)'/g)) {
+    const source = await readFile(join(root, 'assembly', `${from}.ts`), 'utf8');
+    for (const name of names
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '')) {
+      const found = new RegExp(`^export function ${name}\\(([^)]*)\\): (\\w+)`, 'm').exec(source);
+      if (!found) throw new Error(`build-wasm: assembly/${from}.ts has no function ${name}`);
+      const line = source.slice(0, found.index).split('\n').length;
+      const parameters = found[1].replace(/: \w+/g, ': number');
+      lines.push(
+        `  /** assembly/${from}.ts:${line} */\n  ${name}(${parameters}): ${found[2] === 'void' ? 'void' : 'number'};\n`,
+      );
+    }
+  }
+  return `/** The functions that the module exports, by assembly/index.ts. */\nexport interface WasmExports {\n${lines.join('')}}\n`;
 }
 
 const stamp = `// Written by scripts/build-wasm.mjs from src/wasm/assembly (${await sourceHash()}). Do not edit.\n`;
@@ -103,7 +129,7 @@ if (!present.startsWith(stamp)) {
 /** A byte plus ${SHIFT} is the place of its character; from ${SINGLES} on of two, the first saying how many times ${SINGLES} to add. */
 export const alphabet = '${ALPHABET}';
 /** The builds in turns: build \`part\` is made of the pieces part, part + ${binaries.length}, part + ${2 * binaries.length}, ... */
-export const pieces: readonly string[] = [\n${pieces.join('')}];\n`;
+export const pieces: readonly string[] = [\n${pieces.join('')}];\n${await exportedTypes()}`;
   await writeFile(target, source);
   console.log(`wasm kernels: ${sizes.join(', ')}`);
 }

@@ -1,8 +1,10 @@
 /** @file Choosing and compiling a build of the kernels. */
-import { alphabet, builds, pieces } from './kernels.generated.ts';
+import { alphabet, builds, pieces, type WasmExports } from './kernels.generated.ts';
 
-/** The kernels' exports: `kernel(part, parts)`, and a few of the machinery's own. */
-export type WasmExports = Record<string, (...args: number[]) => number>;
+export type { WasmExports };
+
+/** A kernel does part `part` of `parts` of its work. */
+export type Kernel = (part: number, parts: number) => void;
 
 /** A module that uses one instruction of relaxed SIMD, f32x4.relaxed_madd, to see whether the engine takes it. */
 const RELAXED_PROBE = new Uint8Array([

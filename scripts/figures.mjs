@@ -12,7 +12,7 @@ export const HOPS = [
   { symbol: 'linear', file: 'packages/autograd/src/ops/matmul.ts', adds: 'x Wᵀ as a matrix product' },
   { symbol: 'matmul', file: 'packages/autograd/src/ops/matmul.ts', adds: 'leading axes become rows' },
   { symbol: 'applyAll', file: 'packages/autograd/src/tape.ts', adds: 'runs the kernel, records it on open tapes' },
-  { symbol: 'run', file: 'packages/tensor/src/tensor.ts', adds: 'checks shapes, allocates the result, counts FLOPs' },
+  { symbol: 'run', file: 'packages/tensor/src/run.ts', adds: 'checks shapes, allocates the result, counts FLOPs' },
   { symbol: 'run', file: 'packages/tensor/src/wasm/backend.ts', adds: 'picks WebAssembly or the definition' },
   {
     symbol: 'matmul',

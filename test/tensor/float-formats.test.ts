@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../packages/tensor/src/float-formats.ts';
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../packages/tensor/src/safetensors/float-formats.ts';
 import { runs } from '../support/runs.ts';
 
 const allCodes = new Uint16Array(65536).map((_, i) => i);

@@ -1,5 +1,5 @@
 /** @file Definitions of the elementwise kernels. */
-import { hash32 } from '../hash32.ts';
+import { hash32 } from '../numerics/hash32.ts';
 import { sameShape } from '../shape.ts';
 import { eachBroadcast } from './broadcast.ts';
 import type { CpuKernel, PlainKernel } from './view.ts';

@@ -1,6 +1,6 @@
 /** @file Definitions of AdamW and the moving average, in place. */
 import type { AdamWAttrs } from '../contract.ts';
-import { integerPower } from '../integer-power.ts';
+import { integerPower } from '../numerics/integer-power.ts';
 import type { CpuKernel, View } from './view.ts';
 
 /** One element of AdamW; `i` in p, m and v, `ig` in the gradient. */

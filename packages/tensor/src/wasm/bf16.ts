@@ -4,7 +4,7 @@
  */
 import type { Operand, Storage } from '../backend.ts';
 import { contract, type KernelAttrs, type KernelEntry, type KernelName } from '../contract.ts';
-import { bf16ToF32, f32ToBf16 } from '../float-formats.ts';
+import { bf16ToF32, f32ToBf16 } from '../safetensors/float-formats.ts';
 import * as args from './arguments/matmul.ts';
 import type { HeapAccess } from './offload.ts';
 import type { WasmRuntime } from './runtime.ts';

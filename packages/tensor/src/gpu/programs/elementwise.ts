@@ -1,5 +1,5 @@
 /** @file How elementwise kernels run on the device. */
-import { hash32 } from '../../hash32.ts';
+import { hash32 } from '../../numerics/hash32.ts';
 import { sizeOf } from '../../shape.ts';
 import { broadcastReading, planStrided } from '../axes.ts';
 import { cellOf, line } from '../calls.ts';

@@ -1,6 +1,6 @@
 /** @file AdamW and the moving average, in place; see assembly/optimizer.ts. */
 import type { AdamWAttrs } from '../../contract.ts';
-import { integerPower } from '../../integer-power.ts';
+import { integerPower } from '../../numerics/integer-power.ts';
 import { sizeOf } from '../../shape.ts';
 import * as args from '../arguments/optimizer.ts';
 import { address, type WasmRuntime } from '../runtime.ts';

@@ -19,8 +19,8 @@ import {
   SafetensorsError,
   showShape,
   tensorBytes,
-} from './safetensors-format.ts';
-import { parseSafetensorsHeader, type SafetensorsSpan } from './safetensors-header.ts';
+} from './format.ts';
+import { parseSafetensorsHeader, type SafetensorsSpan } from './header.ts';
 
 /** One stored tensor: `data` is its raw little-endian bytes, row-major. */
 export type SafetensorsTensor = { dtype: SafetensorsDtype; shape: number[]; data: Uint8Array };

@@ -16,7 +16,7 @@ import {
   SafetensorsError,
   showShape,
   tensorBytes,
-} from './safetensors-format.ts';
+} from './format.ts';
 
 /** Where one tensor lies: bytes `dataStart + begin` to `dataStart + end` (excluded) of the file. */
 export type SafetensorsSpan = { dtype: SafetensorsDtype; shape: number[]; begin: number; end: number };

@@ -18,6 +18,11 @@ const SCRATCH_BYTES: usize = layout.SCRATCH_BYTES;
 @external("env", "wide")
 export declare const wide: i32;
 
+/** 1 where multiply-adds round once, 0 where products and sums are rounded separately: see `madd`. */
+// @ts-ignore: decorator
+@external("env", "fused")
+export declare const fused: i32;
+
 /** Argument i as an address. */
 // @ts-ignore: decorator
 @inline

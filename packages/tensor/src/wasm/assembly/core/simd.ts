@@ -8,13 +8,13 @@ export function load4(p: usize): v128 {
 }
 
 /**
- * a * b + c. The fma build uses relaxed SIMD, which rounds once where the processor can; the other build rounds twice, everywhere.
+ * a * b + c. With relaxed SIMD it is rounded once where the processor can. The deterministic form of the module, which
+ * scripts/build-wasm.mjs makes of this one, rounds the product and the sum everywhere.
  */
 // @ts-ignore: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
-  return f32x4.add(f32x4.mul(a, b), c);
+  return f32x4.relaxed_madd(a, b, c);
 }
 
 /**

@@ -8,18 +8,14 @@
  * sums + 2 of B + 1 of A are 15 of the 16 registers. Elsewhere these loops are correct too, but spill: module.ts decides. Panels and rows have a tile each, because a
  * constant offset is part of a load and a variable one an addition (106 against 100 GFLOP/s).
  */
-import { wide } from '../core/call';
+import { fused, wide } from '../core/call';
 import { madd } from '../core/simd';
 
 /**
- * In the build that rounds products and sums separately a product takes a sixteenth register for a moment, and one that spills in
- * this loop halves its speed. So a tile of 12 sums reads the value of A twice there, and writes the second product over it.
+ * The same address by another name, or the compiler would see that both reads are one. Where products and sums are rounded
+ * separately, a product takes a sixteenth register for a moment, and one that spills in this loop halves its speed. So a tile of 12
+ * pairs of sums then reads the value of A twice (`twice`), and writes the second product over it.
  */
-// @ts-ignore: decorator
-@inline
-const TWO_STEPS = !ASC_FEATURE_RELAXED_SIMD;
-
-/** The same address by another name, or the compiler would see that both reads are one. */
 // @ts-ignore: decorator
 @inline
 function secondName(a: usize): usize {
@@ -46,7 +42,7 @@ function finishPair(c: usize, x0: v128, x1: v128, add: bool): void {
  */
 // @ts-ignore: decorator
 @inline
-export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {
+function sixBySixteen(twice: bool, K: i32, a: usize, aStep: usize, b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
   let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
   let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
@@ -62,30 +58,30 @@ export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, 
     let s: v128;
     s = v128.load_splat<f32>(a);
     c00 = madd(s, b0, c00); c01 = madd(s, b1, c01);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again);
+    if (twice) s = v128.load_splat<f32>(again);
     c02 = madd(s, b2, c02); c03 = madd(s, b3, c03);
     s = v128.load_splat<f32>(a, 4);
     c10 = madd(s, b0, c10); c11 = madd(s, b1, c11);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again, 4);
+    if (twice) s = v128.load_splat<f32>(again, 4);
     c12 = madd(s, b2, c12); c13 = madd(s, b3, c13);
     s = v128.load_splat<f32>(a, 8);
     c20 = madd(s, b0, c20); c21 = madd(s, b1, c21);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again, 8);
+    if (twice) s = v128.load_splat<f32>(again, 8);
     c22 = madd(s, b2, c22); c23 = madd(s, b3, c23);
     s = v128.load_splat<f32>(a, 12);
     c30 = madd(s, b0, c30); c31 = madd(s, b1, c31);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again, 12);
+    if (twice) s = v128.load_splat<f32>(again, 12);
     c32 = madd(s, b2, c32); c33 = madd(s, b3, c33);
     s = v128.load_splat<f32>(a, 16);
     c40 = madd(s, b0, c40); c41 = madd(s, b1, c41);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again, 16);
+    if (twice) s = v128.load_splat<f32>(again, 16);
     c42 = madd(s, b2, c42); c43 = madd(s, b3, c43);
     s = v128.load_splat<f32>(a, 20);
     c50 = madd(s, b0, c50); c51 = madd(s, b1, c51);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again, 20);
+    if (twice) s = v128.load_splat<f32>(again, 20);
     c52 = madd(s, b2, c52); c53 = madd(s, b3, c53);
     a += aStep;
-    if (TWO_STEPS) again += aStep;
+    if (twice) again += aStep;
     b += bRow;
   }
   finishPair(c, c00, c01, add);
@@ -107,10 +103,17 @@ export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, 
   finishPair(c + 32, c52, c53, add);
 }
 
+// @ts-ignore: decorator
+@inline
+export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {
+  if (fused) sixBySixteen(false, K, a, aStep, b, bRow, c, cRow, add);
+  else sixBySixteen(true, K, a, aStep, b, bRow, c, cRow, add);
+}
+
 /** The same with A as six rows whose k are neighbours. */
 // @ts-ignore: decorator
 @inline
-export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, b: usize,
+function sixBySixteenFromRows(twice: bool, K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, b: usize,
   bRow: usize, c: usize, cRow: usize, add: bool): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
   let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
@@ -130,30 +133,30 @@ export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: us
     let s: v128;
     s = v128.load_splat<f32>(a0);
     c00 = madd(s, b0, c00); c01 = madd(s, b1, c01);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again);
+    if (twice) s = v128.load_splat<f32>(again);
     c02 = madd(s, b2, c02); c03 = madd(s, b3, c03);
     s = v128.load_splat<f32>(a0 + d1);
     c10 = madd(s, b0, c10); c11 = madd(s, b1, c11);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again + d1);
+    if (twice) s = v128.load_splat<f32>(again + d1);
     c12 = madd(s, b2, c12); c13 = madd(s, b3, c13);
     s = v128.load_splat<f32>(a0 + d2);
     c20 = madd(s, b0, c20); c21 = madd(s, b1, c21);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again + d2);
+    if (twice) s = v128.load_splat<f32>(again + d2);
     c22 = madd(s, b2, c22); c23 = madd(s, b3, c23);
     s = v128.load_splat<f32>(a0 + d3);
     c30 = madd(s, b0, c30); c31 = madd(s, b1, c31);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again + d3);
+    if (twice) s = v128.load_splat<f32>(again + d3);
     c32 = madd(s, b2, c32); c33 = madd(s, b3, c33);
     s = v128.load_splat<f32>(a0 + d4);
     c40 = madd(s, b0, c40); c41 = madd(s, b1, c41);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again + d4);
+    if (twice) s = v128.load_splat<f32>(again + d4);
     c42 = madd(s, b2, c42); c43 = madd(s, b3, c43);
     s = v128.load_splat<f32>(a0 + d5);
     c50 = madd(s, b0, c50); c51 = madd(s, b1, c51);
-    if (TWO_STEPS) s = v128.load_splat<f32>(again + d5);
+    if (twice) s = v128.load_splat<f32>(again + d5);
     c52 = madd(s, b2, c52); c53 = madd(s, b3, c53);
     a0 += 4;
-    if (TWO_STEPS) again += 4;
+    if (twice) again += 4;
     b += bRow;
   }
   finishPair(c, c00, c01, add);
@@ -173,6 +176,14 @@ export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: us
   c += cRow;
   finishPair(c, c50, c51, add);
   finishPair(c + 32, c52, c53, add);
+}
+
+// @ts-ignore: decorator
+@inline
+export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, b: usize,
+  bRow: usize, c: usize, cRow: usize, add: bool): void {
+  if (fused) sixBySixteenFromRows(false, K, a0, a1, a2, a3, a4, a5, b, bRow, c, cRow, add);
+  else sixBySixteenFromRows(true, K, a0, a1, a2, a3, a4, a5, b, bRow, c, cRow, add);
 }
 
 /** Four rows by 16 columns. A is a panel: its 4 values for one k are neighbours, `aStep` bytes to the next. */

@@ -1,3 +1,4 @@
+/** @file Weights kept as BF16 give the products of their rounded values. */
 import {
   bf16ToF32,
   createReferenceBackend,

@@ -1,3 +1,4 @@
+/** @file Interval attention on gpu.js has the same bits for blocks of any size. */
 import { type KernelAttrs, run, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

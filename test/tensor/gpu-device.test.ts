@@ -1,3 +1,4 @@
+/** @file A device is the one that was asked for, or a sentence that says why not. */
 import { createReferenceBackend } from '@blt-ts/tensor';
 import { createGpuBackend, GPU_MODES } from '@blt-ts/tensor/gpu';
 import { build } from 'esbuild';

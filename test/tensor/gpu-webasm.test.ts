@@ -1,3 +1,4 @@
+/** @file Every kernel of the gpu backend on WebAssembly, at the sizes where its launches change form. */
 import { run, tensor } from '@blt-ts/tensor';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import { describe, expect, test } from 'vitest';

@@ -1,3 +1,4 @@
+/** @file hash32 is the published function, and its streams look random. */
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,3 +1,4 @@
+/** @file Every kernel equals its definition on every backend. */
 import {
   contract,
   createReferenceBackend,

@@ -1,3 +1,4 @@
+/** @file The random streams: fixed numbers, distributions, saved states. */
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,3 +1,4 @@
+/** @file Broken safetensors headers are refused with a sentence. */
 import { describe, expect, test } from 'vitest';
 import { MAX_HEADER_BYTES, SafetensorsError } from '../../packages/tensor/src/safetensors/format.ts';
 import { parseSafetensorsHeader, safetensorsHeaderSize } from '../../packages/tensor/src/safetensors/header.ts';

@@ -1,3 +1,4 @@
+/** @file Safetensors files survive a round trip, and broken ones are refused. */
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

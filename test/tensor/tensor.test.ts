@@ -1,3 +1,4 @@
+/** @file Making, reading and assigning tensors. */
 import {
   createReferenceBackend,
   defaultBackend,

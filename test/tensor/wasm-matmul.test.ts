@@ -1,3 +1,4 @@
+/** @file Products of any layout and size, at the edges of panels and pieces. */
 import { counterUniform, createWasmBackend } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import * as args from '../../packages/tensor/src/wasm/arguments/matmul.ts';

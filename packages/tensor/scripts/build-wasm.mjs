@@ -1,4 +1,4 @@
-// Compiles src/wasm/assembly (with the argument layouts of src/wasm/arguments) with AssemblyScript, and writes it
+// @file Compiles src/wasm/assembly (with the argument layouts of src/wasm/arguments) with AssemblyScript, and writes it
 // as text into src/wasm/kernels.generated.ts, so that neither a loader nor a fetch is needed to run them. Does nothing if
 // that file was made from the same sources.
 import { createHash } from 'node:crypto';

@@ -58,7 +58,7 @@ export function safetensorsHeaderSize(head: Uint8Array, fileSize: number): numbe
   return size;
 }
 
-/** What a file that is not safetensors seems to be, with the fix; undefined if it is not recognised. */
+/** The likely format of a file that is not safetensors, with the fix; undefined if it is not recognised. */
 function otherFormat(head: Uint8Array): string | undefined {
   if (head[8] === 0x7b) return undefined; // a header's first byte: rather a damaged safetensors file
   const text = String.fromCharCode(...head.subarray(0, 512));

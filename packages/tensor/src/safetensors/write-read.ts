@@ -29,7 +29,7 @@ export type SafetensorsTensor = { dtype: SafetensorsDtype; shape: number[]; data
 export type SafetensorsFile = { tensors: Map<string, SafetensorsTensor>; metadata: Map<string, string> };
 
 /**
- * What the writer takes. `data` is either raw little-endian bytes (Uint8Array) or the typed array of the dtype: F32
+ * Input of the writer. `data` is either raw little-endian bytes (Uint8Array) or the typed array of the dtype: F32
  * Float32Array, F64 Float64Array, BF16 and F16 Uint16Array of codes, I64 BigInt64Array, C64 Float32Array of pairs, ...
  */
 export type SafetensorsInput = { dtype: SafetensorsDtype; shape: readonly number[]; data: SafetensorsData };

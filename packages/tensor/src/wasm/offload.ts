@@ -74,7 +74,7 @@ const PREFETCHED = 16;
 /** Elements of a cache line. */
 const LINE = 16;
 
-/** The same memory as whole numbers: copying moves bits, without a look at what they say. */
+/** Memory seen as whole numbers, because copying floats could change the bits of a NaN. */
 const bitsOf = ({ buffer, byteOffset, length }: Float32Array | Int32Array): Int32Array =>
   new Int32Array(buffer, byteOffset, length);
 

@@ -80,7 +80,7 @@ export function availableThreads(): number {
 
 /** A job shorter than this (microseconds on one thread) is done before the workers have begun. */
 const LEAST_AWAKE = 2;
-/** The same when workers are asleep. */
+/** Least job in microseconds while workers are asleep. */
 const LEAST_ASLEEP = 100;
 
 /** Kernels that cut their work themselves are called once on each thread. All others are cut into a few pieces for each. */

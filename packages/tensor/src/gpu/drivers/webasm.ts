@@ -24,7 +24,7 @@ function flat(result: unknown): Float32Array {
   return new Float32Array(inner.buffer);
 }
 
-/** The same values in an array of `size`. */
+/** The values in an array of `size`: cut, or followed by zeros. */
 function resized(values: Float32Array, size: number): Float32Array {
   if (values.length === size) return values;
   if (values.length > size) return values.subarray(0, size);

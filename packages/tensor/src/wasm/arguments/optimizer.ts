@@ -34,6 +34,6 @@ export const eps = 16;
 export const decay = 17;
 /** Moving average */
 export const a = 18;
-/** What it moves to */
+/** Values that it moves to */
 export const b = 19;
 export const weight = 20;

@@ -6,7 +6,7 @@ import { storeTail } from './core/simd';
 /** Elements per partial sum, whatever the number of threads. */
 const CHUNK = 16384;
 
-/** What is summed: a type parameter, so that each loop is compiled for its own. */
+/** One term of the sum: a type parameter, so that each loop is compiled for its own. */
 abstract class Term {
   abstract of(x: v128): v128;
 }

@@ -1,10 +1,17 @@
 /**
- * @file Keys, values and their gradients side by side, for the backward pass of interval attention: the rows of one kv head alone,
- * in the thread's scratch.
+ * @file Keys, values and their gradients of one kv head, packed side by side in the thread's scratch, for the backward pass of
+ * interval attention.
  *
- * In place they are as far apart as all heads are wide, a power of two as a rule, so that a few sets of the caches would hold them
- * all (docs/performance.md, "Attention"). Blocks of queries move on and the window of keys with them: each key comes once and goes once. The
- * gradients are written to memory when it goes, so that memory need not be zeroed and read before.
+ * In the original layout, consecutive rows of one head are (heads x D) floats apart, usually a power of two, so they all map to a few
+ * cache sets and evict each other. Copying the rows of one head next to each other avoids that.
+ *
+ * The order of calls, for one kv head and one segment of query rows:
+ * 1. `beginHead` once. Nothing is packed, and gradients from the segment's first key on are still to be written.
+ * 2. `packKeys(begin, end)` for each block of queries. The window of keys only moves on, so each key is packed once. Gradients of
+ *    keys that leave the window are written to memory then, so memory need not be zeroed and read before. If it returns false there
+ *    is no room: call `flushKeys` and `zeroGradientsBefore(end)`, and work in place.
+ * 3. `flushKeys` after the blocks of each query head: gradients are in memory, for the next head that shares these keys.
+ * 4. `zeroGradientsBefore(end)` once: keys that no query of the segment saw get gradient 0.
  */
 import * as args from '../../arguments/attention';
 import { int, pointer, sums } from '../core/call';

@@ -36,6 +36,30 @@ const EXP = memory.data<f32>([
   -104.0, 89.0, 88.0, -88.0,
 ]);
 
+// Places in EXP. POW2_i and EXP_i are the coefficients of the i-th power in the polynomials of 2^f and e^r.
+const LOG2_E: usize = 0;
+const ROUNDING: usize = 1;
+const POW2_6: usize = 2;
+const POW2_5: usize = 3;
+const POW2_4: usize = 4;
+const POW2_3: usize = 5;
+const POW2_2: usize = 6;
+const POW2_1: usize = 7;
+const ONE: usize = 8;
+const FAST_LOWEST: usize = 9;
+const MINUS_LN2_HIGH: usize = 10;
+const MINUS_LN2_LOW: usize = 11;
+const EXP_7: usize = 12;
+const EXP_6: usize = 13;
+const EXP_5: usize = 14;
+const EXP_4: usize = 15;
+const EXP_3: usize = 16;
+const EXP_2: usize = 17;
+const LOWEST: usize = 18;
+const HIGHEST: usize = 19;
+const SIGMOID_HIGHEST: usize = 20;
+const SIGMOID_LOWEST: usize = 21;
+
 /** Constant i of EXP in every lane. */
 // @ts-ignore: decorator
 @inline
@@ -51,30 +75,30 @@ function constant(i: usize): v128 {
 // @ts-ignore: decorator
 @inline
 export function expFast(x: v128): v128 {
-  const z = madd(x, constant(0), constant(1));
-  const f = madd(x, constant(0), f32x4.sub(constant(1), z));
-  let p = madd(f, constant(2), constant(3));
-  p = madd(p, f, constant(4));
-  p = madd(p, f, constant(5));
-  p = madd(p, f, constant(6));
-  p = madd(p, f, constant(7));
-  p = madd(p, f, constant(8));
+  const z = madd(x, constant(LOG2_E), constant(ROUNDING));
+  const f = madd(x, constant(LOG2_E), f32x4.sub(constant(ROUNDING), z));
+  let p = madd(f, constant(POW2_6), constant(POW2_5));
+  p = madd(p, f, constant(POW2_4));
+  p = madd(p, f, constant(POW2_3));
+  p = madd(p, f, constant(POW2_2));
+  p = madd(p, f, constant(POW2_1));
+  p = madd(p, f, constant(ONE));
   // 2^n: n sits in the low bits of z, add it to the exponent. Far below the range this is garbage, and erased.
-  return v128.andnot(i32x4.add(p, i32x4.shl(z, 23)), f32x4.lt(x, constant(9)));
+  return v128.andnot(i32x4.add(p, i32x4.shl(z, 23)), f32x4.lt(x, constant(FAST_LOWEST)));
 }
 
 /** e^(x - n ln 2), x within ln 2 / 2 of n ln 2: the polynomial of Cephes' expf, relative error 1.2e-7. */
 // @ts-ignore: decorator
 @inline
 function expReduced(x: v128, n: v128): v128 {
-  const r = madd(n, constant(11), f32x4.add(x, f32x4.mul(n, constant(10))));
-  let p = constant(12);
-  p = madd(p, r, constant(13));
-  p = madd(p, r, constant(14));
-  p = madd(p, r, constant(15));
-  p = madd(p, r, constant(16));
-  p = madd(p, r, constant(17));
-  return f32x4.add(madd(p, f32x4.mul(r, r), r), constant(8));
+  const r = madd(n, constant(MINUS_LN2_LOW), f32x4.add(x, f32x4.mul(n, constant(MINUS_LN2_HIGH))));
+  let p = constant(EXP_7);
+  p = madd(p, r, constant(EXP_6));
+  p = madd(p, r, constant(EXP_5));
+  p = madd(p, r, constant(EXP_4));
+  p = madd(p, r, constant(EXP_3));
+  p = madd(p, r, constant(EXP_2));
+  return f32x4.add(madd(p, f32x4.mul(r, r), r), constant(ONE));
 }
 
 /** e^x for every x, with Infinity above 88.7 and subnormal numbers below -87.3. NaN stays NaN. */
@@ -82,22 +106,22 @@ function expReduced(x: v128, n: v128): v128 {
 @inline
 export function exp4(x: v128): v128 {
   // pmin and pmax return their first operand where it is NaN.
-  const t = f32x4.pmin(f32x4.pmax(x, constant(18)), constant(19));
-  const z = madd(t, constant(0), constant(1));
-  const y = expReduced(t, f32x4.sub(z, constant(1)));
+  const t = f32x4.pmin(f32x4.pmax(x, constant(LOWEST)), constant(HIGHEST));
+  const z = madd(t, constant(LOG2_E), constant(ROUNDING));
+  const y = expReduced(t, f32x4.sub(z, constant(ROUNDING)));
   // 2^n in two factors, each a normal number.
-  const n = i32x4.sub(z, constant(1));
+  const n = i32x4.sub(z, constant(ROUNDING));
   const half = i32x4.shr_s(n, 1);
-  const result = f32x4.mul(y, i32x4.add(constant(8), i32x4.shl(half, 23)));
-  return v128.bitselect(x, f32x4.mul(result, i32x4.add(constant(8), i32x4.shl(i32x4.sub(n, half), 23))), f32x4.ne(x, x));
+  const result = f32x4.mul(y, i32x4.add(constant(ONE), i32x4.shl(half, 23)));
+  return v128.bitselect(x, f32x4.mul(result, i32x4.add(constant(ONE), i32x4.shl(i32x4.sub(n, half), 23))), f32x4.ne(x, x));
 }
 
 /** 1 / (1 + e^-x); exactly 0 below -88, where it is subnormal: silu multiplies it with an x of any size. */
 // @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128): v128 {
-  const t = f32x4.pmin(f32x4.neg(x), constant(20));
-  return v128.andnot(f32x4.div(constant(8), f32x4.add(constant(8), expFast(t))), f32x4.lt(x, constant(21)));
+  const t = f32x4.pmin(f32x4.neg(x), constant(SIGMOID_HIGHEST));
+  return v128.andnot(f32x4.div(constant(ONE), f32x4.add(constant(ONE), expFast(t))), f32x4.lt(x, constant(SIGMOID_LOWEST)));
 }
 
 /**

@@ -10,11 +10,11 @@ import { madd, storeTail, sumEach } from '../core/simd';
 export const FEW_ROWS = 8;
 /** Columns done together where rows of B are contiguous, for one row of A: so much of C stays in the first-level cache. */
 const STRIP = 4096;
-/** The same for more rows, which read four rows of B that wide from the first-level cache. */
+/** Columns done together for more rows, which read four rows of B that wide from the first-level cache. */
 const SHARED_STRIP = 1024;
 /**
  * A matrix of at most 128 columns (the values of a head) is read in strips of 32, whose sums run in rising k; a wider one, and the
- * columns left over, by quarters of k. So threads may cut a narrow product only between strips, or the bits would depend on them.
+ * columns left over, by quarters of k. So threads may cut such a product only between strips, or the bits would depend on them.
  */
 // @ts-ignore: decorator
 @inline
@@ -100,7 +100,7 @@ function clear(p: usize, n: i32): void {
 
 /**
  * C (+)= A B, rows of B contiguous: B passes once, the rows of C stay in the cache.
- * @param narrow whether the whole product is, of which these may be some columns
+ * @param fewColumns whether the whole product has few columns, of which these may be some
  */
 export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool,
   fewColumns: bool): void {
@@ -188,7 +188,7 @@ function fold8(p: usize): v128 {
   return f32x4.add(v128.load(p), v128.load(p, 16));
 }
 
-/** The same sums as single vectors, two folded into one, and each vector's lanes added up. */
+/** The sums of dotFour as single vectors, two folded into one, and each vector's lanes added up. */
 function dotFourSingle(K: i32, a: usize, b0: usize, apart: usize): v128 {
   const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
   let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);

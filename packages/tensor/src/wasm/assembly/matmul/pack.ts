@@ -205,7 +205,7 @@ function packFourColumns(a: usize, ak: usize, M: i32, K: i32, to: usize): void {
   }
 }
 
-/** The same to panels of 6. */
+/** packA to panels of 6, where the values of a column are neighbours. */
 function packSixColumns(a: usize, ak: usize, M: i32, K: i32, to: usize): void {
   const panel = <usize>K * 24;
   for (let k = 0; k < K; k += PACK_ROWS) {

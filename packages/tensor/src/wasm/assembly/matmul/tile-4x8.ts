@@ -74,7 +74,7 @@ export function tileFromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize,
   finish(c, cRow, add, c00, c01, c10, c11, c20, c21, c30, c31);
 }
 
-/** The same with A as a panel: for each k its four values are neighbours, and the next k is `aStep` bytes on. */
+/** tileFromRows with A as a panel: for each k its four values are neighbours, and the next k is `aStep` bytes on. */
 // @ts-ignore: decorator
 @inline
 export function tileFromPanel(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {

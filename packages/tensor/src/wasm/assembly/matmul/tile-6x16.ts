@@ -110,7 +110,7 @@ export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, 
   else sixBySixteen(true, K, a, aStep, b, bRow, c, cRow, add);
 }
 
-/** The same with A as six rows whose k are neighbours. */
+/** tile6x16 with A as six rows whose k are neighbours. */
 // @ts-ignore: decorator
 @inline
 function sixBySixteenFromRows(twice: bool, K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, b: usize,

@@ -61,7 +61,7 @@ export type Gradient<K extends KernelName> =
 export interface OpRow<K extends KernelName> {
   /** Legal inputs; `size` draws the free sizes, so that gradients can ask for small ones and loops for ragged ones. */
   readonly cases: (size: fc.Arbitrary<number>) => fc.Arbitrary<Case<K>>;
-  /** The formula of the contract in 64 bits: the outputs, or for an in-place kernel the inputs it aliases. */
+  /** The formula of the contract in 64 bits: the outputs, or for an in-place kernel the inputs it overwrites. */
   readonly define: (ins: readonly Arr[], attrs: KernelAttrs[K]) => Expected[];
   readonly gradient: Gradient<K>;
   /** Wrong shapes and attributes. Wrong dtypes and counts are generated from the contract. */

@@ -127,7 +127,7 @@ const intervalAttentionBackward: Program<'intervalAttentionBackward'> = (
   const { n, width, D, group, perLine, perColumn } = sizesOf(q, a);
   const [cq, ck, cl, ch, cg, clse] = [q, k, lo, hi, g, lse].map(cellOf);
   const [cdq, cdk, cdv] = [dq, dk, dv].map(cellOf);
-  const [m, narrow] = k.shape;
+  const [m, kvWidth] = k.shape;
   const [keys, values] = [sideBySide(calls, k, n), sideBySide(calls, v, n)];
   const share = calls.make(kernels.outputShare, line(n * heads), [cg, cellOf(out)], [D]);
   const pair = `${ch.id} ${m}`;
@@ -151,8 +151,8 @@ const intervalAttentionBackward: Program<'intervalAttentionBackward'> = (
     calls.into(cdq, kernels.weightedSum, rows(width, n), [s, ck, cl, ch, first === 0 ? cq : cdq], sizes);
     const gather = (target: Cell, weights: Cell, x: Cell) => {
       const arrays = [weights, x, cl, from, to, first === 0 ? ck : target];
-      calls.into(target, kernels.keyGradient, rows(narrow, m), arrays, [
-        narrow,
+      calls.into(target, kernels.keyGradient, rows(kvWidth, m), arrays, [
+        kvWidth,
         heads,
         group,
         D,

@@ -130,32 +130,66 @@ export function intervalAttentionBackward(part: i32, parts: i32): void {
   }
 }
 
+// Places in the scratch; D is the width of a head.
+/** Panels of the rows of q and g [groups][D][rows]. */
+let qPanels: usize = 0, gPanels: usize = 0;
+/** dq of the block, rows of `yRow` bytes. */
+let y: usize = 0, yRow: usize = 0;
+/** Probabilities and score gradients [64 + 4 keys][64 queries]. */
+let p: usize = 0, ds: usize = 0;
+/** The first key of each query, one past the last, lse, and g . out. */
+let lo: usize = 0, hi: usize = 0, lse: usize = 0, delta: usize = 0;
+/** A tile for edges. */
+let spare: usize = 0;
+/**
+ * Copies of the rows of q and g side by side, `row` bytes each: in place, rows of all heads a power of two apart would displace one
+ * another from the first-level cache.
+ */
+let qRows: usize = 0, gRows: usize = 0, row: usize = 0;
+/** Keys, values and their gradients, in memory or packed, from one row to the next `kRow` bytes. */
+let k: usize = 0, v: usize = 0, dk: usize = 0, dv: usize = 0, kRow: usize = 0;
+
+function layOutScratch(D: i32): void {
+  const panel = BLOCK * (<usize>D << 2);
+  yRow = <usize>((D + 7) & ~7) << 2;
+  row = yRow + 64;
+  qPanels = scratch();
+  gPanels = qPanels + panel;
+  y = gPanels + panel;
+  p = y + BLOCK * yRow;
+  ds = p + (BLOCK + 4) * S_ROW;
+  lo = ds + (BLOCK + 4) * S_ROW;
+  hi = lo + BLOCK * 4;
+  lse = hi + BLOCK * 4;
+  delta = lse + BLOCK * 4;
+  spare = delta + BLOCK * 4;
+  qRows = spare + 64 * 4;
+  gRows = qRows + BLOCK * row;
+}
+
+/** Query rows first .. first + count - 1 of one head: their dq, and what they add to dk and dv. */
 function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32, far: bool): void {
+  const D = int(args.headDim);
+  layOutScratch(D);
+  loadQueries(head, first, count, far);
+  const lastKey = load<i32>(hi + (<usize>(count - 1) << 2));
+  chooseKeys(kvHead, lastKey, far);
+  for (let t = load<i32>(lo); t < lastKey; t += BLOCK) {
+    const tEnd = min(t + BLOCK, lastKey);
+    differentiateScores(t, tEnd, count, D);
+    addKeyGradients(t, tEnd, count, D);
+  }
+  const qRow = <usize>(int(args.heads) * D) << 2;
+  const dq = pointer(args.dq) + first * qRow + (<usize>(head * D) << 2);
+  for (let i = 0; i < count; i++) writeRow(dq + i * qRow, y + i * yRow, D, 1);
+}
+
+/** Copies what the block needs of its queries to the scratch, and sets their dq to 0. */
+function loadQueries(head: i32, first: i32, count: i32, far: bool): void {
   const heads = int(args.heads), D = int(args.headDim);
-  const scale = float(args.scale);
   const qRow = <usize>(heads * D) << 2;
-  let kRow = <usize>(int(args.kvHeads) * D) << 2;
   const rowOffset = first * qRow + (<usize>(head * D) << 2);
   const q = pointer(args.q) + rowOffset, g = pointer(args.g) + rowOffset, out = pointer(args.out) + rowOffset;
-  const keyOffset = <usize>(kvHead * D) << 2;
-  let k = pointer(args.k) + keyOffset, v = pointer(args.v) + keyOffset;
-  let dk = pointer(args.dk) + keyOffset, dv = pointer(args.dv) + keyOffset;
-
-  const panelRow = <usize>D << 2;
-  const group = groupRows();
-  const yRow = <usize>((D + 7) & ~7) << 2;
-  const qPanels = scratch();
-  const gPanels = qPanels + BLOCK * panelRow;
-  const y = gPanels + BLOCK * panelRow;
-  const p = y + BLOCK * yRow;
-  const ds = p + (BLOCK + 4) * S_ROW;
-  const lo = ds + (BLOCK + 4) * S_ROW, hi = lo + BLOCK * 4;
-  const lse = hi + BLOCK * 4, delta = lse + BLOCK * 4;
-  const spare = delta + BLOCK * 4;
-  // Copies of the rows of q and g side by side: in place, rows of all heads a power of two apart would displace one another from
-  // the first-level cache.
-  const row = yRow + 64;
-  const qRows = spare + 64 * 4, gRows = qRows + BLOCK * row;
   loadIntervals(lo, pointer(args.lo), pointer(args.hi), first, count);
   if (far) {
     prefetchLines(q, qRow, count, D);
@@ -170,59 +204,77 @@ function backwardBlock(head: i32, kvHead: i32, first: i32, count: i32, far: bool
     store<f32>(lse + at, load<f32>(pointer(args.lse) + (<usize>((first + i) * heads + head) << 2)));
     store<f32>(delta + at, dot(g + i * qRow, out + i * qRow, D));
   }
+  const panelRow = <usize>D << 2;
+  const group = groupRows();
+  const scale = float(args.scale);
   for (let i = 0; i < count; i += group) {
     packGroup(qPanels + i * panelRow, qRows + i * row, row, min(group, count - i), D, scale);
     packGroup(gPanels + i * panelRow, gRows + i * row, row, min(group, count - i), D, 1);
   }
+}
 
-  const lastKey = load<i32>(hi + (<usize>(count - 1) << 2));
+/** The keys up to lastKey: packed if the block sees many, and there is room, else in place. */
+function chooseKeys(kvHead: i32, lastKey: i32, far: bool): void {
   if (far && packKeys(gRows + BLOCK * row, load<i32>(lo), lastKey)) {
     kRow = packedRow();
     k = packedKeys();
     v = k + packedArray();
     dk = v + packedArray();
     dv = dk + packedArray();
-  } else {
-    flushKeys();
-    zeroGradientsBefore(lastKey);
+    return;
   }
-  for (let t = load<i32>(lo); t < lastKey; t += BLOCK) {
-    const tEnd = min(t + BLOCK, lastKey);
-    for (let i = 0; i < count; i += group) {
-      const from = firstKey(lo, t, i), to = endKey(hi, tEnd, i, count);
-      if (from >= to) continue;
-      const at = (from - t) * S_ROW + (<usize>i << 2);
-      scoreKeys(p + at, S_ROW, k + from * kRow, kRow, to - from, qPanels + i * panelRow, D);
-      scoreKeys(ds + at, S_ROW, v + from * kRow, kRow, to - from, gPanels + i * panelRow, D);
-      for (let e: usize = 0; e < <usize>group << 2; e += 32) {
-        const rows = (<usize>i << 2) + e;
-        // Up to a multiple of four keys: what lies beyond is seen by nobody and becomes 0.
-        differentiate(p + at + e, ds + at + e, from, (to - from + 3) & ~3, lo + rows, hi + rows, lse + rows, delta + rows, scale);
-      }
-      weighKeys(y + i * yRow, yRow, ds + at, S_ROW, k + from * kRow, kRow, to - from, D);
+  flushKeys();
+  zeroGradientsBefore(lastKey);
+  const D = int(args.headDim);
+  const keyOffset = <usize>(kvHead * D) << 2;
+  kRow = <usize>(int(args.kvHeads) * D) << 2;
+  k = pointer(args.k) + keyOffset;
+  v = pointer(args.v) + keyOffset;
+  dk = pointer(args.dk) + keyOffset;
+  dv = pointer(args.dv) + keyOffset;
+}
+
+/** p and ds of all queries against the keys t .. tEnd-1, and what these add to dq. */
+function differentiateScores(t: i32, tEnd: i32, count: i32, D: i32): void {
+  const group = groupRows();
+  const panelRow = <usize>D << 2;
+  const scale = float(args.scale);
+  for (let i = 0; i < count; i += group) {
+    const from = firstKey(lo, t, i), to = endKey(hi, tEnd, i, count);
+    if (from >= to) continue;
+    const at = (from - t) * S_ROW + (<usize>i << 2);
+    scoreKeys(p + at, S_ROW, k + from * kRow, kRow, to - from, qPanels + i * panelRow, D);
+    scoreKeys(ds + at, S_ROW, v + from * kRow, kRow, to - from, gPanels + i * panelRow, D);
+    for (let e: usize = 0; e < <usize>group << 2; e += 32) {
+      const rows = (<usize>i << 2) + e;
+      // Up to a multiple of four keys: what lies beyond is seen by nobody and becomes 0.
+      differentiate(p + at + e, ds + at + e, from, (to - from + 3) & ~3, lo + rows, hi + rows, lse + rows, delta + rows, scale);
     }
-    // The queries that see four neighbouring keys are neighbours too.
-    let begin = 0, end = 0, j = t;
-    if (wide && (D & 15) == 0 && firstKey(lo, t, (count - 1) & -group) == t && endKey(hi, tEnd, 0, count) == tEnd) {
-      for (; j + 6 <= tEnd; j += 6) {
-        const at = (j - t) * S_ROW;
-        weighQueriesSix(dv + j * kRow, kRow, p + at, gRows, row, count, D);
-        weighQueriesSix(dk + j * kRow, kRow, ds + at, qRows, row, count, D);
-      }
-    }
-    for (; j < tEnd; j += 4) {
-      while (begin < count && endKey(hi, tEnd, begin, count) <= j) begin += group;
-      if (end < begin) end = begin;
-      while (end < count && firstKey(lo, t, end) <= j) end += group;
-      if (begin >= end) continue;
-      const at = (j - t) * S_ROW + (<usize>begin << 2);
-      const queries = min(end, count) - begin;
-      weighQueries(dv + j * kRow, kRow, min(4, tEnd - j), p + at, gRows + begin * row, row, queries, D, spare);
-      weighQueries(dk + j * kRow, kRow, min(4, tEnd - j), ds + at, qRows + begin * row, row, queries, D, spare);
+    weighKeys(y + i * yRow, yRow, ds + at, S_ROW, k + from * kRow, kRow, to - from, D);
+  }
+}
+
+/** Adds to dk and dv of the keys t .. tEnd-1. The queries that see four neighbouring keys are neighbours too. */
+function addKeyGradients(t: i32, tEnd: i32, count: i32, D: i32): void {
+  const group = groupRows();
+  let begin = 0, end = 0, j = t;
+  if (wide && (D & 15) == 0 && firstKey(lo, t, (count - 1) & -group) == t && endKey(hi, tEnd, 0, count) == tEnd) {
+    for (; j + 6 <= tEnd; j += 6) {
+      const at = (j - t) * S_ROW;
+      weighQueriesSix(dv + j * kRow, kRow, p + at, gRows, row, count, D);
+      weighQueriesSix(dk + j * kRow, kRow, ds + at, qRows, row, count, D);
     }
   }
-  const dq = pointer(args.dq) + rowOffset;
-  for (let i = 0; i < count; i++) writeRow(dq + i * qRow, y + i * yRow, D, 1);
+  for (; j < tEnd; j += 4) {
+    while (begin < count && endKey(hi, tEnd, begin, count) <= j) begin += group;
+    if (end < begin) end = begin;
+    while (end < count && firstKey(lo, t, end) <= j) end += group;
+    if (begin >= end) continue;
+    const at = (j - t) * S_ROW + (<usize>begin << 2);
+    const queries = min(end, count) - begin;
+    weighQueries(dv + j * kRow, kRow, min(4, tEnd - j), p + at, gRows + begin * row, row, queries, D, spare);
+    weighQueries(dk + j * kRow, kRow, min(4, tEnd - j), ds + at, qRows + begin * row, row, queries, D, spare);
+  }
 }
 
 /** The first key of the stretch from t on that the group at row i computes: a whole number of fours from t. */

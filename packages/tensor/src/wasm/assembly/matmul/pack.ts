@@ -217,7 +217,7 @@ function packSixColumns(a: usize, ak: usize, M: i32, K: i32, to: usize): void {
       let from = a + k * ak + (<usize>i << 2);
       const last = end + (<usize>i << 2);
       if (M - i >= 8) {
-        // Eight at a time, of which the next row aliases two.
+        // Eight at a time, of which the next row overwrites two.
         for (const eight = last - ak; from != eight; from += ak) {
           const x0 = v128.load(from), x1 = v128.load(from, 16);
           v128.store(put, x0);

@@ -12,22 +12,30 @@ export const HOPS = [
   { symbol: 'linear', file: 'packages/autograd/src/ops/matmul.ts', adds: 'x Wᵀ as a matrix product' },
   { symbol: 'matmul', file: 'packages/autograd/src/ops/matmul.ts', adds: 'leading axes become rows' },
   { symbol: 'applyAll', file: 'packages/autograd/src/tape.ts', adds: 'runs the kernel, records it on open tapes' },
-  { symbol: 'run', file: 'packages/tensor/src/tensor.ts', adds: 'checks shapes, allocates the result, counts FLOPs' },
+  { symbol: 'run', file: 'packages/tensor/src/run.ts', adds: 'checks shapes, allocates the result, counts FLOPs' },
+  { symbol: 'run', file: 'packages/tensor/src/wasm/backend.ts', adds: 'picks WebAssembly or the definition' },
   {
-    symbol: 'createWasmBackend',
-    file: 'packages/tensor/src/wasm/backend.ts',
-    adds: 'picks WebAssembly or the definition',
+    symbol: 'matmul',
+    file: 'packages/tensor/src/wasm/bindings/matmul.ts',
+    adds: 'writes addresses, sizes and strides',
   },
-  { symbol: 'matmul', file: 'packages/tensor/src/wasm/native/matmul.ts', adds: 'writes addresses, sizes and strides' },
-  { symbol: 'call', file: 'packages/tensor/src/wasm/machine.ts', adds: 'wakes the threads if that pays' },
-  { symbol: 'matmul', file: 'packages/tensor/src/wasm/assembly/gemm.ts', adds: 'hands pieces of C to the threads' },
-  { symbol: 'gemm', file: 'packages/tensor/src/wasm/assembly/gemm.ts', adds: 'packs blocks of A and B for the caches' },
+  { symbol: 'call', file: 'packages/tensor/src/wasm/runtime.ts', adds: 'wakes the threads if that pays' },
+  {
+    symbol: 'matmul',
+    file: 'packages/tensor/src/wasm/assembly/matmul/kernel.ts',
+    adds: 'hands pieces of C to the threads',
+  },
+  {
+    symbol: 'gemm',
+    file: 'packages/tensor/src/wasm/assembly/matmul/gemm.ts',
+    adds: 'packs blocks of A and B for the caches',
+  },
   {
     symbol: 'tile6x16',
-    file: 'packages/tensor/src/wasm/assembly/gemm-tile-wide.ts',
+    file: 'packages/tensor/src/wasm/assembly/matmul/tile-6x16.ts',
     adds: 'keeps 6 x 16 sums in registers',
   },
-  { symbol: 'madd', file: 'packages/tensor/src/wasm/assembly/simd.ts', adds: 'a · b + c on four floats' },
+  { symbol: 'madd', file: 'packages/tensor/src/wasm/assembly/core/simd.ts', adds: 'a · b + c on four floats' },
 ];
 
 /** How a definition of a symbol looks, as a function, a constant or a method. */

@@ -1,15 +1,44 @@
 // For every kernel of the contract, the text of its definition in plain TypeScript and of the code that runs it on each backend:
-// the declaration itself and the ones of the same file it needs.
+// the declaration itself and the ones it needs of its own file and of files beside that.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import ts from 'typescript';
+
+/** The chapters of packages/tensor/src/contract.ts, in its order: each is a file of that name on every floor. */
+const CHAPTERS = [
+  'elementwise',
+  'reduce',
+  'shape',
+  'matmul',
+  'rows',
+  'softmax',
+  'norm',
+  'rope',
+  'attention',
+  'optimizer',
+];
+
+const parsed = new Map();
 
 /** The top-level declarations of a file: name -> node, and the file for cutting text out. */
 function parse(path) {
+  if (!parsed.has(path)) parsed.set(path, read(path));
+  return parsed.get(path);
+}
+
+function read(path) {
   const text = readFileSync(path, 'utf8');
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const declarations = new Map();
+  /** Names from files of the same folder -> those files. */
+  const imports = new Map();
   for (const statement of file.statements) {
+    const from = ts.isImportDeclaration(statement) && statement.moduleSpecifier.text;
+    if (from && /^\.\/[\w-]+\.ts$/.test(from)) {
+      for (const { name } of statement.importClause.namedBindings?.elements ?? []) {
+        imports.set(name.text, join(dirname(path), from));
+      }
+    }
     if (ts.isVariableStatement(statement)) {
       for (const { name } of statement.declarationList.declarations) {
         if (ts.isIdentifier(name)) declarations.set(name.text, statement);
@@ -18,7 +47,7 @@ function parse(path) {
       declarations.set(statement.name.text, statement);
     }
   }
-  return { path, text, file, declarations };
+  return { path, text, file, declarations, imports };
 }
 
 const folder = (path) =>
@@ -38,21 +67,30 @@ function textOf({ text }, node) {
   return text.slice(near ? last.pos : node.getStart(), node.end);
 }
 
-/** Declarations of the file that a node mentions, and those that they mention, in the order of the file. */
+/**
+ * Declarations that a node mentions, and those that they mention: those of its file in the order of the file, then those of files
+ * beside it.
+ */
 function needs(source, node) {
-  const found = new Set();
-  const visit = (part) => {
-    if (ts.isIdentifier(part)) {
-      const declaration = source.declarations.get(part.text);
-      if (declaration && declaration !== node && !found.has(declaration)) {
-        found.add(declaration);
-        visit(declaration);
+  const found = new Map();
+  const visitIn = (home) => {
+    const visit = (part) => {
+      if (ts.isIdentifier(part)) {
+        const from = home.declarations.has(part.text) ? home.path : home.imports.get(part.text);
+        const other = from && parse(from);
+        const declaration = other?.declarations.get(part.text);
+        if (declaration && declaration !== node && !found.has(declaration)) {
+          found.set(declaration, other);
+          visitIn(other)(declaration);
+        }
       }
-    }
-    ts.forEachChild(part, visit);
+      ts.forEachChild(part, visit);
+    };
+    return visit;
   };
-  visit(node);
-  return [...found].sort((a, b) => a.pos - b.pos);
+  visitIn(source)(node);
+  const order = ([a, from], [b, other]) => Number(from !== source) - Number(other !== source) || a.pos - b.pos;
+  return [...found].sort(order).map(([declaration, from]) => ({ declaration, from }));
 }
 
 const heading = (root, { path }) => `// ${path.slice(root.length + 1)}`;
@@ -60,8 +98,8 @@ const heading = (root, { path }) => `// ${path.slice(root.length + 1)}`;
 /** The file's name, a declaration, and what it needs: a list of texts, what it is about first. */
 function excerpt(root, source, main) {
   const parts = needs(source, main)
-    .filter((node) => !(node.pos <= main.pos && main.end <= node.end))
-    .map((node) => textOf(source, node));
+    .filter(({ declaration }) => !(declaration.pos <= main.pos && main.end <= declaration.end))
+    .map(({ declaration, from }) => textOf(from, declaration));
   // The remarks that keep TypeScript's checker quiet about AssemblyScript's decorators say nothing to a reader.
   return [heading(root, source), textOf(source, main), ...parts].map((text) =>
     text.replace(/^\s*\/\/ @ts-ignore: decorator\n/gm, ''),
@@ -74,7 +112,7 @@ function property(sources, name) {
     for (const statement of new Set(source.declarations.values())) {
       if (!ts.isVariableStatement(statement)) continue;
       for (const { initializer } of statement.declarationList.declarations) {
-        const object = initializer && ts.isAsExpression(initializer) ? initializer.expression : initializer;
+        const object = initializer && ts.isSatisfiesExpression(initializer) ? initializer.expression : initializer;
         if (!object || !ts.isObjectLiteralExpression(object)) continue;
         const entry = object.properties.find((one) => one.name?.getText() === name);
         if (entry) return { source, entry };
@@ -95,12 +133,12 @@ function definitionOf(root, reference, name) {
   return source?.declarations.has(name) ? excerpt(root, source, source.declarations.get(name)) : [];
 }
 
-/** Names in quotes that a node mentions, itself or through declarations of any of the files: the exports of the assembly it calls. */
-function quoted(sources, node) {
+/** The kernels of the assembly that a node calls (`kernels.name`), itself or through declarations of any of the files. */
+function called(sources, node) {
   const names = new Set();
   const seen = new Set();
   const visit = (part) => {
-    if (ts.isStringLiteral(part)) names.add(part.text);
+    if (ts.isPropertyAccessExpression(part) && /\bkernels$/.test(part.expression.getText())) names.add(part.name.text);
     if (ts.isIdentifier(part)) {
       for (const { declarations } of sources) {
         const declaration = declarations.get(part.text);
@@ -116,11 +154,11 @@ function quoted(sources, node) {
   return names;
 }
 
-function wasmOf(root, native, assembly, name) {
-  const found = property(native, name);
+function wasmOf(root, bindings, assembly, name) {
+  const found = property(bindings, name);
   if (!found) return undefined;
-  const declared = native.map(({ declarations }) => declarations.get(name)).find((one) => one !== undefined);
-  const calls = quoted(native, ts.isShorthandPropertyAssignment(found.entry) ? declared : found.entry);
+  const declared = bindings.map(({ declarations }) => declarations.get(name)).find((one) => one !== undefined);
+  const calls = called(bindings, ts.isShorthandPropertyAssignment(found.entry) ? declared : found.entry);
   const parts = [];
   for (const source of assembly) {
     for (const [exported, node] of source.declarations) {
@@ -132,9 +170,7 @@ function wasmOf(root, native, assembly, name) {
 }
 
 /** The kernels of gpu.js that an entry of the dispatch table uses, from whichever file declares them. */
-function gpuOf(root, gpu, name) {
-  const sources = gpu.filter(({ path }) => /sources-/.test(path));
-  const rest = gpu.filter((source) => !sources.includes(source));
+function gpuOf(root, sources, programs, name) {
   const parts = [];
   const add = (wanted) => {
     for (const source of sources) {
@@ -142,7 +178,7 @@ function gpuOf(root, gpu, name) {
       for (const text of node ? excerpt(root, source, node) : []) if (!parts.includes(text)) parts.push(text);
     }
   };
-  const found = property(rest, name);
+  const found = property(programs, name);
   if (found) {
     const { source, entry } = found;
     const from = ts.isShorthandPropertyAssignment(entry) ? (source.declarations.get(name) ?? entry) : entry;
@@ -150,7 +186,7 @@ function gpuOf(root, gpu, name) {
       if (ts.isIdentifier(part)) add(part.text);
       ts.forEachChild(part, visit);
     };
-    for (const one of [from, ...needs(source, from)]) visit(one);
+    for (const one of [from, ...needs(source, from).map(({ declaration }) => declaration)]) visit(one);
   }
   if (parts.length === 0) add(name);
   return parts.length > 0 ? parts : undefined;
@@ -176,16 +212,16 @@ function formulaOf(contract, name) {
  */
 export function kernelTexts(root) {
   const tensor = join(root, 'packages/tensor/src');
-  const groups = ['arrays', 'rows', 'network'];
-  const contract = groups.map((group) => parse(join(tensor, 'contract', `${group}.ts`)));
+  const contract = CHAPTERS.map((chapter) => parse(join(tensor, 'contract', `${chapter}.ts`)));
   const reference = folder(join(tensor, 'reference'));
-  const native = [parse(join(tensor, 'wasm/native.ts')), ...folder(join(tensor, 'wasm/native'))];
-  const assembly = folder(join(tensor, 'wasm/assembly')).filter(({ path }) => !/(call|index|pool)\.ts$/.test(path));
-  const gpu = folder(join(tensor, 'gpu'));
+  const bindings = folder(join(tensor, 'wasm/bindings'));
+  const assembly = ['', 'matmul', 'attention'].flatMap((name) => folder(join(tensor, 'wasm/assembly', name)));
+  const gpuKernels = folder(join(tensor, 'gpu/kernels'));
+  const gpuPrograms = folder(join(tensor, 'gpu/programs'));
   const names = contract.flatMap(({ declarations }, i) =>
     declarations
-      .get(groups[i])
-      .declarationList.declarations[0].initializer.properties.map(({ name }) => name.getText()),
+      .get(CHAPTERS[i])
+      .declarationList.declarations[0].initializer.expression.properties.map(({ name }) => name.getText()),
   );
   const texts = [];
   const number = (parts) =>
@@ -198,8 +234,8 @@ export function kernelTexts(root) {
     kernels[kernel] = {
       formula: formulaOf(contract, kernel),
       definition: number(definitionOf(root, reference, kernel)),
-      wasm: number(wasmOf(root, native, assembly, kernel)),
-      gpu: number(gpuOf(root, gpu, kernel)),
+      wasm: number(wasmOf(root, bindings, assembly, kernel)),
+      gpu: number(gpuOf(root, gpuKernels, gpuPrograms, kernel)),
     };
   }
   return { texts, kernels };

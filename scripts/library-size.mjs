@@ -40,7 +40,7 @@ const withoutKernels = {
   name: 'without kernels',
   setup(setup) {
     setup.onLoad({ filter: /kernels\.generated\.ts$/ }, () => ({
-      contents: "export const builds = {}, alphabet = '', pieces = [];",
+      contents: "export const memoryFlags = 0, alphabet = '', encoded = '';",
       loader: 'ts',
     }));
   },

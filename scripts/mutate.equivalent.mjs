@@ -65,7 +65,7 @@ export const equivalents = [
     'a typed array drops what is written behind its end',
   ),
   either(
-    'packages/tensor/src/safetensors-header.ts',
+    'packages/tensor/src/safetensors/header.ts',
     "const fault = begin < at ? 'overlaps the tensor before it, which ends' : 'leaves a hole: the data before it ends';",
     "const fault = begin <= at ? 'overlaps the tensor before it, which ends' : 'leaves a hole: the data before it ends';",
     'only asked where begin and at differ',

@@ -78,8 +78,8 @@ const reliability = [
   cli('checkpoint-files', 'checkpoint-files'),
   cli('metrics-file', 'metrics-file'),
   cli('config-file', 'config-file'),
-  { file: 'packages/tensor/src/safetensors-format.ts', stages: [format] },
-  { file: 'packages/tensor/src/safetensors-header.ts', stages: [format] },
+  { file: 'packages/tensor/src/safetensors/format.ts', stages: [format] },
+  { file: 'packages/tensor/src/safetensors/header.ts', stages: [format] },
 ];
 
 /** What is mutated, and which tests are asked: the likeliest to notice first. */

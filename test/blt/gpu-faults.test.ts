@@ -3,7 +3,7 @@ import { Session } from '@blt-ts/blt';
 import { run, scope, tensor } from '@blt-ts/tensor';
 import { afterEach, expect, test, vi } from 'vitest';
 import { backendOf, type GpuBackend } from '../../packages/tensor/src/gpu/backend.ts';
-import { createWebgpuDriver } from '../../packages/tensor/src/gpu/webgpu-driver.ts';
+import { createWebgpuDriver } from '../../packages/tensor/src/gpu/drivers/webgpu.ts';
 import { catCorpus, smallPlan } from '../support/gpu-training.ts';
 import { createMockWebgpu, type MockWebgpu } from '../support/mock-webgpu.ts';
 

@@ -13,7 +13,7 @@ import {
 import { Random } from '@blt-ts/tensor';
 import { expect, test } from 'vitest';
 import { backendOf, type GpuBackend } from '../../packages/tensor/src/gpu/backend.ts';
-import { createWebasmDriver } from '../../packages/tensor/src/gpu/webasm-driver.ts';
+import { createWebasmDriver } from '../../packages/tensor/src/gpu/drivers/webasm.ts';
 import { lossAndGradients } from '../support/gpu-training.ts';
 import { watched } from '../support/watched-driver.ts';
 

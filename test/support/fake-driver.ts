@@ -1,6 +1,6 @@
 /** @file A device that computes nothing and notices everything: buffers used after release, released twice, left behind. */
-import type { Driver } from '../../packages/tensor/src/gpu/driver.ts';
-import { sizeOfLaunch } from '../../packages/tensor/src/gpu/driver.ts';
+import type { Driver } from '../../packages/tensor/src/gpu/drivers/driver.ts';
+import { sizeOfLaunch } from '../../packages/tensor/src/gpu/drivers/driver.ts';
 
 interface FakeBuffer {
   /** What it was made of, innermost first: enough to see which version of an input a call has read. */

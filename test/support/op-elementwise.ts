@@ -1,10 +1,12 @@
-/** @file Op rows: one input, broadcasting, and their public functions. */
+/** @file Op rows: elementwise kernels. */
 import * as ag from '@blt-ts/autograd';
 import type { Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import {
   type Approx,
   at,
+  backwardRefused,
+  blank,
   type Case,
   exact,
   f32,
@@ -18,6 +20,7 @@ import {
 import { broadcastable, distinct, floats, nonzero, number, positive, shapes } from './op-values.ts';
 
 type Unary = 'neg' | 'exp' | 'log' | 'sqrt' | 'reciprocal' | 'sin' | 'cos' | 'tanh' | 'sigmoid' | 'abs' | 'sign';
+
 type Binary = 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum' | 'greater' | 'equal';
 
 const unary = <K extends Unary>(
@@ -83,7 +86,37 @@ function hash(seed: number, i: number): number {
 // Absolute where the value passes through 0 between two floats: near a multiple of pi, the argument is what was rounded.
 const trigonometric = (y: number): Approx => off(y, Math.max(4 * Math.abs(y), 1));
 
-export const elementwiseOps: OpRows<Unary | Binary | 'affine' | 'dropout' | 'where'> = {
+const pairCases = (size: fc.Arbitrary<number>) =>
+  shapes(size).chain((shape) => fc.tuple(floats(shape), floats(shape), floats(shape)));
+
+const sigmoid = (x: number): number => 0.5 + 0.5 * Math.tanh(x / 2);
+
+export const elementwiseOps: OpRows<
+  | 'neg'
+  | 'exp'
+  | 'log'
+  | 'sqrt'
+  | 'reciprocal'
+  | 'sin'
+  | 'cos'
+  | 'tanh'
+  | 'sigmoid'
+  | 'abs'
+  | 'sign'
+  | 'affine'
+  | 'dropout'
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'maximum'
+  | 'minimum'
+  | 'greater'
+  | 'equal'
+  | 'where'
+  | 'swiGlu'
+  | 'swiGluBackward'
+> = {
   neg: unary(ag.neg, (x) => exact(0 - x)),
   exp: unary(ag.exp, (x) => ulps(Math.exp(x / 2) ** 2, 4)),
   log: unary(ag.log, (x) => off(Math.log2(x) * Math.LN2, 4 * Math.max(1, Math.abs(Math.log(x)))), { domain: positive }),
@@ -136,7 +169,6 @@ export const elementwiseOps: OpRows<Unary | Binary | 'affine' | 'dropout' | 'whe
       { ins: [f32([2], [1, 2])], attrs: { rate: 0.5, seed: 0.5 }, message: 'dropout: seed must be a u32, got 0.5' },
     ],
   },
-
   add: binary('add', ag.add, (a, b) => ulps(b + a, 1)),
   sub: binary('sub', ag.sub, (a, b) => ulps(-(b - a), 1)),
   mul: binary('mul', ag.mul, (a, b) => ulps(b * a, 1)),
@@ -168,6 +200,33 @@ export const elementwiseOps: OpRows<Unary | Binary | 'affine' | 'dropout' | 'whe
         attrs: {},
         message: 'where: shapes [3] and [4] do not broadcast: 3 != 4 on axis -1',
       },
+    ],
+  },
+  swiGlu: {
+    cases: (size) => fc.record({ ins: pairCases(size).map(([a, b]) => [a, b]), attrs: fc.constant({}) }),
+    define: ([a, b]) => [tabulate(a.shape, (...i) => ulps(at(a, ...i) * at(b, ...i) * sigmoid(at(a, ...i)), 10))],
+    gradient: {
+      operation: ([a, b]) => ag.swiGlu(a, b),
+      composed: ([a, b]) => ag.composed.swiGlu(a, b),
+      order: 1,
+      refusedTwice: backwardRefused('swiGlu', 'silu and mul'),
+    },
+    refusals: [{ ins: [blank(2, 3), blank(3)], attrs: {}, message: 'swiGlu: b must be [2,3], got [3]' }],
+  },
+  swiGluBackward: {
+    cases: (size) => fc.record({ ins: pairCases(size), attrs: fc.constant({}) }),
+    // silu'(a) = sigmoid(a) + a sigmoid'(a), sigmoid'(a) = sigmoid(a) sigmoid(-a)
+    define: ([a, b, g]) => [
+      tabulate(a.shape, (...i) => {
+        const [x, s, other] = [at(a, ...i), sigmoid(at(a, ...i)), sigmoid(-at(a, ...i))];
+        const outer = at(g, ...i) * at(b, ...i);
+        return off(outer * (s + x * s * other), 12 * Math.abs(outer) * s * (1 + Math.abs(x) * (other + 1)));
+      }),
+      tabulate(a.shape, (...i) => ulps(at(g, ...i) * at(a, ...i) * sigmoid(at(a, ...i)), 10)),
+    ],
+    gradient: { refused: backwardRefused('swiGlu', 'silu and mul') },
+    refusals: [
+      { ins: [blank(2, 3), blank(2, 3), blank(3)], attrs: {}, message: 'swiGluBackward: g must be [2,3], got [3]' },
     ],
   },
 };

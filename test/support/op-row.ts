@@ -61,7 +61,7 @@ export type Gradient<K extends KernelName> =
 export interface OpRow<K extends KernelName> {
   /** Legal inputs; `size` draws the free sizes, so that gradients can ask for small ones and loops for ragged ones. */
   readonly cases: (size: fc.Arbitrary<number>) => fc.Arbitrary<Case<K>>;
-  /** The formula of the contract in 64 bits: the outputs, or for an in-place kernel the inputs it aliases. */
+  /** The formula of the contract in 64 bits: the outputs, or for an in-place kernel the inputs it overwrites. */
   readonly define: (ins: readonly Arr[], attrs: KernelAttrs[K]) => Expected[];
   readonly gradient: Gradient<K>;
   /** Wrong shapes and attributes. Wrong dtypes and counts are generated from the contract. */
@@ -106,6 +106,16 @@ export function rowsOf(x: Arr): number[][] {
   const C = x.shape.at(-1)!;
   return range(product(x.shape.slice(0, -1))).map((i) => x.values.slice(i * C, (i + 1) * C));
 }
+
+/** One row of x, whatever its rank, by the index of an element. */
+export const rowAt = (x: Arr, index: readonly number[]): number[] => {
+  const lead = index.slice(0, -1).reduce((offset, i, axis) => offset * x.shape[axis] + i, 0);
+  return rowsOf(x)[lead];
+};
+
+/** Message of a fused kernel without a second derivative. */
+export const backwardRefused = (op: string, instead: string) =>
+  `${op}: no second derivative of the fused kernel; build the function from ${instead} instead`;
 
 // ----- numbers with an error ------------------------------------------------------------------------------------------
 

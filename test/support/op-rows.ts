@@ -2,7 +2,20 @@
 import * as ag from '@blt-ts/autograd';
 import type { Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
-import { type Arr, at, blank, exact, f32, i32, type OpRows, range, tabulate, total, ulps } from './op-row.ts';
+import {
+  type Arr,
+  at,
+  backwardRefused,
+  blank,
+  exact,
+  f32,
+  i32,
+  type OpRows,
+  range,
+  tabulate,
+  total,
+  ulps,
+} from './op-row.ts';
 import { distinct, floats, ids, rising } from './op-values.ts';
 
 /** Rows 0..limit-1 exist, so a table without rows takes no ids. */
@@ -30,10 +43,7 @@ const segmentCases = (size: fc.Arbitrary<number>) =>
 const members = (starts: Arr, p: number): number[] =>
   range(Math.max(0, at(starts, p + 1) - at(starts, p))).map((i) => i + at(starts, p));
 
-const backwardRefused = (op: string, instead: string) =>
-  `${op}: no second derivative of the fused kernel; build the function from ${instead} instead`;
-
-export const rowOps: OpRows<
+export const rowsOps: OpRows<
   | 'gatherRows'
   | 'scatterAddRows'
   | 'embeddingBag'
@@ -217,7 +227,7 @@ export const rowOps: OpRows<
   segmentMaxBackward: {
     cases: (size) =>
       segmentCases(size).chain(({ ins: [x, starts] }) => {
-        const [y] = rowOps.segmentMax.define([x, starts], {});
+        const [y] = rowsOps.segmentMax.define([x, starts], {});
         const peaks = { ...x, shape: y.shape, values: y.values.map((v) => v.value) };
         return fc.record({
           ins: fc.tuple(fc.constant(x), fc.constant(peaks), floats(y.shape), fc.constant(starts)),

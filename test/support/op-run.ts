@@ -78,7 +78,7 @@ export function storagesRead(backend: Backend, f: () => void): Set<Storage> {
   return read;
 }
 
-/** Runs the kernel; gives its outputs, or for an in-place kernel the inputs it aliases. */
+/** Runs the kernel; gives its outputs, or for an in-place kernel the inputs it overwrites. */
 export function runCase<K extends KernelName>(
   kernel: K,
   { ins, attrs }: Case<K>,

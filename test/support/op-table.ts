@@ -7,18 +7,24 @@ import { contract, type KernelName } from '@blt-ts/tensor';
 import { attentionOps } from './op-attention.ts';
 import { elementwiseOps } from './op-elementwise.ts';
 import { matmulOps } from './op-matmul.ts';
-import { networkOps } from './op-network.ts';
+import { normOps } from './op-norm.ts';
 import { optimizerOps } from './op-optimizer.ts';
+import { reduceOps } from './op-reduce.ts';
+import { ropeOps } from './op-rope.ts';
 import type { OpRow } from './op-row.ts';
-import { rowOps } from './op-rows.ts';
+import { rowsOps } from './op-rows.ts';
 import { shapeOps } from './op-shape.ts';
+import { softmaxOps } from './op-softmax.ts';
 
 export const opTable: { readonly [K in KernelName]: OpRow<K> } = {
   ...elementwiseOps,
+  ...reduceOps,
   ...shapeOps,
   ...matmulOps,
-  ...rowOps,
-  ...networkOps,
+  ...rowsOps,
+  ...softmaxOps,
+  ...normOps,
+  ...ropeOps,
   ...attentionOps,
   ...optimizerOps,
 };

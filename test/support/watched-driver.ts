@@ -1,5 +1,5 @@
 /** @file A driver that notes what runs on it: the kernels, and the elements of the largest buffer that each has filled. */
-import { type Driver, sizeOfLaunch } from '../../packages/tensor/src/gpu/driver.ts';
+import { type Driver, sizeOfLaunch } from '../../packages/tensor/src/gpu/drivers/driver.ts';
 
 export interface Watched {
   readonly driver: Driver;

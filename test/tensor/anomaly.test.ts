@@ -1,3 +1,4 @@
+/** @file withAnomalyDetection names the kernel that first made a value that is not finite. */
 import { AnomalyError, donating, run, scope, tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { backends } from '../support/backends.ts';

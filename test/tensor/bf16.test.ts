@@ -1,3 +1,4 @@
+/** @file Weights kept as BF16 give the products of their rounded values. */
 import {
   bf16ToF32,
   createReferenceBackend,
@@ -32,7 +33,7 @@ describe.each([
   ['pairs of vectors', createWasmBackend({ wide: true })],
 ] as const)('%s', (_, backend) => {
   property(
-    'a product with a narrow matrix is that with its rounded values, for few rows and for many',
+    'a product with a matrix kept as BF16 is that with its rounded values, for few rows and for many',
     products,
     60,
     (p) => {
@@ -80,7 +81,7 @@ describe.each([
 
 const backend = createWasmBackend();
 
-test('a narrow tensor takes half the memory and gives it back', () => {
+test('a tensor kept as BF16 takes half the memory and gives it back', () => {
   const before = backend.bytesInUse;
   scope(() => {
     const x = tensor(new Float32Array(4096), [64, 64], { backend });

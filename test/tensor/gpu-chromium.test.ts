@@ -1,3 +1,4 @@
+/** @file Every kernel on WebGPU and WebGL 2 in Chromium, where there is one. */
 /** Kernels in a browser: BLT_TEST_CHROMIUM=1 runs them in headless Chromium (at /usr/bin/chromium, or where CHROMIUM says). */
 import type { KernelName } from '@blt-ts/tensor';
 import type { GpuMode } from '@blt-ts/tensor/gpu';

@@ -1,3 +1,4 @@
+/** @file Commands of the gpu queue run in order, and failures reach whoever reads. */
 import { run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

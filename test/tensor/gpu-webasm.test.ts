@@ -1,8 +1,9 @@
+/** @file Every kernel of the gpu backend on WebAssembly, at the sizes where its launches change form. */
 import { run, tensor } from '@blt-ts/tensor';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import { describe, expect, test } from 'vitest';
 import { backendOf } from '../../packages/tensor/src/gpu/backend.ts';
-import { bucket, createWebasmDriver } from '../../packages/tensor/src/gpu/webasm-driver.ts';
+import { bucket, createWebasmDriver } from '../../packages/tensor/src/gpu/drivers/webasm.ts';
 import { definedProperty } from '../support/gpu-run.ts';
 import { gpuSuite } from '../support/gpu-suite.ts';
 import { raggedSize } from '../support/op-values.ts';

@@ -1,3 +1,4 @@
+/** @file Every kernel on WebGPU in Node, where there is an adapter. */
 /**
  * WebGPU in Node. BLT_TEST_WEBGPU=1 runs it on Mesa's software OpenGL (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri),
  * BLT_TEST_WEBGPU=native on whatever adapter the machine has; both fail if there is none.

@@ -1,7 +1,8 @@
+/** @file hash32 is the published function, and its streams look random. */
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { counterUniform, hash32 } from '../../packages/tensor/src/hash32.ts';
+import { counterUniform, hash32 } from '../../packages/tensor/src/numerics/hash32.ts';
 import { runs } from '../support/runs.ts';
 
 const golden: { hash32: [number, number, number][] } = JSON.parse(

@@ -1,3 +1,4 @@
+/** @file Ids, positions and bounds out of range are refused before a kernel runs. */
 import { contract, createWasmBackend, type KernelName, Replay, run, scope, tensor, zeros } from '@blt-ts/tensor';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+/** @file integerPower has the bits of repeated squaring. */
 import { integerPower } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,3 +1,4 @@
+/** @file The ledger counts the FLOPs that ran. */
 import { grad, linear, matmul, sum } from '@blt-ts/autograd';
 import {
   contract,

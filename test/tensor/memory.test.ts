@@ -1,3 +1,4 @@
+/** @file Scopes, donation and saved tensors: who is freed when. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { exp, mul, reshape } from '@blt-ts/autograd';

@@ -1,3 +1,4 @@
+/** @file NaN and Infinity pass through every kernel as IEEE 754 says. */
 import { type Backend, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect } from 'vitest';

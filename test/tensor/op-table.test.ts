@@ -1,3 +1,4 @@
+/** @file Every kernel equals its definition on every backend. */
 import {
   contract,
   createReferenceBackend,
@@ -45,7 +46,7 @@ describe.each([...backends, reference64])('on $name', (tested) => {
 });
 
 describe.each(backends)('inputs on $name', ({ backend }) => {
-  test('a kernel leaves its inputs alone unless the contract says it aliases them', () => {
+  test('a kernel leaves its inputs alone unless the contract says it mutates them', () => {
     for (const kernel of kernelNames) {
       const mutates = contract[kernel].mutates ?? [];
       fc.assert(

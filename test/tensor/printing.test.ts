@@ -1,3 +1,4 @@
+/** @file Tensors as text. */
 import { inspect } from 'node:util';
 import { tensor, zeros } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';

@@ -1,8 +1,9 @@
+/** @file The random streams: fixed numbers, distributions, saved states. */
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { naturalLog } from '../../packages/tensor/src/natural-log.ts';
-import { Random } from '../../packages/tensor/src/random.ts';
+import { naturalLog } from '../../packages/tensor/src/numerics/natural-log.ts';
+import { Random } from '../../packages/tensor/src/numerics/random.ts';
 import { runs } from '../support/runs.ts';
 
 type Golden = {

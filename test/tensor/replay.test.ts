@@ -1,3 +1,4 @@
+/** @file A replayed computation has the bits of the recorded one. */
 import {
   AnomalyError,
   type Backend,

@@ -3,15 +3,15 @@
  * A nightly script calls `fuzzSafetensors` with a million cases; the tests call it with a few hundred.
  */
 
-import { Random } from '../../packages/tensor/src/random.ts';
+import { Random } from '../../packages/tensor/src/numerics/random.ts';
+import { SafetensorsError } from '../../packages/tensor/src/safetensors/format.ts';
 import {
   readSafetensors,
   type SafetensorsFile,
   toFloat32,
   toInt32,
   writeSafetensors,
-} from '../../packages/tensor/src/safetensors.ts';
-import { SafetensorsError } from '../../packages/tensor/src/safetensors-format.ts';
+} from '../../packages/tensor/src/safetensors/write-read.ts';
 import { MUTATIONS, type Mutation, REASONS } from './safetensors-mutations.ts';
 import { randomSample } from './safetensors-samples.ts';
 

@@ -1,7 +1,8 @@
+/** @file Broken safetensors headers are refused with a sentence. */
 import { describe, expect, test } from 'vitest';
-import { readSafetensors, toFloat32, writeSafetensors } from '../../packages/tensor/src/safetensors.ts';
-import { MAX_HEADER_BYTES, SafetensorsError } from '../../packages/tensor/src/safetensors-format.ts';
-import { parseSafetensorsHeader, safetensorsHeaderSize } from '../../packages/tensor/src/safetensors-header.ts';
+import { MAX_HEADER_BYTES, SafetensorsError } from '../../packages/tensor/src/safetensors/format.ts';
+import { parseSafetensorsHeader, safetensorsHeaderSize } from '../../packages/tensor/src/safetensors/header.ts';
+import { readSafetensors, toFloat32, writeSafetensors } from '../../packages/tensor/src/safetensors/write-read.ts';
 import { fileOf } from './safetensors-samples.ts';
 
 const data = new Uint8Array(8).map((_, i) => i + 1);

@@ -1,7 +1,7 @@
 /** @file The ways to break a safetensors file, each aimed at one check of the reader. */
 
-import type { Random } from '../../packages/tensor/src/random.ts';
-import { writeSafetensors } from '../../packages/tensor/src/safetensors.ts';
+import type { Random } from '../../packages/tensor/src/numerics/random.ts';
+import { writeSafetensors } from '../../packages/tensor/src/safetensors/write-read.ts';
 import { type Draft, fileOf, headerText, render, type Sample } from './safetensors-samples.ts';
 
 /** One way to break a file. `verdict`: must the reader refuse it, read the expected tensors, or is either fine. */

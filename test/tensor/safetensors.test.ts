@@ -1,7 +1,15 @@
+/** @file Safetensors files survive a round trip, and broken ones are refused. */
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Random } from '../../packages/tensor/src/random.ts';
+import { Random } from '../../packages/tensor/src/numerics/random.ts';
+import {
+  elementType,
+  SAFETENSORS_DTYPES,
+  type SafetensorsDtype,
+  SafetensorsError,
+} from '../../packages/tensor/src/safetensors/format.ts';
+import { parseSafetensorsHeader } from '../../packages/tensor/src/safetensors/header.ts';
 import {
   layoutSafetensors,
   readSafetensors,
@@ -9,14 +17,7 @@ import {
   toFloat32,
   toInt32,
   writeSafetensors,
-} from '../../packages/tensor/src/safetensors.ts';
-import {
-  elementType,
-  SAFETENSORS_DTYPES,
-  type SafetensorsDtype,
-  SafetensorsError,
-} from '../../packages/tensor/src/safetensors-format.ts';
-import { parseSafetensorsHeader } from '../../packages/tensor/src/safetensors-header.ts';
+} from '../../packages/tensor/src/safetensors/write-read.ts';
 import { runs } from '../support/runs.ts';
 import { equalFiles, fuzzSafetensors, readOrRefuse } from './safetensors-fuzz.ts';
 import { MUTATIONS } from './safetensors-mutations.ts';

@@ -1,3 +1,4 @@
+/** @file Shapes: broadcasting, axes, strides. */
 import { broadcastShapes, formatShape, normalizeAxes, ShapeError, sameShape, sizeOf, stridesOf } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

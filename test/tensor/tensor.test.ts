@@ -1,3 +1,4 @@
+/** @file Making, reading and assigning tensors. */
 import {
   createReferenceBackend,
   defaultBackend,
@@ -101,7 +102,7 @@ describe.each(backends)('making tensors on $name', ({ backend }) => {
     expect(() => t.item()).toThrow(new ShapeError('item: needs one element, [2] has 2'));
     expect(() => tensor([], undefined, { backend }).item()).toThrow('item: needs one element, [0] has 0');
   });
-  test('assign aliases in place, and shows in every reshape of the same memory', () => {
+  test('assign overwrites in place, and shows in every reshape of the same memory', () => {
     scope(() => {
       const t = tensor([1, 2], [2], { backend });
       const [same] = run('reshape', [t], { shape: [2, 1] });

@@ -1,3 +1,4 @@
+/** @file Interval attention on WebAssembly at the edges of its blocks. */
 import { createReferenceBackend, createWasmBackend, type KernelAttrs, type KernelName } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { integers, noise, runOn, type Values } from './wasm-arrays.ts';

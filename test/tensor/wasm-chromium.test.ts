@@ -1,3 +1,4 @@
+/** @file Threads in a browser give the bits of one. */
 /** Threads in a browser: BLT_TEST_CHROMIUM=1 runs them in headless Chromium (at /usr/bin/chromium, or where CHROMIUM says). */
 import { describe, expect, test } from 'vitest';
 import { bundleForBrowser, inChromium } from '../support/chromium.ts';

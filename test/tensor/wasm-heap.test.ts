@@ -1,3 +1,4 @@
+/** @file The heap hands out blocks that do not overlap, and takes them back. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Heap, sizeClass } from '../../packages/tensor/src/wasm/heap.ts';

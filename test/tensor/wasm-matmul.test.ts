@@ -1,6 +1,8 @@
+/** @file Products of any layout and size, at the edges of panels and pieces. */
 import { counterUniform, createWasmBackend } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
-import { Machine } from '../../packages/tensor/src/wasm/machine.ts';
+import * as args from '../../packages/tensor/src/wasm/arguments/matmul.ts';
+import { WasmRuntime } from '../../packages/tensor/src/wasm/runtime.ts';
 import { noise, runOn } from './wasm-arrays.ts';
 
 const backends = [{ wide: false }, { wide: true }, { deterministic: true }].map(createWasmBackend);
@@ -112,7 +114,7 @@ test('NaN and Infinity pass through, and only where they belong', () => {
 test.each([{ wide: false }, { wide: true }])(
   'any strides, one product or several, set or added to what is there: $wide',
   ({ wide }) => {
-    const machine = new Machine({ wide });
+    const runtime = new WasmRuntime({ wide });
     const pick = (stream: number, from: number, to: number) =>
       from + Math.floor(counterUniform(stream, 0) * (to - from));
     for (let round = 0; round < 150; round++) {
@@ -129,14 +131,18 @@ test.each([{ wide: false }, { wide: true }])(
       const [aStep, bStep, cStep] = [pick(round * 10 + 9, 0, 2) * (M * am + K * ak), K * bk + N * bn, M * cm + 2];
       const sizes = [M * am + K * ak + aStep * batches, bStep * batches, cStep * batches];
       const [a, b, c] = sizes.map((n) => noise(n).data);
-      const places = sizes.map((n) => machine.heap.allocate(n * 4));
-      const view = (which: number) => new Float32Array(machine.compiled.memory.buffer, places[which], sizes[which]);
+      const places = sizes.map((n) => runtime.heap.allocate(n * 4));
+      const view = (which: number) => new Float32Array(runtime.compiled.memory.buffer, places[which], sizes[which]);
       [a, b, c].forEach((values, which) => {
         view(which).set(values);
       });
-      const strides = [am, ak, bk, bn, cm].map((x) => x * 4);
-      machine.ints.set([...places, M, N, K, ...strides, add, batches, aStep * 4, bStep * 4, cStep * 4]);
-      machine.call('matmul', 0);
+      const { ints } = runtime;
+      [ints[args.a], ints[args.b], ints[args.c]] = places;
+      [ints[args.M], ints[args.N], ints[args.K]] = [M, N, K];
+      [ints[args.am], ints[args.ak], ints[args.bk], ints[args.bn]] = [am * 4, ak * 4, bk * 4, bn * 4];
+      [ints[args.cm], ints[args.add], ints[args.batches]] = [cm * 4, add, batches];
+      [ints[args.aStep], ints[args.bStep], ints[args.cStep]] = [aStep * 4, bStep * 4, cStep * 4];
+      runtime.call(runtime.kernels.matmul, 0);
       const y = view(2);
       const touched = new Set<number>();
       for (let batch = 0; batch < batches; batch++) {
@@ -153,7 +159,7 @@ test.each([{ wide: false }, { wide: true }])(
         if (!touched.has(at) && y[at] !== value) expect.fail(`element ${at} became ${y[at]}`);
       });
       sizes.forEach((n, which) => {
-        machine.heap.free(places[which], n * 4);
+        runtime.heap.free(places[which], n * 4);
       });
     }
   },

@@ -1,3 +1,4 @@
+/** @file Tables outside the WebAssembly memory give the bits of tables inside. */
 import { createWasmBackend, referenceBackend, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

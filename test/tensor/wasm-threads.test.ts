@@ -1,3 +1,4 @@
+/** @file The bits do not depend on the number of threads. */
 import { run, scope, tensor, zeros } from '@blt-ts/tensor';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { availableThreads, createWasmBackend } from '../../packages/tensor/src/wasm/backend.ts';

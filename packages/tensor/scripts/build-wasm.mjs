@@ -1,14 +1,15 @@
-// Compiles src/wasm/assembly with AssemblyScript, once with fused multiply-add (relaxed SIMD) and once without, and writes both
+// @file Compiles src/wasm/assembly (with the argument layouts of src/wasm/arguments) with AssemblyScript, and writes it
 // as text into src/wasm/kernels.generated.ts, so that neither a loader nor a fetch is needed to run them. Does nothing if
 // that file was made from the same sources.
 import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const script = fileURLToPath(import.meta.url);
 const root = join(dirname(script), '..', 'src', 'wasm');
-const assembly = join(root, 'assembly');
+const SOURCES = ['arguments', 'assembly'];
 const target = join(root, 'kernels.generated.ts');
 
 /**
@@ -33,16 +34,19 @@ function encoded(bytes) {
   return text;
 }
 
-/** The builds differ in few instructions: in alternating pieces of so many bytes, gzip's window holds one of each. */
-const PIECE = 20_000;
+/**
+ * The module is there once and serves two builds. Where it multiplies and adds, (f32x4.relaxed_madd A B C), it has two other
+ * instructions instead, (SUM (PRODUCT A B) C), that occur nowhere else. wasm/module.ts writes over them in place: f32x4.mul and
+ * f32x4.add, or three times nop and f32x4.relaxed_madd, which finds A, B and C on the stack just the same. All are of three bytes.
+ */
+const PRODUCT = { name: 'i16x8.sub_sat_s', bytes: [0xfd, 0x92, 0x01] };
+const SUM = { name: 'i16x8.sub_sat_u', bytes: [0xfd, 0x93, 0x01] };
 
-const BUILDS = { fma: 'simd,threads,relaxed-simd', mulAdd: 'simd,threads' };
-
-async function compile(asc, features) {
+async function compile(asc) {
   let binary;
   const options = [
     '--enable',
-    features,
+    'simd,threads,relaxed-simd',
     '-O3',
     '--noAssert',
     '--runtime',
@@ -50,10 +54,10 @@ async function compile(asc, features) {
     '--memoryBase',
     '64',
     '--baseDir',
-    assembly,
+    root,
   ];
   const memory = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'];
-  const { error, stderr } = await asc.main(['index.ts', '--outFile', 'kernels.wasm', ...options, ...memory], {
+  const { error, stderr } = await asc.main(['assembly/index.ts', '--outFile', 'kernels.wasm', ...options, ...memory], {
     readFile: (name, base) => readFile(join(base, name), 'utf8').catch(() => null),
     writeFile: (_, data) => {
       binary = data;
@@ -65,7 +69,70 @@ async function compile(asc, features) {
     const blocks = stderr.toString().split(/\n\n(?=[A-Z]+ [A-Z]+\d+:)/);
     throw new Error(`build-wasm: ${error.message}\n${blocks.filter((text) => text.startsWith('ERROR')).join('\n')}`);
   }
-  return Buffer.from(binary);
+  return binary;
+}
+
+/** Where the expression that begins at `at` ends. */
+function endOf(text, at) {
+  let depth = 0;
+  for (let i = at; ; i++) {
+    if (text[i] === '(') depth++;
+    if (text[i] === ')' && --depth === 0) return i + 1;
+  }
+}
+
+/** The text with the two instructions in place of every multiply-add, and how many there were. */
+function marked(text) {
+  const name = '(f32x4.relaxed_madd';
+  let count = 0;
+  const rewrite = (part) => {
+    const at = part.indexOf(name);
+    if (at < 0) return part;
+    count++;
+    const operands = [];
+    let end = at + name.length;
+    while (operands.length < 3) {
+      const begin = part.indexOf('(', end);
+      end = endOf(part, begin);
+      operands.push(rewrite(part.slice(begin, end)));
+    }
+    const [a, b, c] = operands;
+    const close = part.indexOf(')', end) + 1;
+    return `${part.slice(0, at)}(${SUM.name} (${PRODUCT.name} ${a} ${b}) ${c})${rewrite(part.slice(close))}`;
+  };
+  // Function by function, because the rest of a text is copied at every multiply-add.
+  const whole = text
+    .split(/^(?= \(func )/m)
+    .map(rewrite)
+    .join('');
+  return { text: whole, count };
+}
+
+/** @throws Error unless the instruction occurs `count` times, so that its bytes are nothing else */
+function checkCount(binary, { name, bytes }, count) {
+  let found = 0;
+  for (let at = binary.indexOf(Buffer.from(bytes)); at >= 0; at = binary.indexOf(Buffer.from(bytes), at + 1)) found++;
+  if (found !== count)
+    throw new Error(`build-wasm: the bytes of ${name} occur ${found} times, not ${count}: take another`);
+}
+
+/** The binaryen that AssemblyScript brings. */
+async function loadBinaryen() {
+  const from = createRequire(import.meta.resolve('assemblyscript'));
+  return (await import(pathToFileURL(from.resolve('binaryen')).href)).default;
+}
+
+/** The module with its multiply-adds marked. */
+async function withMarks(compiled) {
+  const binaryen = await loadBinaryen();
+  binaryen.setOptimizeLevel(3);
+  // The text of binaryen nests expressions, unlike that of the AssemblyScript compiler.
+  const { text, count } = marked(binaryen.readBinary(compiled).emitText());
+  const module = binaryen.parseText(text);
+  module.setFeatures(binaryen.Features.All);
+  const binary = Buffer.from(module.emitBinary());
+  for (const mark of [PRODUCT, SUM]) checkCount(binary, mark, count);
+  return binary;
 }
 
 /** Where the flags of the imported memory stand: 3 = shared; 1 makes the same module run without SharedArrayBuffer. */
@@ -78,32 +145,49 @@ function memoryFlagsOffset(binary) {
 
 async function sourceHash() {
   const hash = createHash('sha256').update(await readFile(script));
-  for (const name of (await readdir(assembly)).sort()) hash.update(name).update(await readFile(join(assembly, name)));
+  for (const folder of SOURCES) {
+    for (const name of (await readdir(join(root, folder), { recursive: true })).sort()) {
+      if (name.endsWith('.ts')) hash.update(name).update(await readFile(join(root, folder, name)));
+    }
+  }
   return hash.digest('hex').slice(0, 16);
+}
+
+/** The exports as a TypeScript interface, each with the place in assembly/ where it stands. */
+async function exportedTypes() {
+  const lines = [];
+  const index = await readFile(join(root, 'assembly', 'index.ts'), 'utf8');
+  for (const [, names, from] of index.matchAll(/export \{([^}]+)\} from '\.\/([^']+)'/g)) {
+    const source = await readFile(join(root, 'assembly', `${from}.ts`), 'utf8');
+    for (const name of names
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '')) {
+      const found = new RegExp(`^export function ${name}\\(([^)]*)\\): (\\w+)`, 'm').exec(source);
+      if (!found) throw new Error(`build-wasm: assembly/${from}.ts has no function ${name}`);
+      const line = source.slice(0, found.index).split('\n').length;
+      const parameters = found[1].replace(/: \w+/g, ': number');
+      lines.push(
+        `  /** assembly/${from}.ts:${line} */\n  ${name}(${parameters}): ${found[2] === 'void' ? 'void' : 'number'};\n`,
+      );
+    }
+  }
+  return `/** The functions that the module exports, by assembly/index.ts. */\nexport interface WasmExports {\n${lines.join('')}}\n`;
 }
 
 const stamp = `// Written by scripts/build-wasm.mjs from src/wasm/assembly (${await sourceHash()}). Do not edit.\n`;
 const present = await readFile(target, 'utf8').catch(() => '');
 if (!present.startsWith(stamp)) {
   const asc = (await import('assemblyscript/asc')).default;
-  const flags = [];
-  const binaries = [];
-  const sizes = [];
-  for (const [name, features] of Object.entries(BUILDS)) {
-    const binary = await compile(asc, features);
-    sizes.push(`${name} ${(binary.length / 1024).toFixed(1)} KB`);
-    flags.push(`  ${name}: { memoryFlags: ${memoryFlagsOffset(binary)}, part: ${binaries.length} },\n`);
-    binaries.push(binary);
-  }
-  const pieces = [];
-  for (let at = 0; binaries.some((binary) => at < binary.length); at += PIECE) {
-    for (const binary of binaries) pieces.push(`  '${encoded(binary.subarray(at, at + PIECE))}',\n`);
-  }
-  const source = `${stamp}export const builds = {\n${flags.join('')}} as const;
+  const binary = await withMarks(await compile(asc));
+  const source = `${stamp}/** Where the flags of the imported memory stand. */
+export const memoryFlags = ${memoryFlagsOffset(binary)};
 /** A byte plus ${SHIFT} is the place of its character; from ${SINGLES} on of two, the first saying how many times ${SINGLES} to add. */
 export const alphabet = '${ALPHABET}';
-/** The builds in turns: build \`part\` is made of the pieces part, part + ${binaries.length}, part + ${2 * binaries.length}, ... */
-export const pieces: readonly string[] = [\n${pieces.join('')}];\n`;
+/** The module, with marks for multiply-adds: see wasm/module.ts. */
+export const encoded =
+  '${encoded(binary)}';
+${await exportedTypes()}`;
   await writeFile(target, source);
-  console.log(`wasm kernels: ${sizes.join(', ')}`);
+  console.log(`wasm kernels: ${(binary.length / 1024).toFixed(1)} KB`);
 }

@@ -7,7 +7,7 @@ import type { Tensor } from './tensor.ts';
 export class AnomalyError extends Error {
   override readonly name = 'AnomalyError';
   readonly kernel: KernelName;
-  /** What the kernel read. */
+  /** The inputs of the kernel. */
   readonly inputs: readonly Tensor[];
   /** The first input that was not finite already; undefined if all were. */
   readonly culprit: Tensor | undefined;

@@ -1,8 +1,17 @@
-import type { IndexSummary } from './contract/indices.ts';
-import type { KernelAttrs, KernelName, Spec } from './contract.ts';
+/** @file The interface of a backend: storages, and kernels that run on them. */
+import type { KernelAttrs, KernelName, Spec } from './contract/types.ts';
 import type { DType } from './shape.ts';
 
 export type TypedArray = Float32Array | Float64Array | Int32Array;
+
+/** Extremes of a list of whole numbers, as of one version of its storage. */
+export interface IndexSummary {
+  readonly version: number;
+  readonly smallest: number;
+  readonly largest: number;
+  /** The smallest difference between one and the one before it. */
+  readonly step: number;
+}
 
 /** The values of a tensor as a backend keeps them. Several tensors (reshapes) may share one storage; the last one frees it. */
 export interface Storage {
@@ -15,9 +24,9 @@ export interface Storage {
   bf16?: boolean;
   /** How often its values were changed in place. Kept by tensor.ts alone. */
   version: number;
-  /** What its whole numbers are like. Kept by contract/indices.ts alone. */
+  /** Extremes of its whole numbers. Kept by contract/indices.ts alone. */
   summary?: IndexSummary;
-  /** What the backend knows it by: a typed array, a pointer, a device buffer. */
+  /** The backend's own name for it: a typed array, a pointer, a device buffer. */
   handle: unknown;
 }
 

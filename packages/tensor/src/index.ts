@@ -1,8 +1,59 @@
 /**
  * @file @blt-ts/tensor: n-d arrays, and the kernels behind them on several backends.
+ *
+ * Users need the first half. The second half is what @blt-ts/autograd and @blt-ts/blt are made with.
  */
+
+// ----- tensors
+
+export { keep, scope } from './memory.ts';
+export { full, ones, zeros } from './run.ts';
+export { broadcastShapes, type DType, type Shape, ShapeError } from './shape.ts';
+export { defaultBackend, type Nested, setDefaultBackend, Tensor, type TensorOptions, tensor } from './tensor.ts';
+
+// ----- backends
+
+export type { Backend } from './backend.ts';
+export { createReferenceBackend, referenceBackend } from './reference/backend.ts';
+export {
+  availableThreads,
+  createWasmBackend,
+  nativeKernels,
+  type WasmBackend,
+  type WasmOptions,
+} from './wasm/backend.ts';
+
+// ----- watching what runs
+
 export { AnomalyError, withAnomalyDetection } from './anomaly.ts';
-export type { Backend, Operand, Recording, Storage, TypedArray } from './backend.ts';
+export { type Ledger, type LedgerLine, totalFlops, withLedger } from './ledger.ts';
+
+// ----- random numbers and files
+
+export { counterUniform, hash32, Random } from './numerics/random.ts';
+export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from './safetensors/float-formats.ts';
+export { type SafetensorsDtype, SafetensorsError } from './safetensors/format.ts';
+export { parseSafetensorsHeader, type SafetensorsSpan, safetensorsHeaderSize } from './safetensors/header.ts';
+export {
+  layoutSafetensors,
+  readSafetensors,
+  type SafetensorsData,
+  type SafetensorsFile,
+  type SafetensorsInput,
+  type SafetensorsMetadata,
+  type SafetensorsTensor,
+  toFloat32,
+  toInt32,
+  writeSafetensors,
+} from './safetensors/write-read.ts';
+
+// ======================================================================================================================
+// For libraries on top of this one. @blt-ts/autograd and @blt-ts/blt need these names: they run kernels without gradients, say
+// when a tensor may be freed or overwritten, and check their arguments with the same words. They may change in any version.
+
+// ----- kernels
+
+export type { Operand, Recording, Storage, TypedArray } from './backend.ts';
 export {
   type AdamWAttrs,
   type AttentionAttrs,
@@ -13,63 +64,27 @@ export {
   type KernelName,
   type Spec,
 } from './contract.ts';
-export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from './float-formats.ts';
-export { checkOptions, describe, isForeignTensor } from './given.ts';
-export { integerPower } from './integer-power.ts';
-export { type Ledger, type LedgerLine, totalFlops, withLedger } from './ledger.ts';
+export { Replay, type ReplayInput } from './replay.ts';
+export { run } from './run.ts';
+
+// ----- lifetimes
+
 export {
   donating,
   forEachTensor,
   freeDonated,
   isPinned,
   isSavedForBackward,
-  keep,
   release,
   type SavedPredicate,
   savingForBackward,
-  scope,
   watchReads,
 } from './memory.ts';
-export { counterUniform, hash32, Random } from './random.ts';
-export { createReferenceBackend, referenceBackend } from './reference/backend.ts';
-export { Replay, type ReplayInput } from './replay.ts';
-export * from './safetensors.ts';
-export {
-  MAX_HEADER_BYTES,
-  SAFETENSORS_DTYPES,
-  type SafetensorsDtype,
-  SafetensorsError,
-} from './safetensors-format.ts';
-export { parseSafetensorsHeader, type SafetensorsSpan, safetensorsHeaderSize } from './safetensors-header.ts';
-export {
-  broadcastShapes,
-  type DType,
-  formatShape,
-  normalizeAxes,
-  type Shape,
-  ShapeError,
-  sameShape,
-  sizeOf,
-  stridesOf,
-} from './shape.ts';
-export {
-  checkTensor,
-  defaultBackend,
-  full,
-  type Nested,
-  ones,
-  run,
-  setDefaultBackend,
-  storeAsBf16,
-  Tensor,
-  type TensorOptions,
-  tensor,
-  zeros,
-} from './tensor.ts';
-export {
-  availableThreads,
-  createWasmBackend,
-  nativeKernels,
-  type WasmBackend,
-  type WasmOptions,
-} from './wasm/backend.ts';
+export { storeAsBf16 } from './tensor.ts';
+
+// ----- arguments and shapes
+
+export { checkOptions, describe, isForeignTensor } from './given.ts';
+export { integerPower } from './numerics/integer-power.ts';
+export { formatShape, normalizeAxes, sameShape, sizeOf, stridesOf } from './shape.ts';
+export { checkTensor } from './tensor.ts';

@@ -1,3 +1,4 @@
+/** @file Counting the FLOPs of the kernels that ran. */
 import type { KernelName } from './contract.ts';
 
 export interface LedgerLine {
@@ -5,7 +6,7 @@ export interface LedgerLine {
   flops: number;
 }
 
-/** What really ran, kernel by kernel. */
+/** Calls and FLOPs that really ran, by kernel. */
 export type Ledger = Map<KernelName, LedgerLine>;
 
 let open: Ledger | null = null;

@@ -1,37 +1,12 @@
 /**
- * @file Who frees a tensor. `scope(f)` frees what was made inside it and not returned; a tensor made outside every scope is
+ * @file Freeing tensors. `scope(f)` frees what was made inside it and not returned; a tensor made outside every scope is
  * freed when the garbage collector finds it, which is late: the collector sees small wrappers, not the megabytes behind them.
  */
-import { Tensor } from './tensor.ts';
-
-const scopes: Set<Tensor>[] = [];
-
-const collected = new FinalizationRegistry<() => void>((free) => free());
-
-/** Registers a new tensor with the innermost scope. */
-export function adopt(tensor: Tensor): void {
-  const scope = scopes.at(-1);
-  if (scope) scope.add(tensor);
-  else collected.register(tensor, releaser(tensor), tensor);
-}
-
-// A closure over the storage alone: one over the tensor would keep it alive for ever.
-function releaser(tensor: Tensor): () => void {
-  const { storage } = tensor;
-  return () => {
-    if (--storage.refs === 0) storage.backend.free(storage);
-  };
-}
+import type { ReadWatcher } from './lifetime.ts';
+import { lifetimes, Tensor } from './tensor.ts';
 
 /** Frees a tensor now, whoever made it. Twice is harmless. Libraries use it; user code uses `scope`. */
-export function release(tensor: Tensor): void {
-  if (tensor.freed) return;
-  tensor.freed = true;
-  for (let i = scopes.length - 1; i >= 0; i--) if (scopes[i].delete(tensor)) break;
-  collected.unregister(tensor);
-  const { storage } = tensor;
-  if (--storage.refs === 0) storage.backend.free(storage);
-}
+export const release = (tensor: Tensor): void => lifetimes.release(tensor);
 
 const pinned = new WeakSet<Tensor>();
 
@@ -41,12 +16,7 @@ export const isPinned = (tensor: Tensor): boolean => pinned.has(tensor);
 /** Takes a tensor out of all scopes: it lives until `release`, or until the garbage collector finds it. */
 export function keep<T extends Tensor>(tensor: T): T {
   pinned.add(tensor);
-  for (const scope of scopes) {
-    if (scope.delete(tensor)) {
-      collected.register(tensor, releaser(tensor), tensor);
-      break;
-    }
-  }
+  lifetimes.disown(tensor);
   return tensor;
 }
 
@@ -91,7 +61,7 @@ export function freeDonated(x: Tensor): void {
 export const mayAlias = (x: Tensor): boolean =>
   donated.includes(x) && x.storage.refs === 1 && !x.storage.bf16 && x.backend.synchronous && !isSavedForBackward(x);
 
-/** Says of a tensor whether it will still be read. */
+/** Whether a tensor will still be read. */
 export type SavedPredicate = (tensor: Tensor) => boolean;
 
 const savers: SavedPredicate[] = [];
@@ -109,19 +79,12 @@ export function savingForBackward<R>(keeps: SavedPredicate, f: () => R): R {
   }
 }
 
-/** Told of a tensor whose values are used in a way that no tape records, and how. */
-type ReadWatcher = (tensor: Tensor, how: string) => void;
-
-let watcher: ReadWatcher | null = null;
-
 /** Sets who is told of `readSync` and `run`, and returns who was before. For gradient tapes. */
-export function watchReads(watch: ReadWatcher | null): ReadWatcher | null {
-  const before = watcher;
-  watcher = watch;
+export function watchReads(watch: ReadWatcher<Tensor> | null): ReadWatcher<Tensor> | null {
+  const before = lifetimes.watcher;
+  lifetimes.watcher = watch;
   return before;
 }
-
-export const tellOfRead: ReadWatcher = (tensor, how) => watcher?.(tensor, how);
 
 /**
  * Runs `f` and frees every tensor made inside it, except those in the returned value (a tensor, or arrays, maps and plain
@@ -130,8 +93,7 @@ export const tellOfRead: ReadWatcher = (tensor, how) => watcher?.(tensor, how);
  * @throws TypeError if `f` returns a promise
  */
 export function scope<R>(f: () => R): R {
-  const mine = new Set<Tensor>();
-  scopes.push(mine);
+  const mine = lifetimes.open();
   let result: R;
   try {
     result = f();
@@ -139,16 +101,16 @@ export function scope<R>(f: () => R): R {
       throw new TypeError('scope: the function returned a promise; make it synchronous and await the result outside');
     }
   } catch (error) {
-    scopes.pop();
+    lifetimes.close();
     for (const tensor of mine) release(tensor);
     throw error;
   }
-  scopes.pop();
+  lifetimes.close();
   forEachTensor(result, (tensor) => {
-    if (mine.delete(tensor)) adopt(tensor);
+    if (mine.delete(tensor)) lifetimes.adopt(tensor);
   });
   for (const tensor of mine) {
-    if (isSavedForBackward(tensor)) adopt(tensor);
+    if (isSavedForBackward(tensor)) lifetimes.adopt(tensor);
     else release(tensor);
   }
   return result;

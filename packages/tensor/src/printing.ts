@@ -1,3 +1,4 @@
+/** @file A tensor as text. */
 import { type DType, formatShape, type Shape } from './shape.ts';
 
 const EDGE = 3;

@@ -8,7 +8,8 @@ import type { Backend, Recording } from './backend.ts';
 import { checkAgain, noteIndexChecks } from './contract/indices.ts';
 import { ledgerIsOpen } from './ledger.ts';
 import { keep, release, scope } from './memory.ts';
-import { overwrite, run, type Tensor, tensor } from './tensor.ts';
+import { run } from './run.ts';
+import { overwrite, type Tensor, tensor } from './tensor.ts';
 
 /** Values of one input: whole numbers make an i32 tensor, others f32. */
 export type ReplayInput = Int32Array | Float32Array;
@@ -16,7 +17,7 @@ export type ReplayInput = Int32Array | Float32Array;
 interface Entry {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
-  /** What kernels asked of whole numbers, to be asked of the next ones. */
+  /** Checks of whole numbers that the kernels asked for, to be made on the next ones. */
   readonly checks: ReturnType<typeof noteIndexChecks>;
   readonly recording: Recording;
 }
@@ -27,7 +28,7 @@ const MOST_SHAPES = 64;
 /**
  * `f` as a function of the values of its inputs, recorded once for each combination of their lengths. Beyond its inputs `f` may read
  * and overwrite tensors that live longer than it (weights, caches); when one of these is replaced by another tensor, call `forget`.
- * What `f` decides in TypeScript must depend on nothing but the inputs' lengths.
+ * Decisions that `f` makes in TypeScript must depend on nothing but the inputs' lengths.
  *
  * Where somebody watches single kernels (`withLedger`, `withAnomalyDetection`), and on backends that cannot record, `f` itself runs.
  */

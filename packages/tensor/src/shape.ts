@@ -1,9 +1,10 @@
+/** @file Shapes: checks, sizes, strides, broadcasting. */
 import { describe } from './given.ts';
 
 /** The sizes of a tensor's axes, outermost first. `[]` is a scalar. */
 export type Shape = readonly number[];
 
-/** What a tensor may hold: 32-bit floats, or 32-bit signed integers (ids, positions, interval bounds). */
+/** Type of the elements: 32-bit floats, or 32-bit signed integers (ids, positions, interval bounds). */
 export type DType = 'f32' | 'i32';
 
 /** Sizes that do not fit each other. The message names the op, both shapes, and the numbers that clash. */

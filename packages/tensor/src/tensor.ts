@@ -1,9 +1,7 @@
-import { checkOutputs, watchesKernels } from './anomaly.ts';
+/** @file The class Tensor, and tensors made from numbers. */
 import type { Backend, Storage } from './backend.ts';
-import { checkIndices, contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
 import { checkOptions, describe } from './given.ts';
-import { recordFlops } from './ledger.ts';
-import { adopt, mayAlias, release, tellOfRead } from './memory.ts';
+import { Lifetimes } from './lifetime.ts';
 import { format } from './printing.ts';
 import { referenceBackend } from './reference/backend.ts';
 import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
@@ -15,7 +13,7 @@ import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape,
 export class Tensor {
   readonly storage: Storage;
   readonly shape: Shape;
-  /** Set by memory.ts when the storage has been given back. */
+  /** Set by lifetime.ts when the storage has been given back. */
   freed = false;
 
   /** @internal Use `tensor`, `zeros`, ... */
@@ -23,7 +21,7 @@ export class Tensor {
     this.storage = storage;
     this.shape = shape;
     storage.refs++;
-    adopt(this);
+    lifetimes.adopt(this);
   }
 
   get dtype(): DType {
@@ -52,7 +50,7 @@ export class Tensor {
    */
   readSync(): Float32Array | Int32Array {
     this.assertLive();
-    tellOfRead(this, 'readSync');
+    lifetimes.watcher?.(this, 'readSync');
     return this.backend.readSync(this.storage);
   }
 
@@ -96,6 +94,9 @@ export class Tensor {
     }
   }
 }
+
+/** @internal All tensors that are alive. */
+export const lifetimes = new Lifetimes<Tensor>();
 
 /** Puts new values into a storage that tensors have read. */
 export function overwrite(storage: Storage, values: ArrayLike<number>): void {
@@ -162,7 +163,8 @@ function checkValues(op: string, values: ArrayLike<number>, dtype: DType): void 
   }
 }
 
-const notNumber = (op: string, value: unknown) =>
+/** @internal */
+export const notNumber = (op: string, value: unknown) =>
   new TypeError(
     `${op}: values are numbers, arrays of them or typed arrays, got ${value instanceof Tensor ? 'a tensor' : describe(value)}`,
   );
@@ -218,7 +220,7 @@ export function tensor(values: Nested | ArrayLike<number>, shape?: Shape, option
 }
 
 /** @returns the dtype asked for */
-function checkTensorOptions(op: string, options: TensorOptions): DType | undefined {
+export function checkTensorOptions(op: string, options: TensorOptions): DType | undefined {
   checkOptions(op, options, ['dtype', 'backend']);
   const { dtype, backend } = options;
   if (dtype !== undefined && dtype !== 'f32' && dtype !== 'i32') {
@@ -228,78 +230,7 @@ function checkTensorOptions(op: string, options: TensorOptions): DType | undefin
   return dtype;
 }
 
-/** Tensors of more elements than this are filled by a kernel. */
-const LARGEST_WRITTEN = 4096;
-
-/** A tensor filled with one value. */
-export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
-  checkShape(shape, 'full');
-  checkTensorOptions('full', options);
-  if (typeof value !== 'number') throw notNumber('full', value);
-  // In 64 bits, so that a backend which keeps more than 32 of them, or a large integer, gets the number that was asked for.
-  const filled = (size: number, as: Shape) =>
-    tensor(new Float64Array(size).fill(value), as, { dtype: 'f32', ...options });
-  const size = sizeOf(shape);
-  if (size <= LARGEST_WRITTEN || options.dtype === 'i32') return filled(size, shape);
-  // Repeated where it is kept: no array of that size on this side.
-  const one = filled(1, []);
-  const [all] = run('broadcastTo', [one], { shape });
-  release(one);
-  return all;
-}
-
-export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);
-export const ones = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 1, options);
-
 /** @throws TypeError unless `x` is a tensor, saying what it is */
 export function checkTensor(what: string, x: unknown): void {
   if (!(x instanceof Tensor)) throw new TypeError(`${what} must be a tensor, got ${describe(x)}`);
-}
-
-/**
- * Runs one kernel of the contract: checks dtypes, shapes and backends, allocates the outputs, counts the FLOPs.
- * Gradients are not recorded here; the differentiable operations are in @blt-ts/autograd.
- * @throws ShapeError, TypeError, RangeError for an id, position or bound that is out of range, or Error when inputs live on different
- *   backends
- */
-export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor[] {
-  const entry: KernelEntry<KernelAttrs[K]> = contract[kernel];
-  const variadic = entry.inputs[0] === '...f32';
-  if (variadic ? ins.length === 0 : ins.length !== entry.inputs.length) {
-    throw new TypeError(`${kernel}: takes ${variadic ? 'at least 1' : entry.inputs.length} tensors, got ${ins.length}`);
-  }
-  ins.forEach((x, i) => {
-    if (!(x instanceof Tensor)) checkTensor(`${kernel}: input ${i}`, x);
-  });
-  const { backend } = ins[0].storage;
-  for (let i = 0; i < ins.length; i++) {
-    const x = ins[i];
-    x.assertLive();
-    const want = variadic ? 'f32' : entry.inputs[i];
-    if (x.storage.dtype !== want && !entry.view) {
-      throw new TypeError(`${kernel}: input ${i} must be ${want}, got ${x.storage.dtype} ${formatShape(x.shape)}`);
-    }
-    tellOfRead(x, kernel);
-    if (x.storage.backend !== backend) {
-      throw new Error(
-        `${kernel}: inputs live on different backends, ${backend.name} and ${x.storage.backend.name}; make them on one`,
-      );
-    }
-  }
-  const specs = entry.outputs(ins, attrs);
-  if (entry.indices) checkIndices(kernel, entry.indices, ins, attrs);
-  if (entry.view) return [new Tensor(ins[0].storage, specs[0].shape)];
-  const { aliases } = entry;
-  const outs = specs.map(({ dtype, shape }, i) => {
-    // Who looks for an anomaly wants to see what the kernel read.
-    const over = aliases && ins[aliases[i]];
-    const size = sizeOf(shape);
-    const here = over && over.size === size && mayAlias(over) && !watchesKernels();
-    return new Tensor(here ? over.storage : backend.allocate(dtype, size), shape);
-  });
-  backend.run(kernel, outs, ins, attrs);
-  recordFlops(kernel, () => entry.flops(ins, outs, attrs));
-  for (const i of entry.mutates ?? []) ins[i].storage.version++;
-  checkOutputs(kernel, outs, ins);
-  return outs;
 }

@@ -1,31 +1,19 @@
 /**
- * @file What ids, targets, positions, starts and bounds may be. `run` looks at them before a kernel does, because a row that is not
- * there would be another tensor's memory. Each list of numbers is read once, not once a kernel: what it is like is kept with it.
+ * @file Checks of ids, targets, positions, starts and bounds. `run` looks at them before a kernel does, because a row that is not
+ * there would be another tensor's memory. Each list of numbers is read once, not once a kernel: its summary is kept with it.
  */
-import type { Storage } from '../backend.ts';
-import type { Spec } from './types.ts';
+import type { IndexSummary, Storage } from '../backend.ts';
+import type { IndexRange, Spec } from './types.ts';
 
-/** What the whole numbers of one input may be. */
-export interface IndexRange<Attrs> {
-  readonly input: number;
-  /** What one of them is called in messages. */
-  readonly name: string;
-  /** The smallest one allowed; 0 if left out. */
-  readonly lowest?: number;
-  /** One past the largest one allowed. */
-  end(ins: readonly Spec[], attrs: Attrs): number;
-  /** How much larger than the one before it each must be, at least: 0 = never decreasing, 1 = rising. Left out: in any order. */
-  readonly step?: 0 | 1;
-}
+/** Rows of the first input. */
+export const rowsOf = ([table]: readonly Spec[]): number => table.shape[0];
 
-/** What a list of whole numbers is like, as of one version of its storage. */
-export interface IndexSummary {
-  readonly version: number;
-  readonly smallest: number;
-  readonly largest: number;
-  /** The smallest difference between one and the one before it. */
-  readonly step: number;
-}
+/** Input `input` holds ids below `end`. */
+export const idsOf = <Attrs>(input: number, end: IndexRange<Attrs>['end']): IndexRange<Attrs> => ({
+  input,
+  name: 'id',
+  end,
+});
 
 /** One look at a storage: what was asked of its numbers. */
 interface IndexCheck {

@@ -1,31 +1,13 @@
-/** @file Contract of the kernels that read and write rows of tables. */
+/** @file Contract of the kernels that read and write rows of tables, and segments of rows. */
 import { checkShape, sizeOf } from '../shape.ts';
-import type { IndexRange } from './indices.ts';
+import { idsOf, rowsOf } from './indices.ts';
 import { type Entries, expect, expectRank, expectShape, f32, type Spec } from './types.ts';
-
-/** Rows of the first input. */
-export const rowsOf = ([table]: readonly Spec[]): number => table.shape[0];
-
-/** Input `input` holds ids below `end`. */
-export const idsOf = <Attrs>(input: number, end: IndexRange<Attrs>['end']): IndexRange<Attrs> => ({
-  input,
-  name: 'id',
-  end,
-});
 
 /** Input `input` holds the starts of segments of the first one's rows, and the end of the last segment. */
 const startsOf = (input: number) =>
   ({ input, name: 'start', end: ([x]: readonly Spec[]) => x.shape[0] + 1, step: 0 }) as const;
 
-export const rows: Entries<
-  | 'gatherRows'
-  | 'scatterAddRows'
-  | 'embeddingBag'
-  | 'segmentGatherSum'
-  | 'segmentMax'
-  | 'segmentMaxBackward'
-  | 'writeRows'
-> = {
+export const rows = {
   /** table [V,C], ids [n] -> y [n,C], y[i] = table[ids[i]]. */
   gatherRows: {
     inputs: ['f32', 'i32'],
@@ -118,4 +100,4 @@ export const rows: Entries<
     flops: () => 0,
     mutates: [0],
   },
-};
+} satisfies Entries;

@@ -1,6 +1,5 @@
-/** @file The names of all kernels, the attributes they take, and what an entry of the contract says. */
+/** @file The names of all kernels by chapter, the attributes they take, and the form of an entry of the contract. */
 import { type DType, formatShape, type Shape, ShapeError, sameShape } from '../shape.ts';
-import type { IndexRange } from './indices.ts';
 
 export interface Spec {
   readonly dtype: DType;
@@ -36,7 +35,10 @@ export interface KernelAttrs {
   greater: None;
   equal: None;
   where: None;
-  // reductions
+  // elementwise, fused
+  swiGlu: None;
+  swiGluBackward: None;
+  // reduce
   sum: { axes: readonly number[] };
   max: { axes: readonly number[] };
   sumSquares: None;
@@ -47,7 +49,7 @@ export interface KernelAttrs {
   slice: { begin: readonly number[]; end: readonly number[] };
   pad: { before: readonly number[]; after: readonly number[] };
   concat: { axis: number };
-  // linear algebra
+  // matmul
   matmul: { transposeA: boolean; transposeB: boolean };
   // rows
   gatherRows: None;
@@ -57,19 +59,20 @@ export interface KernelAttrs {
   segmentMax: None;
   segmentMaxBackward: None;
   writeRows: None; // in place
-  // neural network
+  // softmax
   softmax: None;
   logSoftmax: None;
   crossEntropy: None;
   crossEntropyBackward: None;
+  // norm
   rmsNorm: { eps: number };
   rmsNormBackward: { eps: number };
+  // rope
   rope: { headDim: number; inverse: boolean };
-  swiGlu: None;
-  swiGluBackward: None;
+  // attention
   intervalAttention: AttentionAttrs;
   intervalAttentionBackward: AttentionAttrs;
-  // optimiser, in place
+  // optimizer, in place
   adamw: AdamWAttrs;
   adamwRows: AdamWAttrs;
   adamwCatchUp: None;
@@ -99,6 +102,19 @@ export interface AdamWAttrs {
 
 export type KernelName = keyof KernelAttrs;
 
+/** Bounds of the whole numbers in one input. */
+export interface IndexRange<Attrs> {
+  readonly input: number;
+  /** Name of one of them, for messages. */
+  readonly name: string;
+  /** The smallest one allowed; 0 if left out. */
+  readonly lowest?: number;
+  /** One past the largest one allowed. */
+  end(ins: readonly Spec[], attrs: Attrs): number;
+  /** How much larger than the one before it each must be, at least: 0 = never decreasing, 1 = rising. Left out: in any order. */
+  readonly step?: 0 | 1;
+}
+
 export interface KernelEntry<Attrs> {
   /** Input dtypes, in order; `'...f32'` stands for one or more f32 inputs. */
   readonly inputs: readonly (DType | '...f32')[];
@@ -106,21 +122,21 @@ export interface KernelEntry<Attrs> {
   outputs(ins: readonly Spec[], attrs: Attrs): Spec[];
   /** Floating-point operations really executed (a multiply-add is 2). */
   flops(ins: readonly Spec[], outs: readonly Spec[], attrs: Attrs): number;
-  /** What the whole numbers among the inputs may be. */
+  /** Bounds of the whole numbers among the inputs. */
   readonly indices?: readonly IndexRange<Attrs>[];
   /** Inputs overwritten in place, by index. */
   readonly mutates?: readonly number[];
   /**
-   * Output i may be written over input `aliases[i]`, if that has its size and nobody reads it again (`donating`): no element of it
-   * is read after that element of any output was written.
+   * Output i may reuse the memory of input `aliases[i]` when both have the same size and the input is donated (`donating`). Kernels
+   * guarantee that element e of the input is read before element e of any output is written.
    */
   readonly aliases?: readonly number[];
   /** The output is input 0 under another shape: no data moves. */
   readonly view?: true;
 }
 
-/** Entries for some of the kernels. */
-export type Entries<K extends KernelName> = { readonly [N in K]: KernelEntry<KernelAttrs[N]> };
+/** Entries for some of the kernels: one chapter of the contract. */
+export type Entries = { readonly [K in KernelName]?: KernelEntry<KernelAttrs[K]> };
 
 export const f32 = (shape: Shape): Spec => ({ dtype: 'f32', shape });
 

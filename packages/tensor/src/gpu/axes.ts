@@ -1,6 +1,6 @@
 /** @file Axes of strided reads, merged as far as all operands allow: a kernel reads one axis of columns and four of rows. */
 import { type Shape, sizeOf, stridesOf } from '../shape.ts';
-import { ROW_AXES } from './sources-elementwise.ts';
+import { ROW_AXES } from './kernels/strided.ts';
 
 /** How one operand is read: at offset + sum of index * step. */
 export interface Reading {

@@ -9,16 +9,31 @@ import type { KernelAttrs, KernelName } from '../contract.ts';
 import type { DType } from '../shape.ts';
 import { Calls } from './calls.ts';
 import { type Cell, CommandQueue } from './cell.ts';
-import type { Driver } from './driver.ts';
-import type { GpuMode } from './gpu-js.ts';
-import { attentionPrograms } from './programs-attention.ts';
-import { networkPrograms } from './programs-network.ts';
-import { type Program, shapePrograms } from './programs-shape.ts';
+import type { Driver } from './drivers/driver.ts';
+import type { GpuMode } from './drivers/gpu-js.ts';
+import { attentionPrograms } from './programs/attention.ts';
+import { elementwisePrograms } from './programs/elementwise.ts';
+import { matmulPrograms } from './programs/matmul.ts';
+import { normPrograms } from './programs/norm.ts';
+import { optimizerPrograms } from './programs/optimizer.ts';
+import type { Program } from './programs/program.ts';
+import { reducePrograms } from './programs/reduce.ts';
+import { ropePrograms } from './programs/rope.ts';
+import { rowsPrograms } from './programs/rows.ts';
+import { shapePrograms } from './programs/shape.ts';
+import { softmaxPrograms } from './programs/softmax.ts';
 
 const programs: { readonly [K in KernelName]: Program<K> } = {
+  ...elementwisePrograms,
+  ...reducePrograms,
   ...shapePrograms,
-  ...networkPrograms,
+  ...matmulPrograms,
+  ...rowsPrograms,
+  ...softmaxPrograms,
+  ...normPrograms,
+  ...ropePrograms,
   ...attentionPrograms,
+  ...optimizerPrograms,
 };
 
 /** A backend on a device, with what can be measured about it. */

@@ -1,16 +1,23 @@
 /** @file The calls that one kernel of the contract is made of: launches into its outputs and into temporary cells. */
 import type { Operand } from '../backend.ts';
+import { sizeOf } from '../shape.ts';
 import { planStrided } from './axes.ts';
 import type { Cell, CommandQueue } from './cell.ts';
-import { type Launch, sizeOfLaunch } from './driver.ts';
+import { type Launch, sizeOfLaunch } from './drivers/driver.ts';
 import type { KernelSource } from './kernel-source.ts';
-import { copyLine, copyStrided } from './sources-elementwise.ts';
-import { type Fold, foldLast, foldMiddle } from './sources-rows.ts';
+import { type Fold, foldLast, foldMiddle } from './kernels/reduce.ts';
+import { copyLine, copyStrided } from './kernels/shape.ts';
 
 export const cellOf = (x: Operand): Cell => x.storage.handle as Cell;
 
 export const line = (count: number): Launch => ({ grid: 'line', count });
 export const rows = (columns: number, rows: number): Launch => ({ grid: 'rows', columns, rows });
+
+/** The last axis of x, and all before it as one. */
+export function rowSizes(x: Operand): [n: number, C: number] {
+  const C = x.shape[x.shape.length - 1];
+  return [C === 0 ? 0 : sizeOf(x.shape) / C, C];
+}
 
 /** A fold longer than this is cut into pieces that run side by side. */
 const LONG = 1024;

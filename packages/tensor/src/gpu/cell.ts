@@ -1,6 +1,6 @@
 /** @file What stands behind a storage on the device, and the queue in which everything happens to it. */
 import type { TypedArray } from '../backend.ts';
-import type { Buffer, Driver, Launch } from './driver.ts';
+import type { Buffer, Driver, Launch } from './drivers/driver.ts';
 import type { KernelSource } from './kernel-source.ts';
 
 /**

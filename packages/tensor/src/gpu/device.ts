@@ -4,12 +4,12 @@
  */
 import { checkOptions } from '../given.ts';
 import { backendOf, type GpuBackend } from './backend.ts';
-import type { Driver } from './driver.ts';
-import type { GpuMode } from './gpu-js.ts';
+import type { Driver } from './drivers/driver.ts';
+import type { GpuMode } from './drivers/gpu-js.ts';
+import { createWebasmDriver } from './drivers/webasm.ts';
+import { createWebgl2Driver } from './drivers/webgl2.ts';
+import { createWebgpuDriver } from './drivers/webgpu.ts';
 import { selfTest } from './self-test.ts';
-import { createWebasmDriver } from './webasm-driver.ts';
-import { createWebgl2Driver } from './webgl2-driver.ts';
-import { createWebgpuDriver } from './webgpu-driver.ts';
 
 export const GPU_MODES: readonly GpuMode[] = ['webgpu', 'webgl2', 'webasm'];
 

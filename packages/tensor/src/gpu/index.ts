@@ -4,5 +4,5 @@
  */
 export type { GpuBackend } from './backend.ts';
 export { createGpuBackend, GPU_MODES, type GpuOptions, GpuUnavailableError } from './device.ts';
-export { DeviceError } from './driver.ts';
-export type { GpuMode } from './gpu-js.ts';
+export { DeviceError } from './drivers/driver.ts';
+export type { GpuMode } from './drivers/gpu-js.ts';

@@ -18,7 +18,7 @@
 /** line: [n]. rows: [columns, rows], rows folded into layers where the device caps them. tiles: [columns / 4, rows, matrices]. */
 export type Grid = 'line' | 'rows' | 'tiles';
 
-/** What differs between the languages gpu.js writes: WGSL and WebAssembly have bit operations, GLSL imitates them slowly. */
+/** Language that gpu.js writes, as far as kernels must know: WGSL and WebAssembly have bit operations, GLSL imitates them slowly. */
 export type Dialect = 'bitwise' | 'glsl';
 
 export interface KernelSource {

@@ -1,3 +1,4 @@
+/** @file Definition of interval attention, and its gradient. */
 import type { CpuKernel, View } from './view.ts';
 
 /** sum_d x[ix + d] * y[iy + d] */
@@ -64,4 +65,4 @@ const intervalAttentionBackward: CpuKernel<'intervalAttentionBackward'> = (
   }
 };
 
-export const attention = { intervalAttention, intervalAttentionBackward };
+export const attentionKernels = { intervalAttention, intervalAttentionBackward };

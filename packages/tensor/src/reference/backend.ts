@@ -1,3 +1,4 @@
+/** @file The reference backend: typed arrays, and the definitions of the kernels. */
 import type { Backend, Operand, Storage, TypedArray } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
 import { checkOptions } from '../given.ts';

@@ -3,21 +3,27 @@
  * every other backend is tested against this one.
  */
 import type { KernelName } from '../contract.ts';
-import { attention } from './attention.ts';
-import { elementwise } from './elementwise.ts';
-import { matmul } from './matmul.ts';
-import { network } from './network.ts';
-import { optimizer } from './optimizer.ts';
-import { rows } from './rows.ts';
-import { shapes } from './shapes.ts';
+import { attentionKernels } from './attention.ts';
+import { elementwiseKernels } from './elementwise.ts';
+import { matmulKernels } from './matmul.ts';
+import { normKernels } from './norm.ts';
+import { optimizerKernels } from './optimizer.ts';
+import { reduceKernels } from './reduce.ts';
+import { ropeKernels } from './rope.ts';
+import { rowsKernels } from './rows.ts';
+import { shapeKernels } from './shape.ts';
+import { softmaxKernels } from './softmax.ts';
 import type { CpuKernel } from './view.ts';
 
 export const referenceKernels: { readonly [K in KernelName]: CpuKernel<K> } = {
-  ...elementwise,
-  ...shapes,
-  matmul,
-  ...rows,
-  ...network,
-  ...attention,
-  ...optimizer,
+  ...elementwiseKernels,
+  ...reduceKernels,
+  ...shapeKernels,
+  ...matmulKernels,
+  ...rowsKernels,
+  ...softmaxKernels,
+  ...normKernels,
+  ...ropeKernels,
+  ...attentionKernels,
+  ...optimizerKernels,
 };

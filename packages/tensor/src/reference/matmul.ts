@@ -1,8 +1,9 @@
+/** @file Definition of the matrix product. */
 import { sizeOf } from '../shape.ts';
 import type { CpuKernel } from './view.ts';
 
 /** Products are summed in 64 bits, in rising l, and rounded once. */
-export const matmul: CpuKernel<'matmul'> = ([y], [a, b], { transposeA, transposeB }) => {
+const matmul: CpuKernel<'matmul'> = ([y], [a, b], { transposeA, transposeB }) => {
   const M = y.shape.at(-2)!;
   const N = y.shape.at(-1)!;
   const K = a.shape.at(transposeA ? -2 : -1)!;
@@ -25,3 +26,5 @@ export const matmul: CpuKernel<'matmul'> = ([y], [a, b], { transposeA, transpose
     }
   }
 };
+
+export const matmulKernels = { matmul };

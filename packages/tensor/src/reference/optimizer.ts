@@ -1,5 +1,6 @@
+/** @file Definitions of AdamW and the moving average, in place. */
 import type { AdamWAttrs } from '../contract.ts';
-import { integerPower } from '../integer-power.ts';
+import { integerPower } from '../numerics/integer-power.ts';
 import type { CpuKernel, View } from './view.ts';
 
 /** One element of AdamW; `i` in p, m and v, `ig` in the gradient. */
@@ -41,4 +42,4 @@ const lerp: CpuKernel<'lerp'> = (_, [a, b], { weight }) => {
   for (let i = 0; i < a.data.length; i++) a.data[i] += weight * (b.data[i] - a.data[i]);
 };
 
-export const optimizer = { adamw, adamwRows, adamwCatchUp, lerp };
+export const optimizerKernels = { adamw, adamwRows, adamwCatchUp, lerp };

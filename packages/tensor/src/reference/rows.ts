@@ -1,3 +1,4 @@
+/** @file Definitions of the kernels on rows of tables and segments of rows. */
 import type { CpuKernel } from './view.ts';
 
 const gatherRows: CpuKernel<'gatherRows'> = ([y], [table, ids]) => {
@@ -76,7 +77,7 @@ const writeRows: CpuKernel<'writeRows'> = (_, [table, ids, x]) => {
   }
 };
 
-export const rows = {
+export const rowsKernels = {
   gatherRows,
   scatterAddRows,
   embeddingBag,

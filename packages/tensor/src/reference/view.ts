@@ -1,3 +1,4 @@
+/** @file The form of a kernel on the CPU: a function on views of arrays. */
 import type { TypedArray } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
 import type { Shape } from '../shape.ts';

@@ -1,7 +1,7 @@
 /**
  * @file The CPU backend: SIMD kernels compiled from assembly/, over one WebAssembly memory.
  *
- * `nativeKernels` have such a kernel. All others, and rare forms of these (see native.ts), run the definition in reference/ on
+ * `nativeKernels` have such a kernel. All others, and rare forms of these (see bindings.ts), run the definition in reference/ on
  * the same memory: correct, and no part of a training step.
  */
 import type { Backend, Operand, Storage } from '../backend.ts';
@@ -10,14 +10,14 @@ import { checkOptions } from '../given.ts';
 import { referenceKernels } from '../reference/kernels.ts';
 import type { CpuKernel, View } from '../reference/view.ts';
 import type { DType } from '../shape.ts';
-import { Machine, type WasmOptions } from './machine.ts';
-import { isNarrow, Narrow, runNarrow, widened, writeNarrow } from './narrow.ts';
-import { native } from './native.ts';
-import { type Inside, isOutside, Outside } from './outside.ts';
+import { Bf16Values, floatsOf, isBf16, runOnBf16, writeBf16 } from './bf16.ts';
+import { bindings } from './bindings.ts';
+import { isOffloaded, OffloadedTables } from './offload.ts';
 import { Recorder } from './recording.ts';
+import { type WasmOptions, WasmRuntime } from './runtime.ts';
 
 /** The kernels that run as WebAssembly. */
-export const nativeKernels: readonly KernelName[] = Object.keys(native) as KernelName[];
+export const nativeKernels: readonly KernelName[] = Object.keys(bindings) as KernelName[];
 
 export interface WasmBackend extends Backend {
   /** How many threads share the work of one kernel; 1 where there can be no workers, whatever was asked for. */
@@ -29,17 +29,171 @@ export interface WasmBackend extends Backend {
   threadsReady(): Promise<void>;
 }
 
-export type { WasmOptions } from './machine.ts';
 export { availableThreads } from './pool.ts';
+export type { WasmOptions } from './runtime.ts';
 
 /** @throws Error when the process cannot have so much */
-function arrayOutside(length: number, inUse: number): Float32Array {
+function offloadedArray(length: number, inUse: number): Float32Array {
   try {
     return new Float32Array(length);
   } catch (error) {
     const [asked, used] = [length * 4, inUse].map((bytes) => `${Math.ceil(bytes / 2 ** 20)} MiB`);
     const message = `out of memory: ${asked} asked for, with ${used} in use by other large tables; use smaller or fewer ones`;
     throw new Error(message, { cause: error });
+  }
+}
+
+type Kernel = (outs: readonly Operand[], ins: readonly Operand[]) => void;
+
+/** The handle of a storage is an address in the memory, or a `Float32Array` outside it, or `Bf16Values`. */
+class SimdBackend implements WasmBackend {
+  readonly name = 'wasm';
+  readonly synchronous = true;
+  private readonly runtime: WasmRuntime;
+  private readonly tables: OffloadedTables;
+  /** Larger f32 storages than this live outside the memory. */
+  private readonly mostInside: number;
+  private bytesOutside = 0;
+  private recorder: Recorder | null = null;
+
+  constructor(options: WasmOptions) {
+    this.runtime = new WasmRuntime(options);
+    this.mostInside = options.outsideBytes ?? 2 ** 28;
+    this.tables = new OffloadedTables(this);
+  }
+
+  get description(): string {
+    return `WebAssembly SIMD, ${this.runtime.compiled.reason}; ${this.runtime.threading}`;
+  }
+  get threads(): number {
+    return this.runtime.threads;
+  }
+  async threadsReady(): Promise<void> {
+    await this.runtime.pool?.whenReady();
+  }
+  get bytesInUse(): number {
+    return this.runtime.heap.bytesInUse + this.bytesOutside;
+  }
+
+  allocate(dtype: DType, length: number): Storage {
+    if (dtype !== 'f32' || length * 4 <= this.mostInside) return this.allocateInside(dtype, length);
+    const handle = offloadedArray(length, this.bytesOutside);
+    this.bytesOutside += length * 4;
+    return { backend: this, dtype, length, refs: 0, version: 0, handle };
+  }
+
+  allocateInside(dtype: DType, length: number): Storage {
+    return { backend: this, dtype, length, refs: 0, version: 0, handle: this.runtime.heap.allocate(length * 4) };
+  }
+
+  free(storage: Storage): void {
+    const { handle, length } = storage;
+    const { heap } = this.runtime;
+    if (handle instanceof Float32Array) {
+      this.tables.forget(handle);
+      this.bytesOutside -= handle.byteLength;
+    } else if (handle instanceof Bf16Values) heap.free(handle.address, length * 2);
+    else heap.free(handle as number, length * 4);
+    storage.handle = null;
+  }
+
+  write(storage: Storage, source: ArrayLike<number>): void {
+    const { handle, length } = storage;
+    if (source.length > length) throw new RangeError(`wasm: ${source.length} values for a storage of ${length}`);
+    if (typeof handle === 'number') this.all(storage.dtype).set(source, handle / 4);
+    else if (handle instanceof Bf16Values) writeBf16(this.runtime, storage, source);
+    else this.values(storage).set(source);
+  }
+
+  storeAsBf16(storage: Storage): boolean {
+    const { handle, length } = storage;
+    if (typeof handle !== 'number' || storage.dtype !== 'f32' || length === 0 || length % 8 !== 0) return false;
+    const { heap } = this.runtime;
+    const address = heap.allocate(length * 2);
+    const floats = this.values(storage);
+    storage.handle = new Bf16Values(address);
+    writeBf16(this.runtime, storage, floats);
+    heap.free(handle, length * 4);
+    return true;
+  }
+
+  readSync(storage: Storage): Float32Array | Int32Array {
+    const { handle, length } = storage;
+    if (typeof handle !== 'number') return this.values(storage).slice();
+    return this.all(storage.dtype).slice(handle / 4, handle / 4 + length);
+  }
+
+  async read(storage: Storage): Promise<Float32Array | Int32Array> {
+    return this.readSync(storage);
+  }
+
+  /** The whole memory. */
+  private all(dtype: DType): Float32Array | Int32Array {
+    return dtype === 'i32' ? this.runtime.allInts : this.runtime.allFloats;
+  }
+
+  /** The values of a storage: a live view, or a copy of those kept as BF16. */
+  values(storage: Storage): Float32Array | Int32Array {
+    const { handle, dtype, length } = storage;
+    if (handle instanceof Float32Array) return this.tables.values(handle);
+    if (handle instanceof Bf16Values) return floatsOf(this.runtime, storage);
+    const { buffer } = this.runtime.compiled.memory;
+    return dtype === 'i32'
+      ? new Int32Array(buffer, handle as number, length)
+      : new Float32Array(buffer, handle as number, length);
+  }
+
+  run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]): void {
+    if (!ins.some(isOffloaded) && !outs.some(isOffloaded)) {
+      if (ins.some(isBf16)) runOnBf16(this.runtime, this, kernel, outs, ins, attrs);
+      else this.runInside(kernel, outs, ins, attrs);
+      return;
+    }
+    // What is allocated while a recording is made belongs to it.
+    const mayKeep = this.recorder === null;
+    const rowsOrWhole: Kernel = (to, from) => {
+      if (!this.tables.run(kernel, to, from, attrs, mayKeep)) this.runDefinition(kernel, to, from, attrs);
+    };
+    this.runHere(rowsOrWhole, outs, ins);
+  }
+
+  /** Runs a kernel whose operands are all in the memory, as floats. */
+  runInside<K extends KernelName>(
+    kernel: K,
+    outs: readonly Operand[],
+    ins: readonly Operand[],
+    attrs: KernelAttrs[K],
+  ): void {
+    if (bindings[kernel]?.(this.runtime, outs, ins, attrs)) return;
+    this.runHere((to, from) => this.runDefinition(kernel, to, from, attrs), outs, ins);
+  }
+
+  private runDefinition<K extends KernelName>(
+    kernel: K,
+    outs: readonly Operand[],
+    ins: readonly Operand[],
+    attrs: KernelAttrs[K],
+  ): void {
+    const view = (x: Operand): View => ({ data: this.values(x.storage), shape: x.shape });
+    (referenceKernels[kernel] as CpuKernel<K>)(outs.map(view), ins.map(view), attrs);
+  }
+
+  /** Runs a kernel in TypeScript, and tells a recorder of it. */
+  private runHere(kernel: Kernel, outs: readonly Operand[], ins: readonly Operand[]): void {
+    if (this.recorder) this.recorder.run(kernel, outs, ins);
+    else kernel(outs, ins);
+  }
+
+  record(f: () => void) {
+    if (this.recorder) throw new Error('wasm: a recording is being made; they do not nest');
+    try {
+      return Recorder.record(this.runtime, (made) => {
+        this.recorder = made;
+        f();
+      });
+    } finally {
+      this.recorder = null;
+    }
   }
 }
 
@@ -54,131 +208,5 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
   if (!Number.isInteger(threads) || threads < 1) {
     throw new RangeError(`createWasmBackend: threads must be a whole number >= 1, got ${threads}`);
   }
-  const machine = new Machine(options);
-  const { heap } = machine;
-  const { memory, reason } = machine.compiled;
-  const { outsideBytes = 2 ** 28 } = options;
-  let bytesOutside = 0;
-  const values = (storage: Storage): Float32Array | Int32Array =>
-    storage.handle instanceof Float32Array
-      ? outside.values(storage.handle)
-      : storage.handle instanceof Narrow
-        ? widened(machine, storage)
-        : storage.dtype === 'i32'
-          ? new Int32Array(memory.buffer, storage.handle as number, storage.length)
-          : new Float32Array(memory.buffer, storage.handle as number, storage.length);
-  const view = (x: Operand): View => ({ data: values(x.storage), shape: x.shape });
-  const allocateInside = (dtype: DType, length: number): Storage => ({
-    backend,
-    dtype,
-    length,
-    refs: 0,
-    version: 0,
-    handle: heap.allocate(length * 4),
-  });
-  const copy = (storage: Storage): Float32Array | Int32Array => {
-    const { handle, length } = storage;
-    if (typeof handle !== 'number') return values(storage).slice();
-    return (storage.dtype === 'i32' ? machine.allInts : machine.allFloats).slice(handle / 4, handle / 4 + length);
-  };
-  let recorder: Recorder | null = null;
-  /** Runs a kernel in TypeScript, and tells a recorder of it. */
-  const runHere = (f: Parameters<Recorder['run']>[0], outs: readonly Operand[], ins: readonly Operand[]) => {
-    if (recorder) recorder.run(f, outs, ins);
-    else f(outs, ins);
-  };
-  const define =
-    <K extends KernelName>(kernel: K, attrs: KernelAttrs[K]) =>
-    (outs: readonly Operand[], ins: readonly Operand[]) =>
-      (referenceKernels[kernel] as CpuKernel<K>)(outs.map(view), ins.map(view), attrs);
-  const runInside: Inside['run'] = (kernel, outs, ins, attrs) => {
-    if (!native[kernel]?.(machine, outs, ins, attrs)) runHere(define(kernel, attrs), outs, ins);
-  };
-  const inside: Inside = {
-    allocate: allocateInside,
-    free: ({ handle, length }) => heap.free(handle as number, length * 4),
-    values,
-    run: runInside,
-  };
-  const outside = new Outside(inside);
-  const backend: WasmBackend = {
-    name: 'wasm',
-    get description() {
-      return `WebAssembly SIMD, ${reason}; ${machine.threading}`;
-    },
-    synchronous: true,
-    get threads() {
-      return machine.threads;
-    },
-    async threadsReady() {
-      await machine.pool?.whenReady();
-    },
-    get bytesInUse() {
-      return heap.bytesInUse + bytesOutside;
-    },
-    allocate(dtype, length) {
-      if (dtype === 'f32' && length * 4 > outsideBytes) {
-        const handle = arrayOutside(length, bytesOutside);
-        bytesOutside += length * 4;
-        return { backend, dtype, length, refs: 0, version: 0, handle };
-      }
-      return allocateInside(dtype, length);
-    },
-    free(storage) {
-      if (storage.handle instanceof Float32Array) {
-        outside.forget(storage.handle);
-        bytesOutside -= storage.handle.byteLength;
-      } else if (storage.handle instanceof Narrow) heap.free(storage.handle.address, storage.length * 2);
-      else heap.free(storage.handle as number, storage.length * 4);
-      storage.handle = null;
-    },
-    write(storage, source) {
-      const { handle } = storage;
-      if (source.length > storage.length) {
-        throw new RangeError(`wasm: ${source.length} values for a storage of ${storage.length}`);
-      }
-      if (typeof handle === 'number') {
-        (storage.dtype === 'i32' ? machine.allInts : machine.allFloats).set(source, handle / 4);
-      } else if (handle instanceof Narrow) writeNarrow(machine, storage, source);
-      else values(storage).set(source);
-    },
-    storeAsBf16(storage) {
-      const { handle, length } = storage;
-      if (typeof handle !== 'number' || storage.dtype !== 'f32' || length === 0 || length % 8 !== 0) return false;
-      const address = heap.allocate(length * 2);
-      const floats = values(storage);
-      storage.handle = new Narrow(address);
-      writeNarrow(machine, storage, floats);
-      heap.free(handle, length * 4);
-      return true;
-    },
-    readSync: copy,
-    async read(storage) {
-      return copy(storage);
-    },
-    run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
-      if (!ins.some(isOutside) && !outs.some(isOutside)) {
-        if (ins.some(isNarrow)) return runNarrow(machine, inside, kernel, outs, ins, attrs);
-        return runInside(kernel, outs, ins, attrs);
-      }
-      // What is allocated while a recording is made belongs to it.
-      const mayKeep = recorder === null;
-      const rowsOrWhole: Parameters<Recorder['run']>[0] = (to, from) => {
-        if (!outside.run(kernel, to, from, attrs, mayKeep)) define(kernel, attrs)(to, from);
-      };
-      runHere(rowsOrWhole, outs, ins);
-    },
-    record(f) {
-      if (recorder) throw new Error('wasm: a recording is being made; they do not nest');
-      try {
-        return Recorder.record(machine, (made) => {
-          recorder = made;
-          f();
-        });
-      } finally {
-        recorder = null;
-      }
-    },
-  };
-  return backend;
+  return new SimdBackend(options);
 }

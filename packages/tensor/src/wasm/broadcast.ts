@@ -1,10 +1,6 @@
 /** @file Broadcasting two operands reduced to rows and columns. */
 import { type Shape, sizeOf } from '../shape.ts';
 
-// The codes of assembly/elementwise.ts, in order.
-export const binaryOps = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'greater', 'equal', 'first'];
-export const unaryOps = ['neg', 'exp', 'log', 'sqrt', 'reciprocal', 'tanh', 'sigmoid', 'abs', 'sign', 'affine'];
-
 /** A matrix [rows, columns] of results; steps are in elements, a column step is 0 or 1. */
 export interface BroadcastPlan {
   rows: number;

@@ -61,7 +61,7 @@ export class Heap {
   private readonly unused = new Free();
   /** While `apart` runs: what was freed in it. */
   private own: Free | null = null;
-  /** What is left of the newest slab. */
+  /** The free rest of the newest slab. */
   private slab = { at: 0, end: 0 };
 
   /**

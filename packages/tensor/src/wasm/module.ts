@@ -1,8 +1,10 @@
 /** @file Choosing and compiling a build of the kernels. */
-import { alphabet, builds, pieces } from './kernels.generated.ts';
+import { alphabet, encoded, memoryFlags, type WasmExports } from './kernels.generated.ts';
 
-/** The kernels' exports: `kernel(part, parts)`, and a few of the machinery's own. */
-export type WasmExports = Record<string, (...args: number[]) => number>;
+export type { WasmExports };
+
+/** A kernel does part `part` of `parts` of its work. */
+export type Kernel = (part: number, parts: number) => void;
 
 /** A module that uses one instruction of relaxed SIMD, f32x4.relaxed_madd, to see whether the engine takes it. */
 const RELAXED_PROBE = new Uint8Array([
@@ -32,17 +34,28 @@ function environment(name: string): string | undefined {
 /** A module of Node itself, without importing it: undefined in browsers and before Node 20.16. */
 export const nodeModule = <T>(name: string): T | undefined => nodeProcess?.getBuiltinModule?.(name) as T | undefined;
 
-/** The bytes of one build: see scripts/build-wasm.mjs, which wrote them as text. */
-function binaryOf(build: { readonly part: number }): Uint8Array<ArrayBuffer> {
-  const count = Object.keys(builds).length;
-  const text = pieces.filter((_, i) => i % count === build.part).join('');
+/** A multiply-add of the module as it comes, and what is written there: three bytes each, see scripts/build-wasm.mjs. */
+const [PRODUCT, SUM] = [0x92, 0x93];
+const NOPS = [0x01, 0x01, 0x01];
+const RELAXED_MADD = [0xfd, 0x85, 0x02];
+const MUL = [0xfd, 0xe6, 0x01];
+const ADD = [0xfd, 0xe4, 0x01];
+
+/** The bytes of the build with or without fused multiply-add. */
+function binaryOf(fused: boolean): Uint8Array<ArrayBuffer> {
   const singles = alphabet.length - 2;
-  const bytes = new Uint8Array(text.length);
+  const bytes = new Uint8Array(encoded.length);
   let length = 0;
-  for (let i = 0; i < text.length; i++) {
-    let value = alphabet.indexOf(text[i]);
-    if (value >= singles) value = singles * (value - singles + 1) + alphabet.indexOf(text[++i]);
+  for (let i = 0; i < encoded.length; i++) {
+    let value = alphabet.indexOf(encoded[i]);
+    if (value >= singles) value = singles * (value - singles + 1) + alphabet.indexOf(encoded[++i]);
     bytes[length++] = value - 3;
+  }
+  const [product, sum] = fused ? [NOPS, RELAXED_MADD] : [MUL, ADD];
+  for (let i = 0; i + 2 < length; i++) {
+    if (bytes[i] !== 0xfd || bytes[i + 2] !== 0x01) continue;
+    if (bytes[i + 1] === PRODUCT) bytes.set(product, i);
+    else if (bytes[i + 1] === SUM) bytes.set(sum, i);
   }
   return bytes.slice(0, length);
 }
@@ -96,8 +109,8 @@ export interface CompiledKernels {
   readonly memory: WebAssembly.Memory;
   readonly maximumPages: number;
   readonly shared: boolean;
-  /** What the kernels import: the memory, and 1 if they are to work in pairs of vectors. */
-  readonly imports: { env: { memory: WebAssembly.Memory; wide: 0 | 1 } };
+  /** The memory, whether to work in pairs of vectors, and whether multiply-adds round once. */
+  readonly imports: { env: { memory: WebAssembly.Memory; wide: 0 | 1; fused: 0 | 1 } };
   /** Which build, and why. */
   readonly reason: string;
 }
@@ -109,7 +122,6 @@ export interface CompiledKernels {
 export function compileKernels(deterministic: boolean, wide?: boolean): CompiledKernels {
   const optedOut = environment('BLT_NO_FMA') === '1';
   const fma = !deterministic && !optedOut && hasRelaxedSimd();
-  const build = fma ? builds.fma : builds.mulAdd;
   const why = fma
     ? 'fused multiply-add (relaxed SIMD)'
     : deterministic
@@ -118,9 +130,9 @@ export function compileKernels(deterministic: boolean, wide?: boolean): Compiled
         ? 'multiply and add rounded separately (BLT_NO_FMA=1)'
         : 'multiply and add rounded separately (this engine has no relaxed SIMD)';
   const shared = typeof SharedArrayBuffer !== 'undefined';
-  const binary = binaryOf(build);
+  const binary = binaryOf(fma);
   // The same module with the import declared unshared: the flags of its memory are 3 (shared, with maximum) or 1.
-  if (!shared) binary[build.memoryFlags] = 1;
+  if (!shared) binary[memoryFlags] = 1;
   const vectors = wide === undefined ? joinsPairs() : { wide, why: wide ? 'pairs of vectors' : '128-bit vectors' };
   const where = shared ? 'shared memory' : 'unshared memory (no SharedArrayBuffer here)';
   const { memory, maximumPages } = createMemory(shared);
@@ -129,7 +141,7 @@ export function compileKernels(deterministic: boolean, wide?: boolean): Compiled
     memory,
     maximumPages,
     shared,
-    imports: { env: { memory, wide: vectors.wide ? 1 : 0 } },
+    imports: { env: { memory, wide: vectors.wide ? 1 : 0, fused: fma ? 1 : 0 } },
     reason: `${why}; ${vectors.why}; ${where}`,
   };
 }

@@ -1,8 +1,8 @@
 /** @file Worker threads over the kernels' shared memory: started when first needed, never keeping the process alive. */
-import { type CompiledKernels, nodeModule, type WasmExports } from './module.ts';
+import { type CompiledKernels, type Kernel, nodeModule, type WasmExports } from './module.ts';
 
 /**
- * What a worker runs: no imports, so it works from a string in Node and in browsers. A part that traps is reported, not lost:
+ * The program of a worker: no imports, so it works from a string in Node and in browsers. A part that traps is reported, not lost:
  * the main thread waits for every worker.
  */
 const workerSource = `
@@ -80,18 +80,21 @@ export function availableThreads(): number {
 
 /** A job shorter than this (microseconds on one thread) is done before the workers have begun. */
 const LEAST_AWAKE = 2;
-/** The same when workers are asleep. */
+/** Least job in microseconds while workers are asleep. */
 const LEAST_ASLEEP = 100;
 
-/** Kernels that cut their work themselves: called once on each thread. All others are cut into a few pieces for each. */
-const SELF_SCHEDULING: ReadonlySet<string> = new Set(['matmul', 'intervalAttention', 'intervalAttentionBackward']);
+/** Kernels that cut their work themselves are called once on each thread. All others are cut into a few pieces for each. */
+const selfScheduling = (kernels: WasmExports): ReadonlySet<Kernel> =>
+  new Set([kernels.matmul, kernels.intervalAttention, kernels.intervalAttentionBackward]);
 const PIECES_PER_THREAD = 4;
 
 export class Pool {
   readonly threads: number;
   private readonly exports: WasmExports;
-  private readonly kernels: string[];
-  private readonly numbers: ReadonlyMap<string, number>;
+  /** The names of the exports; their places are the numbers that workers know them by. */
+  private readonly names: readonly string[];
+  private readonly numbers: ReadonlyMap<unknown, number>;
+  private readonly selfScheduling: ReadonlySet<Kernel>;
   private readonly canSleep: 0 | 1;
   private readonly leastAwake: number;
   private readonly leastAsleep: number;
@@ -117,12 +120,13 @@ export class Pool {
     this.leastAwake = 1000 * (least ?? LEAST_AWAKE);
     this.leastAsleep = 1000 * (least ?? LEAST_ASLEEP);
     this.exports = exports;
-    this.kernels = Object.keys(exports).filter((name) => typeof exports[name] === 'function');
-    this.numbers = new Map(this.kernels.map((name, i) => [name, i]));
+    this.names = Object.keys(exports);
+    this.numbers = new Map(Object.values(exports).map((kernel, i) => [kernel, i]));
+    this.selfScheduling = selfScheduling(exports);
     this.canSleep = nodeModule('node:worker_threads') ? 1 : 0;
     this.startAll = () => {
       for (let part = 1; part < threads; part++) {
-        const start = { module, imports, part, parts: threads, scratch: scratch(), kernels: this.kernels };
+        const start = { module, imports, part, parts: threads, scratch: scratch(), kernels: this.names };
         startWorker(start, (reason) => this.fail(reason));
       }
     };
@@ -156,23 +160,25 @@ export class Pool {
   }
 
   /** Runs the kernel on all threads; false if that would not pay, or the workers have not started yet. */
-  run(kernel: string, nanoseconds: number): boolean {
+  run(kernel: Kernel, nanoseconds: number): boolean {
     if (nanoseconds < this.leastAwake || !this.ready()) return false;
     const { exports } = this;
     if (nanoseconds < this.leastAsleep && exports.workersAsleep() > 0) return false;
-    const pieces = SELF_SCHEDULING.has(kernel) ? 0 : this.threads * PIECES_PER_THREAD;
-    exports.postJob(this.numbers.get(kernel)!, pieces);
+    const pieces = this.selfScheduling.has(kernel) ? 0 : this.threads * PIECES_PER_THREAD;
+    const number = this.numbers.get(kernel)!;
+    exports.postJob(number, pieces);
     let failures: number;
     try {
-      if (pieces === 0) exports[kernel](0, this.threads);
-      else
-        for (let piece = exports.takeUnit(); piece < pieces; piece = exports.takeUnit()) exports[kernel](piece, pieces);
+      if (pieces === 0) kernel(0, this.threads);
+      else for (let piece = exports.takeUnit(); piece < pieces; piece = exports.takeUnit()) kernel(piece, pieces);
     } finally {
       exports.joinJob(this.threads - 1, this.canSleep);
       failures = exports.takeFailures();
     }
     if (failures > 0) {
-      throw new WebAssembly.RuntimeError(`${kernel}: a thread read or wrote outside the memory; are all ids in range?`);
+      throw new WebAssembly.RuntimeError(
+        `${this.names[number]}: a thread read or wrote outside the memory; are all ids in range?`,
+      );
     }
     return true;
   }

@@ -1,10 +1,11 @@
 /**
  * @file Kernels that treat each element alone. Loops run eight at a time, both halves loaded before either is stored (see
- * gemm-tile-wide.ts), then four at a time to the end and beyond: reading past the last element is harmless (every allocation has
+ * matmul/tile-6x16.ts), then four at a time to the end and beyond: reading past the last element is harmless (every allocation has
  * room behind it), and the last store keeps the valid lanes only.
  */
-import { float, int, partBegin, pointer, scratch } from './call';
-import { exp4, log, madd, sigmoid4, storeTail } from './simd';
+import * as args from '../arguments/elementwise';
+import { float, int, partBegin, pointer, scratch } from './core/call';
+import { exp4, log, madd, sigmoid4, storeTail } from './core/simd';
 
 /** In memory, so that spreading it over the lanes is one instruction: see EXP in simd.ts. */
 const ONE = memory.data<f32>([1]);
@@ -28,27 +29,35 @@ abstract class Op {
 class Add extends Op {
   of(a: v128, b: v128, c: v128): v128 { return f32x4.add(a, b); }
 }
+
 class Sub extends Op {
   of(a: v128, b: v128, c: v128): v128 { return f32x4.sub(a, b); }
 }
+
 class Mul extends Op {
   of(a: v128, b: v128, c: v128): v128 { return f32x4.mul(a, b); }
 }
+
 class Div extends Op {
   of(a: v128, b: v128, c: v128): v128 { return f32x4.div(a, b); }
 }
+
 class Maximum extends Op {
   of(a: v128, b: v128, c: v128): v128 { return f32x4.max(a, b); }
 }
+
 class Minimum extends Op {
   of(a: v128, b: v128, c: v128): v128 { return f32x4.min(a, b); }
 }
+
 class Greater extends Op {
   of(a: v128, b: v128, c: v128): v128 { return v128.and(f32x4.gt(a, b), f32x4.splat(1)); }
 }
+
 class Equal extends Op {
   of(a: v128, b: v128, c: v128): v128 { return v128.and(f32x4.eq(a, b), f32x4.splat(1)); }
 }
+
 class First extends Op {
   of(a: v128, b: v128, c: v128): v128 { return a; }
 }
@@ -56,34 +65,42 @@ class First extends Op {
 class Neg extends Op {
   of(x: v128, b: v128, c: v128): v128 { return f32x4.neg(x); }
 }
+
 class Exp extends Op {
   // @ts-ignore: decorator
   @inline
   of(x: v128, b: v128, c: v128): v128 { return exp4(x); }
 }
+
 class Log extends Op {
   of(x: v128, b: v128, c: v128): v128 {
     return f32x4(logOf(f32x4.extract_lane(x, 0)), logOf(f32x4.extract_lane(x, 1)),
       logOf(f32x4.extract_lane(x, 2)), logOf(f32x4.extract_lane(x, 3)));
   }
 }
+
 class Sqrt extends Op {
   of(x: v128, b: v128, c: v128): v128 { return f32x4.sqrt(x); }
 }
+
 class Reciprocal extends Op {
   of(x: v128, b: v128, c: v128): v128 { return f32x4.div(f32x4.splat(1), x); }
 }
+
 class Sigmoid extends Op {
   // @ts-ignore: decorator
   @inline
   of(x: v128, b: v128, c: v128): v128 { return sigmoid4(x); }
 }
+
 class Abs extends Op {
   of(x: v128, b: v128, c: v128): v128 { return f32x4.abs(x); }
 }
+
 class Affine extends Op {
   of(x: v128, scale: v128, shift: v128): v128 { return madd(x, scale, shift); }
 }
+
 /** -1 or 1 with the sign of x; zeros and NaN stay. */
 class Sign extends Op {
   // @ts-ignore: decorator
@@ -93,6 +110,7 @@ class Sign extends Op {
     return v128.bitselect(one, x, f32x4.gt(f32x4.abs(x), f32x4.splat(0)));
   }
 }
+
 /** A polynomial near 0 (Cephes' tanhf), elsewhere 1 - 2 / (e^(2|x|) + 1) with the sign of x. */
 class Tanh extends Op {
   // @ts-ignore: decorator
@@ -140,17 +158,17 @@ function combineRow<F extends Op>(y: usize, a: usize, aStep: usize, b: usize, bS
   if (n & 3) storeTail(y, f.of(v128.load(a), v128.load(b), f32x4.splat(0)), n & 3);
 }
 
-/** The operation numbered as in `binaryOps` of ../broadcast.ts. */
+/** One of the operations of two operands. */
 function combine(op: i32, y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
   switch (op) {
-    case 0: return combineRow<Add>(y, a, aStep, b, bStep, n);
-    case 1: return combineRow<Sub>(y, a, aStep, b, bStep, n);
-    case 2: return combineRow<Mul>(y, a, aStep, b, bStep, n);
-    case 3: return combineRow<Div>(y, a, aStep, b, bStep, n);
-    case 4: return combineRow<Maximum>(y, a, aStep, b, bStep, n);
-    case 5: return combineRow<Minimum>(y, a, aStep, b, bStep, n);
-    case 6: return combineRow<Greater>(y, a, aStep, b, bStep, n);
-    case 7: return combineRow<Equal>(y, a, aStep, b, bStep, n);
+    case args.ADD: return combineRow<Add>(y, a, aStep, b, bStep, n);
+    case args.SUB: return combineRow<Sub>(y, a, aStep, b, bStep, n);
+    case args.MUL: return combineRow<Mul>(y, a, aStep, b, bStep, n);
+    case args.DIV: return combineRow<Div>(y, a, aStep, b, bStep, n);
+    case args.MAXIMUM: return combineRow<Maximum>(y, a, aStep, b, bStep, n);
+    case args.MINIMUM: return combineRow<Minimum>(y, a, aStep, b, bStep, n);
+    case args.GREATER: return combineRow<Greater>(y, a, aStep, b, bStep, n);
+    case args.EQUAL: return combineRow<Equal>(y, a, aStep, b, bStep, n);
     default: return combineRow<First>(y, a, aStep, b, bStep, n);
   }
 }
@@ -160,10 +178,10 @@ function combine(op: i32, y: usize, a: usize, aStep: usize, b: usize, bStep: usi
  * and b in elements; a column step is 1, or 0 to repeat one value along the row, and a row step of 0 repeats the row.
  */
 export function binary(part: i32, parts: i32): void {
-  let y = pointer(0), a = pointer(1), b = pointer(2);
-  const op = int(3);
-  let rows = int(4), columns = int(5);
-  const aRow = int(6), aColumn = int(7), bRow = int(8), bColumn = int(9);
+  let y = pointer(args.y), a = pointer(args.a), b = pointer(args.b);
+  const op = int(args.op);
+  let rows = int(args.rows), columns = int(args.columns);
+  const aRow = int(args.aRow), aColumn = int(args.aColumn), bRow = int(args.bRow), bColumn = int(args.bColumn);
   const yRow = columns;
   if (rows == 1) {
     const begin = partBegin(columns, GRAIN, part, parts);
@@ -206,23 +224,23 @@ function applyAll<F extends Op>(y: usize, x: usize, n: i32, scale: v128, shift: 
   if (n & 3) storeTail(y, f.of(v128.load(x), scale, shift), n & 3);
 }
 
-/** Kernel: y[i] = f(x[i]), f numbered as in `unaryOps` of ../broadcast.ts. Arguments: y, x, op, n, scale, shift. */
+/** Kernel: y[i] = f(x[i]), f being `op`. Arguments: y, x, op, n, scale, shift. */
 export function unary(part: i32, parts: i32): void {
-  const n = int(3);
+  const n = int(args.n);
   const begin = partBegin(n, GRAIN, part, parts);
   const count = partBegin(n, GRAIN, part + 1, parts) - begin;
-  const y = pointer(0) + (<usize>begin << 2), x = pointer(1) + (<usize>begin << 2);
-  const scale = f32x4.splat(float(4)), shift = f32x4.splat(float(5));
-  switch (int(2)) {
-    case 0: return applyAll<Neg>(y, x, count, scale, shift);
-    case 1: return applyAll<Exp>(y, x, count, scale, shift);
-    case 2: return applyAll<Log>(y, x, count, scale, shift);
-    case 3: return applyAll<Sqrt>(y, x, count, scale, shift);
-    case 4: return applyAll<Reciprocal>(y, x, count, scale, shift);
-    case 5: return applyAll<Tanh>(y, x, count, scale, shift);
-    case 6: return applyAll<Sigmoid>(y, x, count, scale, shift);
-    case 7: return applyAll<Abs>(y, x, count, scale, shift);
-    case 8: return applyAll<Sign>(y, x, count, scale, shift);
+  const y = pointer(args.y) + (<usize>begin << 2), x = pointer(args.x) + (<usize>begin << 2);
+  const scale = f32x4.splat(float(args.scale)), shift = f32x4.splat(float(args.shift));
+  switch (int(args.op)) {
+    case args.NEG: return applyAll<Neg>(y, x, count, scale, shift);
+    case args.EXP: return applyAll<Exp>(y, x, count, scale, shift);
+    case args.LOG: return applyAll<Log>(y, x, count, scale, shift);
+    case args.SQRT: return applyAll<Sqrt>(y, x, count, scale, shift);
+    case args.RECIPROCAL: return applyAll<Reciprocal>(y, x, count, scale, shift);
+    case args.TANH: return applyAll<Tanh>(y, x, count, scale, shift);
+    case args.SIGMOID: return applyAll<Sigmoid>(y, x, count, scale, shift);
+    case args.ABS: return applyAll<Abs>(y, x, count, scale, shift);
+    case args.SIGN: return applyAll<Sign>(y, x, count, scale, shift);
     default: return applyAll<Affine>(y, x, count, scale, shift);
   }
 }
@@ -236,9 +254,9 @@ function swiGlu4(a: v128, b: v128): v128 {
 
 /** Kernel: y = silu(a) b. Arguments: y, a, b, n. */
 export function swiGlu(part: i32, parts: i32): void {
-  const n = int(3);
+  const n = int(args.n);
   const begin = <usize>partBegin(n, GRAIN, part, parts) << 2, count = (<usize>partBegin(n, GRAIN, part + 1, parts) << 2) - begin;
-  let y = pointer(0) + begin, a = pointer(1) + begin, b = pointer(2) + begin;
+  let y = pointer(args.y) + begin, a = pointer(args.a) + begin, b = pointer(args.b) + begin;
   for (const end = y + (count & ~31); y < end; y += 32) {
     const y0 = swiGlu4(v128.load(a), v128.load(b)), y1 = swiGlu4(v128.load(a, 16), v128.load(b, 16));
     v128.store(y, y0);
@@ -265,9 +283,9 @@ function gateGradient(x: v128, b: v128, g: v128, s: v128): v128 {
 
 /** Kernel: da = g b s (1 + a (1 - s)), db = g a s with s = sigmoid(a). Arguments: da, db, a, b, g, n. */
 export function swiGluBackward(part: i32, parts: i32): void {
-  const n = int(5);
+  const n = int(args.n);
   const begin = <usize>partBegin(n, GRAIN, part, parts) << 2, end = <usize>partBegin(n, GRAIN, part + 1, parts) << 2;
-  const da = pointer(0), db = pointer(1), a = pointer(2), b = pointer(3), g = pointer(4);
+  const da = pointer(args.da), db = pointer(args.db), a = pointer(args.a), b = pointer(args.b), g = pointer(args.g);
   let at = begin;
   for (; at + 32 <= end; at += 32) {
     const x0 = v128.load(a + at), x1 = v128.load(a + at, 16);
@@ -305,11 +323,11 @@ function mix4(x: v128): v128 {
 
 /** Kernel: y[i] = hash32(seed, i) < threshold ? 0 : scale x[i]. Arguments: y, x, n, seed, threshold (unsigned), scale. */
 export function dropout(part: i32, parts: i32): void {
-  const n = int(2);
+  const n = int(args.n);
   const begin = partBegin(n, GRAIN, part, parts), end = partBegin(n, GRAIN, part + 1, parts);
-  const seed = i32x4.splat(int(3)), threshold = i32x4.splat(int(4)), scale = f32x4.splat(float(5));
+  const seed = i32x4.splat(int(args.seed)), threshold = i32x4.splat(int(args.threshold)), scale = f32x4.splat(float(args.scale));
   let index = i32x4.add(i32x4.splat(begin + 0x9e3779b9), i32x4(0, 1, 2, 3));
-  let y = pointer(0) + (<usize>begin << 2), x = pointer(1) + (<usize>begin << 2);
+  let y = pointer(args.y) + (<usize>begin << 2), x = pointer(args.x) + (<usize>begin << 2);
   for (let i = begin; i < end; i += 4) {
     const hash = mix4(v128.xor(mix4(index), seed));
     const kept = v128.andnot(f32x4.mul(v128.load(x), scale), i32x4.lt_u(hash, threshold));

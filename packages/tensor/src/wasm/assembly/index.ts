@@ -1,17 +1,20 @@
-/** @file The module's exports. */
-export { intervalAttention } from './attention';
-export { findSegments, intervalAttentionBackward } from './attention-backward';
-export { setScratch, takeUnit } from './call';
+/** @file The module's exports: kernels by chapter, then the machinery. */
 export { binary, dropout, swiGlu, swiGluBackward, unary } from './elementwise';
-export { matmul } from './gemm';
-export { matmulBf16, widenBf16 } from './gemm-bf16';
-export { ceiling } from './gemm-tile';
-export { rmsNorm, rmsNormBackward, rope } from './norm';
-export { adamw, adamwCatchUp, adamwRows, lerp } from './optimizer';
+export { sumChunks, sumLast, sumMiddle, sumPartials } from './reduce';
+export { copyPieces, transpose } from './shape';
+export { matmul } from './matmul/kernel';
+export { matmulBf16, widenBf16 } from './matmul/bf16';
 export {
-  copyPieces, embeddingBag, gatherRows, scatterAddRows, segmentGatherSum, segmentMax, segmentMaxBackward, transpose,
-  writeRows,
+  embeddingBag, gatherRows, scatterAddRows, segmentGatherSum, segmentMax, segmentMaxBackward, writeRows,
 } from './rows';
 export { crossEntropy, crossEntropyBackward, logSoftmax, softmax } from './softmax';
-export { sumChunks, sumLast, sumMiddle, sumPartialRows, sumPartials } from './sum';
-export { awaitJob, finishJob, jobPieces, joinJob, postJob, takeFailures, workerReady, workersAsleep, workersReady } from './pool';
+export { rmsNorm, rmsNormBackward, sumPartialRows } from './norm';
+export { rope } from './rope';
+export { intervalAttention } from './attention/forward';
+export { findSegments, intervalAttentionBackward } from './attention/backward';
+export { adamw, adamwCatchUp, adamwRows, lerp } from './optimizer';
+export { ceiling } from './matmul/tile-4x8';
+export { setScratch, takeUnit } from './core/call';
+export {
+  awaitJob, finishJob, jobPieces, joinJob, postJob, takeFailures, workerReady, workersAsleep, workersReady,
+} from './core/pool';

@@ -1,6 +1,7 @@
-/** @file RMS normalisation and rotary position embedding, forward and backward. */
-import { float, int, partBegin, pointer } from './call';
-import { lanesBelow, madd, storeTail, sumLanes } from './simd';
+/** @file RMS normalisation, forward and backward. */
+import * as args from '../arguments/norm';
+import { float, int, partBegin, pointer } from './core/call';
+import { lanesBelow, madd, storeTail, sumLanes } from './core/simd';
 
 /** v128.load with the lanes beyond the row set to 0. */
 // @ts-ignore: decorator
@@ -31,12 +32,12 @@ function inverseRms(x: usize, C: i32, eps: f32): f32 {
 
 /** Kernel: y = x * w / rms(x). Arguments: y, x, w, rows, C, eps. */
 export function rmsNorm(part: i32, parts: i32): void {
-  const rows = int(3), C = int(4);
+  const rows = int(args.rows), C = int(args.C);
   const row = <usize>C << 2;
   const end = partBegin(rows, 1, part + 1, parts);
   for (let i = partBegin(rows, 1, part, parts); i < end; i++) {
-    const x = pointer(1) + i * row, y = pointer(0) + i * row, w = pointer(2);
-    const r = f32x4.splat(inverseRms(x, C, float(5)));
+    const x = pointer(args.x) + i * row, y = pointer(args.y) + i * row, w = pointer(args.w);
+    const r = f32x4.splat(inverseRms(x, C, float(args.eps)));
     let at: usize = 0;
     for (const whole = <usize>(C & ~7) << 2; at < whole; at += 32) {
       const y0 = f32x4.mul(f32x4.mul(v128.load(x + at), r), v128.load(w + at));
@@ -57,16 +58,16 @@ export function rmsNorm(part: i32, parts: i32): void {
  * depend on the number of threads. Arguments: dx, partial dw [chunks, C rounded up to 4], x, w, g, rows, C, eps, chunks.
  */
 export function rmsNormBackward(part: i32, parts: i32): void {
-  const rows = int(5), C = int(6), chunks = int(8);
+  const rows = int(args.rows), C = int(args.C), chunks = int(args.chunks);
   const row = <usize>C << 2;
   const partialRow = <usize>((C + 3) & ~3) << 2;
   const end = partBegin(chunks, 1, part + 1, parts);
   for (let chunk = partBegin(chunks, 1, part, parts); chunk < end; chunk++) {
-    const dw = pointer(1) + chunk * partialRow;
+    const dw = pointer(args.partials) + chunk * partialRow;
     memory.fill(dw, 0, partialRow);
     const last = partBegin(rows, 1, chunk + 1, chunks);
     for (let i = partBegin(rows, 1, chunk, chunks); i < last; i++) {
-      backwardRow(pointer(0) + i * row, dw, pointer(2) + i * row, pointer(3), pointer(4) + i * row, C, float(7));
+      backwardRow(pointer(args.dx) + i * row, dw, pointer(args.x) + i * row, pointer(args.w), pointer(args.g) + i * row, C, float(args.eps));
     }
   }
 }
@@ -105,42 +106,14 @@ function backwardRow(dx: usize, dw: usize, x: usize, w: usize, g: usize, C: i32,
   }
 }
 
-/** Pairs (a, b) turned: (a cos - b sin, a sin + b cos); cosines and sines already stand twice each. */
-// @ts-ignore: decorator
-@inline
-function turn(x: v128, cosine: v128, sine: v128): v128 {
-  const swapped = v128.shuffle<f32>(x, x, 1, 0, 3, 2);
-  return madd(swapped, sine, f32x4.mul(x, cosine));
-}
-
-/** Kernel. Arguments: y, x, cos, sin, positions, rows, width, head dim, inverse. */
-export function rope(part: i32, parts: i32): void {
-  const rows = int(5), width = int(6), D = int(7);
-  // The sign of the sine: minus for the first of each pair, the other way round for the inverse.
-  const flip = int(8) ? f32x4(0, -0.0, 0, -0.0) : f32x4(-0.0, 0, -0.0, 0);
-  const half = <usize>D << 1;
-  const end = partBegin(rows, 1, part + 1, parts);
-  for (let i = partBegin(rows, 1, part, parts); i < end; i++) {
-    const position = load<i32>(pointer(4) + (<usize>i << 2));
-    const cos = pointer(2) + position * half, sin = pointer(3) + position * half;
-    let x = pointer(1) + (<usize>(i * width) << 2), y = pointer(0) + (<usize>(i * width) << 2);
-    for (let c = 0; c < width; c += D) {
-      let at: usize = 0;
-      for (let d = 0; d < D; d += 4) {
-        const cosines = v128.load64_splat(cos + at), sines = v128.load64_splat(sin + at);
-        const turned = turn(v128.load(x), v128.shuffle<f32>(cosines, cosines, 0, 0, 1, 1),
-          v128.xor(v128.shuffle<f32>(sines, sines, 0, 0, 1, 1), flip));
-        if (d + 4 <= D) {
-          v128.store(y, turned);
-          x += 16;
-          y += 16;
-        } else {
-          storeTail(y, turned, 2);
-          x += 8;
-          y += 8;
-        }
-        at += 8;
-      }
-    }
+/** Kernel: y[c] = sum over the rows of partial sums [count, width]. Arguments: y, partials, count, C, width (C rounded up to 4). */
+export function sumPartialRows(part: i32, parts: i32): void {
+  const count = int(args.chunks), C = int(args.C);
+  const row = <usize>int(args.width) << 2;
+  const end = partBegin(C, 16, part + 1, parts);
+  for (let c = partBegin(C, 16, part, parts); c < end; c++) {
+    let total: f64 = 0;
+    for (let i = 0; i < count; i++) total += load<f32>(pointer(args.partials) + i * row + (<usize>c << 2));
+    store<f32>(pointer(args.dw) + (<usize>c << 2), <f32>total);
   }
 }

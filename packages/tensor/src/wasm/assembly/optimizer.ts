@@ -1,20 +1,21 @@
 /** @file AdamW in one pass over the parameters, and moving averages, in place. */
-import { float, int, partBegin, pointer } from './call';
-import { madd, storeTail } from './simd';
+import * as args from '../arguments/optimizer';
+import { float, int, partBegin, pointer } from './core/call';
+import { madd, storeTail } from './core/simd';
 
 const GRAIN = 1024;
 
 /**
- * AdamW on n neighbouring elements. Arguments from index `at`: beta1, 1 - beta1, beta2, 1 - beta2, lr / (1 - beta1^step),
+ * AdamW on n neighbouring elements. Arguments: beta1, 1 - beta1, beta2, 1 - beta2, lr / (1 - beta1^step),
  * 1 / (1 - beta2^step), eps, 1 - lr weightDecay.
  */
 // @ts-ignore: decorator
 @inline
-function update(p: usize, m: usize, v: usize, g: usize, n: i32, gradScale: f32, at: i32): void {
-  const beta1 = f32x4.splat(float(at)), rest1 = f32x4.splat(float(at + 1) * gradScale);
-  const beta2 = f32x4.splat(float(at + 2)), rest2 = f32x4.splat(float(at + 3));
-  const rate = f32x4.splat(float(at + 4)), correction = f32x4.splat(float(at + 5));
-  const eps = f32x4.splat(float(at + 6)), decay = f32x4.splat(float(at + 7));
+function update(p: usize, m: usize, v: usize, g: usize, n: i32, gradScale: f32): void {
+  const beta1 = f32x4.splat(float(args.beta1)), rest1 = f32x4.splat(float(args.rest1) * gradScale);
+  const beta2 = f32x4.splat(float(args.beta2)), rest2 = f32x4.splat(float(args.rest2));
+  const rate = f32x4.splat(float(args.rate)), correction = f32x4.splat(float(args.correction));
+  const eps = f32x4.splat(float(args.eps)), decay = f32x4.splat(float(args.decay));
   const scale = f32x4.splat(gradScale);
   for (let i = 0; i < n; i += 4) {
     const raw = v128.load(g);
@@ -42,37 +43,37 @@ function update(p: usize, m: usize, v: usize, g: usize, n: i32, gradScale: f32, 
 
 /** Kernel. Arguments: p, m, v, g, gradScale, n, then those of `update`. */
 export function adamw(part: i32, parts: i32): void {
-  const n = int(5);
+  const n = int(args.n);
   const begin = partBegin(n, GRAIN, part, parts);
   const at = <usize>begin << 2;
-  update(pointer(0) + at, pointer(1) + at, pointer(2) + at, pointer(3) + at, partBegin(n, GRAIN, part + 1, parts) - begin,
-    load<f32>(pointer(4)), 6);
+  update(pointer(args.p) + at, pointer(args.m) + at, pointer(args.v) + at, pointer(args.g) + at, partBegin(n, GRAIN, part + 1, parts) - begin,
+    load<f32>(pointer(args.gradScale)));
 }
 
 /** Kernel: the rows ids[0:U] of p, m, v alone. Arguments: p, m, v, ids, g, gradScale, U, C, then those of `update`. */
 export function adamwRows(part: i32, parts: i32): void {
-  const U = int(6), C = int(7);
+  const U = int(args.rows), C = int(args.C);
   const row = <usize>C << 2;
   const end = partBegin(U, 1, part + 1, parts);
   for (let u = partBegin(U, 1, part, parts); u < end; u++) {
-    const at = load<i32>(pointer(3) + (<usize>u << 2)) * row;
-    update(pointer(0) + at, pointer(1) + at, pointer(2) + at, pointer(4) + u * row, C, load<f32>(pointer(5)), 8);
+    const at = load<i32>(pointer(args.ids) + (<usize>u << 2)) * row;
+    update(pointer(args.p) + at, pointer(args.m) + at, pointer(args.v) + at, pointer(args.g) + u * row, C, load<f32>(pointer(args.gradScale)));
   }
 }
 
 /** Kernel: missed updates of the rows ids[0:U], p = p f0 - f3 m / (sqrt(v) + f4), m *= f1, v *= f2. Arguments: p, m, v, ids, factors, U, C. */
 export function adamwCatchUp(part: i32, parts: i32): void {
-  const U = int(5), C = int(6);
+  const U = int(args.rows), C = int(args.C);
   const row = <usize>C << 2;
   const zero = f32x4.splat(0);
   const end = partBegin(U, 1, part + 1, parts);
   for (let u = partBegin(U, 1, part, parts); u < end; u++) {
-    const at = load<i32>(pointer(3) + (<usize>u << 2)) * row;
-    const factors = pointer(4) + <usize>u * 20;
+    const at = load<i32>(pointer(args.ids) + (<usize>u << 2)) * row;
+    const factors = pointer(args.factors) + <usize>u * 20;
     const keepP = f32x4.splat(load<f32>(factors)), keepM = f32x4.splat(load<f32>(factors, 4));
     const keepV = f32x4.splat(load<f32>(factors, 8)), drift = f32x4.splat(load<f32>(factors, 12));
     const eps = f32x4.splat(load<f32>(factors, 16));
-    let p = pointer(0) + at, m = pointer(1) + at, v = pointer(2) + at;
+    let p = pointer(args.p) + at, m = pointer(args.m) + at, v = pointer(args.v) + at;
     for (let i = 0; i < C; i += 4) {
       const oldM = v128.load(m), oldV = v128.load(v);
       const root = f32x4.add(f32x4.sqrt(oldV), eps);
@@ -97,10 +98,10 @@ export function adamwCatchUp(part: i32, parts: i32): void {
 
 /** Kernel: a += weight (b - a). Arguments: a, b, n, weight. */
 export function lerp(part: i32, parts: i32): void {
-  const n = int(2);
+  const n = int(args.n);
   const begin = partBegin(n, GRAIN, part, parts), end = partBegin(n, GRAIN, part + 1, parts);
-  const weight = f32x4.splat(float(3));
-  let a = pointer(0) + (<usize>begin << 2), b = pointer(1) + (<usize>begin << 2);
+  const weight = f32x4.splat(float(args.weight));
+  let a = pointer(args.a) + (<usize>begin << 2), b = pointer(args.b) + (<usize>begin << 2);
   for (let i = begin; i < end; i += 4) {
     const x = v128.load(a);
     const y = madd(f32x4.sub(v128.load(b), x), weight, x);

@@ -1,16 +1,8 @@
-/** @file Kernels that move or add whole rows: embeddings and their gradients, segments, transposes, strided copies. */
-import { int, partBegin, pointer } from './call';
-import { storeTail, storeTransposed } from './simd';
-
-function copyRow(to: usize, from: usize, C: i32): void {
-  const end = to + (<usize>(C & ~3) << 2);
-  while (to < end) {
-    v128.store(to, v128.load(from));
-    to += 16;
-    from += 16;
-  }
-  if (C & 3) storeTail(to, v128.load(from), C & 3);
-}
+/** @file Kernels that read, write or add whole rows: embeddings and their gradients, segments. */
+import * as args from '../arguments/rows';
+import { int, partBegin, pointer } from './core/call';
+import { storeTail } from './core/simd';
+import { copyRow } from './shape';
 
 /** to = sum of the rows of x named by ids (negative ones add nothing), in order; 16 columns at a time stay in registers. */
 function sumRows(to: usize, x: usize, C: i32, ids: usize, count: i32): void {
@@ -50,53 +42,53 @@ function sumRows(to: usize, x: usize, C: i32, ids: usize, count: i32): void {
 
 /** Kernel: y[i] = table[ids[i]]. Arguments: y, table, ids, n, C. */
 export function gatherRows(part: i32, parts: i32): void {
-  const n = int(3), C = int(4);
+  const n = int(args.n), C = int(args.C);
   const row = <usize>C << 2;
   const end = partBegin(n, 1, part + 1, parts);
   for (let i = partBegin(n, 1, part, parts); i < end; i++) {
-    copyRow(pointer(0) + i * row, pointer(1) + load<i32>(pointer(2) + (<usize>i << 2)) * row, C);
+    copyRow(pointer(args.y) + i * row, pointer(args.table) + load<i32>(pointer(args.ids) + (<usize>i << 2)) * row, C);
   }
 }
 
 /** Kernel: table[ids[i]] = x[i], in rising i, on one thread. Arguments: table, ids, x, n, C. */
 export function writeRows(part: i32, parts: i32): void {
-  const n = int(3), C = int(4);
+  const n = int(args.n), C = int(args.C);
   const row = <usize>C << 2;
-  for (let i = 0; i < n; i++) copyRow(pointer(0) + load<i32>(pointer(1) + (<usize>i << 2)) * row, pointer(2) + i * row, C);
+  for (let i = 0; i < n; i++) copyRow(pointer(args.table) + load<i32>(pointer(args.ids) + (<usize>i << 2)) * row, pointer(args.x) + i * row, C);
 }
 
 /** Kernel: y[i] = sum over g of table[ids[i,g]]. Arguments: y, table, ids, n, C, G. */
 export function embeddingBag(part: i32, parts: i32): void {
-  const n = int(3), C = int(4), G = int(5);
+  const n = int(args.n), C = int(args.C), G = int(args.G);
   const end = partBegin(n, 1, part + 1, parts);
   for (let i = partBegin(n, 1, part, parts); i < end; i++) {
-    sumRows(pointer(0) + (<usize>(i * C) << 2), pointer(1), C, pointer(2) + (<usize>(i * G) << 2), G);
+    sumRows(pointer(args.y) + (<usize>(i * C) << 2), pointer(args.table), C, pointer(args.ids) + (<usize>(i * G) << 2), G);
   }
 }
 
 /** Kernel: y[u] = sum of x[entries[e]] over starts[u] <= e < starts[u+1]. Arguments: y, x, entries, starts, U, C. */
 export function segmentGatherSum(part: i32, parts: i32): void {
-  const U = int(4), C = int(5);
+  const U = int(args.U), C = int(args.C);
   const end = partBegin(U, 1, part + 1, parts);
   for (let u = partBegin(U, 1, part, parts); u < end; u++) {
-    const begin = load<i32>(pointer(3) + (<usize>u << 2));
-    const count = load<i32>(pointer(3) + (<usize>u << 2), 4) - begin;
-    sumRows(pointer(0) + (<usize>(u * C) << 2), pointer(1), C, pointer(2) + (<usize>begin << 2), count);
+    const begin = load<i32>(pointer(args.starts) + (<usize>u << 2));
+    const count = load<i32>(pointer(args.starts) + (<usize>u << 2), 4) - begin;
+    sumRows(pointer(args.y) + (<usize>(u * C) << 2), pointer(args.x), C, pointer(args.entries) + (<usize>begin << 2), count);
   }
 }
 
 /** Kernel: y[r] = sum of x[i] over ids[i] = r, in rising i. Threads take columns. Arguments: y, x, ids, n, rows, C. */
 export function scatterAddRows(part: i32, parts: i32): void {
-  const n = int(3), rows = int(4), C = int(5);
+  const n = int(args.n), rows = int(args.rows), C = int(args.C);
   const begin = partBegin(C, 16, part, parts);
   const columns = partBegin(C, 16, part + 1, parts) - begin;
   if (columns == 0) return;
   const row = <usize>C << 2;
-  const y = pointer(0) + (<usize>begin << 2), x = pointer(1) + (<usize>begin << 2);
+  const y = pointer(args.y) + (<usize>begin << 2), x = pointer(args.x) + (<usize>begin << 2);
   for (let r = 0; r < rows; r++) memory.fill(y + r * row, 0, <usize>columns << 2);
   for (let i = 0; i < n; i++) {
     let from = x + i * row;
-    let to = y + load<i32>(pointer(2) + (<usize>i << 2)) * row;
+    let to = y + load<i32>(pointer(args.ids) + (<usize>i << 2)) * row;
     for (let c = 0; c < columns; c += 4) {
       const s = f32x4.add(v128.load(to), v128.load(from));
       if (c + 4 <= columns) v128.store(to, s);
@@ -109,13 +101,13 @@ export function scatterAddRows(part: i32, parts: i32): void {
 
 /** Kernel: y[p,c] = max of x[i,c] over starts[p] <= i < starts[p+1], 0 if there is none. Arguments: y, x, starts, P, C. */
 export function segmentMax(part: i32, parts: i32): void {
-  const P = int(3), C = int(4);
+  const P = int(args.P), C = int(args.C);
   const row = <usize>C << 2;
   const end = partBegin(P, 1, part + 1, parts);
   for (let p = partBegin(P, 1, part, parts); p < end; p++) {
-    const first = load<i32>(pointer(2) + (<usize>p << 2)), last = load<i32>(pointer(2) + (<usize>p << 2), 4);
-    let y = pointer(0) + p * row;
-    let x = pointer(1) + first * row;
+    const first = load<i32>(pointer(args.starts) + (<usize>p << 2)), last = load<i32>(pointer(args.starts) + (<usize>p << 2), 4);
+    let y = pointer(args.y) + p * row;
+    let x = pointer(args.x) + first * row;
     for (let c = 0; c < C; c += 4) {
       let best = f32x4.splat(first < last ? -Infinity : 0);
       let from = x;
@@ -133,22 +125,22 @@ export function segmentMax(part: i32, parts: i32): void {
 
 /** Kernel: g shared by the elements equal to the maximum, 0 elsewhere. Arguments: dx, x, y, g, starts, n, P, C. */
 export function segmentMaxBackward(part: i32, parts: i32): void {
-  const n = int(5), P = int(6), C = int(7);
+  const n = int(args.n), P = int(args.P), C = int(args.C);
   const row = <usize>C << 2;
-  const starts = pointer(4);
+  const starts = pointer(args.starts);
   // Rows before the first segment and after the last belong to nobody.
-  if (part == 0) memory.fill(pointer(0), 0, load<i32>(starts) * row);
+  if (part == 0) memory.fill(pointer(args.dx), 0, load<i32>(starts) * row);
   if (part == parts - 1) {
     const rest = load<i32>(starts + (<usize>P << 2));
-    memory.fill(pointer(0) + rest * row, 0, (n - rest) * row);
+    memory.fill(pointer(args.dx) + rest * row, 0, (n - rest) * row);
   }
   const end = partBegin(P, 1, part + 1, parts);
   for (let p = partBegin(P, 1, part, parts); p < end; p++) {
     const first = load<i32>(starts + (<usize>p << 2)), last = load<i32>(starts + (<usize>p << 2), 4);
     for (let c = 0; c < C; c += 4) {
-      const best = v128.load(pointer(2) + p * row + (<usize>c << 2));
-      const g = v128.load(pointer(3) + p * row + (<usize>c << 2));
-      const x = pointer(1) + first * row + (<usize>c << 2);
+      const best = v128.load(pointer(args.y) + p * row + (<usize>c << 2));
+      const g = v128.load(pointer(args.g) + p * row + (<usize>c << 2));
+      const x = pointer(args.x) + first * row + (<usize>c << 2);
       let ties = f32x4.splat(0);
       for (let i = first, from = x; i < last; i++, from += row) {
         ties = f32x4.add(ties, v128.and(f32x4.eq(v128.load(from), best), f32x4.splat(1)));
@@ -156,60 +148,11 @@ export function segmentMaxBackward(part: i32, parts: i32): void {
       const share = f32x4.div(g, ties);
       // NaN, like its maximum, for every row of a segment with one in it.
       const broken = f32x4.ne(best, best);
-      let to = pointer(0) + first * row + (<usize>c << 2);
+      let to = pointer(args.dx) + first * row + (<usize>c << 2);
       for (let i = first, from = x; i < last; i++, from += row, to += row) {
         const d = v128.or(v128.and(f32x4.eq(v128.load(from), best), share), broken);
         if (c + 4 <= C) v128.store(to, d);
         else storeTail(to, d, C - c);
-      }
-    }
-  }
-}
-
-/** Kernel: `count` pieces of `length` elements, each `toStep` and `fromStep` elements on. Arguments: to, from, count, length, toStep, fromStep. */
-export function copyPieces(part: i32, parts: i32): void {
-  const count = int(2), length = int(3);
-  const toStep = <usize>int(4) << 2, fromStep = <usize>int(5) << 2;
-  const end = partBegin(count, 1, part + 1, parts);
-  for (let i = partBegin(count, 1, part, parts); i < end; i++) {
-    const to = pointer(0) + i * toStep, from = pointer(1) + i * fromStep;
-    if (length < 256) copyRow(to, from, length);
-    else memory.copy(to, from, <usize>length << 2);
-  }
-}
-
-/** Kernel: y [batch, n, m] = x [batch, m, n] transposed. Arguments: y, x, batch, m, n. */
-export function transpose(part: i32, parts: i32): void {
-  const batch = int(2), m = int(3), n = int(4);
-  // Threads take runs of 16 columns of x: whole cache lines.
-  const bands = (n + 15) >> 4;
-  const end = partBegin(batch * bands, 1, part + 1, parts);
-  for (let band = partBegin(batch * bands, 1, part, parts); band < end; band++) {
-    const which = band / bands;
-    const matrix = (<usize>which * m * n) << 2;
-    const first = (band - which * bands) << 4;
-    for (let i = 0; i < m; i += 64) {
-      // 64 rows of the band stay in the cache while four columns at a time are taken out of them.
-      for (let j = first; j < min(n, first + 16); j += 4) {
-        transposeStrip(pointer(0) + matrix, pointer(1) + matrix, m, n, i, min(m, i + 64), j, min(4, n - j));
-      }
-    }
-  }
-}
-
-/** Rows i .. end-1 of x, `columns` columns from j on, in tiles of 4 x 4. */
-function transposeStrip(y: usize, x: usize, m: i32, n: i32, i: i32, end: i32, j: i32, columns: i32): void {
-  const xRow = <usize>n << 2, yRow = <usize>m << 2;
-  for (; i < end; i += 4) {
-    const from = x + i * xRow + (<usize>j << 2);
-    const to = y + j * yRow + (<usize>i << 2);
-    if (columns == 4 && i + 4 <= end) {
-      storeTransposed(to, yRow, v128.load(from), v128.load(from + xRow), v128.load(from + xRow * 2), v128.load(from + xRow * 3));
-    } else {
-      for (let r = 0; r < min(4, end - i); r++) {
-        for (let c = 0; c < columns; c++) {
-          store<f32>(to + c * yRow + (<usize>r << 2), load<f32>(from + r * xRow + (<usize>c << 2)));
-        }
       }
     }
   }

@@ -1,0 +1,21 @@
+/** @file Contract of the reductions: sums and maxima over axes. */
+import { normalizeAxes, sizeOf } from '../shape.ts';
+import { type Entries, f32, type KernelEntry } from './types.ts';
+
+const reduction = (op: string): KernelEntry<{ axes: readonly number[] }> => ({
+  inputs: ['f32'],
+  outputs: ([x], { axes }) => {
+    const reduced = new Set(normalizeAxes(op, axes, x.shape.length));
+    return [f32(x.shape.map((d, i) => (reduced.has(i) ? 1 : d)))];
+  },
+  flops: ([x]) => sizeOf(x.shape),
+});
+
+export const reduce = {
+  /** Sum over `axes`, which stay with size 1. An empty sum is 0. */
+  sum: reduction('sum'),
+  /** Largest over `axes`, which stay with size 1; NaN if any is. The maximum of nothing is -Infinity. */
+  max: reduction('max'),
+  /** y = sum of x^2 over everything, a scalar */
+  sumSquares: { inputs: ['f32'], outputs: () => [f32([])], flops: ([x]) => 2 * sizeOf(x.shape) },
+} satisfies Entries;

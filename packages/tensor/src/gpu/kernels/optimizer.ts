@@ -1,0 +1,47 @@
+/** @file Kernels of AdamW and the moving average. */
+import { kernel } from '../kernel-source.ts';
+
+/** beta * moment + (1 - beta) * gradient, and the same of squares. */
+export const firstMoment = kernel(
+  'firstMoment',
+  'line',
+  { arrays: 'm g scale', floats: 'beta rest' },
+  'y = beta * m[I] + rest * (g[I] * scale[0]);',
+);
+
+export const secondMoment = kernel(
+  'secondMoment',
+  'line',
+  { arrays: 'v g scale', floats: 'beta rest' },
+  'y = beta * v[I] + rest * (g[I] * scale[0]) * (g[I] * scale[0]);',
+);
+
+/** From the moments already moved on. correction1 = 1 / (1 - beta1^step), correction2 likewise. */
+export const adamwStep = kernel(
+  'adamwStep',
+  'line',
+  { arrays: 'p m v', floats: 'lr correction1 correction2 eps keep' },
+  'y = p[I] * keep - lr * (m[I] * correction1) / (Math.sqrt(v[I] * correction2) + eps);',
+);
+
+/** The rows `ids` of a table multiplied by column `which` of decay [U,3]: what the steps they missed would have done. */
+export const decayedRows = kernel(
+  'decayedRows',
+  'rows',
+  { arrays: 'x factors', integers: 'C which' },
+  'y = x[ROW * C + COL] * factors[ROW * 5 + which];',
+);
+
+/** p f0 - f3 m / (sqrt(v) + f4), where that is not 0 */
+export const caughtUp = kernel(
+  'caughtUp',
+  'rows',
+  { arrays: 'p m v factors', integers: 'C' },
+  `y = p[ROW * C + COL] * factors[ROW * 5];
+    const root = Math.sqrt(v[ROW * C + COL]) + factors[ROW * 5 + 4];
+    if (root > 0) {
+      y = y - factors[ROW * 5 + 3] * m[ROW * C + COL] / root;
+    }`,
+);
+
+export const lerp = kernel('lerp', 'line', { arrays: 'a b', floats: 'weight' }, 'y = a[I] + weight * (b[I] - a[I]);');

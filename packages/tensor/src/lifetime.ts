@@ -1,0 +1,61 @@
+/** @file Which scope owns a tensor, when its storage is given back, and who is told that it is read. */
+import type { Storage } from './backend.ts';
+
+interface Owner {
+  readonly storage: Storage;
+  freed: boolean;
+}
+
+/** The last tensor on a storage frees it. */
+const giveBack = (storage: Storage): void => {
+  if (--storage.refs === 0) storage.backend.free(storage);
+};
+
+/** Told of a tensor whose values are used in a way that no tape records, and how. */
+export type ReadWatcher<T> = (tensor: T, how: string) => void;
+
+/** The live tensors. There is one of it, in tensor.ts; memory.ts has the functions that others call. */
+export class Lifetimes<T extends Owner> {
+  private readonly scopes: Set<T>[] = [];
+  // It holds the storage alone: the tensor would be kept alive for ever.
+  private readonly collected = new FinalizationRegistry<Storage>(giveBack);
+  /** For gradient tapes. */
+  watcher: ReadWatcher<T> | null = null;
+
+  /** Registers a tensor with the innermost scope. */
+  adopt(tensor: T): void {
+    const scope = this.scopes.at(-1);
+    if (scope) scope.add(tensor);
+    else this.collected.register(tensor, tensor.storage, tensor);
+  }
+
+  release(tensor: T): void {
+    if (tensor.freed) return;
+    tensor.freed = true;
+    for (let i = this.scopes.length - 1; i >= 0; i--) if (this.scopes[i].delete(tensor)) break;
+    this.collected.unregister(tensor);
+    giveBack(tensor.storage);
+  }
+
+  /** Takes a tensor out of its scope. */
+  disown(tensor: T): void {
+    for (const scope of this.scopes) {
+      if (scope.delete(tensor)) {
+        this.collected.register(tensor, tensor.storage, tensor);
+        break;
+      }
+    }
+  }
+
+  /** Opens a scope: the set of tensors that it owns. */
+  open(): Set<T> {
+    const scope = new Set<T>();
+    this.scopes.push(scope);
+    return scope;
+  }
+
+  /** Closes the innermost scope. */
+  close(): void {
+    this.scopes.pop();
+  }
+}

@@ -25,10 +25,10 @@ import {
 import {
   createWasmBackend,
   forEachTensor,
-  narrow,
   Random,
   run,
   scope,
+  storeAsBf16,
   type Tensor,
   totalFlops,
   withLedger,
@@ -91,7 +91,7 @@ function bytesOfMatrices(tree: unknown): number {
 const weights = bytesOfMatrices(params) + bytesOfMatrices(patcher); // as float32
 const read = zeros([Math.ceil(weights / 4 / 1024), 1024], { backend });
 const row = zeros([1, 1024], { backend });
-if (bf16) narrow(read);
+if (bf16) storeAsBf16(read);
 
 const times: number[] = [];
 const floors: number[] = [];

@@ -1,10 +1,10 @@
 /** @file The layers of layers.ts where the keys and values of earlier positions come from a cache. */
 import { add, intervalAttention, linear, rmsNorm } from '@blt-ts/autograd';
 import type { Tensor } from '@blt-ts/tensor';
-import type { StackContext } from '../batch.ts';
-import type { TransformerConfig } from '../config.ts';
-import { feedForward, queriesKeysValues } from '../layers.ts';
-import type { BlockParams } from '../parameters.ts';
+import type { StackContext } from '../model/batch.ts';
+import type { TransformerConfig } from '../model/config.ts';
+import { feedForward, queriesKeysValues } from '../model/layers.ts';
+import type { BlockParams } from '../model/parameters.ts';
 import { type Cache, type SlotCache, writeRows } from './slot-cache.ts';
 
 /** Keys and values of one attention. */

@@ -8,13 +8,13 @@
  * Several bytes at once (a prompt) do the same in parallel, and so do several texts of different lengths, laid end to end.
  */
 import { scope, type Tensor } from '@blt-ts/tensor';
-import { type BltConfig, layoutOptions } from '../config.ts';
-import type { Checkpoint } from '../huggingface.ts';
-import { checkEntropies } from '../non-finite.ts';
-import { type Reading, resultLater, resultNow } from '../reading.ts';
-import { type ByteStep, byteStep } from './byte-step.ts';
+import type { Checkpoint } from '../checkpoints/huggingface.ts';
+import { checkEntropies } from '../errors.ts';
+import { type BltConfig, layoutOptions } from '../model/config.ts';
+import { type Reading, resultLater, resultNow } from '../readback.ts';
 import { type HashRows, ModelSteps, type TextPatch } from './model-steps.ts';
-import { type BoundaryDecision, boundaryDecision, EMPTY_TEXT, readId, type TextState } from './text-state.ts';
+import { type BoundaryDecision, boundaryDecision, EMPTY_TEXT, readId, type TextState } from './patcher-state.ts';
+import { type ByteStep, byteStep } from './placement.ts';
 
 export type { HashRows } from './model-steps.ts';
 

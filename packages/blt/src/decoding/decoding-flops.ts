@@ -2,7 +2,7 @@
  * @file FLOPs of incremental decoding, counted for the model as it is: real feed-forward widths, grouped heads, projections between local
  * and global width. The paper's formula (flops.ts) rounds all of these; it is for comparing sizes, this one for checking the ledger.
  */
-import type { BltConfig, LocalConfig, TransformerConfig } from '../config.ts';
+import type { BltConfig, LocalConfig, TransformerConfig } from '../model/config.ts';
 
 export interface DecodingLoad {
   /** Mean bytes a patch. */

@@ -3,13 +3,13 @@
  * neighbours on the same backend make a stage with caches of its own, and only the few new rows travel between stages.
  */
 import { type Backend, type Tensor, tensor } from '@blt-ts/tensor';
-import { ropeTable } from '../batch.ts';
-import { TooManyPatchesError, type TransformerConfig } from '../config.ts';
-import type { BlockParams } from '../parameters.ts';
+import { ropeTable } from '../model/batch.ts';
+import { TooManyPatchesError, type TransformerConfig } from '../model/config.ts';
+import type { BlockParams } from '../model/parameters.ts';
 import { type CachedContext, cachedStack, type KeyValueCache, keyValueWidth } from './cached-layers.ts';
 import type { TextPatch } from './model-steps.ts';
+import type { TextState } from './patcher-state.ts';
 import { SlotCache } from './slot-cache.ts';
-import type { TextState } from './text-state.ts';
 
 interface Stage {
   readonly backend: Backend;

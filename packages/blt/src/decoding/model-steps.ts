@@ -17,16 +17,16 @@ import {
   segmentMax,
 } from '@blt-ts/autograd';
 import { type Backend, Replay, type ReplayInput, type Tensor } from '@blt-ts/tensor';
-import { ropeTable } from '../batch.ts';
-import type { BltConfig, TransformerConfig } from '../config.ts';
-import { entropyOfLogits } from '../entropy-model.ts';
-import type { Checkpoint } from '../huggingface.ts';
-import { crossAttend, crossAttention, crossKeysAndValues } from '../layers.ts';
-import type { ByteStep, Standing } from './byte-step.ts';
+import type { Checkpoint } from '../checkpoints/huggingface.ts';
+import { ropeTable } from '../model/batch.ts';
+import type { BltConfig, TransformerConfig } from '../model/config.ts';
+import { entropyOfLogits } from '../model/entropy-model.ts';
+import { crossAttend, crossAttention, crossKeysAndValues } from '../model/layers.ts';
 import { cachedBlock, cachedStack, type KeyValueCache, keyValueWidth, stackCaches } from './cached-layers.ts';
 import { GlobalStages } from './global-stages.ts';
+import type { FinishedPatch, TextState } from './patcher-state.ts';
+import type { ByteStep, Standing } from './placement.ts';
 import { type Cache, SlotCache, writeRows } from './slot-cache.ts';
-import type { FinishedPatch, TextState } from './text-state.ts';
 
 /** Rows of the fused hash table, one after the other. */
 export type HashRows = (rows: Int32Array) => Float32Array;

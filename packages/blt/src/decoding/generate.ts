@@ -1,0 +1,320 @@
+/** @file Generation, byte by byte, on the incremental decoder. */
+import { Random, scope } from '@blt-ts/tensor';
+import type { Checkpoint } from '../checkpoints/huggingface.ts';
+import { bltBatch } from '../model/batch.ts';
+import { bltLogits } from '../model/blt.ts';
+import { type BltConfig, layoutOptions, longestText, TooManyPatchesError } from '../model/config.ts';
+import { scoringEntropies } from '../model/entropy-model.ts';
+import { modelPatchLengths } from '../patching/boundaries.ts';
+import { BOE, BOS, BPE, BYTE_OFFSET, EOS, encode } from '../patching/vocabulary.ts';
+import { itemsLater, itemsNow, type Reading, resultLater, resultNow } from '../readback.ts';
+import { Decoder, type HashRows } from './decoder.ts';
+import { type SamplingOptions, sampleLogits, validateSampling } from './sampling.ts';
+import { copyDraft, DraftLength, speculate } from './speculate.ts';
+
+export interface GenerateOptions extends SamplingOptions {
+  readonly maxBytes: number;
+  /** Seed of the sampling (default 0): same seed, same text. */
+  readonly seed?: number;
+  /** Ends when the text generated so far ends with these bytes; they are part of the output. */
+  readonly stop?: Uint8Array | null;
+  /** Go on after the model says that the document ends (default false). */
+  readonly ignoreEos?: boolean;
+  /**
+   * Most ids the model reads (default 512, or all it takes if that is less). The oldest half is dropped when it is full, and also when the
+   * ids make more patches than the global transformer has positions for.
+   */
+  readonly contextBytes?: number;
+  /**
+   * Most bytes drafted ahead, past the end of the patch, before one pass of the whole model checks them (default 0 = off): copied from
+   * earlier text that went the same way, or else made by the local models. The text is the same with and without. @see Fast BLT
+   * (2026), BLT-S
+   */
+  readonly draftBytes?: number;
+  /** Reads rows of hash tables that are not in memory; see `DecoderOptions`. */
+  readonly hashRows?: HashRows;
+  /** Receives the counts of what ran, when generation ends. */
+  readonly onDone?: (counts: GenerateCounts) => void;
+}
+
+export interface GenerateCounts {
+  /** Bytes made. */
+  readonly bytes: number;
+  /** Steps of the global model, those of the prompt included: one for every patch (more where drafts were rejected). */
+  readonly globalSteps: number;
+  /** Bytes read by the whole model. */
+  readonly byteSteps: number;
+}
+
+/**
+ * Logits for the byte after `ids`, from the whole text at once, as Hugging Face's `generate` without a cache computes them: the
+ * definition that the incremental decoder is tested against.
+ */
+export function nextByteLogits(checkpoint: Checkpoint, ids: Int32Array): Float32Array {
+  return resultNow(wholeText(checkpoint, ids));
+}
+
+/** `nextByteLogits` on any backend. */
+export function nextByteLogitsAsync(checkpoint: Checkpoint, ids: Int32Array): Promise<Float32Array> {
+  return resultLater(wholeText(checkpoint, ids));
+}
+
+function* wholeText({ config, params, patcher }: Checkpoint, ids: Int32Array): Reading<Float32Array> {
+  const { backend } = params.lm_head.weight;
+  let entropies: Float32Array | null = null;
+  if (config.patching.mode === 'entropy') {
+    const options = { ...layoutOptions(config), backend };
+    [entropies] = yield* scoringEntropies(patcher!, [ids], config.patcher!, options);
+  }
+  const patchLengths = modelPatchLengths(ids, entropies, config.patching);
+  const logits = yield scope(() => bltLogits(params, bltBatch([{ ids, patchLengths }], config, { backend }), config));
+  return logits.slice((ids.length - 1) * config.vocabSize);
+}
+
+/** @returns the most ids the model is to read */
+function validate(options: GenerateOptions, config: BltConfig): number {
+  const longest = longestText(config);
+  const { maxBytes, contextBytes = Math.min(512, longest), draftBytes = 0 } = options;
+  validateSampling(options);
+  if (!Number.isInteger(maxBytes) || maxBytes < 0) {
+    throw new RangeError(`generate: maxBytes must be a whole number >= 0, got ${maxBytes}`);
+  }
+  if (!Number.isInteger(contextBytes) || contextBytes < 2) {
+    throw new RangeError(`generate: contextBytes must be a whole number >= 2, got ${contextBytes}`);
+  }
+  if (contextBytes > longest) {
+    throw new RangeError(`generate: contextBytes ${contextBytes} is more than the ${longest} positions the model has`);
+  }
+  if (!Number.isInteger(draftBytes) || draftBytes < 0 || draftBytes >= contextBytes / 2) {
+    throw new RangeError(
+      `generate: draftBytes must be a whole number >= 0 below half of contextBytes ${contextBytes}, got ${draftBytes}`,
+    );
+  }
+  return contextBytes;
+}
+
+/**
+ * Draws the ids of one text. The n-th id is drawn with the n-th uniform number of the seed, however often its logits are computed:
+ * drafts and their checks agree wherever their logits do.
+ */
+export class Sampler {
+  private readonly options: GenerateOptions;
+  private readonly random: Random;
+  private readonly uniforms: number[] = [];
+
+  constructor(options: GenerateOptions, stream = 0) {
+    this.options = options;
+    const random = new Random(options.seed ?? 0);
+    this.random = stream === 0 ? random : random.fork(`text ${stream}`);
+  }
+
+  /** The id at place n (0 = the first one made); EOS where the document ends. */
+  draw(logits: Float32Array, n: number): number {
+    const allowed = logits.slice();
+    for (const special of [BOE, BOS, BPE]) allowed[special] = Number.NEGATIVE_INFINITY;
+    if (this.options.ignoreEos) allowed[EOS] = Number.NEGATIVE_INFINITY;
+    return sampleLogits(allowed, this.options, () => {
+      while (this.uniforms.length <= n) this.uniforms.push(this.random.uniform());
+      return this.uniforms[n];
+    });
+  }
+}
+
+const newerHalf = (ids: number[]): number[] => ids.slice(-Math.ceil(ids.length / 2));
+
+/** Says when a text ends with `stop`. */
+function stopsAfter(stop: Uint8Array | null): (byte: number) => boolean {
+  const tail: number[] = [];
+  return (byte) => {
+    if (stop === null || stop.length === 0) return false;
+    tail.push(byte);
+    if (tail.length > stop.length) tail.shift();
+    return tail.length === stop.length && tail.every((b, i) => b === stop[i]);
+  };
+}
+
+/**
+ * Continues a prompt, one byte at a time. Ends after `maxBytes`, at the end of the document (EOS), or after `stop`.
+ * `for (const byte of generate(...))`, or `for await` where something else should run between bytes.
+ * @param prompt text or bytes; may be empty
+ * @throws RangeError for impossible options, Error on a backend whose values must be waited for: use `generateAsync`
+ */
+export function* generate(
+  checkpoint: Checkpoint,
+  prompt: string | Uint8Array,
+  options: GenerateOptions,
+): Generator<number, void> {
+  yield* itemsNow(generating(checkpoint, prompt, options));
+}
+
+/** `generate` on any backend: `for await (const byte of generateAsync(...))`. */
+export async function* generateAsync(
+  checkpoint: Checkpoint,
+  prompt: string | Uint8Array,
+  options: GenerateOptions,
+): AsyncGenerator<number, void> {
+  yield* itemsLater(generating(checkpoint, prompt, options));
+}
+
+function* generating(
+  checkpoint: Checkpoint,
+  prompt: string | Uint8Array,
+  options: GenerateOptions,
+): Reading<void, number> {
+  const contextBytes = validate(options, checkpoint.config);
+  const { maxBytes, stop = null, draftBytes = 0, onDone } = options;
+  const sampler = new Sampler(options);
+  const [drafts, copies] = [new DraftLength(draftBytes), new DraftLength(draftBytes)];
+  const stopped = stopsAfter(stop);
+  let ids = [...encode(prompt, { bos: true, eos: false })];
+  let decoder: Decoder | null = null;
+  let made = 0;
+  const counts = { globalSteps: 0, byteSteps: 0 };
+  const retire = () => {
+    counts.globalSteps += decoder?.globalSteps ?? 0;
+    counts.byteSteps += decoder?.byteSteps ?? 0;
+    decoder?.release();
+    decoder = null;
+  };
+  try {
+    /** Ids that are known but not read yet; at first all of them. */
+    let unread = ids;
+    /** The next patches are the last that the global transformer has positions for. */
+    let nearlyFull = false;
+    while (made < maxBytes) {
+      if (ids.length > contextBytes) {
+        // Begin anew with the newer half, as if it were the whole text.
+        retire();
+        ids = newerHalf(ids.slice(-contextBytes));
+        unread = ids;
+        nearlyFull = false;
+      }
+      decoder ??= new Decoder(checkpoint, { hashRows: options.hashRows });
+      const copy = unread.length === 1 && draftBytes > 1 ? copyDraft(ids, draftBytes - 1) : [];
+      const lengths = copy.length > 0 ? copies : drafts;
+      const drafting = unread.length === 1 && !nearlyFull ? lengths.next() : 1;
+      const room = Math.min(drafting, contextBytes - ids.length, maxBytes - made);
+      let next: number[];
+      try {
+        if (room > 1) {
+          const start = made;
+          next = yield* speculate(decoder, unread[0], room, copy, (logits, n) => sampler.draw(logits, start + n));
+          lengths.learn(room, next.length);
+        } else {
+          const [logits] = yield* decoder.feeding([unread]);
+          next = [sampler.draw(logits, made)];
+        }
+      } catch (error) {
+        if (!(error instanceof TooManyPatchesError) || ids.length < 2) throw error;
+        retire();
+        // Patches of a draft alone must not shorten the context: the text is the same with and without drafts.
+        nearlyFull = room > 1;
+        if (!nearlyFull) ids = newerHalf(ids);
+        unread = ids;
+        continue;
+      }
+      for (const id of next) {
+        if (id === EOS) return;
+        ids.push(id);
+        made++;
+        yield id - BYTE_OFFSET;
+        if (stopped(id - BYTE_OFFSET) || made >= maxBytes) return;
+      }
+      unread = next.slice(-1);
+    }
+  } finally {
+    retire();
+    onDone?.({ bytes: made, ...counts });
+  }
+}
+
+/** One byte of one of several texts. */
+export interface BatchByte {
+  readonly text: number;
+  readonly byte: number;
+}
+
+/**
+ * Continues several prompts of different lengths side by side; bytes come in rounds, text after text. A text that ended takes no
+ * more steps. Each text draws from a stream of its own; text 0's is that of `generate`.
+ * @throws RangeError for impossible options, or drafts, which only single texts have
+ */
+export function* generateBatch(
+  checkpoint: Checkpoint,
+  prompts: readonly (string | Uint8Array)[],
+  options: GenerateOptions,
+): Generator<BatchByte, void> {
+  yield* itemsNow(generatingBatch(checkpoint, prompts, options));
+}
+
+/** `generateBatch` on any backend. */
+export async function* generateBatchAsync(
+  checkpoint: Checkpoint,
+  prompts: readonly (string | Uint8Array)[],
+  options: GenerateOptions,
+): AsyncGenerator<BatchByte, void> {
+  yield* itemsLater(generatingBatch(checkpoint, prompts, options));
+}
+
+function* generatingBatch(
+  checkpoint: Checkpoint,
+  prompts: readonly (string | Uint8Array)[],
+  options: GenerateOptions,
+): Reading<void, BatchByte> {
+  const contextBytes = validate(options, checkpoint.config);
+  const { maxBytes, stop = null, onDone } = options;
+  if (options.draftBytes) throw new RangeError('generateBatch: draftBytes is for one text; leave it out');
+  if (prompts.length === 0 || maxBytes === 0) return;
+  const samplers = prompts.map((_, r) => new Sampler(options, r));
+  const stops = prompts.map(() => stopsAfter(stop));
+  const ids = prompts.map((prompt) => [...encode(prompt, { bos: true, eos: false })]);
+  const made = prompts.map(() => 0);
+  const open = prompts.map(() => true);
+  let unread: number[][] = ids;
+  let decoder = new Decoder(checkpoint, { texts: prompts.length, hashRows: options.hashRows });
+  const counts = { bytes: 0, globalSteps: 0, byteSteps: 0 };
+  const retire = () => {
+    counts.globalSteps += decoder.globalSteps;
+    counts.byteSteps += decoder.byteSteps;
+    decoder.release();
+  };
+  /** Forgets the older half of these texts; all are read again. */
+  const beginAnew = (texts: readonly number[]) => {
+    retire();
+    decoder = new Decoder(checkpoint, { texts: prompts.length, hashRows: options.hashRows });
+    for (const r of texts) ids[r] = newerHalf(ids[r].slice(-contextBytes));
+    unread = ids.map((row, r) => (open[r] ? row : []));
+  };
+  try {
+    while (open.some((is) => is)) {
+      if (ids.some((row, r) => open[r] && row.length > contextBytes)) {
+        beginAnew(ids.flatMap((row, r) => (row.length > contextBytes ? [r] : [])));
+      }
+      let logits: Float32Array[];
+      try {
+        logits = yield* decoder.feeding(unread);
+      } catch (error) {
+        if (!(error instanceof TooManyPatchesError) || error.texts.some((r) => ids[r].length < 2)) throw error;
+        beginAnew(error.texts);
+        continue;
+      }
+      unread = prompts.map(() => []);
+      for (let r = 0; r < prompts.length; r++) {
+        if (!open[r]) continue;
+        const id = samplers[r].draw(logits[r], made[r]);
+        open[r] = false;
+        if (id === EOS) continue;
+        ids[r].push(id);
+        made[r]++;
+        counts.bytes++;
+        yield { text: r, byte: id - BYTE_OFFSET };
+        if (stops[r](id - BYTE_OFFSET) || made[r] >= maxBytes) continue;
+        open[r] = true;
+        unread[r] = [id];
+      }
+    }
+  } finally {
+    retire();
+    onDone?.(counts);
+  }
+}

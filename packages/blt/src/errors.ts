@@ -1,20 +1,22 @@
-/** @file Numbers that are not numbers: noticed where they first matter, named by where they come from. */
+/** @file The errors of this package. Each message names the thing, its value, and the fix. */
 
-/** A loss, a gradient or an entropy that is not a number: what would be made of it is worth nothing. */
-export class NonFiniteError extends Error {
-  override readonly name = 'NonFiniteError';
+/** A configuration that makes no sense. The message names the key, the value and the fix. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
 }
 
-/**
- * Checks entropies before patches are cut by them: no comparison with NaN holds, so a whole text would become one patch in silence.
- * @throws NonFiniteError saying what they are
- */
-export function checkEntropies(entropies: ArrayLike<number>): void {
-  for (let i = 0; i < entropies.length; i++) {
-    if (!Number.isFinite(entropies[i])) {
-      throw new NonFiniteError(
-        `an entropy of the entropy model is ${entropies[i]}; its weights are broken, take an earlier checkpoint`,
-      );
-    }
+/** While decoding, sequences have more patches than the global transformer has positions for. Nothing was read. */
+export class TooManyPatchesError extends ConfigError {
+  /** Indices of these sequences. */
+  readonly sequences: readonly number[];
+
+  constructor(message: string, sequences: readonly number[]) {
+    super(message);
+    this.sequences = sequences;
   }
+}
+
+/** A loss, a gradient or an entropy is not a finite number, so nothing that follows from it can be used. */
+export class NonFiniteError extends Error {
+  override readonly name = 'NonFiniteError';
 }

@@ -106,7 +106,7 @@ describe('decoding byte by byte', () => {
         fc.integer({ min: 1, max: 16 }),
         (config, seed, rows, pieces, chunkBytes) => {
           const model = smallModel(config, seed, exact);
-          const decoder = new Decoder(model, { texts: rows.length, chunkBytes });
+          const decoder = new Decoder(model, { sequences: rows.length, chunkBytes });
           const logits = decoded(decoder, rows, pieces);
           const { logits: whole } = predict(model, rows);
           rows.forEach((_, r) => {
@@ -173,7 +173,7 @@ describe.each(modes.flatMap((patching) => (['facebook', 'huggingface'] as const)
         if (n > 60) ids[n - 50] = 2; // a document ends
         return ids;
       });
-      const decoder = new Decoder(model, { texts: rows.length });
+      const decoder = new Decoder(model, { sequences: rows.length });
       // A prompt of its own length for each text, then single bytes.
       const prompts = rows.map((ids, r) => ids.subarray(0, Math.min(ids.length, 1 + 17 * r)));
       const found = decoder.feed(prompts, { all: true }).map((x) => [...x]);

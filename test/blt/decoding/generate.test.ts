@@ -60,12 +60,12 @@ test('prompts of different lengths side by side continue as each does alone', ()
   const texts = golden.filter((g) => g.model === 'tiny_A_1b_like');
   const made: number[][] = texts.map(() => []);
   const { checkpoint } = texts[0];
-  for (const { text, byte } of generateBatch(
+  for (const { sequence, byte } of generateBatch(
     checkpoint,
     texts.map((g) => g.prompt),
     { maxBytes: 16, ...greedy },
   )) {
-    made[text].push(byte);
+    made[sequence].push(byte);
   }
   expect(made).toEqual(texts.map((g) => g.bytes.slice(0, 16)));
 });

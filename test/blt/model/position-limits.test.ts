@@ -65,18 +65,18 @@ describe('generation with 40 positions for bytes and 8 for patches', () => {
 
   test('several texts, of which only some have too many patches', () => {
     const texts: number[][] = [[], [], []];
-    for (const { text, byte } of generateBatch(model, [PROMPT, 'a', ''], options)) texts[text].push(byte);
+    for (const { sequence, byte } of generateBatch(model, [PROMPT, 'a', ''], options)) texts[sequence].push(byte);
     expect(texts.map((made) => made.length)).toEqual([20, 20, 20]);
     expect(texts[0]).toEqual([...generate(model, PROMPT, options)]);
   });
 
   test('a decoder says which text it is, and has read nothing of the piece', () => {
-    const decoder = new Decoder(model, { texts: 2 });
+    const decoder = new Decoder(model, { sequences: 2 });
     decoder.feed([[1, 70], [1]]);
     expect(() => decoder.feed([[71], new Array(9).fill(70)])).toThrow(
       expect.objectContaining({
         name: 'ConfigError',
-        texts: [1],
+        sequences: [1],
         message: expect.stringContaining('10 patches, the model takes 8'),
       }),
     );

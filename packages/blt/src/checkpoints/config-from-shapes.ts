@@ -1,11 +1,6 @@
 /** @file A configuration guessed from names and shapes alone, for planning: what a checkpoint needs before any of it is there. */
-import {
-  type BltConfig,
-  ConfigError,
-  type LocalConfig,
-  type TransformerConfig,
-  validateConfig,
-} from '../model/config.ts';
+import { ConfigError } from '../errors.ts';
+import { type BltConfig, type LocalConfig, type TransformerConfig, validateConfig } from '../model/config.ts';
 import type { NamedShapes } from './stored-tensors.ts';
 
 /** Rows per hash table of the released models. */

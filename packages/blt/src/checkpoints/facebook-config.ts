@@ -2,7 +2,8 @@
  * @file The configuration of a facebookresearch/blt checkpoint: its model arguments, completed by the shapes of its tensors. Feed-forward
  * widths are always those that are stored, never computed.
  */
-import { type BltConfig, ConfigError, type TransformerConfig, validateConfig } from '../model/config.ts';
+import { ConfigError } from '../errors.ts';
+import { type BltConfig, type TransformerConfig, validateConfig } from '../model/config.ts';
 import type { PatchingOptions } from '../patching/boundaries.ts';
 import { shownValue } from './shown-value.ts';
 import type { NamedShapes } from './stored-tensors.ts';

@@ -4,9 +4,11 @@
  * global transformer has neither embeddings, nor a final norm, nor an output layer, so these stay behind.
  * @see Pagnoni et al. 2024, section on byte-ifying Llama 3; Touvron et al. 2023
  */
+
 import { leaves } from '@blt-ts/autograd';
 import { formatShape, type Shape, sameShape, toFloat32 } from '@blt-ts/tensor';
-import { ConfigError, type TransformerConfig } from '../model/config.ts';
+import { ConfigError } from '../errors.ts';
+import type { TransformerConfig } from '../model/config.ts';
 import type { BltParams } from '../model/parameters.ts';
 import { shownValue } from './shown-value.ts';
 import type { NamedShapes, StoredTensors } from './stored-tensors.ts';

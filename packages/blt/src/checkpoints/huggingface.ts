@@ -2,6 +2,7 @@
  * @file Checkpoints in the Hugging Face layout: `config.json` with the keys of `BltConfig`, tensors with the names of
  * `BltForCausalLM`. Bytes in, bytes out: where files come from is the caller's business. Everything is checked before use.
  */
+
 import { leaves } from '@blt-ts/autograd';
 import {
   type Backend,
@@ -13,10 +14,11 @@ import {
   toFloat32,
   writeSafetensors,
 } from '@blt-ts/tensor';
+import { ConfigError } from '../errors.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
 import {
   type Behaviour,
   type BltConfig,
-  ConfigError,
   type LocalConfig,
   type TransformerConfig,
   validateConfig,
@@ -39,13 +41,6 @@ import {
   storedInMemory,
   withHuggingFaceNames,
 } from './stored-tensors.ts';
-
-export interface Checkpoint {
-  readonly config: BltConfig;
-  readonly params: BltParams;
-  /** null when the configuration has no entropy model */
-  readonly patcher: EntropyModelParams | null;
-}
 
 type Json = Record<string, unknown>;
 

@@ -2,6 +2,7 @@
  * @file The tensors of a checkpoint before they are loaded: names, dtypes, shapes, and a way to their bytes. Layouts of other
  * programs are turned into ours here, by name, without reading data.
  */
+
 import {
   formatShape,
   readSafetensors,
@@ -12,7 +13,7 @@ import {
   sizeOf,
   toFloat32,
 } from '@blt-ts/tensor';
-import { ConfigError } from '../model/config.ts';
+import { ConfigError } from '../errors.ts';
 import type { ParameterPlan } from '../model/parameters.ts';
 
 /** A tensor that lies in a file or in memory. */

@@ -1,14 +1,16 @@
 /** @file Outputs, loss and gradients of a checkpoint for given rows, as plain values. */
+
 import { affine, leaves, mul, sum, valueAndGrad } from '@blt-ts/autograd';
 import { forEachTensor, release, type SafetensorsInput, scope, tensor } from '@blt-ts/tensor';
+import { ConfigError } from '../errors.ts';
 import { bltBatch } from '../model/batch.ts';
 import { bltLogits, bltLosses } from '../model/blt.ts';
-import { ConfigError, layoutOptions, longestText } from '../model/config.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
+import { layoutOptions, longestText } from '../model/config.ts';
 import { scoringEntropies } from '../model/entropy-model.ts';
 import type { BltParams } from '../model/parameters.ts';
 import { modelPatchLengths } from '../patching/boundaries.ts';
 import { type Reading, resultLater, resultNow } from '../readback.ts';
-import type { Checkpoint } from './huggingface.ts';
 
 /** Values of rows laid end to end, [rows, longest, width]: shorter rows are filled with zeros. */
 function padded(values: Float32Array, rows: readonly Int32Array[], width: number): Float32Array {

@@ -2,7 +2,7 @@
  * @file FLOPs of incremental decoding, counted for the model as it is: real feed-forward widths, grouped heads, projections between local
  * and global width. The paper's formula (flops.ts) rounds all of these; it is for comparing sizes, this one for checking the ledger.
  */
-import type { BltConfig, LocalConfig, TransformerConfig } from '../model/config.ts';
+import { type BltConfig, keyValueWidth, type LocalConfig, type TransformerConfig } from '../model/config.ts';
 
 export interface DecodingLoad {
   /** Mean bytes a patch. */
@@ -23,8 +23,6 @@ export interface DecodingFlops {
   readonly decoder: number;
   readonly total: number;
 }
-
-const keyValueWidth = (c: TransformerConfig): number => (c.hiddenSize / c.numAttentionHeads) * c.numKeyValueHeads;
 
 /** One row through the stack: q, k, v, o; scores and weighted sum over `keys`; gate, up, down. */
 function stackFlops(c: TransformerConfig, keys: number): number {

@@ -1,14 +1,17 @@
 /** @file Generation, byte by byte, on the incremental decoder. */
+
 import { Random, scope } from '@blt-ts/tensor';
-import type { Checkpoint } from '../checkpoints/huggingface.ts';
+import { TooManyPatchesError } from '../errors.ts';
 import { bltBatch } from '../model/batch.ts';
 import { bltLogits } from '../model/blt.ts';
-import { type BltConfig, layoutOptions, longestText, TooManyPatchesError } from '../model/config.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
+import { type BltConfig, layoutOptions, longestText } from '../model/config.ts';
 import { scoringEntropies } from '../model/entropy-model.ts';
 import { modelPatchLengths } from '../patching/boundaries.ts';
 import { BOE, BOS, BPE, BYTE_OFFSET, EOS, encode } from '../patching/vocabulary.ts';
 import { itemsLater, itemsNow, type Reading, resultLater, resultNow } from '../readback.ts';
-import { Decoder, type HashRows } from './decoder.ts';
+import { Decoder } from './decoder.ts';
+import type { HashRows } from './model-steps.ts';
 import { type SamplingOptions, sampleLogits, validateSampling } from './sampling.ts';
 import { copyDraft, DraftLength, speculate } from './speculate.ts';
 
@@ -228,16 +231,16 @@ function* generating(
   }
 }
 
-/** One byte of one of several texts. */
+/** One byte of one of several sequences. */
 export interface BatchByte {
-  readonly text: number;
+  readonly sequence: number;
   readonly byte: number;
 }
 
 /**
- * Continues several prompts of different lengths side by side; bytes come in rounds, text after text. A text that ended takes no
- * more steps. Each text draws from a stream of its own; text 0's is that of `generate`.
- * @throws RangeError for impossible options, or drafts, which only single texts have
+ * Continues several prompts of different lengths side by side; bytes come in rounds, sequence after sequence. A sequence that ended takes no
+ * more steps. Each draws from a stream of its own; that of sequence 0's is that of `generate`.
+ * @throws RangeError for impossible options, or drafts, which only single sequences have
  */
 export function* generateBatch(
   checkpoint: Checkpoint,
@@ -271,18 +274,18 @@ function* generatingBatch(
   const made = prompts.map(() => 0);
   const open = prompts.map(() => true);
   let unread: number[][] = ids;
-  let decoder = new Decoder(checkpoint, { texts: prompts.length, hashRows: options.hashRows });
+  let decoder = new Decoder(checkpoint, { sequences: prompts.length, hashRows: options.hashRows });
   const counts = { bytes: 0, globalSteps: 0, byteSteps: 0 };
   const retire = () => {
     counts.globalSteps += decoder.globalSteps;
     counts.byteSteps += decoder.byteSteps;
     decoder.release();
   };
-  /** Forgets the older half of these texts; all are read again. */
-  const beginAnew = (texts: readonly number[]) => {
+  /** Forgets the older half of these sequences; all are read again. */
+  const beginAnew = (sequences: readonly number[]) => {
     retire();
-    decoder = new Decoder(checkpoint, { texts: prompts.length, hashRows: options.hashRows });
-    for (const r of texts) ids[r] = newerHalf(ids[r].slice(-contextBytes));
+    decoder = new Decoder(checkpoint, { sequences: prompts.length, hashRows: options.hashRows });
+    for (const r of sequences) ids[r] = newerHalf(ids[r].slice(-contextBytes));
     unread = ids.map((row, r) => (open[r] ? row : []));
   };
   try {
@@ -294,8 +297,8 @@ function* generatingBatch(
       try {
         logits = yield* decoder.feeding(unread);
       } catch (error) {
-        if (!(error instanceof TooManyPatchesError) || error.texts.some((r) => ids[r].length < 2)) throw error;
-        beginAnew(error.texts);
+        if (!(error instanceof TooManyPatchesError) || error.sequences.some((r) => ids[r].length < 2)) throw error;
+        beginAnew(error.sequences);
         continue;
       }
       unread = prompts.map(() => []);
@@ -307,7 +310,7 @@ function* generatingBatch(
         ids[r].push(id);
         made[r]++;
         counts.bytes++;
-        yield { text: r, byte: id - BYTE_OFFSET };
+        yield { sequence: r, byte: id - BYTE_OFFSET };
         if (stops[r](id - BYTE_OFFSET) || made[r] >= maxBytes) continue;
         open[r] = true;
         unread[r] = [id];

@@ -1,8 +1,8 @@
-/** @file What decoding remembers of one text besides tensors: a few numbers, moved on byte by byte. Pure, so it can be undone. */
+/** @file The patcher while decoding: a few numbers for each sequence, advanced byte by byte. They are values, so a step can be undone. */
 import { type BoundaryRule, boundaryRule, type PatchingOptions } from '../patching/boundaries.ts';
 import { EOS } from '../patching/vocabulary.ts';
 
-export interface TextState {
+export interface PatcherState {
   /** Ids read so far, specials included. */
   readonly length: number;
   readonly lastId: number;
@@ -20,7 +20,7 @@ export interface TextState {
   readonly endsDocument: boolean;
 }
 
-export const EMPTY_TEXT: TextState = {
+export const INITIAL_STATE: PatcherState = {
   length: 0,
   lastId: 0,
   lastEntropy: 0,
@@ -41,6 +41,12 @@ export interface FinishedPatch {
   readonly firstSeen: number;
 }
 
+/** A finished patch, and the sequence it belongs to. */
+export interface SequencePatch {
+  readonly sequence: number;
+  readonly patch: FinishedPatch;
+}
+
 export interface BoundaryDecision {
   readonly rule: BoundaryRule;
   readonly maxPatchLength: number | null;
@@ -59,12 +65,12 @@ export const boundaryDecision = (patching: PatchingOptions, documents: boolean):
  * as the rule says, or when the open patch is full.
  * @param entropy of the prediction made after this id, nats
  */
-export function readId(
-  s: TextState,
+export function advance(
+  s: PatcherState,
   id: number,
   entropy: number,
   { rule, maxPatchLength, documents }: BoundaryDecision,
-): { state: TextState; finished: FinishedPatch | null } {
+): { state: PatcherState; finished: FinishedPatch | null } {
   const i = s.length;
   const end = i + 1;
   const ends =

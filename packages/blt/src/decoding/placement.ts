@@ -1,15 +1,17 @@
 /** @file The index arrays of one decoding step: which new bytes there are, where they stand, and which cache rows they see. */
+
 import { checkIds } from '@blt-ts/tensor';
+import { ConfigError } from '../errors.ts';
 import type { BltConfig } from '../model/config.ts';
-import { ConfigError, layoutOptions, longestText } from '../model/config.ts';
+import { layoutOptions, longestText } from '../model/config.ts';
 import { hashNgrams } from '../model/hashing.ts';
 import { EOS } from '../patching/vocabulary.ts';
 import type { SlotCache } from './slot-cache.ts';
 
-/** New bytes of all texts, laid end to end; n of them. */
+/** New bytes of all sequences, laid end to end; n of them. */
 export interface ByteStep {
   readonly bytes: number;
-  /** [texts+1] first new byte of each text, then n. */
+  /** [sequences+1] first new byte of each sequence, then n. */
   readonly starts: readonly number[];
   /** [n] */
   readonly ids: Int32Array;
@@ -18,32 +20,32 @@ export interface ByteStep {
   /** [n] cache rows of the new bytes. */
   readonly slots: Int32Array;
   /** Encoder and decoder. */
-  readonly local: Standing;
+  readonly local: Placement;
   /** The entropy model; null where patches do not need it. */
-  readonly patcher: Standing | null;
+  readonly patcher: Placement | null;
 }
 
-/** Positions [n] and the cache rows that each sees. */
-export interface Standing {
+/** The place of n new rows of one stack: their positions, and the interval [lo, hi) of cache rows that each sees. */
+export interface Placement {
   readonly positions: Int32Array;
   readonly lo: Int32Array;
   readonly hi: Int32Array;
   /** Sum of hi - lo. */
   readonly pairs: number;
   /** One more than the largest position. */
-  readonly reach: number;
+  readonly positionCount: number;
 }
 
 /** What a step starts from: the ids read before, and the first position of the document they are in. */
-export interface TextBefore {
+export interface SequenceBefore {
   readonly ids: readonly number[];
   readonly documentStart: number;
 }
 
-/** @throws ConfigError if a text gets longer than the local models take; RangeError naming an id outside the vocabulary */
+/** @throws ConfigError if a sequence gets longer than the local models take; RangeError naming an id outside the vocabulary */
 export function byteStep(
   rows: readonly ArrayLike<number>[],
-  before: readonly TextBefore[],
+  before: readonly SequenceBefore[],
   cache: SlotCache,
   config: BltConfig,
 ): ByteStep {
@@ -57,10 +59,10 @@ export function byteStep(
   const lo = new Int32Array(n);
   const hi = new Int32Array(n);
   const longest = longestText(config);
-  // The entropy model scores texts longer than its context in chunks, each starting afresh (see scoreEntropies).
+  // The entropy model scores sequences longer than its context in chunks, each starting afresh (see scoreEntropies).
   const context = config.patching.mode === 'entropy' ? config.patcher!.maxPositionEmbeddings : Number.POSITIVE_INFINITY;
   const patcherLo = new Int32Array(n);
-  let [pairs, patcherPairs, reach] = [0, 0, 0];
+  let [pairs, patcherPairs, positionCount] = [0, 0, 0];
   let at = 0;
   rows.forEach((row, r) => {
     const first = before[r].ids.length;
@@ -84,16 +86,22 @@ export function byteStep(
       patcherPairs += i + 1 - patcherSeen;
       if (documents && row[j] === EOS) documentStart = i + 1;
     }
-    reach = Math.max(reach, first + row.length);
+    positionCount = Math.max(positionCount, first + row.length);
   });
   checkIds('decoding', ids, config.vocabSize);
-  const local = { positions, lo, hi, pairs, reach };
-  let patcher: Standing | null = null;
+  const local = { positions, lo, hi, pairs, positionCount };
+  let patcher: Placement | null = null;
   if (config.patching.mode === 'entropy') {
     patcher =
-      reach <= context
+      positionCount <= context
         ? local
-        : { positions: positions.map((i) => i % context), lo: patcherLo, hi, pairs: patcherPairs, reach: context };
+        : {
+            positions: positions.map((i) => i % context),
+            lo: patcherLo,
+            hi,
+            pairs: patcherPairs,
+            positionCount: context,
+          };
   }
   return {
     bytes: n,
@@ -106,21 +114,21 @@ export function byteStep(
   };
 }
 
-/** `hashNgrams` of the new bytes alone, each text's windows reaching back into what was read before. */
+/** `hashNgrams` of the new bytes alone, each sequence's windows reaching back into what was read before. */
 function hashRows(
   rows: readonly ArrayLike<number>[],
-  before: readonly TextBefore[],
+  before: readonly SequenceBefore[],
   starts: readonly number[],
   { hash }: BltConfig,
 ): Int32Array | null {
   const tables = hash.functions * hash.groupSizes.length;
   if (tables === 0) return null;
   // biome-ignore lint/plugin: the sizes of a config, at most 64
-  const reach = Math.max(...hash.groupSizes) - 1;
+  const lookBack = Math.max(...hash.groupSizes) - 1;
   const out = new Int32Array(starts.at(-1)! * tables);
   rows.forEach((row, r) => {
     if (row.length === 0) return;
-    const past = before[r].ids.slice(Math.max(0, before[r].ids.length - reach));
+    const past = before[r].ids.slice(Math.max(0, before[r].ids.length - lookBack));
     const window = new Int32Array(past.length + row.length);
     window.set(past);
     window.set(row, past.length);

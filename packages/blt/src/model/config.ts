@@ -1,3 +1,5 @@
+/** @file The configuration of a model: everything that decides its shapes and its arithmetic, and the check that it makes sense. */
+import { ConfigError } from '../errors.ts';
 import { boundaryRule, type PatchingOptions } from '../patching/boundaries.ts';
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
 import { HASH_PRIMES } from './hashing.ts';
@@ -55,22 +57,6 @@ export interface BltConfig {
   readonly patching: PatchingOptions;
 }
 
-/** A configuration that makes no sense. The message names the key, the value and the fix. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
-
-/** While decoding, texts have got more patches than the global transformer has positions for. Nothing was read. */
-export class TooManyPatchesError extends ConfigError {
-  /** Indices of these texts. */
-  readonly texts: readonly number[];
-
-  constructor(message: string, texts: readonly number[]) {
-    super(message);
-    this.texts = texts;
-  }
-}
-
 /**
  * The feed-forward width of the released models: 2/3 of 4 d, rounded up to a multiple.
  * @param multiplier applied before rounding (1 in all released models)
@@ -92,6 +78,10 @@ export function transformerConfig(
     ...sizes,
   };
 }
+
+/** Width of all key heads of a row, and of all value heads. */
+export const keyValueWidth = (c: TransformerConfig): number =>
+  (c.hiddenSize / c.numAttentionHeads) * c.numKeyValueHeads;
 
 const MAX_LAYERS = 1024;
 const MAX_GROUP_SIZES = 64;

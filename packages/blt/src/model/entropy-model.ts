@@ -1,23 +1,27 @@
 /** @file The entropy model: a small byte language model whose uncertainty decides where patches begin. */
 import { exp, gatherRows, linear, logSoftmax, mul, neg, rmsNorm, sum } from '@blt-ts/autograd';
 import { type Backend, scope, type Tensor } from '@blt-ts/tensor';
-import { checkEntropies } from '../errors.ts';
+import { NonFiniteError } from '../errors.ts';
 import { type Reading, resultLater, resultNow } from '../readback.ts';
 import { type ByteBatch, byteBatch } from './batch.ts';
 import type { TransformerConfig } from './config.ts';
 import type { Dropout } from './dropout.ts';
-import { transformerStack } from './layers.ts';
+import { type AttentionCache, transformerStack } from './layers.ts';
 import type { EntropyModelParams } from './parameters.ts';
 
-/** Next-byte logits: [B, vocab]. Embedding, blocks, final norm, untied output layer. */
+/**
+ * Next-byte logits: [B, vocab]. Embedding, blocks, final norm, untied output layer.
+ * @param caches while decoding: one for each block
+ */
 export function entropyModelLogits(
   p: EntropyModelParams,
-  batch: ByteBatch,
+  batch: Pick<ByteBatch, 'ids' | 'local'>,
   c: TransformerConfig,
   dropout?: Dropout,
+  caches?: readonly AttentionCache[],
 ): Tensor {
   const x = gatherRows(p.embed_tokens.weight, batch.ids);
-  const h = transformerStack(p.layers, dropout?.embedding(x) ?? x, batch.local, c, dropout);
+  const h = transformerStack(p.layers, dropout?.embedding(x) ?? x, batch.local, c, dropout, caches);
   const states = rmsNorm(h, p.norm.weight, c.rmsNormEps);
   return linear(dropout?.output(states) ?? states, p.lm_head.weight);
 }
@@ -26,6 +30,21 @@ export function entropyModelLogits(
 export function entropyOfLogits(logits: Tensor): Tensor {
   const logP = logSoftmax(logits);
   return neg(sum(mul(exp(logP), logP), { axes: -1 }));
+}
+
+/**
+ * Checks entropies before patches are cut by them. Every comparison with NaN is false, so otherwise a whole text would silently become
+ * one patch.
+ * @throws NonFiniteError with the first value that is not finite
+ */
+export function checkEntropies(entropies: ArrayLike<number>): void {
+  for (let i = 0; i < entropies.length; i++) {
+    if (!Number.isFinite(entropies[i])) {
+      throw new NonFiniteError(
+        `an entropy of the entropy model is ${entropies[i]}; its weights are broken, take an earlier checkpoint`,
+      );
+    }
+  }
 }
 
 export interface ScoringOptions {

@@ -4,7 +4,7 @@
  */
 import { leaves, mapTree } from '@blt-ts/autograd';
 import { type Backend, type Random, run, sizeOf, type Tensor, type TensorOptions, tensor } from '@blt-ts/tensor';
-import type { BltConfig, LocalConfig, TransformerConfig } from './config.ts';
+import { type BltConfig, keyValueWidth, type LocalConfig, type TransformerConfig } from './config.ts';
 
 export interface Weight {
   readonly weight: Tensor;
@@ -80,7 +80,7 @@ const matrix = (name: string, out: number, inner: number, std = 1 / Math.sqrt(in
 const norm = (name: string, width: number): ParameterPlan => ({ name: `${name}.weight`, shape: [width], std: null });
 
 function attentionPlan(name: string, c: TransformerConfig): ParameterPlan[] {
-  const kvWidth = (c.hiddenSize / c.numAttentionHeads) * c.numKeyValueHeads;
+  const kvWidth = keyValueWidth(c);
   return [
     matrix(`${name}.q_proj`, c.hiddenSize, c.hiddenSize),
     matrix(`${name}.k_proj`, kvWidth, c.hiddenSize),

@@ -1,9 +1,9 @@
 /** @file Cuts a corpus into patches: the entropy model scores it batch by batch, a threshold is calibrated, every document is cut. */
+
 import type { Backend } from '@blt-ts/tensor';
 import { release } from '@blt-ts/tensor';
-import { checkEntropies } from '../errors.ts';
 import { type BltConfig, layoutOptions } from '../model/config.ts';
-import { batchEntropies, type ScoringRow, scoringBatches } from '../model/entropy-model.ts';
+import { batchEntropies, checkEntropies, type ScoringRow, scoringBatches } from '../model/entropy-model.ts';
 import type { EntropyModelParams } from '../model/parameters.ts';
 import { patchLengths } from '../patching/boundaries.ts';
 import { calibrateThreshold } from '../patching/calibrate.ts';

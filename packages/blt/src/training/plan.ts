@@ -1,10 +1,10 @@
 /** @file One dial, `size`, from which every other number of a run follows; each may also be given by itself. */
 
 import { COPIED_BLOCKS, COPIED_LR_SCALE } from '../checkpoints/from-llama.ts';
+import { ConfigError } from '../errors.ts';
 import {
   type Behaviour,
   type BltConfig,
-  ConfigError,
   type TransformerConfig,
   transformerConfig,
   validateConfig,

@@ -2,13 +2,14 @@
  * @file A whole training run, one step at a time: entropy model, threshold, patches, latent transformer. It touches no files and
  * no clock; who drives it (the command line, a page, a test) shows progress and saves what it hands out.
  */
+
 import { crossEntropy, leaves as namedLeaves } from '@blt-ts/autograd';
 import { type Backend, forEachTensor, Random, release, tensor } from '@blt-ts/tensor';
 import { copyLlamaIntoGlobal } from '../checkpoints/from-llama.ts';
-import type { Checkpoint } from '../checkpoints/huggingface.ts';
 import { HASH_TABLE } from '../checkpoints/stored-tensors.ts';
 import { bltBatch, byteBatch } from '../model/batch.ts';
 import { bltLosses } from '../model/blt.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
 import { type BltConfig, layoutOptions } from '../model/config.ts';
 import { entropyModelLogits } from '../model/entropy-model.ts';
 import {

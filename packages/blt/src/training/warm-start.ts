@@ -1,8 +1,9 @@
 /** @file What a run may start from besides its plan and its corpus: weights, entropies and patches made before. */
+
 import { leaves as namedLeaves } from '@blt-ts/autograd';
 import { formatShape, sameShape, toFloat32 } from '@blt-ts/tensor';
 import type { StoredTensors } from '../checkpoints/stored-tensors.ts';
-import { ConfigError } from '../model/config.ts';
+import { ConfigError } from '../errors.ts';
 import type { EntropyModelParams } from '../model/parameters.ts';
 
 /** Weights made before, that a run starts from: where they lay, and what says that they are the same. */

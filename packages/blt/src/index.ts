@@ -1,43 +1,224 @@
-/**
- * @file @blt-ts/blt: bytes, patches, the Byte Latent Transformer, its training and its decoding.
- */
+/** @file @blt-ts/blt: bytes, patches, the Byte Latent Transformer, its training and its decoding. */
 
-export * from './checkpoints/bf16-weights.ts';
-export * from './checkpoints/config-from-shapes.ts';
-export * from './checkpoints/facebook-config.ts';
-export * from './checkpoints/for-transformers.ts';
-export * from './checkpoints/from-llama.ts';
-export * from './checkpoints/huggingface.ts';
-export * from './checkpoints/stored-tensors.ts';
-export * from './checkpoints/trace.ts';
-export * from './decoding/decoder.ts';
-export * from './decoding/decoding-flops.ts';
-export * from './decoding/generate.ts';
-export * from './decoding/sampling.ts';
-export * from './errors.ts';
-export * from './model/batch.ts';
-export * from './model/blt.ts';
-export * from './model/checkpoint.ts';
-export * from './model/config.ts';
-export * from './model/dropout.ts';
-export * from './model/entropy-model.ts';
-export * from './model/flops.ts';
-export * from './model/hashing.ts';
-export { crossAttention, feedForward, selfAttention, transformerBlock, transformerStack } from './model/layers.ts';
-export * from './model/layout.ts';
-export * from './model/parameters.ts';
-export * from './model/rope-table.ts';
-export * from './patching/boundaries.ts';
-export * from './patching/calibrate.ts';
-export * from './patching/vocabulary.ts';
-export type { Reading } from './readback.ts';
-export * from './training/adamw.ts';
-export * from './training/data-loader.ts';
-export * from './training/evaluation.ts';
-export * from './training/metrics.ts';
-export * from './training/packing.ts';
-export * from './training/plan.ts';
-export * from './training/schedule.ts';
-export * from './training/session.ts';
-export * from './training/training-loop.ts';
-export { type Given, loadEntropyModel, type Origin, type PerDocument } from './training/warm-start.ts';
+// Checkpoints
+export { storeMatricesAsBf16, type WeightFormat } from './checkpoints/bf16-weights.ts';
+export { configFromShapes } from './checkpoints/config-from-shapes.ts';
+export { configFromFacebook, facebookArguments } from './checkpoints/facebook-config.ts';
+export { forTransformers, transformersDiffers } from './checkpoints/for-transformers.ts';
+export {
+  COPIED_BLOCKS,
+  COPIED_LR_SCALE,
+  checkLlama,
+  copyLlamaIntoGlobal,
+  globalFromLlama,
+  llamaTensors,
+  llamaWarnings,
+} from './checkpoints/from-llama.ts';
+export {
+  checkpointFromSafetensors,
+  checkpointFromStored,
+  checkpointPlan,
+  checkpointToSafetensors,
+  namedTensors,
+} from './checkpoints/huggingface.ts';
+export { configFromHuggingFace, configToHuggingFace } from './checkpoints/huggingface-config.ts';
+export {
+  checkAgainstPlan,
+  HASH_TABLE,
+  hashRowsOf,
+  isFacebookLayout,
+  type NamedShapes,
+  planMemory,
+  type StoredTensor,
+  type StoredTensors,
+  storedInMemory,
+  withHuggingFaceNames,
+  withTiedEmbeddings,
+} from './checkpoints/stored-tensors.ts';
+export { type Trace, type TraceOptions, traceCheckpoint, traceCheckpointAsync } from './checkpoints/trace.ts';
+// Decoding
+export { Decoder, type DecoderOptions, type HashRows } from './decoding/decoder.ts';
+export { type DecodingFlops, type DecodingLoad, decodingFlops } from './decoding/decoding-flops.ts';
+export {
+  type BatchByte,
+  type GenerateCounts,
+  type GenerateOptions,
+  generate,
+  generateAsync,
+  generateBatch,
+  generateBatchAsync,
+  nextByteLogits,
+  nextByteLogitsAsync,
+} from './decoding/generate.ts';
+export { argmax, type SamplingOptions, sampleLogits, validateSampling } from './decoding/sampling.ts';
+// Errors
+export { ConfigError, NonFiniteError, TooManyPatchesError } from './errors.ts';
+// The model
+export {
+  type BatchOptions,
+  type BltBatch,
+  type ByteBatch,
+  bltBatch,
+  byteBatch,
+  type StackContext,
+} from './model/batch.ts';
+export { bltLogits, bltLosses, embedBytes, globalTransformer, localDecoder, localEncoder } from './model/blt.ts';
+// Configuration and parameters
+export type { Checkpoint } from './model/checkpoint.ts';
+export {
+  type Behaviour,
+  type BltConfig,
+  feedForwardWidth,
+  type HashConfig,
+  type LocalConfig,
+  layoutOptions,
+  longestText,
+  type TransformerConfig,
+  transformerConfig,
+  validateConfig,
+} from './model/config.ts';
+export { Dropout, type DropoutRates, NO_DROPOUT } from './model/dropout.ts';
+export {
+  entropyModelLogits,
+  entropyOfLogits,
+  type ScoringOptions,
+  scoreEntropies,
+  scoreEntropiesAsync,
+} from './model/entropy-model.ts';
+export {
+  type AddedFlops,
+  type BltFlops,
+  type BltSize,
+  bltFlops,
+  type ExecutedFlops,
+  executedFlops,
+  type TransformerSize,
+  transformerFlops,
+} from './model/flops.ts';
+export { type HashOptions, hashNgrams } from './model/hashing.ts';
+export {
+  type AttentionCache,
+  crossAttention,
+  feedForward,
+  type KeysAndValues,
+  selfAttention,
+  transformerBlock,
+  transformerStack,
+} from './model/layers.ts';
+export {
+  type ByteLayout,
+  type ByteLayoutOptions,
+  buildLayout,
+  byteLayout,
+  type Interval,
+  type Layout,
+  type LayoutOptions,
+  type PatchedRow,
+} from './model/layout.ts';
+export {
+  type AttentionParams,
+  type BlockParams,
+  type BltParams,
+  bltPlan,
+  type CrossAttentionParams,
+  copyParameters,
+  countParameters,
+  countValues,
+  type EntropyModelParams,
+  entropyModelPlan,
+  type FeedForwardParams,
+  type GlobalTransformerParams,
+  initParameters,
+  type LocalDecoderParams,
+  type LocalEncoderParams,
+  type ParameterPlan,
+  parametersOn,
+  treeFromNames,
+  type Weight,
+} from './model/parameters.ts';
+export { ropeTable } from './model/rope-table.ts';
+// Bytes and patches
+export {
+  type BoundaryRule,
+  boundaryRule,
+  modelPatchLengths,
+  type PatchingOptions,
+  patchLengths,
+  segmentLengths,
+  splitFirstPatch,
+  splitLongPatches,
+} from './patching/boundaries.ts';
+export {
+  type Calibration,
+  type CalibrationOptions,
+  calibrateThreshold,
+  meanPatchSize,
+} from './patching/calibrate.ts';
+export {
+  BOE,
+  BOS,
+  BPE,
+  BYTE_OFFSET,
+  countBytes,
+  type DecodeOptions,
+  decode,
+  decodeBytes,
+  type EncodeOptions,
+  EOS,
+  encode,
+  VOCAB_SIZE,
+} from './patching/vocabulary.ts';
+export type { WithReadback } from './readback.ts';
+// Training: its parts
+export { ADAMW_DEFAULTS, AdamW, type AdamWOptions, type AdamWState, type ParameterGroup } from './training/adamw.ts';
+export {
+  type ByteRow,
+  byteRows,
+  type DataCursor,
+  EpochLoader,
+  patchRows,
+} from './training/data-loader.ts';
+export {
+  type Evaluation,
+  type EvaluationRow,
+  type EvaluationRowsOptions,
+  evaluateBlt,
+  evaluateEntropyModel,
+  evaluationRows,
+  type Progress,
+} from './training/evaluation.ts';
+export { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './training/gradients.ts';
+export { type LazyArray, type LazyLoopState, type LoopState, lazyArray } from './training/loop-state.ts';
+export { bitsPerByte, entropyNats, natsToBits } from './training/metrics.ts';
+export {
+  type PackPatchesOptions,
+  type PatchedDocument,
+  packPatches,
+  type RowLimits,
+  rowLimits,
+  type TrainingRow,
+} from './training/packing.ts';
+export { planRun } from './training/plan.ts';
+export type { Corpus, RunPlan } from './training/run-plan.ts';
+export { learningRateMultiplier, type Schedule, type ScheduleOptions } from './training/schedule.ts';
+export { Session } from './training/session.ts';
+export type { Phase, SessionEvent } from './training/session-events.ts';
+export type { LazySessionState, SessionState } from './training/session-state.ts';
+// Training: the whole run
+export { type RunOptions, SIZES, type Size } from './training/sizes.ts';
+export {
+  type LoopOptions,
+  type SpikeOptions,
+  type StepReport,
+  type Task,
+  TrainingLoop,
+} from './training/training-loop.ts';
+export {
+  loadEntropyModel,
+  type PerDocument,
+  type Precomputed,
+  type Pretrained,
+  type WarmStart,
+  type WeightSource,
+} from './training/warm-start.ts';
+export { WeightAverage } from './training/weight-average.ts';

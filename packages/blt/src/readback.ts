@@ -8,9 +8,9 @@
 import { release, Tensor } from '@blt-ts/tensor';
 
 /** Yields tensors (released once read) and receives their values; yields anything else as results; returns R. */
-export type Reading<R, Item = never> = Generator<Tensor | Item, R, Float32Array>;
+export type WithReadback<R, Item = never> = Generator<Tensor | Item, R, Float32Array>;
 
-function valuesNow(x: Tensor): Float32Array {
+function readSync(x: Tensor): Float32Array {
   try {
     if (!x.backend.synchronous) {
       throw new Error(
@@ -23,7 +23,7 @@ function valuesNow(x: Tensor): Float32Array {
   }
 }
 
-async function valuesLater(x: Tensor): Promise<Float32Array> {
+async function readAsync(x: Tensor): Promise<Float32Array> {
   try {
     return (await x.read()) as Float32Array;
   } finally {
@@ -32,13 +32,13 @@ async function valuesLater(x: Tensor): Promise<Float32Array> {
 }
 
 /** The results of a computation, one after the other, read at once. @throws Error on a backend whose values must be waited for */
-export function* itemsNow<R, Item>(steps: Reading<R, Item>): Generator<Exclude<Item, Tensor>, R> {
+export function* itemsSync<R, Item>(steps: WithReadback<R, Item>): Generator<Exclude<Item, Tensor>, R> {
   let ended = false;
   try {
     let next = steps.next();
     while (!next.done) {
       const { value } = next;
-      if (value instanceof Tensor) next = steps.next(valuesNow(value));
+      if (value instanceof Tensor) next = steps.next(readSync(value));
       else {
         yield value as Exclude<Item, Tensor>;
         next = steps.next();
@@ -52,14 +52,14 @@ export function* itemsNow<R, Item>(steps: Reading<R, Item>): Generator<Exclude<I
   }
 }
 
-/** `itemsNow` on any backend. */
-export async function* itemsLater<R, Item>(steps: Reading<R, Item>): AsyncGenerator<Exclude<Item, Tensor>, R> {
+/** `itemsSync` on any backend. */
+export async function* itemsAsync<R, Item>(steps: WithReadback<R, Item>): AsyncGenerator<Exclude<Item, Tensor>, R> {
   let ended = false;
   try {
     let next = steps.next();
     while (!next.done) {
       const { value } = next;
-      if (value instanceof Tensor) next = steps.next(await valuesLater(value));
+      if (value instanceof Tensor) next = steps.next(await readAsync(value));
       else {
         yield value as Exclude<Item, Tensor>;
         next = steps.next();
@@ -73,11 +73,11 @@ export async function* itemsLater<R, Item>(steps: Reading<R, Item>): AsyncGenera
 }
 
 /** What a computation returns, its values read at once. @throws Error on a backend whose values must be waited for */
-export function resultNow<R>(steps: Reading<R>): R {
-  return itemsNow(steps).next().value as R;
+export function runSync<R>(steps: WithReadback<R>): R {
+  return itemsSync(steps).next().value as R;
 }
 
-/** `resultNow` on any backend. */
-export async function resultLater<R>(steps: Reading<R>): Promise<R> {
-  return (await itemsLater(steps).next()).value as R;
+/** `runSync` on any backend. */
+export async function runAsync<R>(steps: WithReadback<R>): Promise<R> {
+  return (await itemsAsync(steps).next()).value as R;
 }

@@ -6,7 +6,6 @@ import {
   Decoder,
   encode,
   generate,
-  isProductMatrix,
   namedTensors,
   storedInMemory,
   transformerConfig,
@@ -15,6 +14,7 @@ import {
 } from '@blt-ts/blt';
 import { bf16ToF32, createWasmBackend, f32ToBf16 } from '@blt-ts/tensor';
 import { expect, test } from 'vitest';
+import { isProductMatrix } from '../../../packages/blt/src/checkpoints/bf16-weights.ts';
 import { distance } from '../../support/golden-model.ts';
 import { predict, smallModel } from '../../support/small-model.ts';
 

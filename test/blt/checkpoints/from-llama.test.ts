@@ -6,7 +6,6 @@ import {
   checkLlama,
   copyLlamaIntoGlobal,
   globalFromLlama,
-  interleaveHeads,
   llamaTensors,
   llamaWarnings,
   ropeTable,
@@ -19,6 +18,7 @@ import {
 import { createWasmBackend, tensor, writeSafetensors } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { interleaveHeads } from '../../../packages/blt/src/checkpoints/from-llama.ts';
 import { backends } from '../../support/backends.ts';
 import { firstDifference } from '../../support/bits.ts';
 import { fixture } from '../../support/fixture.ts';

@@ -7,7 +7,6 @@ import {
   clipFactor,
   coalesce,
   type Gradient,
-  unclipped,
   WeightAverage,
 } from '@blt-ts/blt';
 import { createWasmBackend, Random, type Tensor, tensor } from '@blt-ts/tensor';
@@ -95,12 +94,11 @@ function law(steps: readonly Step[], { beta1, beta2, eps, weightDecay }: AdamWOp
 describe.each(backends)('$name', ({ backend }) => {
   const make = (values: ArrayLike<number>, shape: number[]): Tensor => tensor(values, shape, { backend });
   const table = (values: ArrayLike<number> = initial) => ({ table: make(values, [V, C]) });
-  const one = make([1], []);
 
   function take(optimizer: AdamW, { lr, rows, gradient }: Step): void {
     const values = make(gradient, [(rows ?? allRows).length, C]);
     const g: Gradient = rows === null ? values : { ids: Int32Array.from(rows), rows: values };
-    optimizer.update(new Map([['table', g]]), lr, one);
+    optimizer.update(new Map([['table', g]]), lr);
   }
 
   /** p, m and v. */
@@ -110,7 +108,7 @@ describe.each(backends)('$name', ({ backend }) => {
     return all.map((x) => x.readSync() as Float32Array);
   }
 
-  const weights = (optimizer: AdamW) => optimizer.settled().get('table')!.readSync() as Float32Array;
+  const weights = (optimizer: AdamW) => optimizer.caughtUp().get('table')!.readSync() as Float32Array;
 
   test('three clipped steps of the reference', () => {
     const golden = fixture<GoldenAdamW>('adamw.json');
@@ -126,7 +124,7 @@ describe.each(backends)('$name', ({ backend }) => {
       const clip = clipFactor(gradients, golden.clip);
       expect(Math.abs(clip.norm.item() / norm - 1)).toBeLessThan(1e-6);
       expect(distance(grad.map((g) => g * clip.factor.item()), clipped)).toBeLessThan(1e-7); // biome-ignore format: one sentence
-      optimizer.update(gradients, golden.lr, clip.factor);
+      optimizer.update(gradients, golden.lr, { scale: clip.factor });
       expect(distance(params.p.readSync(), param)).toBeLessThan(5e-7);
     }
     expect(optimizer.step).toBe(3);
@@ -256,17 +254,16 @@ describe.each(backends)('$name', ({ backend }) => {
       for (const { lr, rows, gradient } of steps) {
         const values = make(gradient, [(rows ?? allRows).length, C]);
         const g: Gradient = rows === null ? values : { ids: Int32Array.from(rows), rows: values };
-        alone.update(new Map([['table', g]]), lr, one);
+        alone.update(new Map([['table', g]]), lr);
         optimizer.update(
           new Map([
             ['slow.table', g],
             ['other.table', g],
           ]),
           lr,
-          one,
         );
       }
-      const settled = optimizer.settled();
+      const settled = optimizer.caughtUp();
       const slower = steps.map((step) => ({ ...step, lr: step.lr * lrScale }));
       expect(distance(settled.get('slow.table')!.readSync(), law(slower, options).p)).toBeLessThan(1e-5);
       expect(firstDifference(settled.get('other.table')!.readSync() as Float32Array, weights(alone))).toBeNull();
@@ -340,7 +337,7 @@ describe.each(backends)('$name', ({ backend }) => {
 
   test('a missing gradient and a state that does not fit are refused', () => {
     const optimizer = new AdamW(table());
-    expect(() => optimizer.update(new Map(), 0.1, one)).toThrow('AdamW: no gradient for parameter table');
+    expect(() => optimizer.update(new Map(), 0.1)).toThrow('AdamW: no gradient for parameter table');
     const state = { rates: Float64Array.of(0.1), rows: new Map() };
     expect(() => optimizer.restore({ ...state, tensors: new Map() })).toThrow(
       'optimiser state: m.table needs 15 values, got none',
@@ -421,7 +418,6 @@ describe.each(backends)('$name', ({ backend }) => {
       ]);
       const { norm, factor } = clipFactor(nothing, 1);
       expect([norm.item(), factor.item()]).toEqual([0, 1]);
-      expect(unclipped(one).item()).toBe(1);
     });
   });
 
@@ -470,10 +466,10 @@ test('a large table is caught up in pieces, so that no more than a few of them a
         ids: Int32Array.of(row),
         rows: tensor(values.subarray(0, columns), [1, columns], { backend }),
       };
-      optimizer.update(new Map([['table', gradient]]), 0.1, tensor([1], [], { backend }));
+      optimizer.update(new Map([['table', gradient]]), 0.1);
     }
     const before = params.table.readSync().slice();
-    const settled = optimizer.settled().get('table')!.readSync().slice() as Float32Array;
+    const settled = optimizer.caughtUp().get('table')!.readSync().slice() as Float32Array;
     expect(firstDifference(params.table.readSync().slice() as Float32Array, before as Float32Array)).toBeNull();
     expect(widest.rows).toBeGreaterThan(10_000);
     expect(widest.rows * columns).toBeLessThanOrEqual(1 << 22);

@@ -11,13 +11,13 @@ import {
   calibrateThreshold,
   countBytes,
   type EntropyModelParams,
+  EpochLoader,
   encode,
   entropyModelLogits,
   entropyModelPlan,
   evaluateEntropyModel,
   initParameters,
   meanPatchSize,
-  RowDealer,
   Session,
   type SessionEvent,
   type StepReport,
@@ -56,7 +56,7 @@ function entropyLoop(documents: readonly Int32Array[], seed: number, lr: number)
   const random = new Random(seed);
   const plan = entropyModelPlan(config, 260);
   const params = initParameters<EntropyModelParams>(plan, random.fork('model'), { backend });
-  const dealer = new RowDealer(random, (r, epoch) => byteRows(documents, 96, r, epoch));
+  const dealer = new EpochLoader(random, (r, epoch) => byteRows(documents, 96, r, epoch));
   const { loop: options } = tinyPlan().entropyModel!;
   const newest = { targets: new Int32Array(0) };
   const loop = new TrainingLoop(

@@ -1,4 +1,4 @@
-import { byteRows, type DataCursor, type PatchedDocument, patchRows, RowDealer } from '@blt-ts/blt';
+import { byteRows, type DataCursor, EpochLoader, type PatchedDocument, patchRows } from '@blt-ts/blt';
 import { Random } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -87,10 +87,10 @@ describe('byteRows and patchRows', () => {
   });
 });
 
-describe('RowDealer', () => {
+describe('EpochLoader', () => {
   /** Rows that say where they come from. */
   const dealer = (seed: number, perEpoch: number) =>
-    new RowDealer(new Random(seed), (_, epoch) => Array.from({ length: perEpoch }, (_, i) => `${epoch}:${i}`));
+    new EpochLoader(new Random(seed), (_, epoch) => Array.from({ length: perEpoch }, (_, i) => `${epoch}:${i}`));
   const sizes = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 12 });
   const table = fc.record({ seed: seeds, perEpoch: fc.integer({ min: 1, max: 6 }), sizes });
 

@@ -1,41 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { buildLayout } from '../../../packages/blt/src/model/layout.ts';
-import { type PatchedDocument, packPatches, padBatch } from '../../../packages/blt/src/training/packing.ts';
-import { fixture } from '../../support/fixture.ts';
+import { type PatchedDocument, packPatches } from '../../../packages/blt/src/training/packing.ts';
 import { runs } from '../../support/runs.ts';
-
-interface Golden {
-  packing: {
-    name: string;
-    input: { tokens: number[]; patch_lengths: number[] }[];
-    batch_size: number;
-    max_length: number;
-    pad_to_max_length: boolean;
-    pad_id: number;
-    batches: { x: number[][]; y: number[][]; mask: boolean[][]; patch_lengths: number[][] }[];
-  }[];
-}
-
-test.each(fixture<Golden>('packing_loss.json').packing)('golden: padded batches, $name', (c) => {
-  const sequences = c.input.map((s) => ({
-    ids: Int32Array.from(s.tokens),
-    patchLengths: Int32Array.from(s.patch_lengths),
-  }));
-  c.batches.forEach((expected, b) => {
-    const batch = padBatch(sequences.slice(b * c.batch_size, (b + 1) * c.batch_size), {
-      batchSize: c.batch_size,
-      maxLength: c.max_length,
-      padToMaxLength: c.pad_to_max_length,
-      padId: c.pad_id,
-    });
-    expect(batch.x.map((x) => [...x])).toEqual(expected.x);
-    expect(batch.y.map((y) => [...y])).toEqual(expected.y);
-    expect(batch.mask).toEqual(expected.mask);
-    expect(batch.patchLengths.map((l) => [...l])).toEqual(expected.patch_lengths);
-  });
-  expect(c.batches.length).toBe(Math.ceil(sequences.length / c.batch_size));
-});
 
 /** Documents whose tokens are all different, so that a token names its place in the stream. */
 const documents: fc.Arbitrary<PatchedDocument[]> = fc
@@ -137,21 +104,5 @@ describe('packPatches', () => {
     expect(() => packPatches([], { patchesPerRow: 1 })).toThrow('patchesPerRow must be an integer >= 2, got 1');
     expect(() => packPatches([], { patchesPerRow: 2, maxBytes: 0 })).toThrow('maxBytes must be an integer >= 1');
     expect(packPatches([], { patchesPerRow: 2 })).toEqual([]);
-    expect(() => padBatch([], { batchSize: 2, maxLength: 4, padToMaxLength: true })).toThrow('1 .. 2 sequences, got 0');
   });
-});
-
-test('padded lengths cover the padded row, and the mask marks exactly the real targets', () => {
-  fc.assert(
-    fc.property(documents, fc.integer({ min: 1, max: 20 }), fc.boolean(), (docs, maxLength, padToMaxLength) => {
-      const batch = padBatch(docs, { batchSize: docs.length + 1, maxLength, padToMaxLength });
-      expect(new Set(batch.x.map((x) => x.length)).size).toBe(1);
-      batch.x.forEach((x, r) => {
-        expect(batch.patchLengths[r].reduce((a, b) => a + b)).toBe(x.length + 1);
-        expect(x.length).toBeLessThanOrEqual(maxLength);
-        expect(batch.mask[r]).toEqual([...batch.y[r]].map((y) => y !== 0));
-      });
-    }),
-    { numRuns: runs(100) },
-  );
 });

@@ -10,14 +10,12 @@ import { type Shape, storeAsBf16, type Tensor } from '@blt-ts/tensor';
  */
 export type WeightFormat = 'f32' | 'bf16' | 'stored';
 
-export const WEIGHT_FORMATS: readonly WeightFormat[] = ['f32', 'bf16', 'stored'];
-
 /** Whether a tensor of a checkpoint is a matrix of products. */
 export const isProductMatrix = (name: string, shape: Shape): boolean =>
   shape.length === 2 && !/(embed_tokens|encoder_hash_tok_embedding)\.weight$/.test(name);
 
 /** Keeps the product matrices among named tensors as BF16, where their backend can. @returns how many */
-export function narrowWeights(tensors: Iterable<readonly [string, Tensor]>): number {
+export function storeMatricesAsBf16(tensors: Iterable<readonly [string, Tensor]>): number {
   let count = 0;
   for (const [name, x] of tensors) if (isProductMatrix(name, x.shape) && storeAsBf16(x)) count++;
   return count;

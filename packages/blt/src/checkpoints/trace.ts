@@ -7,10 +7,10 @@ import { bltBatch } from '../model/batch.ts';
 import { bltLogits, bltLosses } from '../model/blt.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { layoutOptions, longestText } from '../model/config.ts';
-import { scoringEntropies } from '../model/entropy-model.ts';
+import { scoreEntropiesSteps } from '../model/entropy-model.ts';
 import type { BltParams } from '../model/parameters.ts';
 import { modelPatchLengths } from '../patching/boundaries.ts';
-import { type Reading, resultLater, resultNow } from '../readback.ts';
+import { runAsync, runSync, type WithReadback } from '../readback.ts';
 
 /** Values of rows laid end to end, [rows, longest, width]: shorter rows are filled with zeros. */
 function padded(values: Float32Array, rows: readonly Int32Array[], width: number): Float32Array {
@@ -48,7 +48,7 @@ export function traceCheckpoint(
   rows: readonly Int32Array[],
   options: TraceOptions = {},
 ): Trace {
-  return resultNow(tracing(checkpoint, rows, options));
+  return runSync(traceSteps(checkpoint, rows, options));
 }
 
 /** `traceCheckpoint` on any backend. */
@@ -57,14 +57,14 @@ export function traceCheckpointAsync(
   rows: readonly Int32Array[],
   options: TraceOptions = {},
 ): Promise<Trace> {
-  return resultLater(tracing(checkpoint, rows, options));
+  return runAsync(traceSteps(checkpoint, rows, options));
 }
 
-function* tracing(
+function* traceSteps(
   { config, params, patcher }: Checkpoint,
   rows: readonly Int32Array[],
   { grads = false }: TraceOptions,
-): Reading<Trace> {
+): WithReadback<Trace> {
   const { backend } = params.lm_head.weight;
   // A row is traced whole or not at all: cut, it would have other values than elsewhere.
   const tooLong = rows.findIndex((row) => row.length > longestText(config));
@@ -74,7 +74,7 @@ function* tracing(
     );
   }
   const entropies = patcher
-    ? yield* scoringEntropies(patcher, rows, config.patcher!, { ...layoutOptions(config), backend })
+    ? yield* scoreEntropiesSteps(patcher, rows, config.patcher!, { ...layoutOptions(config), backend })
     : null;
   const patchLengths = rows.map((ids, r) => modelPatchLengths(ids, entropies?.[r] ?? null, config.patching));
   const patched = rows.map((ids, r) => ({ ids, patchLengths: patchLengths[r] }));

@@ -12,7 +12,7 @@ import { scope, type Tensor } from '@blt-ts/tensor';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { type BltConfig, layoutOptions } from '../model/config.ts';
 import { checkEntropies } from '../model/entropy-model.ts';
-import { type Reading, resultLater, resultNow } from '../readback.ts';
+import { runAsync, runSync, type WithReadback } from '../readback.ts';
 import { type HashRows, ModelSteps } from './model-steps.ts';
 import {
   advance,
@@ -110,16 +110,19 @@ export class Decoder {
    * @throws ConfigError if a sequence gets longer than the model takes, NonFiniteError if an entropy is not a number, Error on a backend whose values must be waited for
    */
   feed(rows: readonly ArrayLike<number>[], options: { all?: boolean } = {}): Float32Array[] {
-    return resultNow(this.feeding(rows, options));
+    return runSync(this.feedSteps(rows, options));
   }
 
   /** `feed` on any backend. One at a time: await it before the next. */
   feedAsync(rows: readonly ArrayLike<number>[], options: { all?: boolean } = {}): Promise<Float32Array[]> {
-    return resultLater(this.feeding(rows, options));
+    return runAsync(this.feedSteps(rows, options));
   }
 
   /** @internal `feed` as a computation that asks for values. */
-  *feeding(rows: readonly ArrayLike<number>[], { all = false }: { all?: boolean } = {}): Reading<Float32Array[]> {
+  *feedSteps(
+    rows: readonly ArrayLike<number>[],
+    { all = false }: { all?: boolean } = {},
+  ): WithReadback<Float32Array[]> {
     if (rows.length !== this.sequences) {
       throw new RangeError(
         `feed: one row of ids for each of ${this.sequences} sequences is needed, got ${rows.length}`,
@@ -145,7 +148,7 @@ export class Decoder {
    * Reads ids of sequence 0 in one pass but keeps only as many as `accept` says when shown the logits after each: the rest is as if it
    * had never been read.
    */
-  *verify(ids: readonly number[], accept: (logits: Float32Array) => number): Reading<void> {
+  *verify(ids: readonly number[], accept: (logits: Float32Array) => number): WithReadback<void> {
     yield* this.pass([ids], true, (logits) => accept(logits));
   }
 
@@ -158,7 +161,7 @@ export class Decoder {
    * Logits of sequence 0 after `pending` ids that have not been read, as the local models alone give them: they go on looking at the
    * newest finished patch, whatever the entropy model says. Only the last id is computed, call it once for each.
    */
-  *draft(pending: readonly number[]): Reading<Float32Array> {
+  *draft(pending: readonly number[]): WithReadback<Float32Array> {
     return yield scope(() => {
       const [state] = this.states;
       const before = [{ ...state, ids: [...this.ids[0], ...pending.slice(0, -1)] }];
@@ -189,7 +192,7 @@ export class Decoder {
     rows: readonly (readonly number[])[],
     all: boolean,
     accept: (logits: Float32Array, sequence: number, count: number) => number,
-  ): Reading<void> {
+  ): WithReadback<void> {
     if (this.waiting) throw new Error('Decoder: it is still reading the ids given before; await that first');
     this.waiting = true;
     const { steps } = this;

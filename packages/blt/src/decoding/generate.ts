@@ -6,10 +6,10 @@ import { bltBatch } from '../model/batch.ts';
 import { bltLogits } from '../model/blt.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { type BltConfig, layoutOptions, longestText } from '../model/config.ts';
-import { scoringEntropies } from '../model/entropy-model.ts';
+import { scoreEntropiesSteps } from '../model/entropy-model.ts';
 import { modelPatchLengths } from '../patching/boundaries.ts';
 import { BOE, BOS, BPE, BYTE_OFFSET, EOS, encode } from '../patching/vocabulary.ts';
-import { itemsLater, itemsNow, type Reading, resultLater, resultNow } from '../readback.ts';
+import { itemsAsync, itemsSync, runAsync, runSync, type WithReadback } from '../readback.ts';
 import { Decoder } from './decoder.ts';
 import type { HashRows } from './model-steps.ts';
 import { type SamplingOptions, sampleLogits, validateSampling } from './sampling.ts';
@@ -54,20 +54,20 @@ export interface GenerateCounts {
  * definition that the incremental decoder is tested against.
  */
 export function nextByteLogits(checkpoint: Checkpoint, ids: Int32Array): Float32Array {
-  return resultNow(wholeText(checkpoint, ids));
+  return runSync(nextByteLogitsSteps(checkpoint, ids));
 }
 
 /** `nextByteLogits` on any backend. */
 export function nextByteLogitsAsync(checkpoint: Checkpoint, ids: Int32Array): Promise<Float32Array> {
-  return resultLater(wholeText(checkpoint, ids));
+  return runAsync(nextByteLogitsSteps(checkpoint, ids));
 }
 
-function* wholeText({ config, params, patcher }: Checkpoint, ids: Int32Array): Reading<Float32Array> {
+function* nextByteLogitsSteps({ config, params, patcher }: Checkpoint, ids: Int32Array): WithReadback<Float32Array> {
   const { backend } = params.lm_head.weight;
   let entropies: Float32Array | null = null;
   if (config.patching.mode === 'entropy') {
     const options = { ...layoutOptions(config), backend };
-    [entropies] = yield* scoringEntropies(patcher!, [ids], config.patcher!, options);
+    [entropies] = yield* scoreEntropiesSteps(patcher!, [ids], config.patcher!, options);
   }
   const patchLengths = modelPatchLengths(ids, entropies, config.patching);
   const logits = yield scope(() => bltLogits(params, bltBatch([{ ids, patchLengths }], config, { backend }), config));
@@ -147,7 +147,7 @@ export function* generate(
   prompt: string | Uint8Array,
   options: GenerateOptions,
 ): Generator<number, void> {
-  yield* itemsNow(generating(checkpoint, prompt, options));
+  yield* itemsSync(generateSteps(checkpoint, prompt, options));
 }
 
 /** `generate` on any backend: `for await (const byte of generateAsync(...))`. */
@@ -156,14 +156,14 @@ export async function* generateAsync(
   prompt: string | Uint8Array,
   options: GenerateOptions,
 ): AsyncGenerator<number, void> {
-  yield* itemsLater(generating(checkpoint, prompt, options));
+  yield* itemsAsync(generateSteps(checkpoint, prompt, options));
 }
 
-function* generating(
+function* generateSteps(
   checkpoint: Checkpoint,
   prompt: string | Uint8Array,
   options: GenerateOptions,
-): Reading<void, number> {
+): WithReadback<void, number> {
   const contextBytes = validate(options, checkpoint.config);
   const { maxBytes, stop = null, draftBytes = 0, onDone } = options;
   const sampler = new Sampler(options);
@@ -204,7 +204,7 @@ function* generating(
           next = yield* speculate(decoder, unread[0], room, copy, (logits, n) => sampler.draw(logits, start + n));
           lengths.learn(room, next.length);
         } else {
-          const [logits] = yield* decoder.feeding([unread]);
+          const [logits] = yield* decoder.feedSteps([unread]);
           next = [sampler.draw(logits, made)];
         }
       } catch (error) {
@@ -247,7 +247,7 @@ export function* generateBatch(
   prompts: readonly (string | Uint8Array)[],
   options: GenerateOptions,
 ): Generator<BatchByte, void> {
-  yield* itemsNow(generatingBatch(checkpoint, prompts, options));
+  yield* itemsSync(generateBatchSteps(checkpoint, prompts, options));
 }
 
 /** `generateBatch` on any backend. */
@@ -256,14 +256,14 @@ export async function* generateBatchAsync(
   prompts: readonly (string | Uint8Array)[],
   options: GenerateOptions,
 ): AsyncGenerator<BatchByte, void> {
-  yield* itemsLater(generatingBatch(checkpoint, prompts, options));
+  yield* itemsAsync(generateBatchSteps(checkpoint, prompts, options));
 }
 
-function* generatingBatch(
+function* generateBatchSteps(
   checkpoint: Checkpoint,
   prompts: readonly (string | Uint8Array)[],
   options: GenerateOptions,
-): Reading<void, BatchByte> {
+): WithReadback<void, BatchByte> {
   const contextBytes = validate(options, checkpoint.config);
   const { maxBytes, stop = null, onDone } = options;
   if (options.draftBytes) throw new RangeError('generateBatch: draftBytes is for one text; leave it out');
@@ -295,7 +295,7 @@ function* generatingBatch(
       }
       let logits: Float32Array[];
       try {
-        logits = yield* decoder.feeding(unread);
+        logits = yield* decoder.feedSteps(unread);
       } catch (error) {
         if (!(error instanceof TooManyPatchesError) || error.sequences.some((r) => ids[r].length < 2)) throw error;
         beginAnew(error.sequences);

@@ -66,7 +66,7 @@ function keepNucleus(weights: Float64Array, topP: number): void {
   }
 }
 
-/** @throws RangeError naming the first parameter that is out of range; for checking a request before generating */
+/** @throws RangeError naming the first parameter that is out of range; for checking a request before generateSteps */
 export function validateSampling({ temperature = 1, topK = null, topP = null }: SamplingOptions): void {
   if (!(temperature >= 0) || !Number.isFinite(temperature)) {
     throw new RangeError(`sampling: temperature must be a finite number >= 0, got ${temperature}; 0 means greedy`);

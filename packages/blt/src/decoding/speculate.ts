@@ -2,7 +2,7 @@
  * @file Speculation past the end of a patch: bytes are drafted, and the whole model checks a draft in one pass. Drafts are copied from
  * where the text stood like this before, which costs nothing, or made by the local models alone.
  */
-import type { Reading } from '../readback.ts';
+import type { WithReadback } from '../readback.ts';
 import type { Decoder } from './decoder.ts';
 
 /**
@@ -22,7 +22,7 @@ export function* speculate(
   room: number,
   draft: readonly number[],
   draw: (logits: Float32Array, n: number) => number,
-): Reading<number[]> {
+): WithReadback<number[]> {
   const { vocabSize } = decoder.config;
   decoder.reserve(room);
   const pending = [first, ...draft.slice(0, room - 1)];

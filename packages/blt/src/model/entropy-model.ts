@@ -2,7 +2,7 @@
 import { exp, gatherRows, linear, logSoftmax, mul, neg, rmsNorm, sum } from '@blt-ts/autograd';
 import { type Backend, scope, type Tensor } from '@blt-ts/tensor';
 import { NonFiniteError } from '../errors.ts';
-import { type Reading, resultLater, resultNow } from '../readback.ts';
+import { runAsync, runSync, type WithReadback } from '../readback.ts';
 import { type ByteBatch, byteBatch } from './batch.ts';
 import type { TransformerConfig } from './config.ts';
 import type { Dropout } from './dropout.ts';
@@ -110,12 +110,12 @@ export function batchEntropies(
 }
 
 /** @internal `scoreEntropies` as a computation that asks for the values of each batch. */
-export function* scoringEntropies(
+export function* scoreEntropiesSteps(
   p: EntropyModelParams,
   documents: readonly Int32Array[],
   c: TransformerConfig,
   options: ScoringOptions,
-): Reading<Float32Array[]> {
+): WithReadback<Float32Array[]> {
   const results = documents.map((d) => new Float32Array(d.length));
   let done = 0;
   for (const rows of scoringBatches(documents, c, options.batchBytes)) {
@@ -144,7 +144,7 @@ export function scoreEntropies(
   c: TransformerConfig,
   options: ScoringOptions,
 ): Float32Array[] {
-  return resultNow(scoringEntropies(p, documents, c, options));
+  return runSync(scoreEntropiesSteps(p, documents, c, options));
 }
 
 /** `scoreEntropies` on any backend. */
@@ -154,5 +154,5 @@ export function scoreEntropiesAsync(
   c: TransformerConfig,
   options: ScoringOptions,
 ): Promise<Float32Array[]> {
-  return resultLater(scoringEntropies(p, documents, c, options));
+  return runAsync(scoreEntropiesSteps(p, documents, c, options));
 }

@@ -122,7 +122,7 @@ function cut(ids: Int32Array, entropies: Float32Array | null, options: PatchingO
     throw new RangeError(`patchLengths: one entropy per id is needed, got ${entropies.length} for ${S} ids`);
   }
   const total = next ? S + 1 : S;
-  return total === 0 ? new Int32Array(0) : stretchLengths(ids, 0, total, entropies, options).lengths;
+  return total === 0 ? new Int32Array(0) : segmentLengths(ids, 0, total, entropies, options).lengths;
 }
 
 /**
@@ -133,7 +133,7 @@ function cut(ids: Int32Array, entropies: Float32Array | null, options: PatchingO
  * @param ids [S]
  * @param entropies [S] nats, of which those from-1 .. to-1 are read (mode `entropy`); null for other modes
  */
-export function stretchLengths(
+export function segmentLengths(
   ids: Int32Array,
   from: number,
   to: number,
@@ -160,26 +160,6 @@ export function stretchLengths(
   const open = start < to && to < ids.length;
   if (start < to) lengths[patches++] = to - start;
   return { lengths: lengths.slice(0, patches), open };
-}
-
-/**
- * Top-k patching: the floor(S / patchSize) - 2 highest entropies of positions 1 .. S-1 start patches (at i+1), besides
- * tokens 0 and 1. It looks at the whole row, so it cannot decode byte by byte. Ties go to the earlier position.
- * @param entropies [S] nats   @returns [P], sum S+1 (includeNextToken) or S
- */
-export function topKPatchLengths(
-  entropies: Float32Array,
-  patchSize: number,
-  { includeNextToken }: { includeNextToken: boolean },
-): Int32Array {
-  requireInteger('topKPatchLengths: patchSize', patchSize);
-  const S = entropies.length;
-  const total = includeNextToken ? S + 1 : S;
-  const candidates = Array.from({ length: Math.max(0, total - 2) }, (_, j) => j + 1);
-  candidates.sort((a, b) => entropies[b] - entropies[a] || a - b);
-  const chosen = candidates.slice(0, Math.max(0, Math.floor(S / patchSize) - 2)).map((i) => i + 1);
-  const starts = [0, 1, ...chosen.sort((a, b) => a - b)].filter((start) => start < total);
-  return Int32Array.from(starts, (start, j) => (j + 1 < starts.length ? starts[j + 1] : total) - start);
 }
 
 /**

@@ -10,7 +10,7 @@ export interface DataCursor {
 }
 
 /** Deals the rows of one epoch after the other, each epoch cut and shuffled anew by its own random stream. */
-export class RowDealer<Row> {
+export class EpochLoader<Row> {
   private readonly rowsOf: (random: Random, epoch: number) => Row[];
   private readonly random: Random;
   private rows: Row[] = [];

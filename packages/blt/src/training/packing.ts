@@ -1,5 +1,4 @@
 import { type BltConfig, longestText } from '../model/config.ts';
-import { BOE } from '../patching/vocabulary.ts';
 
 /** A document as the data pipeline stores it: lengths cover its own bytes only (includeNextToken: false). */
 export interface PatchedDocument {
@@ -150,85 +149,4 @@ function concatenate(documents: readonly PatchedDocument[]): PatchStream {
     for (const length of patchLengths) ends[p++] = at += length;
   }
   return { tokens, ends };
-}
-
-/** One batch as a rectangle, in the form of the authors' data loader. */
-export interface PaddedBatch {
-  /** [batchSize][length] */
-  readonly x: Int32Array[];
-  readonly y: Int32Array[];
-  /** [batchSize][length], false on padding */
-  readonly mask: boolean[][];
-  /** [batchSize][P], sums length+1, trailing zeros where a row was cut */
-  readonly patchLengths: Int32Array[];
-}
-
-export interface PadBatchOptions {
-  readonly batchSize: number;
-  /** Longest x allowed. */
-  readonly maxLength: number;
-  /** true: pad to maxLength; false: to the longest row. */
-  readonly padToMaxLength: boolean;
-  /** Default BOE = 0. */
-  readonly padId?: number;
-}
-
-/**
- * The rectangle that the authors' loader makes of up to batchSize sequences (each with the same number of patches, lengths
- * summing to its tokens). This library trains on rows without padding (`packPatches`); this form exists to compare with.
- *
- * Per sequence: a first patch L > 1 becomes 1, L-1 and the last patch is dropped with its bytes; x = tokens without the
- * last, y = without the first; the tail beyond maxLength is cut off, the patch it cuts shortened and later ones set to 0;
- * padding is added to the last patch. Missing sequences become rows of padding that repeat the last row's lengths.
- * @throws RangeError if there is no sequence, too many, or lengths that do not sum to the tokens
- */
-export function padBatch(sequences: readonly PatchedDocument[], options: PadBatchOptions): PaddedBatch {
-  const { batchSize, maxLength, padToMaxLength, padId = BOE } = options;
-  if (sequences.length === 0 || sequences.length > batchSize) {
-    throw new RangeError(
-      `padBatch: a batch of ${batchSize} takes 1 .. ${batchSize} sequences, got ${sequences.length}`,
-    );
-  }
-  const cut = sequences.map((sequence, s) => cutSequence(sequence, s, maxLength));
-  const longest = cut.reduce((most, { ids }) => Math.max(most, ids.length - 1), 0);
-  const length = padToMaxLength ? maxLength : longest;
-  const batch = { x: [], y: [], mask: [], patchLengths: [] } as PaddedBatch;
-  for (let r = 0; r < batchSize; r++) {
-    const row = cut[r];
-    const S = row ? row.ids.length - 1 : 0;
-    const x = new Int32Array(length).fill(padId);
-    const y = new Int32Array(length).fill(padId);
-    if (row) {
-      x.set(row.ids.subarray(0, S));
-      y.set(row.ids.subarray(1));
-      row.patchLengths[row.patchLengths.length - 1] += length - S;
-    }
-    batch.x.push(x);
-    batch.y.push(y);
-    batch.mask.push(Array.from({ length }, (_, i) => i < S));
-    batch.patchLengths.push(row ? row.patchLengths : batch.patchLengths[r - 1].slice());
-  }
-  return batch;
-}
-
-/** First patch of length 1, at most maxLength + 1 tokens; fresh arrays. */
-function cutSequence({ ids, patchLengths }: PatchedDocument, s: number, maxLength: number): PatchedDocument {
-  const sum = patchLengths.reduce((a, b) => a + b, 0);
-  if (sum !== ids.length || sum < 1) {
-    throw new RangeError(`padBatch: patch lengths of sequence ${s} sum to ${sum} but it has ${ids.length} ids`);
-  }
-  let lengths = patchLengths.slice();
-  let end = ids.length;
-  if (lengths[0] > 1) {
-    end -= lengths[lengths.length - 1];
-    lengths = Int32Array.from([1, lengths[0] - 1, ...lengths.subarray(1, -1)]).slice(0, lengths.length);
-    if (patchLengths.length === 1) end = 1;
-  }
-  end = Math.min(end, maxLength + 1);
-  let room = end;
-  for (let j = 0; j < lengths.length; j++) {
-    lengths[j] = Math.min(lengths[j], room);
-    room -= lengths[j];
-  }
-  return { ids: ids.slice(0, end), patchLengths: lengths };
 }

@@ -9,7 +9,7 @@ import { patchLengths } from '../patching/boundaries.ts';
 import { calibrateThreshold } from '../patching/calibrate.ts';
 import { countBytes } from '../patching/vocabulary.ts';
 import type { Progress } from './evaluation.ts';
-import { concatInts, fitting, type Given, type PerDocument, splitPatches } from './warm-start.ts';
+import { concatInts, fitting, type PerDocument, type Precomputed, splitPatches } from './warm-start.ts';
 
 const PARTS = ['train', 'heldOut'] as const;
 
@@ -97,9 +97,9 @@ export interface PatchedCorpus extends PerDocument<Int32Array> {
 }
 
 /** True if the corpus cannot be cut without the entropies of its bytes. */
-export function needsEntropies(config: BltConfig, targetPatchBytes: number | null, given: Given): boolean {
-  if (config.patching.mode !== 'entropy' || given.entropies) return false;
-  return targetPatchBytes !== null || !given.patches;
+export function needsEntropies(config: BltConfig, targetPatchBytes: number | null, precomputed: Precomputed): boolean {
+  if (config.patching.mode !== 'entropy' || precomputed.entropies) return false;
+  return targetPatchBytes !== null || !precomputed.patches;
 }
 
 /**
@@ -112,7 +112,7 @@ export function patchCorpus(
   config: BltConfig,
   targetPatchBytes: number | null,
   entropies: PerDocument<Float32Array> | null,
-  given: Given = {},
+  precomputed: Precomputed = {},
 ): PatchedCorpus {
   const { patching } = config;
   if (patching.mode === 'entropy' && targetPatchBytes !== null) {
@@ -124,8 +124,8 @@ export function patchCorpus(
   }
   const cut = (part: (typeof PARTS)[number]): Int32Array[] => {
     const documents = corpus[part];
-    if (given.patches && targetPatchBytes === null) {
-      return splitPatches(concatInts(given.patches[part]), documents, `the given patches (${part})`);
+    if (precomputed.patches && targetPatchBytes === null) {
+      return splitPatches(concatInts(precomputed.patches[part]), documents, `the given patches (${part})`);
     }
     const scores = entropies ? fitting(entropies[part], documents, `the given entropies (${part})`) : null;
     return documents.map((ids, i) =>

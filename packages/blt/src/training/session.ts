@@ -1,17 +1,16 @@
 /**
- * @file A whole training run, one step at a time: entropy model, threshold, patches, latent transformer. It touches no files and
- * no clock; who drives it (the command line, a page, a test) shows progress and saves what it hands out.
+ * @file A whole training run, one step at a time. It touches no files and no clock: whoever drives it (the command line, a page, a test)
+ * shows progress and saves what it hands out.
+ *
+ * 1. Train the entropy model, a small byte language model.
+ * 2. Score the corpus with it, calibrate the threshold, and cut every document into patches.
+ * 3. Train the latent transformer on rows of patches, with an evaluation on held-out text every `evalEvery` steps.
  */
-
-import { crossEntropy, leaves as namedLeaves } from '@blt-ts/autograd';
-import { type Backend, forEachTensor, Random, release, tensor } from '@blt-ts/tensor';
+import { leaves as namedLeaves } from '@blt-ts/autograd';
+import { type Backend, forEachTensor, Random, release } from '@blt-ts/tensor';
 import { copyLlamaIntoGlobal } from '../checkpoints/from-llama.ts';
-import { HASH_TABLE } from '../checkpoints/stored-tensors.ts';
-import { bltBatch, byteBatch } from '../model/batch.ts';
-import { bltLosses } from '../model/blt.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { type BltConfig, layoutOptions } from '../model/config.ts';
-import { entropyModelLogits } from '../model/entropy-model.ts';
 import {
   type BltParams,
   bltPlan,
@@ -21,7 +20,8 @@ import {
 } from '../model/parameters.ts';
 import { meanPatchSize } from '../patching/calibrate.ts';
 import { countBytes } from '../patching/vocabulary.ts';
-import { type ByteRow, byteRows, patchRows, RowDealer } from './data-loader.ts';
+import { BestSoFar } from './best-so-far.ts';
+import type { ByteRow } from './data-loader.ts';
 import {
   type Evaluation,
   type EvaluationRow,
@@ -31,95 +31,21 @@ import {
   type Progress,
   result,
 } from './evaluation.ts';
-import { type PatchedDocument, type RowLimits, rowLimits, type TrainingRow } from './packing.ts';
+import { readArrays } from './loop-state.ts';
+import { entropyModelLoop, modelLoop, patchedDocuments } from './loops.ts';
+import { rowLimits, type TrainingRow } from './packing.ts';
 import { CorpusEntropies, needsEntropies, patchCorpus } from './patch-corpus.ts';
+import type { Corpus, RunPlan } from './run-plan.ts';
+import type { Phase, SessionEvent } from './session-events.ts';
 import {
-  hostArray,
-  type LoopOptions,
-  type LoopState,
-  readArrays,
-  type StateArray,
-  type StepReport,
-  stateArray,
-  TrainingLoop,
-} from './training-loop.ts';
-import { concatInts, type Given, loadEntropyModel, type Origin, splitPatches } from './warm-start.ts';
-
-/** Documents as ids: BOS, bytes, EOS. */
-export interface Corpus {
-  readonly train: readonly Int32Array[];
-  readonly heldOut: readonly Int32Array[];
-}
-
-/** Everything a run needs to be repeated. */
-export interface RunPlan {
-  readonly config: BltConfig;
-  /** Mean bytes per patch the threshold is calibrated to (entropy patching); null: use the configured threshold. */
-  readonly targetPatchBytes: number | null;
-  /** See `bltPlan`. */
-  readonly hashInit: number;
-  /** Run blocks again in the backward pass instead of keeping their activations. */
-  readonly recompute: boolean;
-  /** How the entropy model is trained; null: there is none, or it is one made before. */
-  readonly entropyModel: { readonly loop: LoopOptions; readonly rowBytes: number } | null;
-  /** The entropy model made before. */
-  readonly entropyOrigin?: Origin | null;
-  /** Byte-ifying: the Llama that the global transformer's blocks are copied from. */
-  readonly globalOrigin?: Origin | null;
-  readonly model: { readonly loop: LoopOptions; readonly patchesPerRow: number; readonly maxRowBytes: number | null };
-  /** Steps between evaluations on held-out bytes. */
-  readonly evalEvery: number;
-  /** Held-out bytes of those evaluations; the last one takes all. */
-  readonly evalBytes: number;
-  /** Stop after this many evaluations in a row without a new best. */
-  readonly patience: number;
-  readonly seed: number;
-}
-
-export type Phase = 'entropy model' | 'patching' | 'model' | 'done';
-
-export type SessionEvent =
-  /** What follows may take long: a good moment to save. */
-  | { readonly kind: 'milestone' }
-  | { readonly kind: 'progress'; readonly work: 'scoring' | 'evaluation'; readonly progress: Progress }
-  | { readonly kind: 'step'; readonly phase: 'entropy model' | 'model'; readonly report: StepReport }
-  | { readonly kind: 'entropy model'; readonly evaluation: Evaluation | null }
-  | {
-      readonly kind: 'patched';
-      readonly threshold: number | null;
-      /** Bytes of the training text / patches: patches * meanPatchBytes = bytes. */
-      readonly meanPatchBytes: number;
-      readonly patches: number;
-    }
-  | {
-      readonly kind: 'evaluation';
-      readonly step: number;
-      readonly evaluation: Evaluation;
-      /** The best so far: save it. */
-      readonly best: boolean;
-      /** Evaluations since the best. */
-      readonly stale: number;
-    }
-  | { readonly kind: 'done'; readonly reason: 'steps' | 'patience' | 'asked' };
-
-/** What a session needs to go on: JSON and named arrays. */
-export interface SessionState {
-  readonly json: {
-    readonly phase: Phase;
-    readonly threshold: number | null;
-    readonly best: { readonly step: number; readonly bitsPerByte: number } | null;
-    readonly stale: number;
-    /** Step of the last evaluation, -1 before the first. */
-    readonly evaluatedAt: number;
-    readonly loop: Omit<LoopState, 'arrays'> | null;
-  };
-  readonly arrays: ReadonlyMap<string, Float32Array | Int32Array | Float64Array>;
-}
-
-/** A session's state whose arrays have not been copied. */
-export interface OpenSessionState extends Omit<SessionState, 'arrays'> {
-  readonly arrays: ReadonlyMap<string, StateArray>;
-}
+  type LazySessionState,
+  lazySessionState,
+  loopArrays,
+  restorePatcher,
+  type SessionState,
+} from './session-state.ts';
+import type { TrainingLoop } from './training-loop.ts';
+import { loadEntropyModel, splitPatches, type WarmStart } from './warm-start.ts';
 
 export class Session {
   readonly plan: RunPlan;
@@ -130,33 +56,32 @@ export class Session {
   private readonly random: Random;
   private readonly patcher: EntropyModelParams | null;
   private readonly params: BltParams;
+  private readonly warmStart: WarmStart;
+  /** Inputs still to be supplied, for the error message. */
+  private readonly missing = new Set<string>();
+  private readonly bestSoFar = new BestSoFar();
   private currentPhase: Phase;
   private currentConfig: BltConfig;
   private work: AsyncGenerator<SessionEvent, void> | null = null;
   private entropyLoop: TrainingLoop<EntropyModelParams, ByteRow> | null = null;
+  /** While the corpus is scored. */
   private entropies: CorpusEntropies | null = null;
   private modelLoop: TrainingLoop<BltParams, TrainingRow> | null = null;
   private trainPatches: Int32Array[] = [];
   private heldOutPatches: Int32Array[] = [];
-  private bestSoFar: { step: number; bitsPerByte: number } | null = null;
-  private stale = 0;
-  private evaluatedAt = -1;
   private askedToEnd = false;
   private checking = false;
-  private readonly given: Given;
-  /** What is not there yet, in words. */
-  private readonly missing = new Set<string>();
 
-  /** @throws ConfigError if what is given does not fit the plan */
-  constructor(plan: RunPlan, corpus: Corpus, backend: Backend, given: Given = {}) {
-    this.given = given;
+  /** @throws ConfigError if the warm start does not fit the plan */
+  constructor(plan: RunPlan, corpus: Corpus, backend: Backend, warmStart: WarmStart = {}) {
+    const { config } = plan;
     this.plan = plan;
     this.corpus = corpus;
-    this.heldOutBytes = countBytes(corpus.heldOut);
     this.backend = backend;
-    this.random = new Random(plan.seed);
-    const { config } = plan;
+    this.warmStart = warmStart;
+    this.heldOutBytes = countBytes(corpus.heldOut);
     this.currentConfig = config;
+    this.random = new Random(plan.seed);
     this.patcher = config.patcher
       ? initParameters<EntropyModelParams>(
           entropyModelPlan(config.patcher, config.vocabSize),
@@ -165,40 +90,12 @@ export class Session {
         )
       : null;
     this.params = initParameters<BltParams>(bltPlan(config, plan.hashInit), this.random.fork('model'), { backend });
-    if (given.llama) copyLlamaIntoGlobal(this.params, given.llama, config.global);
+    if (warmStart.llama) copyLlamaIntoGlobal(this.params, warmStart.llama, config.global);
     else if (plan.globalOrigin) this.missing.add(`the Llama ${plan.globalOrigin.source}`);
-    if (this.patcher && given.entropyModel) loadEntropyModel(this.patcher, given.entropyModel);
+    if (this.patcher && warmStart.entropyModel) loadEntropyModel(this.patcher, warmStart.entropyModel);
     else if (plan.entropyOrigin) this.missing.add(`the entropy model ${plan.entropyOrigin.source}`);
     this.currentPhase = this.patcher && plan.entropyModel ? 'entropy model' : 'patching';
     if (this.currentPhase === 'entropy model') this.entropyLoop = this.makeEntropyLoop();
-  }
-
-  get phase(): Phase {
-    return this.currentPhase;
-  }
-
-  /** The configuration, with the calibrated threshold once there is one. */
-  get config(): BltConfig {
-    return this.currentConfig;
-  }
-
-  get best(): { step: number; bitsPerByte: number } | null {
-    return this.bestSoFar;
-  }
-
-  /** Updates of the model: 0 while the entropy model is trained. */
-  get modelStep(): number {
-    return this.modelLoop?.step ?? 0;
-  }
-
-  /** Updates done in the current phase. */
-  get step(): number {
-    return (this.currentPhase === 'entropy model' ? this.entropyLoop?.step : this.modelLoop?.step) ?? 0;
-  }
-
-  /** Bytes of text the model has been trained on, repeats counted. */
-  get bytesSeen(): number {
-    return this.modelLoop?.bytesSeen ?? 0;
   }
 
   /** Does the next piece of work and says what it was. After 'done' it must not be called again. */
@@ -224,29 +121,28 @@ export class Session {
     this.currentPhase = 'patching';
     yield { kind: 'milestone' };
     const held = this.heldOutBytes > 0;
-    yield { kind: 'entropy model', evaluation: held ? yield* told(this.evaluateEntropyModel()) : null };
+    yield { kind: 'entropy model', evaluation: held ? yield* reportingProgress(this.evaluateEntropyModel()) : null };
   }
 
   private async *patch(): AsyncGenerator<SessionEvent, void> {
     const { config, targetPatchBytes } = this.plan;
-    if (needsEntropies(config, targetPatchBytes, this.given)) {
+    if (needsEntropies(config, targetPatchBytes, this.warmStart)) {
       this.entropies ??= new CorpusEntropies(this.corpus, config);
       for await (const progress of this.entropies.score(this.patcher!, config, this.backend)) {
         yield { kind: 'progress', work: 'scoring', progress };
       }
     }
-    const entropies = this.entropies ?? this.given.entropies ?? null;
-    const patches = patchCorpus(this.corpus, config, targetPatchBytes, entropies, this.given);
+    const entropies = this.entropies ?? this.warmStart.entropies ?? null;
+    const patches = patchCorpus(this.corpus, config, targetPatchBytes, entropies, this.warmStart);
     this.entropies = null;
     this.currentConfig = patches.config;
     this.trainPatches = [...patches.train];
     this.heldOutPatches = [...patches.heldOut];
     this.currentPhase = 'model';
     this.modelLoop = this.makeModelLoop();
-    const { patching } = this.currentConfig;
     yield {
       kind: 'patched',
-      threshold: patching.mode === 'entropy' ? patching.threshold : null,
+      threshold: this.threshold,
       meanPatchBytes: meanPatchSize(this.trainPatches, countBytes(this.corpus.train)),
       patches: this.trainPatches.reduce((n, p) => n + p.length, 0),
     };
@@ -265,16 +161,53 @@ export class Session {
     }
   }
 
-  /** Why no further step is taken, if there is a reason. */
+  /** Quick evaluation: whole rows without overlap, spread evenly over the held-out text. */
+  private async *evaluate(): AsyncGenerator<SessionEvent, void> {
+    const { step } = this.modelLoop!;
+    const all = this.heldOutRows(this.plan.model.patchesPerRow);
+    const total = all.reduce((n, r) => n + r.ids.length, 0);
+    const every = Math.max(1, Math.floor(total / this.plan.evalBytes));
+    const sample = all.filter((_, i) => i % every === 0);
+    const rows = countBytes(sample.map((row) => row.targets)) > 0 ? sample : all;
+    const params = this.modelLoop!.evaluationParams();
+    const evaluation = yield* reportingProgress(evaluatingBlt(params, rows, this.currentConfig));
+    const best = this.bestSoFar.record(step, evaluation.bitsPerByte);
+    yield { kind: 'evaluation', step, evaluation, best, stale: this.bestSoFar.state.stale };
+  }
+
+  /** The reason why no further step is taken, if there is one. */
   private get stopping(): 'steps' | 'patience' | 'asked' | null {
     if (this.askedToEnd) return 'asked';
-    if (this.stale >= this.plan.patience) return 'patience';
+    if (this.bestSoFar.state.stale >= this.plan.patience) return 'patience';
     return this.modelLoop!.done ? 'steps' : null;
   }
 
-  /** Takes no further step of the model. What has been saved goes on later as if nothing had happened. */
-  end(): void {
-    this.askedToEnd = true;
+  private finish(reason: 'steps' | 'patience' | 'asked'): SessionEvent {
+    this.currentPhase = 'done';
+    return { kind: 'done', reason };
+  }
+
+  get phase(): Phase {
+    return this.currentPhase;
+  }
+
+  /** The configuration, with the calibrated threshold once there is one. */
+  get config(): BltConfig {
+    return this.currentConfig;
+  }
+
+  get best(): { step: number; bitsPerByte: number } | null {
+    return this.bestSoFar.state.best;
+  }
+
+  /** Updates of the model: 0 while the entropy model is trained. */
+  get modelStep(): number {
+    return this.modelLoop?.step ?? 0;
+  }
+
+  /** Updates done in the current phase. */
+  get step(): number {
+    return this.loop?.step ?? 0;
   }
 
   /** Updates of the current phase in all. */
@@ -282,13 +215,19 @@ export class Session {
     return this.loop?.steps ?? this.plan.model.loop.steps;
   }
 
+  /** Bytes of text the model has been trained on, repeats counted. */
+  get bytesSeen(): number {
+    return this.modelLoop?.bytesSeen ?? 0;
+  }
+
+  /** Takes no further step of the model. What has been saved goes on later as if nothing had happened. */
+  end(): void {
+    this.askedToEnd = true;
+  }
+
   /** Ends the current phase after `steps` updates instead, see `TrainingLoop.endAt`. */
   endAt(steps: number): void {
     this.loop?.endAt(steps);
-  }
-
-  private get loop(): TrainingLoop<EntropyModelParams, ByteRow> | TrainingLoop<BltParams, TrainingRow> | null {
-    return this.currentPhase === 'entropy model' ? this.entropyLoop : this.modelLoop;
   }
 
   /** Checks every kernel's results from now on (slow), see `withAnomalyDetection`. */
@@ -301,24 +240,14 @@ export class Session {
   get evaluationDue(): boolean {
     const loop = this.modelLoop;
     if (this.currentPhase !== 'model' || !loop || this.heldOutBytes === 0) return false;
-    if (this.evaluatedAt === loop.step) return false;
+    if (this.bestSoFar.state.evaluatedAt === loop.step) return false;
     return loop.done || (loop.step > 0 && loop.step % this.plan.evalEvery === 0);
-  }
-
-  /** Frees all tensors. The session must not be used afterwards. */
-  dispose(): void {
-    this.entropyLoop?.dispose();
-    this.modelLoop?.dispose();
-    forEachTensor([this.params, this.patcher], release);
   }
 
   /** The model as it is now: averaged weights if there are any. Shares memory with the session. */
   checkpoint(): Checkpoint {
-    return {
-      config: this.currentConfig,
-      params: this.modelLoop?.evaluationParams() ?? this.params,
-      patcher: this.patcher,
-    };
+    const params = this.modelLoop?.evaluationParams() ?? this.params;
+    return { config: this.currentConfig, params, patcher: this.patcher };
   }
 
   /**
@@ -340,52 +269,32 @@ export class Session {
     return meanPatchSize(this.heldOutPatches, this.heldOutBytes);
   }
 
+  /** The state between two events, from which `restore` goes on bit for bit. */
   async state(): Promise<SessionState> {
-    const open = this.openState();
-    return { ...open, arrays: await readArrays(open.arrays) };
+    const lazy = this.lazyState();
+    return { ...lazy, arrays: await readArrays(lazy.arrays) };
   }
 
-  /** What `state` gives, its arrays not yet copied: good until the next step, and for saving one array after the other. */
-  openState(): OpenSessionState {
-    const { loop } = this;
-    const arrays = new Map<string, StateArray>();
-    let loopJson: Omit<LoopState, 'arrays'> | null = null;
-    if (loop) {
-      const { arrays: own, ...rest } = loop.openState();
-      for (const [name, array] of own) arrays.set(`loop.${name}`, array);
-      loopJson = rest;
-    }
-    if (this.patcher && this.currentPhase !== 'entropy model') {
-      for (const [name, t] of namedLeaves(this.patcher)) arrays.set(`patcher.${name}`, stateArray(t));
-    }
-    if (this.entropies) {
-      const entropies = this.entropies.state();
-      arrays.set('entropies', { dtype: 'F32', length: entropies.length, read: async () => entropies });
-    }
-    if (this.modelLoop) {
-      arrays.set('patches.train', hostArray(concatInts(this.trainPatches)));
-      arrays.set('patches.heldOut', hostArray(concatInts(this.heldOutPatches)));
-    }
-    const threshold = this.currentConfig.patching.mode === 'entropy' ? this.currentConfig.patching.threshold : null;
-    return {
-      json: {
-        phase: this.currentPhase,
-        threshold,
-        best: this.bestSoFar,
-        stale: this.stale,
-        evaluatedAt: this.evaluatedAt,
-        loop: loopJson,
-      },
-      arrays,
-    };
+  /** The result of `state`, its arrays not yet copied: good until the next step, and for saving one array after the other. */
+  lazyState(): LazySessionState {
+    return lazySessionState({
+      phase: this.currentPhase,
+      threshold: this.threshold,
+      best: this.bestSoFar.state,
+      loop: this.loop,
+      patcher: this.currentPhase === 'entropy model' ? null : this.patcher,
+      entropies: this.entropies,
+      patches: this.modelLoop && { train: this.trainPatches, heldOut: this.heldOutPatches },
+    });
   }
 
   /** Continues a saved run exactly. Plan and corpus must be those of the run. @throws Error naming what does not fit */
   restore(state: SessionState): void {
     this.work = null;
-    const { phase, threshold, best, stale, evaluatedAt, loop } = state.json;
-    if (threshold !== null && this.currentConfig.patching.mode === 'entropy') {
-      this.currentConfig = { ...this.currentConfig, patching: { ...this.currentConfig.patching, threshold } };
+    const { phase, threshold, loop } = state.json;
+    const { patching } = this.currentConfig;
+    if (threshold !== null && patching.mode === 'entropy') {
+      this.currentConfig = { ...this.currentConfig, patching: { ...patching, threshold } };
     }
     if (phase === 'entropy model') {
       if (!this.entropyLoop || !loop)
@@ -395,12 +304,7 @@ export class Session {
     }
     this.entropyLoop = null;
     if (this.patcher) {
-      for (const [name, t] of namedLeaves(this.patcher)) {
-        const values = state.arrays.get(`patcher.${name}`);
-        if (!values || values.length !== t.size)
-          throw new Error(`training state: patcher.${name} needs ${t.size} values`);
-        t.assign(values);
-      }
+      restorePatcher(this.patcher, state);
       this.missing.delete(`the entropy model ${this.plan.entropyOrigin?.source}`);
     }
     if (phase === 'patching' || !loop) {
@@ -420,9 +324,7 @@ export class Session {
     this.modelLoop.restore({ ...loop, arrays: loopArrays(state) });
     this.missing.clear();
     this.currentPhase = 'model';
-    this.bestSoFar = best;
-    this.stale = stale;
-    this.evaluatedAt = evaluatedAt;
+    this.bestSoFar.restore(state.json);
   }
 
   /**
@@ -430,73 +332,41 @@ export class Session {
    * @throws Error if the state is of another phase
    */
   rewind(state: SessionState): void {
-    const { phase, loop, best, stale, evaluatedAt } = state.json;
+    const { phase, loop } = state.json;
     const current = this.loop;
     if (phase !== this.currentPhase || !loop || !current) {
       throw new Error(`cannot rewind from the phase '${this.currentPhase}' to a state of the phase '${phase}'`);
     }
     current.rewind({ ...loop, arrays: loopArrays(state) });
-    this.bestSoFar = best;
-    this.stale = stale;
-    this.evaluatedAt = evaluatedAt;
+    this.bestSoFar.restore(state.json);
+  }
+
+  /** Frees all tensors. The session must not be used afterwards. */
+  dispose(): void {
+    this.entropyLoop?.dispose();
+    this.modelLoop?.dispose();
+    forEachTensor([this.params, this.patcher], release);
+  }
+
+  /** The loop in progress. */
+  private get loop(): TrainingLoop<EntropyModelParams, ByteRow> | TrainingLoop<BltParams, TrainingRow> | null {
+    return this.currentPhase === 'entropy model' ? this.entropyLoop : this.modelLoop;
+  }
+
+  private get threshold(): number | null {
+    const { patching } = this.currentConfig;
+    return patching.mode === 'entropy' ? patching.threshold : null;
   }
 
   private makeEntropyLoop(): TrainingLoop<EntropyModelParams, ByteRow> {
-    const { rowBytes, loop } = this.plan.entropyModel!;
-    const c = this.plan.config.patcher!;
-    const dealer = new RowDealer<ByteRow>(this.random.fork('entropy model rows'), (random, epoch) =>
-      byteRows(this.corpus.train, rowBytes, random, epoch),
-    );
-    const options = { ...layoutOptions(this.plan.config), backend: this.backend };
-    return this.watched(
-      new TrainingLoop(
-        this.patcher!,
-        dealer,
-        {
-          batch: (rows) => ({
-            targets: targetsOf(rows),
-            batch: byteBatch(
-              rows.map((r) => r.ids),
-              c,
-              options,
-            ),
-          }),
-          losses: (params, { targets, batch }, dropout) => {
-            const logits = entropyModelLogits(params, batch, c, dropout);
-            return crossEntropy(logits, tensor(targets, undefined, { backend: this.backend }));
-          },
-        },
-        loop,
-      ),
-    );
+    const loop = entropyModelLoop(this.plan, this.patcher!, this.corpus.train, this.random, this.backend);
+    loop.detectAnomaly = this.checking;
+    return loop;
   }
 
   private makeModelLoop(): TrainingLoop<BltParams, TrainingRow> {
-    const { patchesPerRow, loop } = this.plan.model;
-    const { maxPatches, maxBytes } = this.limits;
-    const documents = patched(this.corpus.train, this.trainPatches);
-    const dealer = new RowDealer<TrainingRow>(this.random.fork('rows'), (random, epoch) =>
-      patchRows(documents, Math.min(patchesPerRow, maxPatches), maxBytes, random, epoch),
-    );
-    return this.watched(
-      new TrainingLoop(
-        this.params,
-        dealer,
-        {
-          batch: (rows) => ({
-            targets: targetsOf(rows),
-            batch: bltBatch(rows, this.currentConfig, { backend: this.backend, recompute: this.plan.recompute }),
-          }),
-          losses: (params, { targets, batch }, dropout) =>
-            bltLosses(params, batch, targets, this.currentConfig, dropout),
-          reads: ({ batch }) => new Map(batch.hashIds ? [[HASH_TABLE, batch.hashIds]] : []),
-        },
-        loop,
-      ),
-    );
-  }
-
-  private watched<L extends { detectAnomaly: boolean }>(loop: L): L {
+    const documents = patchedDocuments(this.corpus.train, this.trainPatches);
+    const loop = modelLoop(this.plan, this.currentConfig, this.params, documents, this.random, this.backend);
     loop.detectAnomaly = this.checking;
     return loop;
   }
@@ -512,64 +382,24 @@ export class Session {
   }
 
   private evaluateEntropyModel(): AsyncGenerator<Progress, Evaluation> {
-    return evaluatingEntropyModel(this.patcher!, this.corpus.heldOut, this.plan.config.patcher!, {
-      ...layoutOptions(this.plan.config),
-      rowBytes: this.plan.entropyModel!.rowBytes,
-    });
+    const { rowBytes } = this.plan.entropyModel!;
+    const options = { ...layoutOptions(this.plan.config), rowBytes };
+    return evaluatingEntropyModel(this.patcher!, this.corpus.heldOut, this.plan.config.patcher!, options);
   }
 
+  /** Held-out text in rows, cut by the limits that training rows have. @param stride patches between the starts of two rows */
   private heldOutRows(stride: number): EvaluationRow[] {
-    const { patchesPerRow } = this.plan.model;
-    return evaluationRows(patched(this.corpus.heldOut, this.heldOutPatches), {
-      patchesPerRow,
-      limits: this.limits,
-      stride,
-    });
-  }
-
-  /** Training and evaluation cut their rows by the same limits. */
-  private get limits(): RowLimits {
-    return rowLimits(this.currentConfig, this.plan.model.maxRowBytes);
-  }
-
-  /** Quick evaluation: whole rows without overlap, spread evenly over the held-out text. */
-  private async *evaluate(): AsyncGenerator<SessionEvent, void> {
-    const { step } = this.modelLoop!;
-    const all = this.heldOutRows(this.plan.model.patchesPerRow);
-    const total = all.reduce((n, r) => n + r.ids.length, 0);
-    const every = Math.max(1, Math.floor(total / this.plan.evalBytes));
-    const sample = all.filter((_, i) => i % every === 0);
-    const rows = countBytes(sample.map((row) => row.targets)) > 0 ? sample : all;
-    const params = this.modelLoop!.evaluationParams();
-    const evaluation = yield* told(evaluatingBlt(params, rows, this.currentConfig));
-    this.evaluatedAt = step;
-    const best = this.bestSoFar === null || evaluation.bitsPerByte < this.bestSoFar.bitsPerByte;
-    if (best) this.bestSoFar = { step, bitsPerByte: evaluation.bitsPerByte };
-    this.stale = best ? 0 : this.stale + 1;
-    yield { kind: 'evaluation', step, evaluation, best, stale: this.stale };
-  }
-
-  private finish(reason: 'steps' | 'patience' | 'asked'): SessionEvent {
-    this.currentPhase = 'done';
-    return { kind: 'done', reason };
+    const { patchesPerRow, maxRowBytes } = this.plan.model;
+    const documents = patchedDocuments(this.corpus.heldOut, this.heldOutPatches);
+    return evaluationRows(documents, { patchesPerRow, limits: rowLimits(this.currentConfig, maxRowBytes), stride });
   }
 }
 
-/** An evaluation whose progress is told as events. */
-async function* told<R>(steps: AsyncGenerator<Progress, R>): AsyncGenerator<SessionEvent, R> {
+/** An evaluation whose progress becomes events. */
+async function* reportingProgress<R>(steps: AsyncGenerator<Progress, R>): AsyncGenerator<SessionEvent, R> {
   for (;;) {
     const next = await steps.next();
     if (next.done) return next.value;
     yield { kind: 'progress', work: 'evaluation', progress: next.value };
   }
 }
-
-const targetsOf = (rows: readonly { readonly targets: Int32Array }[]): Int32Array =>
-  concatInts(rows.map((r) => r.targets));
-
-const patched = (documents: readonly Int32Array[], lengths: readonly Int32Array[]): PatchedDocument[] =>
-  documents.map((ids, i) => ({ ids, patchLengths: lengths[i] }));
-
-/** The arrays of the loop in progress, by the names the loop knows. */
-const loopArrays = ({ arrays }: SessionState): LoopState['arrays'] =>
-  new Map([...arrays].flatMap(([name, values]) => (name.startsWith('loop.') ? [[name.slice(5), values]] : [])));

@@ -1,23 +1,19 @@
 /** @file One optimisation: parameters, rows, a loss, AdamW. The entropy model and the latent transformer are both trained by it. */
+
 import { type Cotangent, leaves, mapTree, sum, valueAndGrad } from '@blt-ts/autograd';
 import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import { NonFiniteError } from '../errors.ts';
 import { Dropout, type DropoutRates } from '../model/dropout.ts';
 import { countBytes } from '../patching/vocabulary.ts';
-import {
-  AdamW,
-  type AdamWOptions,
-  addGradients,
-  clipFactor,
-  coalesce,
-  type Gradient,
-  gradientLeaves,
-  type ParameterGroup,
-  WeightAverage,
-} from './adamw.ts';
-import type { DataCursor, RowDealer } from './data-loader.ts';
+import { AdamW, type ParameterGroup } from './adamw.ts';
+import type { EpochLoader } from './data-loader.ts';
+import { anomalyText, causeOfAnomaly } from './diagnosis.ts';
+import { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './gradients.ts';
+import { checkArrays, type LazyLoopState, type LoopState, loopArraysOf, readArrays } from './loop-state.ts';
 import { bitsPerByte } from './metrics.ts';
 import { learningRateMultiplier } from './schedule.ts';
+import type { AdamWOptions } from './skipped-updates.ts';
+import { WeightAverage } from './weight-average.ts';
 
 export interface LoopOptions {
   readonly steps: number;
@@ -76,57 +72,7 @@ export interface StepReport {
   readonly skipped: boolean;
 }
 
-/** What a loop needs to go on exactly where it was. Arrays by name; the rest is JSON. */
-export interface LoopState {
-  readonly step: number;
-  /** Updates in all, where they are not those of the options. */
-  readonly steps?: number;
-  /** Bytes of text seen, repeats counted. */
-  readonly bytes: number;
-  readonly cursor: DataCursor;
-  readonly random: number[];
-  /** Moving average of the loss, nats; null before the first step. */
-  readonly lossAverage: number | null;
-  /** Batches left out since the last update. */
-  readonly skipped: number;
-  readonly arrays: ReadonlyMap<string, Float32Array | Int32Array | Float64Array>;
-}
-
-/** An array of a state that is read when it is wanted. */
-export interface StateArray {
-  readonly dtype: 'F32' | 'I32' | 'F64';
-  readonly length: number;
-  /** The values, the caller's own to keep or drop. */
-  read(): Promise<Float32Array | Int32Array | Float64Array>;
-}
-
-/** A state whose arrays have not been copied: good until the next step, and for saving one array after the other. */
-export interface OpenLoopState extends Omit<LoopState, 'arrays'> {
-  readonly arrays: ReadonlyMap<string, StateArray>;
-}
-
-/** The array of a state behind a tensor. */
-export const stateArray = (t: Tensor): StateArray => ({
-  dtype: t.dtype === 'i32' ? 'I32' : 'F32',
-  length: t.size,
-  read: () => t.read(),
-});
-
-/** The array of a state that the host holds; it is copied when read. */
-export const hostArray = (values: Int32Array | Float64Array): StateArray => ({
-  dtype: values instanceof Int32Array ? 'I32' : 'F64',
-  length: values.length,
-  read: async () => values.slice(),
-});
-
-/** Reads every array. */
-export async function readArrays(arrays: ReadonlyMap<string, StateArray>): Promise<LoopState['arrays']> {
-  const read = new Map<string, Float32Array | Int32Array | Float64Array>();
-  for (const [name, array] of arrays) read.set(name, await array.read());
-  return read;
-}
-
-/** What a loop trains: how rows become a batch, and what the batch costs. */
+/** The task of a loop: how rows become a batch, and the loss of a batch. */
 export interface Task<P, Row, Batch> {
   batch(rows: readonly Row[]): Batch;
   /** Cross-entropies of all targets, nats [B]. */
@@ -135,7 +81,20 @@ export interface Task<P, Row, Batch> {
   reads?(batch: Batch): ReadonlyMap<string, Int32Array>;
 }
 
-/** A row as the loop sees it: what is predicted. */
+/** Results of a forward and backward pass. */
+interface Pass {
+  /** Sum of the losses of each batch, nats. */
+  readonly totals: readonly Tensor[];
+  readonly targets: number;
+  /** Gradients of the sum of all losses. */
+  readonly gradients: Map<string, Gradient>;
+  /** Global norm of the gradient of the mean loss. */
+  readonly norm: Tensor;
+  /** From `gradients` to the clipped gradient of the mean loss. */
+  readonly factor: Tensor;
+}
+
+/** The part of a row that the loop reads: its targets. */
 interface Predicting {
   readonly targets: Int32Array;
 }
@@ -143,7 +102,7 @@ interface Predicting {
 export class TrainingLoop<P extends object, Row extends Predicting, Batch = unknown> {
   readonly params: P;
   readonly options: LoopOptions;
-  private readonly dealer: RowDealer<Row>;
+  private readonly loader: EpochLoader<Row>;
   private readonly task: Task<P, Row, Batch>;
   private readonly optimizer: AdamW;
   private readonly ema: WeightAverage | null;
@@ -155,12 +114,12 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
   private skipped = 0;
   /** Check every kernel's results (slow): the step stops at the first that is not finite. */
   detectAnomaly = false;
-  /** What `evaluationParams` handed out last. */
-  private settled: Map<string, Tensor> = new Map();
+  /** Weights that `evaluationParams` handed out last. */
+  private caughtUp: Map<string, Tensor> = new Map();
 
-  constructor(params: P, dealer: RowDealer<Row>, task: Task<P, Row, Batch>, options: LoopOptions) {
+  constructor(params: P, loader: EpochLoader<Row>, task: Task<P, Row, Batch>, options: LoopOptions) {
     this.params = params;
-    this.dealer = dealer;
+    this.loader = loader;
     this.task = task;
     this.options = options;
     this.total = options.steps;
@@ -197,60 +156,26 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
 
   /** One update, or one batch left out. @throws NonFiniteError naming the first kernel whose result is not a number */
   async next(): Promise<StepReport> {
-    this.forgetSettled();
+    this.forgetCaughtUp();
     const { accumulation, batchRows } = this.options;
-    const step = this.optimizer.step + 1;
-    const lr =
-      this.options.lr *
-      learningRateMultiplier(step, {
-        schedule: 'cosine',
-        warmupSteps: Math.min(this.options.warmupSteps, this.total - 1),
-        totalSteps: this.total,
-        minRatio: this.options.minRatio,
-      });
-    const batches = Array.from({ length: accumulation }, () => this.dealer.next(batchRows));
-    const before = this.random.state();
-    const pass = this.detectAnomaly ? this.explained(step, () => this.gradients(batches)) : this.gradients(batches);
-    const { totals, targets, norm, factor, gradients } = pass;
-    const bytes = countBytes(batches.flat().map((row) => row.targets));
+    const batches = Array.from({ length: accumulation }, () => this.loader.next(batchRows));
+    const random = this.random.state();
+    const pass = this.checked(() => this.forwardBackward(batches));
     try {
-      let nats = 0;
-      for (const value of totals) nats += (await value.read())[0];
-      const gradNorm = (await norm.read())[0];
-      const lossNats = nats / targets;
-      const finite = Number.isFinite(lossNats) && Number.isFinite(gradNorm);
-      const skipped = this.isSpike(step, lossNats, finite);
-      if (!finite && !skipped) {
-        const what = Number.isFinite(lossNats) ? `gradient norm is ${gradNorm}` : `loss is ${lossNats}`;
-        throw new NonFiniteError(`step ${step}: the ${what}${this.postMortem(batches, before)}; ${this.advice()}`);
+      const report = await this.report(pass, batches, random);
+      if (report.skipped) this.skipped++;
+      else {
+        this.checked(() => this.update(pass, report.lr));
+        this.account(report);
       }
-      const bpb = bytes > 0 ? bitsPerByte(nats, bytes) : null;
-      const report = { step, lossNats, bitsPerByte: bpb, gradNorm, lr, bytes, targets, skipped };
-      if (skipped) {
-        this.skipped++;
-        return report;
-      }
-      const update = () =>
-        scope(() => {
-          this.optimizer.update(gradients, lr, factor);
-          // The average is over every weight of every step: rows that were not read must not lag behind.
-          if (this.ema) this.optimizer.catchUpAll();
-          this.ema?.update(this.params, step);
-        });
-      if (this.detectAnomaly) this.explained(step, update);
-      else update();
-      this.bytes += bytes;
-      this.skipped = 0;
-      this.lossAverage =
-        this.lossAverage === null ? lossNats : this.lossAverage + (lossNats - this.lossAverage) / AVERAGE_OVER;
       return report;
     } finally {
       forEachTensor(pass, release);
     }
   }
 
-  /** Forward and backward over the batches; nothing of the loop changes but the dropout stream. */
-  private gradients(batches: readonly (readonly Row[])[]) {
+  /** Losses and gradients of the batches, averaged over all targets. Nothing of the loop changes but the dropout stream. */
+  private forwardBackward(batches: readonly (readonly Row[])[]): Pass {
     return scope(() => {
       let targets = 0;
       let sums: Map<string, Cotangent> | null = null;
@@ -259,21 +184,67 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
         const dropout = new Dropout(this.options.dropout, this.random);
         const batch = this.task.batch(rows);
         for (const [name, ids] of this.task.reads?.(batch) ?? []) this.optimizer.catchUp(name, ids);
-        const { value, grads, aux } = valueAndGrad(
-          (params: P) => {
-            const losses = this.task.losses(params, batch, dropout);
-            return { loss: sum(losses), aux: losses.size };
-          },
-          { sparse: true },
-        )(this.params);
+        const loss = (params: P) => {
+          const losses = this.task.losses(params, batch, dropout);
+          return { loss: sum(losses), aux: losses.size };
+        };
+        const { value, grads, aux } = valueAndGrad(loss, { sparse: true })(this.params);
         targets += aux;
         totals.push(value);
         const found = new Map(gradientLeaves(grads));
         sums = sums ? addGradients(sums, found) : found;
       }
-      const gradients: Map<string, Gradient> = coalesce(sums!);
+      const gradients = coalesce(sums!);
       return { totals, targets, gradients, ...clipFactor(gradients, this.options.gradClip, 1 / targets) };
     });
+  }
+
+  /** AdamW, then the moving average of the weights. */
+  private update({ gradients, factor }: Pass, lr: number): void {
+    const step = this.step + 1;
+    scope(() => {
+      this.optimizer.update(gradients, lr, { scale: factor });
+      // The average is over every weight of every step: rows that were not read must not lag behind.
+      if (this.ema) this.optimizer.catchUpAll();
+      this.ema?.update(this.params, step);
+    });
+  }
+
+  /** Reads loss and gradient norm, and decides whether the step is taken. @param random the dropout stream before the pass */
+  private async report(
+    { totals, targets, norm }: Pass,
+    batches: readonly (readonly Row[])[],
+    random: number[],
+  ): Promise<StepReport> {
+    const step = this.step + 1;
+    let nats = 0;
+    for (const value of totals) nats += (await value.read())[0];
+    const gradNorm = (await norm.read())[0];
+    const lossNats = nats / targets;
+    const finite = Number.isFinite(lossNats) && Number.isFinite(gradNorm);
+    const skipped = this.isSpike(step, lossNats, finite);
+    if (!finite && !skipped) {
+      const number = Number.isFinite(lossNats) ? `gradient norm is ${gradNorm}` : `loss is ${lossNats}`;
+      this.random = Random.fromState(random);
+      const cause = causeOfAnomaly(this.params, () => forEachTensor(this.forwardBackward(batches), release));
+      throw new NonFiniteError(`step ${step}: the ${number}${cause}; ${this.advice()}`);
+    }
+    const bytes = countBytes(batches.flat().map((row) => row.targets));
+    const bpb = bytes > 0 ? bitsPerByte(nats, bytes) : null;
+    return { step, lossNats, bitsPerByte: bpb, gradNorm, lr: this.learningRate(step), bytes, targets, skipped };
+  }
+
+  private learningRate(step: number): number {
+    const { lr, warmupSteps, minRatio } = this.options;
+    const schedule = { warmupSteps: Math.min(warmupSteps, this.total - 1), totalSteps: this.total, minRatio };
+    return lr * learningRateMultiplier(step, { schedule: 'cosine', ...schedule });
+  }
+
+  private account({ bytes, lossNats }: StepReport): void {
+    this.bytes += bytes;
+    this.skipped = 0;
+    this.lossAverage =
+      this.lossAverage === null ? lossNats : this.lossAverage + (lossNats - this.lossAverage) / AVERAGE_OVER;
   }
 
   private isSpike(step: number, lossNats: number, finite: boolean): boolean {
@@ -287,38 +258,17 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
     return `lower the learning rate (now ${this.options.lr}) or raise warm-up (now ${this.options.warmupSteps} steps)`;
   }
 
-  /** Runs the step's computation again, kernel by kernel, to name the first that made the trouble. */
-  private postMortem(batches: readonly (readonly Row[])[], random: number[]): string {
-    this.random = Random.fromState(random);
-    for (const [name, p] of leaves(this.params)) {
-      if (!p.backend.synchronous) return '';
-      const at = p.readSync().findIndex((v) => !Number.isFinite(v));
-      if (at !== -1) return `, because parameter ${name} holds ${p.readSync()[at]} at ${at}`;
-    }
-    try {
-      withAnomalyDetection(() => forEachTensor(this.gradients(batches), release));
-      return '';
-    } catch (error) {
-      if (error instanceof AnomalyError) return `; first, ${this.named(error)}`;
-      throw error;
-    }
-  }
-
-  private explained<R>(step: number, f: () => R): R {
+  /** `f`, with every kernel's results checked if that was asked for. */
+  private checked<R>(f: () => R): R {
+    if (!this.detectAnomaly) return f();
+    const step = this.step + 1;
     try {
       return withAnomalyDetection(f);
     } catch (error) {
       if (!(error instanceof AnomalyError)) throw error;
-      throw new NonFiniteError(`step ${step}: ${this.named(error)}; ${this.advice()}`, { cause: error });
+      const text = anomalyText(error, this.params);
+      throw new NonFiniteError(`step ${step}: ${text}; ${this.advice()}`, { cause: error });
     }
-  }
-
-  /** The anomaly with the names of the parameters that its kernel read. */
-  private named({ message, inputs }: AnomalyError): string {
-    const names = leaves(this.params).flatMap(([name, p]) =>
-      inputs.some((x) => x.storage === p.storage) ? [name] : [],
-    );
-    return names.length > 0 ? `${message}, reading ${names.join(' and ')}` : message;
   }
 
   /**
@@ -326,80 +276,48 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
    * Looking at them does not change the run. They are good until the next step.
    */
   evaluationParams(): P {
-    if (!this.ema && this.settled.size === 0) this.settled = this.optimizer.settled();
-    const weights = this.ema?.average ?? this.settled;
+    if (!this.ema && this.caughtUp.size === 0) this.caughtUp = this.optimizer.caughtUp();
+    const weights = this.ema?.average ?? this.caughtUp;
     return mapTree(this.params, (_, name) => weights.get(name)!) as unknown as P;
   }
 
   /** Frees everything but the parameters. The loop must not be used afterwards. */
   dispose(): void {
-    this.forgetSettled();
+    this.forgetCaughtUp();
     forEachTensor([this.optimizer.state().tensors, this.ema?.average], release);
   }
 
-  private forgetSettled(): void {
+  private forgetCaughtUp(): void {
     const live = new Set(leaves(this.params).map(([, leaf]) => leaf));
-    for (const t of this.settled.values()) if (!live.has(t)) release(t);
-    this.settled = new Map();
+    for (const t of this.caughtUp.values()) if (!live.has(t)) release(t);
+    this.caughtUp = new Map();
   }
 
   /** The state between two steps. */
   async state(): Promise<LoopState> {
-    const open = this.openState();
-    return { ...open, arrays: await readArrays(open.arrays) };
+    const lazy = this.lazyState();
+    return { ...lazy, arrays: await readArrays(lazy.arrays) };
   }
 
   /** The state between two steps, its arrays not yet copied. */
-  openState(): OpenLoopState {
-    const { rates, tensors, rows } = this.optimizer.state();
+  lazyState(): LazyLoopState {
     const { step } = this.optimizer;
-    const arrays = new Map<string, StateArray>();
-    for (const [name, t] of tensors) arrays.set(name, stateArray(t));
-    for (const [name, p] of leaves(this.params)) arrays.set(`p.${name}`, stateArray(p));
-    for (const [name, t] of this.ema?.average ?? []) arrays.set(`ema.${name}`, stateArray(t));
-    for (const [name, lastStep] of rows) arrays.set(`lastStep.${name}`, hostArray(lastStep));
-    arrays.set('rates', hostArray(rates));
     const { bytes, lossAverage, skipped } = this;
     const random = this.random.state();
     const steps = this.total === this.options.steps ? undefined : this.total;
-    return { step, steps, bytes, cursor: this.dealer.cursor, random, lossAverage, skipped, arrays };
+    const arrays = loopArraysOf(this.params, this.optimizer.state(), this.ema?.average ?? null);
+    return { step, steps, bytes, cursor: this.loader.cursor, random, lossAverage, skipped, arrays };
   }
 
   /** Continues from a saved state, bit for bit. @throws Error naming the first array that is missing or of another size */
   restore(state: LoopState): void {
-    const floats = (name: string, size: number): Float32Array => {
-      const values = state.arrays.get(name);
-      if (!(values instanceof Float32Array) || values.length !== size) {
-        throw new Error(`training state: ${name} needs ${size} values, got ${values?.length ?? 'none'}`);
-      }
-      return values;
-    };
-    const tensors = new Map<string, Float32Array>();
-    const rows = new Map<string, Int32Array>();
-    const fresh: [Tensor, Float32Array][] = [];
-    for (const [name, p] of leaves(this.params)) {
-      fresh.push([p, floats(`p.${name}`, p.size)]);
-      const average = this.ema?.average.get(name);
-      if (average) fresh.push([average, floats(`ema.${name}`, p.size)]);
-      for (const moment of ['m', 'v']) tensors.set(`${moment}.${name}`, floats(`${moment}.${name}`, p.size));
-      const lastStep = state.arrays.get(`lastStep.${name}`);
-      if (lastStep instanceof Int32Array) {
-        if (lastStep.length !== p.shape[0]) {
-          throw new Error(`training state: lastStep.${name} needs ${p.shape[0]} values, got ${lastStep.length}`);
-        }
-        rows.set(name, lastStep);
-      }
-    }
-    const rates = state.arrays.get('rates');
-    if (!(rates instanceof Float64Array) || rates.length !== state.step) {
-      throw new Error(`training state: rates needs ${state.step} values, got ${rates?.length ?? 'none'}`);
-    }
+    const { values, optimizer } = checkArrays(state, this.params, this.ema?.average ?? null);
     // Nothing has been touched so far: a broken state leaves the loop as it was.
-    this.forgetSettled();
-    this.optimizer.restore({ rates, tensors, rows });
-    for (const [target, values] of fresh) target.assign(values);
+    this.forgetCaughtUp();
+    this.optimizer.restore(optimizer);
+    for (const [target, array] of values) target.assign(array);
     this.random = Random.fromState(state.random);
-    this.dealer.seek(state.cursor);
+    this.loader.seek(state.cursor);
     this.total = state.steps ?? this.options.steps;
     this.bytes = state.bytes;
     this.lossAverage = state.lossAverage;
@@ -408,7 +326,7 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
 
   /** Goes back to the weights of a saved state, but not to its place in the data: the batches since then are not seen again. */
   rewind(state: LoopState): void {
-    const { cursor } = this.dealer;
+    const { cursor } = this.loader;
     this.restore({ ...state, steps: this.total, cursor, random: this.random.state(), skipped: this.skipped });
   }
 }

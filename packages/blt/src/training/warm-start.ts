@@ -1,29 +1,35 @@
-/** @file What a run may start from besides its plan and its corpus: weights, entropies and patches made before. */
-
+/** @file The warm start of a run: weights trained before, and entropies and patches made before. */
 import { leaves as namedLeaves } from '@blt-ts/autograd';
 import { formatShape, sameShape, toFloat32 } from '@blt-ts/tensor';
 import type { StoredTensors } from '../checkpoints/stored-tensors.ts';
 import { ConfigError } from '../errors.ts';
 import type { EntropyModelParams } from '../model/parameters.ts';
 
-/** Weights made before, that a run starts from: where they lay, and what says that they are the same. */
-export interface Origin {
+/** Pretrained weights that a run starts from: where they lay, and the hash that says that they are the same. */
+export interface WeightSource {
   /** For people: a folder. */
   readonly source: string;
   readonly sha256: string;
 }
 
-/** What a run may start from besides plan and corpus. A run that is restored after its patches were made needs none of it. */
-export interface Given {
+/** Weights trained before. */
+export interface Pretrained {
   /** The tensors of `plan.globalOrigin`. */
   readonly llama?: StoredTensors;
   /** Those of `plan.entropyOrigin`, with or without the prefix `model.patcher.`. */
   readonly entropyModel?: StoredTensors;
-  /** What the entropy model makes of each document, nats: they are not computed again. */
+}
+
+/** Work on the corpus that was done before. */
+export interface Precomputed {
+  /** Entropies of each document, nats: they are not computed again. */
   readonly entropies?: PerDocument<Float32Array> | null;
   /** Patch lengths of each document (includeNextToken: false), cut as the plan says. */
   readonly patches?: PerDocument<Int32Array> | null;
 }
+
+/** Inputs of a run besides plan and corpus. A run that is restored after its patches were made needs none of them. */
+export interface WarmStart extends Pretrained, Precomputed {}
 
 /** One array for each document of a corpus. */
 export interface PerDocument<T> {

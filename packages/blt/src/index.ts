@@ -1,69 +1,39 @@
 /** @file @blt-ts/blt: bytes, patches, the Byte Latent Transformer, its training and its decoding. */
 
-// Checkpoints
-export { storeMatricesAsBf16, type WeightFormat } from './checkpoints/bf16-weights.ts';
-export { configFromShapes } from './checkpoints/config-from-shapes.ts';
-export { configFromFacebook, facebookArguments } from './checkpoints/facebook-config.ts';
-export { forTransformers, transformersDiffers } from './checkpoints/for-transformers.ts';
-export {
-  COPIED_BLOCKS,
-  COPIED_LR_SCALE,
-  checkLlama,
-  copyLlamaIntoGlobal,
-  globalFromLlama,
-  llamaTensors,
-  llamaWarnings,
-} from './checkpoints/from-llama.ts';
-export {
-  checkpointFromSafetensors,
-  checkpointFromStored,
-  checkpointPlan,
-  checkpointToSafetensors,
-  namedTensors,
-} from './checkpoints/huggingface.ts';
-export { configFromHuggingFace, configToHuggingFace } from './checkpoints/huggingface-config.ts';
-export {
-  checkAgainstPlan,
-  HASH_TABLE,
-  hashRowsOf,
-  isFacebookLayout,
-  type NamedShapes,
-  planMemory,
-  type StoredTensor,
-  type StoredTensors,
-  storedInMemory,
-  withHuggingFaceNames,
-  withTiedEmbeddings,
-} from './checkpoints/stored-tensors.ts';
-export { type Trace, type TraceOptions, traceCheckpoint, traceCheckpointAsync } from './checkpoints/trace.ts';
-// Decoding
-export { Decoder, type DecoderOptions, type HashRows } from './decoding/decoder.ts';
-export { type DecodingFlops, type DecodingLoad, decodingFlops } from './decoding/decoding-flops.ts';
-export {
-  type BatchByte,
-  type GenerateCounts,
-  type GenerateOptions,
-  generate,
-  generateAsync,
-  generateBatch,
-  generateBatchAsync,
-  nextByteLogits,
-  nextByteLogitsAsync,
-} from './decoding/generate.ts';
-export { argmax, type SamplingOptions, sampleLogits, validateSampling } from './decoding/sampling.ts';
 // Errors
+
 export { ConfigError, NonFiniteError, TooManyPatchesError } from './errors.ts';
-// The model
+
+// Bytes and patches
+
 export {
-  type BatchOptions,
-  type BltBatch,
-  type ByteBatch,
-  bltBatch,
-  byteBatch,
-  type StackContext,
-} from './model/batch.ts';
-export { bltLogits, bltLosses, embedBytes, globalTransformer, localDecoder, localEncoder } from './model/blt.ts';
+  type BoundaryRule,
+  boundaryRule,
+  modelPatchLengths,
+  type PatchingOptions,
+  patchLengths,
+  segmentLengths,
+  splitFirstPatch,
+  splitLongPatches,
+} from './patching/boundaries.ts';
+export { type Calibration, type CalibrationOptions, calibrateThreshold, meanPatchSize } from './patching/calibrate.ts';
+export {
+  BOE,
+  BOS,
+  BPE,
+  BYTE_OFFSET,
+  countBytes,
+  type DecodeOptions,
+  decode,
+  decodeBytes,
+  type EncodeOptions,
+  EOS,
+  encode,
+  VOCAB_SIZE,
+} from './patching/vocabulary.ts';
+
 // Configuration and parameters
+
 export type { Checkpoint } from './model/checkpoint.ts';
 export {
   type Behaviour,
@@ -77,6 +47,39 @@ export {
   transformerConfig,
   validateConfig,
 } from './model/config.ts';
+export {
+  type AttentionParams,
+  type BlockParams,
+  type BltParams,
+  bltPlan,
+  type CrossAttentionParams,
+  copyParameters,
+  countParameters,
+  countValues,
+  type EntropyModelParams,
+  entropyModelPlan,
+  type FeedForwardParams,
+  type GlobalTransformerParams,
+  initParameters,
+  type LocalDecoderParams,
+  type LocalEncoderParams,
+  type ParameterPlan,
+  parametersOn,
+  treeFromNames,
+  type Weight,
+} from './model/parameters.ts';
+
+// The model
+
+export {
+  type BatchOptions,
+  type BltBatch,
+  type ByteBatch,
+  bltBatch,
+  byteBatch,
+  type StackContext,
+} from './model/batch.ts';
+export { bltLogits, bltLosses, embedBytes, globalTransformer, localDecoder, localEncoder } from './model/blt.ts';
 export { Dropout, type DropoutRates, NO_DROPOUT } from './model/dropout.ts';
 export {
   entropyModelLogits,
@@ -115,79 +118,49 @@ export {
   type LayoutOptions,
   type PatchedRow,
 } from './model/layout.ts';
-export {
-  type AttentionParams,
-  type BlockParams,
-  type BltParams,
-  bltPlan,
-  type CrossAttentionParams,
-  copyParameters,
-  countParameters,
-  countValues,
-  type EntropyModelParams,
-  entropyModelPlan,
-  type FeedForwardParams,
-  type GlobalTransformerParams,
-  initParameters,
-  type LocalDecoderParams,
-  type LocalEncoderParams,
-  type ParameterPlan,
-  parametersOn,
-  treeFromNames,
-  type Weight,
-} from './model/parameters.ts';
 export { ropeTable } from './model/rope-table.ts';
-// Bytes and patches
+
+// Decoding
+
+export { Decoder, type DecoderOptions, type HashRows } from './decoding/decoder.ts';
+export { type DecodingFlops, type DecodingLoad, decodingFlops } from './decoding/decoding-flops.ts';
 export {
-  type BoundaryRule,
-  boundaryRule,
-  modelPatchLengths,
-  type PatchingOptions,
-  patchLengths,
-  segmentLengths,
-  splitFirstPatch,
-  splitLongPatches,
-} from './patching/boundaries.ts';
-export {
-  type Calibration,
-  type CalibrationOptions,
-  calibrateThreshold,
-  meanPatchSize,
-} from './patching/calibrate.ts';
-export {
-  BOE,
-  BOS,
-  BPE,
-  BYTE_OFFSET,
-  countBytes,
-  type DecodeOptions,
-  decode,
-  decodeBytes,
-  type EncodeOptions,
-  EOS,
-  encode,
-  VOCAB_SIZE,
-} from './patching/vocabulary.ts';
+  type GenerateCounts,
+  type GenerateOptions,
+  generate,
+  generateAsync,
+  nextByteLogits,
+  nextByteLogitsAsync,
+} from './decoding/generate.ts';
+export { type BatchByte, generateBatch, generateBatchAsync } from './decoding/generate-batch.ts';
+export { argmax, type SamplingOptions, sampleLogits, validateSampling } from './decoding/sampling.ts';
 export type { WithReadback } from './readback.ts';
+
+// Training: the whole run
+
+export { planRun } from './training/plan.ts';
+export type { Corpus, RunPlan } from './training/run-plan.ts';
+export { Session } from './training/session.ts';
+export type { Phase, SessionEvent } from './training/session-events.ts';
+export type { LazySessionState, SessionState } from './training/session-state.ts';
+export { type RunOptions, SIZES, type Size } from './training/sizes.ts';
+export {
+  loadEntropyModel,
+  type PerDocument,
+  type Precomputed,
+  type Pretrained,
+  type WarmStart,
+  type WeightSource,
+} from './training/warm-start.ts';
+
 // Training: its parts
+
 export { ADAMW_DEFAULTS, AdamW, type AdamWOptions, type AdamWState, type ParameterGroup } from './training/adamw.ts';
-export {
-  type ByteRow,
-  byteRows,
-  type DataCursor,
-  EpochLoader,
-  patchRows,
-} from './training/data-loader.ts';
-export {
-  type Evaluation,
-  type EvaluationRow,
-  type EvaluationRowsOptions,
-  evaluateBlt,
-  evaluateEntropyModel,
-  evaluationRows,
-  type Progress,
-} from './training/evaluation.ts';
+export { type ByteRow, byteRows, type DataCursor, EpochLoader, patchRows } from './training/data-loader.ts';
+export { type Evaluation, evaluateBlt, evaluateEntropyModel, type Progress } from './training/evaluation.ts';
+export { type EvaluationRow, type EvaluationRowsOptions, evaluationRows } from './training/evaluation-rows.ts';
 export { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './training/gradients.ts';
+export type { LoopOptions, SpikeOptions, StepReport } from './training/loop-options.ts';
 export { type LazyArray, type LazyLoopState, type LoopState, lazyArray } from './training/loop-state.ts';
 export { bitsPerByte, entropyNats, natsToBits } from './training/metrics.ts';
 export {
@@ -198,27 +171,44 @@ export {
   rowLimits,
   type TrainingRow,
 } from './training/packing.ts';
-export { planRun } from './training/plan.ts';
-export type { Corpus, RunPlan } from './training/run-plan.ts';
 export { learningRateMultiplier, type Schedule, type ScheduleOptions } from './training/schedule.ts';
-export { Session } from './training/session.ts';
-export type { Phase, SessionEvent } from './training/session-events.ts';
-export type { LazySessionState, SessionState } from './training/session-state.ts';
-// Training: the whole run
-export { type RunOptions, SIZES, type Size } from './training/sizes.ts';
-export {
-  type LoopOptions,
-  type SpikeOptions,
-  type StepReport,
-  type Task,
-  TrainingLoop,
-} from './training/training-loop.ts';
-export {
-  loadEntropyModel,
-  type PerDocument,
-  type Precomputed,
-  type Pretrained,
-  type WarmStart,
-  type WeightSource,
-} from './training/warm-start.ts';
+export { type Task, TrainingLoop } from './training/training-loop.ts';
 export { WeightAverage } from './training/weight-average.ts';
+
+// Checkpoints of other programs, and files
+
+export { storeMatricesAsBf16, type WeightFormat } from './checkpoints/bf16-weights.ts';
+export { configFromShapes } from './checkpoints/config-from-shapes.ts';
+export { configFromFacebook, facebookArguments } from './checkpoints/facebook-config.ts';
+export { forTransformers, transformersDiffers } from './checkpoints/for-transformers.ts';
+export {
+  COPIED_BLOCKS,
+  COPIED_LR_SCALE,
+  checkLlama,
+  copyLlamaIntoGlobal,
+  globalFromLlama,
+  llamaTensors,
+  llamaWarnings,
+} from './checkpoints/from-llama.ts';
+export {
+  checkpointFromSafetensors,
+  checkpointFromStored,
+  checkpointPlan,
+  checkpointToSafetensors,
+  namedTensors,
+} from './checkpoints/huggingface.ts';
+export { configFromHuggingFace, configToHuggingFace } from './checkpoints/huggingface-config.ts';
+export {
+  checkAgainstPlan,
+  HASH_TABLE,
+  hashRowsOf,
+  isFacebookLayout,
+  type NamedShapes,
+  planMemory,
+  type StoredTensor,
+  type StoredTensors,
+  storedInMemory,
+  withHuggingFaceNames,
+  withTiedEmbeddings,
+} from './checkpoints/stored-tensors.ts';
+export { type Trace, type TraceOptions, traceCheckpoint, traceCheckpointAsync } from './checkpoints/trace.ts';

@@ -1,9 +1,11 @@
 /**
- * @file Computations that need values on the way: an entropy says where a patch ends, logits which byte comes next.
+ * @file Computations that read values on the way. Decoding must read an entropy to know whether a patch ends, and logits to know which
+ * byte comes next. In the memory of this process a value can be read at once. On a GPU it must be waited for.
  *
- * They are written once, as generators that yield a tensor and go on with its values. Here they are driven: at once where values
- * lie in this process's memory (no promise anywhere), waiting where they lie on a device. Between two reads nothing of a
- * computation is in an open `scope`, so others may run meanwhile.
+ * So that such a computation is written once for both, it is a generator (named `...Steps`): it yields a tensor and goes on with the
+ * values. `runSync` drives it with values read at once, `runAsync` awaits them; `itemsSync` and `itemsAsync` do the same for computations
+ * that also yield results. Every public function therefore has two forms, `generate` and `generateAsync`. Between two reads a
+ * computation has no `scope` open, so that others may run meanwhile.
  */
 import { release, Tensor } from '@blt-ts/tensor';
 
@@ -72,7 +74,7 @@ export async function* itemsAsync<R, Item>(steps: WithReadback<R, Item>): AsyncG
   }
 }
 
-/** What a computation returns, its values read at once. @throws Error on a backend whose values must be waited for */
+/** The result of a computation whose values are read at once. @throws Error on a backend whose values must be waited for */
 export function runSync<R>(steps: WithReadback<R>): R {
   return itemsSync(steps).next().value as R;
 }

@@ -1,4 +1,4 @@
-/** @file What transformers makes of our models: how to write them for it, and what it computes otherwise. */
+/** @file Our models in transformers: how to write them for it, and the values it computes differently. */
 import type { BltConfig } from '../model/config.ts';
 import { HASH_TABLE, type StoredTensors } from './stored-tensors.ts';
 
@@ -21,7 +21,7 @@ export function forTransformers(
   };
 }
 
-/** What transformers does otherwise with a model of this configuration, one sentence each. */
+/** Differences in transformers' results for a model of this configuration, one sentence each. */
 export function transformersDiffers({ behaviour, window, encoder, patching }: BltConfig): string[] {
   const entropy = patching.mode === 'entropy';
   return [

@@ -13,7 +13,7 @@ import type { BltParams } from '../model/parameters.ts';
 import { shownValue } from './shown-value.ts';
 import type { NamedShapes, StoredTensors } from './stored-tensors.ts';
 
-/** What the names of all copied parameters start with: the group that is trained at a lower rate. */
+/** Prefix of all copied parameters, the group that is trained at a lower rate. */
 export const COPIED_BLOCKS = 'model.global_transformer.layers.';
 
 /** Share of the learning rate that copied weights are trained at, as in the paper's section on byte-ifying. */
@@ -64,7 +64,7 @@ export function globalFromLlama(json: unknown): TransformerConfig {
 }
 
 /**
- * What gets lost when these blocks are copied, one sentence each. Llama 3.1 and later stretch their slow rotary frequencies
+ * Losses in copying these blocks, one sentence each. Llama 3.1 and later stretch their slow rotary frequencies
  * (`rope_scaling`); the global transformer of BLT does not, so far patches look nearer than the Llama learned them to be.
  */
 export function llamaWarnings(json: unknown): string[] {

@@ -81,7 +81,7 @@ class Keys {
   }
 }
 
-/** What the classes of transformers fill in where a file leaves a key out (4.57 writes only what differs); widths of null follow. */
+/** Defaults of the classes of transformers for keys that a file leaves out (4.57 writes only those that differ). A width of null is computed. */
 const CLASS_DEFAULTS = {
   encoder: { hidden: 1024, heads: 16, layers: 1, intermediate: null, positions: 24_576, theta: 500_000 },
   decoder: { hidden: 1024, heads: 16, layers: 9, intermediate: 2816, positions: 24_576, theta: 500_000 },

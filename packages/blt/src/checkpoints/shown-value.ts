@@ -1,3 +1,4 @@
+/** @file Values of a configuration file in error messages. */
 /**
  * A value of a configuration for a message, at most 60 characters: JSON, but numbers that JSON has no word for by their own names, and
  * `nothing` for what is missing.

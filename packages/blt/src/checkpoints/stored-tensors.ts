@@ -132,7 +132,7 @@ export function withTiedEmbeddings(stored: StoredTensors, json: unknown): Stored
   return tied && tensor && !stored.has(absent) ? new Map([...stored, [absent, tensor]]) : stored;
 }
 
-/** What a stored tensor must offer to be compared with a plan: the lists of released models have no more. */
+/** Names and shapes alone, enough to be compared with a plan. The lists of released models have no more. */
 export type NamedShapes = ReadonlyMap<string, { readonly shape: Shape }>;
 
 /**

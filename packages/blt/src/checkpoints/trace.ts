@@ -39,7 +39,7 @@ export interface TraceOptions {
 }
 
 /**
- * What a model makes of given rows of ids: everything that another implementation can be compared by.
+ * Entropies, logits, loss and gradients of a model for given rows of ids, to compare another implementation with.
  * @throws ConfigError if a row is longer than the model takes
  * @throws Error on a backend whose values must be waited for: use `traceCheckpointAsync`
  */

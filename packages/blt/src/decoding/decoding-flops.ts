@@ -38,7 +38,7 @@ const crossQuery = (c: LocalConfig, keys: number): number => 4 * c.hiddenSize **
 /** Key and value projections of one row. */
 const crossKey = (c: LocalConfig): number => 4 * c.hiddenSize * keyValueWidth(c);
 
-/** What decoding executes for a byte, on average; the global model's step is shared by the bytes of a patch. */
+/** FLOPs that decoding executes for a byte, on average. The bytes of a patch share the global model's step. */
 export function decodingFlops(config: BltConfig, load: DecodingLoad): DecodingFlops {
   const { encoder: e, decoder: d, global: g, patcher: p, crossAttnK: k, vocabSize: V } = config;
   const { patchBytes, localKeys, globalKeys, patcherKeys = localKeys } = load;

@@ -1,6 +1,6 @@
 /** @file Generation, byte by byte, on the incremental decoder. */
 
-import { Random, scope } from '@blt-ts/tensor';
+import { scope } from '@blt-ts/tensor';
 import { TooManyPatchesError } from '../errors.ts';
 import { bltBatch } from '../model/batch.ts';
 import { bltLogits } from '../model/blt.ts';
@@ -8,21 +8,18 @@ import type { Checkpoint } from '../model/checkpoint.ts';
 import { type BltConfig, layoutOptions, longestText } from '../model/config.ts';
 import { scoreEntropiesSteps } from '../model/entropy-model.ts';
 import { modelPatchLengths } from '../patching/boundaries.ts';
-import { BOE, BOS, BPE, BYTE_OFFSET, EOS, encode } from '../patching/vocabulary.ts';
+import { BYTE_OFFSET, EOS, encode } from '../patching/vocabulary.ts';
 import { itemsAsync, itemsSync, runAsync, runSync, type WithReadback } from '../readback.ts';
 import { Decoder } from './decoder.ts';
 import type { HashRows } from './model-steps.ts';
-import { type SamplingOptions, sampleLogits, validateSampling } from './sampling.ts';
+import { Sampler, type SamplerOptions, stopsAfter } from './sampler.ts';
+import { validateSampling } from './sampling.ts';
 import { copyDraft, DraftLength, speculate } from './speculate.ts';
 
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplerOptions {
   readonly maxBytes: number;
-  /** Seed of the sampling (default 0): same seed, same text. */
-  readonly seed?: number;
   /** Ends when the text generated so far ends with these bytes; they are part of the output. */
   readonly stop?: Uint8Array | null;
-  /** Go on after the model says that the document ends (default false). */
-  readonly ignoreEos?: boolean;
   /**
    * Most ids the model reads (default 512, or all it takes if that is less). The oldest half is dropped when it is full, and also when the
    * ids make more patches than the global transformer has positions for.
@@ -74,8 +71,8 @@ function* nextByteLogitsSteps({ config, params, patcher }: Checkpoint, ids: Int3
   return logits.slice((ids.length - 1) * config.vocabSize);
 }
 
-/** @returns the most ids the model is to read */
-function validate(options: GenerateOptions, config: BltConfig): number {
+/** @returns the most ids the model is to read   @throws RangeError naming an option that is out of range */
+export function checkOptions(options: GenerateOptions, config: BltConfig): number {
   const longest = longestText(config);
   const { maxBytes, contextBytes = Math.min(512, longest), draftBytes = 0 } = options;
   validateSampling(options);
@@ -96,45 +93,8 @@ function validate(options: GenerateOptions, config: BltConfig): number {
   return contextBytes;
 }
 
-/**
- * Draws the ids of one text. The n-th id is drawn with the n-th uniform number of the seed, however often its logits are computed:
- * drafts and their checks agree wherever their logits do.
- */
-export class Sampler {
-  private readonly options: GenerateOptions;
-  private readonly random: Random;
-  private readonly uniforms: number[] = [];
-
-  constructor(options: GenerateOptions, stream = 0) {
-    this.options = options;
-    const random = new Random(options.seed ?? 0);
-    this.random = stream === 0 ? random : random.fork(`text ${stream}`);
-  }
-
-  /** The id at place n (0 = the first one made); EOS where the document ends. */
-  draw(logits: Float32Array, n: number): number {
-    const allowed = logits.slice();
-    for (const special of [BOE, BOS, BPE]) allowed[special] = Number.NEGATIVE_INFINITY;
-    if (this.options.ignoreEos) allowed[EOS] = Number.NEGATIVE_INFINITY;
-    return sampleLogits(allowed, this.options, () => {
-      while (this.uniforms.length <= n) this.uniforms.push(this.random.uniform());
-      return this.uniforms[n];
-    });
-  }
-}
-
-const newerHalf = (ids: number[]): number[] => ids.slice(-Math.ceil(ids.length / 2));
-
-/** Says when a text ends with `stop`. */
-function stopsAfter(stop: Uint8Array | null): (byte: number) => boolean {
-  const tail: number[] = [];
-  return (byte) => {
-    if (stop === null || stop.length === 0) return false;
-    tail.push(byte);
-    if (tail.length > stop.length) tail.shift();
-    return tail.length === stop.length && tail.every((b, i) => b === stop[i]);
-  };
-}
+/** The part of a text that stays when the context is full. */
+export const newerHalf = (ids: number[]): number[] => ids.slice(-Math.ceil(ids.length / 2));
 
 /**
  * Continues a prompt, one byte at a time. Ends after `maxBytes`, at the end of the document (EOS), or after `stop`.
@@ -164,7 +124,7 @@ function* generateSteps(
   prompt: string | Uint8Array,
   options: GenerateOptions,
 ): WithReadback<void, number> {
-  const contextBytes = validate(options, checkpoint.config);
+  const contextBytes = checkOptions(options, checkpoint.config);
   const { maxBytes, stop = null, draftBytes = 0, onDone } = options;
   const sampler = new Sampler(options);
   const [drafts, copies] = [new DraftLength(draftBytes), new DraftLength(draftBytes)];
@@ -228,96 +188,5 @@ function* generateSteps(
   } finally {
     retire();
     onDone?.({ bytes: made, ...counts });
-  }
-}
-
-/** One byte of one of several sequences. */
-export interface BatchByte {
-  readonly sequence: number;
-  readonly byte: number;
-}
-
-/**
- * Continues several prompts of different lengths side by side; bytes come in rounds, sequence after sequence. A sequence that ended takes no
- * more steps. Each draws from a stream of its own; that of sequence 0's is that of `generate`.
- * @throws RangeError for impossible options, or drafts, which only single sequences have
- */
-export function* generateBatch(
-  checkpoint: Checkpoint,
-  prompts: readonly (string | Uint8Array)[],
-  options: GenerateOptions,
-): Generator<BatchByte, void> {
-  yield* itemsSync(generateBatchSteps(checkpoint, prompts, options));
-}
-
-/** `generateBatch` on any backend. */
-export async function* generateBatchAsync(
-  checkpoint: Checkpoint,
-  prompts: readonly (string | Uint8Array)[],
-  options: GenerateOptions,
-): AsyncGenerator<BatchByte, void> {
-  yield* itemsAsync(generateBatchSteps(checkpoint, prompts, options));
-}
-
-function* generateBatchSteps(
-  checkpoint: Checkpoint,
-  prompts: readonly (string | Uint8Array)[],
-  options: GenerateOptions,
-): WithReadback<void, BatchByte> {
-  const contextBytes = validate(options, checkpoint.config);
-  const { maxBytes, stop = null, onDone } = options;
-  if (options.draftBytes) throw new RangeError('generateBatch: draftBytes is for one text; leave it out');
-  if (prompts.length === 0 || maxBytes === 0) return;
-  const samplers = prompts.map((_, r) => new Sampler(options, r));
-  const stops = prompts.map(() => stopsAfter(stop));
-  const ids = prompts.map((prompt) => [...encode(prompt, { bos: true, eos: false })]);
-  const made = prompts.map(() => 0);
-  const open = prompts.map(() => true);
-  let unread: number[][] = ids;
-  let decoder = new Decoder(checkpoint, { sequences: prompts.length, hashRows: options.hashRows });
-  const counts = { bytes: 0, globalSteps: 0, byteSteps: 0 };
-  const retire = () => {
-    counts.globalSteps += decoder.globalSteps;
-    counts.byteSteps += decoder.byteSteps;
-    decoder.release();
-  };
-  /** Forgets the older half of these sequences; all are read again. */
-  const beginAnew = (sequences: readonly number[]) => {
-    retire();
-    decoder = new Decoder(checkpoint, { sequences: prompts.length, hashRows: options.hashRows });
-    for (const r of sequences) ids[r] = newerHalf(ids[r].slice(-contextBytes));
-    unread = ids.map((row, r) => (open[r] ? row : []));
-  };
-  try {
-    while (open.some((is) => is)) {
-      if (ids.some((row, r) => open[r] && row.length > contextBytes)) {
-        beginAnew(ids.flatMap((row, r) => (row.length > contextBytes ? [r] : [])));
-      }
-      let logits: Float32Array[];
-      try {
-        logits = yield* decoder.feedSteps(unread);
-      } catch (error) {
-        if (!(error instanceof TooManyPatchesError) || error.sequences.some((r) => ids[r].length < 2)) throw error;
-        beginAnew(error.sequences);
-        continue;
-      }
-      unread = prompts.map(() => []);
-      for (let r = 0; r < prompts.length; r++) {
-        if (!open[r]) continue;
-        const id = samplers[r].draw(logits[r], made[r]);
-        open[r] = false;
-        if (id === EOS) continue;
-        ids[r].push(id);
-        made[r]++;
-        counts.bytes++;
-        yield { sequence: r, byte: id - BYTE_OFFSET };
-        if (stops[r](id - BYTE_OFFSET) || made[r] >= maxBytes) continue;
-        open[r] = true;
-        unread[r] = [id];
-      }
-    }
-  } finally {
-    retire();
-    onDone?.(counts);
   }
 }

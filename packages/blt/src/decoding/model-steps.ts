@@ -46,7 +46,8 @@ interface EncoderInputs extends ByteInputs {
   readonly hashRows?: Float32Array;
 }
 
-interface PatchInputs {
+/** Finished patches: their rows in the global model, and: */
+interface PatchInputs extends StackInputs<Int32Array> {
   /** Cache rows of the patches' bytes, patch after patch, cut at `starts` [F+1]. */
   readonly bytes: Int32Array;
   readonly starts: Int32Array;
@@ -55,11 +56,6 @@ interface PatchInputs {
   readonly bytesHi: Int32Array;
   /** [F*k] cache rows of the decoder's keys and values. */
   readonly rows: Int32Array;
-  /** [F] the patches in the global model. */
-  readonly positions: Int32Array;
-  readonly slots: Int32Array;
-  readonly lo: Int32Array;
-  readonly hi: Int32Array;
 }
 
 interface DecoderInputs extends StackInputs<Int32Array> {

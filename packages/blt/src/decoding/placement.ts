@@ -36,7 +36,7 @@ export interface Placement {
   readonly positionCount: number;
 }
 
-/** What a step starts from: the ids read before, and the first position of the document they are in. */
+/** A sequence before a step: the ids read so far, and the first position of the document they are in. */
 export interface SequenceBefore {
   readonly ids: readonly number[];
   readonly documentStart: number;

@@ -1,3 +1,5 @@
+/** @file From logits to the next byte: greedy, or drawn with temperature, top-k and top-p. */
+
 export interface SamplingOptions {
   /** Logits are divided by it; 0 = greedy (default 1). */
   readonly temperature?: number;
@@ -66,7 +68,7 @@ function keepNucleus(weights: Float64Array, topP: number): void {
   }
 }
 
-/** @throws RangeError naming the first parameter that is out of range; for checking a request before generateSteps */
+/** @throws RangeError naming the first parameter that is out of range; for checking a request before generating */
 export function validateSampling({ temperature = 1, topK = null, topP = null }: SamplingOptions): void {
   if (!(temperature >= 0) || !Number.isFinite(temperature)) {
     throw new RangeError(`sampling: temperature must be a finite number >= 0, got ${temperature}; 0 means greedy`);

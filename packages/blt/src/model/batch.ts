@@ -8,7 +8,7 @@ import { hashNgrams } from './hashing.ts';
 import { type ByteLayout, buildLayout, byteLayout, type Interval, type Layout, type PatchedRow } from './layout.ts';
 import { ropeTable } from './rope-table.ts';
 
-/** What one stack of blocks needs to know about its rows. */
+/** The rows of one stack of blocks: their positions, and the interval of rows that each sees. */
 export interface StackContext {
   readonly bounds: IntervalBounds;
   readonly positions: Tensor;

@@ -1,4 +1,4 @@
-/** @file A model ready to use: what `generate`, `Decoder`, saving and traceSteps work on. */
+/** @file A model ready to use: what `generate`, `Decoder`, saving and tracing work on. */
 import type { BltConfig } from './config.ts';
 import type { BltParams, EntropyModelParams } from './parameters.ts';
 

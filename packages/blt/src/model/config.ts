@@ -33,7 +33,7 @@ export interface HashConfig {
 }
 
 /**
- * What differs between the two public implementations of BLT.
+ * The two public implementations of BLT, which differ in this.
  * - `facebook`: local attention sees a window of bytes, nothing is seen across documents; an encoder with cross-attention at all
  *   layers pools once and refines the patch queries.
  * - `huggingface`: plain causal attention; such an encoder pools anew at every layer.
@@ -167,7 +167,7 @@ export function validateConfig(config: BltConfig): void {
 export const longestText = ({ encoder, decoder }: BltConfig): number =>
   Math.min(encoder.maxPositionEmbeddings, decoder.maxPositionEmbeddings);
 
-/** What the local layers and the layouts need to know of the behaviour. */
+/** The behaviour as layouts take it: the window, and whether documents are apart. */
 export function layoutOptions(config: BltConfig): { k: number; window: number | null; documents: boolean } {
   const facebook = config.behaviour === 'facebook';
   return { k: config.crossAttnK, window: facebook ? config.window : null, documents: facebook };

@@ -1,3 +1,4 @@
+/** @file Dropout in five places of the model, with masks that depend on the seed alone. */
 import { dropout } from '@blt-ts/autograd';
 import { hash32, type Random, type Tensor } from '@blt-ts/tensor';
 

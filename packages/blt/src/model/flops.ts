@@ -1,12 +1,11 @@
-import type { BltConfig, TransformerConfig } from './config.ts';
-
 /**
- * Forward FLOPs after the paper's formulas (one multiply-add = 2 FLOPs; lookups, norms and softmax are not counted).
+ * @file Forward FLOPs after the paper's formulas (one multiply-add = 2 FLOPs; lookups, norms and softmax are not counted).
  * A training step is counted as 3 times the forward pass. They are estimates for comparing models: attention is counted
- * over (m + 1) / 2 keys on average and the feed-forward as two h x 4h matrices, whatever the real widths are. What a model
- * executes is the paper's sum and seven terms more: `executedFlops`.
+ * over (m + 1) / 2 keys on average and the feed-forward as two h x 4h matrices, whatever the real widths are. `executedFlops` adds the
+ * seven terms that make the sum exact.
  * @see Pagnoni et al. 2024, appendix B; Hoffmann et al. 2022
  */
+import type { BltConfig, TransformerConfig } from './config.ts';
 
 /** Classes of the output layer as the paper counts them. */
 const BYTES = 256;
@@ -107,7 +106,7 @@ export function bltFlops(size: BltSize): BltFlops {
   return { global, encoder, decoder, encoderCross, decoderCross, forward, training: 3 * forward };
 }
 
-/** What a model does beyond (or below) the paper's sum, FLOPs per byte. */
+/** FLOPs per byte that a model executes beyond (or below) the paper's sum. */
 export interface AddedFlops {
   /** Three matrices of the real feed-forward width I instead of two of 4h: 6hI - 16h^2 a row and layer. */
   readonly feedForward: number;

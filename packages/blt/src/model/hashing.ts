@@ -1,3 +1,4 @@
+/** @file Hashes of byte n-grams: the rows of the hash table that a byte adds to its embedding. */
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
 
 /** One prime per hash function, in the order of the released model (function f uses HASH_PRIMES[f]). */

@@ -1,3 +1,4 @@
+/** @file From rows of bytes and patch lengths to the index arrays of a batch: positions, patches, and the intervals that each attention sees. */
 import { EOS } from '../patching/vocabulary.ts';
 
 /**

@@ -1,3 +1,4 @@
+/** @file The boundary rules: whether the next token starts a patch, and the patch lengths of a row that follow. */
 import { BPE, BYTE_OFFSET } from './vocabulary.ts';
 
 /** How a row of bytes is cut into patches. Entropies and thresholds are in nats. */

@@ -1,3 +1,5 @@
+/** @file The entropy threshold that gives a wanted mean patch size. */
+
 /** A threshold and what it does to the corpus it was chosen on. */
 export interface Calibration {
   /** nats; exact in float32, for `{ mode: 'entropy', threshold, monotonic }` without maxPatchLength. */

@@ -1,5 +1,5 @@
 /**
- * The byte vocabulary: 4 special ids, then the 256 bytes (id = byte + 4).
+ * @file The byte vocabulary: 4 special ids, then the 256 bytes (id = byte + 4).
  * @see Pagnoni et al. 2024, "Byte Latent Transformer", and the authors' BltTokenizer
  */
 

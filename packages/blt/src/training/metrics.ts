@@ -1,3 +1,5 @@
+/** @file Bits per byte, and entropies of logits. */
+
 /** Bits = nats / ln 2. */
 export function natsToBits(nats: number): number {
   return nats / Math.LN2;

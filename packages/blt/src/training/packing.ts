@@ -1,3 +1,4 @@
+/** @file From documents to rows of a fixed number of patches. */
 import { type BltConfig, longestText } from '../model/config.ts';
 
 /** A document as the data pipeline stores it: lengths cover its own bytes only (includeNextToken: false). */

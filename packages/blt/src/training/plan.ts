@@ -14,9 +14,9 @@ import { type DropoutRates, NO_DROPOUT } from '../model/dropout.ts';
 import type { PatchingOptions } from '../patching/boundaries.ts';
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
 import { ADAMW_DEFAULTS } from './adamw.ts';
+import type { LoopOptions } from './loop-options.ts';
 import type { RunPlan } from './run-plan.ts';
 import { PRESETS, type Preset, type RunOptions, SIZES } from './sizes.ts';
-import type { LoopOptions } from './training-loop.ts';
 import type { WeightSource } from './warm-start.ts';
 
 const sourceOf = (o: WeightSource | undefined): WeightSource | null =>

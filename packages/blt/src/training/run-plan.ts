@@ -1,6 +1,7 @@
 /** @file The plan of a run: every value resolved, so that the run can be repeated. `planRun` makes one from a few options. */
+
 import type { BltConfig } from '../model/config.ts';
-import type { LoopOptions } from './training-loop.ts';
+import type { LoopOptions } from './loop-options.ts';
 import type { WeightSource } from './warm-start.ts';
 
 /** Documents as ids: BOS, bytes, EOS. */

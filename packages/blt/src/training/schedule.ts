@@ -1,3 +1,5 @@
+/** @file Learning-rate schedules. */
+
 export type Schedule = 'cosine' | 'linear' | 'inv_sqrt' | 'wsd' | 'constant';
 
 export interface ScheduleOptions {
@@ -18,7 +20,7 @@ export interface ScheduleOptions {
 }
 
 /**
- * What the learning rate is multiplied with at step t (counted from 0). t < W: t / W in every schedule; then
+ * Multiplier of the learning rate at step t (counted from 0). t < W: t / W in every schedule; then
  * - constant: 1
  * - cosine:   r + (1-r)/2 * (1 + cos(pi*s)),  s = (t-W)/(N-W)
  * - linear:   1 - (1-r)*s

@@ -1,12 +1,13 @@
 /** @file The phases of a run and the events it reports, for whoever drives it. */
+
 import type { Evaluation, Progress } from './evaluation.ts';
-import type { StepReport } from './training-loop.ts';
+import type { StepReport } from './loop-options.ts';
 
 /** The entropy model is trained, the corpus is cut into patches, the latent transformer is trained. */
 export type Phase = 'entropy model' | 'patching' | 'model' | 'done';
 
 export type SessionEvent =
-  /** What follows may take long: a good moment to save. */
+  /** A good moment to save, because the next work may take long. */
   | { readonly kind: 'milestone' }
   | { readonly kind: 'progress'; readonly work: 'scoring' | 'evaluation'; readonly progress: Progress }
   | { readonly kind: 'step'; readonly phase: 'entropy model' | 'model'; readonly report: StepReport }

@@ -6,6 +6,7 @@
  * 2. Score the corpus with it, calibrate the threshold, and cut every document into patches.
  * 3. Train the latent transformer on rows of patches, with an evaluation on held-out text every `evalEvery` steps.
  */
+
 import { leaves as namedLeaves } from '@blt-ts/autograd';
 import { type Backend, forEachTensor, Random, release } from '@blt-ts/tensor';
 import { copyLlamaIntoGlobal } from '../checkpoints/from-llama.ts';
@@ -22,18 +23,11 @@ import { meanPatchSize } from '../patching/calibrate.ts';
 import { countBytes } from '../patching/vocabulary.ts';
 import { BestSoFar } from './best-so-far.ts';
 import type { ByteRow } from './data-loader.ts';
-import {
-  type Evaluation,
-  type EvaluationRow,
-  evaluatingBlt,
-  evaluatingEntropyModel,
-  evaluationRows,
-  type Progress,
-  result,
-} from './evaluation.ts';
+import { type Evaluation, evaluatingBlt, evaluatingEntropyModel, type Progress, result } from './evaluation.ts';
+import { type EvaluationRow, heldOutRows, sampleRows } from './evaluation-rows.ts';
 import { readArrays } from './loop-state.ts';
 import { entropyModelLoop, modelLoop, patchedDocuments } from './loops.ts';
-import { rowLimits, type TrainingRow } from './packing.ts';
+import type { TrainingRow } from './packing.ts';
 import { CorpusEntropies, needsEntropies, patchCorpus } from './patch-corpus.ts';
 import type { Corpus, RunPlan } from './run-plan.ts';
 import type { Phase, SessionEvent } from './session-events.ts';
@@ -164,11 +158,7 @@ export class Session {
   /** Quick evaluation: whole rows without overlap, spread evenly over the held-out text. */
   private async *evaluate(): AsyncGenerator<SessionEvent, void> {
     const { step } = this.modelLoop!;
-    const all = this.heldOutRows(this.plan.model.patchesPerRow);
-    const total = all.reduce((n, r) => n + r.ids.length, 0);
-    const every = Math.max(1, Math.floor(total / this.plan.evalBytes));
-    const sample = all.filter((_, i) => i % every === 0);
-    const rows = countBytes(sample.map((row) => row.targets)) > 0 ? sample : all;
+    const rows = sampleRows(this.heldOutRows(this.plan.model.patchesPerRow), this.plan.evalBytes);
     const params = this.modelLoop!.evaluationParams();
     const evaluation = yield* reportingProgress(evaluatingBlt(params, rows, this.currentConfig));
     const best = this.bestSoFar.record(step, evaluation.bitsPerByte);
@@ -381,17 +371,16 @@ export class Session {
     this.entropyLoop = null;
   }
 
+  /** Held-out text in rows, `stride` patches between the starts of two. */
+  private heldOutRows(stride: number): EvaluationRow[] {
+    const documents = patchedDocuments(this.corpus.heldOut, this.heldOutPatches);
+    return heldOutRows(this.plan, this.currentConfig, documents, stride);
+  }
+
   private evaluateEntropyModel(): AsyncGenerator<Progress, Evaluation> {
     const { rowBytes } = this.plan.entropyModel!;
     const options = { ...layoutOptions(this.plan.config), rowBytes };
     return evaluatingEntropyModel(this.patcher!, this.corpus.heldOut, this.plan.config.patcher!, options);
-  }
-
-  /** Held-out text in rows, cut by the limits that training rows have. @param stride patches between the starts of two rows */
-  private heldOutRows(stride: number): EvaluationRow[] {
-    const { patchesPerRow, maxRowBytes } = this.plan.model;
-    const documents = patchedDocuments(this.corpus.heldOut, this.heldOutPatches);
-    return evaluationRows(documents, { patchesPerRow, limits: rowLimits(this.currentConfig, maxRowBytes), stride });
   }
 }
 

@@ -1,6 +1,7 @@
 /** @file The four sizes of a run, and the options that replace a size's numbers. */
+
 import type { Behaviour, TransformerConfig } from '../model/config.ts';
-import type { SpikeOptions } from './training-loop.ts';
+import type { SpikeOptions } from './loop-options.ts';
 import type { WeightSource } from './warm-start.ts';
 
 export type Size = 'nano' | 'tiny' | 'small' | 'base';
@@ -60,7 +61,7 @@ export interface RunOptions {
   /** Bytes local attention sees. */
   readonly window?: number;
   /**
-   * Whose masks (default: `facebook`). `huggingface` trains what transformers computes: no window, no document bounds; the entropy model
+   * Attention masks of one of the public implementations (default: `facebook`). `huggingface` trains what transformers computes: no window, no document bounds; the entropy model
    * starts afresh after every `rowBytes` bytes, which is all it learns to see.
    */
   readonly behaviour?: Behaviour;

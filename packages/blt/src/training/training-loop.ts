@@ -3,74 +3,22 @@
 import { type Cotangent, leaves, mapTree, sum, valueAndGrad } from '@blt-ts/autograd';
 import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import { NonFiniteError } from '../errors.ts';
-import { Dropout, type DropoutRates } from '../model/dropout.ts';
+import { Dropout } from '../model/dropout.ts';
 import { countBytes } from '../patching/vocabulary.ts';
-import { AdamW, type ParameterGroup } from './adamw.ts';
+import { AdamW } from './adamw.ts';
 import type { EpochLoader } from './data-loader.ts';
 import { anomalyText, causeOfAnomaly } from './diagnosis.ts';
 import { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './gradients.ts';
+import type { LoopOptions, StepReport } from './loop-options.ts';
 import { checkArrays, type LazyLoopState, type LoopState, loopArraysOf, readArrays } from './loop-state.ts';
 import { bitsPerByte } from './metrics.ts';
 import { learningRateMultiplier } from './schedule.ts';
-import type { AdamWOptions } from './skipped-updates.ts';
 import { WeightAverage } from './weight-average.ts';
 
-export interface LoopOptions {
-  readonly steps: number;
-  /** Rows per forward pass. */
-  readonly batchRows: number;
-  /** Forward passes per update; their gradients are averaged over all targets. */
-  readonly accumulation: number;
-  /** Peak learning rate. */
-  readonly lr: number;
-  readonly warmupSteps: number;
-  /** The rate falls along a cosine to lr * minRatio. */
-  readonly minRatio: number;
-  /** Global norm above which a gradient is scaled down. */
-  readonly gradClip: number;
-  readonly adamw: AdamWOptions;
-  readonly dropout: DropoutRates;
-  /** Decay of the averaged weights that are evaluated and saved; null: the weights themselves. */
-  readonly ema: number | null;
-  /** What to do about a batch whose loss stands out; null: nothing. */
-  readonly spike?: SpikeOptions | null;
-  /** Parameters with a learning rate of their own. */
-  readonly groups?: readonly ParameterGroup[];
-  readonly seed: number;
-}
-
-/**
- * A batch spikes if its loss, in nats, is above `factor` times the moving average (memory 50 steps, from step 20 on), or is not a
- * number. 'skip': it is left out and the step is taken on the next batch. 'rewind': the same, and whoever drives the run is told, so
- * that it can go back to weights from before the trouble (`rewind`).
- */
-export interface SpikeOptions {
-  readonly action: 'skip' | 'rewind';
-  readonly factor: number;
-}
-
 /** Batches in a row that may be left out. */
-export const MOST_SKIPPED = 10;
+const MOST_SKIPPED = 10;
 const AVERAGE_OVER = 50;
 const AVERAGE_FROM = 20;
-
-export interface StepReport {
-  /** Updates done, this one included. */
-  readonly step: number;
-  /** Mean cross-entropy of the step's targets, nats: sum / targets. BOS and EOS are targets, too. This mean is what is minimised. */
-  readonly lossNats: number;
-  /** lossNats * targets / (ln 2 * bytes): specials cost, but are not counted as bytes. Null if the step had no byte among its targets. */
-  readonly bitsPerByte: number | null;
-  /** Global norm of the gradient of the mean loss, before clipping. */
-  readonly gradNorm: number;
-  readonly lr: number;
-  /** Bytes of text among the step's targets. */
-  readonly bytes: number;
-  /** All targets of the step, specials included: bytes + BOS + EOS. */
-  readonly targets: number;
-  /** True if the batch was left out: no update was done, and `step` is the one that is still to come. */
-  readonly skipped: boolean;
-}
 
 /** The task of a loop: how rows become a batch, and the loss of a batch. */
 export interface Task<P, Row, Batch> {

@@ -18,8 +18,8 @@ import {
   generate,
   initParameters,
   namedTensors,
-  narrowWeights,
   scoreEntropies,
+  storeMatricesAsBf16,
   VOCAB_SIZE,
 } from '@blt-ts/blt';
 import {
@@ -58,7 +58,7 @@ const ids = encode(Uint8Array.from(text));
 const [entropies] = scoreEntropies(patcher, [ids], patcherConfig, { window: 512, documents: true, backend });
 const { threshold } = calibrateThreshold([entropies], 4.5);
 const checkpoint = { config: { ...config, patching: { ...patching, threshold } }, params, patcher };
-if (bf16) narrowWeights(namedTensors(checkpoint));
+if (bf16) storeMatricesAsBf16(namedTensors(checkpoint));
 
 const clock = clockFor(threads);
 /** Milliseconds that `action` takes. */

@@ -2,7 +2,7 @@
  * @file Speculation on a trained model: `pnpm bench draft MODEL_FOLDER [prompt] [bytes] [--weights f32|bf16] [--json]`; CPU time a byte with and without
  * drafts, the best of five runs each, in turn.
  */
-import { type GenerateCounts, generate, namedTensors, narrowWeights } from '@blt-ts/blt';
+import { type GenerateCounts, generate, namedTensors, storeMatricesAsBf16 } from '@blt-ts/blt';
 import { createWasmBackend } from '@blt-ts/tensor';
 import { loadModel } from '../packages/cli/src/run-folder.ts';
 import { flags, oneOf, report, short, usage } from './support/harness.ts';
@@ -11,7 +11,7 @@ const f = flags({ weights: 'f32' }, 3);
 const [folder = '', prompt = 'the whale, the whale, the whale, the whale, the whale, ', bytes = '200'] = f.words;
 if (folder === '') usage('draft needs the folder of a trained model: pnpm bench draft MODEL_FOLDER');
 const { checkpoint } = await loadModel(folder, createWasmBackend());
-if (oneOf('weights', f.weights, ['f32', 'bf16']) === 'bf16') narrowWeights(namedTensors(checkpoint));
+if (oneOf('weights', f.weights, ['f32', 'bf16']) === 'bf16') storeMatricesAsBf16(namedTensors(checkpoint));
 
 const LENGTHS = [0, 4, 8, 16, 32];
 const best = LENGTHS.map(() => Number.POSITIVE_INFINITY);

@@ -165,7 +165,7 @@ async function decode(cpu: Backend): Promise<Line[]> {
     for (const texts of [1, 32]) {
       progress(`decode ${name}, ${texts} texts`);
       const onward = async (backend: Backend) => {
-        const decoder = new Decoder(await checkpointOn(backend, name, ids), { texts });
+        const decoder = new Decoder(await checkpointOn(backend, name, ids), { sequences: texts });
         const prompt = ids.subarray(0, 256);
         await decoder.feedAsync(Array.from({ length: texts }, () => prompt));
         let at = prompt.length;

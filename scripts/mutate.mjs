@@ -68,7 +68,7 @@ const runFolder = { files: ['test/cli/run-folder.test.ts'] };
 const format = { files: tensor(['safetensors-header', 'safetensors']) };
 const reliability = [
   cli('training-state', 'run-record', 'training-state', {
-    files: ['test/blt/exact-resume.test.ts'],
+    files: ['test/blt/training/exact-resume.test.ts'],
     names: 'reference',
   }),
   cli('run-folder', { ...runFolder, except: 'a save that meets' }, { ...runFolder, names: 'a save that meets' }),

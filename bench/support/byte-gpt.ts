@@ -17,7 +17,7 @@ import {
   square,
   valueAndGrad,
 } from '@blt-ts/autograd';
-import { ADAMW_DEFAULTS, AdamW, coalesce, gradientLeaves, treeFromNames, unclipped } from '@blt-ts/blt';
+import { ADAMW_DEFAULTS, AdamW, coalesce, gradientLeaves, treeFromNames } from '@blt-ts/blt';
 import { type Backend, Random, scope, type Tensor, tensor } from '@blt-ts/tensor';
 
 export const BYTE_GPT = { width: 256, layers: 4, heads: 4, hidden: 1024, vocab: 260, rows: 8, length: 256, lr: 1e-3 };
@@ -102,7 +102,7 @@ export function byteGptStep(backend: Backend): () => number {
       const { value, grads } = valueAndGrad((p: Params) => loss(p, ids, positions, targets, bounds), { sparse: true })(
         params as never,
       );
-      optimizer.update(coalesce(new Map(gradientLeaves(grads))), lr, unclipped(value));
+      optimizer.update(coalesce(new Map(gradientLeaves(grads))), lr);
       return value.item();
     });
 }

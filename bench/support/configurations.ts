@@ -6,10 +6,10 @@ import {
   bltBatch,
   bltLosses,
   bltPlan,
+  EpochLoader,
   initParameters,
   type PatchedRow,
   planRun,
-  RowDealer,
   TrainingLoop,
   transformerConfig,
   VOCAB_SIZE,
@@ -184,7 +184,7 @@ export function trainingBench(c: BenchConfig, backend: Backend, { recompute = fa
   const { model } = planRun({}, 1e6);
   const loop = new TrainingLoop<BltParams, Row, Batch>(
     params,
-    new RowDealer(random, nextRows),
+    new EpochLoader(random, nextRows),
     {
       batch: batchOf,
       losses: (p, { batch, targets }, dropout) => bltLosses(p, batch, targets, config, dropout),

@@ -61,7 +61,7 @@ async function decode(
 ) {
   // Many bytes start a patch.
   const entropy: BltConfig = { ...config, patching: { mode: 'entropy', threshold: 0.0005, monotonic: true } };
-  const decoder = new Decoder({ config: entropy, params, patcher }, { texts });
+  const decoder = new Decoder({ config: entropy, params, patcher }, { sequences: texts });
   const read = Array.from({ length: texts }, () => 0);
   for (let step = 0; read[0] < length; step++) {
     const rows = read.map((at, r) => {

@@ -106,7 +106,7 @@ describe.each(modes)('%j, %s', (patching, behaviour) => {
   });
 
   test('decoding byte by byte, texts of different lengths side by side', async () => {
-    const [there, decoder] = [new Decoder(model, { texts: 3 }), new Decoder(here, { texts: 3 })];
+    const [there, decoder] = [new Decoder(model, { sequences: 3 }), new Decoder(here, { sequences: 3 })];
     const prompts = rows.map((row, r) => row.subarray(0, [30, 1, 5][r]));
     const options = { all: true };
     const got = [await there.feedAsync(prompts, options)];

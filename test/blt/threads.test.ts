@@ -45,7 +45,7 @@ property('the gradient of a model has the same bits on one thread and on three',
 
 /** Logits of several texts side by side, first all but three bytes of each at once, then byte after byte; as bits. */
 function decoded({ config, seed, rows }: Case, backend: Backend): number[][] {
-  const decoder = new Decoder(smallModel(config, seed, backend), { texts: rows.length });
+  const decoder = new Decoder(smallModel(config, seed, backend), { sequences: rows.length });
   const most = Math.max(...rows.map((ids) => ids.length));
   const found: number[][] = [];
   for (let begin = 0; begin < most; begin = Math.max(begin + 1, most - 3)) {

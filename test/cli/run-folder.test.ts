@@ -29,11 +29,11 @@ const record = (startedAt = '2026-01-01T00:00:00.000Z'): RunRecord => ({
 async function twoSteps() {
   const session = new Session(plan, corpus, backend);
   while (session.modelStep < 1) await advance(session, 1);
-  const first = [session.modelStep, session.checkpoint(), session.openState()] as const;
+  const first = [session.modelStep, session.checkpoint(), session.lazyState()] as const;
   const second = new Session(plan, corpus, backend);
   second.restore(await session.state());
   while (second.modelStep < 2) await advance(second, 1);
-  return { first, second: [second.modelStep, second.checkpoint(), second.openState()] as const };
+  return { first, second: [second.modelStep, second.checkpoint(), second.lazyState()] as const };
 }
 
 // The whole of a save; atomic-folder.test.ts goes through every fault.

@@ -1,40 +1,214 @@
-/**
- * @file @blt-ts/blt: bytes, patches, the Byte Latent Transformer, its training and its decoding.
- */
-export * from './batch.ts';
-export * from './calibrate.ts';
-export * from './config.ts';
-export * from './config-from-shapes.ts';
-export * from './decoding/decoder.ts';
-export * from './decoding/decoding-flops.ts';
-export * from './entropy-model.ts';
-export * from './evaluation.ts';
-export * from './facebook-config.ts';
-export * from './flops.ts';
-export * from './for-transformers.ts';
-export * from './generate.ts';
-export { type Given, loadEntropyModel, type Origin, type PerDocument } from './given.ts';
-export * from './hashing.ts';
-export * from './huggingface.ts';
-export * from './init-global.ts';
-export { crossAttention, feedForward, selfAttention, transformerBlock, transformerStack } from './layers.ts';
-export * from './layout.ts';
-export * from './metrics.ts';
-export * from './model.ts';
-export * from './narrow-weights.ts';
-export { NonFiniteError } from './non-finite.ts';
-export * from './optimizer.ts';
-export * from './packing.ts';
-export * from './parameters.ts';
-export * from './patching.ts';
-export * from './presets.ts';
-export type { Reading } from './reading.ts';
-export * from './regularization.ts';
-export * from './rows.ts';
-export * from './sampling.ts';
-export * from './schedule.ts';
-export * from './session.ts';
-export * from './stored-tensors.ts';
-export * from './trace.ts';
-export * from './training-loop.ts';
-export * from './vocabulary.ts';
+/** @file @blt-ts/blt: bytes, patches, the Byte Latent Transformer, its training and its decoding. */
+
+// Errors
+
+export { ConfigError, NonFiniteError, TooManyPatchesError } from './errors.ts';
+
+// Bytes and patches
+
+export {
+  type BoundaryRule,
+  boundaryRule,
+  modelPatchLengths,
+  type PatchingOptions,
+  patchLengths,
+  segmentLengths,
+  splitFirstPatch,
+  splitLongPatches,
+} from './patching/boundaries.ts';
+export { type Calibration, type CalibrationOptions, calibrateThreshold, meanPatchSize } from './patching/calibrate.ts';
+export {
+  BOE,
+  BOS,
+  BPE,
+  BYTE_OFFSET,
+  countBytes,
+  type DecodeOptions,
+  decode,
+  decodeBytes,
+  type EncodeOptions,
+  EOS,
+  encode,
+  VOCAB_SIZE,
+} from './patching/vocabulary.ts';
+
+// Configuration and parameters
+
+export type { Checkpoint } from './model/checkpoint.ts';
+export {
+  type Behaviour,
+  type BltConfig,
+  feedForwardWidth,
+  type HashConfig,
+  type LocalConfig,
+  layoutOptions,
+  longestText,
+  type TransformerConfig,
+  transformerConfig,
+  validateConfig,
+} from './model/config.ts';
+export {
+  type AttentionParams,
+  type BlockParams,
+  type BltParams,
+  bltPlan,
+  type CrossAttentionParams,
+  copyParameters,
+  countParameters,
+  countValues,
+  type EntropyModelParams,
+  entropyModelPlan,
+  type FeedForwardParams,
+  type GlobalTransformerParams,
+  initParameters,
+  type LocalDecoderParams,
+  type LocalEncoderParams,
+  type ParameterPlan,
+  parametersOn,
+  treeFromNames,
+  type Weight,
+} from './model/parameters.ts';
+
+// The model
+
+export {
+  type BatchOptions,
+  type BltBatch,
+  type ByteBatch,
+  bltBatch,
+  byteBatch,
+  type StackContext,
+} from './model/batch.ts';
+export { bltLogits, bltLosses, embedBytes, globalTransformer, localDecoder, localEncoder } from './model/blt.ts';
+export { Dropout, type DropoutRates, NO_DROPOUT } from './model/dropout.ts';
+export {
+  entropyModelLogits,
+  entropyOfLogits,
+  type ScoringOptions,
+  scoreEntropies,
+  scoreEntropiesAsync,
+} from './model/entropy-model.ts';
+export {
+  type AddedFlops,
+  type BltFlops,
+  type BltSize,
+  bltFlops,
+  type ExecutedFlops,
+  executedFlops,
+  type TransformerSize,
+  transformerFlops,
+} from './model/flops.ts';
+export { type HashOptions, hashNgrams } from './model/hashing.ts';
+export {
+  type AttentionCache,
+  crossAttention,
+  feedForward,
+  type KeysAndValues,
+  selfAttention,
+  transformerBlock,
+  transformerStack,
+} from './model/layers.ts';
+export {
+  type ByteLayout,
+  type ByteLayoutOptions,
+  buildLayout,
+  byteLayout,
+  type Interval,
+  type Layout,
+  type LayoutOptions,
+  type PatchedRow,
+} from './model/layout.ts';
+export { ropeTable } from './model/rope-table.ts';
+
+// Decoding
+
+export { Decoder, type DecoderOptions, type HashRows } from './decoding/decoder.ts';
+export { type DecodingFlops, type DecodingLoad, decodingFlops } from './decoding/decoding-flops.ts';
+export {
+  type GenerateCounts,
+  type GenerateOptions,
+  generate,
+  generateAsync,
+  nextByteLogits,
+  nextByteLogitsAsync,
+} from './decoding/generate.ts';
+export { type BatchByte, generateBatch, generateBatchAsync } from './decoding/generate-batch.ts';
+export { argmax, type SamplingOptions, sampleLogits, validateSampling } from './decoding/sampling.ts';
+export type { WithReadback } from './readback.ts';
+
+// Training: the whole run
+
+export { planRun } from './training/plan.ts';
+export type { Corpus, RunPlan } from './training/run-plan.ts';
+export { Session } from './training/session.ts';
+export type { Phase, SessionEvent } from './training/session-events.ts';
+export type { LazySessionState, SessionState } from './training/session-state.ts';
+export { type RunOptions, SIZES, type Size } from './training/sizes.ts';
+export {
+  loadEntropyModel,
+  type PerDocument,
+  type Precomputed,
+  type Pretrained,
+  type WarmStart,
+  type WeightSource,
+} from './training/warm-start.ts';
+
+// Training: its parts
+
+export { ADAMW_DEFAULTS, AdamW, type AdamWOptions, type AdamWState, type ParameterGroup } from './training/adamw.ts';
+export { type ByteRow, byteRows, type DataCursor, EpochLoader, patchRows } from './training/data-loader.ts';
+export { type Evaluation, evaluateBlt, evaluateEntropyModel, type Progress } from './training/evaluation.ts';
+export { type EvaluationRow, type EvaluationRowsOptions, evaluationRows } from './training/evaluation-rows.ts';
+export { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './training/gradients.ts';
+export type { LoopOptions, SpikeOptions, StepReport } from './training/loop-options.ts';
+export { type LazyArray, type LazyLoopState, type LoopState, lazyArray } from './training/loop-state.ts';
+export { bitsPerByte, entropyNats, natsToBits } from './training/metrics.ts';
+export {
+  type PackPatchesOptions,
+  type PatchedDocument,
+  packPatches,
+  type RowLimits,
+  rowLimits,
+  type TrainingRow,
+} from './training/packing.ts';
+export { learningRateMultiplier, type Schedule, type ScheduleOptions } from './training/schedule.ts';
+export { type Task, TrainingLoop } from './training/training-loop.ts';
+export { WeightAverage } from './training/weight-average.ts';
+
+// Checkpoints of other programs, and files
+
+export { storeMatricesAsBf16, type WeightFormat } from './checkpoints/bf16-weights.ts';
+export { configFromShapes } from './checkpoints/config-from-shapes.ts';
+export { configFromFacebook, facebookArguments } from './checkpoints/facebook-config.ts';
+export { forTransformers, transformersDiffers } from './checkpoints/for-transformers.ts';
+export {
+  COPIED_BLOCKS,
+  COPIED_LR_SCALE,
+  checkLlama,
+  copyLlamaIntoGlobal,
+  globalFromLlama,
+  llamaTensors,
+  llamaWarnings,
+} from './checkpoints/from-llama.ts';
+export {
+  checkpointFromSafetensors,
+  checkpointFromStored,
+  checkpointPlan,
+  checkpointToSafetensors,
+  namedTensors,
+} from './checkpoints/huggingface.ts';
+export { configFromHuggingFace, configToHuggingFace } from './checkpoints/huggingface-config.ts';
+export {
+  checkAgainstPlan,
+  HASH_TABLE,
+  hashRowsOf,
+  isFacebookLayout,
+  type NamedShapes,
+  planMemory,
+  type StoredTensor,
+  type StoredTensors,
+  storedInMemory,
+  withHuggingFaceNames,
+  withTiedEmbeddings,
+} from './checkpoints/stored-tensors.ts';
+export { type Trace, type TraceOptions, traceCheckpoint, traceCheckpointAsync } from './checkpoints/trace.ts';

@@ -7,16 +7,16 @@ import {
   globalFromLlama,
   llamaTensors,
   llamaWarnings,
-  type Origin,
   type PatchingOptions,
   type StoredTensors,
   type TransformerConfig,
+  type WeightSource,
 } from '@blt-ts/blt';
 import { holdsWeights, openModelFolder, readJson, storedInFolder } from './checkpoint-files.ts';
 import { UserError } from './errors.ts';
 import { findModel } from './run-folder.ts';
 
-export interface OpenedOrigin extends Origin {
+export interface OpenedOrigin extends WeightSource {
   readonly config: TransformerConfig;
   readonly stored: StoredTensors;
 }
@@ -91,7 +91,7 @@ export async function openEntropyModel(path: string): Promise<OpenedEntropyModel
 }
 
 /** @throws UserError if what lies there now is not what the run began with */
-export function assertSame(what: string, now: Origin, then: Origin): void {
+export function assertSame(what: string, now: WeightSource, then: WeightSource): void {
   if (now.sha256 === then.sha256) return;
   throw new UserError(
     `${what} ${now.source} is not the one of before: its SHA-256 begins ${now.sha256.slice(0, 12)}, not ${then.sha256.slice(0, 12)}; restore the folder, or start a new run`,

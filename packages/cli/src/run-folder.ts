@@ -16,11 +16,11 @@ import {
   type Checkpoint,
   checkpointFromStored,
   configToHuggingFace,
+  type LazySessionState,
+  lazyArray,
   namedTensors,
-  type OpenSessionState,
   type RunPlan,
   type SessionState,
-  stateArray,
   type WeightFormat,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
@@ -169,7 +169,7 @@ export class RunFolder {
   async save(
     step: number,
     checkpoint: Checkpoint,
-    state: OpenSessionState,
+    state: LazySessionState,
     { best = false, keepLast = 1, plan }: { best?: boolean; keepLast?: number; plan?: RunPlan } = {},
   ): Promise<void> {
     const files = { ...checkpointFiles(checkpoint), ...openStateFiles(state, plan) };
@@ -183,7 +183,7 @@ export class RunFolder {
    */
   async saveVerdict(
     step: number,
-    { json }: OpenSessionState,
+    { json }: LazySessionState,
     { best = false, keepLast = 1, plan }: { best?: boolean; keepLast?: number; plan?: RunPlan } = {},
   ): Promise<void> {
     const name = stepName(step);
@@ -264,7 +264,7 @@ export class RunFolder {
 const checkpointFiles = (checkpoint: Checkpoint): Record<string, StreamedFile | string> => ({
   'config.json': `${JSON.stringify(configToHuggingFace(checkpoint.config), null, 2)}\n`,
   'model.safetensors': streamedSafetensors(
-    namedTensors(checkpoint).map(([name, t]) => [name, { ...stateArray(t), shape: t.shape }] as const),
+    namedTensors(checkpoint).map(([name, t]) => [name, { ...lazyArray(t), shape: t.shape }] as const),
     { format: 'pt' },
   ),
 });

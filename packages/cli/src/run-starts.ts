@@ -1,5 +1,5 @@
 /** @file What a run starts from besides its data: entropies prepared before, an entropy model, a Llama. Opened, and known again. */
-import type { Corpus, Given, PatchingOptions, RunOptions, RunPlan } from '@blt-ts/blt';
+import type { Corpus, PatchingOptions, RunOptions, RunPlan, WarmStart } from '@blt-ts/blt';
 import { type FileConfig, unusedPatching } from './config-schema.ts';
 import { UserError } from './errors.ts';
 import { assertSame, type OpenedEntropyModel, type OpenedOrigin, openEntropyModel, openLlama } from './origins.ts';
@@ -11,7 +11,7 @@ export interface RunStarts {
   /** Options of the run, with what the prepared data and the entropy model decide. */
   readonly options: RunOptions;
   /** For the plan that is made of them. */
-  readonly given: (plan: RunPlan) => Given;
+  readonly given: (plan: RunPlan) => WarmStart;
 }
 
 /** @throws UserError, ConfigError if something is missing, damaged, or does not fit the rest */
@@ -52,7 +52,7 @@ export async function openStarts(
 export async function givenAgain(
   { plan, prepared: folder, dataHash }: RunRecord,
   corpus: () => Corpus,
-): Promise<Given> {
+): Promise<WarmStart> {
   const { globalOrigin, entropyOrigin, config } = plan;
   const llama = globalOrigin ? openLlama(globalOrigin.source, { layers: config.global.numHiddenLayers }) : null;
   if (llama) assertSame('the Llama in', llama, globalOrigin!);
@@ -73,7 +73,7 @@ function givenFrom(
   llama: OpenedOrigin | null,
   entropyModel: OpenedOrigin | null,
   prepared: PreparedSet | null,
-): Given {
+): WarmStart {
   const sameCut = prepared && patchingText(prepared.identity.patching) === patchingText(plan.config.patching);
   return {
     llama: llama?.stored,

@@ -1,5 +1,5 @@
 /** @file Files that are made while they are written, so that a save never holds the model a second time. */
-import type { StateArray } from '@blt-ts/blt';
+import type { LazyArray } from '@blt-ts/blt';
 import { layoutSafetensors } from '@blt-ts/tensor';
 
 /** The contents of a file, in pieces. */
@@ -16,7 +16,7 @@ const PIECE = 2 ** 20;
  * @param arrays name, shape (their length by default), and where the values come from
  */
 export function streamedSafetensors(
-  arrays: Iterable<readonly [string, StateArray & { readonly shape?: readonly number[] }]>,
+  arrays: Iterable<readonly [string, LazyArray & { readonly shape?: readonly number[] }]>,
   metadata: Readonly<Record<string, string>> = {},
 ): StreamedFile {
   const byName = new Map(arrays);

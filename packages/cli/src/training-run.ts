@@ -4,13 +4,13 @@ import {
   type Checkpoint,
   type Corpus,
   type Evaluation,
-  type Given,
   generate,
   generateAsync,
   NonFiniteError,
   type Progress,
   Session,
   type SessionEvent,
+  type WarmStart,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import { printable } from './byte-labels.ts';
@@ -49,7 +49,7 @@ export interface TrainingJob {
   readonly title: string;
   readonly corpus: Corpus;
   /** What the run starts from; asked for only if it is needed. */
-  readonly given?: () => Promise<Given>;
+  readonly given?: () => Promise<WarmStart>;
   readonly backend: Backend;
   /** Which backend, and why. */
   readonly why: string;
@@ -431,7 +431,7 @@ export class TrainingRun {
     const { care, plan } = this.job.record;
     const { keepLast } = care;
     this.metrics!.sync();
-    await this.job.folder.save(step, session.checkpoint(), session.openState(), { best, keepLast, plan });
+    await this.job.folder.save(step, session.checkpoint(), session.lazyState(), { best, keepLast, plan });
     this.hasSaved(step);
   }
 
@@ -442,7 +442,7 @@ export class TrainingRun {
     const { keepLast } = care;
     this.metrics!.sync();
     try {
-      await this.job.folder.saveVerdict(step, this.session.openState(), { best, keepLast, plan });
+      await this.job.folder.saveVerdict(step, this.session.lazyState(), { best, keepLast, plan });
     } catch (error) {
       // A file system without hard links: the weights are written once more.
       if (!(error instanceof UserError)) throw error;

@@ -1,5 +1,5 @@
 /** @file A session's state as two files, and back: training_state.json and training_state.safetensors. What is read is hostile until checked. */
-import type { OpenSessionState, RunPlan, SessionState } from '@blt-ts/blt';
+import type { LazySessionState, RunPlan, SessionState } from '@blt-ts/blt';
 import { readSafetensors, SafetensorsError, type SafetensorsInput, writeSafetensors } from '@blt-ts/tensor';
 import * as z from 'zod';
 import { UserError } from './errors.ts';
@@ -46,7 +46,7 @@ export const stateJsonText = (json: SessionState['json'], plan?: RunPlan): strin
  * @param plan that the run follows; kept beside the state, so that a later change of it is noticed
  */
 export const openStateFiles = (
-  { json, arrays }: OpenSessionState,
+  { json, arrays }: LazySessionState,
   plan?: RunPlan,
 ): Record<string, StreamedFile | string> => ({
   [STATE_JSON]: stateJsonText(json, plan),

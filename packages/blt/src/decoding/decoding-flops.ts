@@ -2,7 +2,7 @@
  * @file FLOPs of incremental decoding, counted for the model as it is: real feed-forward widths, grouped heads, projections between local
  * and global width. The paper's formula (flops.ts) rounds all of these; it is for comparing sizes, this one for checking the ledger.
  */
-import type { BltConfig, LocalConfig, TransformerConfig } from '../config.ts';
+import { type BltConfig, keyValueWidth, type LocalConfig, type TransformerConfig } from '../model/config.ts';
 
 export interface DecodingLoad {
   /** Mean bytes a patch. */
@@ -24,8 +24,6 @@ export interface DecodingFlops {
   readonly total: number;
 }
 
-const keyValueWidth = (c: TransformerConfig): number => (c.hiddenSize / c.numAttentionHeads) * c.numKeyValueHeads;
-
 /** One row through the stack: q, k, v, o; scores and weighted sum over `keys`; gate, up, down. */
 function stackFlops(c: TransformerConfig, keys: number): number {
   const { hiddenSize: C, intermediateSize: I } = c;
@@ -40,7 +38,7 @@ const crossQuery = (c: LocalConfig, keys: number): number => 4 * c.hiddenSize **
 /** Key and value projections of one row. */
 const crossKey = (c: LocalConfig): number => 4 * c.hiddenSize * keyValueWidth(c);
 
-/** What decoding executes for a byte, on average; the global model's step is shared by the bytes of a patch. */
+/** FLOPs that decoding executes for a byte, on average. The bytes of a patch share the global model's step. */
 export function decodingFlops(config: BltConfig, load: DecodingLoad): DecodingFlops {
   const { encoder: e, decoder: d, global: g, patcher: p, crossAttnK: k, vocabSize: V } = config;
   const { patchBytes, localKeys, globalKeys, patcherKeys = localKeys } = load;

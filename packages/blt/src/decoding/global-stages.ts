@@ -2,14 +2,18 @@
  * @file The global model's steps while decoding. Its layers may lie on several backends, for one WebAssembly memory ends at 4 GiB:
  * neighbours on the same backend make a stage with caches of its own, and only the few new rows travel between stages.
  */
+
 import { type Backend, type Tensor, tensor } from '@blt-ts/tensor';
-import { ropeTable } from '../batch.ts';
-import { TooManyPatchesError, type TransformerConfig } from '../config.ts';
-import type { BlockParams } from '../parameters.ts';
-import { type CachedContext, cachedStack, type KeyValueCache, keyValueWidth } from './cached-layers.ts';
-import type { TextPatch } from './model-steps.ts';
+import { TooManyPatchesError } from '../errors.ts';
+import type { StackContext } from '../model/batch.ts';
+import type { TransformerConfig } from '../model/config.ts';
+import { transformerStack } from '../model/layers.ts';
+import type { BlockParams } from '../model/parameters.ts';
+import { ropeTable } from '../model/rope-table.ts';
+import { cachesAt, type KeyValueCache, stackCaches } from './key-value-cache.ts';
+import type { PatcherState, SequencePatch } from './patcher-state.ts';
+import type { Placement } from './placement.ts';
 import { SlotCache } from './slot-cache.ts';
-import type { TextState } from './text-state.ts';
 
 interface Stage {
   readonly backend: Backend;
@@ -18,16 +22,10 @@ interface Stage {
   readonly caches: readonly KeyValueCache[];
 }
 
-/** Positions, cache rows and intervals of finished patches. */
-export interface PatchPlaces {
-  readonly positions: Int32Array;
+/** Place of finished patches; every stage numbers its cache rows alike. */
+export interface PatchPlacement extends Placement {
+  /** [F] cache rows of the patches. */
   readonly slots: Int32Array;
-  readonly lo: Int32Array;
-  readonly hi: Int32Array;
-  /** Sum of hi - lo. */
-  readonly pairs: number;
-  /** One more than the largest position. */
-  readonly reach: number;
 }
 
 /** The same values on another backend; the tensor itself where it is there already. */
@@ -38,17 +36,14 @@ export class GlobalStages {
   private readonly config: TransformerConfig;
   private readonly stages: Stage[] = [];
 
-  constructor(layers: readonly BlockParams[], config: TransformerConfig, texts: number) {
+  constructor(layers: readonly BlockParams[], config: TransformerConfig, sequences: number) {
     this.config = config;
     for (let at = 0; at < layers.length; ) {
       const backend = layers[at].input_layernorm.weight.backend;
       let end = at + 1;
       while (end < layers.length && layers[end].input_layernorm.weight.backend === backend) end++;
-      const slots = new SlotCache(texts, backend);
-      const caches = layers.slice(at, end).map(() => ({
-        keys: slots.add(keyValueWidth(config)),
-        values: slots.add(keyValueWidth(config)),
-      }));
+      const slots = new SlotCache(sequences, backend);
+      const caches = stackCaches(config, slots, end - at);
       this.stages.push({ backend, layers: layers.slice(at, end), slots, caches });
       at = end;
     }
@@ -65,17 +60,17 @@ export class GlobalStages {
   }
 
   /**
-   * Where finished patches stand. Every stage numbers its cache rows alike.
-   * @param ends patches of each text with these   @param states of the texts before these patches
-   * @throws TooManyPatchesError if a text gets more patches than the model takes
+   * The place of finished patches.
+   * @param ends patches of each sequence with these   @param states of the sequences before these patches
+   * @throws TooManyPatchesError if a sequence gets more patches than the model takes
    */
-  place(finished: readonly TextPatch[], ends: readonly number[], states: readonly TextState[]): PatchPlaces {
+  place(finished: readonly SequencePatch[], ends: readonly number[], states: readonly PatcherState[]): PatchPlacement {
     const { maxPositionEmbeddings } = this.config;
-    const reach = ends.reduce((a, b) => Math.max(a, b), 0);
-    if (reach > maxPositionEmbeddings) {
+    const positionCount = ends.reduce((a, b) => Math.max(a, b), 0);
+    if (positionCount > maxPositionEmbeddings) {
       throw new TooManyPatchesError(
-        `decoding: a text would have ${reach} patches, the model takes ${maxPositionEmbeddings}; begin anew with its last part`,
-        ends.flatMap((end, text) => (end > maxPositionEmbeddings ? [text] : [])),
+        `decoding: a text would have ${positionCount} patches, the model takes ${maxPositionEmbeddings}; begin anew with its last part`,
+        ends.flatMap((end, sequence) => (end > maxPositionEmbeddings ? [sequence] : [])),
       );
     }
     for (const { slots } of this.stages) {
@@ -86,8 +81,8 @@ export class GlobalStages {
       );
     }
     const [{ slots }] = this.stages;
-    const rows = Int32Array.from(finished, ({ text, patch }) => slots.slot(text, patch.index));
-    const lo = Int32Array.from(finished, ({ text, patch }) => slots.slot(text, patch.firstSeen));
+    const rows = Int32Array.from(finished, ({ sequence, patch }) => slots.slot(sequence, patch.index));
+    const lo = Int32Array.from(finished, ({ sequence, patch }) => slots.slot(sequence, patch.firstSeen));
     const hi = rows.map((row) => row + 1);
     return {
       positions: Int32Array.from(finished, ({ patch }) => patch.index),
@@ -95,25 +90,23 @@ export class GlobalStages {
       lo,
       hi,
       pairs: hi.reduce((n, end, f) => n + end - lo[f], 0),
-      reach,
+      positionCount,
     };
   }
 
-  /** One step for each finished patch: x [F, C] -> [F, C]. */
-  step(x: Tensor, at: CachedContext): Tensor {
+  /** One step for each finished patch, whose cache rows are `slots`: x [F, C] -> [F, C]. */
+  step(x: Tensor, { positions, bounds, rope }: StackContext, slots: Tensor): Tensor {
     const { config: c } = this;
     const headDim = c.hiddenSize / c.numAttentionHeads;
     let h = x;
     for (const { backend, layers, caches } of this.stages) {
       const here = (t: Tensor) => onBackend(t, backend);
-      const { positions, slots, bounds, rope } = at;
       const context = {
         positions: here(positions),
-        slots: here(slots),
         bounds: { ...bounds, lo: here(bounds.lo), hi: here(bounds.hi) },
         rope: backend === x.backend ? rope : ropeTable(backend, c.ropeTheta, headDim, rope.cos.shape[0]),
       };
-      h = cachedStack(layers, here(h), context, c, caches);
+      h = transformerStack(layers, here(h), context, c, undefined, cachesAt(caches, here(slots)));
     }
     return onBackend(h, x.backend);
   }

@@ -1,47 +1,76 @@
 /**
- * @file What decoding computes, as four computations on whole numbers: the ids, positions and cache rows of new bytes go in, entropies
- * and logits come out, and keys, values and states join the caches on the way.
+ * @file The model while decoding, as four computations on whole numbers: the ids, positions and cache rows of new bytes go in, entropies
+ * and logits come out, and keys, values and states join the caches on the way. The layers are those that train (blt.ts), with caches.
  *
  * Each is a `Replay`: the kernels of a byte's step are the same for every byte, so they are recorded once. Which bytes and patches
  * there are, and what of them stays, is decided in decoder.ts.
  */
-import {
-  add,
-  embeddingBag,
-  gatherRows,
-  type IntervalBounds,
-  linear,
-  type RopeTable,
-  reshape,
-  rmsNorm,
-  segmentMax,
-} from '@blt-ts/autograd';
-import { type Backend, Replay, type ReplayInput, type Tensor } from '@blt-ts/tensor';
-import { ropeTable } from '../batch.ts';
-import type { BltConfig, TransformerConfig } from '../config.ts';
-import { entropyOfLogits } from '../entropy-model.ts';
-import type { Checkpoint } from '../huggingface.ts';
-import { crossAttend, crossAttention, crossKeysAndValues } from '../layers.ts';
-import type { ByteStep, Standing } from './byte-step.ts';
-import { cachedBlock, cachedStack, type KeyValueCache, keyValueWidth, stackCaches } from './cached-layers.ts';
+import { gatherRows, type IntervalBounds, linear, type RopeTable, reshape, rmsNorm } from '@blt-ts/autograd';
+import type { Backend, Tensor } from '@blt-ts/tensor';
+import type { StackContext } from '../model/batch.ts';
+import { decoderLayers, embedIds, patchesAsRows, patchQueries, patchTokens } from '../model/blt.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
+import type { BltConfig, TransformerConfig } from '../model/config.ts';
+import { entropyModelLogits, entropyOfLogits } from '../model/entropy-model.ts';
+import { crossKeysAndValues, transformerBlock } from '../model/layers.ts';
+import { ropeTable } from '../model/rope-table.ts';
 import { GlobalStages } from './global-stages.ts';
+import { cachesAt, type KeyValueCache, stackCaches } from './key-value-cache.ts';
+import { NamedReplay, type Tensors } from './named-replay.ts';
+import type { PatcherState, SequencePatch } from './patcher-state.ts';
+import type { ByteStep, Placement } from './placement.ts';
 import { type Cache, SlotCache, writeRows } from './slot-cache.ts';
-import type { FinishedPatch, TextState } from './text-state.ts';
 
 /** Rows of the fused hash table, one after the other. */
 export type HashRows = (rows: Int32Array) => Float32Array;
 
-/** A patch that is finished, and the text it belongs to. */
-export interface TextPatch {
-  readonly text: number;
-  readonly patch: FinishedPatch;
-}
-
 /** Steps of more bytes than this (prompts) are hardly of the same length twice. */
 const MOST_RECORDED = 32;
 
-/** Whom each of n rows sees, counted for the ledger. */
-const bounds = (lo: Tensor, hi: Tensor, pairs: number): IntervalBounds => ({ lo, hi, pairs });
+/** New rows of a stack: positions, the cache rows they are written to, and the interval of cache rows each sees. All [n]. */
+interface StackInputs<Values> {
+  readonly positions: Values;
+  readonly slots: Values;
+  readonly lo: Values;
+  readonly hi: Values;
+}
+
+interface ByteInputs extends StackInputs<Int32Array> {
+  readonly ids: Int32Array;
+}
+
+interface EncoderInputs extends ByteInputs {
+  /** [n * tables] rows of the hash table, or of `hashRows` where only those are in memory. */
+  readonly hashIds?: Int32Array;
+  /** [n * tables * C] */
+  readonly hashRows?: Float32Array;
+}
+
+/** Finished patches: their rows in the global model, and: */
+interface PatchInputs extends StackInputs<Int32Array> {
+  /** Cache rows of the patches' bytes, patch after patch, cut at `starts` [F+1]. */
+  readonly bytes: Int32Array;
+  readonly starts: Int32Array;
+  /** [F*k] the bytes that each query sees. */
+  readonly bytesLo: Int32Array;
+  readonly bytesHi: Int32Array;
+  /** [F*k] cache rows of the decoder's keys and values. */
+  readonly rows: Int32Array;
+}
+
+interface DecoderInputs extends StackInputs<Int32Array> {
+  /** [n] the rows of patches that each byte sees. */
+  readonly crossLo: Int32Array;
+  readonly crossHi: Int32Array;
+  /** The bytes whose logits are wanted; all of them if it is left out. */
+  readonly wanted?: Int32Array;
+}
+
+/** Attended pairs, for counting FLOPs. */
+interface PatchPairs {
+  readonly pairs: number;
+  readonly globalPairs: number;
+}
 
 export class ModelSteps {
   readonly backend: Backend;
@@ -61,21 +90,22 @@ export class ModelSteps {
   private readonly patchCaches: KeyValueCache[];
   /** The rotary tables of each stack, as recorded. */
   private readonly tables = new Map<TransformerConfig, RopeTable>();
-  /** What the recordings know of the caches. */
+  /** Cache generations that the recordings were made with. */
   private recorded = '';
-  private readonly entropyStep: Replay<Standing>;
-  private readonly encoderStep: Replay<Standing>;
-  private readonly patchStep: Replay<{ pairs: number; globalPairs: number }>;
-  private readonly decoderStep: Replay<Standing>;
+  private readonly entropyStep: NamedReplay<ByteInputs, Placement>;
+  private readonly encoderStep: NamedReplay<EncoderInputs, Placement>;
+  private readonly patchStep: NamedReplay<PatchInputs, PatchPairs>;
+  private readonly decoderStep: NamedReplay<DecoderInputs, Placement>;
 
-  constructor(checkpoint: Checkpoint, texts: number, hashRows: HashRows | null) {
+  constructor(checkpoint: Checkpoint, sequences: number, hashRows: HashRows | null) {
     const { config, params } = checkpoint;
     const { encoder, decoder, global, patcher } = config;
-    this.backend = params.lm_head.weight.backend;
+    const { backend } = params.lm_head.weight;
+    this.backend = backend;
     this.config = config;
     this.checkpoint = checkpoint;
     this.hashRows = hashRows;
-    this.byteSlots = new SlotCache(texts, this.backend);
+    this.byteSlots = new SlotCache(sequences, backend);
     this.patcherCaches = config.patching.mode === 'entropy' ? stackCaches(patcher!, this.byteSlots) : [];
     this.encoderCaches = stackCaches(encoder, this.byteSlots);
     this.decoderCaches = stackCaches(decoder, this.byteSlots);
@@ -84,98 +114,104 @@ export class ModelSteps {
     this.encoderStates = Array.from({ length: encoder.numHiddenLayers }, (_, layer) => layer)
       .filter((layer) => refines || layer === encoder.numHiddenLayers - 1)
       .map((layer) => ({ layer, cache: this.byteSlots.add(encoder.hiddenSize) }));
-    this.globalStages = new GlobalStages(params.model.global_transformer.layers, global, texts);
-    this.patchSlots = new SlotCache(texts, this.backend);
-    this.patchCaches = params.model.local_decoder.cross_attn_layers.map(() => ({
-      keys: this.patchSlots.add(keyValueWidth(decoder)),
-      values: this.patchSlots.add(keyValueWidth(decoder)),
-    }));
+    this.globalStages = new GlobalStages(params.model.global_transformer.layers, global, sequences);
+    this.patchSlots = new SlotCache(sequences, backend);
+    this.patchCaches = stackCaches(decoder, this.patchSlots, params.model.local_decoder.cross_attn_layers.length);
     // A draft may look at a patch before there is one: then at zeros.
-    const none = Array.from({ length: texts }, () => 0);
+    const none = Array.from({ length: sequences }, () => 0);
     this.patchSlots.reserve(none.map(() => config.crossAttnK), none, none); // biome-ignore format: one line
-    const { backend } = this;
-    this.entropyStep = new Replay(backend, (ins, at) => [this.entropiesOf(ins, at)]);
-    this.encoderStep = new Replay(backend, (ins, at) => this.readBytes(ins, at));
-    this.patchStep = new Replay(backend, (ins, counts) => this.readPatches(ins, counts));
-    this.decoderStep = new Replay(backend, (ins, at) => [this.logitsOf(ins, at)]);
+    this.entropyStep = new NamedReplay(backend, (inputs, at) => [this.entropiesOf(inputs, at)]);
+    this.encoderStep = new NamedReplay(backend, (inputs, at) => this.readBytes(inputs, at));
+    this.patchStep = new NamedReplay(backend, (inputs, pairs) => this.readPatches(inputs, pairs));
+    this.decoderStep = new NamedReplay(backend, (inputs, at) => [this.logitsOf(inputs, at)]);
   }
 
   /** Entropies [n] of the predictions after the new bytes, nats. */
   entropies({ ids, slots, patcher }: ByteStep): Tensor {
-    const { positions, lo, hi } = patcher!;
-    this.prepare(this.config.patcher!, patcher!.reach);
-    return this.entropyStep.run([ids, slots, positions, lo, hi], patcher!, ids.length > MOST_RECORDED)[0];
+    const { positions, lo, hi, positionCount } = patcher!;
+    this.prepare(this.config.patcher!, positionCount);
+    return this.entropyStep.run({ ids, slots, positions, lo, hi }, patcher!, ids.length > MOST_RECORDED)[0];
   }
 
   /** The new bytes go through the encoder; their states are kept for the patches they belong to. */
   encode({ ids, slots, hashIds, local }: ByteStep): void {
-    const { positions, lo, hi, reach } = local;
-    const values: ReplayInput[] = [ids, slots, positions, lo, hi];
-    if (hashIds && this.hashRows) {
-      // Only the rows that these bytes name are here.
-      values.push(Int32Array.from(hashIds.keys()), this.hashRows(hashIds));
-    } else if (hashIds) values.push(hashIds);
-    this.prepare(this.config.encoder, reach);
-    this.encoderStep.run(values, local, ids.length > MOST_RECORDED);
+    const { positions, lo, hi, positionCount } = local;
+    const inputs: EncoderInputs = { ids, slots, positions, lo, hi, ...this.ngrams(hashIds) };
+    this.prepare(this.config.encoder, positionCount);
+    this.encoderStep.run(inputs, local, ids.length > MOST_RECORDED);
+  }
+
+  /** Where the hash table is not in memory, only the rows that these bytes name are. */
+  private ngrams(hashIds: Int32Array | null): Pick<EncoderInputs, 'hashIds' | 'hashRows'> {
+    if (!hashIds) return {};
+    if (!this.hashRows) return { hashIds };
+    return { hashIds: Int32Array.from(hashIds.keys()), hashRows: this.hashRows(hashIds) };
   }
 
   /**
    * Finished patches go through cross-attention and global model; the decoder's keys and values of them are kept.
-   * @param states of the texts before these patches
-   * @throws ConfigError if a text gets more patches than the model takes
+   * @param states of the sequences before these patches
+   * @throws ConfigError if a sequence gets more patches than the model takes
    */
-  finish(finished: readonly TextPatch[], states: readonly TextState[]): void {
-    const k = this.config.crossAttnK;
-    const F = finished.length;
+  finish(finished: readonly SequencePatch[], states: readonly PatcherState[]): void {
     const ends = states.map((s) => s.patches);
-    for (const { text, patch } of finished) ends[text] = patch.index + 1;
+    for (const { sequence, patch } of finished) ends[sequence] = patch.index + 1;
+    const k = this.config.crossAttnK;
     // The newest patch so far is still looked at by bytes before the next one.
     this.patchSlots.reserve(
       ends.map((end) => end * k),
       states.map((s) => Math.max(0, s.patches - 1) * k),
       states.map((s) => s.patches * k),
     );
+    const { pairs, ...inputs } = this.queries(finished);
+    const { positions, slots, lo, hi, ...at } = this.globalStages.place(finished, ends, states);
+    this.prepare(this.config.global, at.positionCount);
+    const once = inputs.bytes.length > MOST_RECORDED || !this.globalStages.areOn(this.backend);
+    this.patchStep.run({ ...inputs, positions, slots, lo, hi }, { pairs, globalPairs: at.pairs }, once);
+  }
+
+  /** The bytes of finished patches, and which of them each query sees. */
+  private queries(finished: readonly SequencePatch[]) {
+    const k = this.config.crossAttnK;
+    const F = finished.length;
     const starts = new Int32Array(F + 1);
     finished.forEach(({ patch }, f) => {
       starts[f + 1] = starts[f] + patch.end - patch.start;
     });
     const bytes = new Int32Array(starts[F]);
-    const [lo, hi, rows] = [new Int32Array(F * k), new Int32Array(F * k), new Int32Array(F * k)];
+    const [bytesLo, bytesHi, rows] = [new Int32Array(F * k), new Int32Array(F * k), new Int32Array(F * k)];
     let pairs = 0;
-    finished.forEach(({ text, patch }, f) => {
-      const first = this.byteSlots.slot(text, patch.start);
+    finished.forEach(({ sequence, patch }, f) => {
+      const first = this.byteSlots.slot(sequence, patch.start);
       for (let i = starts[f]; i < starts[f + 1]; i++) bytes[i] = first + i - starts[f];
-      lo.fill(starts[f], f * k, (f + 1) * k);
-      hi.fill(starts[f + 1], f * k, (f + 1) * k);
-      for (let j = 0; j < k; j++) rows[f * k + j] = this.patchSlots.slot(text, patch.index * k + j);
+      bytesLo.fill(starts[f], f * k, (f + 1) * k);
+      bytesHi.fill(starts[f + 1], f * k, (f + 1) * k);
+      for (let j = 0; j < k; j++) rows[f * k + j] = this.patchSlots.slot(sequence, patch.index * k + j);
       pairs += k * (starts[f + 1] - starts[f]);
     });
-    const at = this.globalStages.place(finished, ends, states);
-    this.prepare(this.config.global, at.reach);
-    const values = [bytes, starts, lo, hi, rows, at.positions, at.slots, at.lo, at.hi];
-    const once = bytes.length > MOST_RECORDED || !this.globalStages.areOn(this.backend);
-    this.patchStep.run(values, { pairs, globalPairs: at.pairs }, once);
+    return { bytes, starts, bytesLo, bytesHi, rows, pairs };
   }
 
   /**
-   * Logits [n, vocab] after the new bytes; only those of the bytes `asked`, if given.
-   * @param shown [n] the patch that each byte looks at
+   * Logits [n, vocab] after the new bytes; only those of the bytes `wanted`, if given.
+   * @param visiblePatch [n] the patch that each byte looks at
    */
-  logits(step: ByteStep, shown: Int32Array, asked: Int32Array | null): Tensor {
+  logits(step: ByteStep, visiblePatch: Int32Array, wanted: Int32Array | null): Tensor {
     const { slots, starts, local } = step;
     const k = this.config.crossAttnK;
     const n = slots.length;
     const [crossLo, crossHi] = [new Int32Array(n), new Int32Array(n)];
     for (let r = 0; r + 1 < starts.length; r++) {
       for (let i = starts[r]; i < starts[r + 1]; i++) {
-        crossLo[i] = this.patchSlots.slot(r, shown[i] * k);
+        crossLo[i] = this.patchSlots.slot(r, visiblePatch[i] * k);
         crossHi[i] = crossLo[i] + k;
       }
     }
-    const values: ReplayInput[] = [slots, local.positions, local.lo, local.hi, crossLo, crossHi];
-    if (asked && asked.length < n) values.push(asked);
-    this.prepare(this.config.decoder, local.reach);
-    return this.decoderStep.run(values, local, n > MOST_RECORDED)[0];
+    const { positions, lo, hi, positionCount } = local;
+    const some = wanted && wanted.length < n ? { wanted } : {};
+    this.prepare(this.config.decoder, positionCount);
+    const inputs = { slots, positions, lo, hi, crossLo, crossHi, ...some };
+    return this.decoderStep.run(inputs, local, n > MOST_RECORDED)[0];
   }
 
   release(): void {
@@ -189,9 +225,9 @@ export class ModelSteps {
     for (const step of [this.entropyStep, this.encoderStep, this.patchStep, this.decoderStep]) step.forget();
   }
 
-  /** Rotary positions up to `reach`. Recordings that know tensors which have been replaced since are dropped. */
-  private prepare(c: TransformerConfig, reach: number): void {
-    const table = ropeTable(this.backend, c.ropeTheta, c.hiddenSize / c.numAttentionHeads, reach);
+  /** Makes rotary positions ready. Recordings that know tensors which have been replaced since are dropped. */
+  private prepare(c: TransformerConfig, positionCount: number): void {
+    const table = ropeTable(this.backend, c.ropeTheta, c.hiddenSize / c.numAttentionHeads, positionCount);
     const caches = `${this.byteSlots.generation} ${this.patchSlots.generation} ${this.globalStages.generation}`;
     if (this.tables.get(c) === table && this.recorded === caches) return;
     this.forget();
@@ -199,80 +235,69 @@ export class ModelSteps {
     this.recorded = caches;
   }
 
-  private entropiesOf([ids, slots, positions, lo, hi]: Tensor[], { pairs }: Standing): Tensor {
-    const patcher = this.checkpoint.patcher!;
-    const c = this.config.patcher!;
-    const at = { positions, slots, bounds: bounds(lo, hi, pairs), rope: this.tables.get(c)! };
-    const x = gatherRows(patcher.embed_tokens.weight, ids);
-    const h = cachedStack(patcher.layers, x, at, c, this.patcherCaches);
-    return entropyOfLogits(linear(rmsNorm(h, patcher.norm.weight, c.rmsNormEps), patcher.lm_head.weight));
+  /** The place of new rows, as the layers take it. */
+  private context(c: TransformerConfig, { positions, lo, hi }: StackInputs<Tensor>, pairs: number): StackContext {
+    return { positions, bounds: { lo, hi, pairs }, rope: this.tables.get(c)! };
   }
 
-  private readBytes([ids, slots, positions, lo, hi, hashIds, rows]: Tensor[], { pairs }: Standing): [] {
-    const { model } = this.checkpoint.params;
+  private entropiesOf(inputs: Tensors<ByteInputs>, { pairs }: Placement): Tensor {
+    const c = this.config.patcher!;
+    const batch = { ids: inputs.ids, local: this.context(c, inputs, pairs) };
+    const caches = cachesAt(this.patcherCaches, inputs.slots);
+    return entropyOfLogits(entropyModelLogits(this.checkpoint.patcher!, batch, c, undefined, caches));
+  }
+
+  private readBytes(inputs: Tensors<EncoderInputs>, { pairs }: Placement): [] {
+    const { local_encoder: p, encoder_hash_tok_embedding: hashes } = this.checkpoint.params.model;
     const c = this.config.encoder;
-    let h = gatherRows(model.local_encoder.embed_tokens.weight, ids);
-    if (hashIds) {
-      const named = reshape(hashIds, [ids.size, hashIds.size / ids.size]);
-      const table = rows ? reshape(rows, [hashIds.size, c.hiddenSize]) : model.encoder_hash_tok_embedding!.weight;
-      h = add(h, embeddingBag(table, named));
-    }
-    const at = { positions, slots, bounds: bounds(lo, hi, pairs), rope: this.tables.get(c)! };
-    model.local_encoder.layers.forEach((layer, i) => {
-      h = cachedBlock(layer, h, at, c, this.encoderCaches[i]);
+    const { ids, slots, hashIds, hashRows } = inputs;
+    const table = () => (hashRows ? reshape(hashRows, [hashIds!.size, c.hiddenSize]) : hashes!.weight);
+    const ngrams = hashIds ? { table: table(), rows: reshape(hashIds, [ids.size, hashIds.size / ids.size]) } : null;
+    const at = this.context(c, inputs, pairs);
+    let h = embedIds(p, ids, ngrams);
+    p.layers.forEach((layer, i) => {
+      h = transformerBlock(layer, h, at, c, undefined, this.encoderCaches[i].at(slots));
       const kept = this.encoderStates.find((s) => s.layer === i);
       if (kept) writeRows(kept.cache, slots, h);
     });
     return [];
   }
 
-  /** bytes: cache rows, patch after patch, cut at `starts`; lo, hi [F * k] the same for queries; rows [F * k] to write to. */
-  private readPatches(
-    [bytes, starts, lo, hi, rows, positions, slots, globalLo, globalHi]: Tensor[],
-    { pairs, globalPairs }: { pairs: number; globalPairs: number },
-  ): [] {
-    const { model } = this.checkpoint.params;
-    const { encoder: c, decoder, global, crossAttnK: k } = this.config;
-    const F = starts.size - 1;
-    const p = model.local_encoder;
+  private readPatches(inputs: Tensors<PatchInputs>, { pairs, globalPairs }: PatchPairs): [] {
+    const { local_encoder, global_transformer, local_decoder } = this.checkpoint.params.model;
+    const { config } = this;
+    const { starts, bytesLo, bytesHi } = inputs;
+    const bounds: IntervalBounds = { lo: bytesLo, hi: bytesHi, pairs };
     let queries: Tensor | null = null; // [F*k, C]
     for (const { layer, cache } of this.encoderStates) {
-      const states = gatherRows(cache.tensor, bytes);
-      const pooled = () =>
-        reshape(linear(segmentMax(states, starts), p.patch_embedding_projection.weight), [F * k, c.hiddenSize]);
-      const cross = p.cross_attn_layers[c.crossAttnAllLayers ? layer : 0];
-      queries = crossAttention(cross, queries ?? pooled(), states, bounds(lo, hi, pairs), c);
+      const states = gatherRows(cache.tensor, inputs.bytes);
+      queries = patchQueries(local_encoder, layer, states, queries, { starts, bounds }, config);
     }
-    const patches = reshape(queries!, [F, k * c.hiddenSize]);
-    const projection = model.global_transformer.token_embedding_projection?.weight;
-    const x = projection ? linear(patches, projection) : patches;
-    const at = { positions, slots, bounds: bounds(globalLo, globalHi, globalPairs), rope: this.tables.get(global)! };
-    const out = this.globalStages.step(x, at);
-    const d = model.local_decoder;
-    const o = reshape(linear(out, d.patch_embedding_projection.weight), [F * k, decoder.hiddenSize]);
-    d.cross_attn_layers.forEach((layer, i) => {
-      const [keys, values] = crossKeysAndValues(layer, o, decoder);
-      writeRows(this.patchCaches[i].keys, rows, keys);
-      writeRows(this.patchCaches[i].values, rows, values);
+    const patches = reshape(queries!, [starts.size - 1, config.crossAttnK * config.encoder.hiddenSize]);
+    const at = this.context(config.global, inputs, globalPairs);
+    const out = this.globalStages.step(patchTokens(global_transformer, patches), at, inputs.slots);
+    const rows = patchesAsRows(local_decoder, out, config);
+    local_decoder.cross_attn_layers.forEach((layer, i) => {
+      this.patchCaches[i].write(inputs.rows, crossKeysAndValues(layer, rows, config.decoder));
     });
     return [];
   }
 
-  private logitsOf([slots, positions, lo, hi, crossLo, crossHi, asked]: Tensor[], { pairs }: Standing): Tensor {
+  private logitsOf(inputs: Tensors<DecoderInputs>, { pairs }: Placement): Tensor {
     const { model, lm_head } = this.checkpoint.params;
-    const c = this.config.decoder;
-    const p = model.local_decoder;
-    const at = { positions, slots, bounds: bounds(lo, hi, pairs), rope: this.tables.get(c)! };
-    const cross = bounds(crossLo, crossHi, slots.size * this.config.crossAttnK);
-    let h = gatherRows(this.encoderStates.at(-1)!.cache.tensor, slots);
-    p.layers.forEach((layer, i) => {
-      if (i === 0 || c.crossAttnAllLayers) {
-        const { keys, values } = this.patchCaches[i];
-        h = crossAttend(p.cross_attn_layers[i], h, [keys.tensor, values.tensor], cross, c);
-      }
-      h = cachedBlock(layer, h, at, c, this.decoderCaches[i]);
-    });
-    if (asked) h = gatherRows(h, asked);
-    return linear(rmsNorm(h, p.norm.weight, c.rmsNormEps), lm_head.weight);
+    const { decoder: c, crossAttnK } = this.config;
+    const { slots, crossLo, crossHi, wanted } = inputs;
+    const cross = { lo: crossLo, hi: crossHi, pairs: slots.size * crossAttnK };
+    const h = decoderLayers(
+      model.local_decoder,
+      gatherRows(this.encoderStates.at(-1)!.cache.tensor, slots),
+      (layer) => this.patchCaches[layer].all,
+      { local: this.context(c, inputs, pairs), cross },
+      this.config,
+      undefined,
+      cachesAt(this.decoderCaches, slots),
+    );
+    const states = wanted ? gatherRows(h, wanted) : h;
+    return linear(rmsNorm(states, model.local_decoder.norm.weight, c.rmsNormEps), lm_head.weight);
   }
 }

@@ -1,13 +1,13 @@
 /**
- * @file Where decoding keeps what it computed for earlier positions of several texts.
+ * @file Where decoding keeps what it computed for earlier positions of several sequences.
  *
- * All tensors of one `SlotCache` share a numbering: position i of text r lies in row r * capacity + i - base[r] of each. Positions
- * that nothing will read again are dropped, and the rest moved to the front, only when a text has no free row left; so a window of
- * w bytes costs one move of w rows every w bytes, and every text's rows stay one interval, as attention wants them.
+ * All tensors of one `SlotCache` share a numbering: position i of sequence r lies in row r * capacity + i - base[r] of each. Positions
+ * that nothing will read again are dropped, and the rest moved to the front, only when a sequence has no free row left; so a window of
+ * w bytes costs one move of w rows every w bytes, and every sequence's rows stay one interval, as attention wants them.
  */
 import { type Backend, keep, release, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 
-/** One tensor [texts * capacity, width] of a `SlotCache`. It is replaced when the cache grows. */
+/** One tensor [sequences * capacity, width] of a `SlotCache`. It is replaced when the cache grows. */
 export interface Cache {
   readonly width: number;
   tensor: Tensor;
@@ -23,20 +23,20 @@ export const writeRows = (cache: Cache, slots: Tensor, x: Tensor): void => {
 };
 
 export class SlotCache {
-  readonly texts: number;
-  /** Rows per text. */
+  readonly sequences: number;
+  /** Rows per sequence. */
   capacity = 0;
   /** Counts how often the tensors have been replaced. */
   generation = 0;
-  /** [texts] the position that lies in a text's first row. */
+  /** [sequences] the position that lies in a sequence's first row. */
   private readonly base: Int32Array;
   private readonly caches: Cache[] = [];
   private readonly backend: Backend;
 
-  constructor(texts: number, backend: Backend) {
-    this.texts = texts;
+  constructor(sequences: number, backend: Backend) {
+    this.sequences = sequences;
     this.backend = backend;
-    this.base = new Int32Array(texts);
+    this.base = new Int32Array(sequences);
   }
 
   /** Another tensor of this numbering. */
@@ -47,13 +47,13 @@ export class SlotCache {
   }
 
   /** The row of a position. */
-  slot(text: number, position: number): number {
-    return text * this.capacity + position - this.base[text];
+  slot(sequence: number, position: number): number {
+    return sequence * this.capacity + position - this.base[sequence];
   }
 
   /**
-   * Makes room for the positions up to `ends[r]` (excluded) of each text; positions before `keepFrom[r]` may be dropped.
-   * @param lengths positions of each text that hold something already
+   * Makes room for the positions up to `ends[r]` (excluded) of each sequence; positions before `keepFrom[r]` may be dropped.
+   * @param lengths positions of each sequence that hold something already
    */
   reserve(ends: readonly number[], keepFrom: readonly number[], lengths: readonly number[]): void {
     if (ends.every((end, r) => end - this.base[r] <= this.capacity)) return;
@@ -62,7 +62,7 @@ export class SlotCache {
     const capacity = 2 * longest > this.capacity ? Math.ceil(longest / 32) * 64 : this.capacity;
     const from: number[] = [];
     const to: number[] = [];
-    for (let r = 0; r < this.texts; r++) {
+    for (let r = 0; r < this.sequences; r++) {
       for (let i = keepFrom[r]; i < lengths[r]; i++) {
         from.push(this.slot(r, i));
         to.push(r * capacity + i - keepFrom[r]);
@@ -81,15 +81,15 @@ export class SlotCache {
     });
     if (capacity !== this.capacity) this.generation++;
     this.capacity = capacity;
-    for (let r = 0; r < this.texts; r++) this.base[r] = keepFrom[r];
+    for (let r = 0; r < this.sequences; r++) this.base[r] = keepFrom[r];
   }
 
   release(): void {
     for (const { tensor } of this.caches) release(tensor);
   }
 
-  // Zeros, not anything: attention multiplies rows between two texts by 0, which must not meet a NaN.
+  // Zeros, not anything: attention multiplies rows between two sequences by 0, which must not meet a NaN.
   private empty(width: number, capacity: number): Tensor {
-    return keep(zeros([this.texts * capacity, width], { backend: this.backend }));
+    return keep(zeros([this.sequences * capacity, width], { backend: this.backend }));
   }
 }

@@ -2,7 +2,7 @@
  * @file Speculation past the end of a patch: bytes are drafted, and the whole model checks a draft in one pass. Drafts are copied from
  * where the text stood like this before, which costs nothing, or made by the local models alone.
  */
-import type { Reading } from '../reading.ts';
+import type { WithReadback } from '../readback.ts';
 import type { Decoder } from './decoder.ts';
 
 /**
@@ -12,7 +12,7 @@ import type { Decoder } from './decoder.ts';
  * ids. One pass of the whole model over `first` and the draft then says what each id should have been; the first that differs is
  * replaced and what follows it forgotten. Within a patch a draft is never wrong; past its end it usually is right on predictable text.
  * The pass reads every weight once for all bytes, and the global model's steps of several patches run side by side.
- * @param first id that is known but not read   @param draft ids that may follow it; empty: the local models are asked   @param draw the n-th next id from logits, the same for the same logits
+ * @param first id that is known but not read   @param draft ids that may follow it; empty: the local models are wanted   @param draw the n-th next id from logits, the same for the same logits
  * @returns ids drawn from the whole model's logits; all but the last have been read
  * @see Fast BLT (2026), self-speculation (BLT-S); here drafts also cover the rest of the open patch
  */
@@ -22,7 +22,7 @@ export function* speculate(
   room: number,
   draft: readonly number[],
   draw: (logits: Float32Array, n: number) => number,
-): Reading<number[]> {
+): WithReadback<number[]> {
   const { vocabSize } = decoder.config;
   decoder.reserve(room);
   const pending = [first, ...draft.slice(0, room - 1)];
@@ -73,7 +73,7 @@ export class DraftLength {
     this.length = Math.min(4, most);
   }
 
-  /** Bytes of the next draft; 1 = none. To be asked once for each step. */
+  /** Bytes of the next draft; 1 = none. To be wanted once for each step. */
   next(): number {
     if (this.rest > 0) {
       this.rest--;

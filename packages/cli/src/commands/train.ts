@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { Given, RunPlan } from '@blt-ts/blt';
+import type { RunPlan, WarmStart } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import { type Choice, chooseBackend, measureGflops } from '../backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config-file.ts';
@@ -50,7 +50,7 @@ interface Job extends LoadedCorpus {
   readonly planned: PlannedRun;
   readonly budget: TimeBudget;
   /** What a run that starts, or had not made its patches when it was stopped, starts from. */
-  readonly given: () => Promise<Given>;
+  readonly given: () => Promise<WarmStart>;
 }
 
 const choose = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>

@@ -4,7 +4,7 @@ import {
   type EntropyModelParams,
   type PatchingOptions,
   scoreEntropiesAsync,
-  stretchLengths,
+  segmentLengths,
   type TransformerConfig,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
@@ -90,7 +90,7 @@ function patchesOf(
   let open = false;
   for (const { part, document, from, to } of spans.flat()) {
     const ids = corpus[part][document];
-    const stretch = stretchLengths(ids, from, to, known.get(ids) ?? null, patching);
+    const stretch = segmentLengths(ids, from, to, known.get(ids) ?? null, patching);
     if (open) lengths[patches - 1] += stretch.lengths[0];
     const fresh = stretch.lengths.subarray(open ? 1 : 0);
     lengths.set(fresh, patches);

@@ -6,10 +6,10 @@ import {
   ConfigError,
   type Corpus,
   countParameters,
-  type Given,
   planRun,
   type RunOptions,
   type RunPlan,
+  type WarmStart,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import { measureGflops } from '../backend-choice.ts';
@@ -94,7 +94,7 @@ export interface PlanRequest {
   readonly options: RunOptions;
   readonly split: Split;
   readonly backend: Backend;
-  readonly given: (plan: RunPlan) => Given;
+  readonly given: (plan: RunPlan) => WarmStart;
   /** Steps follow from it unless the options name them. */
   readonly minutes: number | null;
   readonly warn: (message: string) => void;

@@ -1,5 +1,5 @@
 /** @file A few real steps before the run, on a small part of the corpus, to know how long its work takes here. */
-import { type Corpus, type Given, type RunPlan, Session } from '@blt-ts/blt';
+import { type Corpus, type RunPlan, Session, type WarmStart } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import type { Rates } from './forecast.ts';
 
@@ -20,7 +20,7 @@ export async function rehearse(
   plan: RunPlan,
   corpus: Corpus,
   backend: Backend,
-  given: Given,
+  given: WarmStart,
   parameters: number,
   seconds: number,
 ): Promise<Rates> {
@@ -63,7 +63,7 @@ export async function rehearse(
 }
 
 /** The plan with few steps. Entropies and patches made before are those of whole documents: fixed patches take their place. */
-function rehearsalOf(plan: RunPlan, given: Given): { small: RunPlan; trainIds: number } {
+function rehearsalOf(plan: RunPlan, given: WarmStart): { small: RunPlan; trainIds: number } {
   const prepared = given.entropies != null || given.patches != null;
   const { model, entropyModel, config } = plan;
   const brief = <L extends RunPlan['model']['loop']>(loop: L): L => ({

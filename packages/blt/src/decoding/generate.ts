@@ -1,0 +1,192 @@
+/** @file Generation, byte by byte, on the incremental decoder. */
+
+import { scope } from '@blt-ts/tensor';
+import { TooManyPatchesError } from '../errors.ts';
+import { bltBatch } from '../model/batch.ts';
+import { bltLogits } from '../model/blt.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
+import { type BltConfig, layoutOptions, longestText } from '../model/config.ts';
+import { scoreEntropiesSteps } from '../model/entropy-model.ts';
+import { modelPatchLengths } from '../patching/boundaries.ts';
+import { BYTE_OFFSET, EOS, encode } from '../patching/vocabulary.ts';
+import { itemsAsync, itemsSync, runAsync, runSync, type WithReadback } from '../readback.ts';
+import { Decoder } from './decoder.ts';
+import type { HashRows } from './model-steps.ts';
+import { Sampler, type SamplerOptions, stopsAfter } from './sampler.ts';
+import { validateSampling } from './sampling.ts';
+import { copyDraft, DraftLength, speculate } from './speculate.ts';
+
+export interface GenerateOptions extends SamplerOptions {
+  readonly maxBytes: number;
+  /** Ends when the text generated so far ends with these bytes; they are part of the output. */
+  readonly stop?: Uint8Array | null;
+  /**
+   * Most ids the model reads (default 512, or all it takes if that is less). The oldest half is dropped when it is full, and also when the
+   * ids make more patches than the global transformer has positions for.
+   */
+  readonly contextBytes?: number;
+  /**
+   * Most bytes drafted ahead, past the end of the patch, before one pass of the whole model checks them (default 0 = off): copied from
+   * earlier text that went the same way, or else made by the local models. The text is the same with and without. @see Fast BLT
+   * (2026), BLT-S
+   */
+  readonly draftBytes?: number;
+  /** Reads rows of hash tables that are not in memory; see `DecoderOptions`. */
+  readonly hashRows?: HashRows;
+  /** Receives the counts of what ran, when generation ends. */
+  readonly onDone?: (counts: GenerateCounts) => void;
+}
+
+export interface GenerateCounts {
+  /** Bytes made. */
+  readonly bytes: number;
+  /** Steps of the global model, those of the prompt included: one for every patch (more where drafts were rejected). */
+  readonly globalSteps: number;
+  /** Bytes read by the whole model. */
+  readonly byteSteps: number;
+}
+
+/**
+ * Logits for the byte after `ids`, from the whole text at once, as Hugging Face's `generate` without a cache computes them: the
+ * definition that the incremental decoder is tested against.
+ */
+export function nextByteLogits(checkpoint: Checkpoint, ids: Int32Array): Float32Array {
+  return runSync(nextByteLogitsSteps(checkpoint, ids));
+}
+
+/** `nextByteLogits` on any backend. */
+export function nextByteLogitsAsync(checkpoint: Checkpoint, ids: Int32Array): Promise<Float32Array> {
+  return runAsync(nextByteLogitsSteps(checkpoint, ids));
+}
+
+function* nextByteLogitsSteps({ config, params, patcher }: Checkpoint, ids: Int32Array): WithReadback<Float32Array> {
+  const { backend } = params.lm_head.weight;
+  let entropies: Float32Array | null = null;
+  if (config.patching.mode === 'entropy') {
+    const options = { ...layoutOptions(config), backend };
+    [entropies] = yield* scoreEntropiesSteps(patcher!, [ids], config.patcher!, options);
+  }
+  const patchLengths = modelPatchLengths(ids, entropies, config.patching);
+  const logits = yield scope(() => bltLogits(params, bltBatch([{ ids, patchLengths }], config, { backend }), config));
+  return logits.slice((ids.length - 1) * config.vocabSize);
+}
+
+/** @returns the most ids the model is to read   @throws RangeError naming an option that is out of range */
+export function checkOptions(options: GenerateOptions, config: BltConfig): number {
+  const longest = longestText(config);
+  const { maxBytes, contextBytes = Math.min(512, longest), draftBytes = 0 } = options;
+  validateSampling(options);
+  if (!Number.isInteger(maxBytes) || maxBytes < 0) {
+    throw new RangeError(`generate: maxBytes must be a whole number >= 0, got ${maxBytes}`);
+  }
+  if (!Number.isInteger(contextBytes) || contextBytes < 2) {
+    throw new RangeError(`generate: contextBytes must be a whole number >= 2, got ${contextBytes}`);
+  }
+  if (contextBytes > longest) {
+    throw new RangeError(`generate: contextBytes ${contextBytes} is more than the ${longest} positions the model has`);
+  }
+  if (!Number.isInteger(draftBytes) || draftBytes < 0 || draftBytes >= contextBytes / 2) {
+    throw new RangeError(
+      `generate: draftBytes must be a whole number >= 0 below half of contextBytes ${contextBytes}, got ${draftBytes}`,
+    );
+  }
+  return contextBytes;
+}
+
+/** The part of a text that stays when the context is full. */
+export const newerHalf = (ids: number[]): number[] => ids.slice(-Math.ceil(ids.length / 2));
+
+/**
+ * Continues a prompt, one byte at a time. Ends after `maxBytes`, at the end of the document (EOS), or after `stop`.
+ * `for (const byte of generate(...))`, or `for await` where something else should run between bytes.
+ * @param prompt text or bytes; may be empty
+ * @throws RangeError for impossible options, Error on a backend whose values must be waited for: use `generateAsync`
+ */
+export function* generate(
+  checkpoint: Checkpoint,
+  prompt: string | Uint8Array,
+  options: GenerateOptions,
+): Generator<number, void> {
+  yield* itemsSync(generateSteps(checkpoint, prompt, options));
+}
+
+/** `generate` on any backend: `for await (const byte of generateAsync(...))`. */
+export async function* generateAsync(
+  checkpoint: Checkpoint,
+  prompt: string | Uint8Array,
+  options: GenerateOptions,
+): AsyncGenerator<number, void> {
+  yield* itemsAsync(generateSteps(checkpoint, prompt, options));
+}
+
+function* generateSteps(
+  checkpoint: Checkpoint,
+  prompt: string | Uint8Array,
+  options: GenerateOptions,
+): WithReadback<void, number> {
+  const contextBytes = checkOptions(options, checkpoint.config);
+  const { maxBytes, stop = null, draftBytes = 0, onDone } = options;
+  const sampler = new Sampler(options);
+  const [drafts, copies] = [new DraftLength(draftBytes), new DraftLength(draftBytes)];
+  const stopped = stopsAfter(stop);
+  let ids = [...encode(prompt, { bos: true, eos: false })];
+  let decoder: Decoder | null = null;
+  let made = 0;
+  const counts = { globalSteps: 0, byteSteps: 0 };
+  const retire = () => {
+    counts.globalSteps += decoder?.globalSteps ?? 0;
+    counts.byteSteps += decoder?.byteSteps ?? 0;
+    decoder?.release();
+    decoder = null;
+  };
+  try {
+    /** Ids that are known but not read yet; at first all of them. */
+    let unread = ids;
+    /** The next patches are the last that the global transformer has positions for. */
+    let nearlyFull = false;
+    while (made < maxBytes) {
+      if (ids.length > contextBytes) {
+        // Begin anew with the newer half, as if it were the whole text.
+        retire();
+        ids = newerHalf(ids.slice(-contextBytes));
+        unread = ids;
+        nearlyFull = false;
+      }
+      decoder ??= new Decoder(checkpoint, { hashRows: options.hashRows });
+      const copy = unread.length === 1 && draftBytes > 1 ? copyDraft(ids, draftBytes - 1) : [];
+      const lengths = copy.length > 0 ? copies : drafts;
+      const drafting = unread.length === 1 && !nearlyFull ? lengths.next() : 1;
+      const room = Math.min(drafting, contextBytes - ids.length, maxBytes - made);
+      let next: number[];
+      try {
+        if (room > 1) {
+          const start = made;
+          next = yield* speculate(decoder, unread[0], room, copy, (logits, n) => sampler.draw(logits, start + n));
+          lengths.learn(room, next.length);
+        } else {
+          const [logits] = yield* decoder.feedSteps([unread]);
+          next = [sampler.draw(logits, made)];
+        }
+      } catch (error) {
+        if (!(error instanceof TooManyPatchesError) || ids.length < 2) throw error;
+        retire();
+        // Patches of a draft alone must not shorten the context: the text is the same with and without drafts.
+        nearlyFull = room > 1;
+        if (!nearlyFull) ids = newerHalf(ids);
+        unread = ids;
+        continue;
+      }
+      for (const id of next) {
+        if (id === EOS) return;
+        ids.push(id);
+        made++;
+        yield id - BYTE_OFFSET;
+        if (stopped(id - BYTE_OFFSET) || made >= maxBytes) return;
+      }
+      unread = next.slice(-1);
+    }
+  } finally {
+    retire();
+    onDone?.({ bytes: made, ...counts });
+  }
+}

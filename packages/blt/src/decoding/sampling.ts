@@ -1,0 +1,93 @@
+/** @file From logits to the next byte: greedy, or drawn with temperature, top-k and top-p. */
+
+export interface SamplingOptions {
+  /** Logits are divided by it; 0 = greedy (default 1). */
+  readonly temperature?: number;
+  /** Keep the topK highest logits and all that tie with the last of them. null: all. */
+  readonly topK?: number | null;
+  /** Nucleus: 0 < topP <= 1. Wins over topK when both are set. null: off. */
+  readonly topP?: number | null;
+}
+
+/** Index of the highest logit, the first one among equals. @throws RangeError if there is none */
+export function argmax(logits: Float32Array): number {
+  requireLogits('argmax', logits);
+  let best = 0;
+  for (let i = 1; i < logits.length; i++) if (logits[i] > logits[best]) best = i;
+  return best;
+}
+
+/**
+ * Draw one class from softmax(logits / temperature), restricted by topP or topK and renormalised.
+ *
+ * - topP: in order of falling probability, a class is dropped if the mass BEFORE it exceeds topP (so the first always
+ *   stays, and the one that crosses topP does too). Equal probabilities: lower index first.
+ * - topK: classes below the topK-th highest logit are dropped; ties with it stay.
+ *
+ * The draw inverts the cumulative distribution in index order with one uniform number, in float64.
+ * @param logits [V], -Infinity bans a class   @param uniform numbers in [0, 1); not called when greedy
+ * @returns index 0 .. V-1
+ * @throws RangeError if a parameter is out of range, a logit is NaN or +Infinity, or every class is banned
+ */
+export function sampleLogits(logits: Float32Array, options: SamplingOptions, uniform: () => number): number {
+  const { temperature = 1, topK = null, topP = null } = options;
+  validateSampling({ temperature, topK, topP });
+  const best = argmax(logits);
+  if (temperature === 0) return best;
+  const V = logits.length;
+  // Softmax without its denominator; the drawn number is scaled by the kept mass instead.
+  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]) / temperature));
+  if (topP !== null) keepNucleus(weights, topP);
+  else if (topK !== null && topK < V) {
+    const last = logits.slice().sort()[V - topK];
+    for (let i = 0; i < V; i++) if (logits[i] < last) weights[i] = 0;
+  }
+  let mass = 0;
+  for (const w of weights) mass += w;
+  let left = uniform() * mass;
+  let drawn = best;
+  for (let i = 0; i < V; i++) {
+    if (weights[i] === 0) continue;
+    drawn = i; // rounding may leave a rest after the last kept class: then it is that class
+    left -= weights[i];
+    if (left < 0) break;
+  }
+  return drawn;
+}
+
+/** Set to 0 every weight whose predecessors in falling order hold more than topP of the mass. */
+function keepNucleus(weights: Float64Array, topP: number): void {
+  const order = Array.from(weights, (_, i) => i).sort((a, b) => weights[b] - weights[a] || a - b);
+  let mass = 0;
+  for (const i of order) mass += weights[i];
+  let before = 0;
+  for (const i of order) {
+    const w = weights[i];
+    if (before > topP * mass) weights[i] = 0;
+    before += w;
+  }
+}
+
+/** @throws RangeError naming the first parameter that is out of range; for checking a request before generating */
+export function validateSampling({ temperature = 1, topK = null, topP = null }: SamplingOptions): void {
+  if (!(temperature >= 0) || !Number.isFinite(temperature)) {
+    throw new RangeError(`sampling: temperature must be a finite number >= 0, got ${temperature}; 0 means greedy`);
+  }
+  if (topK !== null && (!Number.isInteger(topK) || topK < 1)) {
+    throw new RangeError(`sampling: topK must be an integer >= 1, got ${topK}; leave it out to keep all classes`);
+  }
+  if (topP !== null && !(topP > 0 && topP <= 1)) {
+    throw new RangeError(`sampling: topP must be above 0 and at most 1, got ${topP}; leave it out to keep all classes`);
+  }
+}
+
+function requireLogits(where: string, logits: Float32Array): void {
+  let open = false;
+  for (let i = 0; i < logits.length; i++) {
+    if (Number.isNaN(logits[i]) || logits[i] === Number.POSITIVE_INFINITY) {
+      throw new RangeError(`${where}: logit ${i} is ${logits[i]}, logits must be finite or -Infinity`);
+    }
+    if (logits[i] !== Number.NEGATIVE_INFINITY) open = true;
+  }
+  if (!open) throw new RangeError(`${where}: none of the ${logits.length} classes can be chosen`);
+}

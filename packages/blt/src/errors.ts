@@ -1,0 +1,22 @@
+/** @file The errors of this package. Each message names the thing, its value, and the fix. */
+
+/** A configuration that makes no sense. The message names the key, the value and the fix. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** While decoding, sequences have more patches than the global transformer has positions for. Nothing was read. */
+export class TooManyPatchesError extends ConfigError {
+  /** Indices of these sequences. */
+  readonly sequences: readonly number[];
+
+  constructor(message: string, sequences: readonly number[]) {
+    super(message);
+    this.sequences = sequences;
+  }
+}
+
+/** A loss, a gradient or an entropy is not a finite number, so nothing that follows from it can be used. */
+export class NonFiniteError extends Error {
+  override readonly name = 'NonFiniteError';
+}

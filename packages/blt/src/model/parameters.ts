@@ -1,0 +1,223 @@
+/**
+ * @file Names, shapes and initial values of all parameters. The tree's paths are the tensor names of a Hugging Face
+ * `BltForCausalLM` checkpoint.
+ */
+import { leaves, mapTree } from '@blt-ts/autograd';
+import { type Backend, type Random, run, sizeOf, type Tensor, type TensorOptions, tensor } from '@blt-ts/tensor';
+import { type BltConfig, keyValueWidth, type LocalConfig, type TransformerConfig } from './config.ts';
+
+export interface Weight {
+  readonly weight: Tensor;
+}
+export interface AttentionParams {
+  readonly q_proj: Weight;
+  readonly k_proj: Weight;
+  readonly v_proj: Weight;
+  readonly o_proj: Weight;
+}
+export interface CrossAttentionParams extends AttentionParams {
+  readonly q_norm: Weight;
+  readonly k_norm: Weight;
+}
+export interface FeedForwardParams {
+  readonly gate_proj: Weight;
+  readonly up_proj: Weight;
+  readonly down_proj: Weight;
+}
+export interface BlockParams {
+  readonly self_attn: AttentionParams;
+  readonly mlp: FeedForwardParams;
+  readonly input_layernorm: Weight;
+  readonly post_attention_layernorm: Weight;
+}
+export interface LocalEncoderParams {
+  readonly embed_tokens: Weight;
+  readonly layers: readonly BlockParams[];
+  readonly patch_embedding_projection: Weight;
+  readonly cross_attn_layers: readonly CrossAttentionParams[];
+}
+export interface GlobalTransformerParams {
+  readonly layers: readonly BlockParams[];
+  /** Only when k * local width differs from the global width. */
+  readonly token_embedding_projection?: Weight;
+}
+export interface LocalDecoderParams {
+  readonly layers: readonly BlockParams[];
+  readonly patch_embedding_projection: Weight;
+  readonly cross_attn_layers: readonly CrossAttentionParams[];
+  readonly norm: Weight;
+}
+export interface EntropyModelParams {
+  readonly embed_tokens: Weight;
+  readonly layers: readonly BlockParams[];
+  readonly norm: Weight;
+  readonly lm_head: Weight;
+}
+/** All that the latent transformer trains. */
+export interface BltParams {
+  readonly model: {
+    readonly local_encoder: LocalEncoderParams;
+    /** All hash tables in one, function-major, then n-gram size. Absent without hash embeddings. */
+    readonly encoder_hash_tok_embedding?: Weight;
+    readonly global_transformer: GlobalTransformerParams;
+    readonly local_decoder: LocalDecoderParams;
+  };
+  readonly lm_head: Weight;
+}
+
+/** One parameter: its name, shape, and initial distribution: normal with `std`, cut at 3 std; `null` = ones. */
+export interface ParameterPlan {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly std: number | null;
+}
+
+const matrix = (name: string, out: number, inner: number, std = 1 / Math.sqrt(inner)): ParameterPlan => ({
+  name: `${name}.weight`,
+  shape: [out, inner],
+  std,
+});
+const norm = (name: string, width: number): ParameterPlan => ({ name: `${name}.weight`, shape: [width], std: null });
+
+function attentionPlan(name: string, c: TransformerConfig): ParameterPlan[] {
+  const kvWidth = keyValueWidth(c);
+  return [
+    matrix(`${name}.q_proj`, c.hiddenSize, c.hiddenSize),
+    matrix(`${name}.k_proj`, kvWidth, c.hiddenSize),
+    matrix(`${name}.v_proj`, kvWidth, c.hiddenSize),
+    matrix(`${name}.o_proj`, c.hiddenSize, c.hiddenSize),
+  ];
+}
+
+function blocksPlan(name: string, c: TransformerConfig): ParameterPlan[] {
+  return Array.from({ length: c.numHiddenLayers }, (_, i) => {
+    const at = `${name}.layers.${i}`;
+    return [
+      ...attentionPlan(`${at}.self_attn`, c),
+      matrix(`${at}.mlp.gate_proj`, c.intermediateSize, c.hiddenSize),
+      matrix(`${at}.mlp.up_proj`, c.intermediateSize, c.hiddenSize),
+      matrix(`${at}.mlp.down_proj`, c.hiddenSize, c.intermediateSize),
+      norm(`${at}.input_layernorm`, c.hiddenSize),
+      norm(`${at}.post_attention_layernorm`, c.hiddenSize),
+    ];
+  }).flat();
+}
+
+function crossPlan(name: string, c: LocalConfig): ParameterPlan[] {
+  const layers = c.crossAttnAllLayers ? c.numHiddenLayers : 1;
+  return Array.from({ length: layers }, (_, i) => {
+    const at = `${name}.cross_attn_layers.${i}`;
+    return [...attentionPlan(at, c), norm(`${at}.q_norm`, c.hiddenSize), norm(`${at}.k_norm`, c.hiddenSize)];
+  }).flat();
+}
+
+/**
+ * Every parameter of the latent transformer, in the order of the forward pass (Pagnoni et al. 2024, section 3).
+ * @param hashInit the hash tables' initial std as a share of width^-0.5. The released models use 1; on small corpora, where most
+ *   rows are read a few times at most, less noise to unlearn is better (docs/results.md).
+ */
+export function bltPlan(c: BltConfig, hashInit = 1): ParameterPlan[] {
+  const local = c.encoder.hiddenSize;
+  const wide = c.crossAttnK * local;
+  const tables = c.hash.functions * c.hash.groupSizes.length;
+  return [
+    matrix('model.local_encoder.embed_tokens', c.vocabSize, local),
+    ...(tables > 0
+      ? [matrix('model.encoder_hash_tok_embedding', tables * c.hash.vocab, local, hashInit / Math.sqrt(local))]
+      : []),
+    ...blocksPlan('model.local_encoder', c.encoder),
+    matrix('model.local_encoder.patch_embedding_projection', wide, local),
+    ...crossPlan('model.local_encoder', c.encoder),
+    ...(wide === c.global.hiddenSize
+      ? []
+      : [matrix('model.global_transformer.token_embedding_projection', c.global.hiddenSize, wide)]),
+    ...blocksPlan('model.global_transformer', c.global),
+    matrix('model.local_decoder.patch_embedding_projection', wide, c.global.hiddenSize),
+    ...crossPlan('model.local_decoder', c.decoder),
+    ...blocksPlan('model.local_decoder', c.decoder),
+    norm('model.local_decoder.norm', local),
+    matrix('lm_head', c.vocabSize, local),
+  ];
+}
+
+/** Every parameter of an entropy model, under `prefix` (`model.patcher.` inside a checkpoint of the whole). */
+export function entropyModelPlan(c: TransformerConfig, vocabSize: number, prefix = ''): ParameterPlan[] {
+  return [
+    matrix(`${prefix}embed_tokens`, vocabSize, c.hiddenSize),
+    ...blocksPlan(prefix.slice(0, -1), c).map((p) => (prefix === '' ? { ...p, name: p.name.slice(1) } : p)),
+    norm(`${prefix}norm`, c.hiddenSize),
+    matrix(`${prefix}lm_head`, vocabSize, c.hiddenSize),
+  ];
+}
+
+/** Number of values in a plan, of those whose name starts with `prefix`. */
+export const countParameters = (plan: readonly ParameterPlan[], prefix = ''): number =>
+  plan.reduce((n, p) => (p.name.startsWith(prefix) ? n + sizeOf(p.shape) : n), 0);
+
+/** A tree from names such as `model.layers.0.weight`; whole numbers are places in arrays. */
+export function treeFromNames<T>(entries: Iterable<readonly [name: string, leaf: unknown]>): T {
+  interface Branch {
+    [key: string]: Branch | unknown;
+  }
+  const root: Branch = {};
+  for (const [name, leaf] of entries) {
+    const path = name.split('.');
+    let at = root;
+    for (const key of path.slice(0, -1)) at = (at[key] ??= {}) as Branch;
+    at[path.at(-1)!] = { leaf };
+  }
+  const build = (node: Branch): unknown => {
+    const keys = Object.keys(node);
+    if (keys.length === 1 && keys[0] === 'leaf') return node.leaf;
+    if (keys.every((key) => /^\d+$/.test(key))) return keys.map((_, i) => build(node[i] as Branch));
+    return Object.fromEntries(keys.map((key) => [key, build(node[key] as Branch)]));
+  };
+  return build(root) as T;
+}
+
+/** @throws Error naming the parameter that no memory is there for */
+function roomForLargest(plan: readonly ParameterPlan[]): Float32Array {
+  const most = plan.reduce((size, { shape }) => Math.max(size, sizeOf(shape)), 0);
+  try {
+    return new Float32Array(most);
+  } catch (error) {
+    const { name, shape } = plan.find((one) => sizeOf(one.shape) === most)!;
+    const asked = `${name} [${shape.join(', ')}] has ${(most / 2 ** 28).toFixed(1)} GiB`;
+    throw new Error(`out of memory: ${asked}; choose smaller sizes`, { cause: error });
+  }
+}
+
+/**
+ * Fresh parameters: matrices truncated normal (cut at 3 std) with std = fan-in^-0.5, tables and output layer width^-0.5, norms 1.
+ * Each parameter draws from its own stream, named after it: adding one does not change the others.
+ */
+export function initParameters<T>(plan: readonly ParameterPlan[], random: Random, options?: TensorOptions): T {
+  // One array for all: the C library would keep the memory of many that were freed.
+  const room = roomForLargest(plan);
+  return treeFromNames<T>(
+    plan.map(({ name, shape, std }) => {
+      const values = room.subarray(0, sizeOf(shape));
+      if (std === null) values.fill(1);
+      else random.fork(name).fillTruncatedNormal(values, { std });
+      return [name, tensor(values, shape, options)] as const;
+    }),
+  );
+}
+
+/** The same values in a tensor of its own, copied where they are. */
+export const copyOf = (x: Tensor): Tensor => run('broadcastTo', [x], { shape: x.shape })[0];
+
+/** The same values in tensors of their own. */
+export function copyParameters<T extends object>(params: T): T {
+  return mapTree(params, copyOf) as unknown as T;
+}
+
+/** The same values in tensors on another backend: from a GPU to where they can be saved and read at once, or the other way. */
+export async function parametersOn<T extends object>(params: T, backend: Backend): Promise<T> {
+  const values = new Map<string, Float32Array | Int32Array>();
+  for (const [name, leaf] of leaves(params)) values.set(name, await leaf.read());
+  return mapTree(params, (leaf, name) => tensor(values.get(name)!, leaf.shape, { backend })) as unknown as T;
+}
+
+/** Values in a tree of parameters. */
+export const countValues = (params: object): number => leaves(params).reduce((n, [, leaf]) => n + leaf.size, 0);

@@ -1,0 +1,36 @@
+/** @file The tables of cosines and sines that rotary positions are made with. */
+import type { RopeTable } from '@blt-ts/autograd';
+import { type Backend, keep, tensor } from '@blt-ts/tensor';
+
+const ropeTables = new WeakMap<Backend, Map<string, RopeTable>>();
+
+/**
+ * cos and sin of position * theta^(-2j/headDim), [positions, headDim/2]; kept per backend and grown in powers of two.
+ * The angle is rounded to float32 where the reference implementations do so.
+ * Powers of theta are e^(x ln theta): V8 has changed the last bits of `**` between versions, those of exp and log never.
+ */
+export function ropeTable(backend: Backend, theta: number, headDim: number, positions: number): RopeTable {
+  let tables = ropeTables.get(backend);
+  if (!tables) ropeTables.set(backend, (tables = new Map()));
+  const key = `${theta}/${headDim}`;
+  const known = tables.get(key);
+  if (known && known.cos.shape[0] >= positions) return known;
+  const rows = 2 ** Math.ceil(Math.log2(Math.max(64, positions)));
+  const half = headDim / 2;
+  const cos = new Float32Array(rows * half);
+  const sin = new Float32Array(rows * half);
+  for (let j = 0; j < half; j++) {
+    const frequency = Math.fround(1 / Math.fround(Math.exp(Math.fround((2 * j) / headDim) * Math.log(theta))));
+    for (let p = 0; p < rows; p++) {
+      const angle = Math.fround(p * frequency);
+      cos[p * half + j] = Math.cos(angle);
+      sin[p * half + j] = Math.sin(angle);
+    }
+  }
+  const table = {
+    cos: keep(tensor(cos, [rows, half], { backend })),
+    sin: keep(tensor(sin, [rows, half], { backend })),
+  };
+  tables.set(key, table);
+  return table;
+}

@@ -1,0 +1,228 @@
+/** @file AdamW over a tree of parameters. Tables with row-sparse gradients are updated in the rows that a step reads. */
+import { leaves, RowSparse, sumSquares } from '@blt-ts/autograd';
+import {
+  checkIds,
+  checkTensor,
+  describe,
+  formatShape,
+  full,
+  run,
+  scope,
+  type Tensor,
+  tensor,
+  zeros,
+} from '@blt-ts/tensor';
+import { copyOf } from '../model/parameters.ts';
+import { type Gradient, provesFinite } from './gradients.ts';
+import { type AdamWOptions, SkippedUpdates, takeRowsBehind } from './skipped-updates.ts';
+
+export type { AdamWOptions } from './skipped-updates.ts';
+
+/** The paper's values. */
+export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 };
+
+/** Parameters whose name starts with `prefix` are trained at `lrScale` times the learning rate. The first group that fits counts. */
+export interface ParameterGroup {
+  readonly prefix: string;
+  readonly lrScale: number;
+}
+
+interface Moments {
+  readonly m: Tensor;
+  readonly v: Tensor;
+  readonly lrScale: number;
+  /** For a table with row-sparse gradients: the update each row has received last, or has been brought up to. */
+  lastStep: Int32Array | null;
+}
+
+/**
+ * AdamW (Loshchilov & Hutter 2019, algorithm 2), updating the parameters in place.
+ *
+ * A table with row-sparse gradients is updated in the rows that were read, so that a step's cost does not follow its size. What the
+ * dense algorithm does to an unread row (weight decay, fading moments, and the drift along its fading momentum) is a function of the
+ * rates since it was last read: `catchUp` does all of it at once, before the row is read again. Weight decay and moments are exactly
+ * those of dense AdamW, up to rounding. The drift sums m_t / (sqrt(v_t) + eps) over the missed updates, where eps weighs more from
+ * update to update as v_t fades; it is taken with one eps for all of them, so that it is right where eps is far below or far above
+ * sqrt(v_t). In between, with gradients of about eps, it is off by less than a tenth (test/blt/training/adamw.test.ts).
+ */
+export class AdamW {
+  readonly options: AdamWOptions;
+  private readonly params: Map<string, Tensor>;
+  private readonly moments = new Map<string, Moments>();
+  private readonly skipped: SkippedUpdates;
+
+  /** @param groups learning rates of their own: every rate of `update` is multiplied by the scale of the parameter's group */
+  constructor(params: object, options: AdamWOptions = ADAMW_DEFAULTS, groups: readonly ParameterGroup[] = []) {
+    this.options = options;
+    this.skipped = new SkippedUpdates(options);
+    this.params = new Map(leaves(params));
+    for (const [name, p] of this.params) {
+      const like = { backend: p.backend };
+      const lrScale = groups.find(({ prefix }) => name.startsWith(prefix))?.lrScale ?? 1;
+      this.moments.set(name, { m: zeros(p.shape, like), v: zeros(p.shape, like), lrScale, lastStep: null });
+    }
+  }
+
+  /** Updates done. */
+  get step(): number {
+    return this.skipped.step;
+  }
+
+  /**
+   * Brings rows of a table to where dense AdamW would have them by now. Call it with the rows a step will read, before the forward
+   * pass; ids may repeat, negative ones are passed over. Tables without row-sparse gradients so far are up to date anyway.
+   */
+  catchUp(name: string, ids: Int32Array): void {
+    const state = this.moments.get(name);
+    if (!state?.lastStep) return;
+    const p = this.params.get(name)!;
+    const behind = takeRowsBehind(ids, state.lastStep, this.step);
+    for (const piece of this.skipped.of(behind, state.lrScale, p)) {
+      scope(() => void run('adamwCatchUp', [p, state.m, state.v, ...piece()], {}));
+    }
+  }
+
+  /** Brings all rows of all tables up to date, for averages over every weight of every step. */
+  catchUpAll(): void {
+    for (const [name, { lastStep }] of this.moments) {
+      if (lastStep) this.catchUp(name, Int32Array.from(lastStep.keys()));
+    }
+  }
+
+  /**
+   * One update. With `scale`, a scalar tensor (see `clipFactor`), every gradient is multiplied by it first.
+   * @param gradients by the name of the parameter: `coalesce(new Map(gradientLeaves(grads)))`
+   * @throws Error, TypeError, RangeError before anything is changed, naming the parameter whose gradient is missing, no gradient, of
+   *   another shape or, on backends whose values can be read at once, not finite
+   */
+  update(gradients: ReadonlyMap<string, Gradient>, lr: number, { scale }: { readonly scale?: Tensor } = {}): void {
+    const step = this.step + 1;
+    scope(() => {
+      const [first] = this.params.values();
+      const factor = scale ?? full([], 1, { backend: first?.backend });
+      this.check(gradients, factor);
+      for (const [name, p] of this.params) {
+        const g = gradients.get(name)!;
+        const state = this.moments.get(name)!;
+        const attrs = { ...this.options, lr: lr * state.lrScale, step };
+        if ('ids' in g) {
+          state.lastStep ??= new Int32Array(p.shape[0]).fill(step - 1);
+          this.catchUp(name, g.ids);
+          const ids = tensor(g.ids, undefined, { backend: p.backend });
+          run('adamwRows', [p, state.m, state.v, ids, g.rows, factor], attrs);
+          for (const id of g.ids) state.lastStep[id] = step;
+        } else {
+          // A table may get a dense gradient between sparse ones (a batch with more ids than rows): every row is read then.
+          if (state.lastStep) this.catchUp(name, Int32Array.from(state.lastStep.keys()));
+          run('adamw', [p, state.m, state.v, g, factor], attrs);
+          state.lastStep?.fill(step);
+        }
+      }
+    });
+    this.skipped.record(lr);
+  }
+
+  private check(gradients: ReadonlyMap<string, Gradient>, scale: Tensor): void {
+    if (!(gradients instanceof Map)) {
+      throw new TypeError(
+        `AdamW: gradients are a Map from names to gradients, got ${describe(gradients)}; coalesce(new Map(gradientLeaves(grads))) makes one`,
+      );
+    }
+    checkTensor('AdamW: scale', scale);
+    for (const [name, p] of this.params) {
+      const g: unknown = gradients.get(name);
+      if (g === undefined) throw new Error(`AdamW: no gradient for parameter ${name}`);
+      if (g instanceof RowSparse)
+        throw new TypeError(`AdamW: the gradient of ${name} is a RowSparse; coalesce it first`);
+      const sparse = typeof g === 'object' && g !== null && 'ids' in g && 'rows' in g;
+      const { ids, rows } = (sparse ? g : { ids: undefined, rows: g }) as { ids?: Int32Array; rows: Tensor };
+      checkTensor(`AdamW: the gradient of ${name}`, rows);
+      const shape = ids ? [ids.length, ...p.shape.slice(1)] : p.shape;
+      if (formatShape(rows.shape) !== formatShape(shape)) {
+        throw new RangeError(
+          `AdamW: the gradient of ${name} has shape ${formatShape(rows.shape)}, it must have ${formatShape(shape)}`,
+        );
+      }
+      if (ids) checkIds(`AdamW: ${name}`, ids, p.shape[0]);
+    }
+    if (!scale.backend.synchronous) return;
+    const value = scale.item();
+    if (provesFinite(scale, value)) return;
+    for (const [name, g] of gradients) {
+      const squares = scope(() => sumSquares('ids' in g ? g.rows : g).item());
+      if (!Number.isFinite(squares)) {
+        throw new RangeError(`AdamW: the gradient of ${name} is not finite (the sum of its squares is ${squares})`);
+      }
+    }
+    if (!Number.isFinite(value)) throw new RangeError(`AdamW: the scale of all gradients is ${value}`);
+  }
+
+  /**
+   * The parameters as dense AdamW would have them: tables with rows that lag behind are copied, so that looking never changes the
+   * run. Other parameters are the live tensors themselves.
+   */
+  caughtUp(): Map<string, Tensor> {
+    const caughtUp = new Map(this.params);
+    for (const [name, state] of this.moments) {
+      const { m, v, lrScale, lastStep } = state;
+      if (!lastStep) continue;
+      const p = this.params.get(name)!;
+      const copy = copyOf(p);
+      const behind = takeRowsBehind(Int32Array.from(lastStep.keys()), lastStep.slice(), this.step);
+      for (const piece of this.skipped.of(behind, lrScale, p)) {
+        scope(() => {
+          const [ids, factors] = piece();
+          const rows = [p, m, v].map((table) => run('gatherRows', [table, ids], {})[0]);
+          const places = tensor(
+            Int32Array.from({ length: ids.size }, (_, u) => u),
+            undefined,
+            { backend: p.backend },
+          );
+          run('adamwCatchUp', [...rows, places, factors], {});
+          run('writeRows', [copy, ids, rows[0]], {});
+        });
+      }
+      caughtUp.set(name, copy);
+    }
+    return caughtUp;
+  }
+
+  /** Everything needed to go on: tensors by name, and numbers. They are the optimiser's own: copy what is to be kept. */
+  state(): AdamWState<Tensor> {
+    const tensors = new Map<string, Tensor>();
+    const rows = new Map<string, Int32Array>();
+    for (const [name, s] of this.moments) {
+      tensors.set(`m.${name}`, s.m).set(`v.${name}`, s.v);
+      if (s.lastStep) rows.set(name, s.lastStep);
+    }
+    return { rates: this.skipped.history(), tensors, rows };
+  }
+
+  /** Continues from a saved state. @throws Error naming the first tensor that is missing or of another size */
+  restore(state: AdamWState<Float32Array>): void {
+    for (const [name, s] of this.moments) {
+      for (const [key, target] of [
+        [`m.${name}`, s.m],
+        [`v.${name}`, s.v],
+      ] as const) {
+        const values = state.tensors.get(key);
+        if (!values || values.length !== target.size) {
+          throw new Error(`optimiser state: ${key} needs ${target.size} values, got ${values?.length ?? 'none'}`);
+        }
+        target.assign(values);
+      }
+      // Copies: the optimiser the state came from may go on.
+      s.lastStep = state.rows.get(name)?.slice() ?? null;
+    }
+    this.skipped.restore(state.rates);
+  }
+}
+
+export interface AdamWState<Values> {
+  /** Learning rate of every update done. */
+  readonly rates: Float64Array;
+  /** First moments as `m.<name>`, second ones as `v.<name>`. */
+  readonly tensors: ReadonlyMap<string, Values>;
+  /** For each row of a table with row-sparse gradients, the update it has received last. */
+  readonly rows: ReadonlyMap<string, Int32Array>;
+}

@@ -1,0 +1,101 @@
+/** @file Which rows a training step sees: a pure function of the seed, the epoch and the place in it. */
+import type { Random } from '@blt-ts/tensor';
+import { type PatchedDocument, packPatches, type TrainingRow } from './packing.ts';
+
+/** The place in the data: enough to go on exactly. */
+export interface DataCursor {
+  epoch: number;
+  /** Rows of this epoch already used. */
+  row: number;
+}
+
+/** Deals the rows of one epoch after the other, each epoch cut and shuffled anew by its own random stream. */
+export class EpochLoader<Row> {
+  private readonly rowsOf: (random: Random, epoch: number) => Row[];
+  private readonly random: Random;
+  private rows: Row[] = [];
+  private at: DataCursor = { epoch: -1, row: 0 };
+
+  constructor(random: Random, rowsOf: (random: Random, epoch: number) => Row[]) {
+    this.random = random;
+    this.rowsOf = rowsOf;
+  }
+
+  get cursor(): DataCursor {
+    return { ...this.at };
+  }
+
+  /** Continues at a saved place. */
+  seek(cursor: DataCursor): void {
+    if (cursor.epoch >= 0) this.open(cursor.epoch);
+    else this.rows = [];
+    this.at = { ...cursor };
+  }
+
+  /** The next n rows; an epoch's end is no border. */
+  next(n: number): Row[] {
+    const dealt: Row[] = [];
+    while (dealt.length < n) {
+      if (this.at.row >= this.rows.length) {
+        this.open(this.at.epoch + 1);
+        this.at = { epoch: this.at.epoch + 1, row: 0 };
+      }
+      dealt.push(this.rows[this.at.row++]);
+    }
+    return dealt;
+  }
+
+  private open(epoch: number): void {
+    const stream = this.random.fork(`epoch ${epoch}`);
+    this.rows = stream.shuffle(this.rowsOf(stream, epoch));
+    if (this.rows.length === 0) throw new RangeError('the corpus is too small to fill one row; give more bytes');
+  }
+}
+
+/**
+ * Rows of `patchesPerRow` patches, and of `maxBytes` ids at most, from documents in random order. From the second epoch on the cuts fall elsewhere: the stream
+ * starts with a random number of patches left out.
+ */
+export function patchRows(
+  documents: readonly PatchedDocument[],
+  patchesPerRow: number,
+  maxBytes: number | null,
+  random: Random,
+  epoch: number,
+): TrainingRow[] {
+  const order = random.shuffle([...documents]);
+  if (epoch > 0 && order.length > 0) {
+    const { ids, patchLengths } = order[0];
+    const skip = random.integer(Math.max(1, Math.min(patchesPerRow, patchLengths.length)));
+    const bytes = patchLengths.subarray(0, skip).reduce((sum, length) => sum + length, 0);
+    const total = order.reduce((n, d) => n + d.ids.length, 0);
+    // What is left must have a token and its successor.
+    if (total - bytes >= 2) order[0] = { ids: ids.subarray(bytes), patchLengths: patchLengths.subarray(skip) };
+  }
+  return packPatches(order, { patchesPerRow, maxBytes });
+}
+
+/** A row of plain bytes with their successors. */
+export interface ByteRow {
+  readonly ids: Int32Array;
+  readonly targets: Int32Array;
+}
+
+/** Rows of `rowBytes` bytes from documents in random order, cut as `patchRows` does. */
+export function byteRows(documents: readonly Int32Array[], rowBytes: number, random: Random, epoch: number): ByteRow[] {
+  const order = random.shuffle([...documents]);
+  const total = order.reduce((n, d) => n + d.length, 0);
+  const stream = new Int32Array(total);
+  let at = 0;
+  for (const d of order) {
+    stream.set(d, at);
+    at += d.length;
+  }
+  const rows: ByteRow[] = [];
+  const skip = epoch > 0 ? random.integer(Math.max(1, Math.min(rowBytes, total - 1))) : 0;
+  for (let s = skip; s + 1 < total; s += rowBytes) {
+    const e = Math.min(total - 1, s + rowBytes);
+    rows.push({ ids: stream.subarray(s, e), targets: stream.subarray(s + 1, e + 1) });
+  }
+  return rows;
+}

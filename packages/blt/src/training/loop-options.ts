@@ -1,0 +1,56 @@
+/** @file The numbers that a training loop follows, and the numbers that it reports after each step. */
+import type { DropoutRates } from '../model/dropout.ts';
+import type { ParameterGroup } from './adamw.ts';
+import type { AdamWOptions } from './skipped-updates.ts';
+
+export interface LoopOptions {
+  readonly steps: number;
+  /** Rows per forward pass. */
+  readonly batchRows: number;
+  /** Forward passes per update; their gradients are averaged over all targets. */
+  readonly accumulation: number;
+  /** Peak learning rate. */
+  readonly lr: number;
+  readonly warmupSteps: number;
+  /** The rate falls along a cosine to lr * minRatio. */
+  readonly minRatio: number;
+  /** Global norm above which a gradient is scaled down. */
+  readonly gradClip: number;
+  readonly adamw: AdamWOptions;
+  readonly dropout: DropoutRates;
+  /** Decay of the averaged weights that are evaluated and saved; null: the weights themselves. */
+  readonly ema: number | null;
+  /** Treatment of a batch whose loss stands out; null: none. */
+  readonly spike?: SpikeOptions | null;
+  /** Parameters with a learning rate of their own. */
+  readonly groups?: readonly ParameterGroup[];
+  readonly seed: number;
+}
+
+/**
+ * A batch spikes if its loss, in nats, is above `factor` times the moving average (memory 50 steps, from step 20 on), or is not a
+ * number. 'skip': it is left out and the step is taken on the next batch. 'rewind': the same, and whoever drives the run is told, so
+ * that it can go back to weights from before the trouble (`rewind`).
+ */
+export interface SpikeOptions {
+  readonly action: 'skip' | 'rewind';
+  readonly factor: number;
+}
+
+export interface StepReport {
+  /** Updates done, this one included. */
+  readonly step: number;
+  /** Mean cross-entropy of the step's targets, nats: sum / targets. BOS and EOS are targets, too. This mean is what is minimised. */
+  readonly lossNats: number;
+  /** lossNats * targets / (ln 2 * bytes): specials cost, but are not counted as bytes. Null if the step had no byte among its targets. */
+  readonly bitsPerByte: number | null;
+  /** Global norm of the gradient of the mean loss, before clipping. */
+  readonly gradNorm: number;
+  readonly lr: number;
+  /** Bytes of text among the step's targets. */
+  readonly bytes: number;
+  /** All targets of the step, specials included: bytes + BOS + EOS. */
+  readonly targets: number;
+  /** True if the batch was left out: no update was done, and `step` is the one that is still to come. */
+  readonly skipped: boolean;
+}

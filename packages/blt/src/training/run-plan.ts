@@ -1,0 +1,36 @@
+/** @file The plan of a run: every value resolved, so that the run can be repeated. `planRun` makes one from a few options. */
+
+import type { BltConfig } from '../model/config.ts';
+import type { LoopOptions } from './loop-options.ts';
+import type { WeightSource } from './warm-start.ts';
+
+/** Documents as ids: BOS, bytes, EOS. */
+export interface Corpus {
+  readonly train: readonly Int32Array[];
+  readonly heldOut: readonly Int32Array[];
+}
+
+/** Everything a run needs to be repeated. */
+export interface RunPlan {
+  readonly config: BltConfig;
+  /** Mean bytes per patch the threshold is calibrated to (entropy patching); null: use the configured threshold. */
+  readonly targetPatchBytes: number | null;
+  /** See `bltPlan`. */
+  readonly hashInit: number;
+  /** Run blocks again in the backward pass instead of keeping their activations. */
+  readonly recompute: boolean;
+  /** How the entropy model is trained; null: there is none, or it is one made before. */
+  readonly entropyModel: { readonly loop: LoopOptions; readonly rowBytes: number } | null;
+  /** The entropy model made before. */
+  readonly entropyOrigin?: WeightSource | null;
+  /** Byte-ifying: the Llama that the global transformer's blocks are copied from. */
+  readonly globalOrigin?: WeightSource | null;
+  readonly model: { readonly loop: LoopOptions; readonly patchesPerRow: number; readonly maxRowBytes: number | null };
+  /** Steps between evaluations on held-out bytes. */
+  readonly evalEvery: number;
+  /** Held-out bytes of those evaluations; the last one takes all. */
+  readonly evalBytes: number;
+  /** Stop after this many evaluations in a row without a new best. */
+  readonly patience: number;
+  readonly seed: number;
+}

@@ -1,0 +1,75 @@
+/** @file Learning-rate schedules. */
+
+export type Schedule = 'cosine' | 'linear' | 'inv_sqrt' | 'wsd' | 'constant';
+
+export interface ScheduleOptions {
+  readonly schedule: Schedule;
+  /** W: steps of linear warm-up from 0; may be 0. */
+  readonly warmupSteps: number;
+  /** N: steps of the whole run, warm-up included. */
+  readonly totalSteps: number;
+  /** r: the multiplier at the end, 0 .. 1 (default 0). */
+  readonly minRatio?: number;
+  /** wsd only: the part of the run that decays (default 0.1). */
+  readonly decayFraction?: number;
+  /**
+   * Default true: from step N on the multiplier keeps its final value. false reproduces the authors' code, where cosine
+   * jumps to 1 at exactly t = N (and is r after it) and wsd starts a new cycle at 1.
+   */
+  readonly holdAtEnd?: boolean;
+}
+
+/**
+ * Multiplier of the learning rate at step t (counted from 0). t < W: t / W in every schedule; then
+ * - constant: 1
+ * - cosine:   r + (1-r)/2 * (1 + cos(pi*s)),  s = (t-W)/(N-W)
+ * - linear:   1 - (1-r)*s
+ * - inv_sqrt: max(r, sqrt(W/t))
+ * - wsd (warm-up, stable, decay): 1 up to N-D, D = floor(decayFraction*N); then 1 / (1 + x*(1/r - 1)), x = (t-(N-D))/N.
+ *   As in the authors' code x counts in parts of N, not of D, so the end is above r: 0.526 for r = 0.1, decayFraction 0.1.
+ * @throws RangeError if an option is out of range
+ * @see Loshchilov & Hutter 2017 (cosine); Wen et al. 2024, arXiv 2410.05192 (wsd)
+ */
+export function learningRateMultiplier(step: number, options: ScheduleOptions): number {
+  const { schedule, warmupSteps: W, totalSteps: N, minRatio: r = 0, decayFraction = 0.1, holdAtEnd = true } = options;
+  validate(step, schedule, W, N, r, decayFraction);
+  if (step < W) return step / W;
+  const t = holdAtEnd ? Math.min(step, N) : step;
+  switch (schedule) {
+    case 'constant':
+      return 1;
+    case 'cosine':
+      if (t > N) return r;
+      if (t === N) return holdAtEnd ? r : 1;
+      return r + ((1 - r) / 2) * (1 + Math.cos((Math.PI * (t - W)) / (N - W)));
+    case 'linear':
+      return t >= N ? r : 1 - ((1 - r) * (t - W)) / (N - W);
+    case 'inv_sqrt':
+      return t === 0 ? 1 : Math.max(r, Math.sqrt(W / t));
+    case 'wsd': {
+      if (t >= N && !holdAtEnd) return 1;
+      const stable = N - Math.floor(decayFraction * N);
+      if (t <= stable) return 1;
+      const x = (t - stable) / N;
+      return 1 / (1 + x * (1 / r - 1));
+    }
+  }
+}
+
+function validate(step: number, schedule: string, W: number, N: number, r: number, decayFraction: number): void {
+  const fail = (text: string): never => {
+    throw new RangeError(`learningRateMultiplier: ${text}`);
+  };
+  if (!['cosine', 'linear', 'inv_sqrt', 'wsd', 'constant'].includes(schedule)) {
+    fail(`unknown schedule '${schedule}', use cosine, linear, inv_sqrt, wsd or constant`);
+  }
+  if (!(step >= 0)) fail(`step must be >= 0, got ${step}`);
+  if (!Number.isInteger(N) || N < 1) fail(`totalSteps must be an integer >= 1, got ${N}`);
+  if (!Number.isInteger(W) || W < 0) fail(`warmupSteps must be an integer >= 0, got ${W}`);
+  if (W >= N && (schedule === 'cosine' || schedule === 'linear')) {
+    fail(`warmupSteps ${W} must be below totalSteps ${N}`);
+  }
+  if (!(r >= 0 && r <= 1)) fail(`minRatio must be 0 .. 1, got ${r}`);
+  if (!(decayFraction >= 0 && decayFraction <= 1)) fail(`decayFraction must be 0 .. 1, got ${decayFraction}`);
+  if (schedule === 'wsd' && r === 0) fail('wsd needs a minRatio above 0: its decay divides by it');
+}

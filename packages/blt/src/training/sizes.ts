@@ -1,0 +1,108 @@
+/** @file The four sizes of a run, and the options that replace a size's numbers. */
+
+import type { Behaviour, TransformerConfig } from '../model/config.ts';
+import type { SpikeOptions } from './loop-options.ts';
+import type { WeightSource } from './warm-start.ts';
+
+export type Size = 'nano' | 'tiny' | 'small' | 'base';
+export const SIZES: readonly Size[] = ['nano', 'tiny', 'small', 'base'];
+
+export interface Preset {
+  readonly localWidth: number;
+  readonly localHeads: number;
+  readonly encoderLayers: number;
+  readonly decoderLayers: number;
+  readonly globalWidth: number;
+  readonly globalHeads: number;
+  readonly globalLayers: number;
+  readonly k: number;
+  readonly hashVocab: number;
+  readonly entropyWidth: number;
+  readonly entropyHeads: number;
+  readonly entropyLayers: number;
+  readonly rowBytes: number;
+  readonly batchRows: number;
+  readonly lr: number;
+  /** Bytes the entropy model and the model see by default: a few passes over a small corpus, less than one over a large one. */
+  readonly entropyBytes: number;
+  readonly modelBytes: number;
+}
+
+export const PRESETS: Readonly<Record<Size, Preset>> = {
+  // biome-ignore format: a table reads best aligned
+  nano:  { localWidth: 64,  localHeads: 2, encoderLayers: 1, decoderLayers: 2, globalWidth: 128, globalHeads: 4, globalLayers: 3, k: 2, hashVocab: 8192,
+           entropyWidth: 64, entropyHeads: 2, entropyLayers: 1, rowBytes: 512, batchRows: 4, lr: 4e-3, entropyBytes: 500_000, modelBytes: 1_200_000 },
+  // biome-ignore format: a table reads best aligned
+  tiny:  { localWidth: 96,  localHeads: 3, encoderLayers: 1, decoderLayers: 2, globalWidth: 192, globalHeads: 3, globalLayers: 4, k: 2, hashVocab: 8192,
+           entropyWidth: 64, entropyHeads: 2, entropyLayers: 2, rowBytes: 512, batchRows: 4, lr: 3e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },
+  // biome-ignore format: a table reads best aligned
+  small: { localWidth: 128, localHeads: 4, encoderLayers: 1, decoderLayers: 3, globalWidth: 256, globalHeads: 4, globalLayers: 4, k: 2, hashVocab: 8192,
+           entropyWidth: 96, entropyHeads: 3, entropyLayers: 2, rowBytes: 512, batchRows: 4, lr: 2e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },
+  // biome-ignore format: a table reads best aligned
+  base:  { localWidth: 256, localHeads: 8, encoderLayers: 1, decoderLayers: 4, globalWidth: 512, globalHeads: 8, globalLayers: 8, k: 2, hashVocab: 16384,
+           entropyWidth: 128, entropyHeads: 4, entropyLayers: 3, rowBytes: 1024, batchRows: 8, lr: 1e-3, entropyBytes: 4_000_000, modelBytes: 30_000_000 },
+};
+
+/** Everything a user may set. What is left out follows from `size` and from the number of bytes. */
+export interface RunOptions {
+  readonly size?: Size;
+  readonly seed?: number;
+  readonly localWidth?: number;
+  readonly localHeads?: number;
+  readonly encoderLayers?: number;
+  readonly decoderLayers?: number;
+  readonly globalWidth?: number;
+  readonly globalHeads?: number;
+  readonly globalLayers?: number;
+  readonly k?: number;
+  readonly hashSizes?: readonly number[];
+  readonly hashFunctions?: number;
+  readonly hashVocab?: number;
+  /** Bytes local attention sees. */
+  readonly window?: number;
+  /**
+   * Attention masks of one of the public implementations (default: `facebook`). `huggingface` trains what transformers computes: no window, no document bounds; the entropy model
+   * starts afresh after every `rowBytes` bytes, which is all it learns to see.
+   */
+  readonly behaviour?: Behaviour;
+  readonly entropyWidth?: number;
+  readonly entropyHeads?: number;
+  readonly entropyLayers?: number;
+  readonly entropySteps?: number;
+  readonly patchingMode?: 'entropy' | 'space' | 'static' | 'byte';
+  /** Mean bytes per patch (entropy), or bytes per patch (static). */
+  readonly patchSize?: number;
+  /** Nats; instead of patchSize. */
+  readonly threshold?: number;
+  readonly monotonic?: boolean;
+  readonly thresholdAdd?: number;
+  readonly maxPatchLength?: number;
+  readonly steps?: number;
+  readonly batchRows?: number;
+  readonly rowBytes?: number;
+  readonly patchesPerRow?: number;
+  readonly lr?: number;
+  readonly warmupSteps?: number;
+  readonly minRatio?: number;
+  readonly weightDecay?: number;
+  /** 0 = none */
+  readonly gradClip?: number;
+  readonly accumulation?: number;
+  /** Dropout of the residual stream; the other element rates follow from it. */
+  readonly dropout?: number;
+  readonly hashDropout?: number;
+  /** Less memory for about a third more time: for long rows. */
+  readonly recompute?: boolean;
+  /** Initial std of the hash tables as a share of the paper's. */
+  readonly hashInit?: number;
+  /** 0 = none */
+  readonly ema?: number;
+  readonly evalEvery?: number;
+  /** 0 = never stop early */
+  readonly patience?: number;
+  readonly spike?: SpikeOptions | null;
+  /** An entropy model made before, used as it is. */
+  readonly entropyModel?: WeightSource & { readonly config: TransformerConfig };
+  /** A Llama whose blocks the global transformer starts with, and the share of the learning rate they are trained at (0.1). */
+  readonly initGlobal?: WeightSource & { readonly config: TransformerConfig; readonly lrScale?: number };
+}

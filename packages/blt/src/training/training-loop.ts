@@ -1,0 +1,280 @@
+/** @file One optimisation: parameters, rows, a loss, AdamW. The entropy model and the latent transformer are both trained by it. */
+
+import { type Cotangent, leaves, mapTree, sum, valueAndGrad } from '@blt-ts/autograd';
+import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
+import { NonFiniteError } from '../errors.ts';
+import { Dropout } from '../model/dropout.ts';
+import { countBytes } from '../patching/vocabulary.ts';
+import { AdamW } from './adamw.ts';
+import type { EpochLoader } from './data-loader.ts';
+import { anomalyText, causeOfAnomaly } from './diagnosis.ts';
+import { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './gradients.ts';
+import type { LoopOptions, StepReport } from './loop-options.ts';
+import { checkArrays, type LazyLoopState, type LoopState, loopArraysOf, readArrays } from './loop-state.ts';
+import { bitsPerByte } from './metrics.ts';
+import { learningRateMultiplier } from './schedule.ts';
+import { WeightAverage } from './weight-average.ts';
+
+/** Batches in a row that may be left out. */
+const MOST_SKIPPED = 10;
+const AVERAGE_OVER = 50;
+const AVERAGE_FROM = 20;
+
+/** The task of a loop: how rows become a batch, and the loss of a batch. */
+export interface Task<P, Row, Batch> {
+  batch(rows: readonly Row[]): Batch;
+  /** Cross-entropies of all targets, nats [B]. */
+  losses(params: P, batch: Batch, dropout: Dropout): Tensor;
+  /** Rows of big tables that the batch will read, by parameter name; ids may repeat. */
+  reads?(batch: Batch): ReadonlyMap<string, Int32Array>;
+}
+
+/** Results of a forward and backward pass. */
+interface Pass {
+  /** Sum of the losses of each batch, nats. */
+  readonly totals: readonly Tensor[];
+  readonly targets: number;
+  /** Gradients of the sum of all losses. */
+  readonly gradients: Map<string, Gradient>;
+  /** Global norm of the gradient of the mean loss. */
+  readonly norm: Tensor;
+  /** From `gradients` to the clipped gradient of the mean loss. */
+  readonly factor: Tensor;
+}
+
+/** The part of a row that the loop reads: its targets. */
+interface Predicting {
+  readonly targets: Int32Array;
+}
+
+export class TrainingLoop<P extends object, Row extends Predicting, Batch = unknown> {
+  readonly params: P;
+  readonly options: LoopOptions;
+  private readonly loader: EpochLoader<Row>;
+  private readonly task: Task<P, Row, Batch>;
+  private readonly optimizer: AdamW;
+  private readonly ema: WeightAverage | null;
+  private random: Random;
+  /** Updates in all: those of the options, unless the time that steps take said otherwise. */
+  private total: number;
+  private bytes = 0;
+  private lossAverage: number | null = null;
+  private skipped = 0;
+  /** Check every kernel's results (slow): the step stops at the first that is not finite. */
+  detectAnomaly = false;
+  /** Weights that `evaluationParams` handed out last. */
+  private caughtUp: Map<string, Tensor> = new Map();
+
+  constructor(params: P, loader: EpochLoader<Row>, task: Task<P, Row, Batch>, options: LoopOptions) {
+    this.params = params;
+    this.loader = loader;
+    this.task = task;
+    this.options = options;
+    this.total = options.steps;
+    this.optimizer = new AdamW(params, options.adamw, options.groups);
+    this.ema = options.ema === null ? null : new WeightAverage(params, options.ema);
+    this.random = new Random(options.seed).fork('dropout');
+  }
+
+  get step(): number {
+    return this.optimizer.step;
+  }
+
+  /** Updates in all. */
+  get steps(): number {
+    return this.total;
+  }
+
+  /**
+   * Ends the loop after `steps` updates instead; the learning rate's decay is fitted to it from the next update on. Saved with the
+   * state, so that a run that goes on later ends at the same step.
+   */
+  endAt(steps: number): void {
+    this.total = Math.max(this.step, Math.round(steps));
+  }
+
+  get done(): boolean {
+    return this.step >= this.total;
+  }
+
+  /** Bytes of text seen so far, repeats counted and specials left out. */
+  get bytesSeen(): number {
+    return this.bytes;
+  }
+
+  /** One update, or one batch left out. @throws NonFiniteError naming the first kernel whose result is not a number */
+  async next(): Promise<StepReport> {
+    this.forgetCaughtUp();
+    const { accumulation, batchRows } = this.options;
+    const batches = Array.from({ length: accumulation }, () => this.loader.next(batchRows));
+    const random = this.random.state();
+    const pass = this.checked(() => this.forwardBackward(batches));
+    try {
+      const report = await this.report(pass, batches, random);
+      if (report.skipped) this.skipped++;
+      else {
+        this.checked(() => this.update(pass, report.lr));
+        this.account(report);
+      }
+      return report;
+    } finally {
+      forEachTensor(pass, release);
+    }
+  }
+
+  /** Losses and gradients of the batches, averaged over all targets. Nothing of the loop changes but the dropout stream. */
+  private forwardBackward(batches: readonly (readonly Row[])[]): Pass {
+    return scope(() => {
+      let targets = 0;
+      let sums: Map<string, Cotangent> | null = null;
+      const totals: Tensor[] = [];
+      for (const rows of batches) {
+        const dropout = new Dropout(this.options.dropout, this.random);
+        const batch = this.task.batch(rows);
+        for (const [name, ids] of this.task.reads?.(batch) ?? []) this.optimizer.catchUp(name, ids);
+        const loss = (params: P) => {
+          const losses = this.task.losses(params, batch, dropout);
+          return { loss: sum(losses), aux: losses.size };
+        };
+        const { value, grads, aux } = valueAndGrad(loss, { sparse: true })(this.params);
+        targets += aux;
+        totals.push(value);
+        const found = new Map(gradientLeaves(grads));
+        sums = sums ? addGradients(sums, found) : found;
+      }
+      const gradients = coalesce(sums!);
+      return { totals, targets, gradients, ...clipFactor(gradients, this.options.gradClip, 1 / targets) };
+    });
+  }
+
+  /** AdamW, then the moving average of the weights. */
+  private update({ gradients, factor }: Pass, lr: number): void {
+    const step = this.step + 1;
+    scope(() => {
+      this.optimizer.update(gradients, lr, { scale: factor });
+      // The average is over every weight of every step: rows that were not read must not lag behind.
+      if (this.ema) this.optimizer.catchUpAll();
+      this.ema?.update(this.params, step);
+    });
+  }
+
+  /** Reads loss and gradient norm, and decides whether the step is taken. @param random the dropout stream before the pass */
+  private async report(
+    { totals, targets, norm }: Pass,
+    batches: readonly (readonly Row[])[],
+    random: number[],
+  ): Promise<StepReport> {
+    const step = this.step + 1;
+    let nats = 0;
+    for (const value of totals) nats += (await value.read())[0];
+    const gradNorm = (await norm.read())[0];
+    const lossNats = nats / targets;
+    const finite = Number.isFinite(lossNats) && Number.isFinite(gradNorm);
+    const skipped = this.isSpike(step, lossNats, finite);
+    if (!finite && !skipped) {
+      const number = Number.isFinite(lossNats) ? `gradient norm is ${gradNorm}` : `loss is ${lossNats}`;
+      this.random = Random.fromState(random);
+      const cause = causeOfAnomaly(this.params, () => forEachTensor(this.forwardBackward(batches), release));
+      throw new NonFiniteError(`step ${step}: the ${number}${cause}; ${this.advice()}`);
+    }
+    const bytes = countBytes(batches.flat().map((row) => row.targets));
+    const bpb = bytes > 0 ? bitsPerByte(nats, bytes) : null;
+    return { step, lossNats, bitsPerByte: bpb, gradNorm, lr: this.learningRate(step), bytes, targets, skipped };
+  }
+
+  private learningRate(step: number): number {
+    const { lr, warmupSteps, minRatio } = this.options;
+    const schedule = { warmupSteps: Math.min(warmupSteps, this.total - 1), totalSteps: this.total, minRatio };
+    return lr * learningRateMultiplier(step, { schedule: 'cosine', ...schedule });
+  }
+
+  private account({ bytes, lossNats }: StepReport): void {
+    this.bytes += bytes;
+    this.skipped = 0;
+    this.lossAverage =
+      this.lossAverage === null ? lossNats : this.lossAverage + (lossNats - this.lossAverage) / AVERAGE_OVER;
+  }
+
+  private isSpike(step: number, lossNats: number, finite: boolean): boolean {
+    const { spike } = this.options;
+    if (!spike || this.skipped >= MOST_SKIPPED) return false;
+    if (!finite) return true;
+    return step > AVERAGE_FROM && this.lossAverage !== null && lossNats > spike.factor * this.lossAverage;
+  }
+
+  private advice(): string {
+    return `lower the learning rate (now ${this.options.lr}) or raise warm-up (now ${this.options.warmupSteps} steps)`;
+  }
+
+  /** `f`, with every kernel's results checked if that was asked for. */
+  private checked<R>(f: () => R): R {
+    if (!this.detectAnomaly) return f();
+    const step = this.step + 1;
+    try {
+      return withAnomalyDetection(f);
+    } catch (error) {
+      if (!(error instanceof AnomalyError)) throw error;
+      const text = anomalyText(error, this.params);
+      throw new NonFiniteError(`step ${step}: ${text}; ${this.advice()}`, { cause: error });
+    }
+  }
+
+  /**
+   * The weights to evaluate and save: the moving average if there is one, else the parameters with all weight decay applied.
+   * Looking at them does not change the run. They are good until the next step.
+   */
+  evaluationParams(): P {
+    if (!this.ema && this.caughtUp.size === 0) this.caughtUp = this.optimizer.caughtUp();
+    const weights = this.ema?.average ?? this.caughtUp;
+    return mapTree(this.params, (_, name) => weights.get(name)!) as unknown as P;
+  }
+
+  /** Frees everything but the parameters. The loop must not be used afterwards. */
+  dispose(): void {
+    this.forgetCaughtUp();
+    forEachTensor([this.optimizer.state().tensors, this.ema?.average], release);
+  }
+
+  private forgetCaughtUp(): void {
+    const live = new Set(leaves(this.params).map(([, leaf]) => leaf));
+    for (const t of this.caughtUp.values()) if (!live.has(t)) release(t);
+    this.caughtUp = new Map();
+  }
+
+  /** The state between two steps. */
+  async state(): Promise<LoopState> {
+    const lazy = this.lazyState();
+    return { ...lazy, arrays: await readArrays(lazy.arrays) };
+  }
+
+  /** The state between two steps, its arrays not yet copied. */
+  lazyState(): LazyLoopState {
+    const { step } = this.optimizer;
+    const { bytes, lossAverage, skipped } = this;
+    const random = this.random.state();
+    const steps = this.total === this.options.steps ? undefined : this.total;
+    const arrays = loopArraysOf(this.params, this.optimizer.state(), this.ema?.average ?? null);
+    return { step, steps, bytes, cursor: this.loader.cursor, random, lossAverage, skipped, arrays };
+  }
+
+  /** Continues from a saved state, bit for bit. @throws Error naming the first array that is missing or of another size */
+  restore(state: LoopState): void {
+    const { values, optimizer } = checkArrays(state, this.params, this.ema?.average ?? null);
+    // Nothing has been touched so far: a broken state leaves the loop as it was.
+    this.forgetCaughtUp();
+    this.optimizer.restore(optimizer);
+    for (const [target, array] of values) target.assign(array);
+    this.random = Random.fromState(state.random);
+    this.loader.seek(state.cursor);
+    this.total = state.steps ?? this.options.steps;
+    this.bytes = state.bytes;
+    this.lossAverage = state.lossAverage;
+    this.skipped = state.skipped;
+  }
+
+  /** Goes back to the weights of a saved state, but not to its place in the data: the batches since then are not seen again. */
+  rewind(state: LoopState): void {
+    const { cursor } = this.loader;
+    this.restore({ ...state, steps: this.total, cursor, random: this.random.state(), skipped: this.skipped });
+  }
+}

@@ -22,14 +22,14 @@ import {
   storedInMemory,
 } from '@blt-ts/blt';
 import { Random, referenceBackend } from '@blt-ts/tensor';
-import { storedInFolder } from '../../packages/cli/src/checkpoint-files.ts';
-import { parseConfig } from '../../packages/cli/src/config-file.ts';
+import { parseConfig } from '../../packages/cli/src/config/config-file.ts';
 import { gunzipBytes } from '../../packages/cli/src/data/gunzip.ts';
 import { parseJsonl } from '../../packages/cli/src/data/jsonl.ts';
-import { parseMetrics } from '../../packages/cli/src/metrics-file.ts';
+import { storedInFolder } from '../../packages/cli/src/files/checkpoint-files.ts';
 import { parseShard, shardBytes } from '../../packages/cli/src/prepared/shard-file.ts';
-import { DEFAULT_CARE, parseRecord, recordText } from '../../packages/cli/src/run-record.ts';
-import { parseState, STATE_ARRAYS, STATE_JSON, stateFiles } from '../../packages/cli/src/training-state.ts';
+import { parseMetrics } from '../../packages/cli/src/run/metrics-file.ts';
+import { DEFAULT_CARE, parseRecord, recordText } from '../../packages/cli/src/run/record.ts';
+import { parseState, STATE_ARRAYS, STATE_JSON, stateFiles } from '../../packages/cli/src/run/state-files.ts';
 import { readOrRefuse, runMutation } from '../tensor/safetensors-fuzz.ts';
 import { MUTATIONS } from '../tensor/safetensors-mutations.ts';
 import { randomSample } from '../tensor/safetensors-samples.ts';

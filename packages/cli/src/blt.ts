@@ -1,9 +1,9 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { meaningOf, ourNames } from './aliases.ts';
-import { BACKEND_NAMES } from './backend-names.ts';
-import { watchOutput } from './broken-output.ts';
-import { outOfMemory, printableMessage, systemFailure, UserError } from './errors.ts';
-import { complain, exitWhenWritten, setQuiet } from './terminal.ts';
+import { meaningOf, ourNames } from './config/aliases.ts';
+import { BACKEND_NAMES } from './config/backend-names.ts';
+import { watchOutput } from './terminal/broken-output.ts';
+import { outOfMemory, printableMessage, systemFailure, UserError } from './terminal/errors.ts';
+import { complain, exitWhenWritten, setQuiet } from './terminal/output.ts';
 import { VERSION } from './version.ts';
 
 const number = (text: string): number => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseJsonl, textBytes } from '../../../packages/cli/src/data/jsonl.ts';
-import { UserError } from '../../../packages/cli/src/errors.ts';
+import { UserError } from '../../../packages/cli/src/terminal/errors.ts';
 import { runs } from '../../support/runs.ts';
 
 const utf8 = new TextEncoder();

@@ -15,19 +15,19 @@ import {
   scoreEntropiesAsync,
 } from '@blt-ts/blt';
 import { scope, totalFlops, withLedger } from '@blt-ts/tensor';
-import { chooseBackend } from '../backend-choice.ts';
-import type { BackendName } from '../backend-names.ts';
+import { chooseBackend } from '../config/backend-choice.ts';
+import type { BackendName } from '../config/backend-names.ts';
 import { loadCorpus } from '../data/corpus.ts';
 import { concatenated, type Document, lastBytes, totalBytes } from '../data/document.ts';
-import { differences, recovered } from '../data/manifest.ts';
+import { differences, recovered } from '../data/document-list.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { splitHash } from '../data/split.ts';
-import { UserError } from '../errors.ts';
-import { humanBytes, humanCount, plusMinus } from '../human-units.ts';
-import { flopsPerByte } from '../plan-text.ts';
-import { loadModel, RunFolder, type RunRecord } from '../run-folder.ts';
-import { say, sayJson, warn } from '../terminal.ts';
-import { MOST_CONTEXT_BYTES, yardsticks } from '../yardstick.ts';
+import { MOST_CONTEXT_BYTES, yardsticks } from '../report/compressors.ts';
+import { loadModel, RunFolder, type RunRecord } from '../run/folder.ts';
+import { UserError } from '../terminal/errors.ts';
+import { humanBytes, humanCount, plusMinus } from '../terminal/human-units.ts';
+import { say, sayJson, warn } from '../terminal/output.ts';
+import { flopsPerByte } from '../training/plan-text.ts';
 
 export interface EvalFlags {
   readonly model?: string;

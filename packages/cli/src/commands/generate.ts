@@ -1,12 +1,12 @@
 import { type GenerateCounts, generate, generateAsync, longestText, type WeightFormat } from '@blt-ts/blt';
-import { announce, chooseBackend } from '../backend-choice.ts';
-import type { BackendName } from '../backend-names.ts';
-import { byteEscape, printable, utf8Length } from '../byte-labels.ts';
-import { openModelFolder } from '../checkpoint-files.ts';
-import { UserError } from '../errors.ts';
-import { loadLargeModel, needsSpreading } from '../large-model.ts';
-import { findModel, loadModel, newestRun } from '../run-folder.ts';
-import { sayJson } from '../terminal.ts';
+import { announce, chooseBackend } from '../config/backend-choice.ts';
+import type { BackendName } from '../config/backend-names.ts';
+import { openModelFolder } from '../files/checkpoint-files.ts';
+import { findModel, loadModel, newestRun } from '../run/folder.ts';
+import { loadLargeModel, needsSpreading } from '../run/large-model.ts';
+import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
+import { UserError } from '../terminal/errors.ts';
+import { sayJson } from '../terminal/output.ts';
 
 export interface GenerateFlags {
   readonly model?: string;

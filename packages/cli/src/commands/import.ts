@@ -1,8 +1,8 @@
 import { forTransformers, transformersDiffers } from '@blt-ts/blt';
-import { openModelFolder, type WeightDtype, writeModelFolder } from '../checkpoint-files.ts';
-import { humanBytes, humanCount } from '../human-units.ts';
-import { findModel, newestRun } from '../run-folder.ts';
-import { say, sayJson } from '../terminal.ts';
+import { openModelFolder, type WeightDtype, writeModelFolder } from '../files/checkpoint-files.ts';
+import { findModel, newestRun } from '../run/folder.ts';
+import { humanBytes, humanCount } from '../terminal/human-units.ts';
+import { say, sayJson } from '../terminal/output.ts';
 
 export interface ConvertFlags {
   readonly out: string;

@@ -8,12 +8,12 @@ import {
   type NamedShapes,
   planMemory,
 } from '@blt-ts/blt';
-import { openModelFolder, readJson } from '../checkpoint-files.ts';
-import { UserError } from '../errors.ts';
-import { humanBytes, humanCount } from '../human-units.ts';
-import { parametersByPart } from '../plan-text.ts';
-import { findModel, newestRun } from '../run-folder.ts';
-import { say, sayJson } from '../terminal.ts';
+import { openModelFolder, readJson } from '../files/checkpoint-files.ts';
+import { findModel, newestRun } from '../run/folder.ts';
+import { UserError } from '../terminal/errors.ts';
+import { humanBytes, humanCount } from '../terminal/human-units.ts';
+import { say, sayJson } from '../terminal/output.ts';
+import { parametersByPart } from '../training/plan-text.ts';
 
 /** `{"tensor name": [sizes], ...}` */
 function shapesOf(file: string): NamedShapes {

@@ -3,12 +3,12 @@ import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openModelFolder } from '../checkpoint-files.ts';
-import { reason, UserError } from '../errors.ts';
+import { openModelFolder } from '../files/checkpoint-files.ts';
+import { readSmallFile } from '../files/small-file.ts';
 import { pageFor, type Site, serveSite } from '../play/server.ts';
-import { findModel } from '../run-folder.ts';
-import { readSmallFile } from '../small-file.ts';
-import { say } from '../terminal.ts';
+import { findModel } from '../run/folder.ts';
+import { reason, UserError } from '../terminal/errors.ts';
+import { say } from '../terminal/output.ts';
 
 export interface PlayFlags {
   readonly port?: number;

@@ -11,16 +11,16 @@ import {
   VOCAB_SIZE,
 } from '@blt-ts/blt';
 import { availableThreads, type Backend, createReferenceBackend, createWasmBackend, Random } from '@blt-ts/tensor';
-import { removeStale, writeFileAtomically } from '../atomic-file.ts';
 import { corpusIds, loadCorpus } from '../data/corpus.ts';
 import { HELD_OUT_FRACTION, type SplitChoice, splitHash } from '../data/split.ts';
-import { printableMessage, reason, UserError } from '../errors.ts';
-import { humanBytes } from '../human-units.ts';
-import { type OpenedEntropyModel, openEntropyModel } from '../origins.ts';
+import { removeStale, writeFileAtomically } from '../files/atomic-file.ts';
 import { type EntropyModel, makeShard } from '../prepared/make-shard.ts';
 import { readShard } from '../prepared/prepared-set.ts';
 import { type Identity, identityText, MOST_SHARDS, shardBytes, shardName } from '../prepared/shard-file.ts';
-import { trainingOutput } from '../training-output.ts';
+import { printableMessage, reason, UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
+import { trainingOutput } from '../terminal/training-output.ts';
+import { type OpenedEntropyModel, openEntropyModel } from '../training/pretrained.ts';
 import { type PatchFlags, patchingFor } from './patch.ts';
 
 export interface PrepareFlags

@@ -1,6 +1,6 @@
 /** @file Documents to train on and documents held out, from what the command line names. */
 import { type Corpus, encode } from '@blt-ts/blt';
-import { UserError } from '../errors.ts';
+import { UserError } from '../terminal/errors.ts';
 import { type Copy, copiesOfHeldOut, repeats } from './copies.ts';
 import { type Document, totalBytes } from './document.ts';
 import { loadDocuments } from './sources.ts';

@@ -3,7 +3,7 @@
  * bytes, so it stays a Buffer. All others are strings.
  */
 import { join } from 'node:path';
-import { printable } from '../byte-labels.ts';
+import { printable } from '../terminal/byte-labels.ts';
 
 export type FilePath = string | Buffer;
 

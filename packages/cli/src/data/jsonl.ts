@@ -1,4 +1,4 @@
-import { UserError } from '../errors.ts';
+import { UserError } from '../terminal/errors.ts';
 import type { Document } from './document.ts';
 
 /** Names that a text field goes by, tried in this order when none is given. */

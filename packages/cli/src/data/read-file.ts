@@ -3,8 +3,8 @@ import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { isatty } from 'node:tty';
-import { UserError } from '../errors.ts';
-import { humanBytes } from '../human-units.ts';
+import { UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
 import { type FilePath, pathName } from './file-path.ts';
 
 const MIB = 1024 ** 2;

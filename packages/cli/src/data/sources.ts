@@ -1,9 +1,9 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { errorCode, reason, UserError } from '../errors.ts';
-import { humanBytes } from '../human-units.ts';
-import { didYouMean } from '../nearest-name.ts';
+import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
+import { didYouMean } from '../terminal/nearest-name.ts';
 import { type Document, totalBytes } from './document.ts';
 import { type FilePath, pathKey, pathName } from './file-path.ts';
 import { isGlob } from './glob.ts';

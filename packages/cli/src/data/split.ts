@@ -1,6 +1,6 @@
 /** @file Which bytes are trained on and which are held out. */
 import { createHash, hash } from 'node:crypto';
-import { UserError } from '../errors.ts';
+import { UserError } from '../terminal/errors.ts';
 import { type Document, totalBytes } from './document.ts';
 
 /** Part of the corpus that is kept out of training when nothing else is said. */

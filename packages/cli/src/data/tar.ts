@@ -1,5 +1,5 @@
 /** @file Reading tar archives in memory. Nothing is ever written: names in an archive are only shown. */
-import { reason, UserError } from '../errors.ts';
+import { reason, UserError } from '../terminal/errors.ts';
 import { isSkippedName, sortedByName } from './walk.ts';
 
 export interface TarFile {

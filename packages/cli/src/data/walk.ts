@@ -1,6 +1,6 @@
 import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
-import { errorCode } from '../errors.ts';
+import { errorCode } from '../terminal/errors.ts';
 import { type FilePath, joinPath, pathKey } from './file-path.ts';
 import { expandBraces, isGlob, segmentMatcher } from './glob.ts';
 

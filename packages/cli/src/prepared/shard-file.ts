@@ -6,10 +6,10 @@ import { createHash } from 'node:crypto';
 import type { PatchingOptions } from '@blt-ts/blt';
 import { readSafetensors, SafetensorsError, toFloat32, toInt32, writeSafetensors } from '@blt-ts/tensor';
 import * as z from 'zod';
-import { MAX_ENTROPY_NATS } from '../config-schema.ts';
-import { UserError } from '../errors.ts';
-import { patchingSchema } from '../run-record.ts';
-import { checked } from '../training-state.ts';
+import { MAX_ENTROPY_NATS } from '../config/config-schema.ts';
+import { patchingSchema } from '../run/record.ts';
+import { checked } from '../run/state-files.ts';
+import { UserError } from '../terminal/errors.ts';
 
 /** More shards than this are a slip of the keyboard. */
 export const MOST_SHARDS = 99_999;

@@ -1,6 +1,6 @@
-import { characters } from '../byte-labels.ts';
-import { UserError } from '../errors.ts';
-import { checkLengths } from '../patch-view.ts';
+import { characters } from '../terminal/byte-labels.ts';
+import { UserError } from '../terminal/errors.ts';
+import { checkLengths } from '../terminal/patch-view.ts';
 import { escapeHtml } from './html-page.ts';
 
 /** Bytes with the patches they were cut into and, for entropy patching, what the cuts were made by. Plain JSON. */

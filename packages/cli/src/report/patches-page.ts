@@ -1,4 +1,4 @@
-import { patchSummary } from '../patch-view.ts';
+import { patchSummary } from '../terminal/patch-view.ts';
 import { ENTROPY_STRIP_CSS, entropyStrip, type PatchedBytes } from './entropy-strip.ts';
 import { escapeHtml, htmlPage } from './html-page.ts';
 

@@ -1,5 +1,5 @@
-import { humanBytes, humanCount, humanDuration } from '../human-units.ts';
-import type { Yardstick } from '../yardstick.ts';
+import { humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
+import type { Yardstick } from './compressors.ts';
 import { ENTROPY_STRIP_CSS, entropyStrip, type PatchedBytes } from './entropy-strip.ts';
 import { escapeHtml, htmlPage } from './html-page.ts';
 import { LINE_CHART_CSS, lineChart } from './line-chart.ts';

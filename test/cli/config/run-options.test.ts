@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { CONFIG_KEYS, type FileConfig } from '../../../packages/cli/src/config/config-schema.ts';
+import { runCare, runOptions } from '../../../packages/cli/src/config/run-options.ts';
+import { DEFAULT_CARE } from '../../../packages/cli/src/run/record.ts';
+
+/** Read by `blt train` itself: where data, run and backend come from. */
+const READ_ELSEWHERE = new Set([
+  'run',
+  'backend',
+  'threads',
+  'data',
+  'held_out',
+  'held_out_fraction',
+  'split',
+  'dedupe',
+  'text_field',
+  'raw',
+  'prepared',
+  'init_global',
+  'model',
+]);
+
+test('every key of the config file is read by somebody', () => {
+  const read = new Set<string>();
+  const watched = (path: string): object =>
+    new Proxy(
+      {},
+      {
+        get(_, key) {
+          const name = `${path}${String(key)}`;
+          read.add(name);
+          if (path === '' && ['model', 'patcher', 'entropy_model', 'train'].includes(String(key)))
+            return watched(`${name}.`);
+          // Asks for the keys that only matter together with this one.
+          return key === 'on_spike' ? 'skip' : undefined;
+        },
+      },
+    );
+  const config = watched('') as FileConfig;
+  runOptions(config);
+  runCare(DEFAULT_CARE, config, {});
+  const unread = CONFIG_KEYS.filter(({ key }) => !READ_ELSEWHERE.has(key))
+    .map(({ section, key }) => (section === undefined ? key : `${section}.${key}`))
+    .filter((name) => !read.has(name));
+  expect(unread).toEqual([]);
+});
+
+test('what is not given stays as it was chosen before', () => {
+  const before = { minutes: 3, saveEvery: 5, sampleEvery: 7, keepLast: 2, tensorboard: true };
+  expect(runCare(before, {}, {})).toEqual(before);
+  expect(runCare(before, { train: { save_every: 0 } }, { tensorboard: false })).toEqual({ ...before, saveEvery: 0 });
+});

@@ -27,8 +27,9 @@ import { gunzipBytes } from '../../packages/cli/src/data/gunzip.ts';
 import { parseJsonl } from '../../packages/cli/src/data/jsonl.ts';
 import { storedInFolder } from '../../packages/cli/src/files/checkpoint-files.ts';
 import { parseShard, shardBytes } from '../../packages/cli/src/prepared/shard-file.ts';
+import { DEFAULT_HOUSEKEEPING } from '../../packages/cli/src/run/housekeeping.ts';
 import { parseMetrics } from '../../packages/cli/src/run/metrics-file.ts';
-import { DEFAULT_CARE, parseRecord, recordText } from '../../packages/cli/src/run/record.ts';
+import { parseRecord, recordText } from '../../packages/cli/src/run/record.ts';
 import { parseState, STATE_ARRAYS, STATE_JSON, stateFiles } from '../../packages/cli/src/run/state-files.ts';
 import { readOrRefuse, runMutation } from '../tensor/safetensors-fuzz.ts';
 import { MUTATIONS } from '../tensor/safetensors-mutations.ts';
@@ -115,7 +116,7 @@ export async function fuzzTargets(): Promise<Target[]> {
     heldOutFraction: 0.1,
     textField: null,
     dataHash: 'ab'.repeat(32),
-    care: DEFAULT_CARE,
+    care: DEFAULT_HOUSEKEEPING,
     plan: planRun({ size: 'nano' }, 1_000_000),
   });
   const session = new Session(tinyPlan({ patchingMode: 'space', steps: 2 }), corpus, referenceBackend);

@@ -21,7 +21,7 @@ import {
 } from '../../../packages/cli/src/prepared/shard-file.ts';
 import { shardRange, spansOf, tokensOf } from '../../../packages/cli/src/prepared/spans.ts';
 import type { RunRecord } from '../../../packages/cli/src/run/record.ts';
-import { givenAgain, openStarts } from '../../../packages/cli/src/training/warm-start.ts';
+import { openWarmStart, reopenWarmStart } from '../../../packages/cli/src/training/warm-start.ts';
 import { blt, type Outcome } from '../../support/command.ts';
 import { runs } from '../../support/runs.ts';
 import { configs, patchings, seeds, smallModel } from '../../support/small-model.ts';
@@ -349,7 +349,7 @@ test('prepared data, entropy model and run must fit together', async () => {
   const open = async (config: FileConfig, fraction = 0.1) => {
     const split = await loadCorpus({ ...source, heldOutFraction: fraction }, () => {});
     const hash = dataHash([...split.train, ...split.heldOut]);
-    return openStarts(
+    return openWarmStart(
       { ...config, data: { prepared, ...config.data } },
       () => corpusIds(split),
       hash,
@@ -362,14 +362,16 @@ test('prepared data, entropy model and run must fit together', async () => {
   const corpus = corpusIds(split);
   const plan = planRun(options, BOOK.length);
   const record = { plan, prepared, dataHash: dataHash([...split.train, ...split.heldOut]) } as RunRecord;
-  const again = await givenAgain(record, () => corpus);
+  const again = await reopenWarmStart(record, () => corpus);
   expect(again.patches?.train.length).toBe(corpus.train.length);
   expect(again.entropies?.heldOut[0].length).toBe(corpus.heldOut[0].length);
   const moved = { ...plan, entropyOrigin: { source: second, sha256: plan.entropyOrigin!.sha256 } };
-  await expect(givenAgain({ ...record, plan: moved }, () => corpus)).rejects.toThrow(
+  await expect(reopenWarmStart({ ...record, plan: moved }, () => corpus)).rejects.toThrow(
     `the entropy model in ${second} is not the one of before`,
   );
-  await expect(givenAgain({ ...record, dataHash: 'ff' }, () => corpus)).rejects.toThrow('was made from other data');
+  await expect(reopenWarmStart({ ...record, dataHash: 'ff' }, () => corpus)).rejects.toThrow(
+    'was made from other data',
+  );
   expect(options.entropyModel).toMatchObject({ source: first });
   expect(options.window).toBe(512);
   await expect(open({}, 0.2)).rejects.toThrow('was made from other data');

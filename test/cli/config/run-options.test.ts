@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { CONFIG_KEYS, type FileConfig } from '../../../packages/cli/src/config/config-schema.ts';
-import { runCare, runOptions } from '../../../packages/cli/src/config/run-options.ts';
-import { DEFAULT_CARE } from '../../../packages/cli/src/run/record.ts';
+import { runOptions } from '../../../packages/cli/src/config/run-options.ts';
+import { DEFAULT_HOUSEKEEPING, housekeepingOf } from '../../../packages/cli/src/run/housekeeping.ts';
 
 /** Read by `blt train` itself: where data, run and backend come from. */
 const READ_ELSEWHERE = new Set([
@@ -38,7 +38,7 @@ test('every key of the config file is read by somebody', () => {
     );
   const config = watched('') as FileConfig;
   runOptions(config);
-  runCare(DEFAULT_CARE, config, {});
+  housekeepingOf(DEFAULT_HOUSEKEEPING, config, {});
   const unread = CONFIG_KEYS.filter(({ key }) => !READ_ELSEWHERE.has(key))
     .map(({ section, key }) => (section === undefined ? key : `${section}.${key}`))
     .filter((name) => !read.has(name));
@@ -47,6 +47,9 @@ test('every key of the config file is read by somebody', () => {
 
 test('what is not given stays as it was chosen before', () => {
   const before = { minutes: 3, saveEvery: 5, sampleEvery: 7, keepLast: 2, tensorboard: true };
-  expect(runCare(before, {}, {})).toEqual(before);
-  expect(runCare(before, { train: { save_every: 0 } }, { tensorboard: false })).toEqual({ ...before, saveEvery: 0 });
+  expect(housekeepingOf(before, {}, {})).toEqual(before);
+  expect(housekeepingOf(before, { train: { save_every: 0 } }, { tensorboard: false })).toEqual({
+    ...before,
+    saveEvery: 0,
+  });
 });

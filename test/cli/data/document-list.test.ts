@@ -8,9 +8,9 @@ import { loadCorpus } from '../../../packages/cli/src/data/corpus.ts';
 import type { Document } from '../../../packages/cli/src/data/document.ts';
 import {
   differences,
+  documentListText,
   heldOutHash,
-  manifestText,
-  parseManifest,
+  parseDocumentList,
   recovered,
 } from '../../../packages/cli/src/data/document-list.ts';
 import { type Split, splitCorpus, splitHash } from '../../../packages/cli/src/data/split.ts';
@@ -31,16 +31,16 @@ test('what was held out is found again among documents that were added, moved, o
       const split = splitCorpus(all, how as 'auto', { fraction: 0.3 });
       const hash = heldOutHash(split);
       if (hash === null) return;
-      const manifest = parseManifest(manifestText({ all, ...split }), 'data.jsonl');
+      const list = parseDocumentList(documentListText({ all, ...split }), 'data.jsonl');
       const now = added.map(({ bytes }, i) => ({ name: `new${i}`, bytes })).concat(all);
-      expect(bytesOf(recovered(manifest, hash, now)!.heldOut)).toEqual(bytesOf(split.heldOut));
-      expect(bytesOf(recovered(manifest, hash, now)!.train)).toEqual(bytesOf(split.train));
+      expect(bytesOf(recovered(list, hash, now)!.heldOut)).toEqual(bytesOf(split.heldOut));
+      expect(bytesOf(recovered(list, hash, now)!.train)).toEqual(bytesOf(split.train));
       const larger = all.map(({ name, bytes }) => ({ name, bytes: Buffer.concat([bytes, Buffer.from(grown)]) }));
-      expect(bytesOf(recovered(manifest, hash, larger)!.heldOut)).toEqual(bytesOf(split.heldOut));
+      expect(bytesOf(recovered(list, hash, larger)!.heldOut)).toEqual(bytesOf(split.heldOut));
       const moved = all.map(({ bytes }, i) => ({ name: `elsewhere${i}`, bytes })).reverse();
-      expect(bytesOf(recovered(manifest, hash, moved)!.heldOut)).toEqual(bytesOf(split.heldOut));
+      expect(bytesOf(recovered(list, hash, moved)!.heldOut)).toEqual(bytesOf(split.heldOut));
       const gone = all.filter((document) => document !== split.heldOut[0].whole);
-      expect(recovered(manifest, hash, gone)).toBeNull();
+      expect(recovered(list, hash, gone)).toBeNull();
     }),
     { numRuns: runs(100) },
   );
@@ -48,24 +48,24 @@ test('what was held out is found again among documents that were added, moved, o
 
 test('the first document that differs is named', () => {
   const all = [doc('a', 'one'), doc('b', 'two'), doc('c', 'three')];
-  const manifest = parseManifest(manifestText({ all, ...splitCorpus(all, 'tails') }), 'data.jsonl');
+  const list = parseDocumentList(documentListText({ all, ...splitCorpus(all, 'tails') }), 'data.jsonl');
   const [a, b, c] = all;
-  expect(differences(manifest, [a, doc('b', 'two!'), c])).toBe('b has changed (3 bytes then, 4 now)');
-  expect(differences(manifest, [a, b, c, doc('d', 'four')])).toBe('d is new');
-  expect(differences(manifest, [a, b])).toBe('c is no longer there');
-  expect(differences(manifest, [doc('a', 'on'), c])).toBe('a has changed (3 bytes then, 2 now), and 1 other document');
-  expect(differences(manifest, [a, c, b])).toBe('the same documents come in another order');
+  expect(differences(list, [a, doc('b', 'two!'), c])).toBe('b has changed (3 bytes then, 4 now)');
+  expect(differences(list, [a, b, c, doc('d', 'four')])).toBe('d is new');
+  expect(differences(list, [a, b])).toBe('c is no longer there');
+  expect(differences(list, [doc('a', 'on'), c])).toBe('a has changed (3 bytes then, 2 now), and 1 other document');
+  expect(differences(list, [a, c, b])).toBe('the same documents come in another order');
 });
 
 test('of a large corpus only the held-out documents are listed', () => {
   const all = Array.from({ length: 100_001 }, (_, i) => doc(`${i}`, `row ${i}`));
   const split = splitCorpus(all, 'documents');
-  const manifest = parseManifest(manifestText({ all, ...split }), 'data.jsonl');
-  expect(manifest.documents).toHaveLength(split.heldOut.length);
-  expect(bytesOf(recovered(manifest, heldOutHash(split)!, all.concat(doc('new', 'row')))!.heldOut)).toEqual(
+  const list = parseDocumentList(documentListText({ all, ...split }), 'data.jsonl');
+  expect(list.documents).toHaveLength(split.heldOut.length);
+  expect(bytesOf(recovered(list, heldOutHash(split)!, all.concat(doc('new', 'row')))!.heldOut)).toEqual(
     bytesOf(split.heldOut),
   );
-  expect(differences(manifest, all)).toMatch(/^the training documents are not listed/);
+  expect(differences(list, all)).toMatch(/^the training documents are not listed/);
 });
 
 test.each([
@@ -75,7 +75,7 @@ test.each([
   ['{"format":1,"complete":true}\n{"name":"a","bytes":1,"sha256":"x"}', /^data\.jsonl line 2.*sha256/],
   ['{"format":1,"complete":true}\n{"name":"a","bytes":-1}', /^data\.jsonl line 2.*bytes/],
 ])('a list that is damaged is refused in one sentence: %j', (text, message) => {
-  expect(() => parseManifest(text, 'data.jsonl')).toThrow(message);
+  expect(() => parseDocumentList(text, 'data.jsonl')).toThrow(message);
 });
 
 describe('a run whose data have changed since', () => {

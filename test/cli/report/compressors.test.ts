@@ -2,11 +2,11 @@ import { expect, test } from 'vitest';
 import { concatenated } from '../../../packages/cli/src/data/document.ts';
 import { loadDocuments } from '../../../packages/cli/src/data/sources.ts';
 import { splitHeldOut } from '../../../packages/cli/src/data/split.ts';
-import { yardsticks } from '../../../packages/cli/src/report/compressors.ts';
+import { compressorFigures } from '../../../packages/cli/src/report/compressors.ts';
 
 test('on the last tenth of Moby Dick gzip -9 takes 3.1 bits per byte and brotli less, best first', async () => {
   const { train, heldOut } = splitHeldOut(await loadDocuments([]));
-  const found = await yardsticks(concatenated(train), concatenated(heldOut), { brotliQuality: 9 });
+  const found = await compressorFigures(concatenated(train), concatenated(heldOut), { brotliQuality: 9 });
   expect(found.map(({ name }) => name)).toEqual(['brotli -9', 'gzip -9', 'gzip -9 alone']);
   // GNU gzip gives 3.132; the zlib inside Node differs a little by version and processor.
   expect(found[1].bitsPerByte).toBeGreaterThan(3.1);
@@ -22,7 +22,7 @@ test('what has been read before costs next to nothing, noise costs eight bits', 
     { length: 20_000 },
     () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 24,
   );
-  const found = await yardsticks(noise, noise, { brotliQuality: 5 });
+  const found = await compressorFigures(noise, noise, { brotliQuality: 5 });
   for (const { seenTraining, bitsPerByte } of found) {
     if (seenTraining) expect(bitsPerByte).toBeLessThan(0.2);
     else expect(bitsPerByte).toBeGreaterThan(7.99);
@@ -30,13 +30,13 @@ test('what has been read before costs next to nothing, noise costs eight bits', 
 });
 
 test('no held-out bytes give no figures, no training bytes are no obstacle', async () => {
-  expect(await yardsticks(new Uint8Array(5), new Uint8Array(0))).toEqual([]);
-  const found = await yardsticks(new Uint8Array(0), new TextEncoder().encode('hello'), { brotliQuality: 1 });
+  expect(await compressorFigures(new Uint8Array(5), new Uint8Array(0))).toEqual([]);
+  const found = await compressorFigures(new Uint8Array(0), new TextEncoder().encode('hello'), { brotliQuality: 1 });
   for (const { bitsPerByte } of found) expect(Number.isFinite(bitsPerByte)).toBe(true);
 });
 
 test('a brotli quality outside 0..11 is refused', async () => {
-  await expect(yardsticks(new Uint8Array(1), new Uint8Array(1), { brotliQuality: 12 })).rejects.toThrow(
+  await expect(compressorFigures(new Uint8Array(1), new Uint8Array(1), { brotliQuality: 12 })).rejects.toThrow(
     /is 12.*0 to 11/,
   );
 });

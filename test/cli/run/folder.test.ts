@@ -4,7 +4,8 @@ import { Session } from '@blt-ts/blt';
 import { createReferenceBackend } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { findModel, freeRunName, loadModel, newestRun, RunFolder } from '../../../packages/cli/src/run/folder.ts';
-import { DEFAULT_CARE, type RunRecord } from '../../../packages/cli/src/run/record.ts';
+import { DEFAULT_HOUSEKEEPING } from '../../../packages/cli/src/run/housekeeping.ts';
+import type { RunRecord } from '../../../packages/cli/src/run/record.ts';
 import { type Fault, failingFs } from '../../support/failing-fs.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { advance, corpus, tinyPlan } from '../../support/tiny-run.ts';
@@ -21,7 +22,7 @@ const record = (startedAt = '2026-01-01T00:00:00.000Z'): RunRecord => ({
   heldOutFraction: 0.1,
   textField: null,
   dataHash: 'ab'.repeat(32),
-  care: DEFAULT_CARE,
+  care: DEFAULT_HOUSEKEEPING,
   plan,
 });
 

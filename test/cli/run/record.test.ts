@@ -1,7 +1,8 @@
 import { planRun, type RunOptions, transformerConfig } from '@blt-ts/blt';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_CARE, parseRecord, type RunRecord, recordText } from '../../../packages/cli/src/run/record.ts';
+import { DEFAULT_HOUSEKEEPING } from '../../../packages/cli/src/run/housekeeping.ts';
+import { parseRecord, type RunRecord, recordText } from '../../../packages/cli/src/run/record.ts';
 import { parseState } from '../../../packages/cli/src/run/state-files.ts';
 import { printableMessage } from '../../../packages/cli/src/terminal/errors.ts';
 import { runs } from '../../support/runs.ts';
@@ -16,7 +17,7 @@ const record = (options: RunOptions = {}): RunRecord => ({
   heldOutFraction: 0.1,
   textField: null,
   dataHash: 'ab'.repeat(32),
-  care: DEFAULT_CARE,
+  care: DEFAULT_HOUSEKEEPING,
   plan: planRun(options, 100_000),
 });
 

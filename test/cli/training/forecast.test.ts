@@ -1,8 +1,7 @@
 import { planRun } from '@blt-ts/blt';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fitInto, type Rates, secondsOf, workOf } from '../../../packages/cli/src/training/forecast.ts';
-import { ratesByFormula } from '../../../packages/cli/src/training/plan-text.ts';
+import { fitInto, type Rates, ratesByFormula, secondsOf, workOf } from '../../../packages/cli/src/training/forecast.ts';
 import { TimeBudget } from '../../../packages/cli/src/training/time-budget.ts';
 import { runs } from '../../support/runs.ts';
 

@@ -22,12 +22,13 @@ import { concatenated, type Document, lastBytes, totalBytes } from '../data/docu
 import { differences, recovered } from '../data/document-list.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { splitHash } from '../data/split.ts';
-import { MOST_CONTEXT_BYTES, yardsticks } from '../report/compressors.ts';
-import { loadModel, RunFolder, type RunRecord } from '../run/folder.ts';
+import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
+import { loadModel, RunFolder } from '../run/folder.ts';
+import { flopsPerByte } from '../run/model-size.ts';
+import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
 import { humanBytes, humanCount, plusMinus } from '../terminal/human-units.ts';
 import { say, sayJson, warn } from '../terminal/output.ts';
-import { flopsPerByte } from '../training/plan-text.ts';
 
 export interface EvalFlags {
   readonly model?: string;
@@ -76,9 +77,9 @@ export async function evaluatedOn(
 ): Promise<{ train: Document[]; heldOut: Document[] }> {
   const corpus = await loadCorpus({ ...record, seed: record.plan.seed }, null);
   if (splitHash(corpus) === record.dataHash) return corpus;
-  const manifest = await new RunFolder(path).manifest();
-  const what = manifest ? `: ${differences(manifest, corpus.all)}` : '';
-  const found = manifest && record.heldOutHash ? recovered(manifest, record.heldOutHash, corpus.all) : null;
+  const documentList = await new RunFolder(path).documentList();
+  const what = documentList ? `: ${differences(documentList, corpus.all)}` : '';
+  const found = documentList && record.heldOutHash ? recovered(documentList, record.heldOutHash, corpus.all) : null;
   if (!found) {
     throw new UserError(
       `the data of ${path} are not those it was trained on, and its held-out part is not among them${what}; restore them, or give --data FILE to evaluate on`,
@@ -103,7 +104,7 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
     );
   }
   const started = performance.now();
-  const measures = yardsticks(lastBytes(train, MOST_CONTEXT_BYTES), concatenated(heldOut));
+  const measures = compressorFigures(lastBytes(train, MOST_CONTEXT_BYTES), concatenated(heldOut));
   const documents = heldOut.map((d) => encode(d.bytes, { bos: true, eos: true }));
   const entropies =
     config.patching.mode === 'entropy'

@@ -10,10 +10,10 @@ import {
 } from '@blt-ts/blt';
 import { openModelFolder, readJson } from '../files/checkpoint-files.ts';
 import { findModel, newestRun } from '../run/folder.ts';
+import { parametersByPart } from '../run/model-size.ts';
 import { UserError } from '../terminal/errors.ts';
 import { humanBytes, humanCount } from '../terminal/human-units.ts';
 import { say, sayJson } from '../terminal/output.ts';
-import { parametersByPart } from '../training/plan-text.ts';
 
 /** `{"tensor name": [sizes], ...}` */
 function shapesOf(file: string): NamedShapes {

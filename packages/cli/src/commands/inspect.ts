@@ -2,10 +2,10 @@ import { dirname, resolve } from 'node:path';
 import { checkpointPlan, configToHuggingFace, countValues } from '@blt-ts/blt';
 import { chooseBackend } from '../config/backend-choice.ts';
 import { loadModel, RunFolder } from '../run/folder.ts';
+import { copiedRate, flopsPerByte, parametersByPart } from '../run/model-size.ts';
 import type { RunRecord } from '../run/record.ts';
 import { humanBytes, humanCount } from '../terminal/human-units.ts';
 import { say, sayJson } from '../terminal/output.ts';
-import { copiedRate, flopsPerByte, parametersByPart } from '../training/plan-text.ts';
 import { inspectPlan } from './inspect-plan.ts';
 
 export interface InspectFlags {

@@ -5,24 +5,25 @@ import type { Backend } from '@blt-ts/tensor';
 import { type Choice, chooseBackend, measureGflops } from '../config/backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config/config-file.ts';
 import { CONFIG_KEYS, type FileConfig } from '../config/config-schema.ts';
-import { runCare } from '../config/run-options.ts';
 import { corpusIds, dataTitle, heldOutText, type LoadedCorpus, leftOutText, loadCorpus } from '../data/corpus.ts';
 import { totalBytes } from '../data/document.ts';
-import { differences, heldOutHash, manifestText } from '../data/document-list.ts';
+import { differences, documentListText, heldOutHash } from '../data/document-list.ts';
 import { tooFewHeldOut } from '../data/held-out-noise.ts';
 import { HELD_OUT_FRACTION, type Split, splitHash } from '../data/split.ts';
 import { freeRunName, RunFolder } from '../run/folder.ts';
+import { DEFAULT_HOUSEKEEPING, housekeepingOf } from '../run/housekeeping.ts';
 import { RunLock } from '../run/lock.ts';
-import { DEFAULT_CARE, type RunRecord } from '../run/record.ts';
+import { parametersByPart } from '../run/model-size.ts';
+import type { RunRecord } from '../run/record.ts';
 import { printableMessage, UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 import { type TrainingOutput, trainingOutput } from '../terminal/training-output.ts';
-import { workOf } from '../training/forecast.ts';
-import { memoryOf, parametersByPart, planText, ratesByFormula } from '../training/plan-text.ts';
+import { memoryOf, ratesByFormula, workOf } from '../training/forecast.ts';
+import { planText } from '../training/plan-text.ts';
 import { isFitted, type PlannedRun, planNewRun, planOf, sampled } from '../training/planned-run.ts';
 import { TimeBudget } from '../training/time-budget.ts';
 import { TrainingRun } from '../training/training-run.ts';
-import { givenAgain, openStarts } from '../training/warm-start.ts';
+import { openWarmStart, reopenWarmStart } from '../training/warm-start.ts';
 import { VERSION } from '../version.ts';
 
 export interface TrainFlags {
@@ -50,7 +51,7 @@ interface Job extends LoadedCorpus {
   readonly planned: PlannedRun;
   readonly budget: TimeBudget;
   /** What a run that starts, or had not made its patches when it was stopped, starts from. */
-  readonly given: () => Promise<Given>;
+  readonly warmStart: () => Promise<Given>;
 }
 
 const choose = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
@@ -74,11 +75,11 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const chosen = { ...source, split: config.data?.split ?? 'auto', seed: config.seed };
   const split = await loadCorpus(chosen, warn);
   const hash = splitHash(split);
-  const starts = await openStarts(config, () => corpusIds(split), hash, warn);
+  const starts = await openWarmStart(config, () => corpusIds(split), hash, warn);
   checkSize(split, planOf(starts.options, totalBytes(split.train)), source);
   // Before the folder is made: a backend that is not there leaves nothing behind.
   const choice = await choose(config, flags);
-  const care = runCare(DEFAULT_CARE, config, flags);
+  const care = housekeepingOf(DEFAULT_HOUSEKEEPING, config, flags);
   const request = { ...starts, split, backend: choice.backend, minutes: care.minutes, warn };
   const planned = await planNewRun(request);
   const { plan, sample } = planned;
@@ -102,7 +103,7 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   };
   const path = join(flags.runs, name);
   const budget = budgetOf(planned, care.minutes, fitted);
-  const job = { path, record, given: async () => starts.given(plan), planned, budget, ...split };
+  const job = { path, record, warmStart: async () => starts.warmStart(plan), planned, budget, ...split };
   return { choice, place: flags.dryRun ? null : await makeFolder(path, record, split), ...job };
 }
 
@@ -110,7 +111,7 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
 async function makeFolder(path: string, record: RunRecord, corpus: LoadedCorpus): Promise<NonNullable<Job['place']>> {
   const place = await RunFolder.create(path, record);
   try {
-    await place.folder.writeManifest(manifestText(corpus));
+    await place.folder.writeDocumentList(documentListText(corpus));
   } catch (error) {
     await place.lock.release();
     throw error;
@@ -144,9 +145,9 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     const split = await loadCorpus({ ...record, seed: record.plan.seed }, warn);
     const hash = splitHash(split);
     if (hash !== record.dataHash) {
-      const manifest = await folder.manifest();
-      const what = manifest
-        ? differences(manifest, split.all)
+      const documentList = await folder.documentList();
+      const what = documentList
+        ? differences(documentList, split.all)
         : `its SHA-256 begins ${hash.slice(0, 12)}, the run's ${record.dataHash.slice(0, 12)}`;
       const again =
         record.plan.config.patching.mode === 'entropy'
@@ -157,14 +158,14 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
       );
     }
     const config = overrideConfig({}, Object.fromEntries(RESUME_FLAGS.map((name) => [name, flags[name]])));
-    const care = runCare(record.care, config, flags);
+    const care = housekeepingOf(record.care, config, flags);
     checkSize(split, record.plan, record);
     const choice = await choose(config, flags);
     const planned = await oldPlan(record, split, choice.backend);
     const job = {
       path,
       record: { ...record, care },
-      given: () => givenAgain(record, () => corpusIds(split)),
+      warmStart: () => reopenWarmStart(record, () => corpusIds(split)),
       planned,
       budget: budgetOf(planned, care.minutes, false),
       ...split,
@@ -256,7 +257,7 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
       compressorSeconds: record.fittedMinutes && COMPRESSOR_SHARE * 60 * record.fittedMinutes,
       title,
       corpus: corpusIds(read),
-      given: job.given,
+      warmStart: job.warmStart,
       backend,
       why,
       detectAnomaly: flags.detectAnomaly === true,

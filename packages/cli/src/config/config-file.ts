@@ -1,8 +1,8 @@
 import { extname } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import type * as z from 'zod';
+import { MISLEADING } from '../files/checked.ts';
 import { parseJson, readSmallFile } from '../files/small-file.ts';
-import { MISLEADING } from '../run/state-files.ts';
 import { abridged, errorCode, reason, UserError } from '../terminal/errors.ts';
 import { didYouMean, nearestName } from '../terminal/nearest-name.ts';
 import { meaningOf, ourNames } from './aliases.ts';

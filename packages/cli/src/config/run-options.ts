@@ -1,5 +1,4 @@
 import type { RunOptions } from '@blt-ts/blt';
-import type { RunCare } from '../run/record.ts';
 import type { FileConfig } from './config-schema.ts';
 
 /** What a run starts from, opened. */
@@ -58,20 +57,5 @@ export function runOptions(config: FileConfig, { initGlobal, entropyModel }: Run
       train.on_spike === 'skip' || train.on_spike === 'rewind'
         ? { action: train.on_spike, factor: train.spike_factor ?? 2 }
         : null,
-  };
-}
-
-/** How the run is looked after: flags and config over what was chosen before. */
-export function runCare(
-  before: RunCare,
-  { train = {} }: FileConfig,
-  { tensorboard = false }: { tensorboard?: boolean },
-): RunCare {
-  return {
-    minutes: train.minutes ?? before.minutes,
-    saveEvery: train.save_every ?? before.saveEvery,
-    sampleEvery: train.sample_every ?? before.sampleEvery,
-    keepLast: train.keep_last ?? before.keepLast,
-    tensorboard: tensorboard || before.tensorboard,
   };
 }

@@ -3,7 +3,7 @@
  * and `blt eval` finds the held-out bytes among data that have grown.
  */
 import * as z from 'zod';
-import { checked } from '../run/state-files.ts';
+import { checked } from '../files/checked.ts';
 import { UserError } from '../terminal/errors.ts';
 import type { LoadedCorpus } from './corpus.ts';
 import { type Document, totalBytes } from './document.ts';
@@ -25,7 +25,7 @@ const lineSchema = z.strictObject({
 export type ListedDocument = z.infer<typeof lineSchema>;
 
 /** What a run's documents were. */
-export interface Manifest {
+export interface DocumentList {
   readonly documents: readonly ListedDocument[];
   /** False if only the held-out ones are there. */
   readonly complete: boolean;
@@ -35,7 +35,7 @@ const rangeOf = (part: Part | undefined): [number, number] | undefined =>
   part && [part.from, part.from + part.bytes.length];
 
 /** The lines of data.jsonl, in the order of the documents. */
-export function manifestText({ all, train, heldOut }: Pick<LoadedCorpus, 'all' | 'train' | 'heldOut'>): string {
+export function documentListText({ all, train, heldOut }: Pick<LoadedCorpus, 'all' | 'train' | 'heldOut'>): string {
   const byDocument = (parts: readonly Part[]) => new Map(parts.map((part) => [part.whole, part]));
   const [trained, held] = [byDocument(train), byDocument(heldOut)];
   const complete = all.length <= MOST_LISTED;
@@ -53,7 +53,7 @@ export function manifestText({ all, train, heldOut }: Pick<LoadedCorpus, 'all' |
 }
 
 /** @throws UserError naming the line that is not what it should be */
-export function parseManifest(text: string, name: string): Manifest {
+export function parseDocumentList(text: string, name: string): DocumentList {
   const values = text
     .split('\n')
     .filter((line, i) => line !== '' || i === 0)
@@ -75,12 +75,12 @@ export function parseManifest(text: string, name: string): Manifest {
  * @param heldOutHash `dataHash` of the held-out part of the run
  * @returns null if not all held-out bytes are there
  */
-export function recovered(manifest: Manifest, heldOutHash: string, documents: readonly Document[]): Split | null {
+export function recovered(list: DocumentList, heldOutHash: string, documents: readonly Document[]): Split | null {
   const byHash = new Map(documents.map((document) => [contentHash(document), document]));
   const byName = new Map(documents.map((document) => [document.name, document]));
   const find = (listed: ListedDocument): Document | undefined => byHash.get(listed.sha256) ?? byName.get(listed.name);
   const split: Split = { train: [], heldOut: [] };
-  for (const listed of manifest.documents) {
+  for (const listed of list.documents) {
     const document = find(listed);
     for (const side of ['train', 'heldOut'] as const) {
       const [from, to] = listed[side] ?? [0, 0];
@@ -92,7 +92,7 @@ export function recovered(manifest: Manifest, heldOutHash: string, documents: re
 }
 
 /** How data differ from what they were, with the first document that does: `b.txt has changed (3 documents differ)`. */
-export function differences({ documents: listed, complete }: Manifest, documents: readonly Document[]): string {
+export function differences({ documents: listed, complete }: DocumentList, documents: readonly Document[]): string {
   if (!complete)
     return `the training documents are not listed in data.jsonl, because there were more than ${MOST_LISTED.toLocaleString('en')}`;
   const before = new Map(listed.map((document) => [document.name, document]));

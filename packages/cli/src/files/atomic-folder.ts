@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import * as nodeFs from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { compareNames } from '../data/walk.ts';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 import { asManifest, fileSha256, MANIFEST, type Manifest } from './checksums.ts';
+import { compareNames } from './name-order.ts';
 import { isRunning } from './processes.ts';
 import { irregular, MAX_SMALL_BYTES, textOf } from './small-file.ts';
 import type { StreamedFile } from './streamed-file.ts';

@@ -7,8 +7,8 @@ import type { PatchingOptions } from '@blt-ts/blt';
 import { readSafetensors, SafetensorsError, toFloat32, toInt32, writeSafetensors } from '@blt-ts/tensor';
 import * as z from 'zod';
 import { MAX_ENTROPY_NATS } from '../config/config-schema.ts';
-import { patchingSchema } from '../run/record.ts';
-import { checked } from '../run/state-files.ts';
+import { patchingSchema } from '../config/patching-schema.ts';
+import { checked } from '../files/checked.ts';
 import { UserError } from '../terminal/errors.ts';
 
 /** More shards than this are a slip of the keyboard. */

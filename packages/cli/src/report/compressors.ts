@@ -6,7 +6,7 @@ const gzipAsync = promisify(gzip);
 const brotliAsync = promisify(brotliCompress);
 
 /** What a well-known compressor makes of the held-out bytes: the figure a model has to beat. */
-export interface Yardstick {
+export interface CompressorFigure {
   /** `gzip -9`, `brotli -11`, ... */
   name: string;
   bitsPerByte: number;
@@ -14,7 +14,7 @@ export interface Yardstick {
   seenTraining: boolean;
 }
 
-export interface YardstickOptions {
+export interface CompressorOptions {
   /** Brotli quality 0..11. 11 takes about 3 seconds a megabyte, 9 a tenth of that. Default: 11, or 9 where that takes too long. */
   brotliQuality?: number;
   /** About how long it may take. The compressors then read less of the training part. Default 60. */
@@ -64,11 +64,11 @@ async function costAfter(context: Uint8Array, heldOut: Uint8Array, size: Compres
  * gzip looks back 32 KiB only, so reading the training part helps it little; brotli's window of 16 MiB holds a whole book.
  * @throws UserError if the quality is not an integer in 0..11
  */
-export async function yardsticks(
+export async function compressorFigures(
   train: Uint8Array,
   heldOut: Uint8Array,
-  options: YardstickOptions = {},
-): Promise<Yardstick[]> {
+  options: CompressorOptions = {},
+): Promise<CompressorFigure[]> {
   const seconds = options.seconds ?? 60;
   const wanted = Math.min(train.length, 2 ** BROTLI_WINDOW_BITS);
   const inTime = affordable(11, seconds, heldOut.length) >= wanted;
@@ -77,12 +77,12 @@ export async function yardsticks(
     throw new UserError(`brotli quality is ${quality}; it must be a whole number from 0 to 11`, 2);
   }
   if (heldOut.length === 0) return [];
-  const found = (name: string, bitsPerByte: number, seenTraining: boolean): Yardstick => ({
+  const found = (name: string, bitsPerByte: number, seenTraining: boolean): CompressorFigure => ({
     name,
     bitsPerByte,
     seenTraining,
   });
-  const sorted = (all: Yardstick[]) => all.sort((a, b) => a.bitsPerByte - b.bitsPerByte);
+  const sorted = (all: CompressorFigure[]) => all.sort((a, b) => a.bitsPerByte - b.bitsPerByte);
   if (train.length === 0) {
     const [gzipped, brotlied] = await Promise.all([gzipSize(heldOut), brotliSize(quality)(heldOut)]);
     const bits = (size: number) => (8 * size) / heldOut.length;

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import type { Checkpoint, Evaluation, Session } from '@blt-ts/blt';
 import type { Document } from '../data/document.ts';
 import { concatenated, totalBytes } from '../data/document.ts';
-import type { RunRecord } from '../run/folder.ts';
 import { readMetrics } from '../run/metrics-file.ts';
+import { parametersByPart } from '../run/model-size.ts';
+import type { RunRecord } from '../run/record.ts';
 import { reason, UserError } from '../terminal/errors.ts';
-import { parametersByPart } from '../training/plan-text.ts';
-import type { Yardstick } from './compressors.ts';
+import type { CompressorFigure } from './compressors.ts';
 import { patchBytes } from './patch-bytes.ts';
 import { renderReport } from './report.ts';
 
@@ -26,7 +26,7 @@ export interface TrainingReport {
   readonly seconds: number;
   /** Of the best step, on all held-out bytes. */
   readonly full: Evaluation | null;
-  readonly yardsticks: readonly Yardstick[];
+  readonly compressors: readonly CompressorFigure[];
   readonly samples: readonly { step: number; prompt: string; text: string }[];
 }
 
@@ -58,7 +58,7 @@ export async function writeReport(r: TrainingReport): Promise<string> {
             standardError: r.full.standardError,
           }
         : null,
-    yardsticks: r.yardsticks,
+    compressors: r.compressors,
     parameters: parametersByPart(r.record.plan).filter((p) => p.count > 0),
     curve: metrics.map((m) => ({
       bytes: m.bytes,

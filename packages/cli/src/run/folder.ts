@@ -24,7 +24,7 @@ import {
   type WeightFormat,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
-import { type Manifest, parseManifest } from '../data/document-list.ts';
+import { type DocumentList, parseDocumentList } from '../data/document-list.ts';
 import {
   type FileSystem,
   latestFolder,
@@ -55,8 +55,6 @@ import {
 
 const STEP = /^step-\d+$/;
 const DATA_FILE = 'data.jsonl';
-
-export type { RunCare, RunRecord } from './record.ts';
 
 export const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`;
 
@@ -146,20 +144,20 @@ export class RunFolder {
   }
 
   /** Writes what the run's data are. */
-  async writeManifest(text: string): Promise<void> {
+  async writeDocumentList(text: string): Promise<void> {
     await replaceFile(this.path, DATA_FILE, text, this.fs).catch((error) => {
       throw new UserError(`cannot write ${join(this.path, DATA_FILE)}: ${reason(error)}`, 1, { cause: error });
     });
   }
 
   /** What the run's data were; null if that was not written down, as by version 0.1. @throws UserError if it cannot be read */
-  async manifest(): Promise<Manifest | null> {
+  async documentList(): Promise<DocumentList | null> {
     const file = join(this.path, DATA_FILE);
     if (!existsSync(file)) return null;
     const text = await readFile(file, 'utf8').catch((error) => {
       throw new UserError(`cannot read ${file}: ${reason(error)}`, 1, { cause: error });
     });
-    return parseManifest(text, file);
+    return parseDocumentList(text, file);
   }
 
   /**

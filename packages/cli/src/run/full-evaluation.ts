@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import type { Evaluation } from '@blt-ts/blt';
 import * as z from 'zod';
 import { writeFileAtomically } from '../files/atomic-file.ts';
+import { checked } from '../files/checked.ts';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
-import { checked } from './state-files.ts';
 
 export const FULL_EVALUATION = 'evaluation.json';
 

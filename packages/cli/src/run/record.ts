@@ -1,10 +1,13 @@
 /** @file config.json of a run: everything needed to repeat it. What is read is hostile until checked. */
 import { type RunPlan, validateConfig } from '@blt-ts/blt';
 import * as z from 'zod';
+import { patchingSchema } from '../config/patching-schema.ts';
 import { SPLIT_CHOICES } from '../data/split.ts';
+import { checked } from '../files/checked.ts';
 import { parseJson } from '../files/small-file.ts';
 import { UserError } from '../terminal/errors.ts';
-import { checked, orInfinityText } from './state-files.ts';
+import { DEFAULT_HOUSEKEEPING, housekeepingSchema } from './housekeeping.ts';
+import { orInfinityText } from './state-files.ts';
 
 const count = (max = Number.MAX_SAFE_INTEGER) => z.int().min(1).max(max);
 const rate = () => z.number().min(0).lt(1);
@@ -24,20 +27,6 @@ const transformer = {
 };
 const transformerSchema = z.strictObject(transformer);
 const localSchema = z.strictObject({ ...transformer, crossAttnAllLayers: z.boolean() });
-const maxPatchLength = z.int().min(1).nullable().optional();
-
-export const patchingSchema = z.discriminatedUnion('mode', [
-  z.strictObject({
-    mode: z.literal('entropy'),
-    threshold: z.number(),
-    monotonic: z.boolean().optional(),
-    thresholdAdd: z.number().nullable().optional(),
-    maxPatchLength,
-  }),
-  z.strictObject({ mode: z.enum(['space', 'byte', 'bpe']), maxPatchLength }),
-  z.strictObject({ mode: z.literal('static'), patchSize: count(), maxPatchLength }),
-]);
-
 const configSchema = z.strictObject({
   vocabSize: count(65_536),
   behaviour: z.enum(['facebook', 'huggingface']),
@@ -101,21 +90,6 @@ const planSchema = z.strictObject({
   seed: z.int().min(0),
 }) satisfies z.ZodType<RunPlan>;
 
-/** How a run is looked after; may be changed at every resume without changing the bits. */
-const careSchema = z.strictObject({
-  /** Wall-clock budget of one start; null: none. */
-  minutes: z.number().gt(0).nullable(),
-  /** Steps between saves; 0: at evaluations alone. */
-  saveEvery: z.int().min(0),
-  /** Steps between sample texts; 0: at the end alone. */
-  sampleEvery: z.int().min(0),
-  /** Saved steps kept beside the best. */
-  keepLast: z.int().min(1),
-  tensorboard: z.boolean(),
-});
-export type RunCare = z.infer<typeof careSchema>;
-export const DEFAULT_CARE: RunCare = { minutes: null, saveEvery: 0, sampleEvery: 0, keepLast: 1, tensorboard: false };
-
 const recordSchema = z.strictObject({
   format: z.literal(1),
   version: z.string().max(100),
@@ -141,7 +115,8 @@ const recordSchema = z.strictObject({
   sample: z.strictObject({ trainBytes: count().nullable(), heldOutBytes: count().nullable() }).optional(),
   /** The time that the steps were fitted to. */
   fittedMinutes: z.number().gt(0).optional(),
-  care: careSchema.default(DEFAULT_CARE),
+  /** Housekeeping. The key is older than the word. */
+  care: housekeepingSchema.default(DEFAULT_HOUSEKEEPING),
   plan: planSchema,
 });
 export type RunRecord = Omit<z.infer<typeof recordSchema>, 'plan'> & { readonly plan: RunPlan };

@@ -4,11 +4,12 @@ import { basename, join } from 'node:path';
 import { latestFolder, listFolders } from '../files/atomic-folder.ts';
 import { UserError } from '../terminal/errors.ts';
 import { plusMinus } from '../terminal/human-units.ts';
-import { parametersByPart } from '../training/plan-text.ts';
-import { RunFolder, type RunRecord } from './folder.ts';
+import { RunFolder } from './folder.ts';
 import { type FullEvaluation, readFullEvaluation } from './full-evaluation.ts';
 import { lockOwner } from './lock.ts';
 import { type MetricsRecord, readMetrics } from './metrics-file.ts';
+import { parametersByPart } from './model-size.ts';
+import type { RunRecord } from './record.ts';
 
 /** stopped: it can go on with --resume. empty: nothing was saved. broken: its files cannot be read. */
 export type RunState = 'training' | 'finished' | 'stopped' | 'empty' | 'broken';

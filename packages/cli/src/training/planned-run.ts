@@ -19,8 +19,17 @@ import { sampleDocuments } from '../data/sample.ts';
 import type { Split } from '../data/split.ts';
 import { UserError } from '../terminal/errors.ts';
 import { humanDuration } from '../terminal/human-units.ts';
-import { bytesPerStep, type Fit, fitInto, type Rates, secondsOf, type Work, workOf } from './forecast.ts';
-import { memoryOf, ratesByFormula } from './plan-text.ts';
+import {
+  bytesPerStep,
+  type Fit,
+  fitInto,
+  memoryOf,
+  type Rates,
+  ratesByFormula,
+  secondsOf,
+  type Work,
+  workOf,
+} from './forecast.ts';
 import { rehearse } from './rehearsal.ts';
 import { wallSeconds } from './time-budget.ts';
 
@@ -90,7 +99,7 @@ export interface PlanRequest {
   readonly options: RunOptions;
   readonly split: Split;
   readonly backend: Backend;
-  readonly given: (plan: RunPlan) => Given;
+  readonly warmStart: (plan: RunPlan) => Given;
   /** Steps follow from it unless the options name them. */
   readonly minutes: number | null;
   readonly warn: (message: string) => void;
@@ -106,12 +115,12 @@ export const isFitted = ({ options, minutes }: Pick<PlanRequest, 'options' | 'mi
  * @throws UserError if what is asked for does not fit together, or nothing fits into the time
  */
 export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
-  const { options, split, backend, given, minutes, warn } = request;
+  const { options, split, backend, warmStart, minutes, warn } = request;
   const trainBytes = totalBytes(split.train);
   const heldOutBytes = totalBytes(split.heldOut);
   let plan = planOf(options, trainBytes);
   // Entropies made before are those of whole documents.
-  const whole = given(plan).entropies != null || given(plan).patches != null;
+  const whole = warmStart(plan).entropies != null || warmStart(plan).patches != null;
   let sample = sampleOf(plan, trainBytes, Math.min(heldOutBytes, MOST_HELD_OUT_BYTES), heldOutBytes, whole);
   const work = (): Work => workOf(plan, sample.trainBytes ?? trainBytes, sample.heldOutBytes ?? heldOutBytes);
   let rates = ratesByFormula(plan, await measureGflops(backend));
@@ -129,7 +138,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       plan,
       rehearsalCorpus(split, plan.seed),
       backend,
-      given(plan),
+      warmStart(plan),
       parameterCount(plan),
       seconds,
     );

@@ -16,7 +16,7 @@ import { holdsWeights, openModelFolder, readJson, storedInFolder } from '../file
 import { findModel } from '../run/folder.ts';
 import { UserError } from '../terminal/errors.ts';
 
-export interface OpenedOrigin extends Origin {
+export interface PretrainedWeights extends Origin {
   readonly config: TransformerConfig;
   readonly stored: StoredTensors;
 }
@@ -42,7 +42,7 @@ function fingerprint(stored: StoredTensors, names: readonly string[]): string {
 export function openLlama(
   folder: string,
   { layers, warn = () => {} }: { layers?: number; warn?: (message: string) => void } = {},
-): OpenedOrigin {
+): PretrainedWeights {
   if (!holdsWeights(folder)) {
     throw new UserError(`cannot start from ${folder}: it holds no model.safetensors; give a Llama of transformers`, 2);
   }
@@ -59,7 +59,7 @@ export function openLlama(
   return { source: folder, sha256, config: own, stored };
 }
 
-export interface OpenedEntropyModel extends OpenedOrigin {
+export interface OpenedEntropyModel extends PretrainedWeights {
   /** Bytes it looks back. */
   readonly window: number;
   /** How its own model cuts patches. */

@@ -20,14 +20,14 @@ export async function rehearse(
   plan: RunPlan,
   corpus: Corpus,
   backend: Backend,
-  given: Given,
+  warmStart: Given,
   parameters: number,
   seconds: number,
 ): Promise<Rates> {
-  const { small, trainIds } = rehearsalOf(plan, given);
+  const { small, trainIds } = rehearsalOf(plan, warmStart);
   const part = { train: head(corpus.train, trainIds), heldOut: head(corpus.heldOut, HELD_OUT_IDS) };
   if (part.heldOut.length === 0) part.heldOut = head(corpus.train, HELD_OUT_IDS);
-  const session = new Session(small, part, backend, { llama: given.llama, entropyModel: given.entropyModel });
+  const session = new Session(small, part, backend, { llama: warmStart.llama, entropyModel: warmStart.entropyModel });
   const steps = { 'entropy model': [] as number[], model: [] as number[] };
   let scoring = 0;
   let evaluation = 0;
@@ -63,8 +63,8 @@ export async function rehearse(
 }
 
 /** The plan with few steps. Entropies and patches made before are those of whole documents: fixed patches take their place. */
-function rehearsalOf(plan: RunPlan, given: Given): { small: RunPlan; trainIds: number } {
-  const prepared = given.entropies != null || given.patches != null;
+function rehearsalOf(plan: RunPlan, warmStart: Given): { small: RunPlan; trainIds: number } {
+  const prepared = warmStart.entropies != null || warmStart.patches != null;
   const { model, entropyModel, config } = plan;
   const brief = <L extends RunPlan['model']['loop']>(loop: L): L => ({
     ...loop,

@@ -14,11 +14,12 @@ import {
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import { concatenated, type Document, lastBytes, totalBytes } from '../data/document.ts';
-import { MOST_CONTEXT_BYTES, yardsticks } from '../report/compressors.ts';
+import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { writeReport } from '../report/training-report.ts';
-import { loadModel, type RunFolder, type RunRecord, stepName } from '../run/folder.ts';
+import { loadModel, type RunFolder, stepName } from '../run/folder.ts';
 import { writeFullEvaluation } from '../run/full-evaluation.ts';
 import { MetricsFile, readMetrics } from '../run/metrics-file.ts';
+import type { RunRecord } from '../run/record.ts';
 import { SamplesFile } from '../run/samples-file.ts';
 import { EventFile } from '../run/tensorboard.ts';
 import { printable } from '../terminal/byte-labels.ts';
@@ -45,7 +46,7 @@ export interface TrainingJob {
   readonly title: string;
   readonly corpus: Corpus;
   /** What the run starts from; asked for only if it is needed. */
-  readonly given?: () => Promise<Given>;
+  readonly warmStart?: () => Promise<Given>;
   readonly backend: Backend;
   /** Which backend, and why. */
   readonly why: string;
@@ -135,7 +136,7 @@ export class TrainingRun {
     const latest = await folder.latestState((message) => this.warn(message), record.plan);
     // From the model's phase on, the saved state holds everything.
     const early = latest === null || latest.state.json.loop === null || latest.state.json.phase === 'entropy model';
-    this.session = new Session(record.plan, corpus, backend, early ? await this.job.given?.() : {});
+    this.session = new Session(record.plan, corpus, backend, early ? await this.job.warmStart?.() : {});
     if (latest) {
       try {
         this.session.restore(latest.state);
@@ -458,7 +459,7 @@ export class TrainingRun {
     const { checkpoint, folder: bestFolder } = await loadModel(folder.path, job.backend);
     let full: Evaluation | null = null;
     const bestStep = session.best?.step ?? session.modelStep;
-    const measuring = yardsticks(lastBytes(job.train, MOST_CONTEXT_BYTES), concatenated(job.heldOut), {
+    const measuring = compressorFigures(lastBytes(job.train, MOST_CONTEXT_BYTES), concatenated(job.heldOut), {
       seconds: job.compressorSeconds,
     });
     // Its failure is met where it is awaited.
@@ -497,7 +498,7 @@ export class TrainingRun {
       backend: job.why,
       seconds: this.seconds,
       full,
-      yardsticks: measures,
+      compressors: measures,
       samples: this.samples.samples,
     });
     const model = relative('.', bestFolder) || bestFolder;

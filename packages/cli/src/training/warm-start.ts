@@ -5,22 +5,28 @@ import { runOptions } from '../config/run-options.ts';
 import { type PreparedSet, readPrepared } from '../prepared/prepared-set.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
-import { assertSame, type OpenedEntropyModel, type OpenedOrigin, openEntropyModel, openLlama } from './pretrained.ts';
+import {
+  assertSame,
+  type OpenedEntropyModel,
+  openEntropyModel,
+  openLlama,
+  type PretrainedWeights,
+} from './pretrained.ts';
 
-export interface RunStarts {
+export interface OpenedWarmStart {
   /** Options of the run, with what the prepared data and the entropy model decide. */
   readonly options: RunOptions;
   /** For the plan that is made of them. */
-  readonly given: (plan: RunPlan) => Given;
+  readonly warmStart: (plan: RunPlan) => Given;
 }
 
 /** @throws UserError, ConfigError if something is missing, damaged, or does not fit the rest */
-export async function openStarts(
+export async function openWarmStart(
   config: FileConfig,
   corpus: () => Corpus,
   corpusHash: string,
   warn: (message: string) => void,
-): Promise<RunStarts> {
+): Promise<OpenedWarmStart> {
   const folder = config.data?.prepared;
   const prepared = folder === undefined ? null : await readPrepared(folder, corpus(), corpusHash);
   const mode = config.patcher?.patching_mode ?? prepared?.identity.patching.mode ?? 'entropy';
@@ -44,12 +50,12 @@ export async function openStarts(
   const own = runOptions(config, { entropyModel: entropyModel ?? undefined, initGlobal: llama ?? undefined });
   return {
     options: withPatching(own, prepared, entropyModel),
-    given: (plan) => givenFrom(plan, llama, entropyModel, prepared),
+    warmStart: (plan) => warmStartOf(plan, llama, entropyModel, prepared),
   };
 }
 
 /** The same for a run that goes on before it had its patches. @throws UserError if a thing is no longer what it was */
-export async function givenAgain(
+export async function reopenWarmStart(
   { plan, prepared: folder, dataHash }: RunRecord,
   corpus: () => Corpus,
 ): Promise<Given> {
@@ -65,13 +71,13 @@ export async function givenAgain(
       `${folder} was prepared with another entropy model than the run began with; restore the folder`,
     );
   }
-  return givenFrom(plan, llama, entropyModel, prepared);
+  return warmStartOf(plan, llama, entropyModel, prepared);
 }
 
-function givenFrom(
+function warmStartOf(
   plan: RunPlan,
-  llama: OpenedOrigin | null,
-  entropyModel: OpenedOrigin | null,
+  llama: PretrainedWeights | null,
+  entropyModel: PretrainedWeights | null,
   prepared: PreparedSet | null,
 ): Given {
   const sameCut = prepared && patchingText(prepared.identity.patching) === patchingText(plan.config.patching);

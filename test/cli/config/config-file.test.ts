@@ -1,9 +1,7 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BACKEND_NAMES } from '../../../packages/cli/src/config/backend-names.ts';
 import { checkConfig, loadConfig, overrideConfig, parseConfig } from '../../../packages/cli/src/config/config-file.ts';
-import { CONFIG_KEYS } from '../../../packages/cli/src/config/config-schema.ts';
 import { UserError } from '../../../packages/cli/src/terminal/errors.ts';
 import { runs } from '../../support/runs.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -221,30 +219,6 @@ test('no text makes the parser throw anything but a UserError', () => {
     }),
     { numRuns: runs(200) },
   );
-});
-
-test('flags are unique, in kebab-case, and the same words as the keys', () => {
-  const flags = CONFIG_KEYS.map(({ flag }) => flag);
-  expect(new Set(flags).size).toBe(flags.length);
-  for (const { section, key, flag } of CONFIG_KEYS) {
-    expect(flag).toMatch(/^[a-z]+(-[a-z]+)*$/);
-    expect(flag).toBe(`${section === 'entropy_model' ? 'entropy-' : ''}${key.replaceAll('_', '-')}`);
-  }
-  expect(CONFIG_KEYS.find(({ key }) => key === 'backend')).toEqual({
-    section: undefined,
-    key: 'backend',
-    flag: 'backend',
-    kind: 'choice',
-    choices: [...BACKEND_NAMES],
-  });
-  const kinds = Object.fromEntries(CONFIG_KEYS.map(({ flag, kind }) => [flag, kind]));
-  expect([kinds.lr, kinds.monotonic, kinds['hash-sizes'], kinds.data, kinds.run]).toEqual([
-    'number',
-    'boolean',
-    'numbers',
-    'strings',
-    'string',
-  ]);
 });
 
 test('options win over the file, and text becomes what the key wants', () => {

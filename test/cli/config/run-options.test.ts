@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { CONFIG_KEYS, type FileConfig } from '../../../packages/cli/src/config/config-schema.ts';
+import type { FileConfig } from '../../../packages/cli/src/config/config-schema.ts';
+import { OPTIONS, type OptionRow } from '../../../packages/cli/src/config/options.ts';
 import { runOptions } from '../../../packages/cli/src/config/run-options.ts';
 import { DEFAULT_HOUSEKEEPING, housekeepingOf } from '../../../packages/cli/src/run/housekeeping.ts';
 
@@ -39,7 +40,8 @@ test('every key of the config file is read by somebody', () => {
   const config = watched('') as FileConfig;
   runOptions(config);
   housekeepingOf(DEFAULT_HOUSEKEEPING, config, {});
-  const unread = CONFIG_KEYS.filter(({ key }) => !READ_ELSEWHERE.has(key))
+  const unread = (OPTIONS as readonly OptionRow[])
+    .filter(({ key }) => !READ_ELSEWHERE.has(key))
     .map(({ section, key }) => (section === undefined ? key : `${section}.${key}`))
     .filter((name) => !read.has(name));
   expect(unread).toEqual([]);

@@ -4,7 +4,8 @@ import type { Given, RunPlan } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import { type Choice, chooseBackend, measureGflops } from '../config/backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config/config-file.ts';
-import { CONFIG_KEYS, type FileConfig } from '../config/config-schema.ts';
+import type { FileConfig } from '../config/config-schema.ts';
+import { camelCase, flagOf, OPTIONS, type OptionRow } from '../config/options.ts';
 import { corpusIds, dataTitle, heldOutText, type LoadedCorpus, leftOutText, loadCorpus } from '../data/corpus.ts';
 import { totalBytes } from '../data/document.ts';
 import { differences, documentListText, heldOutHash } from '../data/document-list.ts';
@@ -122,19 +123,16 @@ async function makeFolder(path: string, record: RunRecord, corpus: LoadedCorpus)
 const budgetOf = ({ work, rates }: PlannedRun, minutes: number | null, fitted: boolean): TimeBudget =>
   new TimeBudget(work, rates, minutes === null ? null : { minutes, fitted });
 
-/** What may be given together with --resume: nothing that changes the bits. */
-const RESUME_FLAGS = ['backend', 'threads', 'minutes', 'saveEvery', 'sampleEvery', 'keepLast'] as const;
+const ROWS: readonly OptionRow[] = OPTIONS;
+const flagName = (row: OptionRow): string => camelCase(flagOf(row));
 
 /** A run that was stopped, with the data it had. */
 async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const path = flags.resume!;
-  const fixed = CONFIG_KEYS.filter(({ flag }) => {
-    const name = flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-    return flags[name] !== undefined && !(RESUME_FLAGS as readonly string[]).includes(name);
-  });
-  if (fixed.length > 0) {
+  const fixed = ROWS.find((row) => row.resume !== true && flags[flagName(row)] !== undefined);
+  if (fixed !== undefined) {
     throw new UserError(
-      `--${fixed[0].flag} cannot be changed by --resume: the run goes on as it was planned; leave it out, or start a new run`,
+      `--${flagOf(fixed)} cannot be changed by --resume: the run goes on as it was planned; leave it out, or start a new run`,
       2,
     );
   }
@@ -157,7 +155,10 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
         `the data is not that of ${path}: ${what}; restore it to go on with the run, or train a new run on the data as it is${again}`,
       );
     }
-    const config = overrideConfig({}, Object.fromEntries(RESUME_FLAGS.map((name) => [name, flags[name]])));
+    const config = overrideConfig(
+      {},
+      Object.fromEntries(ROWS.filter((row) => row.resume).map((row) => [flagName(row), flags[flagName(row)]])),
+    );
     const care = housekeepingOf(record.care, config, flags);
     checkSize(split, record.plan, record);
     const choice = await choose(config, flags);

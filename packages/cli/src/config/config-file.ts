@@ -1,3 +1,4 @@
+/** @file The config file, TOML or JSON: read, checked, and with the flags laid over it. */
 import { extname } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import type * as z from 'zod';
@@ -6,7 +7,10 @@ import { parseJson, readSmallFile } from '../files/small-file.ts';
 import { abridged, errorCode, reason, UserError } from '../terminal/errors.ts';
 import { didYouMean, nearestName } from '../terminal/nearest-name.ts';
 import { meaningOf, ourNames } from './aliases.ts';
-import { CONFIG_KEYS, type ConfigKey, configSchema, type FileConfig, unusedPatching } from './config-schema.ts';
+import { configSchema, type FileConfig, unusedPatching } from './config-schema.ts';
+import { camelCase, flagOf, OPTIONS, type OptionRow } from './options.ts';
+
+const ROWS: readonly OptionRow[] = OPTIONS;
 
 /** A config file is a page, not a data set; more bytes than this are surely the wrong file. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -63,17 +67,17 @@ function checkedConfig(value: unknown, name: string, placeOf: (path: readonly Pr
 /** `[train] steps`, `[model] hash_sizes[1]`; keys above all sections by themselves. */
 function placeInFile([first, ...rest]: readonly PropertyKey[]): string {
   if (first === undefined) return '';
-  const section = Object.hasOwn(configSchema.shape, first) && CONFIG_KEYS.some((entry) => entry.section === first);
+  const section = Object.hasOwn(configSchema.shape, first) && ROWS.some((entry) => entry.section === first);
   return section ? [`[${String(first)}]`, ...keyAndIndex(rest)].join(' ') : keyAndIndex([first, ...rest]).join('');
 }
 
 /** `--steps`, `--hash-sizes[1]` */
 function placeInFlags(path: readonly PropertyKey[]): string {
-  const inSection = CONFIG_KEYS.some((entry) => entry.section === path[0]);
+  const inSection = ROWS.some((entry) => entry.section === path[0]);
   const section = inSection ? path[0] : undefined;
   const [key, ...rest] = inSection ? path.slice(1) : path;
-  const entry = CONFIG_KEYS.find((one) => one.section === section && one.key === key);
-  return entry ? `--${entry.flag}${indexes(rest)}` : placeInFile(path);
+  const entry = ROWS.find((one) => one.section === section && one.key === key);
+  return entry ? `--${flagOf(entry)}${indexes(rest)}` : placeInFile(path);
 }
 
 const indexes = (path: readonly PropertyKey[]): string =>
@@ -123,8 +127,8 @@ function shown(value: unknown): string {
  */
 export function overrideConfig(config: FileConfig, options: Readonly<Record<string, unknown>>): FileConfig {
   const merged = structuredClone(config) as Record<string, Record<string, unknown> | unknown>;
-  for (const entry of CONFIG_KEYS) {
-    const given = options[camelCase(entry.flag)];
+  for (const entry of ROWS) {
+    const given = options[camelCase(flagOf(entry))];
     if (given === undefined) continue;
     const target = entry.section === undefined ? merged : ((merged[entry.section] ??= {}) as Record<string, unknown>);
     target[entry.key] = coerce(given, entry);
@@ -152,19 +156,17 @@ const RIVALS: Record<string, string> = {
 };
 
 /** Text to the key's kind; what does not fit stays text, for the schema to complain about. */
-function coerce(given: unknown, { kind }: ConfigKey): unknown {
+function coerce(given: unknown, { kind }: OptionRow): unknown {
   if (typeof given !== 'string') return given;
   const number = (text: string): number | string => {
     const value = Number(text.replaceAll('_', ''));
     return text.trim() === '' || Number.isNaN(value) ? text : value;
   };
-  if (kind === 'number') return number(given);
-  if (kind === 'numbers') return given === '' ? [] : given.split(',').map(number);
+  if (kind === 'whole' || kind === 'number') return number(given);
+  if (kind === 'wholes') return given === '' ? [] : given.split(',').map(number);
   if (kind === 'boolean' && (given === 'true' || given === 'false')) return given === 'true';
   return given;
 }
-
-const camelCase = (name: string): string => name.replace(/[-_](\w)/g, (_, letter: string) => letter.toUpperCase());
 
 function withDataSection(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'data')) return value;
@@ -184,7 +186,7 @@ function problemsOf(issue: z.core.$ZodIssue): string[] {
 
 /** Our key for what other trainers call `key`; undefined if they have no such name. */
 function aliasHint(key: string, section: string | undefined): string | undefined {
-  const inSection = (name: string) => CONFIG_KEYS.filter((entry) => entry.key === name);
+  const inSection = (name: string) => ROWS.filter((entry) => entry.key === name);
   const [ours] = ourNames(key, (name) => inSection(name).length > 0);
   if (ours === undefined) return undefined;
   const entries = inSection(ours);
@@ -195,23 +197,23 @@ function aliasHint(key: string, section: string | undefined): string | undefined
 }
 
 function hint(key: string, section: string | undefined): string {
-  const here = CONFIG_KEYS.filter((entry) => entry.section === section).map((entry) => entry.key);
-  const sections = [...new Set(CONFIG_KEYS.flatMap((entry) => entry.section ?? []))];
+  const here = ROWS.filter((entry) => entry.section === section).map((entry) => entry.key);
+  const sections = [...new Set(ROWS.flatMap((entry) => entry.section ?? []))];
   const alias = here.includes(key) ? undefined : aliasHint(key, section);
-  if (alias !== undefined && !CONFIG_KEYS.some((entry) => entry.key === key)) return alias;
+  if (alias !== undefined && !ROWS.some((entry) => entry.key === key)) return alias;
   const local = nearestName(key, section === undefined ? [...here, ...sections] : here);
-  const same = CONFIG_KEYS.filter((entry) => entry.key === key);
+  const same = ROWS.filter((entry) => entry.key === key);
   if (local === undefined && same.length > 0) return `; it belongs ${same.map(place).join(' or ')}`;
   if (local !== undefined) return didYouMean(key, [local]);
   const elsewhere = nearestName(
     key,
-    CONFIG_KEYS.map((entry) => entry.key),
+    ROWS.map((entry) => entry.key),
   );
-  const found = CONFIG_KEYS.find((entry) => entry.key === elsewhere);
+  const found = ROWS.find((entry) => entry.key === elsewhere);
   return found ? ` (did you mean '${found.key}' ${place(found)}?)` : '';
 }
 
-const place = ({ section }: ConfigKey): string => (section === undefined ? 'above all sections' : `in [${section}]`);
+const place = ({ section }: OptionRow): string => (section === undefined ? 'above all sections' : `in [${section}]`);
 
 function fromToml(text: string, name: string): unknown {
   try {

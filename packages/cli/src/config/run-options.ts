@@ -1,61 +1,35 @@
+/** @file A checked config as the options of the library. The two names of a thing stand in one row of options.ts. */
 import type { RunOptions } from '@blt-ts/blt';
 import type { FileConfig } from './config-schema.ts';
+import { OPTIONS, type Option, type OptionRow, type ValueOf } from './options.ts';
 
-/** What a run starts from, opened. */
-export type RunOrigins = Pick<RunOptions, 'initGlobal' | 'entropyModel'>;
+/** Weights that a run starts from, opened. */
+export type Pretrained = Pick<RunOptions, 'initGlobal' | 'entropyModel'>;
 
-/** The config file's words in the library's: units and meaning are the same. */
-export function runOptions(config: FileConfig, { initGlobal, entropyModel }: RunOrigins = {}): RunOptions {
-  const lrScale = config.train?.init_global_lr_scale;
-  const { model = {}, patcher = {}, entropy_model: entropy = {}, train = {} } = config;
+/** Options that have one name in the file and one in the library. That they fit is checked here, by the type alone. */
+type Shared = {
+  [O in Option as O extends { readonly library: infer Name extends string } ? Name : never]?: ValueOf<O>;
+};
+
+/** The values of a config under the library's names. */
+function sharedOptions(config: FileConfig): Shared {
+  const named = (OPTIONS as readonly OptionRow[]).filter(({ library }) => library !== undefined);
+  const tree = config as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(
+    named.map(({ section, key, library }) => {
+      const values = (section === undefined ? tree : (tree[section] ?? {})) as Readonly<Record<string, unknown>>;
+      return [library, values[key]];
+    }),
+  );
+}
+
+/** The options of the library that a config asks for. */
+export function runOptions(config: FileConfig, { initGlobal, entropyModel }: Pretrained = {}): RunOptions {
+  const { on_spike: action, spike_factor: factor = 2, init_global_lr_scale: lrScale } = config.train ?? {};
   return {
-    size: config.size,
+    ...sharedOptions(config),
     entropyModel,
     initGlobal: initGlobal && { ...initGlobal, ...(lrScale === undefined ? {} : { lrScale }) },
-    seed: config.seed,
-    localWidth: model.local_width,
-    localHeads: model.local_heads,
-    encoderLayers: model.encoder_layers,
-    decoderLayers: model.decoder_layers,
-    globalWidth: model.global_width,
-    globalHeads: model.global_heads,
-    globalLayers: model.global_layers,
-    k: model.k,
-    hashSizes: model.hash_sizes,
-    hashFunctions: model.hash_functions,
-    hashVocab: model.hash_vocab,
-    window: model.window,
-    behaviour: model.behaviour,
-    entropyWidth: entropy.width,
-    entropyHeads: entropy.heads,
-    entropyLayers: entropy.layers,
-    entropySteps: entropy.steps,
-    patchingMode: patcher.patching_mode,
-    patchSize: patcher.patch_size,
-    threshold: patcher.threshold,
-    monotonic: patcher.monotonic,
-    thresholdAdd: patcher.threshold_add,
-    maxPatchLength: patcher.max_patch_length,
-    steps: train.steps,
-    batchRows: train.batch_size,
-    rowBytes: train.row_bytes,
-    patchesPerRow: train.patches_per_row,
-    lr: train.lr,
-    warmupSteps: train.warmup_steps,
-    minRatio: train.lr_min_ratio,
-    weightDecay: train.weight_decay,
-    gradClip: train.grad_clip,
-    accumulation: train.grad_accumulation,
-    recompute: train.recompute,
-    hashInit: train.hash_init,
-    dropout: train.dropout,
-    hashDropout: train.hash_dropout,
-    ema: train.ema,
-    evalEvery: train.eval_every,
-    patience: train.patience,
-    spike:
-      train.on_spike === 'skip' || train.on_spike === 'rewind'
-        ? { action: train.on_spike, factor: train.spike_factor ?? 2 }
-        : null,
+    spike: action === 'skip' || action === 'rewind' ? { action, factor } : null,
   };
 }

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { PatchingOptions } from '@blt-ts/blt';
 import { readSafetensors, SafetensorsError, toFloat32, toInt32, writeSafetensors } from '@blt-ts/tensor';
 import * as z from 'zod';
-import { MAX_ENTROPY_NATS } from '../config/config-schema.ts';
+import { MAX_ENTROPY_NATS } from '../config/options.ts';
 import { patchingSchema } from '../config/patching-schema.ts';
 import { checked } from '../files/checked.ts';
 import { UserError } from '../terminal/errors.ts';

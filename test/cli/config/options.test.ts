@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { flagOf, OPTIONS, type OptionRow } from '../../../packages/cli/src/config/options.ts';
+
+const rows: readonly OptionRow[] = OPTIONS;
+
+test('flags are unique, in kebab-case, and the same words as the keys', () => {
+  const flags = rows.map(flagOf);
+  expect(new Set(flags).size).toBe(flags.length);
+  for (const row of rows) {
+    expect(flagOf(row)).toMatch(/^[a-z]+(-[a-z]+)*$/);
+    expect(flagOf(row)).toBe(`${row.section === 'entropy_model' ? 'entropy-' : ''}${row.key.replaceAll('_', '-')}`);
+  }
+});
+
+test('a choice has its words, a list its length, and everything but a switch a name for its value', () => {
+  for (const { key, kind, choices, most, value } of rows) {
+    expect({ key, choices: choices !== undefined }).toEqual({ key, choices: kind === 'choice' });
+    expect({ key, most: most !== undefined }).toEqual({ key, most: kind === 'wholes' });
+    expect({ key, value: value === undefined }).toEqual({ key, value: kind === 'boolean' });
+  }
+});
+
+test('no option of the library is set by two rows', () => {
+  const names = rows.flatMap(({ library }) => library ?? []);
+  expect(new Set(names).size).toBe(names.length);
+});

@@ -7,9 +7,9 @@ import {
   parseStateJson,
   STATE_ARRAYS,
   STATE_JSON,
-  stateFiles,
 } from '../../../packages/cli/src/run/state-files.ts';
 import type { UserError } from '../../../packages/cli/src/terminal/errors.ts';
+import { stateFiles } from '../../support/state-files.ts';
 
 const loop = {
   step: 3,

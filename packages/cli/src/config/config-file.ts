@@ -10,7 +10,12 @@ import { meaningOf, ourNames } from './aliases.ts';
 import { configSchema, type FileConfig, unusedPatching } from './config-schema.ts';
 import { camelCase, flagOf, OPTIONS, type OptionRow } from './options.ts';
 
-const ROWS: readonly OptionRow[] = OPTIONS;
+/** All options, in the order of the schema's sections. */
+const ROWS: readonly OptionRow[] = [
+  ...[undefined, ...Object.keys(configSchema.shape)].flatMap((name) =>
+    (OPTIONS as readonly OptionRow[]).filter(({ section }) => section === name),
+  ),
+];
 
 /** A config file is a page, not a data set; more bytes than this are surely the wrong file. */
 const MAX_CONFIG_BYTES = 1024 * 1024;

@@ -19,27 +19,3 @@ export function tooFewHeldOut(bytes: number): string | null {
     `(3 / sqrt(bytes)), so smaller differences mean nothing; give more text, a larger --held-out-fraction, or --held-out FILE`
   );
 }
-
-/** Bytes of a usual training batch and of a usual evaluation, where they are not known. */
-const USUAL_BYTES = 4096;
-
-/**
- * A sentence if the first held-out figure is so far above the training loss that the held-out part must be of another kind, or null.
- * At the first evaluation nothing can have been learnt by heart, so both figures are of unseen text: heldOut > 1.25 train + 3 standard
- * errors of their difference is said.
- * @param trainBpb bits per byte of the last training batches
- * @param heldOutBpb bits per byte of the first evaluation
- * @param bytes that each figure was measured on, if known
- */
-export function farApart(
-  trainBpb: number,
-  heldOutBpb: number,
-  { trainBytes = USUAL_BYTES, heldOutBytes = USUAL_BYTES }: { trainBytes?: number; heldOutBytes?: number } = {},
-): string | null {
-  const noise = Math.hypot(standardError(trainBytes), standardError(heldOutBytes));
-  if (!(heldOutBpb > 1.25 * trainBpb + 3 * noise)) return null;
-  return (
-    `the held-out part is of another kind than the training part: ${heldOutBpb.toFixed(3)} bits per byte at the first evaluation, ` +
-    `${trainBpb.toFixed(3)} in training; the figures say little about texts like those trained on (see --split and --held-out)`
-  );
-}

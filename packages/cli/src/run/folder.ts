@@ -315,5 +315,3 @@ export async function loadModel(
 export function freeRunName(root: string, size: string): string {
   for (let i = 1; ; i++) if (!existsSync(join(root, `${size}-${i}`))) return `${size}-${i}`;
 }
-
-export const runTitle = (folder: RunFolder): string => basename(folder.path);

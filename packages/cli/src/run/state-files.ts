@@ -1,6 +1,6 @@
 /** @file A session's state as two files, and back: training_state.json and training_state.safetensors. What is read is hostile until checked. */
 import type { OpenSessionState, RunPlan, SessionState } from '@blt-ts/blt';
-import { readSafetensors, SafetensorsError, type SafetensorsInput, writeSafetensors } from '@blt-ts/tensor';
+import { readSafetensors, SafetensorsError } from '@blt-ts/tensor';
 import * as z from 'zod';
 import { checked } from '../files/checked.ts';
 import { parseJson } from '../files/small-file.ts';
@@ -53,21 +53,6 @@ export const openStateFiles = (
   [STATE_JSON]: stateJsonText(json, plan),
   [STATE_ARRAYS]: streamedSafetensors(arrays),
 });
-
-/** The two files of a state, in memory. */
-export function stateFiles({ json, arrays }: SessionState): Record<string, Uint8Array | string> {
-  const dtype = (data: Float32Array | Int32Array | Float64Array) =>
-    data instanceof Float32Array ? 'F32' : data instanceof Int32Array ? 'I32' : 'F64';
-  return {
-    [STATE_JSON]: stateJsonText(json),
-    [STATE_ARRAYS]: writeSafetensors(
-      [...arrays].map(([name, data]): [string, SafetensorsInput] => [
-        name,
-        { dtype: dtype(data), shape: [data.length], data },
-      ]),
-    ),
-  };
-}
 
 /** For JSON.stringify: JSON has no Infinity, "never" and "no limit" are written as the word. */
 export const orInfinityText = (_: string, value: unknown): unknown =>

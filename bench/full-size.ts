@@ -15,7 +15,7 @@ import {
   type WeightFormat,
 } from '@blt-ts/blt';
 import { createWasmBackend, f32ToBf16, Random, sizeOf } from '@blt-ts/tensor';
-import { writeModelFolder } from '../packages/cli/src/files/checkpoint-files.ts';
+import { writeModelFolder } from '../packages/cli/src/files/write-model-folder.ts';
 import { loadLargeModel } from '../packages/cli/src/run/large-model.ts';
 import { flags, oneOf, report, short } from './support/harness.ts';
 

@@ -25,7 +25,7 @@ import { Random, referenceBackend } from '@blt-ts/tensor';
 import { parseConfig } from '../../packages/cli/src/config/config-file.ts';
 import { gunzipBytes } from '../../packages/cli/src/data/gunzip.ts';
 import { parseJsonl } from '../../packages/cli/src/data/jsonl.ts';
-import { storedInFolder } from '../../packages/cli/src/files/checkpoint-files.ts';
+import { storedInFolder } from '../../packages/cli/src/files/weight-files.ts';
 import { parseShard, shardBytes } from '../../packages/cli/src/prepared/shard-file.ts';
 import { DEFAULT_HOUSEKEEPING } from '../../packages/cli/src/run/housekeeping.ts';
 import { parseMetrics } from '../../packages/cli/src/run/metrics-file.ts';

@@ -3,7 +3,6 @@ import * as nodeFs from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
-  type FileSystem,
   folderProblem,
   latestFolder,
   listFolders,
@@ -13,6 +12,7 @@ import {
   writeFolder,
 } from '../../../packages/cli/src/files/atomic-folder.ts';
 import { MANIFEST } from '../../../packages/cli/src/files/checksums.ts';
+import type { FileSystem } from '../../../packages/cli/src/files/synced-file.ts';
 import { FAULTS, failingFs } from '../../support/failing-fs.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 

@@ -4,12 +4,9 @@ import { join } from 'node:path';
 import { checkpointFromStored, checkpointToSafetensors } from '@blt-ts/blt';
 import { readSafetensors, writeSafetensors } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
-import {
-  openModelFolder,
-  storedInFolder,
-  writeFully,
-  writeModelFolder,
-} from '../../../packages/cli/src/files/checkpoint-files.ts';
+import { openModelFolder } from '../../../packages/cli/src/files/checkpoint-files.ts';
+import { storedInFolder } from '../../../packages/cli/src/files/weight-files.ts';
+import { writeFully, writeModelFolder } from '../../../packages/cli/src/files/write-model-folder.ts';
 import { fixtureBytes } from '../../support/golden-model.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 

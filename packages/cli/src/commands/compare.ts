@@ -1,3 +1,4 @@
+/** @file `blt compare`: learning curves of runs in one page, or as JSON. */
 import { writeFile } from 'node:fs/promises';
 import { comparePage, differences } from '../report/compare-page.ts';
 import { heldOutFigure, type RunDetails, runDetails } from '../run/summary.ts';

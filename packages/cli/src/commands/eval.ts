@@ -1,8 +1,11 @@
+/** @file `blt eval`: bits per byte of a model on held-out text, beside compressors. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import {
+  type BltConfig,
   bltBatch,
   bltLogits,
+  type Checkpoint,
   countBytes,
   encode,
   evaluateBlt,
@@ -13,8 +16,9 @@ import {
   patchLengths,
   rowLimits,
   scoreEntropiesAsync,
+  type TrainingRow,
 } from '@blt-ts/blt';
-import { scope, totalFlops, withLedger } from '@blt-ts/tensor';
+import { type Backend, scope, totalFlops, withLedger } from '@blt-ts/tensor';
 import { chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
 import { loadCorpus } from '../data/corpus.ts';
@@ -23,7 +27,8 @@ import { differences, recovered } from '../data/document-list.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { splitHash } from '../data/split.ts';
 import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
-import { loadModel, RunFolder } from '../run/folder.ts';
+import { loadModel } from '../run/find-model.ts';
+import { RunFolder } from '../run/folder.ts';
 import { flopsPerByte } from '../run/model-size.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
@@ -41,7 +46,7 @@ export interface EvalFlags {
   readonly threads?: number;
 }
 
-/** What to evaluate on: the given data, or the held-out part of the run that the model comes from. */
+/** The text to evaluate on: the given data, or the held-out part of the run that the model comes from. */
 async function evaluationData(
   flags: EvalFlags,
   folder: string,
@@ -89,6 +94,39 @@ export async function evaluatedOn(
   return found;
 }
 
+function checkRowBytes(rowBytes: number, longest: number): void {
+  if (rowBytes <= longest) return;
+  throw new UserError(
+    `--row-bytes ${rowBytes}: the model reads at most ${longest} bytes at once; give --row-bytes ${longest} or less`,
+    2,
+  );
+}
+
+/** Rows as in training: so many patches that a row has about `rowBytes` ids, and never more than twice as many. */
+function rowsOf(documents: readonly Int32Array[], lengths: readonly Int32Array[], config: BltConfig, rowBytes: number) {
+  const patchesPerRow = Math.max(2, Math.round(rowBytes / meanPatchSize(lengths)));
+  const limits = rowLimits(config, 2 * rowBytes);
+  if (patchesPerRow > limits.maxPatches) {
+    const fits = Math.floor(limits.maxPatches * meanPatchSize(lengths));
+    throw new UserError(
+      `--row-bytes ${rowBytes}: that is ${patchesPerRow} patches, the model's global transformer takes ${limits.maxPatches}; give --row-bytes ${fits} or less`,
+      2,
+    );
+  }
+  return evaluationRows(
+    documents.map((ids, i) => ({ ids, patchLengths: lengths[i] })),
+    { patchesPerRow, limits },
+  );
+}
+
+/** FLOPs per byte that really run on a row, counted kernel by kernel. */
+function executedFlopsPerByte({ params, config }: Checkpoint, row: TrainingRow, backend: Backend): number {
+  const { ledger } = withLedger(() =>
+    scope(() => void bltLogits(params, bltBatch([row], config, { backend }), config)),
+  );
+  return totalFlops(ledger, ['matmul', 'intervalAttention']) / Math.max(1, countBytes(row.targets));
+}
+
 /** `blt eval`. @returns the exit code */
 export async function evalCommand(flags: EvalFlags): Promise<number> {
   const { backend, short } = await chooseBackend(flags);
@@ -96,13 +134,7 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   const { title, train, heldOut } = await evaluationData(flags, folder);
   if (totalBytes(heldOut) === 0) throw new UserError(`${title} is empty; give a text to evaluate on with --data`, 2);
   const { config, params, patcher } = checkpoint;
-  const longest = longestText(config);
-  if (flags.rowBytes > longest) {
-    throw new UserError(
-      `--row-bytes ${flags.rowBytes}: the model reads at most ${longest} bytes at once; give --row-bytes ${longest} or less`,
-      2,
-    );
-  }
+  checkRowBytes(flags.rowBytes, longestText(config));
   const started = performance.now();
   const measures = compressorFigures(lastBytes(train, MOST_CONTEXT_BYTES), concatenated(heldOut));
   const documents = heldOut.map((d) => encode(d.bytes, { bos: true, eos: true }));
@@ -114,27 +146,10 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
     patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }),
   );
   const patchBytes = meanPatchSize(lengths, countBytes(documents));
-  // As in training: so many patches that a row has about this many ids, and never more than twice as many.
-  const patchesPerRow = Math.max(2, Math.round(flags.rowBytes / meanPatchSize(lengths)));
-  const limits = rowLimits(config, 2 * flags.rowBytes);
-  if (patchesPerRow > limits.maxPatches) {
-    const fits = Math.floor(limits.maxPatches * meanPatchSize(lengths));
-    throw new UserError(
-      `--row-bytes ${flags.rowBytes}: that is ${patchesPerRow} patches, the model's global transformer takes ${limits.maxPatches}; give --row-bytes ${fits} or less`,
-      2,
-    );
-  }
-  const rows = evaluationRows(
-    documents.map((ids, i) => ({ ids, patchLengths: lengths[i] })),
-    { patchesPerRow, limits },
-  );
+  const rows = rowsOf(documents, lengths, config, flags.rowBytes);
   const row = rows.reduce((a, b) => (b.ids.length > a.ids.length ? b : a));
   const evaluation = await evaluateBlt(params, rows, config);
-  // What really runs, on the longest row, against the paper's formula.
-  const { ledger } = withLedger(() =>
-    scope(() => void bltLogits(params, bltBatch([row], config, { backend }), config)),
-  );
-  const executed = totalFlops(ledger, ['matmul', 'intervalAttention']) / Math.max(1, countBytes(row.targets));
+  const executed = executedFlopsPerByte(checkpoint, row, backend);
   const formula = flopsPerByte({ config }, patchBytes, flags.rowBytes);
   const seconds = (performance.now() - started) / 1000;
   const compressors = await measures;

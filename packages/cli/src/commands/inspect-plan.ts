@@ -8,8 +8,9 @@ import {
   type NamedShapes,
   planMemory,
 } from '@blt-ts/blt';
-import { openModelFolder, readJson } from '../files/checkpoint-files.ts';
-import { findModel, newestRun } from '../run/folder.ts';
+import { openModelFolder } from '../files/checkpoint-files.ts';
+import { readJson } from '../files/weight-files.ts';
+import { findModel, newestRun } from '../run/find-model.ts';
 import { parametersByPart } from '../run/model-size.ts';
 import { UserError } from '../terminal/errors.ts';
 import { humanBytes, humanCount } from '../terminal/human-units.ts';

@@ -1,3 +1,4 @@
+/** @file `blt patch`: text or files cut into patches, on the terminal, as JSON, or as a page. */
 import { writeFile } from 'node:fs/promises';
 import { type PatchingOptions, VOCAB_SIZE } from '@blt-ts/blt';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
@@ -7,7 +8,7 @@ import type { Document } from '../data/document.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { patchBytes } from '../report/patch-bytes.ts';
 import { type PatchesData, renderPatchesHtml } from '../report/patches-page.ts';
-import { loadModel } from '../run/folder.ts';
+import { loadModel } from '../run/find-model.ts';
 import { usesColor } from '../terminal/color.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { note, say, sayColoured, sayJson, warn } from '../terminal/output.ts';

@@ -93,9 +93,8 @@ async function isDone(path: string, identity: Identity, corpus: Corpus, warn: (m
   );
 }
 
-/** `blt prepare`. @returns the exit code */
-export async function prepareCommand(flags: PrepareFlags): Promise<number> {
-  const [index, of] = parseShardNumber(flags.shard);
+/** How to cut. @throws UserError if the flags contradict one another */
+function modeOf(flags: PrepareFlags): NonNullable<PrepareFlags['mode']> {
   const mode = flags.mode ?? (flags.patcher === undefined ? undefined : 'entropy');
   if (mode === undefined) {
     throw new UserError(
@@ -112,6 +111,13 @@ export async function prepareCommand(flags: PrepareFlags): Promise<number> {
   if (flags.heldOut !== undefined && flags.split !== undefined) {
     throw new UserError('--held-out names the held-out text, so there is nothing to --split; give one of the two', 2);
   }
+  return mode;
+}
+
+/** `blt prepare`. @returns the exit code */
+export async function prepareCommand(flags: PrepareFlags): Promise<number> {
+  const [index, of] = parseShardNumber(flags.shard);
+  const mode = modeOf(flags);
   const out = trainingOutput(flags.json === true);
   const warn = (message: string) => out.say(`warning: ${printableMessage(message)}`, { event: 'warning', message });
   const opened = flags.patcher === undefined ? null : await openEntropyModel(flags.patcher);

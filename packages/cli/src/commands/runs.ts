@@ -1,3 +1,4 @@
+/** @file `blt runs`: a table of the runs in a folder. */
 import { heldOutFigure, listRuns, type RunSummary } from '../run/summary.ts';
 import { humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
 import { say, sayJson } from '../terminal/output.ts';

@@ -6,10 +6,10 @@ import { type BltConfig, traceCheckpointAsync, VOCAB_SIZE, validateConfig } from
 import { writeSafetensors } from '@blt-ts/tensor';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
-import { replaceFile } from '../files/atomic-folder.ts';
-import { readJson } from '../files/checkpoint-files.ts';
 import { parseJson } from '../files/small-file.ts';
-import { loadModel } from '../run/folder.ts';
+import { replaceFile } from '../files/synced-file.ts';
+import { readJson } from '../files/weight-files.ts';
+import { loadModel } from '../run/find-model.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { sayJson } from '../terminal/output.ts';
 

@@ -1,6 +1,7 @@
+/** @file `blt train`: makes the job of a new run, or of one that goes on, shows its plan, and trains. */
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { Given, RunPlan } from '@blt-ts/blt';
+import type { Given } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import { type Choice, chooseBackend, measureGflops } from '../config/backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config/config-file.ts';
@@ -19,9 +20,10 @@ import type { RunRecord } from '../run/record.ts';
 import { printableMessage, UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 import { type TrainingOutput, trainingOutput } from '../terminal/training-output.ts';
+import { checkSize } from '../training/enough-data.ts';
 import { memoryOf, ratesByFormula, workOf } from '../training/forecast.ts';
 import { planText } from '../training/plan-text.ts';
-import { isFitted, type PlannedRun, planNewRun, planOf, sampled } from '../training/planned-run.ts';
+import { type Documents, isFitted, type PlannedRun, planNewRun, planOf, sampled } from '../training/planned-run.ts';
 import { TimeBudget } from '../training/time-budget.ts';
 import { TrainingRun } from '../training/training-run.ts';
 import { openWarmStart, reopenWarmStart } from '../training/warm-start.ts';
@@ -51,7 +53,7 @@ interface Job extends LoadedCorpus {
   readonly choice: Choice;
   readonly planned: PlannedRun;
   readonly budget: TimeBudget;
-  /** What a run that starts, or had not made its patches when it was stopped, starts from. */
+  /** Pretrained weights and prepared entropies. Needed by a run that has not made its patches yet. */
   readonly warmStart: () => Promise<Given>;
 }
 
@@ -178,7 +180,7 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   }
 }
 
-/** What is known of a run that goes on; its steps will tell how long they take. */
+/** Plan and forecast of a run that goes on. Its steps will tell how long they take. */
 async function oldPlan(record: RunRecord, split: Split, backend: Backend): Promise<PlannedRun> {
   const { plan, sample = { trainBytes: null, heldOutBytes: null } } = record;
   const trainBytes = sample.trainBytes ?? totalBytes(split.train);
@@ -199,14 +201,14 @@ export async function train(flags: TrainFlags): Promise<number> {
   }
 }
 
-async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: Warn): Promise<number> {
+/** Shows the plan of a run, with its estimate and warnings. @param read the documents that the run reads */
+function sayPlan(job: Job, read: Documents, out: TrainingOutput, warn: Warn): void {
   const { record } = job;
   const { plan } = record;
   const { backend, short, why } = job.choice;
   const trainBytes = totalBytes(job.train);
   const heldOutBytes = totalBytes(job.heldOut);
   const title = dataTitle(record.data, job.documents);
-  const read = sampled(job, record.sample, plan.seed);
   const readBytes = totalBytes(read.train) + totalBytes(read.heldOut);
   const estimate = {
     seconds: job.budget.secondsLeft({ ...START, steps: plan.entropyModel?.loop.steps ?? 0 }),
@@ -246,6 +248,13 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
   }
   const few = tooFewHeldOut(heldOutBytes);
   if (few !== null) warn(few);
+}
+
+async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: Warn): Promise<number> {
+  const { record } = job;
+  const { backend, why } = job.choice;
+  const read = sampled(job, record.sample, record.plan.seed);
+  sayPlan(job, read, out, warn);
   if (!job.place) return 0;
   const run = new TrainingRun(
     {
@@ -253,10 +262,10 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
       record,
       train: job.train,
       heldOut: read.heldOut,
-      heldOutBytes,
+      heldOutBytes: totalBytes(job.heldOut),
       budget: job.budget,
       compressorSeconds: record.fittedMinutes && COMPRESSOR_SHARE * 60 * record.fittedMinutes,
-      title,
+      title: dataTitle(record.data, job.documents),
       corpus: corpusIds(read),
       warmStart: job.warmStart,
       backend,
@@ -272,35 +281,3 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
 const COMPRESSOR_SHARE = 0.05;
 
 const START = { phase: 'entropy model', step: 0 } as const;
-
-/** Fewer bytes than these teach nothing, in however short rows they are cut. */
-const LEAST_BYTES = 64;
-
-/** Bytes of data that leave `trainBytes` to train on when `fraction` of them is held out. Rounded up to tens. */
-const bytesFor = (trainBytes: number, fraction: number): number => Math.ceil(trainBytes / (1 - fraction) / 10) * 10;
-
-function checkSize(
-  split: Split,
-  plan: RunPlan,
-  { heldOut, heldOutFraction }: Pick<RunRecord, 'heldOut' | 'heldOutFraction'>,
-): void {
-  const trainBytes = totalBytes(split.train);
-  const needed = (plan.model.maxRowBytes ?? 2) / 2;
-  if (trainBytes < needed) {
-    const enough = `give at least ${bytesFor(needed, heldOut ? 0 : heldOutFraction)} bytes of text`;
-    if (trainBytes < LEAST_BYTES) {
-      const all = trainBytes + (heldOut ? 0 : totalBytes(split.heldOut));
-      throw new UserError(
-        `${all} ${all === 1 ? 'byte is' : 'bytes are'} too little to train on; ${enough}, 20,000 are a good start`,
-        2,
-      );
-    }
-    throw new UserError(
-      `the training part has ${trainBytes} bytes, less than one row of ${needed}; ${enough}, or --row-bytes ${Math.floor(trainBytes / 4)}`,
-      2,
-    );
-  }
-  if (totalBytes(split.heldOut) === 0 && heldOutFraction > 0) {
-    throw new UserError('nothing is left to hold out; give more text, or --held-out-fraction 0', 2);
-  }
-}

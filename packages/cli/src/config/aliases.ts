@@ -1,4 +1,4 @@
-/** @file What others call our options. Whoever comes from another trainer gets the name that is used here. */
+/** @file Names that other trainers have for our options. Whoever comes from another trainer gets the name that is used here. */
 
 /** Name elsewhere -> our key, in snake_case; flags are the same words with dashes. */
 const ALIASES: Readonly<Record<string, readonly string[]>> = {

@@ -25,7 +25,7 @@ export interface BackendOptions {
   readonly needsCpu?: string;
 }
 
-/** What this machine offers. Tests put another in its place. */
+/** The machine as the choice sees it. Tests put another in its place. */
 export interface Machine {
   /** Why there can be no GPU, or null if there may be one. It decides whether `auto` loads the GPU half at all. */
   noGpu(): string | null;

@@ -91,7 +91,7 @@ const indexes = (path: readonly PropertyKey[]): string =>
 const keyAndIndex = ([key, ...rest]: readonly PropertyKey[]): string[] =>
   key === undefined ? [] : [`${String(key).slice(0, 80)}${indexes(rest)}`];
 
-/** What a value must be, and what it is: zod's own words are for programmers. The schema's own messages win over these. */
+/** Says which value was expected and which was found, because zod's own words are for programmers. The schema's messages win over these. */
 function inPlainWords(issue: z.core.$ZodRawIssue): string | undefined {
   const got = `got ${shown(issue.input)}`;
   switch (issue.code) {

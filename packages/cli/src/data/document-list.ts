@@ -24,7 +24,7 @@ const lineSchema = z.strictObject({
 });
 export type ListedDocument = z.infer<typeof lineSchema>;
 
-/** What a run's documents were. */
+/** The documents of a run, as they were when it began. */
 export interface DocumentList {
   readonly documents: readonly ListedDocument[];
   /** False if only the held-out ones are there. */

@@ -1,3 +1,4 @@
+/** @file Documents from JSON lines: one line, one document. */
 import { UserError } from '../terminal/errors.ts';
 import type { Document } from './document.ts';
 

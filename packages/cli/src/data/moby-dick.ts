@@ -1,3 +1,4 @@
+/** @file The built-in corpus. */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

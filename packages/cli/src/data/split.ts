@@ -9,7 +9,7 @@ export const HELD_OUT_FRACTION = 0.1;
 /** Ways to choose the held-out part, see {@link splitCorpus}. */
 export const SPLIT_CHOICES = ['auto', 'end', 'documents', 'tails'] as const;
 export type SplitChoice = (typeof SPLIT_CHOICES)[number];
-/** What `auto` comes down to. */
+/** The ways that `auto` chooses from. */
 export type SplitMode = Exclude<SplitChoice, 'auto'>;
 
 /** A document, or a stretch of one, that belongs to one side of a split. */

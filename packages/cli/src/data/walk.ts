@@ -1,3 +1,4 @@
+/** @file Files under a folder or behind a pattern, in an order that every machine has. */
 import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { compareNames, sortedByName } from '../files/name-order.ts';
@@ -21,7 +22,7 @@ const SKIPPED_FOLDERS = new Set(['node_modules']);
 export const isSkippedName = (name: string, isFolder: boolean): boolean =>
   name.startsWith('.') || (isFolder && SKIPPED_FOLDERS.has(name));
 
-/** What a walk may meet in any folder of another person, and passes over: no reason to refuse the rest. */
+/** Errors that a walk may meet in any folder of another person and passes over, because they are no reason to refuse the rest. */
 const PASSED_OVER = new Set(['ENOENT', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'ENAMETOOLONG', 'ENXIO']);
 
 /** Whether a file that nobody named may be left out because of this error. Others, such as a broken disk, end the command. */
@@ -72,7 +73,7 @@ async function rawEntries(folder: FilePath): Promise<RawEntry[]> {
   }));
 }
 
-/** What is in a folder, in {@link compareNames} order. `wanted`: of what other names nothing needs to be known. */
+/** Entries of a folder, in {@link compareNames} order. Only names that are `wanted` are looked at. */
 async function entries(folder: Folder, wanted: (name: string) => boolean, onSkipped: OnSkipped): Promise<Entry[]> {
   const found: Entry[] = [];
   for (const entry of await rawEntries(folder.path)) {

@@ -1,16 +1,5 @@
-import { createHash } from 'node:crypto';
-import * as nodeFs from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { errorCode, reason, UserError } from '../terminal/errors.ts';
-import { humanBytes } from '../terminal/human-units.ts';
-import { asManifest, fileSha256, MANIFEST, type Manifest } from './checksums.ts';
-import { compareNames } from './name-order.ts';
-import { isRunning } from './processes.ts';
-import { irregular, MAX_SMALL_BYTES, textOf } from './small-file.ts';
-import type { StreamedFile } from './streamed-file.ts';
-
 /**
- * Folders that are there whole or not at all, whatever moment the process dies at.
+ * @file Folders that are there whole or not at all, whatever moment the process dies at.
  *
  *   .step-000500.tmp-4242/    being written; the number is the writer's process id
  *   step-000500/              complete: the rename from the former is the moment it comes to be
@@ -20,15 +9,20 @@ import type { StreamedFile } from './streamed-file.ts';
  *
  * Each complete folder has a `manifest.json` with size and SHA-256 of every file, so damage by other hands is noticed too.
  */
+import * as nodeFs from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
+import { asManifest, fileSha256, MANIFEST, type Manifest } from './checksums.ts';
+import { compareNames } from './name-order.ts';
+import { isRunning } from './processes.ts';
+import { irregular, MAX_SMALL_BYTES, textOf } from './small-file.ts';
+import type { StreamedFile } from './streamed-file.ts';
+import { type FileSystem, replaceFile, syncFolder, writeSynced } from './synced-file.ts';
+
 const LATEST = 'latest';
 const LEFTOVER = /^\.(.+)\.(tmp|old|trash)-(\d+)$/;
 const PLAIN_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-
-/** The calls used of node:fs/promises; tests pass one that fails at a chosen call. */
-export type FileSystem = Pick<
-  typeof nodeFs,
-  'link' | 'mkdir' | 'open' | 'readdir' | 'readFile' | 'rename' | 'rm' | 'stat' | 'lstat'
->;
 
 /** A file of another whole folder that becomes a file of the new one, without being written again. */
 export interface LinkedFile {
@@ -133,25 +127,6 @@ export async function setPointer(
   }
 }
 
-/** Writes `parent/file` through a temporary one: whatever happens, it holds what it held or the new text, whole and on the disk. */
-export async function replaceFile(
-  parent: string,
-  file: string,
-  content: string | Uint8Array,
-  fs: FileSystem = nodeFs,
-): Promise<void> {
-  const temporary = join(parent, `.${file}.tmp-${process.pid}`);
-  try {
-    await fs.rm(temporary, { force: true });
-    await writeSynced(fs, temporary, typeof content === 'string' ? Buffer.from(content) : content);
-    await fs.rename(temporary, join(parent, file));
-    await syncFolder(fs, parent);
-  } catch (error) {
-    await fs.rm(temporary, { force: true }).catch(() => {});
-    throw error;
-  }
-}
-
 /** Names of the folders in `parent`, hidden ones left out, oldest first by the numbers in them. A missing parent has none. */
 export async function listFolders(parent: string, fs: FileSystem = nodeFs): Promise<string[]> {
   const entries = (await fs.readdir(parent, { withFileTypes: true }).catch(absent)) ?? [];
@@ -162,7 +137,7 @@ export async function listFolders(parent: string, fs: FileSystem = nodeFs): Prom
 }
 
 /**
- * What is wrong with a folder, in a few words, or undefined if every file of its manifest is there with its size (and, with
+ * The fault of a folder, in a few words, or undefined if every file of its manifest is there with its size (and, with
  * `checksums`, its SHA-256).
  */
 export async function folderProblem(
@@ -277,38 +252,4 @@ function checkName(name: string): void {
 function absent(error: unknown): undefined {
   if (errorCode(error) === 'ENOENT') return undefined;
   throw error;
-}
-
-/** Writes a new file and has it on the disk; returns its line of the manifest. */
-async function writeSynced(
-  fs: FileSystem,
-  path: string,
-  data: Uint8Array | StreamedFile,
-): Promise<Manifest['files'][string]> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  const handle = await fs.open(path, 'wx');
-  try {
-    for await (const piece of 'pieces' in data ? data.pieces() : [data]) {
-      hash.update(piece);
-      bytes += piece.length;
-      // Each goes where the last one ended.
-      await handle.writeFile(piece);
-    }
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  return { bytes, sha256: hash.digest('hex') };
-}
-
-/** Makes names in a folder durable. Windows cannot open a folder for that: nothing to be done there. */
-async function syncFolder(fs: FileSystem, folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await fs.open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

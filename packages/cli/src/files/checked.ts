@@ -5,7 +5,7 @@ import { UserError } from '../terminal/errors.ts';
 /** Said where zod itself fails: it compares `length` before it knows a string, and an object may have one that is no number. */
 export const MISLEADING = 'cannot be used: an object in it has a "length" that is no number';
 
-/** What a schema makes of a value. @throws UserError naming the first few places that do not fit */
+/** A value as its schema returns it. @throws UserError naming the first few places that do not fit */
 export function checked<T>(schema: z.ZodType<T>, value: unknown, name: string, exitCode: 1 | 2 = 1): T {
   let result: z.ZodSafeParseResult<T>;
   try {

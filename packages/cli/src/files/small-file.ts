@@ -11,7 +11,7 @@ const MAX_DEPTH = 100;
 
 const PIECE = 64 * 1024;
 
-/** What a path names that is no regular file, in words; null for a regular file. */
+/** The kind of a thing that is no regular file, in words. Null for a regular file. */
 export function irregular(info: Pick<Stats, 'isFile' | 'isDirectory' | 'isFIFO' | 'isSocket'>): string | null {
   if (info.isFile()) return null;
   if (info.isDirectory()) return 'it is a folder';

@@ -27,11 +27,11 @@ const identitySchema = z.strictObject({
   /** SHA-256 of the entropy model, and how far it looks back; null where entropies decide nothing. */
   entropyModel: z.strictObject({ sha256: sha256(), window: count().min(1) }).nullable(),
   patching: patchingSchema,
-  /** What computed: results of other kernels differ in their last bits. */
+  /** The kernels that computed. Results of others differ in their last bits. */
   kernels: z.string().max(100),
 });
 
-/** What a shard was made from: equal for all shards of a set, whatever their number. */
+/** Origin of a shard: data, entropy model and patching. Equal for all shards of a set, whatever their number. */
 export interface Identity extends z.infer<typeof identitySchema> {
   readonly patching: PatchingOptions;
 }

@@ -1,3 +1,4 @@
+/** @file Entropies of bytes as a curve over their text, in HTML. */
 import { characters } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
 import { checkLengths } from '../terminal/patch-view.ts';

@@ -1,3 +1,4 @@
+/** @file Bytes cut into patches by a model, with their entropies. */
 import {
   type Checkpoint,
   encode,

@@ -1,3 +1,4 @@
+/** @file The report of a run as one HTML page. */
 import { humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
 import type { CompressorFigure } from './compressors.ts';
 import { ENTROPY_STRIP_CSS, entropyStrip, type PatchedBytes } from './entropy-strip.ts';

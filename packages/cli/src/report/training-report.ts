@@ -1,3 +1,4 @@
+/** @file Collects the facts of a finished run and writes its report.html. */
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checkpoint, Evaluation, Session } from '@blt-ts/blt';

@@ -1,5 +1,5 @@
 /**
- * @file What a run leaves behind, on disk:
+ * @file The folder of a run on disk:
  *   runs/<name>/config.json         the resolved plan, data and its hash
  *   runs/<name>/data.jsonl          the documents: name, hash, and which bytes are trained on and held out
  *   runs/<name>/metrics.jsonl       one line a report
@@ -8,38 +8,34 @@
  *   runs/<name>/latest, best        names of the newest and the best step
  *   runs/<name>/lock.json           while it is being trained: by whom
  */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import * as nodeFs from 'node:fs/promises';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import {
   type Checkpoint,
-  checkpointFromStored,
   configToHuggingFace,
   namedTensors,
   type OpenSessionState,
   type RunPlan,
   type SessionState,
   stateArray,
-  type WeightFormat,
 } from '@blt-ts/blt';
-import type { Backend } from '@blt-ts/tensor';
 import { type DocumentList, parseDocumentList } from '../data/document-list.ts';
 import {
-  type FileSystem,
   latestFolder,
   linkedFiles,
   listFolders,
   pruneFolders,
   removeLeftovers,
-  replaceFile,
   setLatest,
   setPointer,
   writeFolder,
 } from '../files/atomic-folder.ts';
-import { holdsWeights, openModelFolder } from '../files/checkpoint-files.ts';
 import { readSmallFile } from '../files/small-file.ts';
 import { type StreamedFile, streamedSafetensors } from '../files/streamed-file.ts';
+import { type FileSystem, replaceFile } from '../files/synced-file.ts';
+import { holdsWeights } from '../files/weight-files.ts';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
 import { RunLock } from './lock.ts';
 import { MAX_RECORD_BYTES, parseRecord, type RunRecord, recordText } from './record.ts';
@@ -53,7 +49,7 @@ import {
   stateJsonText,
 } from './state-files.ts';
 
-const STEP = /^step-\d+$/;
+export const STEP = /^step-\d+$/;
 const DATA_FILE = 'data.jsonl';
 
 export const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`;
@@ -65,7 +61,7 @@ async function neverBegan(path: string): Promise<boolean> {
   return !(await listFolders(path)).some((name) => STEP.test(name));
 }
 
-/** What a run writes over in its folder. */
+/** Files that a run writes over in its folder. */
 const WRITTEN = ['config.json', 'metrics.jsonl', 'samples.jsonl', 'report.html', 'latest', 'best', 'model.safetensors'];
 
 /** @throws UserError if a new run would write over files that no run made: a model folder, somebody's report.html */
@@ -150,7 +146,7 @@ export class RunFolder {
     });
   }
 
-  /** What the run's data were; null if that was not written down, as by version 0.1. @throws UserError if it cannot be read */
+  /** The documents of the run; null if they were not written down, as by version 0.1. @throws UserError if the list cannot be read */
   async documentList(): Promise<DocumentList | null> {
     const file = join(this.path, DATA_FILE);
     if (!existsSync(file)) return null;
@@ -266,50 +262,6 @@ const checkpointFiles = (checkpoint: Checkpoint): Record<string, StreamedFile | 
     { format: 'pt' },
   ),
 });
-
-/** The folder that holds model.safetensors: the path itself, or a run's best (else newest) step. */
-export async function findModel(path: string): Promise<string> {
-  if (holdsWeights(path)) return path;
-  if (existsSync(path) && !statSync(path).isDirectory()) {
-    throw new UserError(`cannot load a model from ${path}: it is a file; give the folder that holds it`, 2);
-  }
-  const best = await new RunFolder(path).bestName();
-  if (best) return join(path, best);
-  const steps = (await listFolders(path)).filter((name) => STEP.test(name));
-  if (steps.length > 0) return join(path, (await latestFolder(path)) ?? steps.at(-1)!);
-  const why = existsSync(path) ? 'it holds no model.safetensors and no step-NNNNNN folder' : 'there is no such folder';
-  throw new UserError(`cannot load a model from ${path}: ${why}; give a run's folder, e.g. runs/nano-1`, 2);
-}
-
-/** The newest run under runs/ that has a model, for commands called without --model. */
-export async function newestRun(root = 'runs'): Promise<string> {
-  const names = existsSync(root) ? await listFolders(root) : [];
-  const dated: { path: string; at: string }[] = [];
-  for (const name of names) {
-    const path = join(root, name);
-    try {
-      const record = await new RunFolder(path).record();
-      if ((await listFolders(path)).some((step) => STEP.test(step))) dated.push({ path, at: record.startedAt });
-    } catch {
-      // Not a run: nothing to choose from.
-    }
-  }
-  dated.sort((a, b) => b.at.localeCompare(a.at));
-  if (dated.length === 0)
-    throw new UserError(`there is no trained model under ${root}/; train one: blt train, or give --model DIR`, 2);
-  return dated[0].path;
-}
-
-/** Reads a model folder. @throws UserError or the library's own error naming file, thing and both values */
-export async function loadModel(
-  path: string | undefined,
-  backend: Backend,
-  weights: WeightFormat = 'f32',
-): Promise<{ checkpoint: Checkpoint; folder: string }> {
-  const folder = await findModel(path ?? (await newestRun()));
-  const { config, stored } = openModelFolder(folder);
-  return { checkpoint: checkpointFromStored(stored, config, backend, { weights }), folder };
-}
 
 /** A free name under runs/: size-1, size-2, ... */
 export function freeRunName(root: string, size: string): string {

@@ -15,7 +15,7 @@ import {
 } from '@blt-ts/blt';
 import { type Backend, createWasmBackend, sizeOf } from '@blt-ts/tensor';
 import { openModelFolder } from '../files/checkpoint-files.ts';
-import { findModel, newestRun } from './folder.ts';
+import { findModel, newestRun } from './find-model.ts';
 
 /** Bytes of weights put into one memory; the rest of its 4 GiB is for rounding up and for what is computed. */
 const BYTES_PER_MEMORY = 3.2e9;

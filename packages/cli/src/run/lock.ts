@@ -78,7 +78,7 @@ export class RunLock {
   }
 }
 
-/** Who trains in the folder now; null if nobody does. */
+/** The process that trains in the folder now; null if none does. */
 export async function lockOwner(folder: string): Promise<LockOwner | null> {
   const text = await textOf(join(folder, LOCK)).catch(() => null);
   const owner = text === null ? null : parseOwner(text);
@@ -116,7 +116,7 @@ const CLAIM = `${LOCK}.claim-`;
 const CLAIM_LIVES = 60_000;
 const MAX_LOCK_BYTES = 4096;
 
-/** What a file holds; null if there is none. */
+/** Text of a file; null if there is none. */
 async function textOf(path: string): Promise<string | null> {
   try {
     return readSmallFile(path, MAX_LOCK_BYTES);

@@ -1,3 +1,4 @@
+/** @file metrics.jsonl of a run: one line for each step and each evaluation. */
 import {
   closeSync,
   existsSync,

@@ -69,7 +69,7 @@ export function parseState(text: string, bytes: Uint8Array, name: string): Sessi
   return { json, arrays: parseStateArrays(bytes, `${name}/${STATE_ARRAYS}`), ...(plan === undefined ? {} : { plan }) };
 }
 
-/** What differs between two plans: `model.loop.seed`, ... Both as JSON has them. */
+/** Keys in which two plans differ: `model.loop.seed`, ... Both as JSON has them. */
 export function changedKeys(then: unknown, now: unknown, path = ''): string[] {
   const isTree = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
   if (!isTree(then) || !isTree(now)) return Object.is(then, now) ? [] : [path];

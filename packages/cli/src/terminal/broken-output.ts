@@ -2,7 +2,7 @@
 import { errorCode, reason } from './errors.ts';
 import { complain } from './output.ts';
 
-/** What a shell reports for a process ended by SIGPIPE. */
+/** Exit code that a shell reports for a process ended by SIGPIPE. */
 const READER_GONE = 141;
 
 /** Why output failed, and the exit code for work that it cuts short. */

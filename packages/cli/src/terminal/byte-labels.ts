@@ -1,3 +1,4 @@
+/** @file Bytes as text that is safe to print. */
 /**
  * Bytes as text that is safe to print: well-formed UTF-8 as characters, everything else and every control or invisible character as
  * an escape. Model output is hostile input to a terminal, so no escape sequence may survive.

@@ -1,4 +1,5 @@
-/** What `stream` of a terminal, file or pipe tells about itself. */
+/** @file Colours on a terminal, and whether it takes them. */
+/** The properties of a terminal, file or pipe that decide whether colours are used. */
 export interface TerminalLike {
   isTTY?: boolean;
   columns?: number;

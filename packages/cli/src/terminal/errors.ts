@@ -1,3 +1,4 @@
+/** @file Errors for the user, and the words for those of the system. */
 /**
  * A failure that the user can mend: bad arguments, unreadable data, a full disk. The command prints `message` alone, with no
  * stack, and leaves with `exitCode`: 1 = the work failed, 2 = the command line or the config file is wrong.

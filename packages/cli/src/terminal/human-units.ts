@@ -1,3 +1,4 @@
+/** @file Numbers for people: bytes, counts, durations. */
 /** Numbers for people: three significant figures, SI steps of 1000, a unit. All functions are pure. */
 
 const STEPS = ['', 'k', 'M', 'G', 'T', 'P', 'E'];

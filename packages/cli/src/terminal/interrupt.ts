@@ -1,4 +1,4 @@
-/** @file What ends training early but in order: signals, and output that nobody reads or the disk does not take. */
+/** @file Causes that end training early but in order: signals, and output that nobody reads or the disk does not take. */
 import { onBrokenOutput } from './broken-output.ts';
 
 /** Exit codes as shells report them: 128 + the signal's number. SIGHUP: the terminal was closed; Node heeds it even under nohup. */

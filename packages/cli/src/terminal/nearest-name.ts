@@ -1,3 +1,4 @@
+/** @file The name that was probably meant by a misspelt one. */
 /**
  * Edit distance that counts insertions, deletions, substitutions and swaps of neighbours as one each
  * (optimal string alignment), without regard to case.

@@ -1,3 +1,4 @@
+/** @file Patches on the terminal. */
 import { printable } from './byte-labels.ts';
 import { sgr } from './color.ts';
 import { UserError } from './errors.ts';

@@ -1,3 +1,4 @@
+/** @file The status line of training. */
 import { clearLine, cursorTo } from 'node:readline';
 import { sgr, type TerminalLike, usesColor } from './color.ts';
 import { fixed, humanBytes } from './human-units.ts';

@@ -1,4 +1,4 @@
-/** @file What `blt train` says: lines for people, or with --json one JSON object a line for machines. */
+/** @file The output of `blt train`: lines for people, or with --json one JSON object a line for machines. */
 import { printableMessage } from './errors.ts';
 import { quiet, sayJson } from './output.ts';
 import { StatusLine } from './progress.ts';

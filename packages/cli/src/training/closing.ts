@@ -3,7 +3,7 @@ import { type Checkpoint, type Evaluation, generate, generateAsync, type Session
 import { concatenated, lastBytes, totalBytes } from '../data/document.ts';
 import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { writeReport } from '../report/training-report.ts';
-import { loadModel } from '../run/folder.ts';
+import { loadModel } from '../run/find-model.ts';
 import { writeFullEvaluation } from '../run/full-evaluation.ts';
 import type { Sample } from '../run/samples-file.ts';
 import { printable } from '../terminal/byte-labels.ts';

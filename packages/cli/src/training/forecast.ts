@@ -16,7 +16,7 @@ export interface Rates {
   readonly save: number;
 }
 
-/** What is still to be done. */
+/** The work that is still to be done. */
 export interface Work {
   readonly entropySteps: number;
   readonly scoredBytes: number;
@@ -125,7 +125,7 @@ const EVALUATIONS = { least: 2, most: 12 };
 export const LEAST_HELD_OUT_BYTES = 4096;
 
 /**
- * What fits into `seconds`: the entropy model gets 12% of them at most, held-out text 14%, scoring what it takes, and the model all
+ * Steps and bytes that fit into `seconds`: the entropy model gets 12% of them at most, held-out text 14%, scoring what it takes, and the model all
  * the rest. Steps can be 0: then nothing fits.
  * @param plan for a number of steps that is about right, from which its bytes per step and the most entropy steps are taken
  * @param trainBytes, heldOutBytes bytes of the corpus

@@ -11,41 +11,41 @@ export interface Estimate {
   readonly measured: boolean;
 }
 
-/** What is about to happen, line by line. */
-export function planText(
-  plan: RunPlan,
-  facts: {
-    data: string;
-    trainBytes: number;
-    /** What is held out, in words. */
-    heldOut: string;
-    /** What `--dedupe` did, in words; null: nothing. */
-    leftOut: string | null;
-    /** Which part of the data is read, if not all. */
-    sample: string | null;
-    backend: string;
-    estimate: Estimate;
-    folder: string;
-  },
-): string {
+/** Everything the plan does not say by itself. */
+export interface PlanFacts {
+  readonly data: string;
+  readonly trainBytes: number;
+  /** The held-out part, in words. */
+  readonly heldOut: string;
+  /** The documents that `--dedupe` left out, in words. Null: none. */
+  readonly leftOut: string | null;
+  /** Which part of the data is read, if not all. */
+  readonly sample: string | null;
+  readonly backend: string;
+  readonly estimate: Estimate;
+  readonly folder: string;
+}
+
+function patchingText({ config: { patching }, targetPatchBytes }: RunPlan): string {
+  if (patching.mode === 'static') return `every ${patching.patchSize} bytes`;
+  if (patching.mode !== 'entropy') return `by ${patching.mode}`;
+  return targetPatchBytes === null
+    ? `by entropy above ${patching.threshold} nats`
+    : `by entropy, threshold calibrated to ${targetPatchBytes} bytes a patch`;
+}
+
+/** The plan of a run, line by line. */
+export function planText(plan: RunPlan, facts: PlanFacts): string {
   const { config, model, entropyModel } = plan;
   const parts = parametersByPart(plan);
   const total = parts.reduce((n, p) => n + p.count, 0);
   const { dropout } = model.loop;
-  const patching =
-    config.patching.mode === 'entropy'
-      ? plan.targetPatchBytes === null
-        ? `by entropy above ${config.patching.threshold} nats`
-        : `by entropy, threshold calibrated to ${plan.targetPatchBytes} bytes a patch`
-      : config.patching.mode === 'static'
-        ? `every ${config.patching.patchSize} bytes`
-        : `by ${config.patching.mode}`;
   const lines = [
     ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on`],
     ['held out', facts.heldOut],
     ...(facts.leftOut === null ? [] : [['left out', facts.leftOut]]),
     ...(facts.sample ? [['reads', facts.sample]] : []),
-    ['patches', patching],
+    ['patches', patchingText(plan)],
     [
       'model',
       `local ${config.encoder.hiddenSize} x (${config.encoder.numHiddenLayers} + ${config.decoder.numHiddenLayers} layers), global ${config.global.hiddenSize} x ${config.global.numHiddenLayers} layers`,

@@ -1,4 +1,4 @@
-/** @file What a run may start from: a Llama, an entropy model. Opened without loading, known again by SHA-256. */
+/** @file Pretrained weights that a run may start from: a Llama, an entropy model. Opened without loading, known again by SHA-256. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import {
@@ -12,8 +12,9 @@ import {
   type StoredTensors,
   type TransformerConfig,
 } from '@blt-ts/blt';
-import { holdsWeights, openModelFolder, readJson, storedInFolder } from '../files/checkpoint-files.ts';
-import { findModel } from '../run/folder.ts';
+import { openModelFolder } from '../files/checkpoint-files.ts';
+import { holdsWeights, readJson, storedInFolder } from '../files/weight-files.ts';
+import { findModel } from '../run/find-model.ts';
 import { UserError } from '../terminal/errors.ts';
 
 export interface PretrainedWeights extends Origin {

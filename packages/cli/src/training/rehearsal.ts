@@ -9,7 +9,7 @@ const LEAST_TRAIN_IDS = 16_384;
 /** The first steps are slower: engines compile what they run. */
 const WARM_UP = 2;
 const MOST_STEPS = 50;
-/** What a save writes and syncs in a second; measured on slow disks, so that the estimate is not too hopeful. */
+/** Bytes that a save writes and syncs in a second. Measured on slow disks, so that the estimate is not too hopeful. */
 const SAVED_BYTES_PER_SECOND = 250e6;
 
 /**

@@ -67,7 +67,7 @@ export class Saving {
     if (this.unsaved || this.saved === null) await this.save({ best });
   }
 
-  /** What a run that cannot go on leaves, in words. */
+  /** The checkpoint that a run leaves if it cannot go on, in words. */
   get kept(): string {
     return this.saved
       ? `the last good checkpoint ${join(this.job.folder.path, this.saved)} is whole`

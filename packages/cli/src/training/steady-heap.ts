@@ -22,7 +22,7 @@ export class SteadyHeap {
   private readonly gc: () => void;
   /** No collection before this time, in ms. */
   private next = 0;
-  /** What a collection takes, in ms, while nobody else has the processor. */
+  /** Milliseconds of a collection while nobody else has the processor. */
   private quickest = Number.POSITIVE_INFINITY;
 
   constructor() {

@@ -1,7 +1,7 @@
 /** @file The time a run has: how much is left, what the rest will take, and how many steps fit. */
 import { closingSeconds, evaluationSeconds, type Rates, RunningMean, secondsOf, type Work } from './forecast.ts';
 
-/** What a time was given for. */
+/** A time limit, and its meaning for the number of steps. */
 export interface Minutes {
   readonly minutes: number;
   /** true: the number of steps follows from it. false: the steps are fixed, and the run stops where it is when the time is up. */

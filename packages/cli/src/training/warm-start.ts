@@ -1,4 +1,4 @@
-/** @file What a run starts from besides its data: entropies prepared before, an entropy model, a Llama. Opened, and known again. */
+/** @file The warm start of a run: entropies prepared before, an entropy model, a Llama. Opened, and known again. */
 import type { Corpus, Given, PatchingOptions, RunOptions, RunPlan } from '@blt-ts/blt';
 import { type FileConfig, unusedPatching } from '../config/config-schema.ts';
 import { runOptions } from '../config/run-options.ts';

@@ -41,7 +41,7 @@ export class BackendsPanel {
   private current: BackendChoice = 'wasm';
   private kernels: KernelUse = [];
   private kernelsOf = '';
-  /** What is timed. */
+  /** The work that is timed. */
   private entropyModel: Uint8Array = new Uint8Array(0);
   private source: KernelTexts | null = null;
 

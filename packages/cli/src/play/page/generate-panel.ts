@@ -14,7 +14,7 @@ export class GeneratePanel {
   private readonly onEntropyModel: (file: Uint8Array, name: string) => void;
   private readonly sentence = new Sentence('generate-error');
   private readonly files = new Map<Slot, CheckpointFiles>();
-  /** What a new worker would have to be given first. */
+  /** The files that a new worker has to be given first. */
   private readonly missing = new Set<Slot>();
   private made: number[] = [];
   private shown = 0;

@@ -8,7 +8,7 @@ import { Strip } from './strip.ts';
 import { patchNumbers } from './strip-row.ts';
 import type { WorkerClient } from './worker-client.ts';
 
-/** What the view shows of a longer text; training reads all of it. */
+/** Most bytes of a text that the view shows. Training reads all of it. */
 export const MAX_SHOWN_BYTES = 20_000;
 
 type Slot = 'shipped' | 'trained' | 'loaded';

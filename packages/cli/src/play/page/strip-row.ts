@@ -26,7 +26,7 @@ export interface Label {
   readonly isEscape: boolean;
 }
 
-/** What stands under each byte: a character under its first byte, nothing under its others. */
+/** The label under each byte: a character under its first byte, nothing under its others. */
 export function labelsOf(bytes: Uint8Array): (Label | null)[] {
   const labels: (Label | null)[] = Array.from(bytes, () => null);
   for (const { at, text, isEscape } of characters(bytes)) {

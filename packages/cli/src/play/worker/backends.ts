@@ -9,7 +9,7 @@ export interface Chosen {
   readonly facts: BackendFacts;
 }
 
-/** What packages/tensor/src/gpu exports. */
+/** The exports of packages/tensor/src/gpu. */
 type GpuModule = typeof import('@blt-ts/tensor/gpu');
 
 export type { GpuBackend } from '@blt-ts/tensor/gpu';

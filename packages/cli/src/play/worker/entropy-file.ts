@@ -39,7 +39,7 @@ export interface EntropyModel {
   readonly parameters: number;
 }
 
-/** What the metadata key `config` holds, as JSON. */
+/** Value of the metadata key `config`, as JSON. */
 type Header = Pick<EntropyModel, 'config' | 'window' | 'documents' | 'threshold'>;
 
 const KIND = 'blt entropy model';

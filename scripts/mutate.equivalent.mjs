@@ -21,7 +21,7 @@ export const equivalents = [
     'decides what is kept in memory, not what comes out',
   ),
   either(
-    'packages/cli/src/files/checkpoint-files.ts',
+    'packages/cli/src/files/write-model-folder.ts',
     'const bytes = (tensor.bytes / (elementBytes[tensor.dtype] ?? width)) * width;',
     'const bytes = (tensor.bytes / (elementBytes[tensor.dtype])) * width;',
     'a tensor of a type without a width is refused when it is written',

@@ -46,12 +46,3 @@ test('every key of the config file is read by somebody', () => {
     .filter((name) => !read.has(name));
   expect(unread).toEqual([]);
 });
-
-test('what is not given stays as it was chosen before', () => {
-  const before = { minutes: 3, saveEvery: 5, sampleEvery: 7, keepLast: 2, tensorboard: true };
-  expect(housekeepingOf(before, {}, {})).toEqual(before);
-  expect(housekeepingOf(before, { train: { save_every: 0 } }, { tensorboard: false })).toEqual({
-    ...before,
-    saveEvery: 0,
-  });
-});

@@ -1,5 +1,6 @@
+import { planRun, type RunOptions } from '@blt-ts/blt';
 import { expect, test } from 'vitest';
-import { flagOf, OPTIONS, type OptionRow } from '../../../packages/cli/src/config/options.ts';
+import { flagOf, OPTIONS, type Option, type OptionRow } from '../../../packages/cli/src/config/options.ts';
 
 const rows: readonly OptionRow[] = OPTIONS;
 
@@ -23,4 +24,24 @@ test('a choice has its words, a list its length, and everything but a switch a n
 test('no option of the library is set by two rows', () => {
   const names = rows.flatMap(({ library }) => library ?? []);
   expect(new Set(names).size).toBe(names.length);
+});
+
+test('every option of the library is in the table, but those that are opened or put together first', () => {
+  type Named<O> = O extends { readonly library: infer Name } ? Name : never;
+  type Missing = Exclude<keyof RunOptions, Named<Option> | 'entropyModel' | 'initGlobal' | 'spike'>;
+  const none: Missing extends never ? true : false = true;
+  expect(none).toBe(true);
+});
+
+test('a default that is a number or a choice is the one of the library', () => {
+  const plain = rows.filter(
+    ({ library, default: text, choices }) =>
+      library !== undefined && (choices?.includes(text) || /^[\d.]+$/.test(text)),
+  );
+  expect(plain.length).toBeGreaterThanOrEqual(10);
+  const plan = planRun({}, 1_000_000);
+  for (const { key, kind, library, default: text } of plain) {
+    const value = kind === 'choice' ? text : Number(text);
+    expect({ key, plan: planRun({ [library!]: value }, 1_000_000) }).toEqual({ key, plan });
+  }
 });

@@ -4,7 +4,7 @@
  */
 import { type GenerateCounts, generate, namedTensors, storeMatricesAsBf16 } from '@blt-ts/blt';
 import { createWasmBackend } from '@blt-ts/tensor';
-import { loadModel } from '../packages/cli/src/run-folder.ts';
+import { loadModel } from '../packages/cli/src/run/find-model.ts';
 import { flags, oneOf, report, short, usage } from './support/harness.ts';
 
 const f = flags({ weights: 'f32' }, 3);

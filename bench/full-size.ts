@@ -15,8 +15,8 @@ import {
   type WeightFormat,
 } from '@blt-ts/blt';
 import { createWasmBackend, f32ToBf16, Random, sizeOf } from '@blt-ts/tensor';
-import { writeModelFolder } from '../packages/cli/src/checkpoint-files.ts';
-import { loadLargeModel } from '../packages/cli/src/large-model.ts';
+import { writeModelFolder } from '../packages/cli/src/files/write-model-folder.ts';
+import { loadLargeModel } from '../packages/cli/src/run/large-model.ts';
 import { flags, oneOf, report, short } from './support/harness.ts';
 
 const [folder = '/tmp/blt-1b-synthetic', bytes = '32', form = 'stored'] = flags({}, 3).words;

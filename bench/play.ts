@@ -9,9 +9,9 @@ import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { Session } from '@blt-ts/blt';
 import { createWasmBackend } from '@blt-ts/tensor';
-import { SAMPLE_TEXT } from '../packages/cli/src/play/sample-text.ts';
+import { SAMPLE_TEXT } from '../packages/cli/src/play/page/sample-text.ts';
 import { serveSite } from '../packages/cli/src/play/server.ts';
-import { corpusOf, planOf } from '../packages/cli/src/play/training.ts';
+import { corpusOf, planOf } from '../packages/cli/src/play/worker/training.ts';
 import type { Page } from '../test/node_modules/playwright-core/index.js';
 import { flags, median, report, short } from './support/harness.ts';
 

@@ -5,7 +5,7 @@
  * [--deterministic] [--json]`
  */
 import { createWasmBackend, run, scope, setDefaultBackend, tensor } from '@blt-ts/tensor';
-import { SteadyHeap } from '../packages/cli/src/steady-heap.ts';
+import { SteadyHeap } from '../packages/cli/src/training/steady-heap.ts';
 import { CONFIG_FLAGS, chosenConfig, trainingBench } from './support/configurations.ts';
 import { clockFor, flags, median, oneOf, ratio, report, short } from './support/harness.ts';
 import { registerCeiling } from './support/register-ceiling.ts';

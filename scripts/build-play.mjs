@@ -21,13 +21,18 @@ export async function buildPlay(root) {
     logLevel: 'warning',
   };
   // A classic script: one opened from a file still runs, and says why the page does not work there.
-  await build({ ...common, entryPoints: [join(source, 'main.ts')], outfile: join(out, 'main.js'), format: 'iife' });
+  await build({
+    ...common,
+    entryPoints: [join(source, 'page/main.ts')],
+    outfile: join(out, 'main.js'),
+    format: 'iife',
+  });
   const gpu = join(root, 'packages/tensor/src/gpu/index.ts');
-  const entryPoints = { worker: join(source, 'worker.ts') };
+  const entryPoints = { worker: join(source, 'worker/worker.ts') };
   if (existsSync(gpu)) entryPoints.gpu = gpu;
   await build({ ...common, entryPoints, outdir: out, format: 'esm', splitting: true, chunkNames: 'chunk-[hash]' });
-  await build({ ...common, entryPoints: [join(source, 'style.css')], outfile: join(out, 'style.css') });
-  copyFileSync(join(source, 'index.html'), join(out, 'index.html'));
+  await build({ ...common, entryPoints: [join(source, 'page/style.css')], outfile: join(out, 'style.css') });
+  copyFileSync(join(source, 'page/index.html'), join(out, 'index.html'));
   copyFileSync(join(source, 'assets/entropy-model.safetensors'), join(out, 'entropy-model.safetensors'));
   writeFileSync(join(out, 'kernels.json'), JSON.stringify({ gpu: existsSync(gpu), ...kernelTexts(root) }));
 }

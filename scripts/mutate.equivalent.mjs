@@ -23,7 +23,7 @@ export const equivalents = [
     either(rules, before, before.replace('true', 'false'), 'decides what is kept in memory, not what comes out'),
   ),
   either(
-    'packages/cli/src/checkpoint-files.ts',
+    'packages/cli/src/files/write-model-folder.ts',
     'const bytes = (tensor.bytes / (elementBytes[tensor.dtype] ?? width)) * width;',
     'const bytes = (tensor.bytes / (elementBytes[tensor.dtype])) * width;',
     'a tensor of a type without a width is refused when it is written',
@@ -35,13 +35,13 @@ export const equivalents = [
     'operands of one shape are computed once more, the general way, with the same results',
   ),
   either(
-    'packages/cli/src/checkpoint-files.ts',
+    'packages/cli/src/files/checkpoint-files.ts',
     'const n = readSync(descriptor, into, done, Math.min(into.length - done, 2 ** 30), position + done);',
     'const n = readSync(descriptor, into, done, Math.min(into.length - done, 1 ** 30), position + done);',
     'the same bytes, one at a time',
   ),
   either(
-    'packages/cli/src/run-lock.ts',
+    'packages/cli/src/run/lock.ts',
     'for (let attempt = 0; ; attempt++) {',
     'for (let attempt = 1; ; attempt++) {',
     'a free lock is waited for as a stale one is: slower, no less safe',
@@ -50,10 +50,10 @@ export const equivalents = [
     "if ((await readFile(this.path, 'utf8').catch(() => '')) === this.text) await rm(this.path, { force: true });",
     'await rm(own, { force: true }).catch(() => {});',
   ].map((before) =>
-    either('packages/cli/src/run-lock.ts', before, before.replace('true', 'false'), 'the file is there, or no matter'),
+    either('packages/cli/src/run/lock.ts', before, before.replace('true', 'false'), 'the file is there, or no matter'),
   ),
   either(
-    'packages/cli/src/atomic-folder.ts',
+    'packages/cli/src/files/atomic-folder.ts',
     'await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});',
     'await fs.rm(temporary, { recursive: true, force: false }).catch(() => {});',
     'that there is nothing to delete is passed over either way',
@@ -71,19 +71,19 @@ export const equivalents = [
     'only asked where begin and at differ',
   ),
   either(
-    'packages/cli/src/metrics-file.ts',
+    'packages/cli/src/run/metrics-file.ts',
     'rmSync(temporary, { force: true });',
     'rmSync(temporary, { force: false });',
     'the file is there: it was written just before',
   ),
   either(
-    'packages/cli/src/atomic-folder.ts',
+    'packages/cli/src/files/atomic-folder.ts',
     'await fs.rm(trash, { recursive: true, force: true });',
     'await fs.rm(trash, { recursive: true, force: false });',
     'the folder is there: it was renamed to that just before',
   ),
   either(
-    'packages/cli/src/checkpoint-files.ts',
+    'packages/cli/src/files/checkpoint-files.ts',
     'await rm(folder, { recursive: true, force: true });',
     ';',
     'rename takes the place of an empty folder by itself, but not on Windows',

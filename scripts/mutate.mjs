@@ -64,20 +64,23 @@ const cli = (file, ...tests) => ({
   file: `packages/cli/src/${file}.ts`,
   stages: tests.map((name) => (typeof name === 'string' ? { files: [`test/cli/${name}.test.ts`] } : name)),
 });
-const runFolder = { files: ['test/cli/run-folder.test.ts'] };
+const runFolder = { files: ['test/cli/run/folder.test.ts'] };
 const format = { files: tensor(['safetensors-header', 'safetensors']) };
 const reliability = [
-  cli('training-state', 'run-record', 'training-state', {
+  cli('run/state-files', 'run/record', 'run/state-files', {
     files: ['test/blt/training/exact-resume.test.ts'],
     names: 'reference',
   }),
-  cli('run-folder', { ...runFolder, except: 'a save that meets' }, { ...runFolder, names: 'a save that meets' }),
-  cli('atomic-folder', 'atomic-folder'),
-  cli('run-lock', 'run-lock'),
-  cli('run-record', 'run-record'),
-  cli('checkpoint-files', 'checkpoint-files'),
-  cli('metrics-file', 'metrics-file'),
-  cli('config-file', 'config-file'),
+  cli('run/folder', { ...runFolder, except: 'a save that meets' }, { ...runFolder, names: 'a save that meets' }),
+  cli('files/atomic-folder', 'files/atomic-folder'),
+  cli('run/lock', 'run/lock'),
+  cli('run/record', 'run/record'),
+  cli('files/checkpoint-files', 'files/checkpoint-files'),
+  cli('files/weight-files', 'files/checkpoint-files'),
+  cli('files/write-model-folder', 'files/checkpoint-files'),
+  cli('files/synced-file', 'files/atomic-folder'),
+  cli('run/metrics-file', 'run/metrics-file'),
+  cli('config/config-file', 'config/config-file'),
   { file: 'packages/tensor/src/safetensors/format.ts', stages: [format] },
   { file: 'packages/tensor/src/safetensors/header.ts', stages: [format] },
 ];

@@ -1,4 +1,4 @@
-// Everything that must hold: install, build, types, lint, tests. Ends with a line `N passed, N failed`, and before it names the groups
+// Everything that must hold: install, build, types, lint, no dead code, tests. Ends with a line `N passed, N failed`, and before it names the groups
 // of tests that need more than Node, if they did not run.
 
 import { spawnSync } from 'node:child_process';
@@ -31,6 +31,9 @@ await install();
 await step('building', process.execPath, ['scripts/build.mjs']);
 await step('types', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit']);
 await step('lint', process.execPath, ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
+const knip = ['node_modules/knip/bin/knip.js', '--no-progress'];
+await step('dead code', process.execPath, knip);
+await step('code that only tests reach', process.execPath, [...knip, '--production', '--workspace', 'packages/cli']);
 
 /** Runs vitest and adds up its counts. The properties' seed is fixed, so that what passes once passes again; `pnpm test:slow` draws fresh ones. */
 const total = { passed: 0, failed: 0, status: 0 };

@@ -49,6 +49,11 @@ describe('reading Markdown', () => {
 });
 
 describe('documentation', () => {
+  it('lists the options of blt train as the code has them', async () => {
+    const { currentPage } = await script('options-page.mjs');
+    expect(read('docs/options.md')).toBe(await currentPage());
+  });
+
   it.each(pages)('%s links to files and headings that are there', (page) => {
     const broken = links(read(page))
       .filter((target) => !/^[a-z]+:/.test(target))

@@ -7,13 +7,12 @@ import { join } from 'node:path';
 import { encode, planRun } from '@blt-ts/blt';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import { describe, expect, test } from 'vitest';
-import { ratesByFormula } from '../../packages/cli/src/plan-text.ts';
-import { workOf } from '../../packages/cli/src/run/forecast.ts';
-import { TimeBudget } from '../../packages/cli/src/run/time-budget.ts';
-import { RunFolder } from '../../packages/cli/src/run-folder.ts';
-import { DEFAULT_CARE } from '../../packages/cli/src/run-record.ts';
-import type { TrainingEvent } from '../../packages/cli/src/training-output.ts';
-import { TrainingRun } from '../../packages/cli/src/training-run.ts';
+import { RunFolder } from '../../packages/cli/src/run/folder.ts';
+import { DEFAULT_HOUSEKEEPING } from '../../packages/cli/src/run/housekeeping.ts';
+import type { TrainingEvent } from '../../packages/cli/src/terminal/training-output.ts';
+import { ratesByFormula, workOf } from '../../packages/cli/src/training/forecast.ts';
+import { TimeBudget } from '../../packages/cli/src/training/time-budget.ts';
+import { TrainingRun } from '../../packages/cli/src/training/training-run.ts';
 import { BLT, blt, bltInterrupted } from '../support/command.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -96,7 +95,7 @@ test('a device that is given up in the middle of a run stops it in one sentence,
     command: 'blt train',
     startedAt: '',
     ...source,
-    care: { ...DEFAULT_CARE, saveEvery: 2 },
+    care: { ...DEFAULT_HOUSEKEEPING, saveEvery: 2 },
     plan,
   };
   const made = await RunFolder.create(join(folder, 'r'), record);
@@ -109,7 +108,7 @@ test('a device that is given up in the middle of a run stops it in one sentence,
     budget: new TimeBudget(workOf(plan, bytes.length, 0), ratesByFormula(plan, 10), null),
     title: 'a book',
     corpus: { train: [encode(bytes, { bos: true, eos: true })], heldOut: [] },
-    given: async () => ({}),
+    warmStart: async () => ({}),
     backend,
     why: 'for a test',
     detectAnomaly: false,

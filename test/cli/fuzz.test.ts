@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { parseConfig } from '../../packages/cli/src/config-file.ts';
+import { parseConfig } from '../../packages/cli/src/config/config-file.ts';
 import { parseJsonl } from '../../packages/cli/src/data/jsonl.ts';
-import { parseMetrics } from '../../packages/cli/src/metrics-file.ts';
-import { parseRecord } from '../../packages/cli/src/run-record.ts';
-import { parseStateJson } from '../../packages/cli/src/training-state.ts';
+import { parseMetrics } from '../../packages/cli/src/run/metrics-file.ts';
+import { parseRecord } from '../../packages/cli/src/run/record.ts';
+import { parseStateJson } from '../../packages/cli/src/run/state-files.ts';
 import { fuzzParsers } from '../support/fuzz-parsers.ts';
 
 test('20,000 broken files: each is read, or refused by one of our own errors', { timeout: 900_000 }, async () => {

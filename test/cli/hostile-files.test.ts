@@ -17,13 +17,14 @@ import {
 import { join } from 'node:path';
 import { readSafetensors } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
-import { openModelFolder, writeModelFolder } from '../../packages/cli/src/checkpoint-files.ts';
-import { printableMessage } from '../../packages/cli/src/errors.ts';
-import { isRunning } from '../../packages/cli/src/processes.ts';
-import { RunLock } from '../../packages/cli/src/run-lock.ts';
-import { parseJson, readSmallFile } from '../../packages/cli/src/small-file.ts';
-import { printableJson } from '../../packages/cli/src/terminal.ts';
-import { changedKeys } from '../../packages/cli/src/training-state.ts';
+import { openModelFolder } from '../../packages/cli/src/files/checkpoint-files.ts';
+import { isRunning } from '../../packages/cli/src/files/processes.ts';
+import { parseJson, readSmallFile } from '../../packages/cli/src/files/small-file.ts';
+import { writeModelFolder } from '../../packages/cli/src/files/write-model-folder.ts';
+import { RunLock } from '../../packages/cli/src/run/lock.ts';
+import { changedKeys } from '../../packages/cli/src/run/state-files.ts';
+import { printableMessage } from '../../packages/cli/src/terminal/errors.ts';
+import { printableJson } from '../../packages/cli/src/terminal/output.ts';
 import { BLT, blt } from '../support/command.ts';
 import { fixtureBytes } from '../support/golden-model.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -319,7 +320,12 @@ describe('the terminal', () => {
         /process\.std(out|err)\.write|console\.(log|error|warn)/.test(readFileSync(new URL(file, root), 'utf8')),
       );
     // generate writes bytes, blt.ts what commander says (escaped there), pack-entropy-model is a script.
-    expect(writing.sort()).toEqual(['blt.ts', 'commands/generate.ts', 'play/pack-entropy-model.ts', 'terminal.ts']);
+    expect(writing.sort()).toEqual([
+      'blt.ts',
+      'commands/generate.ts',
+      'play/pack-entropy-model.ts',
+      'terminal/output.ts',
+    ]);
   });
 });
 

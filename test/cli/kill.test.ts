@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { latestFolder } from '../../packages/cli/src/atomic-folder.ts';
+import { latestFolder } from '../../packages/cli/src/files/atomic-folder.ts';
 import { BLT, blt } from '../support/command.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 

@@ -1,7 +1,7 @@
 /** @file A file system that fails at a chosen call: with an error, with half of the data written, or because the process died. */
 import * as nodeFs from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FileSystem } from '../../packages/cli/src/atomic-folder.ts';
+import type { FileSystem } from '../../packages/cli/src/files/synced-file.ts';
 
 /**
  * crash: from that call on nothing happens any more, every call throws, as for a process that is dead.

@@ -22,18 +22,20 @@ import {
   storedInMemory,
 } from '@blt-ts/blt';
 import { Random, referenceBackend } from '@blt-ts/tensor';
-import { storedInFolder } from '../../packages/cli/src/checkpoint-files.ts';
-import { parseConfig } from '../../packages/cli/src/config-file.ts';
+import { parseConfig } from '../../packages/cli/src/config/config-file.ts';
 import { gunzipBytes } from '../../packages/cli/src/data/gunzip.ts';
 import { parseJsonl } from '../../packages/cli/src/data/jsonl.ts';
-import { parseMetrics } from '../../packages/cli/src/metrics-file.ts';
+import { storedInFolder } from '../../packages/cli/src/files/weight-files.ts';
 import { parseShard, shardBytes } from '../../packages/cli/src/prepared/shard-file.ts';
-import { DEFAULT_CARE, parseRecord, recordText } from '../../packages/cli/src/run-record.ts';
-import { parseState, STATE_ARRAYS, STATE_JSON, stateFiles } from '../../packages/cli/src/training-state.ts';
+import { DEFAULT_HOUSEKEEPING } from '../../packages/cli/src/run/housekeeping.ts';
+import { parseMetrics } from '../../packages/cli/src/run/metrics-file.ts';
+import { parseRecord, recordText } from '../../packages/cli/src/run/record.ts';
+import { parseState, STATE_ARRAYS, STATE_JSON } from '../../packages/cli/src/run/state-files.ts';
 import { readOrRefuse, runMutation } from '../tensor/safetensors-fuzz.ts';
 import { MUTATIONS } from '../tensor/safetensors-mutations.ts';
 import { randomSample } from '../tensor/safetensors-samples.ts';
 import { breakBytes, breakFramed, breakJson, breakText, spliced } from './fuzz-inputs.ts';
+import { stateFiles } from './state-files.ts';
 import { corpus, tinyPlan } from './tiny-run.ts';
 
 const OWN_ERRORS = new Set(['UserError', 'ConfigError', 'SafetensorsError']);
@@ -115,7 +117,7 @@ export async function fuzzTargets(): Promise<Target[]> {
     heldOutFraction: 0.1,
     textField: null,
     dataHash: 'ab'.repeat(32),
-    care: DEFAULT_CARE,
+    care: DEFAULT_HOUSEKEEPING,
     plan: planRun({ size: 'nano' }, 1_000_000),
   });
   const session = new Session(tinyPlan({ patchingMode: 'space', steps: 2 }), corpus, referenceBackend);

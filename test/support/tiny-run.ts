@@ -1,7 +1,8 @@
 /** @file Whole training runs that take a fraction of a second: plans, a corpus, and what a run leaves. */
 import { type Corpus, encode, planRun, type RunOptions, type RunPlan, Session, type SessionEvent } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
-import { parseState, STATE_ARRAYS, STATE_JSON, stateFiles } from '../../packages/cli/src/training-state.ts';
+import { parseState, STATE_ARRAYS, STATE_JSON } from '../../packages/cli/src/run/state-files.ts';
+import { stateFiles } from './state-files.ts';
 
 const TINY: RunOptions = {
   localWidth: 8,

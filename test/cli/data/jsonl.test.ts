@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseJsonl, textBytes } from '../../../packages/cli/src/data/jsonl.ts';
-import { UserError } from '../../../packages/cli/src/errors.ts';
+import { parseJsonl } from '../../../packages/cli/src/data/jsonl.ts';
+import { UserError } from '../../../packages/cli/src/terminal/errors.ts';
 import { runs } from '../../support/runs.ts';
 
 const utf8 = new TextEncoder();
@@ -37,7 +37,8 @@ test('text comes before content before body, and a named field wins', () => {
 });
 
 test('unpaired surrogates are dropped', () => {
-  expect(textBytes('a\ud800b\udc00c😀')).toEqual(utf8.encode('abc😀'));
+  const [{ bytes }] = parseJsonl(utf8.encode('{"text":"a\\ud800b\\udc00c😀"}'), 'x.jsonl');
+  expect(bytes).toEqual(utf8.encode('abc😀'));
 });
 
 test.each<[string, string | Uint8Array, RegExp]>([

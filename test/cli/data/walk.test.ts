@@ -3,13 +3,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  compareNames,
-  expandGlob,
-  type FoundFile,
-  type OnSkipped,
-  walkFolder,
-} from '../../../packages/cli/src/data/walk.ts';
+import { expandGlob, type FoundFile, type OnSkipped, walkFolder } from '../../../packages/cli/src/data/walk.ts';
+import { compareNames } from '../../../packages/cli/src/files/name-order.ts';
 import { runs } from '../../support/runs.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 

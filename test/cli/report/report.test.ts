@@ -19,7 +19,7 @@ function reportData(text = 'x'): ReportData {
     patchSizeMean: 4.31,
     backend: text,
     best: { step: 340, bytes: 1_392_640, heldOutBitsPerByte: 2.2309 },
-    yardsticks: [
+    compressors: [
       { name: 'gzip -9', bitsPerByte: 3.124, seenTraining: true },
       { name: text, bitsPerByte: 3.211, seenTraining: false },
     ],
@@ -97,7 +97,7 @@ test('a run without figures still has a report', () => {
   const html = renderReport({
     ...reportData(),
     best: null,
-    yardsticks: [],
+    compressors: [],
     parameters: [],
     curve: [],
     excerpt: undefined,

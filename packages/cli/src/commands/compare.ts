@@ -1,8 +1,9 @@
+/** @file `blt compare`: learning curves of runs in one page, or as JSON. */
 import { writeFile } from 'node:fs/promises';
-import { reason, UserError } from '../errors.ts';
 import { comparePage, differences } from '../report/compare-page.ts';
-import { heldOutFigure, type RunDetails, runDetails } from '../run-summary.ts';
-import { say, sayJson } from '../terminal.ts';
+import { heldOutFigure, type RunDetails, runDetails } from '../run/summary.ts';
+import { reason, UserError } from '../terminal/errors.ts';
+import { say, sayJson } from '../terminal/output.ts';
 
 export interface CompareFlags {
   readonly html: string;

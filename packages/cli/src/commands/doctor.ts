@@ -13,11 +13,11 @@ import {
   tensor,
 } from '@blt-ts/tensor';
 import type { GpuBackend, GpuMode } from '@blt-ts/tensor/gpu';
-import { chooseBackend, measureGflops, openDevice } from '../backend-choice.ts';
-import { runBattery } from '../doctor/battery.ts';
-import { humanBytes } from '../human-units.ts';
-import { say, sayJson } from '../terminal.ts';
+import { chooseBackend, measureGflops, openDevice } from '../config/backend-choice.ts';
+import { humanBytes } from '../terminal/human-units.ts';
+import { say, sayJson } from '../terminal/output.ts';
 import { VERSION } from '../version.ts';
+import { runBattery } from './doctor-battery.ts';
 
 export interface DoctorFlags {
   readonly json?: boolean;

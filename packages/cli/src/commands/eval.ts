@@ -1,8 +1,11 @@
+/** @file `blt eval`: bits per byte of a model on held-out text, beside compressors. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import {
+  type BltConfig,
   bltBatch,
   bltLogits,
+  type Checkpoint,
   countBytes,
   encode,
   evaluateBlt,
@@ -13,21 +16,24 @@ import {
   patchLengths,
   rowLimits,
   scoreEntropiesAsync,
+  type TrainingRow,
 } from '@blt-ts/blt';
-import { scope, totalFlops, withLedger } from '@blt-ts/tensor';
-import { chooseBackend } from '../backend-choice.ts';
-import type { BackendName } from '../backend-names.ts';
+import { type Backend, scope, totalFlops, withLedger } from '@blt-ts/tensor';
+import { chooseBackend } from '../config/backend-choice.ts';
+import type { BackendName } from '../config/backend-names.ts';
 import { loadCorpus } from '../data/corpus.ts';
 import { concatenated, type Document, lastBytes, totalBytes } from '../data/document.ts';
-import { differences, recovered } from '../data/manifest.ts';
+import { differences, recovered } from '../data/document-list.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { splitHash } from '../data/split.ts';
-import { UserError } from '../errors.ts';
-import { humanBytes, humanCount, plusMinus } from '../human-units.ts';
-import { flopsPerByte } from '../plan-text.ts';
-import { loadModel, RunFolder, type RunRecord } from '../run-folder.ts';
-import { say, sayJson, warn } from '../terminal.ts';
-import { MOST_CONTEXT_BYTES, yardsticks } from '../yardstick.ts';
+import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
+import { loadModel } from '../run/find-model.ts';
+import { RunFolder } from '../run/folder.ts';
+import { flopsPerByte } from '../run/model-size.ts';
+import type { RunRecord } from '../run/record.ts';
+import { UserError } from '../terminal/errors.ts';
+import { humanBytes, humanCount, plusMinus } from '../terminal/human-units.ts';
+import { say, sayJson, warn } from '../terminal/output.ts';
 
 export interface EvalFlags {
   readonly model?: string;
@@ -40,7 +46,7 @@ export interface EvalFlags {
   readonly threads?: number;
 }
 
-/** What to evaluate on: the given data, or the held-out part of the run that the model comes from. */
+/** The text to evaluate on: the given data, or the held-out part of the run that the model comes from. */
 async function evaluationData(
   flags: EvalFlags,
   folder: string,
@@ -76,9 +82,9 @@ export async function evaluatedOn(
 ): Promise<{ train: Document[]; heldOut: Document[] }> {
   const corpus = await loadCorpus({ ...record, seed: record.plan.seed }, null);
   if (splitHash(corpus) === record.dataHash) return corpus;
-  const manifest = await new RunFolder(path).manifest();
-  const what = manifest ? `: ${differences(manifest, corpus.all)}` : '';
-  const found = manifest && record.heldOutHash ? recovered(manifest, record.heldOutHash, corpus.all) : null;
+  const documentList = await new RunFolder(path).documentList();
+  const what = documentList ? `: ${differences(documentList, corpus.all)}` : '';
+  const found = documentList && record.heldOutHash ? recovered(documentList, record.heldOutHash, corpus.all) : null;
   if (!found) {
     throw new UserError(
       `the data of ${path} are not those it was trained on, and its held-out part is not among them${what}; restore them, or give --data FILE to evaluate on`,
@@ -88,6 +94,39 @@ export async function evaluatedOn(
   return found;
 }
 
+function checkRowBytes(rowBytes: number, longest: number): void {
+  if (rowBytes <= longest) return;
+  throw new UserError(
+    `--row-bytes ${rowBytes}: the model reads at most ${longest} bytes at once; give --row-bytes ${longest} or less`,
+    2,
+  );
+}
+
+/** Rows as in training: so many patches that a row has about `rowBytes` ids, and never more than twice as many. */
+function rowsOf(documents: readonly Int32Array[], lengths: readonly Int32Array[], config: BltConfig, rowBytes: number) {
+  const patchesPerRow = Math.max(2, Math.round(rowBytes / meanPatchSize(lengths)));
+  const limits = rowLimits(config, 2 * rowBytes);
+  if (patchesPerRow > limits.maxPatches) {
+    const fits = Math.floor(limits.maxPatches * meanPatchSize(lengths));
+    throw new UserError(
+      `--row-bytes ${rowBytes}: that is ${patchesPerRow} patches, the model's global transformer takes ${limits.maxPatches}; give --row-bytes ${fits} or less`,
+      2,
+    );
+  }
+  return evaluationRows(
+    documents.map((ids, i) => ({ ids, patchLengths: lengths[i] })),
+    { patchesPerRow, limits },
+  );
+}
+
+/** FLOPs per byte that really run on a row, counted kernel by kernel. */
+function executedFlopsPerByte({ params, config }: Checkpoint, row: TrainingRow, backend: Backend): number {
+  const { ledger } = withLedger(() =>
+    scope(() => void bltLogits(params, bltBatch([row], config, { backend }), config)),
+  );
+  return totalFlops(ledger, ['matmul', 'intervalAttention']) / Math.max(1, countBytes(row.targets));
+}
+
 /** `blt eval`. @returns the exit code */
 export async function evalCommand(flags: EvalFlags): Promise<number> {
   const { backend, short } = await chooseBackend(flags);
@@ -95,15 +134,9 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   const { title, train, heldOut } = await evaluationData(flags, folder);
   if (totalBytes(heldOut) === 0) throw new UserError(`${title} is empty; give a text to evaluate on with --data`, 2);
   const { config, params, patcher } = checkpoint;
-  const longest = longestText(config);
-  if (flags.rowBytes > longest) {
-    throw new UserError(
-      `--row-bytes ${flags.rowBytes}: the model reads at most ${longest} bytes at once; give --row-bytes ${longest} or less`,
-      2,
-    );
-  }
+  checkRowBytes(flags.rowBytes, longestText(config));
   const started = performance.now();
-  const measures = yardsticks(lastBytes(train, MOST_CONTEXT_BYTES), concatenated(heldOut));
+  const measures = compressorFigures(lastBytes(train, MOST_CONTEXT_BYTES), concatenated(heldOut));
   const documents = heldOut.map((d) => encode(d.bytes, { bos: true, eos: true }));
   const entropies =
     config.patching.mode === 'entropy'
@@ -113,27 +146,10 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
     patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }),
   );
   const patchBytes = meanPatchSize(lengths, countBytes(documents));
-  // As in training: so many patches that a row has about this many ids, and never more than twice as many.
-  const patchesPerRow = Math.max(2, Math.round(flags.rowBytes / meanPatchSize(lengths)));
-  const limits = rowLimits(config, 2 * flags.rowBytes);
-  if (patchesPerRow > limits.maxPatches) {
-    const fits = Math.floor(limits.maxPatches * meanPatchSize(lengths));
-    throw new UserError(
-      `--row-bytes ${flags.rowBytes}: that is ${patchesPerRow} patches, the model's global transformer takes ${limits.maxPatches}; give --row-bytes ${fits} or less`,
-      2,
-    );
-  }
-  const rows = evaluationRows(
-    documents.map((ids, i) => ({ ids, patchLengths: lengths[i] })),
-    { patchesPerRow, limits },
-  );
+  const rows = rowsOf(documents, lengths, config, flags.rowBytes);
   const row = rows.reduce((a, b) => (b.ids.length > a.ids.length ? b : a));
   const evaluation = await evaluateBlt(params, rows, config);
-  // What really runs, on the longest row, against the paper's formula.
-  const { ledger } = withLedger(() =>
-    scope(() => void bltLogits(params, bltBatch([row], config, { backend }), config)),
-  );
-  const executed = totalFlops(ledger, ['matmul', 'intervalAttention']) / Math.max(1, countBytes(row.targets));
+  const executed = executedFlopsPerByte(checkpoint, row, backend);
   const formula = flopsPerByte({ config }, patchBytes, flags.rowBytes);
   const seconds = (performance.now() - started) / 1000;
   const compressors = await measures;

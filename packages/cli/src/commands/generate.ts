@@ -1,12 +1,13 @@
+/** @file `blt generate`: continues a prompt, onto a terminal, into a pipe, or as JSON. */
 import { type GenerateCounts, generate, generateAsync, longestText, type WeightFormat } from '@blt-ts/blt';
-import { announce, chooseBackend } from '../backend-choice.ts';
-import type { BackendName } from '../backend-names.ts';
-import { byteEscape, printable, utf8Length } from '../byte-labels.ts';
-import { openModelFolder } from '../checkpoint-files.ts';
-import { UserError } from '../errors.ts';
-import { loadLargeModel, needsSpreading } from '../large-model.ts';
-import { findModel, loadModel, newestRun } from '../run-folder.ts';
-import { sayJson } from '../terminal.ts';
+import { announce, chooseBackend } from '../config/backend-choice.ts';
+import type { BackendName } from '../config/backend-names.ts';
+import { openModelFolder } from '../files/checkpoint-files.ts';
+import { findModel, loadModel, newestRun } from '../run/find-model.ts';
+import { loadLargeModel, needsSpreading } from '../run/large-model.ts';
+import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
+import { UserError } from '../terminal/errors.ts';
+import { sayJson } from '../terminal/output.ts';
 
 export interface GenerateFlags {
   readonly model?: string;
@@ -82,10 +83,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   if (flags.context !== undefined && flags.context > longest) {
     throw new UserError(`--context ${flags.context}: the model reads at most ${longest} bytes; give less`, 2);
   }
-  const prompt =
-    flags.prompt === '-' || (flags.prompt === undefined && !process.stdin.isTTY && flags.model === '-')
-      ? await readAll(process.stdin)
-      : Buffer.from(flags.prompt ?? '');
+  const prompt = await promptOf(flags);
   let counts: GenerateCounts | undefined;
   const options = {
     maxBytes: flags.maxBytes,
@@ -106,26 +104,32 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     ? generate(checkpoint, prompt, options)
     : generateAsync(checkpoint, prompt, options);
   if (flags.json) {
-    const ids: number[] = [];
-    for await (const byte of bytes) ids.push(byte);
-    const made = Uint8Array.from(ids);
-    const text = new TextDecoder().decode(made);
+    const made: number[] = [];
+    for await (const byte of bytes) made.push(byte);
     sayJson({
       model: folder,
-      prompt: prompt.toString(),
-      text,
-      bytes: [...made],
+      prompt: Buffer.from(prompt).toString(),
+      text: new TextDecoder().decode(Uint8Array.from(made)),
+      bytes: made,
       global_steps: counts?.globalSteps,
       backend: backend.name,
     });
-    return 0;
-  }
-  if (!process.stdout.isTTY) {
+  } else if (process.stdout.isTTY) await showOnTerminal(prompt, bytes);
+  else {
     // A pipe gets the bytes as they are.
     process.stdout.write(prompt);
     for await (const byte of bytes) process.stdout.write(Uint8Array.of(byte));
-    return 0;
   }
+  return 0;
+}
+
+async function promptOf({ prompt, model }: GenerateFlags): Promise<Uint8Array> {
+  const piped = prompt === '-' || (prompt === undefined && !process.stdin.isTTY && model === '-');
+  return piped ? readAll(process.stdin) : Buffer.from(prompt ?? '');
+}
+
+/** Writes each character as soon as it is complete. */
+async function showOnTerminal(prompt: Uint8Array, bytes: Iterable<number> | AsyncIterable<number>): Promise<void> {
   const terminal = new TerminalWriter();
   for (const byte of prompt) terminal.write(byte);
   for await (const byte of bytes) {
@@ -134,5 +138,4 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   }
   terminal.flush(true);
   process.stdout.write('\n');
-  return 0;
 }

@@ -1,8 +1,10 @@
+/** @file `blt import` and `blt export`: model folders from and for other programs. */
 import { forTransformers, transformersDiffers } from '@blt-ts/blt';
-import { openModelFolder, type WeightDtype, writeModelFolder } from '../checkpoint-files.ts';
-import { humanBytes, humanCount } from '../human-units.ts';
-import { findModel, newestRun } from '../run-folder.ts';
-import { say, sayJson } from '../terminal.ts';
+import { openModelFolder } from '../files/checkpoint-files.ts';
+import { type WeightDtype, writeModelFolder } from '../files/write-model-folder.ts';
+import { findModel, newestRun } from '../run/find-model.ts';
+import { humanBytes, humanCount } from '../terminal/human-units.ts';
+import { say, sayJson } from '../terminal/output.ts';
 
 export interface ConvertFlags {
   readonly out: string;

@@ -8,12 +8,13 @@ import {
   type NamedShapes,
   planMemory,
 } from '@blt-ts/blt';
-import { openModelFolder, readJson } from '../checkpoint-files.ts';
-import { UserError } from '../errors.ts';
-import { humanBytes, humanCount } from '../human-units.ts';
-import { parametersByPart } from '../plan-text.ts';
-import { findModel, newestRun } from '../run-folder.ts';
-import { say, sayJson } from '../terminal.ts';
+import { openModelFolder } from '../files/checkpoint-files.ts';
+import { readJson } from '../files/weight-files.ts';
+import { findModel, newestRun } from '../run/find-model.ts';
+import { parametersByPart } from '../run/model-size.ts';
+import { UserError } from '../terminal/errors.ts';
+import { humanBytes, humanCount } from '../terminal/human-units.ts';
+import { say, sayJson } from '../terminal/output.ts';
 
 /** `{"tensor name": [sizes], ...}` */
 function shapesOf(file: string): NamedShapes {

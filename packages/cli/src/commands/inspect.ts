@@ -1,11 +1,13 @@
+/** @file `blt inspect`: the contents of a model folder or of a run. */
 import { dirname, resolve } from 'node:path';
 import { checkpointPlan, configToHuggingFace, countValues } from '@blt-ts/blt';
-import { chooseBackend } from '../backend-choice.ts';
-import { humanBytes, humanCount } from '../human-units.ts';
-import { copiedRate, flopsPerByte, parametersByPart } from '../plan-text.ts';
-import { loadModel, RunFolder } from '../run-folder.ts';
-import type { RunRecord } from '../run-record.ts';
-import { say, sayJson } from '../terminal.ts';
+import { chooseBackend } from '../config/backend-choice.ts';
+import { loadModel } from '../run/find-model.ts';
+import { RunFolder } from '../run/folder.ts';
+import { copiedRate, flopsPerByte, parametersByPart } from '../run/model-size.ts';
+import type { RunRecord } from '../run/record.ts';
+import { humanBytes, humanCount } from '../terminal/human-units.ts';
+import { say, sayJson } from '../terminal/output.ts';
 import { inspectPlan } from './inspect-plan.ts';
 
 export interface InspectFlags {

@@ -1,17 +1,18 @@
+/** @file `blt patch`: text or files cut into patches, on the terminal, as JSON, or as a page. */
 import { writeFile } from 'node:fs/promises';
 import { type PatchingOptions, VOCAB_SIZE } from '@blt-ts/blt';
-import { announce, chooseBackend } from '../backend-choice.ts';
-import type { BackendName } from '../backend-names.ts';
-import { usesColor } from '../color.ts';
-import { unusedPatching } from '../config-schema.ts';
+import { announce, chooseBackend } from '../config/backend-choice.ts';
+import type { BackendName } from '../config/backend-names.ts';
+import { unusedPatching } from '../config/config-schema.ts';
 import type { Document } from '../data/document.ts';
 import { loadDocuments } from '../data/sources.ts';
-import { reason, UserError } from '../errors.ts';
-import { patchBytes } from '../patch-bytes.ts';
-import { patchSummary, showPatches } from '../patch-view.ts';
+import { patchBytes } from '../report/patch-bytes.ts';
 import { type PatchesData, renderPatchesHtml } from '../report/patches-page.ts';
-import { loadModel } from '../run-folder.ts';
-import { note, say, sayColoured, sayJson, warn } from '../terminal.ts';
+import { loadModel } from '../run/find-model.ts';
+import { usesColor } from '../terminal/color.ts';
+import { reason, UserError } from '../terminal/errors.ts';
+import { note, say, sayColoured, sayJson, warn } from '../terminal/output.ts';
+import { patchSummary, showPatches } from '../terminal/patch-view.ts';
 
 export interface PatchFlags {
   readonly model?: string;

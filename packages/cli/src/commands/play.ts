@@ -1,14 +1,15 @@
+/** @file `blt play`: serves the page in the browser, or writes it to a folder. */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openModelFolder } from '../checkpoint-files.ts';
-import { reason, UserError } from '../errors.ts';
+import { openModelFolder } from '../files/checkpoint-files.ts';
+import { readSmallFile } from '../files/small-file.ts';
 import { pageFor, type Site, serveSite } from '../play/server.ts';
-import { findModel } from '../run-folder.ts';
-import { readSmallFile } from '../small-file.ts';
-import { say } from '../terminal.ts';
+import { findModel } from '../run/find-model.ts';
+import { reason, UserError } from '../terminal/errors.ts';
+import { say } from '../terminal/output.ts';
 
 export interface PlayFlags {
   readonly port?: number;
@@ -78,7 +79,7 @@ export async function playCommand(flags: PlayFlags): Promise<number> {
   return 0;
 }
 
-/** What marks an index.html as one that was written here. */
+/** Mark of an index.html that was written here. */
 const OWN_PAGE = '<meta name="blt-model"';
 
 /** @throws UserError if the page would be written over files that are not a page of this command */

@@ -11,16 +11,16 @@ import {
   VOCAB_SIZE,
 } from '@blt-ts/blt';
 import { availableThreads, type Backend, createReferenceBackend, createWasmBackend, Random } from '@blt-ts/tensor';
-import { removeStale, writeFileAtomically } from '../atomic-file.ts';
 import { corpusIds, loadCorpus } from '../data/corpus.ts';
 import { HELD_OUT_FRACTION, type SplitChoice, splitHash } from '../data/split.ts';
-import { printableMessage, reason, UserError } from '../errors.ts';
-import { humanBytes } from '../human-units.ts';
-import { type OpenedEntropyModel, openEntropyModel } from '../origins.ts';
+import { removeStale, writeFileAtomically } from '../files/atomic-file.ts';
 import { type EntropyModel, makeShard } from '../prepared/make-shard.ts';
 import { readShard } from '../prepared/prepared-set.ts';
 import { type Identity, identityText, MOST_SHARDS, shardBytes, shardName } from '../prepared/shard-file.ts';
-import { trainingOutput } from '../training-output.ts';
+import { printableMessage, reason, UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
+import { trainingOutput } from '../terminal/training-output.ts';
+import { type OpenedEntropyModel, openEntropyModel } from '../training/pretrained.ts';
 import { type PatchFlags, patchingFor } from './patch.ts';
 
 export interface PrepareFlags
@@ -93,9 +93,8 @@ async function isDone(path: string, identity: Identity, corpus: Corpus, warn: (m
   );
 }
 
-/** `blt prepare`. @returns the exit code */
-export async function prepareCommand(flags: PrepareFlags): Promise<number> {
-  const [index, of] = parseShardNumber(flags.shard);
+/** How to cut. @throws UserError if the flags contradict one another */
+function modeOf(flags: PrepareFlags): NonNullable<PrepareFlags['mode']> {
   const mode = flags.mode ?? (flags.patcher === undefined ? undefined : 'entropy');
   if (mode === undefined) {
     throw new UserError(
@@ -112,6 +111,13 @@ export async function prepareCommand(flags: PrepareFlags): Promise<number> {
   if (flags.heldOut !== undefined && flags.split !== undefined) {
     throw new UserError('--held-out names the held-out text, so there is nothing to --split; give one of the two', 2);
   }
+  return mode;
+}
+
+/** `blt prepare`. @returns the exit code */
+export async function prepareCommand(flags: PrepareFlags): Promise<number> {
+  const [index, of] = parseShardNumber(flags.shard);
+  const mode = modeOf(flags);
   const out = trainingOutput(flags.json === true);
   const warn = (message: string) => out.say(`warning: ${printableMessage(message)}`, { event: 'warning', message });
   const opened = flags.patcher === undefined ? null : await openEntropyModel(flags.patcher);

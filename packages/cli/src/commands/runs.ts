@@ -1,6 +1,7 @@
-import { humanBytes, humanCount, humanDuration } from '../human-units.ts';
-import { heldOutFigure, listRuns, type RunSummary } from '../run-summary.ts';
-import { say, sayJson } from '../terminal.ts';
+/** @file `blt runs`: a table of the runs in a folder. */
+import { heldOutFigure, listRuns, type RunSummary } from '../run/summary.ts';
+import { humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
+import { say, sayJson } from '../terminal/output.ts';
 
 export interface RunsFlags {
   readonly runs: string;

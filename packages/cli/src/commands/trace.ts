@@ -4,14 +4,14 @@ import { lstat, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { type BltConfig, traceCheckpointAsync, VOCAB_SIZE, validateConfig } from '@blt-ts/blt';
 import { writeSafetensors } from '@blt-ts/tensor';
-import { replaceFile } from '../atomic-folder.ts';
-import { announce, chooseBackend } from '../backend-choice.ts';
-import type { BackendName } from '../backend-names.ts';
-import { readJson } from '../checkpoint-files.ts';
-import { reason, UserError } from '../errors.ts';
-import { loadModel } from '../run-folder.ts';
-import { parseJson } from '../small-file.ts';
-import { sayJson } from '../terminal.ts';
+import { announce, chooseBackend } from '../config/backend-choice.ts';
+import type { BackendName } from '../config/backend-names.ts';
+import { parseJson } from '../files/small-file.ts';
+import { replaceFile } from '../files/synced-file.ts';
+import { readJson } from '../files/weight-files.ts';
+import { loadModel } from '../run/find-model.ts';
+import { reason, UserError } from '../terminal/errors.ts';
+import { sayJson } from '../terminal/output.ts';
 
 export interface TraceFlags {
   readonly model?: string;

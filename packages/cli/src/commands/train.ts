@@ -1,28 +1,32 @@
+/** @file `blt train`: makes the job of a new run, or of one that goes on, shows its plan, and trains. */
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { RunPlan, WarmStart } from '@blt-ts/blt';
+import type { WarmStart } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
-import { type Choice, chooseBackend, measureGflops } from '../backend-choice.ts';
-import { loadConfig, overrideConfig } from '../config-file.ts';
-import { CONFIG_KEYS, type FileConfig } from '../config-schema.ts';
+import { type Choice, chooseBackend, measureGflops } from '../config/backend-choice.ts';
+import { loadConfig, overrideConfig } from '../config/config-file.ts';
+import type { FileConfig } from '../config/config-schema.ts';
+import { camelCase, flagOf, OPTIONS, type OptionRow } from '../config/options.ts';
 import { corpusIds, dataTitle, heldOutText, type LoadedCorpus, leftOutText, loadCorpus } from '../data/corpus.ts';
 import { totalBytes } from '../data/document.ts';
+import { differences, documentListText, heldOutHash } from '../data/document-list.ts';
 import { tooFewHeldOut } from '../data/held-out-noise.ts';
-import { differences, heldOutHash, manifestText } from '../data/manifest.ts';
 import { HELD_OUT_FRACTION, type Split, splitHash } from '../data/split.ts';
-import { printableMessage, UserError } from '../errors.ts';
-import { humanBytes } from '../human-units.ts';
-import { memoryOf, parametersByPart, planText, ratesByFormula } from '../plan-text.ts';
-import { workOf } from '../run/forecast.ts';
-import { isFitted, type PlannedRun, planNewRun, planOf, sampled } from '../run/planned-run.ts';
-import { TimeBudget } from '../run/time-budget.ts';
-import { freeRunName, RunFolder } from '../run-folder.ts';
-import { RunLock } from '../run-lock.ts';
-import { runCare } from '../run-options.ts';
-import { DEFAULT_CARE, parseRecord, type RunRecord, recordText } from '../run-record.ts';
-import { givenAgain, openStarts } from '../run-starts.ts';
-import { type TrainingOutput, trainingOutput } from '../training-output.ts';
-import { TrainingRun } from '../training-run.ts';
+import { freeRunName, RunFolder } from '../run/folder.ts';
+import { DEFAULT_HOUSEKEEPING, housekeepingOf } from '../run/housekeeping.ts';
+import { RunLock } from '../run/lock.ts';
+import { parametersByPart } from '../run/model-size.ts';
+import { parseRecord, type RunRecord, recordText } from '../run/record.ts';
+import { printableMessage, UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
+import { type TrainingOutput, trainingOutput } from '../terminal/training-output.ts';
+import { checkSize } from '../training/enough-data.ts';
+import { memoryOf, ratesByFormula, workOf } from '../training/forecast.ts';
+import { planText } from '../training/plan-text.ts';
+import { type Documents, isFitted, type PlannedRun, planNewRun, planOf, sampled } from '../training/planned-run.ts';
+import { TimeBudget } from '../training/time-budget.ts';
+import { TrainingRun } from '../training/training-run.ts';
+import { openWarmStart, reopenWarmStart } from '../training/warm-start.ts';
 import { VERSION } from '../version.ts';
 
 export interface TrainFlags {
@@ -49,8 +53,8 @@ interface Job extends LoadedCorpus {
   readonly choice: Choice;
   readonly planned: PlannedRun;
   readonly budget: TimeBudget;
-  /** What a run that starts, or had not made its patches when it was stopped, starts from. */
-  readonly given: () => Promise<WarmStart>;
+  /** Pretrained weights and prepared entropies. Needed by a run that has not made its patches yet. */
+  readonly warmStart: () => Promise<WarmStart>;
 }
 
 const choose = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
@@ -74,11 +78,11 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const chosen = { ...source, split: config.data?.split ?? 'auto', seed: config.seed };
   const split = await loadCorpus(chosen, warn);
   const hash = splitHash(split);
-  const starts = await openStarts(config, () => corpusIds(split), hash, warn);
+  const starts = await openWarmStart(config, () => corpusIds(split), hash, warn);
   checkSize(split, planOf(starts.options, totalBytes(split.train)), source);
   // Before the folder is made: a backend that is not there leaves nothing behind.
   const choice = await choose(config, flags);
-  const care = runCare(DEFAULT_CARE, config, flags);
+  const care = housekeepingOf(DEFAULT_HOUSEKEEPING, config, flags);
   const request = { ...starts, split, backend: choice.backend, minutes: care.minutes, warn };
   const planned = await planNewRun(request);
   const { plan, sample } = planned;
@@ -104,7 +108,7 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const record = parseRecord(recordText(written), 'config.json');
   const path = join(flags.runs, name);
   const budget = budgetOf(planned, care.minutes, fitted);
-  const job = { path, record, given: async () => starts.given(plan), planned, budget, ...split };
+  const job = { path, record, warmStart: async () => starts.warmStart(plan), planned, budget, ...split };
   return { choice, place: flags.dryRun ? null : await makeFolder(path, record, split), ...job };
 }
 
@@ -112,7 +116,7 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
 async function makeFolder(path: string, record: RunRecord, corpus: LoadedCorpus): Promise<NonNullable<Job['place']>> {
   const place = await RunFolder.create(path, record);
   try {
-    await place.folder.writeManifest(manifestText(corpus));
+    await place.folder.writeDocumentList(documentListText(corpus));
   } catch (error) {
     await place.lock.release();
     throw error;
@@ -123,19 +127,16 @@ async function makeFolder(path: string, record: RunRecord, corpus: LoadedCorpus)
 const budgetOf = ({ work, rates }: PlannedRun, minutes: number | null, fitted: boolean): TimeBudget =>
   new TimeBudget(work, rates, minutes === null ? null : { minutes, fitted });
 
-/** What may be given together with --resume: nothing that changes the bits. */
-const RESUME_FLAGS = ['backend', 'threads', 'minutes', 'saveEvery', 'sampleEvery', 'keepLast'] as const;
+const ROWS: readonly OptionRow[] = OPTIONS;
+const flagName = (row: OptionRow): string => camelCase(flagOf(row));
 
 /** A run that was stopped, with the data it had. */
 async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const path = flags.resume!;
-  const fixed = CONFIG_KEYS.filter(({ flag }) => {
-    const name = flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-    return flags[name] !== undefined && !(RESUME_FLAGS as readonly string[]).includes(name);
-  });
-  if (fixed.length > 0) {
+  const fixed = ROWS.find((row) => row.resume !== true && flags[flagName(row)] !== undefined);
+  if (fixed !== undefined) {
     throw new UserError(
-      `--${fixed[0].flag} cannot be changed by --resume: the run goes on as it was planned; leave it out, or start a new run`,
+      `--${flagOf(fixed)} cannot be changed by --resume: the run goes on as it was planned; leave it out, or start a new run`,
       2,
     );
   }
@@ -146,9 +147,9 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     const split = await loadCorpus({ ...record, seed: record.plan.seed }, warn);
     const hash = splitHash(split);
     if (hash !== record.dataHash) {
-      const manifest = await folder.manifest();
-      const what = manifest
-        ? differences(manifest, split.all)
+      const documentList = await folder.documentList();
+      const what = documentList
+        ? differences(documentList, split.all)
         : `its SHA-256 begins ${hash.slice(0, 12)}, the run's ${record.dataHash.slice(0, 12)}`;
       const again =
         record.plan.config.patching.mode === 'entropy'
@@ -158,15 +159,18 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
         `the data is not that of ${path}: ${what}; restore it to go on with the run, or train a new run on the data as it is${again}`,
       );
     }
-    const config = overrideConfig({}, Object.fromEntries(RESUME_FLAGS.map((name) => [name, flags[name]])));
-    const care = runCare(record.care, config, flags);
+    const config = overrideConfig(
+      {},
+      Object.fromEntries(ROWS.filter((row) => row.resume).map((row) => [flagName(row), flags[flagName(row)]])),
+    );
+    const care = housekeepingOf(record.care, config, flags);
     checkSize(split, record.plan, record);
     const choice = await choose(config, flags);
     const planned = await oldPlan(record, split, choice.backend);
     const job = {
       path,
       record: { ...record, care },
-      given: () => givenAgain(record, () => corpusIds(split)),
+      warmStart: () => reopenWarmStart(record, () => corpusIds(split)),
       planned,
       budget: budgetOf(planned, care.minutes, false),
       ...split,
@@ -178,7 +182,7 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   }
 }
 
-/** What is known of a run that goes on; its steps will tell how long they take. */
+/** Plan and forecast of a run that goes on. Its steps will tell how long they take. */
 async function oldPlan(record: RunRecord, split: Split, backend: Backend): Promise<PlannedRun> {
   const { plan, sample = { trainBytes: null, heldOutBytes: null } } = record;
   const trainBytes = sample.trainBytes ?? totalBytes(split.train);
@@ -199,14 +203,14 @@ export async function train(flags: TrainFlags): Promise<number> {
   }
 }
 
-async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: Warn): Promise<number> {
+/** Shows the plan of a run, with its estimate and warnings. @param read the documents that the run reads */
+function sayPlan(job: Job, read: Documents, out: TrainingOutput, warn: Warn): void {
   const { record } = job;
   const { plan } = record;
   const { backend, short, why } = job.choice;
   const trainBytes = totalBytes(job.train);
   const heldOutBytes = totalBytes(job.heldOut);
   const title = dataTitle(record.data, job.documents);
-  const read = sampled(job, record.sample, plan.seed);
   const readBytes = totalBytes(read.train) + totalBytes(read.heldOut);
   const estimate = {
     seconds: job.budget.secondsLeft({ ...START, steps: plan.entropyModel?.loop.steps ?? 0 }),
@@ -246,6 +250,13 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
   }
   const few = tooFewHeldOut(heldOutBytes);
   if (few !== null) warn(few);
+}
+
+async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: Warn): Promise<number> {
+  const { record } = job;
+  const { backend, why } = job.choice;
+  const read = sampled(job, record.sample, record.plan.seed);
+  sayPlan(job, read, out, warn);
   if (!job.place) return 0;
   const run = new TrainingRun(
     {
@@ -253,12 +264,12 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
       record,
       train: job.train,
       heldOut: read.heldOut,
-      heldOutBytes,
+      heldOutBytes: totalBytes(job.heldOut),
       budget: job.budget,
       compressorSeconds: record.fittedMinutes && COMPRESSOR_SHARE * 60 * record.fittedMinutes,
-      title,
+      title: dataTitle(record.data, job.documents),
       corpus: corpusIds(read),
-      given: job.given,
+      warmStart: job.warmStart,
       backend,
       why,
       detectAnomaly: flags.detectAnomaly === true,
@@ -272,35 +283,3 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
 const COMPRESSOR_SHARE = 0.05;
 
 const START = { phase: 'entropy model', step: 0 } as const;
-
-/** Fewer bytes than these teach nothing, in however short rows they are cut. */
-const LEAST_BYTES = 64;
-
-/** Bytes of data that leave `trainBytes` to train on when `fraction` of them is held out. Rounded up to tens. */
-const bytesFor = (trainBytes: number, fraction: number): number => Math.ceil(trainBytes / (1 - fraction) / 10) * 10;
-
-function checkSize(
-  split: Split,
-  plan: RunPlan,
-  { heldOut, heldOutFraction }: Pick<RunRecord, 'heldOut' | 'heldOutFraction'>,
-): void {
-  const trainBytes = totalBytes(split.train);
-  const needed = (plan.model.maxRowBytes ?? 2) / 2;
-  if (trainBytes < needed) {
-    const enough = `give at least ${bytesFor(needed, heldOut ? 0 : heldOutFraction)} bytes of text`;
-    if (trainBytes < LEAST_BYTES) {
-      const all = trainBytes + (heldOut ? 0 : totalBytes(split.heldOut));
-      throw new UserError(
-        `${all} ${all === 1 ? 'byte is' : 'bytes are'} too little to train on; ${enough}, 20,000 are a good start`,
-        2,
-      );
-    }
-    throw new UserError(
-      `the training part has ${trainBytes} bytes, less than one row of ${needed}; ${enough}, or --row-bytes ${Math.floor(trainBytes / 4)}`,
-      2,
-    );
-  }
-  if (totalBytes(split.heldOut) === 0 && heldOutFraction > 0) {
-    throw new UserError('nothing is left to hold out; give more text, or --held-out-fraction 0', 2);
-  }
-}

@@ -1,6 +1,6 @@
 /** @file Documents to train on and documents held out, from what the command line names. */
 import { type Corpus, encode } from '@blt-ts/blt';
-import { UserError } from '../errors.ts';
+import { UserError } from '../terminal/errors.ts';
 import { type Copy, copiesOfHeldOut, repeats } from './copies.ts';
 import { type Document, totalBytes } from './document.ts';
 import { loadDocuments } from './sources.ts';
@@ -14,7 +14,7 @@ import {
   wholePart,
 } from './split.ts';
 
-/** What decides a corpus, besides the files themselves. */
+/** Options that decide a corpus, besides the files themselves. */
 export interface CorpusSource {
   /** `--data` arguments; empty = the built-in book. */
   readonly data: readonly string[];
@@ -39,7 +39,7 @@ export interface LoadedCorpus extends Split {
   readonly all: readonly Document[];
   /** Documents of `--data`. */
   readonly documents: number;
-  /** What `--dedupe` left out of the training part. */
+  /** Documents that `--dedupe` left out of the training part. */
   readonly leftOut: readonly Part[];
 }
 
@@ -133,7 +133,7 @@ export function heldOutText({
   }
 }
 
-/** What `--dedupe` did, for the plan. */
+/** The documents that `--dedupe` left out, in words for the plan. */
 export function leftOutText({ leftOut }: Pick<LoadedCorpus, 'leftOut'>): string {
   const names = leftOut.slice(0, EXAMPLES).map(({ name }) => name);
   if (names.length === 0) return 'no training document repeats another or held-out text';

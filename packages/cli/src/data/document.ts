@@ -1,3 +1,4 @@
+/** @file Documents: bytes with a name. */
 /** One piece of training or held-out data: nothing is read across its ends. `bytes` are used as they are, text or not. */
 export interface Document {
   /** Where it came from, for messages: a path, `path:3` for line 3 of a .jsonl, `stdin`. */

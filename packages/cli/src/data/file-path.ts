@@ -1,9 +1,10 @@
+/** @file Paths of files whose names may not be UTF-8. */
 /**
  * A path as the operating system has it. Linux names are bytes: one that is not UTF-8 (`caf\xe9.txt`) can only be opened by its
  * bytes, so it stays a Buffer. All others are strings.
  */
 import { join } from 'node:path';
-import { printable } from '../byte-labels.ts';
+import { printable } from '../terminal/byte-labels.ts';
 
 export type FilePath = string | Buffer;
 

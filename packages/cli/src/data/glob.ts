@@ -1,3 +1,4 @@
+/** @file Patterns of file names: *, ?, [...], {...} and **. */
 /**
  * File name patterns, matched without regular expressions so that no pattern can take exponential time.
  *

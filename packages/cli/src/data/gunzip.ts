@@ -1,8 +1,8 @@
 /** @file Decompressing gzip within bounds. Compressed data may come from anyone. */
 import { constants as bufferLimits } from 'node:buffer';
 import { createGunzip, type Gunzip, gunzip } from 'node:zlib';
-import { errorCode, reason, UserError } from '../errors.ts';
-import { humanBytes } from '../human-units.ts';
+import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
 import { fromStream, plainView, type Reading } from './read-file.ts';
 
 const MIB = 1024 ** 2;

@@ -1,4 +1,5 @@
-import { UserError } from '../errors.ts';
+/** @file Documents from JSON lines: one line, one document. */
+import { UserError } from '../terminal/errors.ts';
 import type { Document } from './document.ts';
 
 /** Names that a text field goes by, tried in this order when none is given. */
@@ -12,16 +13,10 @@ const utf8 = new TextEncoder();
 /** Unpaired surrogates, which JSON can write as escapes, are dropped as the reference tokenizer does. */
 const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, '');
 
-/**
- * Text to UTF-8 bytes, without unpaired surrogates.
- * @see spec: facebookresearch/blt, tokenizer: invalid surrogates are dropped
- */
-export const textBytes = (text: string): Uint8Array => utf8.encode(wellFormed(text));
-
 /** Bytes of the blocks that texts are written into. */
 const BLOCK_BYTES = 1024 * 1024;
 
-/** {@link textBytes} for very many texts: they share blocks of memory, because a buffer for each costs more than a short text. */
+/** Very many texts as UTF-8 bytes. They share blocks of memory, because a buffer for each costs more than a short text. */
 class TextBlocks {
   #block = new Uint8Array(0);
   #used = 0;

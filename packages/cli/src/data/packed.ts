@@ -1,5 +1,5 @@
 /** @file Telling packed data from plain data: training on compressed bytes is rarely what was meant. */
-import { UserError } from '../errors.ts';
+import { UserError } from '../terminal/errors.ts';
 
 interface Format {
   readonly what: string;

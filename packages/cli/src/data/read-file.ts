@@ -1,10 +1,11 @@
+/** @file Reads files and streams into memory, within bounds. */
 import { constants as bufferLimits } from 'node:buffer';
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { isatty } from 'node:tty';
-import { UserError } from '../errors.ts';
-import { humanBytes } from '../human-units.ts';
+import { UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
 import { type FilePath, pathName } from './file-path.ts';
 
 const MIB = 1024 ** 2;
@@ -18,7 +19,7 @@ export function memoryBytes(): number {
 /** Most bytes that are taken from what has no size to be known before: a pipe, a terminal, standard input. */
 export const maxStreamBytes = (): number => Math.min(bufferLimits.MAX_LENGTH, Math.floor(memoryBytes() / 4));
 
-/** What was read. */
+/** Contents of a file. */
 export interface Reading {
   readonly bytes: Uint8Array;
   /** Bytes of the whole; null where reading stopped before the end of what has no size. */

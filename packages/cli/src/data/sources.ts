@@ -1,9 +1,10 @@
+/** @file Documents from the arguments of --data: files, folders, patterns, archives, standard input. */
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { errorCode, reason, UserError } from '../errors.ts';
-import { humanBytes } from '../human-units.ts';
-import { didYouMean } from '../nearest-name.ts';
+import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
+import { didYouMean } from '../terminal/nearest-name.ts';
 import { type Document, totalBytes } from './document.ts';
 import { type FilePath, pathKey, pathName } from './file-path.ts';
 import { isGlob } from './glob.ts';
@@ -31,7 +32,7 @@ export interface SourceOptions {
   maxStreamBytes?: number;
   /** Most bytes of all documents together. Default: the memory of the machine. */
   maxTotalBytes?: number;
-  /** What `-` reads. Default process.stdin. */
+  /** The stream that `-` reads. Default process.stdin. */
   stdin?: AsyncIterable<Uint8Array | string>;
   /** Called with one sentence for each thing that was skipped or looks wrong. */
   warn?: (message: string) => void;

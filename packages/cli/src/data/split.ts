@@ -1,6 +1,6 @@
 /** @file Which bytes are trained on and which are held out. */
 import { createHash, hash } from 'node:crypto';
-import { UserError } from '../errors.ts';
+import { UserError } from '../terminal/errors.ts';
 import { type Document, totalBytes } from './document.ts';
 
 /** Part of the corpus that is kept out of training when nothing else is said. */
@@ -9,7 +9,7 @@ export const HELD_OUT_FRACTION = 0.1;
 /** Ways to choose the held-out part, see {@link splitCorpus}. */
 export const SPLIT_CHOICES = ['auto', 'end', 'documents', 'tails'] as const;
 export type SplitChoice = (typeof SPLIT_CHOICES)[number];
-/** What `auto` comes down to. */
+/** The ways that `auto` chooses from. */
 export type SplitMode = Exclude<SplitChoice, 'auto'>;
 
 /** A document, or a stretch of one, that belongs to one side of a split. */

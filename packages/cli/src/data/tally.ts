@@ -1,7 +1,8 @@
+/** @file Warnings that may come by the thousand: the first of a kind by name, the rest as a number. */
 /** How many things of a kind are named one by one before the rest is only counted. */
 const NAMED = 3;
 
-/** What is said of things that may come by the thousand: the first of a kind by name, the rest as a number. */
+/** Counts warnings by kind. */
 export class Tally {
   readonly #kinds = new Map<string, { first: string[]; more: number }>();
 

@@ -1,6 +1,8 @@
 /** @file Reading tar archives in memory. Nothing is ever written: names in an archive are only shown. */
-import { reason, UserError } from '../errors.ts';
-import { isSkippedName, sortedByName } from './walk.ts';
+
+import { sortedByName } from '../files/name-order.ts';
+import { reason, UserError } from '../terminal/errors.ts';
+import { isSkippedName } from './walk.ts';
 
 export interface TarFile {
   /** As in the archive, without a leading `./`. */

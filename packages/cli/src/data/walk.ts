@@ -1,6 +1,8 @@
+/** @file Files under a folder or behind a pattern, in an order that every machine has. */
 import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
-import { errorCode } from '../errors.ts';
+import { compareNames, sortedByName } from '../files/name-order.ts';
+import { errorCode } from '../terminal/errors.ts';
 import { type FilePath, joinPath, pathKey } from './file-path.ts';
 import { expandBraces, isGlob, segmentMatcher } from './glob.ts';
 
@@ -20,43 +22,11 @@ const SKIPPED_FOLDERS = new Set(['node_modules']);
 export const isSkippedName = (name: string, isFolder: boolean): boolean =>
   name.startsWith('.') || (isFolder && SKIPPED_FOLDERS.has(name));
 
-/** What a walk may meet in any folder of another person, and passes over: no reason to refuse the rest. */
+/** Errors that a walk may meet in any folder of another person and passes over, because they are no reason to refuse the rest. */
 const PASSED_OVER = new Set(['ENOENT', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'ENAMETOOLONG', 'ENXIO']);
 
 /** Whether a file that nobody named may be left out because of this error. Others, such as a broken disk, end the command. */
 export const isPassedOver = (error: unknown): boolean => PASSED_OVER.has(errorCode(error) ?? '');
-
-/** Runs of digits, and what is between them. */
-const partsOf = (name: string): readonly string[] => name.match(/\d+|\D+/g) ?? [];
-
-function compareParts(a: readonly string[], b: readonly string[]): number {
-  for (let i = 0; i < Math.min(a.length, b.length); i++) {
-    const [x, y] = [a[i], b[i]];
-    if (/^\d/.test(x) && /^\d/.test(y)) {
-      // Without leading zeros the longer run of digits is the larger number, whatever its length.
-      const [m, n] = [x.replace(/^0+/, ''), y.replace(/^0+/, '')];
-      if (m.length !== n.length) return m.length - n.length;
-      if (m !== n) return m < n ? -1 : 1;
-    } else if (x !== y) return x < y ? -1 : 1;
-  }
-  return a.length - b.length;
-}
-
-/**
- * Orders names the way a reader counts: runs of digits by their value (chapter_2 before chapter_10), everything else by UTF-16
- * code unit, so that the order is the same in every locale. A total order: equal only for equal strings.
- */
-export function compareNames(a: string, b: string): number {
-  return compareParts(partsOf(a), partsOf(b)) || (a < b ? -1 : a > b ? 1 : 0);
-}
-
-/** Sorts by {@link compareNames}, but takes each name apart once: a folder may have a million. */
-export function sortedByName<T>(things: readonly T[], nameOf: (thing: T) => string): T[] {
-  return things
-    .map((thing) => ({ thing, name: nameOf(thing), parts: partsOf(nameOf(thing)) }))
-    .sort((a, b) => compareParts(a.parts, b.parts) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
-    .map(({ thing }) => thing);
-}
 
 /** A folder on the way: how it was reached, and its path without symbolic links. */
 interface Folder {
@@ -103,7 +73,7 @@ async function rawEntries(folder: FilePath): Promise<RawEntry[]> {
   }));
 }
 
-/** What is in a folder, in {@link compareNames} order. `wanted`: of what other names nothing needs to be known. */
+/** Entries of a folder, in {@link compareNames} order. Only names that are `wanted` are looked at. */
 async function entries(folder: Folder, wanted: (name: string) => boolean, onSkipped: OnSkipped): Promise<Entry[]> {
   const found: Entry[] = [];
   for (const entry of await rawEntries(folder.path)) {

@@ -7,7 +7,7 @@ import {
   configToHuggingFace,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
-import { humanBytes } from '../human-units.ts';
+import { humanBytes } from '../terminal/human-units.ts';
 import type { CheckpointFiles } from './messages.ts';
 
 /** A file with the path it has in the folder that was chosen. */

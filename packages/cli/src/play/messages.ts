@@ -1,8 +1,8 @@
-/** @file What the page and its workers say to each other: calls with one answer each, and events that come whenever there is news. */
+/** @file Messages between the page and its workers: calls with one answer each, and events that come whenever there is news. */
 import type { SamplingOptions } from '@blt-ts/blt';
 import type { KernelName } from '@blt-ts/tensor';
 
-/** What computes. The gpu.js ones are there only where their chunk loads and the browser has the device. */
+/** Names of backends. The gpu.js ones are there only where their chunk loads and the browser has the device. */
 export type BackendChoice = 'reference' | 'wasm' | 'wasm-threads' | 'webgpu' | 'webgl2' | 'webasm';
 
 export interface BackendFacts {

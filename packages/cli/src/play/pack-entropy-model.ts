@@ -4,8 +4,8 @@ import { BOS, BYTE_OFFSET, EOS, encode, evaluateEntropyModel } from '@blt-ts/blt
 import { createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
 import { mobyDick } from '../data/moby-dick.ts';
 import { splitHeldOut } from '../data/split.ts';
-import { loadModel } from '../run-folder.ts';
-import { entropyModelFromFile, entropyModelToFile } from './entropy-file.ts';
+import { loadModel } from '../run/find-model.ts';
+import { entropyModelFromFile, entropyModelToFile } from './worker/entropy-file.ts';
 
 /** bfloat16 holds 7; with 3 the file compresses to less than half, and predictions hardly change. */
 const MANTISSA_BITS = 3;

@@ -2,7 +2,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Corpus, type PatchingOptions, type PerDocument, splitLongPatches } from '@blt-ts/blt';
-import { errorCode, reason, UserError } from '../errors.ts';
+import { errorCode, reason, UserError } from '../terminal/errors.ts';
 import {
   type Identity,
   identityText,

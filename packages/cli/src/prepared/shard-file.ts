@@ -6,10 +6,10 @@ import { createHash } from 'node:crypto';
 import type { PatchingOptions } from '@blt-ts/blt';
 import { readSafetensors, SafetensorsError, toFloat32, toInt32, writeSafetensors } from '@blt-ts/tensor';
 import * as z from 'zod';
-import { MAX_ENTROPY_NATS } from '../config-schema.ts';
-import { UserError } from '../errors.ts';
-import { patchingSchema } from '../run-record.ts';
-import { checked } from '../training-state.ts';
+import { MAX_ENTROPY_NATS } from '../config/options.ts';
+import { patchingSchema } from '../config/patching-schema.ts';
+import { checked } from '../files/checked.ts';
+import { UserError } from '../terminal/errors.ts';
 
 /** More shards than this are a slip of the keyboard. */
 export const MOST_SHARDS = 99_999;
@@ -27,11 +27,11 @@ const identitySchema = z.strictObject({
   /** SHA-256 of the entropy model, and how far it looks back; null where entropies decide nothing. */
   entropyModel: z.strictObject({ sha256: sha256(), window: count().min(1) }).nullable(),
   patching: patchingSchema,
-  /** What computed: results of other kernels differ in their last bits. */
+  /** The kernels that computed. Results of others differ in their last bits. */
   kernels: z.string().max(100),
 });
 
-/** What a shard was made from: equal for all shards of a set, whatever their number. */
+/** Origin of a shard: data, entropy model and patching. Equal for all shards of a set, whatever their number. */
 export interface Identity extends z.infer<typeof identitySchema> {
   readonly patching: PatchingOptions;
 }

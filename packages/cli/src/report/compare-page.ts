@@ -1,6 +1,7 @@
 /** @file Several runs in one page: their curves, their figures, and what was different about them. */
-import { humanBytes, humanCount, humanDuration, plusMinus } from '../human-units.ts';
-import type { RunDetails } from '../run-summary.ts';
+
+import type { RunDetails } from '../run/summary.ts';
+import { humanBytes, humanCount, humanDuration, plusMinus } from '../terminal/human-units.ts';
 import { escapeHtml, htmlPage } from './html-page.ts';
 import { LINE_CHART_CSS, lineChart } from './line-chart.ts';
 

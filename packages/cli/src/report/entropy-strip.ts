@@ -1,6 +1,7 @@
-import { characters } from '../byte-labels.ts';
-import { UserError } from '../errors.ts';
-import { checkLengths } from '../patch-view.ts';
+/** @file Entropies of bytes as a curve over their text, in HTML. */
+import { characters } from '../terminal/byte-labels.ts';
+import { UserError } from '../terminal/errors.ts';
+import { checkLengths } from '../terminal/patch-view.ts';
 import { escapeHtml } from './html-page.ts';
 
 /** Bytes with the patches they were cut into and, for entropy patching, what the cuts were made by. Plain JSON. */

@@ -1,3 +1,4 @@
+/** @file The frame of every HTML page that the command writes. */
 /** The five characters that mean something in HTML, in text and in quoted attributes. Everything that is data passes through here. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => ESCAPES[char]);

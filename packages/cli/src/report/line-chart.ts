@@ -1,3 +1,4 @@
+/** @file Line charts as SVG. */
 import { escapeHtml } from './html-page.ts';
 
 export interface Point {

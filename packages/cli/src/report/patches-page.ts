@@ -1,8 +1,9 @@
-import { patchSummary } from '../patch-view.ts';
+/** @file The page of `blt patch --html`. */
+import { patchSummary } from '../terminal/patch-view.ts';
 import { ENTROPY_STRIP_CSS, entropyStrip, type PatchedBytes } from './entropy-strip.ts';
 import { escapeHtml, htmlPage } from './html-page.ts';
 
-/** What `blt patch --html` shows. Plain JSON. */
+/** The contents of the page of `blt patch --html`. Plain JSON. */
 export interface PatchesData extends PatchedBytes {
   /** Where the bytes came from. */
   source: string;

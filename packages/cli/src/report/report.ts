@@ -1,5 +1,6 @@
-import { humanBytes, humanCount, humanDuration } from '../human-units.ts';
-import type { Yardstick } from '../yardstick.ts';
+/** @file The report of a run as one HTML page. */
+import { humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
+import type { CompressorFigure } from './compressors.ts';
 import { ENTROPY_STRIP_CSS, entropyStrip, type PatchedBytes } from './entropy-strip.ts';
 import { escapeHtml, htmlPage } from './html-page.ts';
 import { LINE_CHART_CSS, lineChart } from './line-chart.ts';
@@ -32,7 +33,7 @@ export interface ReportData {
    * evaluated. The points of the curve are quick evaluations: rows without overlap, on a sample.
    */
   best: { step: number; bytes: number; heldOutBitsPerByte: number; standardError?: number | null } | null;
-  yardsticks: readonly Yardstick[];
+  compressors: readonly CompressorFigure[];
   parameters: readonly { part: string; count: number }[];
   /** One entry a report; a figure that was not measured then is null or left out. */
   curve: readonly { bytes: number; train?: number | null; heldOut?: number | null }[];
@@ -94,14 +95,14 @@ function headline({ best }: ReportData): string {
 }
 
 /** Bars on a common scale from 0: length is cost, so shorter is better. */
-function comparison({ best, yardsticks }: ReportData): string {
-  const rows = yardsticks.map(({ name, bitsPerByte, seenTraining }) => ({
+function comparison({ best, compressors }: ReportData): string {
+  const rows = compressors.map(({ name, bitsPerByte, seenTraining }) => ({
     name: seenTraining ? `${name}, having read the training part` : `${name.replace(/ alone$/, '')}, without it`,
     bitsPerByte,
     own: false,
   }));
   if (best) rows.push({ name: 'this model', bitsPerByte: best.heldOutBitsPerByte, own: true });
-  if (yardsticks.length === 0) return '';
+  if (compressors.length === 0) return '';
   rows.sort((a, b) => a.bitsPerByte - b.bitsPerByte);
   const most = rows.reduce((a, { bitsPerByte }) => Math.max(a, bitsPerByte), Number.NEGATIVE_INFINITY);
   const html = rows.map(({ name, bitsPerByte, own }) => {
@@ -112,7 +113,7 @@ function comparison({ best, yardsticks }: ReportData): string {
   return `<table class="bars">${html.join('\n')}</table>`;
 }
 
-function curve({ curve: points, yardsticks, best }: ReportData): string {
+function curve({ curve: points, compressors, best }: ReportData): string {
   const line = (pick: 'train' | 'heldOut') =>
     points.map((point) => ({ x: point.bytes, y: point[pick] ?? Number.NaN })).filter(({ y }) => Number.isFinite(y));
   return `${lineChart({
@@ -120,7 +121,7 @@ function curve({ curve: points, yardsticks, best }: ReportData): string {
       { name: 'training', points: line('train'), color: '--train', strokeWidth: 1.25 },
       { name: 'held out', points: line('heldOut'), color: '--held', strokeWidth: 2.5 },
     ],
-    references: yardsticks
+    references: compressors
       .filter(({ seenTraining }) => seenTraining)
       .map(({ name, bitsPerByte }) => ({ name, y: bitsPerByte })),
     mark: best

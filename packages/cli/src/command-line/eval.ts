@@ -1,0 +1,19 @@
+/** @file The flags of `blt eval`. */
+import type { Command } from 'commander';
+import { backendOption, between, collect, finish, modelOption, RAW, threadsOption, whole } from './values.ts';
+
+/** Adds `blt eval`. */
+export function addEval(program: Command): void {
+  program
+    .command('eval')
+    .description('bits per byte on held-out text, beside compressors')
+    .addOption(modelOption())
+    .option('-d, --data <path>', 'evaluate on this (default: the held-out part of the run)', collect)
+    .option('--text-field <name>', 'field of .jsonl lines that holds the text')
+    .option('--raw', RAW)
+    .option('--row-bytes <n>', 'context', between(whole, 2), 512)
+    .option('--json', 'one JSON object')
+    .addOption(backendOption())
+    .addOption(threadsOption())
+    .action(async (flags) => finish(await (await import('../commands/eval.ts')).evalCommand(flags)));
+}

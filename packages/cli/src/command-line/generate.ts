@@ -1,0 +1,42 @@
+/** @file The flags of `blt generate`. */
+import { type Command, Option } from 'commander';
+import { backendOption, between, finish, mass, modelOption, number, threadsOption, whole } from './values.ts';
+
+/** Adds `blt generate`. */
+export function addGenerate(program: Command): void {
+  program
+    .command('generate')
+    .description('continue a prompt, byte by byte')
+    .addOption(modelOption())
+    .option('-p, --prompt <text>', 'what to continue; - reads it from stdin')
+    .option('-n, --max-bytes <n>', 'most bytes to make', whole, 200)
+    .option('-t, --temperature <t>', '0 = always the likeliest byte', between(number, 0), 0.8)
+    .option('--top-k <n>', 'choose among the n likeliest bytes', between(whole, 1))
+    .option('--top-p <mass>', 'choose among the likeliest bytes of this total probability', mass)
+    .option('--seed <n>', 'same seed, same text', between(whole, 0, 2 ** 32 - 1), 0)
+    .option('--stop <text>', 'end after this text')
+    .option('--ignore-eos', 'go on after the end of the document')
+    .option(
+      '--context <bytes>',
+      'most bytes the model looks back (512, or all it takes if that is less)',
+      between(whole, 2),
+    )
+    .option(
+      '--draft <bytes>',
+      'draft so many bytes ahead and check them in one pass; the text stays the same',
+      whole,
+      0,
+    )
+    .addOption(
+      new Option(
+        '--weights <format>',
+        'matrices in memory: as BF16 where the file has them so, or always f32 or bf16 (rounded)',
+      )
+        .choices(['stored', 'f32', 'bf16'])
+        .default('stored'),
+    )
+    .option('--json', 'one JSON object')
+    .addOption(backendOption())
+    .addOption(threadsOption())
+    .action(async (flags) => finish(await (await import('../commands/generate.ts')).generateCommand(flags)));
+}

@@ -1,0 +1,167 @@
+/** @file Section 3: a checkpoint, trained here or loaded, continues a prompt, byte by byte. */
+import { printable, utf8Length } from '../../terminal/byte-labels.ts';
+import { humanCount } from '../../terminal/human-units.ts';
+import { type FileAt, findCheckpoint } from '../checkpoint-files.ts';
+import type { CheckpointFiles } from '../messages.ts';
+import { button, byId, input, numberIn, Sentence, select } from './dom.ts';
+import { chosenFiles } from './dropped-files.ts';
+import type { WorkerClient } from './worker-client.ts';
+
+type Slot = 'trained' | 'loaded';
+
+export class GeneratePanel {
+  private readonly worker: WorkerClient;
+  private readonly onEntropyModel: (file: Uint8Array, name: string) => void;
+  private readonly sentence = new Sentence('generate-error');
+  private readonly files = new Map<Slot, CheckpointFiles>();
+  /** The files that a new worker has to be given first. */
+  private readonly missing = new Set<Slot>();
+  private made: number[] = [];
+  private shown = 0;
+  private drawing = false;
+
+  /** @param onEntropyModel told of the entropy model of each loaded checkpoint */
+  constructor(worker: WorkerClient, onEntropyModel: (file: Uint8Array, name: string) => void) {
+    this.worker = worker;
+    this.onEntropyModel = onEntropyModel;
+    for (const id of ['checkpoint-folder', 'checkpoint-files']) {
+      input(id).addEventListener('change', () => {
+        const files = chosenFiles(input(id).files);
+        input(id).value = '';
+        if (files.length > 0) this.open(files);
+      });
+    }
+    byId('generate-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.generate();
+    });
+    button('generate-stop').addEventListener('click', () => this.worker.call('stopGenerating').catch(() => {}));
+  }
+
+  /** Loads the checkpoint among these files. */
+  async open(files: readonly FileAt[]): Promise<void> {
+    try {
+      const { config, weights, name } = await findCheckpoint(files);
+      await this.load({ config, weights }, name);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  async load(files: CheckpointFiles, name: string): Promise<void> {
+    this.sentence.clear();
+    byId('checkpoint-facts').textContent = `Reading ${name} ...`;
+    try {
+      const facts = await this.worker.call('load', 'loaded', files);
+      this.files.set('loaded', files);
+      byId('checkpoint-facts').textContent =
+        `${name}: ${humanCount(facts.parameters)} parameters, patches by ${facts.patching}.`;
+      this.enable('loaded');
+      if (facts.entropyModel) this.onEntropyModel(facts.entropyModel, `of ${name}`);
+    } catch (error) {
+      byId('checkpoint-facts').textContent = 'No checkpoint is loaded.';
+      this.failed(error);
+    }
+  }
+
+  /** The model in training can be used; `files` are for the day when its worker is gone. */
+  trained(files: CheckpointFiles): void {
+    const first = !this.files.has('trained');
+    this.files.set('trained', files);
+    if (first) this.enable('trained');
+  }
+
+  lost(reason: string): void {
+    for (const slot of this.files.keys()) this.missing.add(slot);
+    button('generate-stop').disabled = true;
+    button('generate-start').disabled = this.files.size === 0;
+    if (byId('generate-status').dataset.busy === 'true') {
+      this.sentence.say(`The worker that generates has stopped: ${reason}. Generate again to start another.`);
+    }
+    byId('generate-status').dataset.busy = 'false';
+  }
+
+  private enable(slot: Slot): void {
+    const list = select('generate-model');
+    for (const option of list.options) if (option.value === slot) option.disabled = false;
+    list.value = slot;
+    button('generate-start').disabled = false;
+  }
+
+  private async generate(): Promise<void> {
+    this.sentence.clear();
+    const slot = select('generate-model').value as Slot;
+    const prompt = new TextEncoder().encode(input('prompt').value);
+    const output = byId('generated');
+    output.hidden = false;
+    const start = document.createElement('span');
+    start.className = 'prompt';
+    start.textContent = printable(prompt);
+    output.replaceChildren(start, document.createTextNode(''));
+    this.made = [];
+    this.shown = 0;
+    button('generate-start').disabled = true;
+    button('generate-stop').disabled = false;
+    const status = byId('generate-status');
+    status.dataset.busy = 'true';
+    status.textContent = 'Generating ...';
+    try {
+      const files = this.files.get(slot);
+      if (this.missing.delete(slot) && files) await this.worker.call('load', slot, files);
+      const { bytes, seconds, stopped } = await this.worker.call('generate', {
+        model: slot,
+        prompt,
+        maxBytes: numberIn(input('max-bytes')) ?? 200,
+        temperature: numberIn(input('temperature')) ?? 1,
+        topK: numberIn(input('top-k')),
+        topP: numberIn(input('top-p')),
+        seed: numberIn(input('generate-seed')) ?? 0,
+      });
+      this.draw(true);
+      const end = stopped
+        ? 'stopped'
+        : bytes < (numberIn(input('max-bytes')) ?? 200)
+          ? 'the model ended the text'
+          : 'done';
+      status.textContent = `${bytes} bytes in ${seconds.toFixed(1)} s, ${(bytes / Math.max(seconds, 1e-3)).toFixed(0)} bytes per second; ${end}.`;
+    } catch (error) {
+      status.textContent = '';
+      this.failed(error);
+    } finally {
+      status.dataset.busy = 'false';
+      button('generate-start').disabled = false;
+      button('generate-stop').disabled = true;
+    }
+  }
+
+  private failed(error: unknown): void {
+    if ((error as Error).name !== 'LostWorkerError') this.sentence.say(error);
+  }
+
+  hear(bytes: Uint8Array): void {
+    for (const byte of bytes) this.made.push(byte);
+    if (this.drawing) return;
+    this.drawing = true;
+    requestAnimationFrame(() => {
+      this.drawing = false;
+      this.draw(false);
+    });
+  }
+
+  /** Adds what is complete: the first bytes of a character wait for its others, unless nothing more comes. */
+  private draw(all: boolean): void {
+    let end = this.made.length;
+    if (!all) {
+      const tail = Uint8Array.from(this.made.slice(-3));
+      for (let i = 0; i < tail.length; i++) {
+        if (tail[i] >= 0xc2 && tail[i] < 0xf5 && utf8Length(tail, i) === 0) {
+          end -= tail.length - i;
+          break;
+        }
+      }
+    }
+    if (end <= this.shown) return;
+    byId('generated').append(printable(Uint8Array.from(this.made.slice(this.shown, end))));
+    this.shown = end;
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * @file The folder of a run on disk:
+ *   runs/<name>/config.json         the resolved plan, data and its hash
+ *   runs/<name>/data.jsonl          the documents: name, hash, and which bytes are trained on and held out
+ *   runs/<name>/metrics.jsonl       one line a report
+ *   runs/<name>/report.html
+ *   runs/<name>/step-000500/        config.json, model.safetensors (Hugging Face layout), training_state.{json,safetensors}
+ *   runs/<name>/latest, best        names of the newest and the best step
+ *   runs/<name>/lock.json           while it is being trained: by whom
+ */
+import { existsSync } from 'node:fs';
+import * as nodeFs from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import {
+  type Checkpoint,
+  configToHuggingFace,
+  type LazySessionState,
+  lazyArray,
+  namedTensors,
+  type RunPlan,
+  type SessionState,
+} from '@blt-ts/blt';
+import { type DocumentList, parseDocumentList } from '../data/document-list.ts';
+import {
+  latestFolder,
+  linkedFiles,
+  listFolders,
+  pruneFolders,
+  removeLeftovers,
+  setLatest,
+  setPointer,
+  writeFolder,
+} from '../files/atomic-folder.ts';
+import { readSmallFile } from '../files/small-file.ts';
+import { type StreamedFile, streamedSafetensors } from '../files/streamed-file.ts';
+import { type FileSystem, replaceFile } from '../files/synced-file.ts';
+import { holdsWeights } from '../files/weight-files.ts';
+import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { RunLock } from './lock.ts';
+import { MAX_RECORD_BYTES, parseRecord, type RunRecord, recordText } from './record.ts';
+import {
+  changedKeys,
+  openStateFiles,
+  orInfinityText,
+  parseState,
+  STATE_ARRAYS,
+  STATE_JSON,
+  stateJsonText,
+} from './state-files.ts';
+
+export const STEP = /^step-\d+$/;
+const DATA_FILE = 'data.jsonl';
+
+export const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`;
+
+/** Nothing was trained and saved in it: it failed, or was killed, in its first moments. */
+async function neverBegan(path: string): Promise<boolean> {
+  const metrics = await stat(join(path, 'metrics.jsonl')).catch(() => null);
+  if (metrics !== null && metrics.size > 0) return false;
+  return !(await listFolders(path)).some((name) => STEP.test(name));
+}
+
+/** Files that a run writes over in its folder. */
+const WRITTEN = ['config.json', 'metrics.jsonl', 'samples.jsonl', 'report.html', 'latest', 'best', 'model.safetensors'];
+
+/** @throws UserError if a new run would write over files that no run made: a model folder, somebody's report.html */
+async function refuseForeign(path: string): Promise<void> {
+  const there = WRITTEN.filter((name) => existsSync(join(path, name)));
+  if (there.length === 0) return;
+  const ofRun = await new RunFolder(path).record().then(
+    () => true,
+    () => false,
+  );
+  if (ofRun) return;
+  throw new UserError(
+    `${path} already holds ${there.join(', ')}, which no run wrote; nothing is overwritten: name another folder, --run NAME`,
+    2,
+  );
+}
+
+/** A run's folder. */
+export class RunFolder {
+  readonly path: string;
+  private readonly fs: FileSystem;
+
+  /** @param fs what saves go through; tests pass one that fails */
+  constructor(path: string, fs: FileSystem = nodeFs) {
+    this.path = path;
+    this.fs = fs;
+  }
+
+  /** Makes the folder of a new run and locks it. @throws UserError if it holds a run that has begun, or somebody is making one */
+  static async create(
+    path: string,
+    record: RunRecord,
+    fs: FileSystem = nodeFs,
+  ): Promise<{ folder: RunFolder; lock: RunLock }> {
+    const holdsRun = async () => existsSync(join(path, 'config.json')) && !(await neverBegan(path));
+    const refuse = () =>
+      new UserError(
+        `${path} already holds a run; go on with it: blt train --resume ${path}, or name another: --run NAME`,
+        2,
+      );
+    if (await holdsRun()) throw refuse();
+    await refuseForeign(path);
+    const failed = (error: unknown) =>
+      new UserError(`cannot make the run's folder ${path}: ${reason(error)}`, 1, { cause: error });
+    await mkdir(resolve(path), { recursive: true }).catch((error) => {
+      throw failed(error);
+    });
+    const lock = await RunLock.acquire(path);
+    try {
+      if (await holdsRun()) throw refuse();
+      await replaceFile(path, 'config.json', recordText(record), fs);
+    } catch (error) {
+      await lock.release();
+      throw error instanceof UserError ? error : failed(error);
+    }
+    return { folder: new RunFolder(path), lock };
+  }
+
+  /** @throws UserError (exit code 2), ConfigError */
+  async record(): Promise<RunRecord> {
+    if (holdsWeights(this.path)) {
+      const run = dirname(resolve(this.path));
+      const near = STEP.test(basename(this.path)) && existsSync(join(run, 'config.json'));
+      const instead = near ? `; give the run it belongs to: ${relative('.', run) || run}` : '';
+      throw new UserError(`${this.path} is a model, not a run${instead}`, 2);
+    }
+    const file = join(this.path, 'config.json');
+    let text: string;
+    try {
+      text = readSmallFile(file, MAX_RECORD_BYTES);
+    } catch (error) {
+      const why = errorCode(error) === 'ENOENT' ? 'there is no config.json in it' : reason(error);
+      throw new UserError(`${this.path} is no run: ${why}`, 2, { cause: error });
+    }
+    return parseRecord(text, file);
+  }
+
+  /** Writes what the run's data are. */
+  async writeDocumentList(text: string): Promise<void> {
+    await replaceFile(this.path, DATA_FILE, text, this.fs).catch((error) => {
+      throw new UserError(`cannot write ${join(this.path, DATA_FILE)}: ${reason(error)}`, 1, { cause: error });
+    });
+  }
+
+  /** The documents of the run; null if they were not written down, as by version 0.1. @throws UserError if the list cannot be read */
+  async documentList(): Promise<DocumentList | null> {
+    const file = join(this.path, DATA_FILE);
+    if (!existsSync(file)) return null;
+    const text = await readFile(file, 'utf8').catch((error) => {
+      throw new UserError(`cannot read ${file}: ${reason(error)}`, 1, { cause: error });
+    });
+    return parseDocumentList(text, file);
+  }
+
+  /**
+   * Saves model and training state as step-N; `best` marks it as the best so far. Afterwards all steps go but the last `keepLast`
+   * and the best. `plan` is kept in the state, so that a resume under another one is noticed.
+   */
+  async save(
+    step: number,
+    checkpoint: Checkpoint,
+    state: LazySessionState,
+    { best = false, keepLast = 1, plan }: { best?: boolean; keepLast?: number; plan?: RunPlan } = {},
+  ): Promise<void> {
+    const files = { ...checkpointFiles(checkpoint), ...openStateFiles(state, plan) };
+    await writeFolder(this.path, stepName(step), files, { overwrite: true, fs: this.fs });
+    await this.settle(step, best, keepLast);
+  }
+
+  /**
+   * Saves what an evaluation said about a step that was saved just before it: the numbers of the state are written anew, the weights
+   * are linked. @throws UserError where the file system has no hard links; what was saved is untouched
+   */
+  async saveVerdict(
+    step: number,
+    { json }: LazySessionState,
+    { best = false, keepLast = 1, plan }: { best?: boolean; keepLast?: number; plan?: RunPlan } = {},
+  ): Promise<void> {
+    const name = stepName(step);
+    const linked = await linkedFiles(join(this.path, name), this.fs);
+    const files = { ...linked, [STATE_JSON]: stateJsonText(json, plan) };
+    await writeFolder(this.path, name, files, { overwrite: true, fs: this.fs });
+    await this.settle(step, best, keepLast);
+  }
+
+  /** Points at a step that has been written, and clears what it replaces. */
+  private async settle(step: number, best: boolean, keepLast: number): Promise<void> {
+    const { fs } = this;
+    const name = stepName(step);
+    await setLatest(this.path, name, fs);
+    if (best) await setPointer(this.path, 'best', name, fs);
+    const keep = await this.bestName();
+    await pruneFolders(this.path, { keepLast, keep: keep ? [keep] : [], only: STEP, fs });
+  }
+
+  /**
+   * The newest sound step and its training state, or null if nothing was saved yet.
+   * @param plan that the run is to go on under: where it is not that of the saved step, the keys that differ are warned of
+   * @throws UserError if that step's files lie
+   */
+  async latestState(
+    warn: (message: string) => void,
+    plan?: RunPlan,
+  ): Promise<{ name: string; state: SessionState } | null> {
+    await removeLeftovers(this.path);
+    const problems: string[] = [];
+    const name = await latestFolder(this.path, { checksums: true, warn: (problem) => problems.push(problem) });
+    if (name === undefined) {
+      const steps = (await listFolders(this.path)).filter((step) => STEP.test(step));
+      if (steps.length === 0) return null;
+      // Beginning anew would write over weights that may be sound.
+      throw new UserError(
+        `no checkpoint in ${this.path} can be gone on from: ${problems.join('; ')}; restore the files, or to begin anew delete ${steps.join(', ')}`,
+      );
+    }
+    for (const problem of problems) warn(problem);
+    const folder = join(this.path, name);
+    const read = async (file: string) => {
+      try {
+        return await readFile(join(folder, file));
+      } catch (error) {
+        const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
+        throw new UserError(`cannot go on from ${join(folder, file)}: ${why}`, 1, { cause: error });
+      }
+    };
+    const [text, arrays] = [(await read(STATE_JSON)).toString('utf8'), await read(STATE_ARRAYS)];
+    const { plan: then, ...state } = parseState(text, arrays, folder);
+    if (plan !== undefined && then !== undefined) {
+      const changed = changedKeys(then, JSON.parse(JSON.stringify(plan, orInfinityText)));
+      const more = changed.length > 10 ? ` and ${changed.length - 10} more` : '';
+      if (changed.length > 0) {
+        warn(
+          `${join(this.path, 'config.json')} was changed since ${name} was saved: ${changed.slice(0, 10).join(', ')}${more}; ` +
+            'the run goes on as the file says now, and its result is no longer that of either plan',
+        );
+      }
+    }
+    return { name, state };
+  }
+
+  /** @throws UserError if there is a pointer that cannot be read: the best step must not be deleted for that */
+  async bestName(): Promise<string | null> {
+    const pointer = join(this.path, 'best');
+    const text = await this.fs.readFile(pointer, 'utf8').catch((error) => {
+      if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return '';
+      throw new UserError(`cannot read ${pointer}: ${reason(error)}`, 1, { cause: error });
+    });
+    const name = text.trim();
+    return STEP.test(name) && existsSync(join(this.path, name)) ? name : null;
+  }
+}
+
+/** The two files of a model in the Hugging Face layout; its tensors are read one after the other while they are written. */
+const checkpointFiles = (checkpoint: Checkpoint): Record<string, StreamedFile | string> => ({
+  'config.json': `${JSON.stringify(configToHuggingFace(checkpoint.config), null, 2)}\n`,
+  'model.safetensors': streamedSafetensors(
+    namedTensors(checkpoint).map(([name, t]) => [name, { ...lazyArray(t), shape: t.shape }] as const),
+    { format: 'pt' },
+  ),
+});
+
+/** A free name under runs/: size-1, size-2, ... */
+export function freeRunName(root: string, size: string): string {
+  for (let i = 1; ; i++) if (!existsSync(join(root, `${size}-${i}`))) return `${size}-${i}`;
+}

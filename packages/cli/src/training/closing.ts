@@ -1,0 +1,111 @@
+/** @file The end of a run: the best step is measured on all held-out bytes, writes a sample, and the report is made. */
+import { type Checkpoint, type Evaluation, generate, generateAsync, type Session } from '@blt-ts/blt';
+import { concatenated, lastBytes, totalBytes } from '../data/document.ts';
+import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
+import { writeReport } from '../report/training-report.ts';
+import { loadModel } from '../run/find-model.ts';
+import { writeFullEvaluation } from '../run/full-evaluation.ts';
+import type { Sample } from '../run/samples-file.ts';
+import { printable } from '../terminal/byte-labels.ts';
+import { humanBytes } from '../terminal/human-units.ts';
+import type { Journal } from './journal.ts';
+import type { TrainingJob } from './training-job.ts';
+import type { TrainingLog } from './training-log.ts';
+
+/** Milliseconds between two looks at whether the run is to stop. */
+const LOOK_MS = 100;
+
+/** A run at its end, and whether somebody asks it to stop. */
+export interface ClosingRun {
+  readonly job: TrainingJob;
+  readonly session: Session;
+  readonly journal: Journal;
+  readonly log: TrainingLog;
+  readonly isStopped: () => Promise<boolean>;
+}
+
+/** Loads the best step, measures it, samples, writes the report. @returns false if the run was stopped before the end */
+export async function closeRun(run: ClosingRun): Promise<boolean> {
+  const stopping = new AbortController();
+  const whole = await measureAndReport(run, stopping.signal);
+  // Compressors that still run would hold up the end of the process.
+  if (!whole) stopping.abort();
+  return whole;
+}
+
+async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<boolean> {
+  const { job, session, journal, log } = run;
+  const { checkpoint, folder: model } = await loadModel(job.folder.path, job.backend);
+  const comparing = compressorFigures(lastBytes(job.train, MOST_CONTEXT_BYTES), concatenated(job.heldOut), {
+    seconds: job.compressorSeconds,
+    signal,
+  });
+  // Its failure is met where it is awaited.
+  comparing.catch(() => {});
+  const bestStep = session.best?.step ?? session.modelStep;
+  const measured = measuredBytes(job);
+  let full: Evaluation | null = null;
+  if (session.heldOutBytes > 0) {
+    log.measuring(measured);
+    full = await evaluateFully(run, checkpoint);
+    if (full === null) return false;
+    log.measured();
+    await writeFullEvaluation(job.folder.path, bestStep, full);
+  }
+  const compressors = await unlessStopped(comparing, run.isStopped);
+  if (compressors === null) return false;
+  await writeSample(run, checkpoint, bestStep);
+  const { seconds, samples } = journal;
+  const facts = { data: job.title, backend: job.why, seconds, full, compressors, samples };
+  const { record, train, heldOut } = job;
+  const report = await writeReport({ folder: job.folder.path, record, session, checkpoint, train, heldOut, ...facts });
+  log.done({ full, measured, compressors, seconds: journal.seconds, model, report }, session);
+  return true;
+}
+
+/** The held-out bytes that are measured, in words. */
+function measuredBytes({ heldOut, heldOutBytes }: TrainingJob): string {
+  const bytes = totalBytes(heldOut);
+  return bytes < heldOutBytes ? `${humanBytes(bytes)} of ${humanBytes(heldOutBytes)}` : `all ${humanBytes(bytes)}`;
+}
+
+/** Null if the run was stopped before. */
+async function evaluateFully(run: ClosingRun, { params }: Checkpoint): Promise<Evaluation | null> {
+  const evaluating = run.session.evaluatingFully(params);
+  for (;;) {
+    const next = await evaluating.next();
+    if (next.done) return next.value;
+    run.log.progress('evaluation', next.value);
+    if (await run.isStopped()) return null;
+  }
+}
+
+/** The result of `work`, or null if the run is stopped before. */
+async function unlessStopped<T>(work: Promise<T>, isStopped: () => Promise<boolean>): Promise<T | null> {
+  let result: { readonly value: T } | null = null;
+  const done = work.then((value) => {
+    result = { value };
+  });
+  while (result === null) {
+    await Promise.race([done, new Promise((resolve) => setTimeout(resolve, LOOK_MS))]);
+    if (result === null && (await isStopped())) return null;
+  }
+  return (result as { readonly value: T }).value;
+}
+
+/** Lets the model write a little, into samples.jsonl and onto the terminal. */
+export async function writeSample(
+  { job, journal, log }: Pick<ClosingRun, 'job' | 'journal' | 'log'>,
+  checkpoint: Checkpoint,
+  step: number,
+): Promise<void> {
+  const { record, backend } = job;
+  const prompt = record.data.length === 0 ? 'The whale ' : '';
+  const options = { maxBytes: 160, temperature: 0.7, seed: record.plan.seed };
+  const bytes: number[] = [];
+  const made = backend.synchronous ? generate(checkpoint, prompt, options) : generateAsync(checkpoint, prompt, options);
+  for await (const byte of made) bytes.push(byte);
+  const sample: Sample = { step, prompt, text: printable(Uint8Array.from(bytes)) };
+  journal.sample(sample);
+  log.sample(sample);
+}

@@ -1,0 +1,39 @@
+/** @file Whether there are enough data to train on, and to hold out. */
+import type { RunPlan } from '@blt-ts/blt';
+import { totalBytes } from '../data/document.ts';
+import type { Split } from '../data/split.ts';
+import type { RunRecord } from '../run/record.ts';
+import { UserError } from '../terminal/errors.ts';
+
+/** Fewer bytes than these teach nothing, in however short rows they are cut. */
+const LEAST_BYTES = 64;
+
+/** Bytes of data that leave `trainBytes` to train on when `fraction` of them is held out. Rounded up to tens. */
+const bytesFor = (trainBytes: number, fraction: number): number => Math.ceil(trainBytes / (1 - fraction) / 10) * 10;
+
+/** Refuses data that are too little to train on. @throws UserError */
+export function checkSize(
+  split: Split,
+  plan: RunPlan,
+  { heldOut, heldOutFraction }: Pick<RunRecord, 'heldOut' | 'heldOutFraction'>,
+): void {
+  const trainBytes = totalBytes(split.train);
+  const needed = (plan.model.maxRowBytes ?? 2) / 2;
+  if (trainBytes < needed) {
+    const enough = `give at least ${bytesFor(needed, heldOut ? 0 : heldOutFraction)} bytes of text`;
+    if (trainBytes < LEAST_BYTES) {
+      const all = trainBytes + (heldOut ? 0 : totalBytes(split.heldOut));
+      throw new UserError(
+        `${all} ${all === 1 ? 'byte is' : 'bytes are'} too little to train on; ${enough}, 20,000 are a good start`,
+        2,
+      );
+    }
+    throw new UserError(
+      `the training part has ${trainBytes} bytes, less than one row of ${needed}; ${enough}, or --row-bytes ${Math.floor(trainBytes / 4)}`,
+      2,
+    );
+  }
+  if (totalBytes(split.heldOut) === 0 && heldOutFraction > 0) {
+    throw new UserError('nothing is left to hold out; give more text, or --held-out-fraction 0', 2);
+  }
+}

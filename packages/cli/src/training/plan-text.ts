@@ -1,0 +1,88 @@
+/** @file The plan of a run, line by line, as it is shown before the run begins. */
+import type { RunPlan } from '@blt-ts/blt';
+import { copiedRate, parametersByPart } from '../run/model-size.ts';
+import { humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
+import { bytesPerStep } from './forecast.ts';
+
+export interface Estimate {
+  readonly seconds: number;
+  readonly bytes: number;
+  /** The time follows from steps that were really taken. */
+  readonly measured: boolean;
+}
+
+/** Everything the plan does not say by itself. */
+export interface PlanFacts {
+  readonly data: string;
+  readonly trainBytes: number;
+  /** The held-out part, in words. */
+  readonly heldOut: string;
+  /** The documents that `--dedupe` left out, in words. Null: none. */
+  readonly leftOut: string | null;
+  /** Which part of the data is read, if not all. */
+  readonly sample: string | null;
+  readonly backend: string;
+  readonly estimate: Estimate;
+  readonly folder: string;
+}
+
+function patchingText({ config: { patching }, targetPatchBytes }: RunPlan): string {
+  if (patching.mode === 'static') return `every ${patching.patchSize} bytes`;
+  if (patching.mode !== 'entropy') return `by ${patching.mode}`;
+  return targetPatchBytes === null
+    ? `by entropy above ${patching.threshold} nats`
+    : `by entropy, threshold calibrated to ${targetPatchBytes} bytes a patch`;
+}
+
+/** The plan of a run, line by line. */
+export function planText(plan: RunPlan, facts: PlanFacts): string {
+  const { config, model, entropyModel } = plan;
+  const parts = parametersByPart(plan);
+  const total = parts.reduce((n, p) => n + p.count, 0);
+  const { dropout } = model.loop;
+  const lines = [
+    ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on`],
+    ['held out', facts.heldOut],
+    ...(facts.leftOut === null ? [] : [['left out', facts.leftOut]]),
+    ...(facts.sample ? [['reads', facts.sample]] : []),
+    ['patches', patchingText(plan)],
+    [
+      'model',
+      `local ${config.encoder.hiddenSize} x (${config.encoder.numHiddenLayers} + ${config.decoder.numHiddenLayers} layers), global ${config.global.hiddenSize} x ${config.global.numHiddenLayers} layers`,
+    ],
+    ...(config.behaviour === 'huggingface'
+      ? [['behaviour', 'huggingface: plain causal attention, for models that go on in transformers']]
+      : []),
+    ...(plan.globalOrigin
+      ? [['global', `starts with the blocks of ${plan.globalOrigin.source}, ${copiedRate(plan)}`]]
+      : []),
+    [
+      'parameters',
+      `${humanCount(total)}: ${parts
+        .filter((p) => p.count > 0)
+        .map((p) => `${p.part} ${humanCount(p.count)}`)
+        .join(', ')}`,
+    ],
+    ...(entropyModel
+      ? [
+          [
+            'entropy model',
+            `${entropyModel.loop.steps} steps of ${humanBytes(entropyModel.rowBytes * entropyModel.loop.batchRows)}`,
+          ],
+        ]
+      : plan.entropyOrigin
+        ? [['entropy model', `that of ${plan.entropyOrigin.source}, as it is`]]
+        : []),
+    [
+      'training',
+      `${model.loop.steps} steps of ${humanBytes(bytesPerStep(plan))}, lr ${model.loop.lr}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
+    ],
+    ['backend', facts.backend],
+    [
+      'estimate',
+      `about ${humanDuration(facts.estimate.seconds)}${facts.estimate.measured ? ', measured on a few steps' : ''}; ${humanBytes(facts.estimate.bytes)} of memory`,
+    ],
+    ['folder', facts.folder],
+  ];
+  return lines.map(([name, text]) => `${name.padEnd(14)} ${text}`).join('\n');
+}

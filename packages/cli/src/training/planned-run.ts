@@ -1,0 +1,228 @@
+/** @file From options to a plan: how long its work takes here, what fits into the time asked for, and which bytes it reads. */
+
+import { totalmem } from 'node:os';
+import {
+  bltPlan,
+  ConfigError,
+  type Corpus,
+  countParameters,
+  planRun,
+  type RunOptions,
+  type RunPlan,
+  type WarmStart,
+} from '@blt-ts/blt';
+import type { Backend } from '@blt-ts/tensor';
+import { measureGflops } from '../config/backend-choice.ts';
+import { corpusIds } from '../data/corpus.ts';
+import { type Document, totalBytes } from '../data/document.ts';
+import { sampleDocuments } from '../data/sample.ts';
+import type { Split } from '../data/split.ts';
+import { UserError } from '../terminal/errors.ts';
+import {
+  bytesPerStep,
+  type Fit,
+  fitInto,
+  memoryOf,
+  type Rates,
+  ratesByFormula,
+  secondsOf,
+  type Work,
+  workOf,
+} from './forecast.ts';
+import { rehearse } from './rehearsal.ts';
+import { wallSeconds } from './time-budget.ts';
+
+/** How much of a corpus a run reads; null: all of it. */
+export interface Sample {
+  readonly trainBytes: number | null;
+  readonly heldOutBytes: number | null;
+}
+
+export interface PlannedRun {
+  readonly plan: RunPlan;
+  readonly sample: Sample;
+  readonly rates: Rates;
+  readonly work: Work;
+  /** The rates were measured, not computed. */
+  readonly measured: boolean;
+}
+
+/** Held-out bytes that a run measures at most. The standard error of a figure on them is about 0.005 bits per byte. */
+const MOST_HELD_OUT_BYTES = 2 ** 20;
+/** A threshold and an entropy model want to see this much, however few the steps are. */
+const LEAST_SAMPLE_BYTES = 2 ** 20;
+/** The same where the time is short: scoring takes from it. */
+const LEAST_BYTES_IN_TIME = 2 ** 18;
+/** Rows vary in length; a run that needs a little more than its sample begins it anew. */
+const MARGIN = 1.2;
+/** Shorter runs are not rehearsed: it would take as long. */
+const WORTH_REHEARSING_SECONDS = 20;
+/** The rehearsal's share of the time, and its limits in seconds. */
+const REHEARSAL = { share: 0.04, least: 1, most: 8 };
+/** Fewer steps than this teach a model next to nothing. */
+const FEW_STEPS = 100;
+
+/** Bytes of the training part that the planned steps read, with a margin. */
+function neededBytes(plan: RunPlan, least: number, steps?: number, entropySteps?: number): number {
+  const { entropyModel, model } = plan;
+  const modelBytes = (steps ?? model.loop.steps) * bytesPerStep(plan);
+  const entropyBytes = entropyModel
+    ? entropyModel.rowBytes * entropyModel.loop.batchRows * (entropySteps ?? entropyModel.loop.steps)
+    : 0;
+  return Math.ceil(Math.max(least, MARGIN * Math.max(modelBytes, entropyBytes)));
+}
+
+/** Both parts of a corpus. */
+export interface Documents {
+  readonly train: readonly Document[];
+  readonly heldOut: readonly Document[];
+}
+
+/** The documents that a run reads. The same record gives the same ones. */
+export function sampled(split: Split, sample: Sample | undefined, seed: number): Documents {
+  const { trainBytes = null, heldOutBytes = null } = sample ?? {};
+  return {
+    train: trainBytes === null ? split.train : sampleDocuments(split.train, trainBytes, seed),
+    heldOut: heldOutBytes === null ? split.heldOut : sampleDocuments(split.heldOut, heldOutBytes, seed),
+  };
+}
+
+const parameterCount = ({ config }: RunPlan): number => countParameters(bltPlan(config));
+
+/** @throws UserError: what does not fit was asked for on the command line or in the config file */
+export function planOf(options: RunOptions, trainBytes: number): RunPlan {
+  try {
+    return planRun(options, trainBytes);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new UserError(error.message, 2, { cause: error });
+    throw error;
+  }
+}
+
+export interface PlanRequest {
+  readonly options: RunOptions;
+  readonly split: Split;
+  readonly backend: Backend;
+  readonly warmStart: (plan: RunPlan) => WarmStart;
+  /** Steps follow from it unless the options name them. */
+  readonly minutes: number | null;
+  readonly warn: (message: string) => void;
+}
+
+/** True if the number of steps follows from the time. */
+export const isFitted = ({ options, minutes }: Pick<PlanRequest, 'options' | 'minutes'>): boolean =>
+  minutes !== null && options.steps === undefined;
+
+/**
+ * The plan of a new run. Its speed is measured by a short rehearsal where the run is long or its time is limited, and computed from
+ * a formula otherwise.
+ * @throws UserError if what is asked for does not fit together, or nothing fits into the time
+ */
+export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
+  const { options, split, backend, warmStart, minutes } = request;
+  const trainBytes = totalBytes(split.train);
+  const heldOutBytes = totalBytes(split.heldOut);
+  let plan = planOf(options, trainBytes);
+  // Entropies made before are those of whole documents.
+  const whole = warmStart(plan).entropies != null || warmStart(plan).patches != null;
+  let sample = sampleOf(
+    plan,
+    LEAST_SAMPLE_BYTES,
+    trainBytes,
+    Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
+    heldOutBytes,
+    whole,
+  );
+  const work = (): Work => workOf(plan, sample.trainBytes ?? trainBytes, sample.heldOutBytes ?? heldOutBytes);
+  let rates = ratesByFormula(plan, await measureGflops(backend));
+  const fitted = isFitted(request);
+  const horizon = Math.min(secondsOf(work(), rates), minutes === null ? Number.POSITIVE_INFINITY : 60 * minutes);
+  // What does not fit into the memory is met by the run itself, after its plan has been told.
+  const fits = memoryOf(plan, trainBytes + heldOutBytes, 0) < totalmem();
+  const rehearsed = fitted || (fits && horizon > WORTH_REHEARSING_SECONDS);
+  if (rehearsed) {
+    const seconds = Math.max(
+      REHEARSAL.least,
+      Math.min(REHEARSAL.most, REHEARSAL.share * (fitted ? 60 * minutes! : horizon)),
+    );
+    rates = await rehearse(
+      plan,
+      rehearsalCorpus(split, plan.seed),
+      backend,
+      warmStart(plan),
+      parameterCount(plan),
+      seconds,
+    );
+  }
+  if (fitted) {
+    const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
+    plan = planOf(withFit(options, fit), trainBytes);
+    sample = sampleOf(plan, LEAST_BYTES_IN_TIME, trainBytes, fit.heldOutBytes, heldOutBytes, whole);
+  }
+  return { plan, sample, rates, work: work(), measured: rehearsed };
+}
+
+/** What fits into the time of a run, and the time that enough steps would take. @throws UserError if nothing fits */
+function fitOf(
+  { minutes, warn }: PlanRequest,
+  plan: RunPlan,
+  rates: Rates,
+  trainBytes: number,
+  heldOutBytes: number,
+  whole: boolean,
+): Fit {
+  const spent = wallSeconds();
+  const within = (limit: number): Fit =>
+    fitInto(60 * limit - spent, plan, rates, {
+      trainBytes,
+      heldOutBytes: Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
+      scoredFor: (steps, entropySteps) =>
+        whole ? trainBytes : neededBytes(plan, LEAST_BYTES_IN_TIME, steps, entropySteps),
+    });
+  const fit = within(minutes!);
+  if (fit.steps >= FEW_STEPS) return fit;
+  let enough = minutes!;
+  while (within(enough).steps < FEW_STEPS) enough *= 1.05;
+  const smaller = plan.config.global.hiddenSize > 128 ? ', or a smaller --size' : '';
+  const instead = `${FEW_STEPS} steps take --minutes ${Math.ceil(10 * enough) / 10}${smaller}`;
+  if (fit.steps < 1) {
+    throw new UserError(
+      `--minutes ${minutes} is too short for a single step: reading the data, the entropy model, scoring and the evaluation take it all; ${instead}`,
+      2,
+    );
+  }
+  warn(`--minutes ${minutes} is enough for ${fit.steps} steps of this model here, too few to learn much; ${instead}`);
+  return fit;
+}
+
+const withFit = (options: RunOptions, fit: Fit): RunOptions => ({
+  ...options,
+  steps: fit.steps,
+  entropySteps: options.entropySteps ?? (fit.entropySteps > 0 ? fit.entropySteps : undefined),
+  evalEvery: options.evalEvery ?? fit.evalEvery,
+  // The time was asked for: it is used. The best step is kept anyway.
+  patience: options.patience ?? 0,
+});
+
+function sampleOf(
+  plan: RunPlan,
+  least: number,
+  trainBytes: number,
+  measured: number,
+  heldOutBytes: number,
+  whole: boolean,
+): Sample {
+  const needed = neededBytes(plan, least);
+  return {
+    trainBytes: !whole && needed < trainBytes / MARGIN ? needed : null,
+    heldOutBytes: !whole && measured < heldOutBytes ? measured : null,
+  };
+}
+
+/** Enough for a few steps, from all over the corpus. */
+function rehearsalCorpus(split: Split, seed: number): Corpus {
+  return corpusIds({
+    train: sampleDocuments(split.train, 2 ** 18, seed),
+    heldOut: sampleDocuments(split.heldOut, 2 ** 14, seed),
+  });
+}

@@ -1,0 +1,114 @@
+/** @file A few real steps before the run, on a small part of the corpus, to know how long its work takes here. */
+import { type Corpus, type RunPlan, Session, type WarmStart } from '@blt-ts/blt';
+import type { Backend } from '@blt-ts/tensor';
+import type { Rates } from './forecast.ts';
+
+/** Ids of the corpus that the rehearsal scores and evaluates. */
+const HELD_OUT_IDS = 8192;
+const LEAST_TRAIN_IDS = 16_384;
+/** The first steps are slower: engines compile what they run. */
+const WARM_UP = 2;
+const MOST_STEPS = 50;
+/** Bytes that a save writes and syncs in a second. Measured on slow disks, so that the estimate is not too hopeful. */
+const SAVED_BYTES_PER_SECOND = 250e6;
+
+/**
+ * Takes steps of the plan for about `seconds`, at a learning rate of almost nothing, and throws them away.
+ * @param parameters of the whole model, for the time of a save
+ */
+export async function rehearse(
+  plan: RunPlan,
+  corpus: Corpus,
+  backend: Backend,
+  warmStart: WarmStart,
+  parameters: number,
+  seconds: number,
+): Promise<Rates> {
+  const { small, trainIds } = rehearsalOf(plan, warmStart);
+  const part = { train: head(corpus.train, trainIds), heldOut: head(corpus.heldOut, HELD_OUT_IDS) };
+  if (part.heldOut.length === 0) part.heldOut = head(corpus.train, HELD_OUT_IDS);
+  const session = new Session(small, part, backend, { llama: warmStart.llama, entropyModel: warmStart.entropyModel });
+  const steps = { 'entropy model': [] as number[], model: [] as number[] };
+  let scoring = 0;
+  let evaluation = 0;
+  const end = performance.now() + 1000 * seconds;
+  try {
+    for (let before = performance.now(); session.phase !== 'done'; ) {
+      const event = await session.next();
+      const now = performance.now();
+      const took = (now - before) / 1000;
+      if (event.kind === 'step') {
+        const times = steps[event.phase];
+        times.push(took);
+        // Half the time at most goes to the entropy model.
+        const until = event.phase === 'model' ? end : end - 500 * seconds;
+        if (times.length > WARM_UP && now > until) session.endAt(event.report.step);
+      } else if (event.kind === 'progress') {
+        if (event.work === 'scoring') scoring += took;
+        else if (session.phase === 'model') evaluation += took;
+      }
+      before = now;
+    }
+  } finally {
+    session.dispose();
+  }
+  const ids = (documents: readonly Int32Array[]) => documents.reduce((n, d) => n + d.length, 0);
+  return {
+    entropyStep: typical(steps['entropy model']),
+    scoredByte: scoring / (ids(part.train) + ids(part.heldOut)),
+    step: typical(steps.model),
+    evaluatedByte: evaluation / ids(part.heldOut),
+    save: (16 * parameters) / SAVED_BYTES_PER_SECOND,
+  };
+}
+
+/** The plan with few steps. Entropies and patches made before are those of whole documents: fixed patches take their place. */
+function rehearsalOf(plan: RunPlan, warmStart: WarmStart): { small: RunPlan; trainIds: number } {
+  const prepared = warmStart.entropies != null || warmStart.patches != null;
+  const { model, entropyModel, config } = plan;
+  const brief = <L extends RunPlan['model']['loop']>(loop: L): L => ({
+    ...loop,
+    steps: MOST_STEPS,
+    warmupSteps: 0,
+    lr: loop.lr / 1000,
+    spike: null,
+  });
+  const small: RunPlan = {
+    ...plan,
+    ...(prepared && {
+      config: {
+        ...config,
+        patcher: null,
+        patching: { mode: 'static', patchSize: Math.max(1, Math.round(plan.targetPatchBytes ?? 4)) },
+      },
+      targetPatchBytes: null,
+      entropyOrigin: null,
+    }),
+    entropyModel: entropyModel && !prepared ? { ...entropyModel, loop: brief(entropyModel.loop) } : null,
+    model: { ...model, loop: brief(model.loop) },
+    evalEvery: MOST_STEPS,
+    evalBytes: HELD_OUT_IDS,
+    patience: Number.POSITIVE_INFINITY,
+  };
+  const batch = (model.maxRowBytes ?? 2048) * model.loop.batchRows;
+  return { small, trainIds: Math.max(LEAST_TRAIN_IDS, 2 * batch) };
+}
+
+/** The median of the times behind the warm-up. */
+function typical(times: readonly number[]): number {
+  if (times.length === 0) return 0;
+  const warm = times.slice(Math.min(WARM_UP, times.length - 1)).sort((a, b) => a - b);
+  return warm[Math.floor(warm.length / 2)];
+}
+
+/** The first documents, `ids` ids at most, the last one cut. */
+function head(documents: readonly Int32Array[], ids: number): Int32Array[] {
+  const taken: Int32Array[] = [];
+  let left = ids;
+  for (const document of documents) {
+    if (left < 2) break;
+    taken.push(document.subarray(0, left));
+    left -= document.length;
+  }
+  return taken;
+}

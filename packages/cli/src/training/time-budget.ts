@@ -1,0 +1,106 @@
+/** @file The time a run has: how much is left, what the rest will take, and how many steps fit. */
+import { closingSeconds, evaluationSeconds, type Rates, RunningMean, secondsOf, type Work } from './forecast.ts';
+
+/** A time limit, and its meaning for the number of steps. */
+export interface Minutes {
+  readonly minutes: number;
+  /** true: the number of steps follows from it. false: the steps are fixed, and the run stops where it is when the time is up. */
+  readonly fitted: boolean;
+}
+
+export interface Position {
+  readonly phase: 'entropy model' | 'patching' | 'model' | 'done';
+  /** Updates done in the phase, and in all. */
+  readonly step: number;
+  readonly steps: number;
+}
+
+/** A number of steps is changed if it is off by more than this share: less is noise. */
+const TOLERANCE = 0.02;
+/** Looked at this often in the course of a run. */
+const LOOKS = 40;
+/** Times of steps that the present pace is the mean of. */
+const MEMORY = 25;
+
+/** Seconds since the process began: what somebody with a watch sees. */
+export const wallSeconds = (): number => performance.now() / 1000;
+
+export class TimeBudget {
+  private readonly limit: Minutes | null;
+  private readonly now: () => number;
+  private readonly entropyStep = new RunningMean(MEMORY);
+  private readonly step = new RunningMean(MEMORY);
+  private rates: Rates;
+  private readonly work: Work;
+  /** When the entropy model's share is used up; from the first step on. */
+  private entropyEnd: number | null = null;
+
+  /** @param now seconds since the process began */
+  constructor(work: Work, rates: Rates, limit: Minutes | null, now: () => number = wallSeconds) {
+    this.work = work;
+    this.rates = rates;
+    this.limit = limit;
+    this.now = now;
+  }
+
+  /** To be told of every step. */
+  took(phase: 'entropy model' | 'model', seconds: number): void {
+    const mean = phase === 'model' ? this.step : this.entropyStep;
+    mean.add(seconds);
+    this.rates = { ...this.rates, [phase === 'model' ? 'step' : 'entropyStep']: mean.value! };
+  }
+
+  /** Seconds to the end of the run, at the pace of the last steps. */
+  secondsLeft(at: Position): number {
+    const left = secondsOf(this.workLeft(at), this.rates);
+    if (this.limit === null) return left;
+    return Math.min(left, Math.max(0, 60 * this.limit.minutes - this.now()));
+  }
+
+  private workLeft({ phase, step, steps }: Position): Work {
+    const { work } = this;
+    if (phase === 'entropy model') return { ...work, entropySteps: steps - step };
+    if (phase === 'patching') return { ...work, entropySteps: 0 };
+    const share = work.steps === 0 ? 0 : Math.min(1, (steps - step) / work.steps);
+    return {
+      ...work,
+      entropySteps: 0,
+      scoredBytes: 0,
+      steps: steps - step,
+      evaluations: Math.ceil(work.evaluations * share),
+    };
+  }
+
+  /** True when a run of fixed steps has had its time. */
+  get isUp(): boolean {
+    return this.limit !== null && !this.limit.fitted && this.now() >= 60 * this.limit.minutes;
+  }
+
+  /**
+   * The number of steps, in all, at which the phase should end so that the run is over in time; null where it stands well. Looked at
+   * forty times in a run, and at once where the time is almost used up.
+   */
+  newEnd(at: Position): number | null {
+    if (this.limit === null || !this.limit.fitted) return null;
+    const { step, steps } = at;
+    if (step % Math.max(1, Math.floor(steps / LOOKS)) !== 0 && step !== steps) return null;
+    if (at.phase === 'entropy model') return this.newEntropyEnd(at);
+    if (at.phase !== 'model') return null;
+    const rest = this.workLeft(at);
+    const free =
+      60 * this.limit.minutes -
+      this.now() -
+      closingSeconds(rest, this.rates) -
+      rest.evaluations * evaluationSeconds(rest, this.rates);
+    const end = step + Math.max(0, Math.floor(free / this.rates.step));
+    return Math.abs(end - steps) > TOLERANCE * steps || (end < steps && end <= step) ? end : null;
+  }
+
+  /** The entropy model may be late by a quarter of its share; it never gets more steps than planned. */
+  private newEntropyEnd({ step, steps }: Position): number | null {
+    const { work, rates } = this;
+    this.entropyEnd ??= this.now() + 1.25 * work.entropySteps * rates.entropyStep;
+    const fits = step + Math.max(0, Math.floor((this.entropyEnd - this.now()) / rates.entropyStep));
+    return fits < steps ? fits : null;
+  }
+}

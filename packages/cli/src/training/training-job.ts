@@ -1,0 +1,35 @@
+/** @file Everything a run needs to be trained: its folder, its data, its plan and what computes. */
+import type { Corpus, WarmStart } from '@blt-ts/blt';
+import type { Backend } from '@blt-ts/tensor';
+import type { Document } from '../data/document.ts';
+import type { RunFolder } from '../run/folder.ts';
+import type { RunRecord } from '../run/record.ts';
+import type { TimeBudget } from './time-budget.ts';
+
+export interface TrainingJob {
+  readonly folder: RunFolder;
+  readonly record: RunRecord;
+  readonly train: readonly Document[];
+  /** The held-out documents that are measured: all, or a sample. */
+  readonly heldOut: readonly Document[];
+  readonly heldOutBytes: number;
+  readonly budget: TimeBudget;
+  /** Seconds that the compressors of the report may take. */
+  readonly compressorSeconds?: number;
+  /** The data in words. */
+  readonly title: string;
+  readonly corpus: Corpus;
+  /** Pretrained weights and prepared entropies that the run starts from. They are asked for only if they are needed. */
+  readonly warmStart?: () => Promise<WarmStart>;
+  readonly backend: Backend;
+  /** The backend, and why it was chosen. */
+  readonly why: string;
+  readonly detectAnomaly: boolean;
+}
+
+/** The command that goes on with this run. */
+export function resumeCommand({ folder, record }: TrainingJob, flags = ''): string {
+  const command = `blt train --resume ${folder.path}${flags === '' ? '' : ` ${flags}`}`;
+  const stdin = record.data.includes('-') || record.heldOut?.includes('-');
+  return stdin ? `${command} < FILE, with the bytes that were given on standard input` : command;
+}

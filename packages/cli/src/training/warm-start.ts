@@ -1,0 +1,169 @@
+/** @file The warm start of a run: entropies prepared before, an entropy model, a Llama. Opened, and known again. */
+import type { Corpus, PatchingOptions, RunOptions, RunPlan, WarmStart } from '@blt-ts/blt';
+import { type FileConfig, unusedPatching } from '../config/config-schema.ts';
+import { runOptions } from '../config/run-options.ts';
+import { type PreparedSet, readPrepared } from '../prepared/prepared-set.ts';
+import type { RunRecord } from '../run/record.ts';
+import { UserError } from '../terminal/errors.ts';
+import {
+  assertSame,
+  type OpenedEntropyModel,
+  openEntropyModel,
+  openLlama,
+  type PretrainedWeights,
+} from './pretrained.ts';
+
+export interface OpenedWarmStart {
+  /** Options of the run, with what the prepared data and the entropy model decide. */
+  readonly options: RunOptions;
+  /** For the plan that is made of them. */
+  readonly warmStart: (plan: RunPlan) => WarmStart;
+}
+
+/** @throws UserError, ConfigError if something is missing, damaged, or does not fit the rest */
+export async function openWarmStart(
+  config: FileConfig,
+  corpus: () => Corpus,
+  corpusHash: string,
+  warn: (message: string) => void,
+): Promise<OpenedWarmStart> {
+  const folder = config.data?.prepared;
+  const prepared = folder === undefined ? null : await readPrepared(folder, corpus(), corpusHash);
+  const mode = config.patcher?.patching_mode ?? prepared?.identity.patching.mode ?? 'entropy';
+  if (prepared && mode !== prepared.identity.patching.mode) {
+    throw new UserError(`${folder} was prepared for patches by ${prepared.identity.patching.mode}, not by ${mode}`, 2);
+  }
+  const unused = unusedPatching(mode).find((key) => (config.patcher?.[key] ?? false) !== false);
+  if (unused !== undefined) {
+    throw new UserError(`${folder} was prepared for patches by ${mode}, which take no ${unused}; leave it out`, 2);
+  }
+  const entropyModel = await entropyModelOf(config, mode, prepared, folder);
+  const llamaFolder = config.model?.init_global;
+  if (llamaFolder === undefined && config.train?.init_global_lr_scale !== undefined) {
+    throw new UserError(
+      '--init-global-lr-scale is the rate of what --init-global copies; give --init-global DIR too',
+      2,
+    );
+  }
+  const llama =
+    llamaFolder === undefined ? null : openLlama(llamaFolder, { layers: config.model?.global_layers, warn });
+  const own = runOptions(config, { entropyModel: entropyModel ?? undefined, initGlobal: llama ?? undefined });
+  return {
+    options: withPatching(own, prepared, entropyModel),
+    warmStart: (plan) => warmStartOf(plan, llama, entropyModel, prepared),
+  };
+}
+
+/** The same for a run that goes on before it had its patches. @throws UserError if a thing is no longer what it was */
+export async function reopenWarmStart(
+  { plan, prepared: folder, dataHash }: RunRecord,
+  corpus: () => Corpus,
+): Promise<WarmStart> {
+  const { globalOrigin, entropyOrigin, config } = plan;
+  const llama = globalOrigin ? openLlama(globalOrigin.source, { layers: config.global.numHiddenLayers }) : null;
+  if (llama) assertSame('the Llama in', llama, globalOrigin!);
+  const entropyModel = entropyOrigin ? await openEntropyModel(entropyOrigin.source) : null;
+  if (entropyModel) assertSame('the entropy model in', entropyModel, entropyOrigin!);
+  const prepared = folder ? await readPrepared(folder, corpus(), dataHash) : null;
+  const made = prepared?.identity.entropyModel;
+  if (made && made.sha256 !== entropyOrigin?.sha256) {
+    throw new UserError(
+      `${folder} was prepared with another entropy model than the run began with; restore the folder`,
+    );
+  }
+  return warmStartOf(plan, llama, entropyModel, prepared);
+}
+
+function warmStartOf(
+  plan: RunPlan,
+  llama: PretrainedWeights | null,
+  entropyModel: PretrainedWeights | null,
+  prepared: PreparedSet | null,
+): WarmStart {
+  const sameCut = prepared && patchingText(prepared.identity.patching) === patchingText(plan.config.patching);
+  return {
+    llama: llama?.stored,
+    entropyModel: entropyModel?.stored,
+    entropies: prepared?.entropies,
+    // Other thresholds cut the same entropies anew.
+    patches: sameCut && plan.targetPatchBytes === null ? prepared.patches : null,
+  };
+}
+
+/** One text for equal rules. */
+const patchingText = (p: PatchingOptions): string =>
+  JSON.stringify(
+    p.mode === 'entropy'
+      ? [p.mode, p.threshold, p.monotonic ?? false, p.thresholdAdd ?? null, p.maxPatchLength ?? null]
+      : [p.mode, p.mode === 'static' ? p.patchSize : null, p.maxPatchLength ?? null],
+  );
+
+async function entropyModelOf(
+  config: FileConfig,
+  mode: string,
+  prepared: PreparedSet | null,
+  folder: string | undefined,
+): Promise<OpenedEntropyModel | null> {
+  const asked = config.entropy_model?.model;
+  if (mode !== 'entropy') {
+    if (asked !== undefined)
+      throw new UserError(`patches by ${mode} need no entropy model; leave out --entropy-model`, 2);
+    return null;
+  }
+  const made = prepared?.identity.entropyModel;
+  if (prepared && !made) {
+    throw new UserError(`${folder} was prepared without an entropy model; prepare it with --patcher MODEL`, 2);
+  }
+  const path = asked ?? prepared?.entropyModelSource;
+  if (path == null) return null;
+  const trained = Object.keys(config.entropy_model ?? {}).find((key) => key !== 'model');
+  if (trained !== undefined) {
+    throw new UserError(`the entropy model is given with ${folder}; leave out --entropy-${trained}`, 2);
+  }
+  if (config.model?.behaviour === 'huggingface') {
+    throw new UserError(
+      'under --behaviour huggingface the entropy model is trained with the rest; leave out --prepared and --entropy-model',
+      2,
+    );
+  }
+  const opened = await openEntropyModel(path).catch((error: unknown) => {
+    if (!(error instanceof UserError) || asked !== undefined) throw error;
+    throw new UserError(`the entropy model of ${folder}: ${error.message}; say where it is: --entropy-model DIR`, 2);
+  });
+  if (made && made.sha256 !== opened.sha256) {
+    throw new UserError(
+      `${folder} was prepared with another entropy model than ${path}: SHA-256 ${made.sha256.slice(0, 12)}, not ${opened.sha256.slice(0, 12)}; give --entropy-model DIR`,
+      2,
+    );
+  }
+  return opened;
+}
+
+/** The entropies hold for one window; patches are cut as they were prepared, unless the run says otherwise. */
+function withPatching(o: RunOptions, prepared: PreparedSet | null, model: OpenedEntropyModel | null): RunOptions {
+  if (model && o.window !== undefined && o.window !== model.window) {
+    throw new UserError(`the entropy model looks back ${model.window} bytes; --window ${o.window} does not fit it`, 2);
+  }
+  const window = model ? model.window : o.window;
+  if (!prepared) return { ...o, window };
+  const { patching } = prepared.identity;
+  const { patchSize, threshold, monotonic, thresholdAdd } = o;
+  const chosen = [patchSize, threshold, monotonic, thresholdAdd].some((value) => value !== undefined);
+  if (patching.mode === 'entropy' && !chosen) {
+    return {
+      ...o,
+      window,
+      threshold: patching.threshold,
+      monotonic: patching.monotonic,
+      thresholdAdd: patching.thresholdAdd ?? undefined,
+      maxPatchLength: o.maxPatchLength ?? patching.maxPatchLength ?? undefined,
+    };
+  }
+  return {
+    ...o,
+    window,
+    patchingMode: patching.mode === 'bpe' ? undefined : (o.patchingMode ?? patching.mode),
+    patchSize: o.patchSize ?? (patching.mode === 'static' ? patching.patchSize : undefined),
+    maxPatchLength: o.maxPatchLength ?? patching.maxPatchLength ?? undefined,
+  };
+}

@@ -1,0 +1,425 @@
+import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { checkpointFromSafetensors, configFromHuggingFace } from '@blt-ts/blt';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { blt } from '../../../support/command.ts';
+import {
+  browserWanted,
+  launchChromium,
+  openPage,
+  PAGE,
+  pageFiles,
+  ready,
+  servePage,
+} from '../../../support/play-page.ts';
+import { temporaryFolder } from '../../../support/temporary-folder.ts';
+
+test('the whole page is under 400 kB gzipped', () => {
+  const sizes = pageFiles().map((name) => gzipSync(readFileSync(join(PAGE, name)), { level: 9 }).length);
+  expect(sizes.reduce((a, b) => a + b, 0)).toBeLessThan(400_000);
+});
+
+const TEXT = 'The whale swam in the sea, and the sea was deep and cold. '.repeat(40);
+const text = (page: Page, id: string): Promise<string> =>
+  page.locator(`#${id}`).evaluate((place) => place.textContent ?? '');
+const says = (page: Page, id: string, pattern: RegExp, timeout = 120_000): Promise<unknown> =>
+  page.waitForFunction(
+    ([element, source]) => new RegExp(source).test(document.getElementById(element)?.textContent ?? ''),
+    [id, pattern.source],
+    { timeout },
+  );
+
+/** Number of patch-view updates so far. */
+const updates = (page: Page): Promise<number> =>
+  page.locator('#latency').evaluate((place) => Number(place.dataset.updates ?? 0));
+
+async function afterUpdate(page: Page, act: () => Promise<unknown>): Promise<void> {
+  const before = await updates(page);
+  await act();
+  await page.waitForFunction((n) => Number(document.getElementById('latency')!.dataset.updates) > n, before);
+}
+
+if (browserWanted) {
+  describe('the page in Chromium', { timeout: 180_000 }, () => {
+    // Awaited by each test, so that without a browser each of them fails.
+    let browser: Promise<Browser>;
+    let site: Awaited<ReturnType<typeof servePage>>;
+    beforeAll(async () => {
+      browser = launchChromium();
+      browser.catch(() => {});
+      site = await servePage();
+    });
+    afterAll(async () => {
+      await browser.then((started) => started.close()).catch(() => {});
+      site?.close();
+    });
+
+    /** Opens the page, runs `use`, and wants no complaint in the console and no request to another host. */
+    async function onPage(use: (page: Page) => Promise<void>, options = {}): Promise<void> {
+      const { page, complaints } = await openPage(await browser, site.url, options);
+      const foreign: string[] = [];
+      page.on('request', (request) => {
+        if (!request.url().startsWith(site.url) && !/^(blob|data):/.test(request.url())) foreign.push(request.url());
+      });
+      try {
+        await ready(page);
+        await use(page);
+        expect({ complaints, foreign }).toEqual({ complaints: [], foreign: [] });
+      } finally {
+        await page.context().close();
+      }
+    }
+
+    // How long that takes is asserted by nobody and measured by `pnpm bench play`.
+    test('a keystroke in 2,000 bytes computes what it can reach, and no more', () =>
+      onPage(async (page) => {
+        await afterUpdate(page, () => page.fill('#text', TEXT.slice(0, 2000)));
+        const rescored = () => page.locator('#latency').evaluate((place) => Number(place.dataset.rescored));
+        expect(await rescored()).toBe(2001);
+        for (let i = 0; i < 7; i++) {
+          await page.locator('#text').evaluate(
+            (field: HTMLTextAreaElement, at) => {
+              field.focus();
+              field.setSelectionRange(at, at);
+            },
+            (i * 397) % 2000,
+          );
+          await afterUpdate(page, () => page.keyboard.type('x'));
+          // The shipped model has one layer that looks 127 bytes back.
+          expect(await rescored()).toBeLessThanOrEqual(255);
+        }
+        expect(await text(page, 'text-facts')).toContain('2,007 bytes');
+      }));
+
+    test('modes, threshold and sizes cut as the rules say, and the keyboard reads byte by byte', () =>
+      onPage(async (page) => {
+        await afterUpdate(page, () => page.fill('#text', 'one two é'));
+        await page.selectOption('#mode', 'byte');
+        expect(await text(page, 'patch-summary')).toBe('10 patches, 1.00 bytes each on average, the longest 1.');
+        await page.selectOption('#mode', 'space');
+        expect(await text(page, 'patch-summary')).toContain('3 patches');
+        await page.selectOption('#mode', 'static');
+        await page.fill('#size', '5');
+        // BOS counts: 4 bytes, 5 bytes, the last one.
+        expect(await text(page, 'patch-summary')).toContain('3 patches');
+        await page.fill('#size', '0');
+        expect(await text(page, 'text-error')).toBe('bytes per patch must be a whole number of at least 1, got 0');
+        await page.selectOption('#mode', 'entropy');
+        await page.fill('#threshold', '-1');
+        expect(await text(page, 'patch-summary')).toContain('10 patches');
+        await page.fill('#threshold', '6');
+        expect(await text(page, 'patch-summary')).toContain('1 patches');
+        expect(await page.locator('#text-error').isVisible()).toBe(false);
+
+        const strip = page.locator('#strip');
+        await strip.focus();
+        await page.keyboard.press('End');
+        expect(await strip.getAttribute('aria-valuetext')).toMatch(/^Byte 9: "é" 0xa9, byte 2 of it, entropy/);
+        await page.keyboard.press('Home');
+        await page.keyboard.press('ArrowRight');
+        expect(await strip.getAttribute('aria-valuetext')).toMatch(/^Byte 1: "n" 0x6e, entropy \d\.\d{3} nats/);
+      }));
+
+    test('entropies and cuts are those of blt patch', () =>
+      onPage(async (page) => {
+        const folder = temporaryFolder({ 'text.txt': TEXT.slice(0, 300) });
+        train(folder);
+        await page.setInputFiles('#checkpoint-folder', join(folder, 'runs/first'));
+        await says(page, 'checkpoint-facts', /parameters/);
+        await page.setInputFiles('#text-file', join(folder, 'text.txt'));
+        await afterUpdate(page, () => page.selectOption('#entropy-model', 'loaded'));
+        const { code, stdout } = blt(folder, ['patch', 'text.txt', '--json', '--model', 'runs/first']);
+        expect(code).toBe(0);
+        const { patchLengths, entropies } = JSON.parse(stdout);
+        expect(await text(page, 'patch-summary')).toContain(`${patchLengths.length} patches`);
+        await page.locator('#strip').focus();
+        await page.keyboard.press('Home');
+        for (let i = 0; i < 20; i++) {
+          const said = (await page.locator('#strip').getAttribute('aria-valuetext')) ?? '';
+          expect(Number(/entropy ([\d.]+) nats/.exec(said)![1])).toBeCloseTo(entropies[i], 2);
+          await page.keyboard.press('ArrowRight');
+        }
+      }));
+
+    test('training lowers the loss; it stops, goes on, and leaves a checkpoint that loads', () =>
+      onPage(async (page) => {
+        await page.fill('#text', TEXT);
+        await page.selectOption('#train-mode', 'space');
+        await page.fill('#train-steps', '24');
+        await page.click('#train-start');
+        await says(page, 'train-status', /step [1-9]/);
+        await page.click('#train-pause');
+        await says(page, 'train-status', /^Stopped/);
+        const first = Number(/([\d.]+) bits per byte in training/.exec(await text(page, 'train-status'))![1]);
+        await page.click('#train-continue');
+        await says(page, 'train-status', /^Done/, 150_000);
+        const last = Number(/([\d.]+) bits per byte in training/.exec(await text(page, 'train-status'))![1]);
+        expect(last).toBeLessThan(first - 2);
+        expect(await text(page, 'train-status')).toMatch(/[\d.]+ held out at best/);
+        expect(await page.locator('#samples figure').count()).toBe(3);
+        expect(await page.locator('#train-chart svg').count()).toBe(2);
+
+        const files: { name: string; path: string }[] = [];
+        for (const link of ['#download-config', '#download-weights']) {
+          const [download] = await Promise.all([page.waitForEvent('download'), page.click(link)]);
+          files.push({ name: download.suggestedFilename(), path: await download.path() });
+        }
+        expect(files.map(({ name }) => name)).toEqual(['config.json', 'model.safetensors']);
+        const config = configFromHuggingFace(JSON.parse(readFileSync(files[0].path, 'utf8')));
+        checkpointFromSafetensors(new Uint8Array(readFileSync(files[1].path)), config);
+
+        await page.fill('#max-bytes', '40');
+        await page.click('#generate-start');
+        await says(page, 'generate-status', /bytes per second/);
+        expect((await text(page, 'generated')).length).toBeGreaterThan(20);
+      }));
+
+    test('a loaded checkpoint generates what blt generate does', () =>
+      onPage(async (page) => {
+        const folder = temporaryFolder();
+        train(folder);
+        await page.setInputFiles('#checkpoint-folder', join(folder, 'runs/first'));
+        await says(page, 'checkpoint-facts', /first\/step-\d+: .* parameters/);
+        await page.fill('#prompt', 'The sea');
+        await page.fill('#max-bytes', '30');
+        await page.fill('#temperature', '1.5');
+        await page.fill('#top-k', '40');
+        await page.fill('#generate-seed', '7');
+        await page.click('#generate-start');
+        await says(page, 'generate-status', /bytes per second/);
+        const options = [
+          '--prompt',
+          'The sea',
+          '--max-bytes',
+          '30',
+          '--temperature',
+          '1.5',
+          '--top-k',
+          '40',
+          '--seed',
+          '7',
+        ];
+        const { bytes } = JSON.parse(blt(folder, ['generate', ...options, '--json', '--model', 'runs/first']).stdout);
+        const shown = await text(page, 'generate-status');
+        expect(shown).toContain(`${bytes.length} bytes in`);
+        const output = await page.locator('#generated').textContent();
+        const ascii = bytes.filter((b: number) => b > 32 && b < 127).map((b: number) => String.fromCharCode(b));
+        for (const character of ascii) expect(output).toContain(character);
+      }));
+
+    test('the backend can be changed, is measured, and shows kernel beside definition', () =>
+      onPage(async (page) => {
+        expect(await text(page, 'isolation')).toContain('is cross-origin isolated');
+        expect(await text(page, 'backend-facts')).toContain('WebAssembly SIMD');
+        await page.selectOption('#kernel', 'matmul');
+        expect(await text(page, 'definition')).toContain("export const matmul: CpuKernel<'matmul'>");
+        expect(await text(page, 'kernel-source')).toContain('export function matmul(part: i32, parts: i32)');
+        await page.selectOption('#backend', 'reference');
+        await says(page, 'backend-facts', /reference: plain TypeScript/);
+        await says(page, 'speeds', /plain TypeScript[\s\d.]+k?B\/s/);
+        await page.selectOption('#kernel', 'matmul');
+        expect(await text(page, 'kernel-title')).toBe('What runs: the definition itself');
+        await afterUpdate(page, () => page.fill('#text', 'Also the definition cuts text.'));
+        expect(await text(page, 'patch-summary')).toContain('patches');
+      }));
+
+    test('on WebGPU the page scores and generates with the kernels of gpu.js', () =>
+      onPage(async (page) => {
+        await page.selectOption('#backend', 'webgpu');
+        await says(page, 'backend-facts', /webgpu: WebGPU on /);
+        await says(page, 'speeds', /gpu\.js on WebGPU[\s\d.]+k?B\/s/);
+        await page.selectOption('#kernel', 'matmul');
+        expect(await text(page, 'kernel-title')).toBe('What runs: gpu.js kernel');
+        expect(await text(page, 'kernel-source')).toContain('kernel(');
+        await page.fill('#text', 'A device cuts text as well as a processor does.');
+        await says(page, 'patch-summary', /^\d{1,2} patches/);
+
+        const folder = temporaryFolder();
+        train(folder);
+        await page.setInputFiles('#checkpoint-folder', join(folder, 'runs/first'));
+        await says(page, 'checkpoint-facts', /first\/step-\d+: .* parameters/);
+        await page.fill('#max-bytes', '8');
+        await page.fill('#temperature', '0');
+        const generated: (string | null)[] = [];
+        for (const backend of ['webgpu', 'wasm']) {
+          await page.selectOption('#backend', backend);
+          await says(page, 'backend-facts', new RegExp(`^${backend}: `));
+          await page.click('#generate-start');
+          await says(page, 'generate-status', /bytes per second/);
+          generated.push(await page.locator('#generated').textContent());
+          await page.locator('#generate-status').evaluate((place) => {
+            place.textContent = '';
+          });
+        }
+        expect(generated[0]).toBe(generated[1]);
+        expect(generated[0]!.length).toBeGreaterThan('It was '.length);
+      }));
+
+    test('an empty file, one of 1 GB and a broken checkpoint get a sentence, and the page goes on', () =>
+      onPage(async (page) => {
+        const folder = temporaryFolder({
+          'empty.txt': '',
+          'huge.bin': '',
+          'a/config.json': '{',
+          'a/model.safetensors': 'x',
+        });
+        truncateSync(join(folder, 'huge.bin'), 1e9);
+        await page.setInputFiles('#text-file', join(folder, 'empty.txt'));
+        await says(page, 'text-error', /empty\.txt is empty: 0 bytes have no patches/);
+        await page.setInputFiles('#text-file', join(folder, 'huge.bin'));
+        await says(page, 'text-error', /huge\.bin is 1\.00 GB; this page reads up to 16\.0 MB/);
+        await page.setInputFiles('#checkpoint-folder', join(folder, 'a'));
+        await says(page, 'generate-error', /config\.json is not JSON/);
+        train(folder);
+        const step = join(folder, 'runs/first', readFileSync(join(folder, 'runs/first/best'), 'utf8').trim());
+        const weights = join(step, 'model.safetensors');
+        truncateSync(weights, statSync(weights).size - 100);
+        await page.setInputFiles('#checkpoint-files', [join(step, 'config.json'), weights]);
+        await says(page, 'generate-error', /^model\.safetensors: /);
+        await page.setInputFiles('#checkpoint-files', [join(step, 'config.json')]);
+        await says(page, 'generate-error', /it has no model\.safetensors; there is only config\.json/);
+        await page.fill('#text', 'too short');
+        await page.click('#train-start');
+        await says(page, 'train-error', /there are 9 bytes to train on; give at least 500/);
+        await afterUpdate(page, () => page.fill('#text', 'It still cuts.'));
+        expect(await page.locator('#text-error').isVisible()).toBe(false);
+      }));
+
+    test('a long or binary file is kept as bytes and shown in part', () =>
+      onPage(async (page) => {
+        const folder = temporaryFolder({ 'book.txt': TEXT.repeat(20), 'raw.bin': Uint8Array.of(0, 255, 10, 65) });
+        await afterUpdate(page, () => page.setInputFiles('#text-file', join(folder, 'book.txt')));
+        expect(await text(page, 'file-name')).toBe('book.txt, 46.4 kB; the first 20.0 kB are shown.');
+        await afterUpdate(page, () => page.setInputFiles('#text-file', join(folder, 'raw.bin')));
+        expect(await text(page, 'file-name')).toBe('raw.bin, 4 B, kept as bytes.');
+        await page.click('#close-file');
+        expect(await page.locator('#text').isVisible()).toBe(true);
+      }));
+
+    test('a worker that is lost is told, and can be started again with what was trained', () =>
+      onPage(async (page) => {
+        await page.fill('#text', TEXT);
+        await page.selectOption('#train-mode', 'space');
+        await page.fill('#train-steps', '1000');
+        await page.click('#train-start');
+        await says(page, 'train-status', /Model step/);
+        await page.click('#train-pause');
+        await says(page, 'train-status', /^Stopped/);
+        await says(page, 'download-facts', /step \d+/);
+        // Kernel threads have other addresses, and never look up from their work.
+        const own = page.workers().filter((worker) => worker.url().endsWith('/worker.js'));
+        expect(own).toHaveLength(2);
+        for (const worker of own) await worker.evaluate('self.close()').catch(() => {});
+        await says(page, 'text-error', /The worker that cuts the text has stopped: the browser ended it/);
+        await says(page, 'train-error', /The worker that trains has stopped.*The last checkpoint is kept/);
+        await page.click('#text-error button');
+        await afterUpdate(page, () => page.fill('#text', 'Once more.'));
+        await page.fill('#max-bytes', '10');
+        await page.click('#generate-start');
+        await says(page, 'generate-status', /bytes per second/);
+      }));
+
+    test('without isolation everything works on one thread, and the page says so', async () => {
+      const types: Record<string, string> = {
+        '.html': 'text/html',
+        '.js': 'text/javascript',
+        '.css': 'text/css',
+        '.json': 'application/json',
+      };
+      const plain = createServer((request, response) => {
+        const name = request.url === '/' ? 'index.html' : request.url!.slice(1);
+        response.writeHead(200, { 'Content-Type': types[extname(name)] ?? 'application/octet-stream' });
+        response.end(readFileSync(join(PAGE, name)));
+      });
+      await new Promise<void>((listening) => plain.listen(0, '127.0.0.1', listening));
+      const { port } = plain.address() as AddressInfo;
+      const { page, complaints } = await openPage(await browser, `http://127.0.0.1:${port}/`);
+      await ready(page);
+      expect(await page.evaluate(() => typeof SharedArrayBuffer)).toBe('undefined');
+      expect(await text(page, 'isolation')).toContain('there is no SharedArrayBuffer: everything runs on one thread');
+      await afterUpdate(page, () => page.fill('#text', TEXT));
+      await page.selectOption('#train-mode', 'space');
+      await page.fill('#train-steps', '2');
+      await page.click('#train-start');
+      await says(page, 'train-status', /^Done/);
+      expect(complaints).toEqual([]);
+      await page.context().close();
+      plain.close();
+    });
+
+    test('a worker that cannot be loaded is told', async () => {
+      const context = await (await browser).newContext();
+      const page = await context.newPage();
+      await page.route('**/worker.js', (route) => route.abort());
+      await page.goto(site.url);
+      await says(page, 'text-error', /The worker that cuts the text has stopped: its file could not be loaded/);
+      await context.close();
+    });
+
+    test('opened from a file, it says what to do', async () => {
+      const context = await (await browser).newContext();
+      const page = await context.newPage();
+      await page.goto(`file://${join(PAGE, 'index.html')}`);
+      await says(page, 'text-error', /run blt play, or put this folder on a web server/);
+      await context.close();
+    });
+
+    for (const colorScheme of ['light', 'dark'] as const) {
+      for (const [name, viewport] of [
+        ['wide', { width: 1200, height: 900 }],
+        ['phone', { width: 360, height: 740 }],
+      ] as const) {
+        test(`${colorScheme}, ${name}: nothing sticks out, every control has a name, text has contrast`, () =>
+          onPage(
+            async (page) => {
+              const { width, unnamed, contrast } = await page.evaluate(() => {
+                const controls = [...document.querySelectorAll<HTMLInputElement>('input, select, textarea, button')];
+                const channel = (v: number) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+                const luminance = (color: string) => {
+                  const [r, g, b] = color.match(/[\d.]+/g)!.map((v) => channel(Number(v) / 255));
+                  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+                };
+                const ratio = (a: string, b: string) => {
+                  const [high, low] = [luminance(a), luminance(b)].sort((x, y) => y - x);
+                  return (high + 0.05) / (low + 0.05);
+                };
+                const paper = getComputedStyle(document.body).backgroundColor;
+                const colors = ['body', '.muted', 'a'].map((s) => getComputedStyle(document.querySelector(s)!).color);
+                return {
+                  width: document.documentElement.scrollWidth,
+                  unnamed: controls.filter((c) => !c.labels?.length && !c.textContent?.trim()).map((c) => c.id),
+                  contrast: Math.min(...colors.map((color) => ratio(color, paper))),
+                };
+              });
+              expect(width).toBeLessThanOrEqual(viewport.width);
+              expect(unnamed).toEqual([]);
+              expect(contrast).toBeGreaterThan(4.5);
+              if (process.env.BLT_SCREENSHOTS) {
+                mkdirSync(process.env.BLT_SCREENSHOTS, { recursive: true });
+                await page.screenshot({
+                  path: join(process.env.BLT_SCREENSHOTS, `${colorScheme}-${name}.png`),
+                  fullPage: true,
+                });
+              }
+            },
+            { colorScheme, viewport },
+          ));
+      }
+    }
+  });
+}
+
+const TINY =
+  '--local-width 16 --local-heads 2 --decoder-layers 1 --global-width 16 --global-heads 2 --global-layers 1 --hash-vocab 64 --entropy-width 16 --entropy-heads 2 --entropy-layers 1 --entropy-steps 3 --row-bytes 64 --batch-size 2 --steps 4'.split(
+    ' ',
+  );
+
+/** A tiny run, runs/first. */
+function train(folder: string): void {
+  writeFileSync(join(folder, 'book.txt'), TEXT);
+  expect(blt(folder, ['train', ...TINY, '--data', 'book.txt', '--run', 'first']).code).toBe(0);
+}

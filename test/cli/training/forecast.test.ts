@@ -1,0 +1,112 @@
+import { planRun } from '@blt-ts/blt';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { fitInto, type Rates, ratesByFormula, secondsOf, workOf } from '../../../packages/cli/src/training/forecast.ts';
+import { TimeBudget } from '../../../packages/cli/src/training/time-budget.ts';
+import { runs } from '../../support/runs.ts';
+
+const plan = planRun({ size: 'nano' }, 1_000_000);
+
+/** Rates of machines from very fast to very slow. */
+const rates: fc.Arbitrary<Rates> = fc
+  .record({ speed: fc.integer({ min: 1, max: 400 }), share: fc.integer({ min: 50, max: 200 }) })
+  .map(({ speed, share }) => {
+    const formula = ratesByFormula(plan, speed);
+    return { ...formula, evaluatedByte: (formula.evaluatedByte * share) / 100, save: 0.3 };
+  });
+
+const planned = (fit: { entropySteps: number; steps: number; evalEvery: number }) =>
+  planRun({ size: 'nano', steps: fit.steps, entropySteps: fit.entropySteps, evalEvery: fit.evalEvery }, 1_000_000);
+
+describe('what fits into a time', () => {
+  test('takes that time by its own rates: never more, and less by a step and an evaluation at most', () => {
+    fc.assert(
+      fc.property(
+        rates,
+        fc.integer({ min: 20, max: 7200 }),
+        fc.integer({ min: 1000, max: 50_000_000 }),
+        (r, seconds, trainBytes) => {
+          const heldOutBytes = Math.floor(trainBytes / 9);
+          const scoredFor = (steps: number) => 1_000_000 + steps * 2048;
+          const fit = fitInto(seconds, plan, r, { trainBytes, heldOutBytes, scoredFor });
+          fc.pre(fit.steps >= 1);
+          const work = workOf(planned(fit), Math.min(trainBytes, scoredFor(fit.steps)), fit.heldOutBytes);
+          const takes = secondsOf(work, r);
+          const evaluation = work.evaluationBytes * r.evaluatedByte + r.save;
+          expect(takes).toBeLessThanOrEqual(seconds + evaluation + 2048 * r.scoredByte);
+          expect(takes).toBeGreaterThan(seconds - 4 * (r.step + 2048 * r.scoredByte + evaluation));
+        },
+      ),
+      { numRuns: runs(300) },
+    );
+  });
+
+  test('leaves nothing for steps where the rest takes it all', () => {
+    const slow = ratesByFormula(plan, 0.05);
+    const fit = fitInto(5, plan, slow, { trainBytes: 1e6, heldOutBytes: 1e5, scoredFor: () => 1e6 });
+    expect(fit.steps).toBe(0);
+  });
+});
+
+/** Runs a fitted run against a clock of its own; the machine becomes `slower(progress)` times as slow as the rates say. */
+function simulate(r: Rates, minutes: number, slower: (progress: number) => number) {
+  let now = 3;
+  const fit = fitInto(60 * minutes - now, plan, r, { trainBytes: 1e6, heldOutBytes: 1e5, scoredFor: () => 1e6 });
+  const work = workOf(planned(fit), 1e6, fit.heldOutBytes);
+  const budget = new TimeBudget(work, r, { minutes, fitted: true }, () => now);
+  const limit = 60 * minutes;
+  const pass = (seconds: number) => {
+    now += seconds * slower(now / limit);
+  };
+  const phase = (name: 'entropy model' | 'model', planned: number, perStep: number): number => {
+    let steps = planned;
+    for (let step = 1; step <= steps; step++) {
+      const before = now;
+      pass(perStep);
+      budget.took(name, now - before);
+      steps = budget.newEnd({ phase: name, step, steps }) ?? steps;
+      if (name === 'model' && step % fit.evalEvery === 0) pass(work.evaluationBytes * r.evaluatedByte + r.save);
+    }
+    return steps;
+  };
+  phase('entropy model', fit.entropySteps, r.entropyStep);
+  pass(work.scoredBytes * r.scoredByte);
+  const steps = phase('model', fit.steps, r.step);
+  pass(2 * work.finalBytes * r.evaluatedByte + 3);
+  return { seconds: now, steps, fit };
+}
+
+describe('a run with a time', () => {
+  const machine = ratesByFormula(plan, 40);
+
+  test.each([
+    ['keeps its pace', () => 1],
+    ['is twice as slow as measured', () => 2],
+    ['is twice as fast as measured', () => 0.5],
+    ['slows down half way', (at: number) => (at < 0.5 ? 1 : 2)],
+    ['gets faster half way', (at: number) => (at < 0.5 ? 1 : 0.6)],
+    ['is uneven', (at: number) => 1 + 0.8 * Math.sin(60 * at)],
+  ])('ends within 15%% of it where the machine %s', (_, slower) => {
+    for (const minutes of [1, 3, 10]) {
+      const { seconds, steps } = simulate(machine, minutes, slower);
+      expect(seconds / (60 * minutes), `${minutes} minutes`).toBeGreaterThan(0.85);
+      expect(seconds / (60 * minutes), `${minutes} minutes`).toBeLessThan(1.15);
+      expect(steps).toBeGreaterThan(1);
+    }
+  });
+
+  test('keeps the planned number of steps where the pace is as measured', () => {
+    const { steps, fit } = simulate(machine, 3, () => 1);
+    expect(Math.abs(steps - fit.steps) / fit.steps).toBeLessThan(0.03);
+  });
+
+  test('whose steps are fixed is never changed, and is up at its time', () => {
+    let now = 0;
+    const budget = new TimeBudget(workOf(plan, 1e6, 1e5), machine, { minutes: 1, fitted: false }, () => now);
+    expect(budget.newEnd({ phase: 'model', step: 10, steps: 20 })).toBe(null);
+    expect(budget.isUp).toBe(false);
+    now = 61;
+    expect(budget.isUp).toBe(true);
+    expect(budget.newEnd({ phase: 'model', step: 10, steps: 20 })).toBe(null);
+  });
+});

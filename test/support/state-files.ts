@@ -1,0 +1,19 @@
+/** @file The two files of a training state in memory, for tests that change a byte of them. */
+import type { SessionState } from '@blt-ts/blt';
+import { type SafetensorsInput, writeSafetensors } from '@blt-ts/tensor';
+import { STATE_ARRAYS, STATE_JSON, stateJsonText } from '../../packages/cli/src/run/state-files.ts';
+
+/** The two files of a state, in memory. */
+export function stateFiles({ json, arrays }: SessionState): Record<string, Uint8Array | string> {
+  const dtype = (data: Float32Array | Int32Array | Float64Array) =>
+    data instanceof Float32Array ? 'F32' : data instanceof Int32Array ? 'I32' : 'F64';
+  return {
+    [STATE_JSON]: stateJsonText(json),
+    [STATE_ARRAYS]: writeSafetensors(
+      [...arrays].map(([name, data]): [string, SafetensorsInput] => [
+        name,
+        { dtype: dtype(data), shape: [data.length], data },
+      ]),
+    ),
+  };
+}

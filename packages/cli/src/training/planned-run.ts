@@ -162,7 +162,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   return { plan, sample, rates, work: work(), measured: rehearsed };
 }
 
-/** What fits into the time of a run, and the time that enough steps would take. @throws UserError if nothing fits */
+/** The steps that fit into the time of a run. Where these are few, the time for enough is said. @throws UserError if nothing fits */
 function fitOf(
   { minutes, warn }: PlanRequest,
   plan: RunPlan,

@@ -1,6 +1,6 @@
 /**
  * @file The state of the sources: each file says what it is for, no file and no function is long, docstrings are sentences about the thing
- * itself. The packages that are not there yet have an allowance. It may shrink, and it must not grow.
+ * itself. Four files of kernels, which are unrolled by hand, have an allowance. It may shrink, and it must not grow.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
@@ -51,9 +51,9 @@ function longFunctions({ path, text }: Source): string[] {
 /** Offences that are still allowed, in the order of the rules. The command has none. */
 const ALLOWED: Readonly<Record<string, readonly [files: number, long: number, docstrings: number, functions: number]>> =
   {
-    tensor: [15, 5, 29, 8],
-    autograd: [7, 0, 5, 2],
-    blt: [13, 6, 35, 5],
+    tensor: [0, 4, 0, 3],
+    autograd: [0, 0, 0, 1],
+    blt: [0, 2, 0, 4],
     cli: [0, 0, 0, 0],
   };
 

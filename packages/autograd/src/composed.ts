@@ -1,5 +1,5 @@
 /**
- * @file What the fused operations mean: the same functions out of primitive ones. Slower, but differentiable any number of times,
+ * @file The fused operations by their definitions: the same functions out of primitive ones. Slower, but differentiable any number of times,
  * and the tests hold the fused kernels to them, values and gradients.
  */
 import { type Tensor, tensor, zeros } from '@blt-ts/tensor';

@@ -1,4 +1,4 @@
-/** @file What was given instead of what is wanted, in words for a message. */
+/** @file Words for a value that is not of the kind that is wanted, for messages. */
 
 /** Another copy of this package makes objects of the same form, which `instanceof` does not know. */
 export const isForeignTensor = (x: object): boolean => 'storage' in x && 'shape' in x && 'freed' in x;

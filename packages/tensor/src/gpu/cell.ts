@@ -1,4 +1,4 @@
-/** @file What stands behind a storage on the device, and the queue in which everything happens to it. */
+/** @file The cell behind a storage on the device, and the queue in which everything happens to it. */
 import type { TypedArray } from '../backend.ts';
 import type { Buffer, Driver, Launch } from './drivers/driver.ts';
 import type { KernelSource } from './kernel-source.ts';

@@ -1,5 +1,5 @@
 /**
- * @file What a kernel for gpu.js is here: a string of JavaScript that computes one element of the result ("gather only"), its
+ * @file A kernel for gpu.js: a string of JavaScript that computes one element of the result ("gather only"), its
  * arguments by kind, and the grid of threads it runs on.
  *
  * Strings, because gpu.js translates source text: a function that a bundler has minified or a coverage tool has instrumented

@@ -1,4 +1,4 @@
-/** @file What a device must offer: buffers of floats, and kernels over them. One implementation per mode of gpu.js. */
+/** @file The interface of a device: buffers of floats, and kernels over them. One implementation per mode of gpu.js. */
 
 import type { KernelSource } from '../kernel-source.ts';
 import type { GpuMode } from './gpu-js.ts';

@@ -5,14 +5,15 @@
 // Needs a build (node scripts/build.mjs). Works in a temporary folder. Prints a Markdown table, a row a file, and leaves with code 1
 // if any check failed. A refusal in one sentence (exit code 2) is a fair answer to a file that is too short.
 import { spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { crc32, deflateSync } from 'node:zlib';
 
-const BLT = join(dirname(dirname(fileURLToPath(import.meta.url))), 'packages/cli/dist/blt.js');
+const PACKAGES = join(dirname(dirname(fileURLToPath(import.meta.url))), 'packages');
+const BLT = join(PACKAGES, 'cli/dist/blt.js');
 
 /** Numbers below `n`, the same in every run. @see Marsaglia, Xorshift RNGs */
 function randomNumbers(seed) {
@@ -134,8 +135,9 @@ const KINDS = {
   'text-arabic': (size) => text('arabic', size),
   'text-chinese': (size) => text('chinese', size),
   code: (size) => {
-    const source = readFileSync(BLT);
-    return grown(size, (i) => source.subarray((i * 65_536) % source.length, ((i * 65_536) % source.length) + 65_536));
+    const files = readdirSync(PACKAGES, { recursive: true }).filter((file) => /^\w+\/src\/.*\.ts$/.test(file));
+    files.sort();
+    return grown(size, (i) => readFileSync(join(PACKAGES, files[i % files.length])));
   },
   csv: (size) => {
     const random = randomNumbers(3);

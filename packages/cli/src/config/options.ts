@@ -128,7 +128,7 @@ export const OPTIONS = [
   { key: 'ema', section: 'train', ...SHARE, value: 'decay', library: 'ema', default: '0 = none',
     doc: 'evaluate averaged weights, e.g. 0.999' },
   { key: 'minutes', section: 'train', kind: 'number', above: 0, value: 'n', resume: true, default: '',
-    doc: 'time budget: whichever of this and --steps ends first' },
+    doc: 'the whole time, report included: steps follow from it; with --steps or --resume the run stops when it is up' },
   { key: 'eval_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', library: 'evalEvery', default: 'a twelfth of the steps',
     doc: 'steps between held-out evaluations, 0 = only at the end' },
   { key: 'save_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', resume: true, default: '0 = none',

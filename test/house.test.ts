@@ -52,8 +52,8 @@ function longFunctions({ path, text }: Source): string[] {
 const ALLOWED: Readonly<Record<string, readonly [files: number, long: number, docstrings: number, functions: number]>> =
   {
     tensor: [15, 5, 29, 8],
-    autograd: [7, 0, 5, 2],
-    blt: [13, 6, 35, 5],
+    autograd: [7, 0, 5, 0],
+    blt: [0, 0, 0, 0],
     cli: [0, 0, 0, 0],
   };
 

@@ -45,11 +45,13 @@ function* generateBatchSteps(
   if (prompts.length === 0 || maxBytes === 0) return;
   const texts = prompts.map((prompt, r) => new GrowingText(prompt, options, r));
   const decoders = new RenewableDecoder(checkpoint, { sequences: prompts.length, hashRows });
+  let decoder = decoders.current;
   /** Ids of each text that are known but not read yet; at first all of them. */
   let unread: number[][] = texts.map(({ ids }) => ids);
   /** These texts forget their older half; all are read again. */
   const beginAnew = (forgetful: readonly GrowingText[]) => {
     decoders.retire();
+    decoder = decoders.current;
     for (const text of forgetful) text.forget(contextBytes);
     unread = texts.map(({ ended, ids }) => (ended ? [] : ids));
   };
@@ -59,7 +61,7 @@ function* generateBatchSteps(
       if (full.some(({ ended }) => !ended)) beginAnew(full);
       let logits: Float32Array[];
       try {
-        logits = yield* decoders.current.feedSteps(unread);
+        logits = yield* decoder.feedSteps(unread);
       } catch (error) {
         if (!(error instanceof TooManyPatchesError)) throw error;
         const crowded = error.sequences.map((r) => texts[r]);

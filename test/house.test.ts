@@ -52,8 +52,8 @@ function longFunctions({ path, text }: Source): string[] {
 const ALLOWED: Readonly<Record<string, readonly [files: number, long: number, docstrings: number, functions: number]>> =
   {
     tensor: [0, 4, 0, 3],
-    autograd: [0, 0, 0, 1],
-    blt: [0, 2, 0, 4],
+    autograd: [0, 0, 0, 0],
+    blt: [0, 0, 0, 0],
     cli: [0, 0, 0, 0],
   };
 

@@ -45,21 +45,7 @@ export function gradcheck(
   return scope(() => {
     const on = (where: Backend) => inputs.map((x) => tensor(x.readSync(), x.shape, { dtype: x.dtype, backend: where }));
     const points = on(exact);
-    const weighted = (xs: readonly Tensor[]): Tensor => {
-      // Constants that f makes belong on the same backend.
-      const where = xs[0]?.backend ?? exact;
-      const previous = setDefaultBackend(where);
-      let y: Tensor;
-      try {
-        // biome-ignore lint/plugin: the parameters of one function
-        y = f(...xs);
-      } finally {
-        setDefaultBackend(previous);
-      }
-      // 0.5 .. 1.5, no two alike
-      const weights = Float64Array.from({ length: y.size }, (_, i) => 0.5 + ((i * 0.6180339887) % 1));
-      return sum(mul(y, tensor(weights, y.shape, { backend: where })));
-    };
+    const weighted = (xs: readonly Tensor[]) => weightedResult(f, xs, exact);
     const tested = backend === exact ? points : on(backend);
     const { value, grads } = valueAndGrad((xs: readonly Tensor[]) => weighted(mergeInts(xs, tested)))(
       tested.filter((x) => x.dtype === 'f32'),
@@ -95,6 +81,22 @@ export function gradcheck(
     });
     return worst;
   });
+}
+
+/** L(xs): the elements of f(xs) times 0.5 .. 1.5, no two alike, summed on the backend of xs, or on `fallback` without any. */
+function weightedResult(f: (...xs: Tensor[]) => Tensor, xs: readonly Tensor[], fallback: Backend): Tensor {
+  // Constants that f makes belong on the same backend.
+  const backend = xs[0]?.backend ?? fallback;
+  const previous = setDefaultBackend(backend);
+  let y: Tensor;
+  try {
+    // biome-ignore lint/plugin: the parameters of one function
+    y = f(...xs);
+  } finally {
+    setDefaultBackend(previous);
+  }
+  const weights = Float64Array.from({ length: y.size }, (_, i) => 0.5 + ((i * 0.6180339887) % 1));
+  return sum(mul(y, tensor(weights, y.shape, { backend })));
 }
 
 /** The differentiated float inputs put back in order among the integer ones, which are constants. */

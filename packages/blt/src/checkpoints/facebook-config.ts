@@ -3,7 +3,7 @@
  * widths are always those that are stored, never computed.
  */
 import { ConfigError } from '../errors.ts';
-import { type BltConfig, type TransformerConfig, validateConfig } from '../model/config.ts';
+import { type BltConfig, type HashConfig, type TransformerConfig, validateConfig } from '../model/config.ts';
 import type { PatchingOptions } from '../patching/boundaries.ts';
 import { shownValue } from './shown-value.ts';
 import type { NamedShapes } from './stored-tensors.ts';
@@ -74,6 +74,73 @@ const ONLY: readonly (readonly [key: string, accepted: readonly unknown[], what:
   ['use_rope', [null, true], 'a model without rotary positions'],
 ];
 
+/** @throws ConfigError naming the first argument that asks for arithmetic that is not built */
+function checkBuilt(args: Json): void {
+  for (const [key, accepted, what] of ONLY) {
+    if (Object.hasOwn(args, key) && !accepted.includes(args[key])) {
+      throw new ConfigError(`${key} is ${shownValue(args[key])}: ${what} is not supported`);
+    }
+  }
+}
+
+function shapeOf(stored: NamedShapes, name: string): readonly number[] {
+  const found = stored.get(name);
+  if (!found) throw new ConfigError(`the checkpoint has no tensor ${name}`);
+  return found.shape;
+}
+
+function layersOf(stored: NamedShapes, prefix: string): number {
+  let n = 0;
+  while (stored.has(`${prefix}.layers.${n}.input_layernorm.weight`)) n++;
+  if (n === 0) throw new ConfigError(`the checkpoint has no tensor ${prefix}.layers.0.input_layernorm.weight`);
+  return n;
+}
+
+/** The numbers of a stack that its shapes do not tell. */
+interface StackArguments {
+  readonly heads: number;
+  /** null: as many as `heads`. */
+  readonly kvHeads?: number | null;
+  readonly theta: number;
+  readonly positions: number;
+}
+
+function stackOf(
+  args: Json,
+  stored: NamedShapes,
+  prefix: string,
+  { heads, kvHeads = null, theta, positions }: StackArguments,
+): TransformerConfig {
+  const [intermediateSize, hiddenSize] = shapeOf(stored, `${prefix}.layers.0.mlp.gate_proj.weight`);
+  return {
+    hiddenSize,
+    numHiddenLayers: layersOf(stored, prefix),
+    numAttentionHeads: heads,
+    numKeyValueHeads: kvHeads ?? heads,
+    intermediateSize,
+    maxPositionEmbeddings: positions,
+    rmsNormEps: read(args, 'norm_eps', 1e-5),
+    ropeTheta: theta,
+  };
+}
+
+/** The entropy model, if the checkpoint has one. Its head width is 64 unless its arguments say otherwise. */
+function patcherOf(args: Json, stored: NamedShapes, entropyArgs: Json): TransformerConfig | null {
+  if (!stored.has('model.patcher.embed_tokens.weight')) return null;
+  const [, width] = shapeOf(stored, 'model.patcher.embed_tokens.weight');
+  const heads = read(entropyArgs, 'n_heads', Math.max(1, Math.round(width / 64)));
+  // The authors' loader never passes a theta: the default of their class, 10000, applies.
+  return stackOf(args, stored, 'model.patcher', { heads, theta: 10_000, positions: 8192 });
+}
+
+function hashOf(args: Json, stored: NamedShapes): HashConfig {
+  const groupSizes = sizes(args.encoder_hash_byte_group_size);
+  const functions = read(args, 'encoder_hash_byte_group_nb_functions', 1);
+  const table = stored.get('model.encoder_hash_tok_embedding.weight');
+  if (!table) return { groupSizes: [], functions: 1, vocab: 1 };
+  return { groupSizes, functions, vocab: table.shape[0] / (functions * groupSizes.length) };
+}
+
 /**
  * @param args model arguments (see `facebookArguments`)
  * @param stored names and shapes in the Hugging Face layout (see `withHuggingFaceNames`)
@@ -81,77 +148,29 @@ const ONLY: readonly (readonly [key: string, accepted: readonly unknown[], what:
  * @throws ConfigError naming the first argument or tensor that is missing or makes no sense
  */
 export function configFromFacebook(args: Json, stored: NamedShapes, entropyArgs: Json = {}): BltConfig {
-  for (const [key, accepted, what] of ONLY) {
-    if (Object.hasOwn(args, key) && !accepted.includes(args[key])) {
-      throw new ConfigError(`${key} is ${shownValue(args[key])}: ${what} is not supported`);
-    }
-  }
-  const shape = (name: string): readonly number[] => {
-    const found = stored.get(name);
-    if (!found) throw new ConfigError(`the checkpoint has no tensor ${name}`);
-    return found.shape;
-  };
-  const layersOf = (prefix: string): number => {
-    let n = 0;
-    while (stored.has(`${prefix}.layers.${n}.input_layernorm.weight`)) n++;
-    if (n === 0) throw new ConfigError(`the checkpoint has no tensor ${prefix}.layers.0.input_layernorm.weight`);
-    return n;
-  };
-  const stack = (prefix: string, heads: number, kvHeads: number | null, theta: number, max: number) => {
-    const [intermediateSize, hiddenSize] = shape(`${prefix}.layers.0.mlp.gate_proj.weight`);
-    const c: TransformerConfig = {
-      hiddenSize,
-      numHiddenLayers: layersOf(prefix),
-      numAttentionHeads: heads,
-      numKeyValueHeads: kvHeads ?? heads,
-      intermediateSize,
-      maxPositionEmbeddings: max,
-      rmsNormEps: read(args, 'norm_eps', 1e-5),
-      ropeTheta: theta,
-    };
-    return c;
-  };
+  checkBuilt(args);
   const theta = read(args, 'rope_theta', 500_000);
   const heads = (part: string) => read(args, `n_heads_${part}`, read(args, 'n_heads', 8));
   const longest = read(args, 'max_encoder_seq_length', 24576);
-  const encoder = stack('model.local_encoder', heads('local_encoder'), null, theta, longest);
-  const hasPatcher = stored.has('model.patcher.embed_tokens.weight');
-  const patcherWidth = hasPatcher ? shape('model.patcher.embed_tokens.weight')[1] : 0;
-  const sized = sizes(args.encoder_hash_byte_group_size);
-  const functions = read(args, 'encoder_hash_byte_group_nb_functions', 1);
-  const table = stored.get('model.encoder_hash_tok_embedding.weight');
+  const localStack = (part: string) =>
+    stackOf(args, stored, `model.${part}`, { heads: heads(part), theta, positions: longest });
+  const encoder = localStack('local_encoder');
+  const hash = hashOf(args, stored);
   const config: BltConfig = {
     vocabSize: read(args, 'vocab_size', 260),
     behaviour: 'facebook',
     window: args.local_attention_window_len == null ? null : read(args, 'local_attention_window_len'),
     encoder: { ...encoder, crossAttnAllLayers: args.cross_attn_all_layers_encoder === true },
-    global: stack(
-      'model.global_transformer',
-      heads('global'),
-      args.n_kv_heads_global == null ? null : read(args, 'n_kv_heads_global'),
+    global: stackOf(args, stored, 'model.global_transformer', {
+      heads: heads('global'),
+      kvHeads: args.n_kv_heads_global == null ? null : read(args, 'n_kv_heads_global'),
       theta,
-      read(args, 'max_seqlen', read(args, 'max_length', 4096)),
-    ),
-    decoder: {
-      ...stack('model.local_decoder', heads('local_decoder'), null, theta, longest),
-      crossAttnAllLayers: args.cross_attn_all_layers_decoder === true,
-    },
-    patcher: hasPatcher
-      ? // The authors' loader never passes a theta: the default of their class, 10000, applies.
-        stack(
-          'model.patcher',
-          read(entropyArgs, 'n_heads', Math.max(1, Math.round(patcherWidth / 64))),
-          null,
-          10_000,
-          8192,
-        )
-      : null,
+      positions: read(args, 'max_seqlen', read(args, 'max_length', 4096)),
+    }),
+    decoder: { ...localStack('local_decoder'), crossAttnAllLayers: args.cross_attn_all_layers_decoder === true },
+    patcher: patcherOf(args, stored, entropyArgs),
     crossAttnK: read(args, 'cross_attn_k', 2),
-    hash: {
-      groupSizes: table ? sized : [],
-      functions: table ? functions : 1,
-      vocab: table ? table.shape[0] / (functions * sized.length) : 1,
-    },
+    hash,
     patching: patchingOf(args),
   };
   validateConfig(config);

@@ -1,11 +1,10 @@
 /** @file Generation of several texts side by side, on one decoder. */
 import { TooManyPatchesError } from '../errors.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
-import { BYTE_OFFSET, EOS, encode } from '../patching/vocabulary.ts';
 import { itemsAsync, itemsSync, type WithReadback } from '../readback.ts';
-import { Decoder } from './decoder.ts';
-import { checkOptions, type GenerateOptions, newerHalf } from './generate.ts';
-import { Sampler, stopsAfter } from './sampler.ts';
+import { checkOptions, type GenerateOptions } from './generate.ts';
+import { GrowingText } from './growing-text.ts';
+import { RenewableDecoder } from './renewable-decoder.ts';
 
 /** One byte of one of several sequences. */
 export interface BatchByte {
@@ -41,59 +40,46 @@ function* generateBatchSteps(
   options: GenerateOptions,
 ): WithReadback<void, BatchByte> {
   const contextBytes = checkOptions(options, checkpoint.config);
-  const { maxBytes, stop = null, onDone } = options;
+  const { maxBytes, hashRows, onDone } = options;
   if (options.draftBytes) throw new RangeError('generateBatch: draftBytes is for one text; leave it out');
   if (prompts.length === 0 || maxBytes === 0) return;
-  const samplers = prompts.map((_, r) => new Sampler(options, r));
-  const stops = prompts.map(() => stopsAfter(stop));
-  const ids = prompts.map((prompt) => [...encode(prompt, { bos: true, eos: false })]);
-  const made = prompts.map(() => 0);
-  const open = prompts.map(() => true);
-  let unread: number[][] = ids;
-  let decoder = new Decoder(checkpoint, { sequences: prompts.length, hashRows: options.hashRows });
-  const counts = { bytes: 0, globalSteps: 0, byteSteps: 0 };
-  const retire = () => {
-    counts.globalSteps += decoder.globalSteps;
-    counts.byteSteps += decoder.byteSteps;
-    decoder.release();
-  };
-  /** Forgets the older half of these sequences; all are read again. */
-  const beginAnew = (sequences: readonly number[]) => {
-    retire();
-    decoder = new Decoder(checkpoint, { sequences: prompts.length, hashRows: options.hashRows });
-    for (const r of sequences) ids[r] = newerHalf(ids[r].slice(-contextBytes));
-    unread = ids.map((row, r) => (open[r] ? row : []));
+  const texts = prompts.map((prompt, r) => new GrowingText(prompt, options, r));
+  const decoders = new RenewableDecoder(checkpoint, { sequences: prompts.length, hashRows });
+  let decoder = decoders.current;
+  /** Ids of each text that are known but not read yet; at first all of them. */
+  let unread: number[][] = texts.map(({ ids }) => ids);
+  /** These texts forget their older half; all are read again. */
+  const beginAnew = (forgetful: readonly GrowingText[]) => {
+    decoders.retire();
+    decoder = decoders.current;
+    for (const text of forgetful) text.forget(contextBytes);
+    unread = texts.map(({ ended, ids }) => (ended ? [] : ids));
   };
   try {
-    while (open.some((is) => is)) {
-      if (ids.some((row, r) => open[r] && row.length > contextBytes)) {
-        beginAnew(ids.flatMap((row, r) => (row.length > contextBytes ? [r] : [])));
-      }
+    while (texts.some(({ ended }) => !ended)) {
+      const full = texts.filter(({ ids }) => ids.length > contextBytes);
+      if (full.some(({ ended }) => !ended)) beginAnew(full);
       let logits: Float32Array[];
       try {
         logits = yield* decoder.feedSteps(unread);
       } catch (error) {
-        if (!(error instanceof TooManyPatchesError) || error.sequences.some((r) => ids[r].length < 2)) throw error;
-        beginAnew(error.sequences);
+        if (!(error instanceof TooManyPatchesError)) throw error;
+        const crowded = error.sequences.map((r) => texts[r]);
+        if (crowded.some(({ ids }) => ids.length < 2)) throw error;
+        beginAnew(crowded);
         continue;
       }
       unread = prompts.map(() => []);
-      for (let r = 0; r < prompts.length; r++) {
-        if (!open[r]) continue;
-        const id = samplers[r].draw(logits[r], made[r]);
-        open[r] = false;
-        if (id === EOS) continue;
-        ids[r].push(id);
-        made[r]++;
-        counts.bytes++;
-        yield { sequence: r, byte: id - BYTE_OFFSET };
-        if (stops[r](id - BYTE_OFFSET) || made[r] >= maxBytes) continue;
-        open[r] = true;
-        unread[r] = [id];
+      for (const [r, text] of texts.entries()) {
+        if (text.ended) continue;
+        const id = text.draw(logits[r]);
+        const byte = text.add(id);
+        if (byte !== null) yield { sequence: r, byte };
+        if (!text.ended) unread[r] = [id];
       }
     }
   } finally {
-    retire();
-    onDone?.(counts);
+    decoders.retire();
+    onDone?.({ bytes: texts.reduce((n, { made }) => n + made, 0), ...decoders.counts });
   }
 }

@@ -8,18 +8,14 @@ import type { Checkpoint } from '../model/checkpoint.ts';
 import { type BltConfig, layoutOptions, longestText } from '../model/config.ts';
 import { scoreEntropiesSteps } from '../model/entropy-model.ts';
 import { modelPatchLengths } from '../patching/boundaries.ts';
-import { BYTE_OFFSET, EOS, encode } from '../patching/vocabulary.ts';
 import { itemsAsync, itemsSync, runAsync, runSync, type WithReadback } from '../readback.ts';
-import { Decoder } from './decoder.ts';
+import { GrowingText, type TextOptions } from './growing-text.ts';
 import type { HashRows } from './model-steps.ts';
-import { Sampler, type SamplerOptions, stopsAfter } from './sampler.ts';
+import { RenewableDecoder } from './renewable-decoder.ts';
 import { validateSampling } from './sampling.ts';
 import { copyDraft, DraftLength, speculate } from './speculate.ts';
 
-export interface GenerateOptions extends SamplerOptions {
-  readonly maxBytes: number;
-  /** Ends when the text generated so far ends with these bytes; they are part of the output. */
-  readonly stop?: Uint8Array | null;
+export interface GenerateOptions extends TextOptions {
   /**
    * Most ids the model reads (default 512, or all it takes if that is less). The oldest half is dropped when it is full, and also when the
    * ids make more patches than the global transformer has positions for.
@@ -93,9 +89,6 @@ export function checkOptions(options: GenerateOptions, config: BltConfig): numbe
   return contextBytes;
 }
 
-/** The part of a text that stays when the context is full. */
-export const newerHalf = (ids: number[]): number[] => ids.slice(-Math.ceil(ids.length / 2));
-
 /**
  * Continues a prompt, one byte at a time. Ends after `maxBytes`, at the end of the document (EOS), or after `stop`.
  * `for (const byte of generate(...))`, or `for await` where something else should run between bytes.
@@ -125,68 +118,55 @@ function* generateSteps(
   options: GenerateOptions,
 ): WithReadback<void, number> {
   const contextBytes = checkOptions(options, checkpoint.config);
-  const { maxBytes, stop = null, draftBytes = 0, onDone } = options;
-  const sampler = new Sampler(options);
+  const { maxBytes, draftBytes = 0, hashRows, onDone } = options;
+  const text = new GrowingText(prompt, options);
+  const decoders = new RenewableDecoder(checkpoint, { hashRows });
   const [drafts, copies] = [new DraftLength(draftBytes), new DraftLength(draftBytes)];
-  const stopped = stopsAfter(stop);
-  let ids = [...encode(prompt, { bos: true, eos: false })];
-  let decoder: Decoder | null = null;
-  let made = 0;
-  const counts = { globalSteps: 0, byteSteps: 0 };
-  const retire = () => {
-    counts.globalSteps += decoder?.globalSteps ?? 0;
-    counts.byteSteps += decoder?.byteSteps ?? 0;
-    decoder?.release();
-    decoder = null;
-  };
   try {
     /** Ids that are known but not read yet; at first all of them. */
-    let unread = ids;
+    let unread = text.ids;
     /** The next patches are the last that the global transformer has positions for. */
     let nearlyFull = false;
-    while (made < maxBytes) {
-      if (ids.length > contextBytes) {
+    while (!text.ended) {
+      if (text.ids.length > contextBytes) {
         // Begin anew with the newer half, as if it were the whole text.
-        retire();
-        ids = newerHalf(ids.slice(-contextBytes));
-        unread = ids;
+        decoders.retire();
+        text.forget(contextBytes);
+        unread = text.ids;
         nearlyFull = false;
       }
-      decoder ??= new Decoder(checkpoint, { hashRows: options.hashRows });
-      const copy = unread.length === 1 && draftBytes > 1 ? copyDraft(ids, draftBytes - 1) : [];
+      const decoder = decoders.current;
+      const copy = unread.length === 1 && draftBytes > 1 ? copyDraft(text.ids, draftBytes - 1) : [];
       const lengths = copy.length > 0 ? copies : drafts;
       const drafting = unread.length === 1 && !nearlyFull ? lengths.next() : 1;
-      const room = Math.min(drafting, contextBytes - ids.length, maxBytes - made);
+      const room = Math.min(drafting, contextBytes - text.ids.length, maxBytes - text.made);
       let next: number[];
       try {
         if (room > 1) {
-          const start = made;
-          next = yield* speculate(decoder, unread[0], room, copy, (logits, n) => sampler.draw(logits, start + n));
+          next = yield* speculate(decoder, unread[0], room, copy, (logits, n) => text.draw(logits, n));
           lengths.learn(room, next.length);
         } else {
           const [logits] = yield* decoder.feedSteps([unread]);
-          next = [sampler.draw(logits, made)];
+          next = [text.draw(logits)];
         }
       } catch (error) {
-        if (!(error instanceof TooManyPatchesError) || ids.length < 2) throw error;
-        retire();
+        if (!(error instanceof TooManyPatchesError) || text.ids.length < 2) throw error;
+        decoders.retire();
         // Patches of a draft alone must not shorten the context: the text is the same with and without drafts.
         nearlyFull = room > 1;
-        if (!nearlyFull) ids = newerHalf(ids);
-        unread = ids;
+        if (!nearlyFull) text.forget(contextBytes);
+        unread = text.ids;
         continue;
       }
       for (const id of next) {
-        if (id === EOS) return;
-        ids.push(id);
-        made++;
-        yield id - BYTE_OFFSET;
-        if (stopped(id - BYTE_OFFSET) || made >= maxBytes) return;
+        const byte = text.add(id);
+        if (byte !== null) yield byte;
+        if (text.ended) return;
       }
       unread = next.slice(-1);
     }
   } finally {
-    retire();
-    onDone?.({ bytes: made, ...counts });
+    decoders.retire();
+    onDone?.({ bytes: text.made, ...decoders.counts });
   }
 }

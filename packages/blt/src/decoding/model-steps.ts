@@ -18,7 +18,7 @@ import { GlobalStages } from './global-stages.ts';
 import { cachesAt, type KeyValueCache, stackCaches } from './key-value-cache.ts';
 import { NamedReplay, type Tensors } from './named-replay.ts';
 import type { PatcherState, SequencePatch } from './patcher-state.ts';
-import type { ByteStep, Placement } from './placement.ts';
+import { type ByteStep, type Placement, type PooledBytes, pooledBytes } from './placement.ts';
 import { type Cache, SlotCache, writeRows } from './slot-cache.ts';
 
 /** Rows of the fused hash table, one after the other. */
@@ -46,17 +46,8 @@ interface EncoderInputs extends ByteInputs {
   readonly hashRows?: Float32Array;
 }
 
-/** Finished patches: their rows in the global model, and: */
-interface PatchInputs extends StackInputs<Int32Array> {
-  /** Cache rows of the patches' bytes, patch after patch, cut at `starts` [F+1]. */
-  readonly bytes: Int32Array;
-  readonly starts: Int32Array;
-  /** [F*k] the bytes that each query sees. */
-  readonly bytesLo: Int32Array;
-  readonly bytesHi: Int32Array;
-  /** [F*k] cache rows of the decoder's keys and values. */
-  readonly rows: Int32Array;
-}
+/** Finished patches: their rows in the global model, and the bytes that they are made of. */
+interface PatchInputs extends StackInputs<Int32Array>, Omit<PooledBytes, 'pairs'> {}
 
 interface DecoderInputs extends StackInputs<Int32Array> {
   /** [n] the rows of patches that each byte sees. */
@@ -163,33 +154,11 @@ export class ModelSteps {
       states.map((s) => Math.max(0, s.patches - 1) * k),
       states.map((s) => s.patches * k),
     );
-    const { pairs, ...inputs } = this.queries(finished);
+    const { pairs, ...inputs } = pooledBytes(finished, this.byteSlots, this.patchSlots, k);
     const { positions, slots, lo, hi, ...at } = this.globalStages.place(finished, ends, states);
     this.prepare(this.config.global, at.positionCount);
     const once = inputs.bytes.length > MOST_RECORDED || !this.globalStages.areOn(this.backend);
     this.patchStep.run({ ...inputs, positions, slots, lo, hi }, { pairs, globalPairs: at.pairs }, once);
-  }
-
-  /** The bytes of finished patches, and which of them each query sees. */
-  private queries(finished: readonly SequencePatch[]) {
-    const k = this.config.crossAttnK;
-    const F = finished.length;
-    const starts = new Int32Array(F + 1);
-    finished.forEach(({ patch }, f) => {
-      starts[f + 1] = starts[f] + patch.end - patch.start;
-    });
-    const bytes = new Int32Array(starts[F]);
-    const [bytesLo, bytesHi, rows] = [new Int32Array(F * k), new Int32Array(F * k), new Int32Array(F * k)];
-    let pairs = 0;
-    finished.forEach(({ sequence, patch }, f) => {
-      const first = this.byteSlots.slot(sequence, patch.start);
-      for (let i = starts[f]; i < starts[f + 1]; i++) bytes[i] = first + i - starts[f];
-      bytesLo.fill(starts[f], f * k, (f + 1) * k);
-      bytesHi.fill(starts[f + 1], f * k, (f + 1) * k);
-      for (let j = 0; j < k; j++) rows[f * k + j] = this.patchSlots.slot(sequence, patch.index * k + j);
-      pairs += k * (starts[f + 1] - starts[f]);
-    });
-    return { bytes, starts, bytesLo, bytesHi, rows, pairs };
   }
 
   /**

@@ -1,11 +1,14 @@
-/** @file The index arrays of one decoding step: which new bytes there are, where they stand, and which cache rows they see. */
+/**
+ * @file The index arrays of one decoding step: which new bytes there are, where they stand, which cache rows they see, and which bytes
+ * the patches that they finish are made of.
+ */
 
 import { checkIds } from '@blt-ts/tensor';
 import { ConfigError } from '../errors.ts';
-import type { BltConfig } from '../model/config.ts';
-import { layoutOptions, longestText } from '../model/config.ts';
+import { type BltConfig, layoutOptions, longestText, type TransformerConfig } from '../model/config.ts';
 import { hashNgrams } from '../model/hashing.ts';
 import { EOS } from '../patching/vocabulary.ts';
+import type { SequencePatch } from './patcher-state.ts';
 import type { SlotCache } from './slot-cache.ts';
 
 /** New bytes of all sequences, laid end to end; n of them. */
@@ -36,6 +39,20 @@ export interface Placement {
   readonly positionCount: number;
 }
 
+/** The bytes of F finished patches, patch after patch, and which of them each of a patch's k queries sees. */
+export interface PooledBytes {
+  /** Cache rows of the patches' bytes, cut at `starts` [F+1]. */
+  readonly bytes: Int32Array;
+  readonly starts: Int32Array;
+  /** [F*k] the bytes that each query sees. */
+  readonly bytesLo: Int32Array;
+  readonly bytesHi: Int32Array;
+  /** [F*k] cache rows of the decoder's keys and values. */
+  readonly rows: Int32Array;
+  /** Sum of bytesHi - bytesLo. */
+  readonly pairs: number;
+}
+
 /** A sequence before a step: the ids read so far, and the first position of the document they are in. */
 export interface SequenceBefore {
   readonly ids: readonly number[];
@@ -50,59 +67,27 @@ export function byteStep(
   config: BltConfig,
 ): ByteStep {
   const { window, documents } = layoutOptions(config);
+  const positionCount = longestAfter(rows, before, longestText(config));
   const starts = [0];
   for (const row of rows) starts.push(starts.at(-1)! + row.length);
   const n = starts.at(-1)!;
-  const ids = new Int32Array(n);
-  const positions = new Int32Array(n);
-  const slots = new Int32Array(n);
-  const lo = new Int32Array(n);
-  const hi = new Int32Array(n);
-  const longest = longestText(config);
-  // The entropy model scores sequences longer than its context in chunks, each starting afresh (see scoreEntropies).
-  const context = config.patching.mode === 'entropy' ? config.patcher!.maxPositionEmbeddings : Number.POSITIVE_INFINITY;
-  const patcherLo = new Int32Array(n);
-  let [pairs, patcherPairs, positionCount] = [0, 0, 0];
+  const [ids, positions, slots] = [new Int32Array(n), new Int32Array(n), new Int32Array(n)];
+  /** [n] first position that each byte sees. */
+  const firstSeen = new Int32Array(n);
   let at = 0;
   rows.forEach((row, r) => {
-    const first = before[r].ids.length;
     let { documentStart } = before[r];
-    if (first + row.length > longest) {
-      throw new ConfigError(
-        `decoding: text ${r} would have ${first + row.length} bytes, the model takes ${longest}; begin anew with its last part`,
-      );
-    }
     for (let j = 0; j < row.length; j++, at++) {
-      const i = first + j;
+      const i = before[r].ids.length + j;
       ids[at] = row[j];
       positions[at] = i;
-      const seen = window === null ? documentStart : Math.max(documentStart, i - window + 1);
-      const patcherSeen = Math.max(seen, i - (i % context));
       slots[at] = cache.slot(r, i);
-      hi[at] = slots[at] + 1;
-      lo[at] = hi[at] - 1 - i + seen;
-      patcherLo[at] = hi[at] - 1 - i + patcherSeen;
-      pairs += i + 1 - seen;
-      patcherPairs += i + 1 - patcherSeen;
+      firstSeen[at] = window === null ? documentStart : Math.max(documentStart, i - window + 1);
       if (documents && row[j] === EOS) documentStart = i + 1;
     }
-    positionCount = Math.max(positionCount, first + row.length);
   });
   checkIds('decoding', ids, config.vocabSize);
-  const local = { positions, lo, hi, pairs, positionCount };
-  let patcher: Placement | null = null;
-  if (config.patching.mode === 'entropy') {
-    patcher =
-      positionCount <= context
-        ? local
-        : {
-            positions: positions.map((i) => i % context),
-            lo: patcherLo,
-            hi,
-            pairs: patcherPairs,
-            positionCount: context,
-          };
-  }
+  const local = placement(positions, slots, firstSeen, positionCount);
   return {
     bytes: n,
     starts,
@@ -110,8 +95,45 @@ export function byteStep(
     hashIds: hashRows(rows, before, starts, config),
     slots,
     local,
-    patcher,
+    patcher: config.patching.mode === 'entropy' ? inChunks(local, slots, firstSeen, config.patcher!) : null,
   };
+}
+
+/** Ids of the longest sequence with the new ones. @throws ConfigError if that is more than `most` */
+function longestAfter(rows: readonly ArrayLike<number>[], before: readonly SequenceBefore[], most: number): number {
+  let longest = 0;
+  rows.forEach((row, r) => {
+    const length = before[r].ids.length + row.length;
+    if (length > most) {
+      throw new ConfigError(
+        `decoding: text ${r} would have ${length} bytes, the model takes ${most}; begin anew with its last part`,
+      );
+    }
+    longest = Math.max(longest, length);
+  });
+  return longest;
+}
+
+/** Each new row sees the positions from `firstSeen` to its own; they lie side by side in the cache. */
+function placement(positions: Int32Array, slots: Int32Array, firstSeen: Int32Array, positionCount: number): Placement {
+  const hi = slots.map((slot) => slot + 1);
+  const lo = slots.map((slot, at) => slot - positions[at] + firstSeen[at]);
+  const pairs = hi.reduce((sum, end, at) => sum + end - lo[at], 0);
+  return { positions, lo, hi, pairs, positionCount };
+}
+
+/** The entropy model scores sequences longer than its context in chunks, each starting afresh (see scoreEntropies). */
+function inChunks(
+  local: Placement,
+  slots: Int32Array,
+  firstSeen: Int32Array,
+  { maxPositionEmbeddings: context }: TransformerConfig,
+): Placement {
+  const { positions, positionCount } = local;
+  if (positionCount <= context) return local;
+  const inChunk = positions.map((i) => i % context);
+  const seen = firstSeen.map((first, at) => Math.max(first, positions[at] - inChunk[at]));
+  return { ...placement(positions, slots, seen, context), positions: inChunk };
 }
 
 /** `hashNgrams` of the new bytes alone, each sequence's windows reaching back into what was read before. */
@@ -135,4 +157,30 @@ function hashRows(
     out.set(hashNgrams(window, hash).subarray(past.length * tables), starts[r] * tables);
   });
   return out;
+}
+
+/** @param byteSlots of the bytes   @param patchSlots of the queries, k for each patch */
+export function pooledBytes(
+  finished: readonly SequencePatch[],
+  byteSlots: SlotCache,
+  patchSlots: SlotCache,
+  k: number,
+): PooledBytes {
+  const F = finished.length;
+  const starts = new Int32Array(F + 1);
+  finished.forEach(({ patch }, f) => {
+    starts[f + 1] = starts[f] + patch.end - patch.start;
+  });
+  const bytes = new Int32Array(starts[F]);
+  const [bytesLo, bytesHi, rows] = [new Int32Array(F * k), new Int32Array(F * k), new Int32Array(F * k)];
+  let pairs = 0;
+  finished.forEach(({ sequence, patch }, f) => {
+    const first = byteSlots.slot(sequence, patch.start);
+    for (let i = starts[f]; i < starts[f + 1]; i++) bytes[i] = first + i - starts[f];
+    bytesLo.fill(starts[f], f * k, (f + 1) * k);
+    bytesHi.fill(starts[f + 1], f * k, (f + 1) * k);
+    for (let j = 0; j < k; j++) rows[f * k + j] = patchSlots.slot(sequence, patch.index * k + j);
+    pairs += k * (starts[f + 1] - starts[f]);
+  });
+  return { bytes, starts, bytesLo, bytesHi, rows, pairs };
 }

@@ -1,12 +1,14 @@
 /** @file The state of a run between two events: JSON and named arrays, from which it goes on bit for bit. */
 import { leaves as namedLeaves } from '@blt-ts/autograd';
+import type { BltConfig } from '../model/config.ts';
 import type { EntropyModelParams } from '../model/parameters.ts';
 import type { BestState } from './best-so-far.ts';
 import { hostArray, type LazyArray, type LoopState, lazyArray } from './loop-state.ts';
-import type { CorpusEntropies } from './patch-corpus.ts';
+import { CorpusEntropies } from './patch-corpus.ts';
+import type { Corpus } from './run-plan.ts';
 import type { Phase } from './session-events.ts';
 import type { TrainingLoop } from './training-loop.ts';
-import { concatInts } from './warm-start.ts';
+import { concatInts, type PerDocument, splitPatches } from './warm-start.ts';
 
 /** Everything a session needs to go on. */
 export interface SessionState {
@@ -24,7 +26,7 @@ export interface LazySessionState extends Omit<SessionState, 'arrays'> {
 }
 
 /** The parts of a session that its state is made of; null for those that the phase does not have. */
-export interface SessionParts {
+export interface SavedParts {
   readonly phase: Phase;
   readonly threshold: number | null;
   readonly best: BestState;
@@ -34,11 +36,11 @@ export interface SessionParts {
   readonly patcher: EntropyModelParams | null;
   readonly entropies: CorpusEntropies | null;
   /** Patch lengths of every document. */
-  readonly patches: { readonly train: readonly Int32Array[]; readonly heldOut: readonly Int32Array[] } | null;
+  readonly patches: PerDocument<Int32Array> | null;
 }
 
 /** The state of these parts. Its arrays are read when they are saved: good until the next step. */
-export function lazySessionState({ phase, threshold, best, loop, ...parts }: SessionParts): LazySessionState {
+export function lazySessionState({ phase, threshold, best, loop, ...parts }: SavedParts): LazySessionState {
   const arrays = new Map<string, LazyArray>();
   let loopJson: Omit<LoopState, 'arrays'> | null = null;
   if (loop) {
@@ -70,4 +72,20 @@ export function restorePatcher(patcher: EntropyModelParams, { arrays }: SessionS
     if (!values || values.length !== t.size) throw new Error(`training state: patcher.${name} needs ${t.size} values`);
     t.assign(values);
   }
+}
+
+/** The entropies of a corpus as far as they were saved; null if none were. */
+export function restoredEntropies({ arrays }: SessionState, corpus: Corpus, config: BltConfig): CorpusEntropies | null {
+  const saved = arrays.get('entropies');
+  if (!(saved instanceof Float32Array)) return null;
+  const entropies = new CorpusEntropies(corpus, config);
+  entropies.restore(saved);
+  return entropies;
+}
+
+/** The saved patch lengths of every document. @throws Error naming the part that is missing or does not fit the corpus */
+export function restoredPatches({ arrays }: SessionState, corpus: Corpus): PerDocument<Int32Array> {
+  const part = (name: string, documents: readonly Int32Array[]) =>
+    splitPatches(arrays.get(name), documents, `training state: ${name}`);
+  return { train: part('patches.train', corpus.train), heldOut: part('patches.heldOut', corpus.heldOut) };
 }

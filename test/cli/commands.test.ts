@@ -311,10 +311,10 @@ describe('mistakes are answered with one sentence', () => {
       expect(found.standard_error).toBeGreaterThan(0);
     }
     const [run] = JSON.parse(blt(folder, ['runs', '--json']).stdout).runs;
-    expect(run.full).toMatchObject({
-      step: run.best.step,
-      bytes: Math.round(0.7 * readFileSync(join(folder, 'table.csv')).length),
-    });
+    expect(run.full.step).toBe(run.best.step);
+    // The cut is moved to the end of a line.
+    const wanted = 0.7 * readFileSync(join(folder, 'table.csv')).length;
+    expect(Math.abs(run.full.bytes - wanted)).toBeLessThan(8);
     const full = run.full.heldOutBitsPerByte.toFixed(3);
     expect(blt(folder, ['runs']).stdout).toMatch(new RegExp(` ${full} ± [\\d.]+ bpb `));
     expect(blt(folder, ['compare', 'runs/r', 'runs/r']).stdout).toMatch(

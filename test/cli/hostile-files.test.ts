@@ -351,8 +351,8 @@ test('an entropy model with a NaN in its weights is refused by patch, eval and g
 });
 
 test.runIf(linux)('the lock of a zombie is taken over', async () => {
-  // The shell starts a child and becomes a program that never asks for its exit code.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  // The shell starts a child that outlives it, and becomes a program that never asks for the child's exit code.
+  const parent = spawn('sh', ['-c', 'sleep 0.5 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     const pid = Number(String((await once(parent.stdout, 'data'))[0]));
     const state = () => readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1][0];

@@ -216,7 +216,7 @@ if (browserWanted) {
         expect(await text(page, 'isolation')).toContain('is cross-origin isolated');
         expect(await text(page, 'backend-facts')).toContain('WebAssembly SIMD');
         await page.selectOption('#kernel', 'matmul');
-        expect(await text(page, 'definition')).toContain("export const matmul: CpuKernel<'matmul'>");
+        expect(await text(page, 'definition')).toContain("const matmul: CpuKernel<'matmul'>");
         expect(await text(page, 'kernel-source')).toContain('export function matmul(part: i32, parts: i32)');
         await page.selectOption('#backend', 'reference');
         await says(page, 'backend-facts', /reference: plain TypeScript/);

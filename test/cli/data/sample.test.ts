@@ -32,7 +32,7 @@ describe('a sample of a corpus', () => {
           last = { document, end: begin + part.length };
         }
       }),
-      { numRuns: runs(40) },
+      { numRuns: runs(10) },
     );
   });
 

@@ -81,13 +81,15 @@ test.each<[string, string[]]>([
   expect(names(folder, files)).toEqual(expected);
 });
 
-// As many as overflow the stack when they are given as arguments of a call.
-test.runIf(process.env.BLT_SLOW)('a subfolder of 150,000 files, by folder and by pattern', async () => {
+// With `pnpm test:slow` as many as overflow the stack when they are given as arguments of a call; the lint rule forbids that anyway.
+const MANY = process.env.BLT_SLOW ? 150_000 : 5_000;
+
+test(`a subfolder of ${MANY} files, by folder and by pattern`, async () => {
   const folder = temporaryFolder();
   mkdirSync(join(folder, 'many'));
-  for (let i = 0; i < 150_000; i++) writeFileSync(join(folder, 'many', `${i}.txt`), '');
-  expect(await walkFolder(folder)).toHaveLength(150_000);
-  expect(await expandGlob(`${folder}/**/*.txt`)).toHaveLength(150_000);
+  for (let i = 0; i < MANY; i++) writeFileSync(join(folder, 'many', `${i}.txt`), '');
+  expect(await walkFolder(folder)).toHaveLength(MANY);
+  expect(await expandGlob(`${folder}/**/*.txt`)).toHaveLength(MANY);
   expect(names(folder, (await expandGlob(`${folder}/*/1?.txt`)).slice(0, 3))).toEqual([
     'many/10.txt',
     'many/11.txt',

@@ -112,7 +112,7 @@ describe('valueAndGrad', () => {
         update(t);
         return ag.sum(y);
       };
-      const refused = 'lerp aliases a tensor that a gradient is being taken through; call it outside';
+      const refused = 'lerp overwrites a tensor that a gradient is being taken through; call it outside';
       expect(() => ag.grad(product((t) => lerp(t)))(x)).toThrow(refused);
       expect(() => ag.grad(product((t) => lerp(ag.reshape(t, [2]))))(x)).toThrow(refused);
       expect(() => ag.grad(product(() => lerp(x)))(x)).toThrow(refused);

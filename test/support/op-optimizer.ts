@@ -17,7 +17,7 @@ import {
 import { floats, number, positive, shapes } from './op-values.ts';
 
 const inPlace = (kernel: string) => ({
-  refused: `${kernel} aliases a tensor that a gradient is being taken through; call it outside`,
+  refused: `${kernel} overwrites a tensor that a gradient is being taken through; call it outside`,
 });
 
 const adamwAttrs: fc.Arbitrary<AdamWAttrs> = fc.record({

@@ -271,7 +271,7 @@ export const rowsOps: OpRows<
         return exact(i < 0 ? at(table, r, c) : at(x, i, c));
       }),
     ],
-    gradient: { refused: 'writeRows aliases a tensor that a gradient is being taken through; call it outside' },
+    gradient: { refused: 'writeRows overwrites a tensor that a gradient is being taken through; call it outside' },
     refusals: [
       { ins: [blank(3), i32([0]), blank(1, 3)], attrs: {}, message: 'writeRows: table must have 2 axes, got [3]' },
       {

@@ -218,7 +218,7 @@ export function unwatched<R>(f: () => R): R {
 export function applyAll<K extends KernelName>(kernel: K, ins: readonly Tensor[], attrs: KernelAttrs[K]): Tensor[] {
   for (const i of contract[kernel].mutates ?? []) {
     if (open.some((tape) => tape.sharesMemory(ins[i]))) {
-      throw new Error(`${kernel} aliases a tensor that a gradient is being taken through; call it outside`);
+      throw new Error(`${kernel} overwrites a tensor that a gradient is being taken through; call it outside`);
     }
   }
   const outs = unwatched(() => run(kernel, ins, attrs));

@@ -172,7 +172,7 @@ const KINDS = {
   'one-line': (size) => Buffer.from(text('latin', size).toString('latin1').replaceAll('\n', ' '), 'latin1'),
 };
 
-/** What held-out bits per byte may be where it is known without training; elsewhere 0 .. 8.6. */
+/** Bounds of held-out bits per byte where they are known without training. Elsewhere they are 0 and 8.6. */
 const EXPECTED = { zeros: [0, 1], random: [7.5, 8.6] };
 
 const { values } = parseArgs({
@@ -220,7 +220,7 @@ function blt(args) {
   });
 }
 
-/** What is wrong with the way a command ended: it must succeed, or refuse in one sentence. */
+/** The fault in the way a command ended, because it must succeed or refuse in one sentence. */
 function complaints(command, { code, stdout, stderr }, mayRefuse = false) {
   const all = stdout + stderr;
   const found = [];

@@ -44,7 +44,7 @@ export function codes(markdown: string): string[] {
 export interface Command {
   /** `pnpm bench`, `node scripts/` or `blt`. */
   readonly program: string;
-  /** What it is told to do: a benchmark, a script, a subcommand. Empty if it has only flags. */
+  /** The words before the flags, such as a benchmark, a script or a subcommand. Empty if there are only flags. */
   readonly name: string;
   readonly flags: readonly string[];
   readonly text: string;

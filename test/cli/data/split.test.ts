@@ -105,7 +105,7 @@ const document = (name: string, content: string): Document => ({ name, bytes: ut
 const choice = fc.constantFrom(...SPLIT_CHOICES);
 const seed = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 
-/** What is trained on and held out, whatever the order. Null where drawing whole documents is refused. */
+/** The training part and the held-out part, whatever the order. Null where drawing whole documents is refused. */
 function partsOf(docs: readonly Document[], how: (typeof SPLIT_CHOICES)[number], options: object): Split | null {
   try {
     return splitCorpus(docs, how, options);

@@ -4,7 +4,7 @@ import { expect, test, vi } from 'vitest';
 import { loadDocuments } from '../../../packages/cli/src/data/sources.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
-/** What happens between the walk and the reading of the first file. */
+/** Called between the walk and the reading of the first file. */
 let meanwhile = (): void => {};
 vi.mock('node:timers/promises', () => ({ setImmediate: async () => meanwhile() }));
 

@@ -54,6 +54,12 @@ export class TrainingLog {
     this.out = out;
   }
 
+  /** Takes the line of progress away. The next work begins anew, or it would seem to have lasted since the last one. */
+  private endProgress(): void {
+    this.out.drop();
+    this.work = { name: '', since: 0, done: 0 };
+  }
+
   /** Leaves the status line where it is, and begins another. */
   keepLine(): void {
     this.out.finish();
@@ -75,7 +81,7 @@ export class TrainingLog {
   }
 
   entropyModel({ evaluation }: EventOf<'entropy model'>): void {
-    this.out.drop();
+    this.endProgress();
     const { train, heldOut } = this.job.corpus;
     const bytes = humanBytes([...train, ...heldOut].reduce((n, ids) => n + ids.length, 0));
     const figure = evaluation ? `${evaluation.bitsPerByte.toFixed(2)} held-out bits per byte` : 'trained';
@@ -86,7 +92,7 @@ export class TrainingLog {
   }
 
   patched({ patches, meanPatchBytes, threshold }: EventOf<'patched'>): void {
-    this.out.drop();
+    this.endProgress();
     const above = threshold === null ? '' : `, threshold ${threshold.toFixed(4)} nats`;
     this.out.say(`patches        ${patches}, ${meanPatchBytes.toFixed(2)} bytes on average${above}`, {
       event: 'patched',
@@ -146,7 +152,7 @@ export class TrainingLog {
 
   evaluation({ step, evaluation, best, stale }: EventOf<'evaluation'>, session: Session, saved: string | null): void {
     const { bitsPerByte } = evaluation;
-    this.out.drop();
+    this.endProgress();
     const verdict = best
       ? `best so far, saved ${stepName(step)}`
       : `worse than step ${session.best!.step} (${stale} in a row)`;
@@ -179,7 +185,7 @@ export class TrainingLog {
   /** @param saved folder of the last save, with its path */
   stopped({ why, signal }: Stop, saved: string, session: Session): void {
     if (session.phase === 'model' && !session.evaluationDue) this.out.finish();
-    else this.out.drop();
+    else this.endProgress();
     const text = `${why}; saved ${saved}. Go on with:\n  ${resumeCommand(this.job)}`;
     // Output that is broken takes no line any more.
     if (signal === null) complain(text);
@@ -192,7 +198,7 @@ export class TrainingLog {
   }
 
   measured(): void {
-    this.out.drop();
+    this.endProgress();
   }
 
   sample(sample: Sample): void {

@@ -11,5 +11,7 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: 'forks',
+    // By default one core is left free, which on two cores means one test file after the other.
+    maxWorkers: '100%',
   },
 });

@@ -65,7 +65,7 @@ const cli = (file, ...tests) => ({
   stages: tests.map((name) => (typeof name === 'string' ? { files: [`test/cli/${name}.test.ts`] } : name)),
 });
 const runFolder = { files: ['test/cli/run/folder.test.ts'] };
-const format = { files: tensor(['safetensors-header', 'safetensors']) };
+const format = { files: tensor(['safetensors/header', 'safetensors/write-read']) };
 const reliability = [
   cli('run/state-files', 'run/record', 'run/state-files', {
     files: ['test/blt/training/exact-resume.test.ts'],

@@ -65,7 +65,7 @@ function tests(title, node, args) {
 const { BLT_TEST_NODE } = process.env;
 if (BLT_TEST_NODE) {
   const optimised = ['--execArgv=--no-liftoff', '--execArgv=--no-wasm-lazy-compilation'];
-  const files = ['test/tensor/wasm-', 'test/tensor/op-table', 'test/blt/training/exact-resume'];
+  const files = ['test/tensor/wasm/', 'test/tensor/op-table', 'test/blt/training/exact-resume'];
   // A filter that matches nothing would leave its tests out without a word.
   const present = readdirSync(join(root, 'test'), { recursive: true }).map(
     (file) => `test/${file.replaceAll('\\', '/')}`,

@@ -2,8 +2,8 @@
  * @file The state of the sources: each file says what it is for, no file and no function is long, docstrings are sentences about the thing
  * itself. Four files of kernels, which are unrolled by hand, have an allowance. It may shrink, and it must not grow.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
@@ -73,6 +73,15 @@ describe.each(Object.entries(ALLOWED))('every file of %s', (name, allowed) => {
       expect(offences.length > most ? offences : []).toEqual([]);
     },
   );
+});
+
+test.each(Object.keys(ALLOWED))('the folders of test/%s are folders of its sources', (name) => {
+  const tests = fileURLToPath(new URL(`./${name}`, import.meta.url));
+  const folders = (readdirSync(tests, { recursive: true }) as string[])
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => dirname(file).split(sep).join('/'));
+  const strangers = [...new Set(folders)].filter((folder) => !existsSync(join(root, name, 'src', folder)));
+  expect(strangers).toEqual([]);
 });
 
 test('the rules find what they look for', () => {

@@ -1,6 +1,6 @@
 /**
  * The whole model on a device that must be waited for: gpu.js's WebAssembly, or WebGPU with BLT_TEST_WEBGPU=1 (see
- * test/tensor/gpu-webgpu.test.ts). Every answer is that of the CPU: bytes and patches equal, numbers within rounding.
+ * test/tensor/gpu/drivers/webgpu.test.ts). Every answer is that of the CPU: bytes and patches equal, numbers within rounding.
  */
 import {
   type BltConfig,

@@ -31,9 +31,9 @@ import { DEFAULT_HOUSEKEEPING } from '../../packages/cli/src/run/housekeeping.ts
 import { parseMetrics } from '../../packages/cli/src/run/metrics-file.ts';
 import { parseRecord, recordText } from '../../packages/cli/src/run/record.ts';
 import { parseState, STATE_ARRAYS, STATE_JSON } from '../../packages/cli/src/run/state-files.ts';
-import { readOrRefuse, runMutation } from '../tensor/safetensors-fuzz.ts';
-import { MUTATIONS } from '../tensor/safetensors-mutations.ts';
-import { randomSample } from '../tensor/safetensors-samples.ts';
+import { readOrRefuse, runMutation } from '../tensor/safetensors/fuzz.ts';
+import { MUTATIONS } from '../tensor/safetensors/mutations.ts';
+import { randomSample } from '../tensor/safetensors/samples.ts';
 import { breakBytes, breakFramed, breakJson, breakText, spliced } from './fuzz-inputs.ts';
 import { stateFiles } from './state-files.ts';
 import { corpus, tinyPlan } from './tiny-run.ts';

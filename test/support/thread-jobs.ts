@@ -1,6 +1,6 @@
 /** @file Kernel calls that threads share the work of: for tests that the bits do not depend on them, in Node and in browsers. */
 import { createWasmBackend, type KernelAttrs, type KernelName } from '@blt-ts/tensor';
-import { integers, noise, runOn, type Values } from '../tensor/wasm-arrays.ts';
+import { integers, noise, runOn, type Values } from '../tensor/wasm/arrays.ts';
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 const positive = (x: Values): Values => ({ data: Float32Array.from(x.data, Math.abs), shape: x.shape });

@@ -1,9 +1,9 @@
 /** @file Products of any layout and size, at the edges of panels and pieces. */
 import { counterUniform, createWasmBackend } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
-import * as args from '../../packages/tensor/src/wasm/arguments/matmul.ts';
-import { WasmRuntime } from '../../packages/tensor/src/wasm/runtime.ts';
-import { noise, runOn } from './wasm-arrays.ts';
+import * as args from '../../../../packages/tensor/src/wasm/arguments/matmul.ts';
+import { WasmRuntime } from '../../../../packages/tensor/src/wasm/runtime.ts';
+import { noise, runOn } from '../arrays.ts';
 
 const backends = [{ wide: false }, { wide: true }, { deterministic: true }].map(createWasmBackend);
 const forms = [

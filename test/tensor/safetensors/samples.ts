@@ -1,8 +1,8 @@
 /** @file Random valid safetensors files, written by code that knows nothing of the library's writer. */
 
-import type { Random } from '../../packages/tensor/src/numerics/random.ts';
-import { elementType, SAFETENSORS_DTYPES } from '../../packages/tensor/src/safetensors/format.ts';
-import type { SafetensorsFile, SafetensorsTensor } from '../../packages/tensor/src/safetensors/write-read.ts';
+import type { Random } from '../../../packages/tensor/src/numerics/random.ts';
+import { elementType, SAFETENSORS_DTYPES } from '../../../packages/tensor/src/safetensors/format.ts';
+import type { SafetensorsFile, SafetensorsTensor } from '../../../packages/tensor/src/safetensors/write-read.ts';
 
 /** A file as parts that can be broken one by one; every value of `fields` is raw JSON text. */
 export type Draft = {

@@ -1,8 +1,8 @@
 /** @file The heap hands out blocks that do not overlap, and takes them back. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Heap, sizeClass } from '../../packages/tensor/src/wasm/heap.ts';
-import { property } from '../support/property.ts';
+import { Heap, sizeClass } from '../../../packages/tensor/src/wasm/heap.ts';
+import { property } from '../../support/property.ts';
 
 const heapOf = (maximum: number, shared = true) => {
   let growths = 0;

@@ -2,7 +2,7 @@
 import { integerPower } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { property } from '../support/property.ts';
+import { property } from '../../support/property.ts';
 
 const bases = fc.integer({ min: 1, max: 4095 }).map((i) => i / 4096);
 

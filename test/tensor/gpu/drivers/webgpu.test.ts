@@ -6,8 +6,8 @@
 import { createWasmBackend, run, scope, tensor } from '@blt-ts/tensor';
 import { createGpuBackend, type GpuBackend } from '@blt-ts/tensor/gpu';
 import { describe, expect, test } from 'vitest';
-import { gpuSuite } from '../support/gpu-suite.ts';
-import { nanoPlan, trainingLosses } from '../support/gpu-training.ts';
+import { gpuSuite } from '../../../support/gpu-suite.ts';
+import { nanoPlan, trainingLosses } from '../../../support/gpu-training.ts';
 
 const asked = process.env.BLT_TEST_WEBGPU;
 

@@ -1,7 +1,7 @@
 /** @file The WebAssembly backend: memory, options, builds. */
 import { createReferenceBackend, createWasmBackend, nativeKernels, run, scope, tensor } from '@blt-ts/tensor';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { noise, runOn } from './wasm-arrays.ts';
+import { noise, runOn } from './arrays.ts';
 
 afterEach(() => {
   vi.unstubAllGlobals();

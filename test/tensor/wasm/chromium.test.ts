@@ -1,8 +1,8 @@
 /** @file Threads in a browser give the bits of one. */
 /** Threads in a browser: BLT_TEST_CHROMIUM=1 runs them in headless Chromium (at /usr/bin/chromium, or where CHROMIUM says). */
 import { describe, expect, test } from 'vitest';
-import { bundleForBrowser, inChromium } from '../support/chromium.ts';
-import { compareThreads as inNode, type ThreadsPage } from '../support/threads-page.ts';
+import { bundleForBrowser, inChromium } from '../../support/chromium.ts';
+import { compareThreads as inNode, type ThreadsPage } from '../../support/threads-page.ts';
 
 declare const compareThreads: ThreadsPage;
 

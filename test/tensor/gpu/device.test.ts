@@ -3,10 +3,10 @@ import { createReferenceBackend } from '@blt-ts/tensor';
 import { createGpuBackend, GPU_MODES } from '@blt-ts/tensor/gpu';
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
-import { backendOf } from '../../packages/tensor/src/gpu/backend.ts';
-import { assertMode, type CompiledKernel } from '../../packages/tensor/src/gpu/drivers/gpu-js.ts';
-import { selfTest } from '../../packages/tensor/src/gpu/self-test.ts';
-import { createFakeDriver } from '../support/fake-driver.ts';
+import { backendOf } from '../../../packages/tensor/src/gpu/backend.ts';
+import { assertMode, type CompiledKernel } from '../../../packages/tensor/src/gpu/drivers/gpu-js.ts';
+import { selfTest } from '../../../packages/tensor/src/gpu/self-test.ts';
+import { createFakeDriver } from '../../support/fake-driver.ts';
 
 const adapter = (answer: () => Promise<unknown>) => async () => ({
   create: () => ({ requestAdapter: answer }),

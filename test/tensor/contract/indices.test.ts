@@ -3,12 +3,12 @@ import { contract, createWasmBackend, type KernelName, Replay, run, scope, tenso
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { backends, reference64 } from '../support/backends.ts';
-import type { Arr } from '../support/op-row.ts';
-import { toTensors } from '../support/op-run.ts';
-import { kernelNames, rowOf } from '../support/op-table.ts';
-import { raggedSize } from '../support/op-values.ts';
-import { property } from '../support/property.ts';
+import { backends, reference64 } from '../../support/backends.ts';
+import type { Arr } from '../../support/op-row.ts';
+import { toTensors } from '../../support/op-run.ts';
+import { kernelNames, rowOf } from '../../support/op-table.ts';
+import { raggedSize } from '../../support/op-values.ts';
+import { property } from '../../support/property.ts';
 
 const webasm = { name: 'gpu.js on the CPU', backend: await createGpuBackend({ mode: 'webasm' }) };
 const everywhere = [...backends, reference64, webasm];

@@ -1,7 +1,7 @@
 /** @file Interval attention on WebAssembly at the edges of its blocks. */
 import { createReferenceBackend, createWasmBackend, type KernelAttrs, type KernelName } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
-import { integers, noise, runOn, type Values } from './wasm-arrays.ts';
+import { integers, noise, runOn, type Values } from '../arrays.ts';
 
 const exact = createReferenceBackend({ precision: 'f64' });
 const [narrow, wide] = [false, true].map((pairs) => createWasmBackend({ wide: pairs }));

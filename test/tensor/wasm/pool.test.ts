@@ -1,9 +1,9 @@
 /** @file The bits do not depend on the number of threads. */
 import { run, scope, tensor, zeros } from '@blt-ts/tensor';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { availableThreads, createWasmBackend } from '../../packages/tensor/src/wasm/backend.ts';
-import { jobs } from '../support/thread-jobs.ts';
-import { integers, noise, runOn } from './wasm-arrays.ts';
+import { availableThreads, createWasmBackend } from '../../../packages/tensor/src/wasm/backend.ts';
+import { jobs } from '../../support/thread-jobs.ts';
+import { integers, noise, runOn } from './arrays.ts';
 
 type Result = ReturnType<typeof runOn>;
 

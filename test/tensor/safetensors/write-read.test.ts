@@ -2,14 +2,14 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Random } from '../../packages/tensor/src/numerics/random.ts';
+import { Random } from '../../../packages/tensor/src/numerics/random.ts';
 import {
   elementType,
   SAFETENSORS_DTYPES,
   type SafetensorsDtype,
   SafetensorsError,
-} from '../../packages/tensor/src/safetensors/format.ts';
-import { parseSafetensorsHeader } from '../../packages/tensor/src/safetensors/header.ts';
+} from '../../../packages/tensor/src/safetensors/format.ts';
+import { parseSafetensorsHeader } from '../../../packages/tensor/src/safetensors/header.ts';
 import {
   layoutSafetensors,
   readSafetensors,
@@ -17,13 +17,13 @@ import {
   toFloat32,
   toInt32,
   writeSafetensors,
-} from '../../packages/tensor/src/safetensors/write-read.ts';
-import { runs } from '../support/runs.ts';
-import { equalFiles, fuzzSafetensors, readOrRefuse } from './safetensors-fuzz.ts';
-import { MUTATIONS } from './safetensors-mutations.ts';
-import { randomSample } from './safetensors-samples.ts';
+} from '../../../packages/tensor/src/safetensors/write-read.ts';
+import { runs } from '../../support/runs.ts';
+import { equalFiles, fuzzSafetensors, readOrRefuse } from './fuzz.ts';
+import { MUTATIONS } from './mutations.ts';
+import { randomSample } from './samples.ts';
 
-const fixture = JSON.parse(readFileSync(new URL('../fixtures/safetensors.json', import.meta.url), 'utf8'));
+const fixture = JSON.parse(readFileSync(new URL('../../fixtures/safetensors.json', import.meta.url), 'utf8'));
 
 /** Any file: all dtypes, rank 0 to 4, sizes with zeros, any bytes (NaN payloads, -0), any well-formed names. */
 const anyTensor = fc

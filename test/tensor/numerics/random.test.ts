@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { naturalLog } from '../../packages/tensor/src/numerics/natural-log.ts';
-import { Random } from '../../packages/tensor/src/numerics/random.ts';
-import { runs } from '../support/runs.ts';
+import { naturalLog } from '../../../packages/tensor/src/numerics/natural-log.ts';
+import { Random } from '../../../packages/tensor/src/numerics/random.ts';
+import { runs } from '../../support/runs.ts';
 
 type Golden = {
   seed: number;
@@ -15,7 +15,7 @@ type Golden = {
   fork: Record<string, number[]>;
 };
 const golden: { seeds: Golden[] } = JSON.parse(
-  readFileSync(new URL('../fixtures/random.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../fixtures/random.json', import.meta.url), 'utf8'),
 );
 const anySeed = fc.maxSafeNat();
 const times = <T>(n: number, draw: () => T): T[] => Array.from({ length: n }, draw);

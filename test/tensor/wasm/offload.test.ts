@@ -2,8 +2,8 @@
 import { createWasmBackend, referenceBackend, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { firstDifference } from '../support/bits.ts';
-import { property } from '../support/property.ts';
+import { firstDifference } from '../../support/bits.ts';
+import { property } from '../../support/property.ts';
 
 // Tables of 800 bytes are outside here, what is made of a few of their rows is not.
 const outside = createWasmBackend({ outsideBytes: 600, deterministic: true });

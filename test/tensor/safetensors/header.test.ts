@@ -1,9 +1,9 @@
 /** @file Broken safetensors headers are refused with a sentence. */
 import { describe, expect, test } from 'vitest';
-import { MAX_HEADER_BYTES, SafetensorsError } from '../../packages/tensor/src/safetensors/format.ts';
-import { parseSafetensorsHeader, safetensorsHeaderSize } from '../../packages/tensor/src/safetensors/header.ts';
-import { readSafetensors, toFloat32, writeSafetensors } from '../../packages/tensor/src/safetensors/write-read.ts';
-import { fileOf } from './safetensors-samples.ts';
+import { MAX_HEADER_BYTES, SafetensorsError } from '../../../packages/tensor/src/safetensors/format.ts';
+import { parseSafetensorsHeader, safetensorsHeaderSize } from '../../../packages/tensor/src/safetensors/header.ts';
+import { readSafetensors, toFloat32, writeSafetensors } from '../../../packages/tensor/src/safetensors/write-read.ts';
+import { fileOf } from './samples.ts';
 
 const data = new Uint8Array(8).map((_, i) => i + 1);
 const entry = (shape: string, offsets: string, dtype = '"F32"') =>

@@ -2,13 +2,13 @@
 import { type KernelAttrs, run, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { backendOf } from '../../packages/tensor/src/gpu/backend.ts';
-import { createWebasmDriver } from '../../packages/tensor/src/gpu/drivers/webasm.ts';
-import { asyncProperty } from '../support/gpu-run.ts';
-import { toTensors } from '../support/op-run.ts';
-import { rowOf } from '../support/op-table.ts';
-import { raggedSize } from '../support/op-values.ts';
-import { watched } from '../support/watched-driver.ts';
+import { backendOf } from '../../../../packages/tensor/src/gpu/backend.ts';
+import { createWebasmDriver } from '../../../../packages/tensor/src/gpu/drivers/webasm.ts';
+import { asyncProperty } from '../../../support/gpu-run.ts';
+import { toTensors } from '../../../support/op-run.ts';
+import { rowOf } from '../../../support/op-table.ts';
+import { raggedSize } from '../../../support/op-values.ts';
+import { watched } from '../../../support/watched-driver.ts';
 
 const whole = backendOf(createWebasmDriver());
 

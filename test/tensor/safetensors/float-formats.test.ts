@@ -1,8 +1,8 @@
 /** @file Conversions between f32, f16 and bf16, against bit-by-bit definitions. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../packages/tensor/src/safetensors/float-formats.ts';
-import { runs } from '../support/runs.ts';
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../../packages/tensor/src/safetensors/float-formats.ts';
+import { runs } from '../../support/runs.ts';
 
 const allCodes = new Uint16Array(65536).map((_, i) => i);
 

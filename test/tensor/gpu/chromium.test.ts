@@ -5,13 +5,13 @@ import type { GpuMode } from '@blt-ts/tensor/gpu';
 import fc from 'fast-check';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bundleForBrowser, inChromium } from '../support/chromium.ts';
-import type { GpuPage, PageCase } from '../support/gpu-page.ts';
-import { expectAllWithin } from '../support/gpu-run.ts';
-import { shown, specials } from '../support/gpu-suite.ts';
-import { kernelNames, rowOf } from '../support/op-table.ts';
-import { raggedSize } from '../support/op-values.ts';
-import { runs } from '../support/runs.ts';
+import { bundleForBrowser, inChromium } from '../../support/chromium.ts';
+import type { GpuPage, PageCase } from '../../support/gpu-page.ts';
+import { expectAllWithin } from '../../support/gpu-run.ts';
+import { shown, specials } from '../../support/gpu-suite.ts';
+import { kernelNames, rowOf } from '../../support/op-table.ts';
+import { raggedSize } from '../../support/op-values.ts';
+import { runs } from '../../support/runs.ts';
 
 const script = (minify: boolean) => bundleForBrowser('./gpu-page.ts', minify);
 
@@ -66,7 +66,7 @@ function inPage(mode: GpuMode, minify: boolean): void {
   });
 
   const compute = (cases: readonly PageCase[]) => page.evaluate((c) => gpuPage.run(c), cases as PageCase[]);
-  // See gpu-webgpu.test.ts: what the specification of WGSL allows; GLSL promises less and does as well.
+  // See drivers/webgpu.test.ts: what the specification of WGSL allows; GLSL promises less and does as well.
   const tested = { name: mode, roundoff: 4 * 2 ** -24, tiny: 2 ** -126 };
 
   test.each(kernelNames.map((kernel) => [kernel]))('%s equals its definition', async (kernel: KernelName) => {

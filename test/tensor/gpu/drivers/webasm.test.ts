@@ -2,11 +2,11 @@
 import { run, tensor } from '@blt-ts/tensor';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import { describe, expect, test } from 'vitest';
-import { backendOf } from '../../packages/tensor/src/gpu/backend.ts';
-import { bucket, createWebasmDriver } from '../../packages/tensor/src/gpu/drivers/webasm.ts';
-import { definedProperty } from '../support/gpu-run.ts';
-import { gpuSuite } from '../support/gpu-suite.ts';
-import { raggedSize } from '../support/op-values.ts';
+import { backendOf } from '../../../../packages/tensor/src/gpu/backend.ts';
+import { bucket, createWebasmDriver } from '../../../../packages/tensor/src/gpu/drivers/webasm.ts';
+import { definedProperty } from '../../../support/gpu-run.ts';
+import { gpuSuite } from '../../../support/gpu-suite.ts';
+import { raggedSize } from '../../../support/op-values.ts';
 
 const backend = await createGpuBackend({ mode: 'webasm' });
 const tested = { name: 'webasm', backend, roundoff: 2 ** -24, tiny: 2 ** -126 };

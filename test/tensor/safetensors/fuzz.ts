@@ -3,17 +3,17 @@
  * A nightly script calls `fuzzSafetensors` with a million cases; the tests call it with a few hundred.
  */
 
-import { Random } from '../../packages/tensor/src/numerics/random.ts';
-import { SafetensorsError } from '../../packages/tensor/src/safetensors/format.ts';
+import { Random } from '../../../packages/tensor/src/numerics/random.ts';
+import { SafetensorsError } from '../../../packages/tensor/src/safetensors/format.ts';
 import {
   readSafetensors,
   type SafetensorsFile,
   toFloat32,
   toInt32,
   writeSafetensors,
-} from '../../packages/tensor/src/safetensors/write-read.ts';
-import { MUTATIONS, type Mutation, REASONS } from './safetensors-mutations.ts';
-import { randomSample } from './safetensors-samples.ts';
+} from '../../../packages/tensor/src/safetensors/write-read.ts';
+import { MUTATIONS, type Mutation, REASONS } from './mutations.ts';
+import { randomSample } from './samples.ts';
 
 /**
  * Reads the bytes and checks the laws that hold for every input: it is read, or refused with a SafetensorsError; what is

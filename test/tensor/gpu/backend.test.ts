@@ -2,13 +2,13 @@
 import { run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { backendOf } from '../../packages/tensor/src/gpu/backend.ts';
-import type { Cell } from '../../packages/tensor/src/gpu/cell.ts';
-import { createFakeDriver } from '../support/fake-driver.ts';
-import { asyncProperty } from '../support/gpu-run.ts';
-import { toTensors } from '../support/op-run.ts';
-import { kernelNames, rowOf } from '../support/op-table.ts';
-import { raggedSize } from '../support/op-values.ts';
+import { backendOf } from '../../../packages/tensor/src/gpu/backend.ts';
+import type { Cell } from '../../../packages/tensor/src/gpu/cell.ts';
+import { createFakeDriver } from '../../support/fake-driver.ts';
+import { asyncProperty } from '../../support/gpu-run.ts';
+import { toTensors } from '../../support/op-run.ts';
+import { kernelNames, rowOf } from '../../support/op-table.ts';
+import { raggedSize } from '../../support/op-values.ts';
 
 const bufferOf = (x: Tensor) => (x.storage.handle as Cell).buffer;
 

@@ -12,7 +12,7 @@ import {
 } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { property } from '../support/property.ts';
+import { property } from '../../support/property.ts';
 
 const float = fc.integer({ min: -4096, max: 4096 }).map((i) => i / 1024);
 const rounded = (x: Float32Array) => bf16ToF32(f32ToBf16(x));

@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { counterUniform, hash32 } from '../../packages/tensor/src/numerics/hash32.ts';
-import { runs } from '../support/runs.ts';
+import { counterUniform, hash32 } from '../../../packages/tensor/src/numerics/hash32.ts';
+import { runs } from '../../support/runs.ts';
 
 const golden: { hash32: [number, number, number][] } = JSON.parse(
-  readFileSync(new URL('../fixtures/random.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../fixtures/random.json', import.meta.url), 'utf8'),
 );
 const uint32 = fc.integer({ min: 0, max: 0xffffffff });
 

@@ -1,8 +1,8 @@
 /** @file The ways to break a safetensors file, each aimed at one check of the reader. */
 
-import type { Random } from '../../packages/tensor/src/numerics/random.ts';
-import { writeSafetensors } from '../../packages/tensor/src/safetensors/write-read.ts';
-import { type Draft, fileOf, headerText, render, type Sample } from './safetensors-samples.ts';
+import type { Random } from '../../../packages/tensor/src/numerics/random.ts';
+import { writeSafetensors } from '../../../packages/tensor/src/safetensors/write-read.ts';
+import { type Draft, fileOf, headerText, render, type Sample } from './samples.ts';
 
 /** One way to break a file. `verdict`: must the reader refuse it, read the expected tensors, or is either fine. */
 export type Mutation = {

@@ -1,5 +1,5 @@
 /**
- * @file The GPU backend beside the CPU of the same machine and PyTorch there: `pnpm bench gpu [gemm] [train] [decode] [--configs S,M]
+ * @file The GPU backend beside the CPU of the same machine and PyTorch there: `pnpm bench gpu [matmul] [train] [decode] [--configs S,M]
  * [--sizes 512,1024,2048,4096] [--seconds 10] [--threads N] [--peer python] [--mode webgpu|webasm] [--dawn PATH] [--json]`.
  * Without a name it measures all three. `pnpm bench gpu steps [--steps 1000] [--row-bytes 96]` trains a nano model for long and
  * watches loss, compiled kernels, buffers and memory. A software GPU, for trying it out: EGL_PLATFORM=surfaceless.
@@ -90,11 +90,11 @@ async function callsOf(f: () => Promise<unknown>): Promise<number> {
 
 // ----- what is measured -----------------------------------------------------------------------------------------------
 
-async function gemm(cpu: Backend): Promise<Line[]> {
+async function matmul(cpu: Backend): Promise<Line[]> {
   const lines: Line[] = [];
   for (const size of f.sizes.split(',').map(Number)) {
     for (const form of ['nn', 'nt', 'tn'] as const) {
-      progress(`gemm ${size} ${form}`);
+      progress(`matmul ${size} ${form}`);
       const attrs = { transposeA: form === 'tn', transposeB: form === 'nt' };
       // Enough products behind one another that handing them out and reading the last costs nothing.
       const rounds = Math.max(1, Math.min(50, Math.round(2e10 / size ** 3)));
@@ -113,7 +113,7 @@ async function gemm(cpu: Backend): Promise<Line[]> {
       const ms = await turns({ gpu: products(gpu), cpu: products(cpu) });
       const rate = (t: number) => (2 * size ** 3 * rounds) / t / 1e6;
       lines.push({
-        what: `gemm ${size} ${form}`,
+        what: `matmul ${size} ${form}`,
         unit: 'GFLOP/s',
         gpu: rate(ms.gpu),
         cpu: rate(ms.cpu),
@@ -208,7 +208,7 @@ function askTorch(python: string, lines: readonly Line[]): TorchAnswer {
 async function compare(names: readonly string[]): Promise<void> {
   const cpu = createWasmBackend({ threads });
   await cpu.threadsReady();
-  const suites = { gemm, train, decode };
+  const suites = { matmul, train, decode };
   let lines: Line[] = [];
   for (const [name, suite] of Object.entries(suites)) if (names.includes(name)) lines.push(...(await suite(cpu)));
   const peer = f.peer === '' ? null : askTorch(f.peer, lines);
@@ -279,7 +279,7 @@ async function steps(backend: GpuBackend): Promise<void> {
   }
 }
 
-const known = ['gemm', 'train', 'decode'];
+const known = ['matmul', 'train', 'decode'];
 const asked = [...known, 'steps'].filter((name) => f.words.includes(name));
 if (asked.includes('steps')) await steps(gpu);
 else await compare(asked.length > 0 ? asked : known);

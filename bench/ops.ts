@@ -4,6 +4,7 @@
  * once for every time the algorithm must read or write it.
  */
 import { createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
+import { chapters } from '../packages/tensor/src/contract.ts';
 import { CONFIG_FLAGS, chosenConfig } from './support/configurations.ts';
 import { clockFor, flags, inTurns, median, patternOf, ratio, report, short, someOf, table } from './support/harness.ts';
 import { call, constant, integers, type KernelCall, noise, prepared } from './support/kernel-call.ts';
@@ -20,48 +21,14 @@ const adamw = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, 
 const M = 1 << 20;
 const targets = integers(N, within(V));
 
-/** Name, bytes that one call must move, the call. */
+/** Name, bytes that one call must move, the call; by chapter of the kernel contract. Products and attention have benchmarks of their own. */
 const OPS: readonly (readonly [string, number, KernelCall])[] = [
-  [`softmax ${N}x${V}`, 8 * N * V, call('softmax', [noise([N, V])], {})],
-  [`softmax ${N}x512`, 8 * N * 512, call('softmax', [noise([N, 512])], {})],
-  [`rmsNorm ${N}x${C}`, 8 * N * C, call('rmsNorm', [noise([N, C]), noise([C])], { eps: 1e-5 })],
-  [`rmsNorm ${N}x512`, 8 * N * 512, call('rmsNorm', [noise([N, 512]), noise([512])], { eps: 1e-5 })],
-  [
-    `rmsNormBackward ${N}x${C}`,
-    12 * N * C,
-    call('rmsNormBackward', [noise([N, C]), noise([C]), noise([N, C])], { eps: 1e-5 }),
-  ],
   [`swiGlu ${N}x${F}`, 12 * N * F, call('swiGlu', [noise([N, F]), noise([N, F])], {})],
   [`swiGluBackward ${N}x${F}`, 20 * N * F, call('swiGluBackward', [noise([N, F]), noise([N, F]), noise([N, F])], {})],
-  [`crossEntropy ${N}x${V}`, 4 * N * V, call('crossEntropy', [noise([N, V]), targets], {})],
-  [`crossEntropyBackward ${N}x${V}`, 8 * N * V, call('crossEntropyBackward', [noise([N, V]), targets, noise([N])], {})],
-  [
-    `rope ${N}x${C}`,
-    8 * N * C,
-    call('rope', [noise([N, C]), noise([512, 16]), noise([512, 16]), integers(N, (i) => i % 512)], {
-      headDim: 32,
-      inverse: false,
-    }),
-  ],
   [`add ${N}x${C}`, 12 * N * C, call('add', [noise([N, C]), noise([N, C])], {})],
   [`dropout ${N}x${C}`, 8 * N * C, call('dropout', [noise([N, C])], { rate: 0.1, seed: 1 })],
-  ['adamw 1M', 28 * M, call('adamw', [noise([M]), noise([M]), constant([M], 0.1), noise([M]), constant([], 1)], adamw)],
-  [
-    'adamwRows 12000 of 49152',
-    28 * READ_ROWS * C,
-    call(
-      'adamwRows',
-      [
-        noise([HASH_ROWS, C]),
-        noise([HASH_ROWS, C]),
-        constant([HASH_ROWS, C], 0.1),
-        integers(READ_ROWS, (u) => u * 4),
-        noise([READ_ROWS, C]),
-        constant([], 1),
-      ],
-      adamw,
-    ),
-  ],
+  [`sum over rows ${N}x${C}`, 4 * N * C, call('sum', [noise([N, C])], { axes: [0] })],
+  [`sumSquares ${N}x${C}`, 4 * N * C, call('sumSquares', [noise([N, C])], {})],
   ['gatherRows 4096 of 260', 8 * N * C, call('gatherRows', [noise([V, C]), targets], {})],
   ['scatterAddRows 4096 to 260', 4 * (N + V) * C, call('scatterAddRows', [noise([N, C]), targets], { rows: V })],
   [
@@ -83,8 +50,42 @@ const OPS: readonly (readonly [string, number, KernelCall])[] = [
     4 * C * (N + P),
     call('segmentMax', [noise([N, C]), integers(P + 1, (p) => Math.round((p * N) / P))], {}),
   ],
-  [`sum over rows ${N}x${C}`, 4 * N * C, call('sum', [noise([N, C])], { axes: [0] })],
-  [`sumSquares ${N}x${C}`, 4 * N * C, call('sumSquares', [noise([N, C])], {})],
+  [`softmax ${N}x${V}`, 8 * N * V, call('softmax', [noise([N, V])], {})],
+  [`softmax ${N}x512`, 8 * N * 512, call('softmax', [noise([N, 512])], {})],
+  [`crossEntropy ${N}x${V}`, 4 * N * V, call('crossEntropy', [noise([N, V]), targets], {})],
+  [`crossEntropyBackward ${N}x${V}`, 8 * N * V, call('crossEntropyBackward', [noise([N, V]), targets, noise([N])], {})],
+  [`rmsNorm ${N}x${C}`, 8 * N * C, call('rmsNorm', [noise([N, C]), noise([C])], { eps: 1e-5 })],
+  [`rmsNorm ${N}x512`, 8 * N * 512, call('rmsNorm', [noise([N, 512]), noise([512])], { eps: 1e-5 })],
+  [
+    `rmsNormBackward ${N}x${C}`,
+    12 * N * C,
+    call('rmsNormBackward', [noise([N, C]), noise([C]), noise([N, C])], { eps: 1e-5 }),
+  ],
+  [
+    `rope ${N}x${C}`,
+    8 * N * C,
+    call('rope', [noise([N, C]), noise([512, 16]), noise([512, 16]), integers(N, (i) => i % 512)], {
+      headDim: 32,
+      inverse: false,
+    }),
+  ],
+  ['adamw 1M', 28 * M, call('adamw', [noise([M]), noise([M]), constant([M], 0.1), noise([M]), constant([], 1)], adamw)],
+  [
+    'adamwRows 12000 of 49152',
+    28 * READ_ROWS * C,
+    call(
+      'adamwRows',
+      [
+        noise([HASH_ROWS, C]),
+        noise([HASH_ROWS, C]),
+        constant([HASH_ROWS, C], 0.1),
+        integers(READ_ROWS, (u) => u * 4),
+        noise([READ_ROWS, C]),
+        constant([], 1),
+      ],
+      adamw,
+    ),
+  ],
 ];
 
 const { threads, seconds } = f;
@@ -92,9 +93,11 @@ const only = patternOf(f.only);
 const backend = createWasmBackend({ threads });
 await backend.threadsReady();
 const plain = createReferenceBackend();
+const chapterOf = (kernel: string) => Object.entries(chapters).find(([, entries]) => kernel in entries)?.[0];
 const rows = [];
 for (const [name, bytes, kernelCall] of OPS) {
-  if (!only.test(name)) continue;
+  const chapter = chapterOf(kernelCall.kernel);
+  if (!only.test(`${chapter} ${name}`)) continue;
   const [ours, loops] = [prepared(kernelCall, backend), prepared(kernelCall, plain)];
   // Half of the bytes are read, half are written.
   const [from, to] = [new Float32Array(bytes / 8).fill(1), new Float32Array(bytes / 8)];
@@ -102,6 +105,7 @@ for (const [name, bytes, kernelCall] of OPS) {
   const times = inTurns({ ours: ours.run, copy, loops: loops.run }, { seconds, clock: clockFor(threads) });
   const speed = (ms: readonly number[]) => short(bytes / median(ms) / 1e6);
   rows.push({
+    chapter,
     op: name,
     bytes_per_s: Math.round((bytes / median(times.ours)) * 1000),
     gb_per_s: speed(times.ours),

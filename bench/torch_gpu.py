@@ -1,6 +1,6 @@
 """PyTorch's side of `pnpm bench gpu`: products and training steps on CUDA, or on the CPU where there is none.
 
-python bench/torch_gpu.py [--seconds 10] "gemm 1024 nt" "train S" ...  -> one line of JSON: version, device, a rate for each.
+python bench/torch_gpu.py [--seconds 10] "matmul 1024 nt" "train S" ...  -> one line of JSON: version, device, a rate for each.
 Float32 throughout; TF32 stays off, which is PyTorch's default for products.
 """
 
@@ -41,7 +41,7 @@ def median_seconds(f):
     return times[len(times) // 2]
 
 
-def gemm(size, form):
+def matmul(size, form):
     """GFLOP/s"""
     a, b = torch.rand(size, size) - 0.5, torch.rand(size, size) - 0.5
     a = a.T if form[0] == "t" else a
@@ -64,8 +64,8 @@ def train(config):
 rates = {}
 for what in args.what:
     name, *rest = what.split()
-    if name == "gemm":
-        rates[what] = gemm(int(rest[0]), rest[1])
+    if name == "matmul":
+        rates[what] = matmul(int(rest[0]), rest[1])
     elif rest[0] in CONFIGS:
         rates[what] = train(rest[0])
 device = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"

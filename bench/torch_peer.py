@@ -30,7 +30,7 @@ def info(_):
     }
 
 
-def gemm(r):
+def matmul(r):
     """Milliseconds of one product."""
     m, n, k, form = r["m"], r["n"], r["k"], r["form"]
     a = torch.rand(k, m).T if form[0] == "T" else torch.rand(m, k)
@@ -65,7 +65,7 @@ def train(r):
     return {"times": times, "peak_rss_mb": peak_mb()}
 
 
-OPERATIONS = {"info": info, "gemm": gemm, "train": train}
+OPERATIONS = {"info": info, "matmul": matmul, "train": train}
 
 for line in sys.stdin:
     request = json.loads(line)

@@ -88,7 +88,7 @@ while (ours.length < 3 || performance.now() - begin < seconds * 1000) {
   const steps = await askPeer(1);
   theirs.push(steps.times[0]);
   peakPeer = steps.peak_rss_mb;
-  const { ms } = (await peer.ask({ op: 'gemm', m, n, k, form: 'NT', seconds: 0.1 })) as { ms: number };
+  const { ms } = (await peer.ask({ op: 'matmul', m, n, k, form: 'NT', seconds: 0.1 })) as { ms: number };
   peerProducts.push((2 * m * n * k) / ms / 1e6);
 }
 peer?.stop();

@@ -42,10 +42,10 @@ describe('benchmarks', () => {
 
   it.each([
     [['train', '--config', 'XL'], '--config must be S, SL, M or nano, got "XL"'],
-    [['gemm', '--threads', 'two'], '--threads needs a number above 0, got "two"'],
+    [['matmul', '--threads', 'two'], '--threads needs a number above 0, got "two"'],
     [['tables', '--steps', '0'], '--steps needs a number above 0, got "0"'],
     [['decode', '--weights', 'f64'], '--weights must be f32 or bf16, got "f64"'],
-    [['gemm', 'extra'], "Unexpected argument 'extra'"],
+    [['matmul', 'extra'], "Unexpected argument 'extra'"],
     [['draft', 'a', 'b', '3', 'c'], 'c: one word too many'],
   ])('%j', (args, message) => {
     const { status, stderr } = bench(...args);

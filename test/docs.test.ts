@@ -74,7 +74,7 @@ describe('documentation', () => {
     const named = calls('pnpm bench').filter(({ name }) => name !== '');
     expect(named.length).toBeGreaterThan(20);
     const wrong = named.flatMap(({ page, text, flags }) =>
-      // `pnpm bench gemm|train` names two.
+      // `pnpm bench matmul|train` names two.
       text
         .replace('pnpm bench', '')
         .trim()

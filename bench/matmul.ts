@@ -1,6 +1,6 @@
 /**
  * @file GFLOP/s of the matrix product at the shapes of training and decoding, through the library's own kernel, beside what the
- * same build does on registers alone (the ceiling). `pnpm bench gemm [--config M] [--threads 2] [--only 'NT|x2048x'] [--seconds 0.4] [--peer
+ * same build does on registers alone (the ceiling). `pnpm bench matmul [--config M] [--threads 2] [--only 'NT|x2048x'] [--seconds 0.4] [--peer
  * python [--isa avx2]] [--deterministic] [--json]`. Forms: N as stored, T transposed; NT is x W^T (forward), NN g W, TN g^T x (gradients).
  */
 import { VOCAB_SIZE } from '@blt-ts/blt';
@@ -137,7 +137,7 @@ for (const [m, n, k, form] of shapesOf()) {
     const theirs: number[] = [];
     for (let round = 0; round < 5; round++) {
       const mine = median(inTurns({ ours }, { seconds: seconds / 4, clock: clockFor(threads) }).ours);
-      const { ms } = (await peer.ask({ op: 'gemm', m, n, k, form, seconds: seconds / 4 })) as { ms: number };
+      const { ms } = (await peer.ask({ op: 'matmul', m, n, k, form, seconds: seconds / 4 })) as { ms: number };
       pairs.push(ms / mine);
       theirs.push(flops / ms / 1e6);
     }
@@ -163,7 +163,7 @@ const result = {
   rows,
 };
 const keys = Object.keys(rows[0] ?? {});
-report('gemm', result, [
-  `gemm, ${backend.description}${peer ? `; ${peer.describe()}` : ''}`,
+report('matmul', result, [
+  `matmul, ${backend.description}${peer ? `; ${peer.describe()}` : ''}`,
   ...table([keys, ...rows.map((row) => keys.map((key) => String(row[key])))]),
 ]);

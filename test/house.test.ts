@@ -4,13 +4,18 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import ts from 'typescript';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../packages', import.meta.url));
-const MOST_FILE_LINES = 300;
-const MOST_FUNCTION_LINES = 60;
+const { MOST_FILE_LINES, MOST_FUNCTION_LINES, floorsOf, longFunctions } = (await import(
+  pathToFileURL(fileURLToPath(new URL('../scripts/layout.mjs', import.meta.url))).href
+)) as {
+  MOST_FILE_LINES: number;
+  MOST_FUNCTION_LINES: number;
+  floorsOf(arrows: Map<string, string[]>): number;
+  longFunctions(path: string, text: string): string[];
+};
 
 /** One source file. */
 interface Source {
@@ -29,24 +34,8 @@ const rules = {
     [...text.matchAll(/\/\*\*\s*(?:\*\s*)?(?:@file\s+)?((?:What|Who|Whom|Whose)\b.{0,40})/g)].map(
       ([, begin]) => `"${begin} ..."`,
     ),
-  [`has functions of at most ${MOST_FUNCTION_LINES} lines`]: longFunctions,
+  [`has functions of at most ${MOST_FUNCTION_LINES} lines`]: ({ path, text }: Source) => longFunctions(path, text),
 };
-
-/** Functions, methods and closures that are too long, by name. */
-function longFunctions({ path, text }: Source): string[] {
-  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
-  const found: string[] = [];
-  const visit = (node: ts.Node): void => {
-    if (ts.isFunctionLike(node) && 'body' in node && node.body) {
-      const [first, last] = [node.getStart(), node.end].map((at) => tree.getLineAndCharacterOfPosition(at).line);
-      const lines = last - first + 1;
-      if (lines > MOST_FUNCTION_LINES) found.push(`${node.name?.getText() ?? 'a closure'} has ${lines} lines`);
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(tree);
-  return found;
-}
 
 /** Offences that are still allowed, in the order of the rules. The command has none. */
 const ALLOWED: Readonly<Record<string, readonly [files: number, long: number, docstrings: number, functions: number]>> =
@@ -99,4 +88,17 @@ test('the rules find what they look for', () => {
   expect(functions(file(`const a = () => {\n${lines(58)}};\n`))).toEqual([]);
   expect(functions(file(`function b() {\n${lines(59)}}\n`))).toEqual(['b has 61 lines']);
   expect(functions(file(`class C {\n  d() {\n${lines(59)}  }\n}\n`))).toEqual(['d has 61 lines']);
+});
+
+test('floors are the files on the longest chain of imports', () => {
+  const tower = [
+    ['page', ['door', 'cellar']],
+    ['door', ['stairs']],
+    ['stairs', ['cellar']],
+    ['cellar', []],
+    ['shed', []],
+  ] as const;
+  expect(floorsOf(new Map(tower.map(([file, next]) => [file, [...next]])))).toBe(4);
+  expect(floorsOf(new Map([['shed', []]]))).toBe(1);
+  expect(floorsOf(new Map())).toBe(0);
 });

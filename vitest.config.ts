@@ -13,5 +13,7 @@ export default defineConfig({
     pool: 'forks',
     // By default one core is left free, which on two cores means one test file after the other.
     maxWorkers: '100%',
+    // The Node that runs the tests runs the commands too, whatever else stands in PATH.
+    env: { BLT_THIS_NODE: '1' },
   },
 });

@@ -45,7 +45,18 @@ export const versionOf = (path) =>
     .stdout?.trim()
     .match(/^\d+\.\d+\.\d+$/)?.[0];
 
-/** The path of its binary. Ends this process if there is none, or if another version answers. */
+/** The path of a pinned version's binary, fetched if it is not there yet. Throws a sentence if there is none, or another version answers. */
+export function pinnedNode(wanted) {
+  const pin = PINNED[`${process.platform}-${process.arch}`];
+  if (!pin) throw new Error(`none is pinned for ${process.platform} ${process.arch}`);
+  if (!`${pin.version}.`.startsWith(`${wanted}.`)) throw new Error(`only ${pin.version} is pinned here`);
+  const path = pinnedFile(root, pin, process.platform === 'win32' ? 'bin/node.exe' : 'bin/node');
+  const version = versionOf(path);
+  if (version !== pin.version) throw new Error(`${path} answers as Node ${version ?? 'of no version'}`);
+  return path;
+}
+
+/** The path of its binary. Ends this process if there is none. */
 export function otherNode(versionOrPath) {
   if (existsSync(versionOrPath)) {
     if (versionOf(versionOrPath)) return versionOrPath;
@@ -54,14 +65,8 @@ export function otherNode(versionOrPath) {
     );
     process.exit(1);
   }
-  const pin = PINNED[`${process.platform}-${process.arch}`];
   try {
-    if (!pin) throw new Error(`none is pinned for ${process.platform} ${process.arch}`);
-    if (!`${pin.version}.`.startsWith(`${versionOrPath}.`)) throw new Error(`only ${pin.version} is pinned here`);
-    const path = pinnedFile(root, pin, process.platform === 'win32' ? 'bin/node.exe' : 'bin/node');
-    const version = versionOf(path);
-    if (version !== pin.version) throw new Error(`${path} answers as Node ${version ?? 'of no version'}`);
-    return path;
+    return pinnedNode(versionOrPath);
   } catch (error) {
     console.error(
       `there is no Node ${JSON.stringify(versionOrPath)}: it is not a file, and ${error.message}; give a path to one`,

@@ -22,6 +22,7 @@ export {
   type WasmBackend,
   type WasmOptions,
 } from './wasm/backend.ts';
+export { wideVectorsWith } from './wasm/module.ts';
 
 // ----- watching what runs
 

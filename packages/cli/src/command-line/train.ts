@@ -39,6 +39,10 @@ export function addTrain(program: Command): void {
     .option('--dry-run', 'print the plan and stop')
     .option('--json', 'every event as a line of JSON')
     .option('--tensorboard', 'write a TensorBoard event file into the run as well')
+    .option('--this-node', 'train in the Node that runs, even if one with wider vectors is at hand')
     .option('--detect-anomaly', 'check every kernel (slow): stop at the first result that is not a number')
-    .action(async (flags) => finish(await (await import('../commands/train.ts')).train(flags)));
+    .action(async (flags) => {
+      const elsewhere = await (await import('../training/newer-node.ts')).trainedElsewhere(flags);
+      finish(elsewhere ?? (await (await import('../commands/train.ts')).train(flags)));
+    });
 }

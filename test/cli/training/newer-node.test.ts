@@ -1,0 +1,95 @@
+/** @file Which Node trains: the first with wider vectors among those at hand, with its exit code, its signals and its words. */
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { wideVectorsWith } from '@blt-ts/tensor';
+import { expect, test } from 'vitest';
+import { widerNode } from '../../../packages/cli/src/training/newer-node.ts';
+import { BLT } from '../../support/command.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+const asked: string[] = [];
+const answers: Record<string, string | undefined> = {
+  '/a/node': '18.20.1',
+  '/b/node': undefined,
+  '/c/node': '24.1.0',
+  '/d/node': '26.0.0',
+};
+const has = {
+  file: (path: string) => path in answers,
+  version: (path: string) => {
+    asked.push(path);
+    return answers[path];
+  },
+  wide: (version: string) => Number.parseInt(version, 10) >= 24,
+};
+
+test('the first that is wide enough is taken; no file, no Node and an old one are passed over', () => {
+  expect(widerNode(['/none/node', '/a/node', '/b/node', '/c/node', '/d/node'], has)).toEqual({
+    path: '/c/node',
+    version: '24.1.0',
+  });
+  expect(asked).toEqual(['/a/node', '/b/node', '/c/node']);
+  expect(widerNode(['/a/node', '/none/node'], has)).toBeUndefined();
+  expect(widerNode([], has)).toBeUndefined();
+});
+
+/** A folder with a `node` that says it is of version 24, and otherwise runs a line of shell. */
+function standIn(folder: string, line: string): string {
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'node'), `#!/bin/sh\nif [ "$1" = -p ]; then echo 24.5.0; exit; fi\n${line}\n`);
+  chmodSync(join(folder, 'node'), 0o755);
+  return folder;
+}
+
+/** Whether the Node that runs this test would hand over on this machine. */
+const hands = !wideVectorsWith(process.versions.node) && wideVectorsWith('24.5.0');
+const environment = (path: string) => ({
+  ...process.env,
+  BLT_THIS_NODE: '',
+  PATH: `${path}${delimiter}${process.env.PATH}`,
+});
+
+test('flags go over as they are, and the exit code comes back', () => {
+  const cwd = temporaryFolder();
+  const path = standIn(join(cwd, 'one'), 'shift; echo "with $*"; exit 7');
+  const flags = ['train', '--data', 'a b', '--dry-run'];
+  const run = (more: string[], env: NodeJS.ProcessEnv) =>
+    spawnSync(process.execPath, [BLT, ...flags, ...more], {
+      cwd,
+      env,
+      encoding: 'utf8',
+    });
+  const { status, stdout, stderr } = run([], environment(path));
+  if (hands) {
+    expect(stdout).toContain('train --data a b --dry-run');
+    expect(stderr).toContain('Node 24.5.0 trains in place of');
+    expect(status).toBe(7);
+  } else expect(stderr).toContain('a b');
+  // What does not hand over refuses the file that is not there.
+  for (const here of [
+    run(['--this-node'], environment(path)),
+    run(['--backend', 'reference'], environment(path)),
+    run([], { ...environment(path), BLT_THIS_NODE: '1' }),
+  ]) {
+    expect(here.stderr).toContain('a b');
+    expect(here.stderr).not.toContain('in place of');
+    expect(here.status).toBe(1);
+  }
+});
+
+test('a signal goes over, and the answer to it comes back', async () => {
+  const cwd = temporaryFolder();
+  const path = standIn(
+    join(cwd, 'two'),
+    'trap "echo stopped; exit 130" INT\necho ready\nwhile true; do sleep 0.05; done',
+  );
+  const child = spawn(process.execPath, [BLT, 'train', '--data', 'none'], { cwd, env: environment(path) });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk;
+    if (String(chunk).includes('ready')) child.kill('SIGINT');
+  });
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  expect([text.includes('stopped'), code]).toEqual(hands ? [true, 130] : [false, 1]);
+});

@@ -19,6 +19,7 @@ import { parametersByPart } from '../run/model-size.ts';
 import { parseRecord, type RunRecord, recordText } from '../run/record.ts';
 import { printableMessage, UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
+import { endAtSignal } from '../terminal/interrupt.ts';
 import { type TrainingOutput, trainingOutput } from '../terminal/training-output.ts';
 import { checkSize } from '../training/enough-data.ts';
 import { memoryOf, ratesByFormula, workOf } from '../training/forecast.ts';
@@ -195,7 +196,11 @@ async function oldPlan(record: RunRecord, split: Split, backend: Backend): Promi
 export async function train(flags: TrainFlags): Promise<number> {
   const out = trainingOutput(flags.json === true);
   const warn = (message: string) => out.say(`warning: ${printableMessage(message)}`, { event: 'warning', message });
+  const begun = endAtSignal(
+    flags.resume ? 'the run is as it was saved' : 'no step was trained yet, so there is nothing to save',
+  );
   const job = flags.resume ? await oldJob(flags, warn) : await newJob(flags, warn);
+  begun();
   try {
     return await trainJob(job, flags, out, warn);
   } finally {

@@ -1,5 +1,6 @@
 /** @file Causes that end training early but in order: signals, and output that nobody reads or the disk does not take. */
 import { onBrokenOutput } from './broken-output.ts';
+import { complain } from './output.ts';
 
 /** Exit codes as shells report them: 128 + the signal's number. SIGHUP: the terminal was closed; Node heeds it even under nohup. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
@@ -40,4 +41,19 @@ export class Interrupt {
     for (const signal of Object.keys(SIGNALS)) process.off(signal, this.handler);
     onBrokenOutput(null);
   }
+}
+
+/**
+ * Ends the process at the first signal, with a sentence: for a time in which there is nothing to save yet.
+ * @returns what ends this time
+ */
+export function endAtSignal(sentence: string): () => void {
+  const handler = (signal: Signal) => {
+    complain(`stopped by ${signal}: ${sentence}`);
+    process.exit(SIGNALS[signal]);
+  };
+  for (const signal of Object.keys(SIGNALS)) process.on(signal, handler);
+  return () => {
+    for (const signal of Object.keys(SIGNALS)) process.off(signal, handler);
+  };
 }

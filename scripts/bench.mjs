@@ -2,7 +2,7 @@
 // version of Node (or --node PATH).
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { fromSources } from './from-sources.mjs';
 import { otherNode } from './other-node.mjs';
 import { endAs, runChild } from './pass-signals.mjs';
 import { root } from './workspace.mjs';
@@ -29,22 +29,7 @@ if (at >= 0 && (version === '' || version.startsWith('-'))) {
   console.error('--node needs a version or the path of a Node: --node 24');
   process.exit(2);
 }
-const outfile = join(root, 'node_modules', '.bench', `${name}.mjs`);
-await build({
-  absWorkingDir: root,
-  entryPoints: [entry],
-  outfile,
-  bundle: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20',
-  external: ['esbuild'],
-  conditions: ['@blt-ts/source'],
-  alias: Object.fromEntries(
-    ['tensor', 'autograd', 'blt'].map((p) => [`@blt-ts/${p}`, join(root, `packages/${p}/src/index.ts`)]),
-  ),
-  logLevel: 'warning',
-});
+const outfile = await fromSources(`bench/${name}.ts`, 'bench');
 const node = at < 0 ? process.execPath : otherNode(version);
 // In the root: benchmarks name files from there.
 endAs(await runChild(node, [outfile, ...args], { cwd: root }));

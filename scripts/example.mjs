@@ -1,0 +1,19 @@
+// Runs a file of examples/: `node scripts/example.mjs microblt [its arguments]`. In a fresh clone it installs and builds the kernels first.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { endAs, runChild } from './pass-signals.mjs';
+import { install, root, step } from './workspace.mjs';
+
+const [name = '', ...args] = process.argv.slice(2);
+if (!existsSync(join(root, `examples/${name}.ts`))) {
+  console.error(`there is no examples/${name}.ts; usage: node scripts/example.mjs NAME`);
+  process.exit(2);
+}
+if (!existsSync(join(root, 'node_modules/esbuild'))) await install();
+if (!existsSync(join(root, 'packages/tensor/src/wasm/kernels.generated.ts'))) {
+  await step('building the kernels', process.execPath, ['packages/tensor/scripts/build-wasm.mjs']);
+}
+const { fromSources } = await import('./from-sources.mjs');
+const file = await fromSources(`examples/${name}.ts`, 'examples');
+// In the root, where the examples look for the book.
+endAs(await runChild(process.execPath, [file, ...args], { cwd: root }));

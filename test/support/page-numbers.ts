@@ -12,10 +12,10 @@ const prose = (page: string): string => page.replace(/^```(?:ts|sh)\b[\s\S]*?^``
 /** All numbers with two decimals or more in text, tables and formulas. */
 export const decimals = (page: string): string[] => prose(page).match(/(?<![\w.])-?\d+\.\d{2,}(?![\d])/g) ?? [];
 
-/** Rows of the tables under the heading "By hand": the first cell, and the numbers of the others. */
+/** Rows of the tables under the headings "By hand" and "In numbers": the first cell, and the numbers of the others. */
 export function rowsByHand(page: string): { label: string; numbers: string[] }[] {
-  const section = /^## By hand\n([\s\S]*?)(?=^## |(?![\s\S]))/m.exec(page)?.[1] ?? '';
-  const lines = prose(section).split('\n');
+  const sections = [...page.matchAll(/^## (?:By hand|In numbers)\n([\s\S]*?)(?=^## |(?![\s\S]))/gm)];
+  const lines = sections.flatMap(([, section]) => prose(section).split('\n'));
   return lines
     .filter((line, i) => line.startsWith('|') && !line.startsWith('|-') && !lines[i + 1]?.startsWith('|-'))
     .map((line) => {

@@ -240,6 +240,8 @@ function adamw(): WorkedExample {
       'after catchUp': [table.rows.readSync()[0]],
     },
     said: [
+      0.99,
+      0.95,
       ratio,
       w[1],
       w[2],
@@ -254,6 +256,53 @@ function adamw(): WorkedExample {
   };
 }
 
+/** A whole number that stands in the source of the products in WebAssembly. */
+function constantOf(file: string, pattern: RegExp): number {
+  const text = readFileSync(
+    fileURLToPath(new URL(`../../packages/tensor/src/wasm/assembly/matmul/${file}`, import.meta.url)),
+    'utf8',
+  );
+  const found = pattern.exec(text);
+  if (!found) throw new Error(`${file} has no ${pattern}`);
+  return Number(found[1]);
+}
+
+function matmul(): WorkedExample {
+  const [a, b, g] = [
+    [1, 2, 3, 4],
+    [5, 6, 7, 8],
+    [1, 0, 0, 2],
+  ].map((x) => tensor(x, [2, 2]));
+  const [dA, dB] = ag.grad(([a, b]: Tensor[]) => ag.sum(ag.mul(ag.matmul(a, b), g)))([a, b]);
+  const rows = (x: Tensor) => values(x);
+  const block = (name: string) => constantOf('gemm.ts', new RegExp(`const ${name} = (\\d+);`));
+  const [KC, MC, NC] = ['KC', 'MC', 'NC'].map(block);
+  const panelRows = constantOf('pack.ts', /panelRows\(\)[^?]*\? (\d+)/);
+  const panelColumns = constantOf('pack.ts', /panelColumns\(\)[^?]*\? (\d+)/);
+  const size = (floats: number) => [floats, (floats * 4) / 1024];
+  const loads = (r: number, c: number) => [(r + c) / (r * c)];
+  return {
+    rows: {
+      A: rows(a),
+      B: rows(b),
+      'Y = A B': rows(ag.matmul(a, b)),
+      G: rows(g),
+      'dA = G B^T': rows(dA),
+      'dB = A^T G': rows(dB),
+      'one sum at a time': loads(1, 1),
+      'tile of 2 x 2': loads(2, 2),
+      'tile of 4 x 8': loads(4, 8),
+      'tile of 6 x 16': loads(panelRows, panelColumns),
+      'tile of C': size(panelRows * panelColumns),
+      'panel of B': size(panelColumns * KC),
+      'panel of A': size(panelRows * KC),
+      'block of A': size(MC * KC),
+      'block of B': size(NC * KC),
+    },
+    said: [],
+  };
+}
+
 /** A measured figure that another page has with its command. */
 function quoted(page: string, figure: number): number {
   const text = readFileSync(fileURLToPath(new URL(`../../${page}`, import.meta.url)), 'utf8');
@@ -265,6 +314,7 @@ export const workedExamples: Readonly<Record<string, () => WorkedExample>> = {
   'interval-attention': intervalAttention,
   adamw,
   'hash-ngrams': hashNgramExample,
+  matmul,
   'max-pooling': maxPooling,
   rmsnorm: rmsNorm,
   rope,

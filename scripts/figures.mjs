@@ -331,12 +331,216 @@ export function pathOfACall() {
   return picture(x + width + 32, height, 'The path of a call, from linear() to a multiply-add on four floats', parts);
 }
 
+const arrowHead = (id, colour) =>
+  `<marker id="${id}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8Z" fill="${colour}"/></marker>`;
+
+/** Figure 4: RoPE turns a pair by its position, and only the distance of two positions is left between them. */
+export function ropeRotation() {
+  const unit = 62;
+  const [cy, radius] = [196, 118];
+  const parts = [
+    text(18, 32, 'RoPE turns each pair by an angle that grows with its position', { size: 16, weight: 600 }),
+  ];
+  parts.unshift(
+    `<defs>${LINES.slice(0, 4)
+      .map((c, i) => arrowHead(`turn${i}`, c))
+      .join('')}</defs>`,
+  );
+  const arrow = (cx, angle, length, colour) =>
+    line(
+      cx,
+      cy,
+      cx + length * Math.cos(angle),
+      cy - length * Math.sin(angle),
+      LINES[colour],
+      ` stroke-width="2.6" marker-end="url(#turn${colour})"`,
+    );
+  const arc = (cx, r, from, to, colour) =>
+    `<path d="M${n(cx + r * Math.cos(from))} ${n(cy - r * Math.sin(from))}A${r} ${r} 0 ${to - from > Math.PI ? 1 : 0} 0 ${n(cx + r * Math.cos(to))} ${n(cy - r * Math.sin(to))}" fill="none" stroke="${LINES[colour]}" stroke-width="1.6" stroke-dasharray="4 3"/>`;
+  const label = (cx, angle, length, words, colour) => {
+    const [x, y] = [cx + length * Math.cos(angle), cy - length * Math.sin(angle)];
+    const anchor = Math.cos(angle) < -0.3 ? 'end' : Math.cos(angle) > 0.3 ? 'start' : 'middle';
+    parts.push(text(x, y + 4, words, { size: 12, anchor, fill: LINES[colour], weight: 600 }));
+  };
+  const circle = (cx) => {
+    parts.push(`<circle cx="${cx}" cy="${cy}" r="${radius}" fill="#f6f7f8" stroke="#d5dade"/>`);
+    parts.push(
+      line(cx - radius - 8, cy, cx + radius + 8, cy, '#d5dade'),
+      line(cx, cy - radius - 8, cx, cy + radius + 8, '#d5dade'),
+    );
+  };
+  // The pair (1, 2) of the worked example, turned by acos(0.6).
+  const [from, by, length] = [Math.atan2(2, 1), Math.acos(0.6), Math.sqrt(5)];
+  const c1 = 152;
+  circle(c1);
+  parts.push(
+    arc(c1, 42, from, from + by, 3),
+    arrow(c1, from, (length * unit * radius) / 139, 0),
+    arrow(c1, from + by, (length * unit * radius) / 139, 1),
+  );
+  label(c1, from, radius + 12, '(1, 2)', 0);
+  label(c1, from + by, radius + 12, '(−1, 2)', 1);
+  parts.push(text(c1, cy + radius + 34, 'cos = 0.6 and sin = 0.8:', { anchor: 'middle' }));
+  parts.push(text(c1, cy + radius + 52, 'the length stays', { anchor: 'middle' }));
+  // q and k at two pairs of places, the same distance apart. The angles are those of pair 0 at half a radian a position.
+  [
+    [3, 1],
+    [5, 3],
+  ].forEach(([m, k], i) => {
+    const c = 440 + 290 * i;
+    circle(c);
+    parts.push(arc(c, 56, k / 2, m / 2, 3), arrow(c, m / 2, radius - 2, 0), arrow(c, k / 2, radius - 2, 2));
+    label(c, m / 2, radius + 12, `q at ${m}`, 0);
+    label(c, k / 2, radius + 12, `k at ${k}`, 2);
+    label(c, (m + k) / 4, 62, `${m} − ${k}`, 3);
+    parts.push(text(c, cy + radius + 34, `positions ${m} and ${k}:`, { anchor: 'middle' }));
+    parts.push(
+      text(c, cy + radius + 52, i === 0 ? 'q · k depends on the angle between' : 'the same angle, the same q · k', {
+        anchor: 'middle',
+      }),
+    );
+  });
+  return picture(
+    882,
+    cy + radius + 70,
+    'RoPE turns a pair by its position; the angle between query and key depends on their distance alone',
+    parts,
+  );
+}
+
+/** Figure 5: the pattern of an attention read by rows and by columns. Both are intervals. */
+export function transposedInterval(blt) {
+  const documents = [blt.encode('to be', { bos: false, eos: true }), blt.encode('or not', { bos: false, eos: false })];
+  const ids = Int32Array.from(documents.flatMap((document) => [...document]));
+  const { local } = blt.byteLayout([ids], { window: 4, documents: true });
+  const size = ids.length;
+  const [i0, j0] = [4, 7];
+  const seen = (j) => [...ids.keys()].filter((i) => local.lo[i] <= j && j < local.hi[i]);
+  const [width, y, x1] = [330, 118, 52];
+  const x2 = x1 + width + 92;
+  const cell = width / size;
+  const one = (x, title, rule) =>
+    matrix(x, y, width, {
+      title,
+      keys: size,
+      queries: size,
+      keyName: 'key j',
+      queryName: 'query i',
+      interval: local,
+      rule,
+      area: '#cfe3f7',
+      ink: LINES[0],
+    });
+  const a = one(x1, 'forward: a row', [
+    `query ${i0} sees the keys lo = ${local.lo[i0]} to hi − 1 = ${local.hi[i0] - 1},`,
+    'and gathers their values',
+  ]);
+  const queries = seen(j0);
+  const b = one(x2, 'backward: a column', [
+    `key ${j0} is seen by the queries ${queries[0]} to ${queries.at(-1)},`,
+    'and gathers their gradients',
+  ]);
+  const mark = (x, i, j, w, h, colour) => rect(x + j * cell, y + i * cell, w * cell, h * cell, colour, '#ffffff', 2);
+  const parts = [
+    text(18, 32, 'The same pattern read by rows and by columns: intervals both ways', { size: 16, weight: 600 }),
+    text(
+      18,
+      54,
+      `Local attention over bytes, window 4, two documents of ${documents.map(({ length }) => length).join(' and ')} ids.`,
+      { size: 12, fill: MUTED },
+    ),
+    ...a.parts,
+    mark(x1, i0, local.lo[i0], local.hi[i0] - local.lo[i0], 1, LINES[0]),
+    ...b.parts,
+    mark(x2, queries[0], j0, 1, queries.length, LINES[1]),
+  ];
+  for (let i = 0; i < size; i++) {
+    parts.push(
+      text(x1 + width + 8, y + (i + 0.68) * cell, `${local.lo[i]}..${local.hi[i] - 1}`, {
+        size: 11,
+        mono: true,
+        fill: i === i0 ? LINES[0] : MUTED,
+        weight: i === i0 ? 600 : 400,
+      }),
+    );
+  }
+  return picture(
+    x2 + width + 30,
+    Math.ceil(Math.max(a.bottom, b.bottom)) + 8,
+    'Interval attention: the keys that a query sees are an interval, and so are the queries that see a key',
+    parts,
+  );
+}
+
+/** Figure 6: which pieces of a product lie where while the innermost loop runs. The sizes are read from the sources. */
+export function blocking() {
+  const source = (file) => readFileSync(join(root, 'packages/tensor/src/wasm/assembly/matmul', file), 'utf8');
+  const size = (name) => {
+    const found = new RegExp(`const ${name} = (\\d+);`).exec(source('gemm.ts'));
+    if (!found) throw new Error(`figures: gemm.ts has no constant ${name}; mend the figure of its blocks`);
+    return Number(found[1]);
+  };
+  const [KC, MC, NC] = ['KC', 'MC', 'NC'].map(size);
+  const wide = (name) => Number(new RegExp(`${name}\\(\\)[^?]*\\? (\\d+)`).exec(source('pack.ts'))[1]);
+  const [rows, columns] = [wide('panelRows'), wide('panelColumns')];
+  const kB = (floats) => `${Math.round((floats * 4) / 1024)} KB`;
+  const [k, m, c, gap] = [190, 220, 270, 44];
+  const [xA, xC] = [40, 40 + k + gap];
+  const [yB, yC] = [84, 84 + k + gap];
+  const grey = '#f6f7f8';
+  const edge = '#b8c0c8';
+  const parts = [
+    text(18, 32, 'Blocks of a product, and where they lie while the innermost loop runs', { size: 16, weight: 600 }),
+    text(xC, yB - 12, 'B   K × N', { weight: 600 }),
+    text(xA, yC - 12, 'A   M × K', { weight: 600 }),
+    text(xC, yC - 12, 'C   M × N', { weight: 600 }),
+    rect(xC, yB, c, k, grey, edge),
+    rect(xA, yC, k, m, grey, edge),
+    rect(xC, yC, c, m, grey, edge),
+  ];
+  const [kAt, kSize, nAt, nSize, mAt, mSize] = [50, 96, 40, 160, 56, 110];
+  const [panelAt, panelSize, rowsAt, rowsSize] = [88, 32, 34, 16];
+  parts.push(rect(xC + nAt, yB + kAt, nSize, kSize, AREAS[0], LINES[0]));
+  parts.push(rect(xC + nAt + panelAt, yB + kAt, panelSize, kSize, LINES[0]));
+  parts.push(rect(xA + kAt, yC + mAt, kSize, mSize, AREAS[1], LINES[1]));
+  parts.push(rect(xA + kAt, yC + mAt + rowsAt, kSize, rowsSize, LINES[1]));
+  parts.push(rect(xC + nAt, yC + mAt, nSize, mSize, AREAS[2], LINES[2]));
+  parts.push(rect(xC + nAt + panelAt, yC + mAt + rowsAt, panelSize, rowsSize, LINES[2]));
+  const x = xC + c + 36;
+  const legend = [
+    [LINES[2], `tile of C: ${rows} × ${columns} sums`, 'in registers, until the block’s k have run'],
+    [
+      LINES[0],
+      `panel of B: ${columns} columns, ${KC} k, ${kB(columns * KC)}`,
+      'in the first-level cache, for all rows of A',
+    ],
+    [LINES[1], `panel of A: ${rows} rows, ${KC} k, ${kB(rows * KC)}`, 'streams past, from the second level'],
+    [AREAS[1], `block of A: ${MC} rows, ${KC} k, ${kB(MC * KC)}`, 'packed, in the second-level cache'],
+    [AREAS[0], `block of B: ${NC} columns, ${KC} k, ${kB(NC * KC)}`, 'packed, read once for each block of A'],
+    [AREAS[2], 'block of C', 'read and written once for each block of k'],
+  ];
+  legend.forEach(([colour, name, where], i) => {
+    const y = yB + 8 + i * 62;
+    parts.push(rect(x, y, 20, 20, colour, edge, 3));
+    parts.push(text(x + 30, y + 8, name, { weight: 600 }), text(x + 30, y + 26, where, { size: 12, fill: MUTED }));
+  });
+  return picture(
+    x + 330,
+    yC + m + 28,
+    'Blocks of a matrix product: registers hold a tile of C, caches hold a panel of B and a block of A',
+    parts,
+  );
+}
+
 /** File name -> picture. @param blt what packages/blt exports */
 export function drawAll(blt) {
   return {
+    'blocking.svg': blocking(),
     'bytes-and-patches.svg': bytesAndPatches(blt),
     'intervals.svg': intervals(blt),
     'path-of-a-call.svg': pathOfACall(),
+    'rope.svg': ropeRotation(),
+    'transposed-interval.svg': transposedInterval(blt),
   };
 }
 

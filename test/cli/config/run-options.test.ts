@@ -20,6 +20,8 @@ const READ_ELSEWHERE = new Set([
   'prepared',
   'init_global',
   'model',
+  'from',
+  'patcher',
 ]);
 
 test('every key of the config file is read by somebody', () => {

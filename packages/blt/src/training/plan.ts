@@ -14,6 +14,7 @@ import { type DropoutRates, NO_DROPOUT } from '../model/dropout.ts';
 import type { PatchingOptions } from '../patching/boundaries.ts';
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
 import { ADAMW_DEFAULTS } from './adamw.ts';
+import { configOfModel, GOING_ON_LR_SCALE, optionsOfModel } from './from-model.ts';
 import type { LoopOptions } from './loop-options.ts';
 import type { RunPlan } from './run-plan.ts';
 import { PRESETS, type Preset, type RunOptions, SIZES } from './sizes.ts';
@@ -153,6 +154,7 @@ function patcherOf({ options: o, preset, patching, behaviour, rowBytes }: Basis)
 
 function configOf(basis: Basis): BltConfig {
   const { options: o, preset, patching, behaviour } = basis;
+  if (o.from) return validConfig(configOfModel(o.from.config, { ...basis, patcher: patcherOf(basis) }));
   const encoder = localOf(basis, o.encoderLayers ?? preset.encoderLayers, false);
   checkHeads('local', encoder.hiddenSize, encoder.numAttentionHeads);
   if (!o.initGlobal) checkHeads('global', o.globalWidth ?? preset.globalWidth, o.globalHeads ?? preset.globalHeads);
@@ -177,6 +179,10 @@ function configOf(basis: Basis): BltConfig {
     },
     patching,
   };
+  return validConfig(config);
+}
+
+function validConfig(config: BltConfig): BltConfig {
   validateConfig(config);
   return config;
 }
@@ -194,7 +200,7 @@ function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number
   const steps = o.steps ?? stepsOver(preset.modelBytes, bytesPerStep, 6, trainBytes);
   const passes = (steps * bytesPerStep) / Math.max(1, trainBytes);
   const adamw = { ...ADAMW_DEFAULTS, weightDecay: o.weightDecay ?? 0.1 + 0.2 * Math.min(1, Math.max(0, passes - 1)) };
-  const lr = o.lr ?? preset.lr;
+  const lr = o.lr ?? (o.from ? GOING_ON_LR_SCALE : 1) * preset.lr;
   if (lr * adamw.weightDecay >= 1) {
     throw new ConfigError(
       `lr ${lr} x weight decay ${adamw.weightDecay} must be below 1: a step shrinks weights by that share`,
@@ -242,7 +248,8 @@ function entropyLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: numb
  * @param trainBytes bytes of the training documents
  * @throws ConfigError naming the first option that does not fit
  */
-export function planRun(o: RunOptions, trainBytes: number): RunPlan {
+export function planRun(options: RunOptions, trainBytes: number): RunPlan {
+  const o = options.from ? optionsOfModel(options, options.from) : options;
   const basis = basisOf(o);
   const { patching, rowBytes, maxRowBytes, patchesPerRow } = basis;
   const config = configOf(basis);
@@ -255,6 +262,7 @@ export function planRun(o: RunOptions, trainBytes: number): RunPlan {
     recompute: o.recompute ?? false,
     entropyOrigin: config.patcher ? sourceOf(o.entropyModel) : null,
     globalOrigin: sourceOf(o.initGlobal),
+    ...(o.from && { modelOrigin: sourceOf(o.from) }),
     entropyModel: config.patcher && !o.entropyModel ? { rowBytes, loop: entropyLoopOf(basis, trainBytes) } : null,
     model: { patchesPerRow, maxRowBytes, loop },
     evalEvery: o.evalEvery ?? Math.max(1, Math.ceil(loop.steps / 12)),

@@ -32,7 +32,7 @@ import {
   type SessionState,
 } from './session-state.ts';
 import type { TrainingLoop } from './training-loop.ts';
-import { loadEntropyModel, type PerDocument, type WarmStart } from './warm-start.ts';
+import { loadEntropyModel, loadModel, type PerDocument, type WarmStart } from './warm-start.ts';
 
 /** Each phase's parts are made when the phase before it ends, or when a state of the phase is restored. */
 export class RunParts {
@@ -78,6 +78,8 @@ export class RunParts {
     this.params = initParameters<BltParams>(bltPlan(config, plan.hashInit), this.random.fork('model'), { backend });
     if (warmStart.llama) copyLlamaIntoGlobal(this.params, warmStart.llama, config.global);
     else if (plan.globalOrigin) this.missing.add(`the Llama ${plan.globalOrigin.source}`);
+    if (warmStart.model) loadModel(this.params, warmStart.model);
+    else if (plan.modelOrigin) this.missing.add(`the model ${plan.modelOrigin.source}`);
     if (this.patcher && warmStart.entropyModel) loadEntropyModel(this.patcher, warmStart.entropyModel);
     else if (plan.entropyOrigin) this.missing.add(`the entropy model ${plan.entropyOrigin.source}`);
     this.phase = this.patcher && plan.entropyModel ? 'entropy model' : 'patching';

@@ -23,6 +23,8 @@ export interface RunPlan {
   readonly entropyModel: { readonly loop: LoopOptions; readonly rowBytes: number } | null;
   /** The entropy model made before. */
   readonly entropyOrigin?: WeightSource | null;
+  /** The model that all weights but those of the entropy model are copied from. */
+  readonly modelOrigin?: WeightSource | null;
   /** Byte-ifying: the Llama that the global transformer's blocks are copied from. */
   readonly globalOrigin?: WeightSource | null;
   readonly model: { readonly loop: LoopOptions; readonly patchesPerRow: number; readonly maxRowBytes: number | null };

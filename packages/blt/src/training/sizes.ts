@@ -1,6 +1,6 @@
 /** @file The four sizes of a run, and the options that replace a size's numbers. */
 
-import type { Behaviour, TransformerConfig } from '../model/config.ts';
+import type { Behaviour, BltConfig, TransformerConfig } from '../model/config.ts';
 import type { SpikeOptions } from './loop-options.ts';
 import type { WeightSource } from './warm-start.ts';
 
@@ -103,6 +103,8 @@ export interface RunOptions {
   readonly spike?: SpikeOptions | null;
   /** An entropy model made before, used as it is. */
   readonly entropyModel?: WeightSource & { readonly config: TransformerConfig };
+  /** A model trained before: its sizes and its weights. What the run may still choose is the patches and the training. */
+  readonly from?: WeightSource & { readonly config: BltConfig };
   /** A Llama whose blocks the global transformer starts with, and the share of the learning rate they are trained at (0.1). */
   readonly initGlobal?: WeightSource & { readonly config: TransformerConfig; readonly lrScale?: number };
 }

@@ -1,9 +1,9 @@
 /** @file The warm start of a run: weights trained before, and entropies and patches made before. */
-import { leaves as namedLeaves } from '@blt-ts/autograd';
+import { leaves as namedLeaves, type Tree } from '@blt-ts/autograd';
 import { formatShape, sameShape, toFloat32 } from '@blt-ts/tensor';
-import type { StoredTensors } from '../checkpoints/stored-tensors.ts';
+import type { StoredTensor, StoredTensors } from '../checkpoints/stored-tensors.ts';
 import { ConfigError } from '../errors.ts';
-import type { EntropyModelParams } from '../model/parameters.ts';
+import type { BltParams, EntropyModelParams } from '../model/parameters.ts';
 
 /** Pretrained weights that a run starts from: where they lay, and the hash that says that they are the same. */
 export interface WeightSource {
@@ -16,6 +16,8 @@ export interface WeightSource {
 export interface Pretrained {
   /** The tensors of `plan.globalOrigin`. */
   readonly llama?: StoredTensors;
+  /** Those of `plan.modelOrigin`. */
+  readonly model?: StoredTensors;
   /** Those of `plan.entropyOrigin`, with or without the prefix `model.patcher.`. */
   readonly entropyModel?: StoredTensors;
 }
@@ -37,19 +39,27 @@ export interface PerDocument<T> {
   readonly heldOut: readonly T[];
 }
 
-/** Overwrites an entropy model with stored weights, named with or without `model.patcher.`. @throws ConfigError naming the first tensor that does not fit */
-export function loadEntropyModel(patcher: EntropyModelParams, stored: StoredTensors): void {
-  for (const [name, t] of namedLeaves(patcher)) {
-    // A whole checkpoint has an lm_head of its own beside that of the patcher.
-    const found = stored.get(`model.patcher.${name}`) ?? stored.get(name);
+/** Overwrites weights with stored ones of the same shape. @throws ConfigError naming the first tensor that does not fit */
+function overwriteWith(tree: Tree, what: string, storedAs: (name: string) => StoredTensor | undefined): void {
+  for (const [name, t] of namedLeaves(tree)) {
+    const found = storedAs(name);
     if (!found || !sameShape(found.shape, t.shape)) {
       throw new ConfigError(
-        `the entropy model's ${name} is ${found ? formatShape(found.shape) : 'missing'}, ${formatShape(t.shape)} is needed`,
+        `${what} ${name} is ${found ? formatShape(found.shape) : 'missing'}, ${formatShape(t.shape)} is needed`,
       );
     }
     t.assign(toFloat32({ dtype: found.dtype, shape: [...found.shape], data: found.read() }, name));
   }
 }
+
+/** Overwrites an entropy model with stored weights, named with or without `model.patcher.`. @throws ConfigError naming the first tensor that does not fit */
+export const loadEntropyModel = (patcher: EntropyModelParams, stored: StoredTensors): void =>
+  // A whole checkpoint has an lm_head of its own beside that of the patcher.
+  overwriteWith(patcher, "the entropy model's", (name) => stored.get(`model.patcher.${name}`) ?? stored.get(name));
+
+/** Overwrites a latent transformer with the stored weights of one of the same sizes. @throws ConfigError naming the first tensor that does not fit */
+export const loadModel = (params: BltParams, stored: StoredTensors): void =>
+  overwriteWith(params, "the model's", (name) => stored.get(name));
 
 /** The arrays, if there is one for each document and of its length. */
 export function fitting<T extends Float32Array>(arrays: readonly T[], documents: readonly Int32Array[], what: string) {

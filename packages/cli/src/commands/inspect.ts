@@ -42,6 +42,7 @@ export async function inspectCommand(path: string | undefined, flags: InspectFla
       config: configToHuggingFace(config),
       parameters: Object.fromEntries(parts.map((p) => [p.part, p.count])),
       total,
+      modelOrigin: run?.modelOrigin ?? null,
       globalOrigin: run?.globalOrigin ?? null,
       entropyOrigin: run?.entropyOrigin ?? null,
       tensors: Object.fromEntries(plan.map((p) => [p.name, p.shape])),
@@ -53,6 +54,7 @@ export async function inspectCommand(path: string | undefined, flags: InspectFla
   for (const { part, count } of parts) line(part, humanCount(count));
   line('total', `${humanCount(total)} parameters, ${humanBytes(4 * total)} in float32`);
   line('behaviour', `${config.behaviour}${config.window === null ? '' : `, local window ${config.window} bytes`}`);
+  if (run?.modelOrigin) line('began as', run.modelOrigin.source);
   if (run?.globalOrigin) line('global blocks', `began as ${run.globalOrigin.source}, trained ${copiedRate(run)}`);
   if (run?.entropyOrigin) line('entropy model from', run.entropyOrigin.source);
   line('patching', JSON.stringify(config.patching));

@@ -240,6 +240,7 @@ function sayPlan(job: Job, read: Documents, out: TrainingOutput, warn: Warn): vo
     leftOutDocuments: job.leftOut.length,
     parameters: Object.fromEntries(parametersByPart(plan).map(({ part, count }) => [part, count])),
     steps: plan.model.loop.steps,
+    modelOrigin: plan.modelOrigin ?? null,
     globalOrigin: plan.globalOrigin ?? null,
     entropyOrigin: plan.entropyOrigin ?? null,
     sample: record.sample ?? null,

@@ -88,6 +88,8 @@ export const OPTIONS = [
   { key: 'run', kind: 'text', pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/, value: 'name', default: 'size and a number',
     refusal: 'a run name becomes a folder: letters, digits, ".", "_" and "-", no slashes',
     doc: 'folder under runs/' },
+  { key: 'from', kind: 'text', value: 'dir', default: '',
+    doc: 'run or checkpoint to go on from: its weights, sizes, patches and entropy model' },
   { key: 'seed', kind: 'whole', min: 0, max: 2 ** 32 - 1, value: 'n', library: 'seed', default: '0',
     doc: 'same seed, same bits' },
   { key: 'backend', kind: 'choice', choices: BACKEND_NAMES, value: 'name', resume: true, default: 'auto',
@@ -146,6 +148,8 @@ export const OPTIONS = [
 
   { key: 'patching_mode', section: 'patcher', kind: 'choice', choices: MODES, value: 'mode', library: 'patchingMode', default: 'entropy',
     doc: 'entropy, space, static or byte' },
+  { key: 'patcher', section: 'patcher', kind: 'choice', choices: ['keep', 'retrain'], value: 'what', default: 'keep',
+    doc: 'with --from: keep its entropy model and threshold, or train a new one' },
   { key: 'patch_size', section: 'patcher', kind: 'number', min: 1, max: 1024, value: 'bytes', library: 'patchSize', default: '4.5, static: 4',
     doc: 'mean bytes per patch (entropy: the threshold is found for it)' },
   { key: 'threshold', section: 'patcher', kind: 'number', ...NATS, value: 'nats', library: 'threshold', default: 'by --patch-size',

@@ -4,7 +4,7 @@ import type { FileConfig } from './config-schema.ts';
 import { OPTIONS, type Option, type OptionRow, type ValueOf } from './options.ts';
 
 /** Weights that a run starts from, opened. */
-export type Pretrained = Pick<RunOptions, 'initGlobal' | 'entropyModel'>;
+export type Pretrained = Pick<RunOptions, 'from' | 'initGlobal' | 'entropyModel'>;
 
 /** Options that have one name in the file and one in the library. That they fit is checked here, by the type alone. */
 type Shared = {
@@ -24,10 +24,11 @@ function sharedOptions(config: FileConfig): Shared {
 }
 
 /** The options of the library that a config asks for. */
-export function runOptions(config: FileConfig, { initGlobal, entropyModel }: Pretrained = {}): RunOptions {
+export function runOptions(config: FileConfig, { from, initGlobal, entropyModel }: Pretrained = {}): RunOptions {
   const { on_spike: action, spike_factor: factor = 2, init_global_lr_scale: lrScale } = config.train ?? {};
   return {
     ...sharedOptions(config),
+    from,
     entropyModel,
     initGlobal: initGlobal && { ...initGlobal, ...(lrScale === undefined ? {} : { lrScale }) },
     spike: action === 'skip' || action === 'rewind' ? { action, factor } : null,

@@ -77,6 +77,7 @@ const planSchema = z.strictObject({
   hashInit: z.number().min(0),
   recompute: z.boolean(),
   entropyOrigin: originSchema,
+  modelOrigin: originSchema,
   globalOrigin: originSchema,
   entropyModel: z.strictObject({ loop: loopSchema, rowBytes: count(2 ** 30) }).nullable(),
   model: z.strictObject({

@@ -53,6 +53,7 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
     ...(config.behaviour === 'huggingface'
       ? [['behaviour', 'huggingface: plain causal attention, for models that go on in transformers']]
       : []),
+    ...(plan.modelOrigin ? [['from', `the weights of ${plan.modelOrigin.source}`]] : []),
     ...(plan.globalOrigin
       ? [['global', `starts with the blocks of ${plan.globalOrigin.source}, ${copiedRate(plan)}`]]
       : []),

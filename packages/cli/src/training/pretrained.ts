@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import {
+  type BltConfig,
+  bltPlan,
   checkLlama,
   entropyModelPlan,
   globalFromLlama,
@@ -89,6 +91,21 @@ export async function openEntropyModel(path: string): Promise<OpenedEntropyModel
     window,
     patching: config.patching,
   };
+}
+
+export interface OpenedModel extends WeightSource {
+  readonly config: BltConfig;
+  readonly stored: StoredTensors;
+}
+
+/** The model of a run or checkpoint, to go on from. Its entropy model is opened by itself. @throws UserError, ConfigError */
+export async function openModel(path: string): Promise<OpenedModel> {
+  const { config, stored } = openModelFolder(await findModel(path));
+  const sha256 = fingerprint(
+    stored,
+    bltPlan(config).map(({ name }) => name),
+  );
+  return { source: path, sha256, config, stored };
 }
 
 /** @throws UserError if what lies there now is not what the run began with */

@@ -27,7 +27,11 @@ export async function rehearse(
   const { small, trainIds } = rehearsalOf(plan, warmStart);
   const part = { train: head(corpus.train, trainIds), heldOut: head(corpus.heldOut, HELD_OUT_IDS) };
   if (part.heldOut.length === 0) part.heldOut = head(corpus.train, HELD_OUT_IDS);
-  const session = new Session(small, part, backend, { llama: warmStart.llama, entropyModel: warmStart.entropyModel });
+  const session = new Session(small, part, backend, {
+    llama: warmStart.llama,
+    model: warmStart.model,
+    entropyModel: warmStart.entropyModel,
+  });
   const steps = { 'entropy model': [] as number[], model: [] as number[] };
   let scoring = 0;
   let evaluation = 0;

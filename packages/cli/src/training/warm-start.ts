@@ -8,8 +8,10 @@ import { UserError } from '../terminal/errors.ts';
 import {
   assertSame,
   type OpenedEntropyModel,
+  type OpenedModel,
   openEntropyModel,
   openLlama,
+  openModel,
   type PretrainedWeights,
 } from './pretrained.ts';
 
@@ -29,15 +31,21 @@ export async function openWarmStart(
 ): Promise<OpenedWarmStart> {
   const folder = config.data?.prepared;
   const prepared = folder === undefined ? null : await readPrepared(folder, corpus(), corpusHash);
-  const mode = config.patcher?.patching_mode ?? prepared?.identity.patching.mode ?? 'entropy';
+  const model = config.from === undefined ? null : await openModel(config.from);
+  const asked = config.patcher?.patching_mode;
+  const mode = asked ?? prepared?.identity.patching.mode ?? model?.config.patching.mode ?? 'entropy';
   if (prepared && mode !== prepared.identity.patching.mode) {
     throw new UserError(`${folder} was prepared for patches by ${prepared.identity.patching.mode}, not by ${mode}`, 2);
   }
   const unused = unusedPatching(mode).find((key) => (config.patcher?.[key] ?? false) !== false);
-  if (unused !== undefined) {
-    throw new UserError(`${folder} was prepared for patches by ${mode}, which take no ${unused}; leave it out`, 2);
+  if (unused !== undefined && (prepared || model)) {
+    const who = prepared ? `${folder} was prepared for` : `the model of ${config.from} cuts`;
+    throw new UserError(`${who} patches by ${mode}, which take no ${unused}; leave it out`, 2);
   }
-  const entropyModel = await entropyModelOf(config, mode, prepared, folder);
+  if (!model && config.patcher?.patcher !== undefined) {
+    throw new UserError('--patcher says what becomes of the entropy model of --from; give --from MODEL too', 2);
+  }
+  const entropyModel = await entropyModelOf(config, mode, prepared, model);
   const llamaFolder = config.model?.init_global;
   if (llamaFolder === undefined && config.train?.init_global_lr_scale !== undefined) {
     throw new UserError(
@@ -47,10 +55,14 @@ export async function openWarmStart(
   }
   const llama =
     llamaFolder === undefined ? null : openLlama(llamaFolder, { layers: config.model?.global_layers, warn });
-  const own = runOptions(config, { entropyModel: entropyModel ?? undefined, initGlobal: llama ?? undefined });
+  const own = runOptions(config, {
+    from: model ?? undefined,
+    entropyModel: entropyModel ?? undefined,
+    initGlobal: llama ?? undefined,
+  });
   return {
     options: withPatching(own, prepared, entropyModel),
-    warmStart: (plan) => warmStartOf(plan, llama, entropyModel, prepared),
+    warmStart: (plan) => warmStartOf(plan, { llama, model, entropyModel, prepared }),
   };
 }
 
@@ -59,9 +71,11 @@ export async function reopenWarmStart(
   { plan, prepared: folder, dataHash }: RunRecord,
   corpus: () => Corpus,
 ): Promise<WarmStart> {
-  const { globalOrigin, entropyOrigin, config } = plan;
+  const { globalOrigin, modelOrigin, entropyOrigin, config } = plan;
   const llama = globalOrigin ? openLlama(globalOrigin.source, { layers: config.global.numHiddenLayers }) : null;
   if (llama) assertSame('the Llama in', llama, globalOrigin!);
+  const model = modelOrigin ? await openModel(modelOrigin.source) : null;
+  if (model) assertSame('the model in', model, modelOrigin!);
   const entropyModel = entropyOrigin ? await openEntropyModel(entropyOrigin.source) : null;
   if (entropyModel) assertSame('the entropy model in', entropyModel, entropyOrigin!);
   const prepared = folder ? await readPrepared(folder, corpus(), dataHash) : null;
@@ -71,18 +85,22 @@ export async function reopenWarmStart(
       `${folder} was prepared with another entropy model than the run began with; restore the folder`,
     );
   }
-  return warmStartOf(plan, llama, entropyModel, prepared);
+  return warmStartOf(plan, { llama, model, entropyModel, prepared });
 }
 
-function warmStartOf(
-  plan: RunPlan,
-  llama: PretrainedWeights | null,
-  entropyModel: PretrainedWeights | null,
-  prepared: PreparedSet | null,
-): WarmStart {
+/** Everything that a run may start from, opened. */
+interface Opened {
+  readonly llama: PretrainedWeights | null;
+  readonly model: OpenedModel | null;
+  readonly entropyModel: PretrainedWeights | null;
+  readonly prepared: PreparedSet | null;
+}
+
+function warmStartOf(plan: RunPlan, { llama, model, entropyModel, prepared }: Opened): WarmStart {
   const sameCut = prepared && patchingText(prepared.identity.patching) === patchingText(plan.config.patching);
   return {
     llama: llama?.stored,
+    model: model?.stored,
     entropyModel: entropyModel?.stored,
     entropies: prepared?.entropies,
     // Other thresholds cut the same entropies anew.
@@ -102,8 +120,10 @@ async function entropyModelOf(
   config: FileConfig,
   mode: string,
   prepared: PreparedSet | null,
-  folder: string | undefined,
+  model: OpenedModel | null,
 ): Promise<OpenedEntropyModel | null> {
+  const folder = config.data?.prepared;
+  const kept = model?.config.patcher && config.patcher?.patcher !== 'retrain' ? config.from : undefined;
   const asked = config.entropy_model?.model;
   if (mode !== 'entropy') {
     if (asked !== undefined)
@@ -114,11 +134,15 @@ async function entropyModelOf(
   if (prepared && !made) {
     throw new UserError(`${folder} was prepared without an entropy model; prepare it with --patcher MODEL`, 2);
   }
-  const path = asked ?? prepared?.entropyModelSource;
+  const path = asked ?? prepared?.entropyModelSource ?? kept;
   if (path == null) return null;
   const trained = Object.keys(config.entropy_model ?? {}).find((key) => key !== 'model');
   if (trained !== undefined) {
-    throw new UserError(`the entropy model is given with ${folder}; leave out --entropy-${trained}`, 2);
+    const how =
+      path === kept
+        ? `${kept}; leave out --entropy-${trained}, or give --patcher retrain`
+        : `${folder}; leave out --entropy-${trained}`;
+    throw new UserError(`the entropy model is given with ${how}`, 2);
   }
   if (config.model?.behaviour === 'huggingface') {
     throw new UserError(

@@ -1,6 +1,7 @@
 /**
- * @file The backward pass. It walks the tape from the last node to the first. At each node it knows g, the gradient of the result with
- * respect to the node's output, applies the rule of the kernel, and adds what the rule gives to the cotangents of the inputs.
+ * @file The backward pass. The cotangent of a tensor x is d result / dx. The pass walks the tape from the last node to the first. At each
+ * node it knows g, the cotangent of the node's output. It applies the rule of the kernel to g, and adds what the rule gives to the
+ * cotangents of the inputs.
  * `backward` is the whole algorithm; the rest of the file is one step of it.
  */
 import { donating, scope, type Tensor } from '@blt-ts/tensor';
@@ -11,8 +12,8 @@ import { type Rule, rules } from './rules.ts';
 import { type CheckpointNode, checkVersion, isRecording, type KernelNode, recording, Tape } from './tape.ts';
 
 /**
- * The cotangents of all tensors that the nodes of `tape` did not make, among them those the gradient is taken with respect to:
- * d(result . seed) / dx. Activations and cotangents are freed as soon as no later rule reads them, so that the tape is empty afterwards.
+ * The cotangents d(result . seed) / dx of all tensors x that the nodes of `tape` did not make. Among them are those that the gradient
+ * is taken with respect to. Activations and cotangents are freed as soon as no later rule reads them, so that the tape is empty afterwards.
  * @param result a tensor made under the tape   @param seed its cotangent, of its shape; ones for a gradient
  * @param keepAlive tensors to leave in memory
  */
@@ -24,7 +25,7 @@ export function backward(tape: Tape, result: Tensor, seed: Tensor, keepAlive: Re
     const [y] = node.outs;
     remat.free(y);
     const g = cotangentOf(node, cotangents);
-    // The result does not depend on a node without a cotangent.
+    // Without a cotangent the result does not depend on this node.
     if (g) {
       const contributions =
         'kernel' in node ? applyRule(node, g, tape, cotangents, remat) : rerun(node, dense(g), tape);
@@ -36,7 +37,10 @@ export function backward(tape: Tape, result: Tensor, seed: Tensor, keepAlive: Re
   return cotangents;
 }
 
-/** @throws Error if a later output of a kernel was used whose rule differentiates the first one alone */
+/**
+ * The cotangent of the one output of a node that the result depends on; undefined if it depends on none.
+ * @throws Error if it depends on a later output of a kernel whose rule differentiates the first one alone
+ */
 function cotangentOf(node: KernelNode | CheckpointNode, cotangents: Cotangents): Cotangent | undefined {
   const [first, ...others] = node.outs.map((y) => cotangents.get(y));
   const other = others.find((c) => c !== undefined);

@@ -1,6 +1,6 @@
 /**
- * @file The fused operations by their definitions: the same functions out of primitive ones. Slower, but differentiable any number of times,
- * and the tests hold the fused kernels to them, values and gradients.
+ * @file The fused operations by their definitions, built from primitive operations. They are slower, but can be differentiated any number
+ * of times. Tests compare the fused kernels with them, values and gradients. Arguments and shapes are those of the fused operations.
  */
 import { type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { add, affine, div, exp, log, mul, neg, sigmoid, sqrt, sub } from './ops/elementwise.ts';
@@ -12,17 +12,19 @@ import { stopGradient } from './tape.ts';
 
 const lastAxis = { axes: -1, keepDims: true };
 
+/** y = e^(x - max) / sum e^(x - max) over the last axis. The shift by max does not change y, so it is a constant. */
 export function softmax(x: Tensor): Tensor {
   const e = exp(sub(x, stopGradient(max(x, lastAxis))));
   return div(e, sum(e, lastAxis));
 }
 
+/** y = x - max - ln sum e^(x - max) over the last axis. */
 export function logSoftmax(x: Tensor): Tensor {
   const shifted = sub(x, stopGradient(max(x, lastAxis)));
   return sub(shifted, log(sum(exp(shifted), lastAxis)));
 }
 
-/** The target's entry is picked with a one-hot matrix. */
+/** -logSoftmax(logits)[i, targets[i]] in nats, [n]. The target's entry is picked with a one-hot matrix. */
 export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   const [n, V] = logits.shape;
   const oneHot = new Float32Array(n * V);
@@ -32,13 +34,15 @@ export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   return neg(sum(mul(logSoftmax(logits), tensor(oneHot, [n, V], { backend: logits.backend })), { axes: -1 }));
 }
 
+/** y = x / sqrt(mean(x^2) + eps) * w, x [..., C], w [C] */
 export function rmsNorm(x: Tensor, w: Tensor, eps = 1e-5): Tensor {
   return mul(div(x, sqrt(affine(mean(mul(x, x), lastAxis), 1, eps))), w);
 }
 
+/** y = a sigmoid(a) b */
 export const swiGlu = (a: Tensor, b: Tensor): Tensor => mul(mul(a, sigmoid(a)), b);
 
-/** A dropped id (-1) reads row 0 and is multiplied by 0. */
+/** y[i] = sum over g of table[ids[i,g]]. A dropped id (-1) reads row 0 and is multiplied by 0. */
 export function embeddingBag(table: Tensor, ids: Tensor): Tensor {
   const { backend } = table;
   const [n, G] = ids.shape;
@@ -61,7 +65,10 @@ export function embeddingBag(table: Tensor, ids: Tensor): Tensor {
   return total;
 }
 
-/** A dense mask of 0 and -1e30 on the full score matrix of each head. Rows with an empty interval are multiplied by 0. */
+/**
+ * softmax(q k^T / sqrt(D) + mask) v per head, with a dense mask [n, m] of 0 and -1e30. It is not -Infinity, because a row without keys would
+ * then be NaN. Such rows are multiplied by 0 instead.
+ */
 export function intervalAttention(
   q: Tensor,
   k: Tensor,

@@ -17,12 +17,13 @@ export interface Loss<A> {
   aux: A;
 }
 
+/** Options of `valueAndGrad`. They change the form of the gradients or the memory they take, never their bits. */
 export interface GradOptions {
   /** Give the gradients of big tables as `RowSparse`: only the rows that were read. */
   sparse?: boolean;
   /**
-   * From so many bytes of tensors in use on (default 2^28), cheap results are computed again in the backward pass instead of kept
-   * (rematerialisation). In model S that saves 16% of the memory for 2 to 4% of the time. The bits are the same.
+   * While more bytes of tensors than this are in use (default 2^28), cheap results are computed again in the backward pass instead of
+   * kept (rematerialisation). In model S that saves 16% of the memory for 2 to 4% of the time. The bits are the same.
    */
   rematAboveBytes?: number;
 }
@@ -73,7 +74,7 @@ function gradients<P extends Tree>(inputs: P, cotangents: Cotangents, sparse = f
   return mapTree(inputs, (leaf): Cotangent => {
     const c = cotangents.get(leaf) ?? zeros(leaf.shape, { backend: leaf.backend });
     if (c instanceof RowSparse) return sparse ? c : c.toDense();
-    // One tensor may be the gradient of two parameters: whoever releases one keeps the other.
+    // One tensor may be the gradient of two parameters. The caller may release one and still needs the other.
     if (handedOut.has(c)) return reshape(c, c.shape);
     handedOut.add(c);
     return c;

@@ -1,4 +1,4 @@
-/** @file `gradcheck`: a gradient against the limit it is defined as. */
+/** @file `gradcheck`: a gradient compared with the difference quotients whose limit it is. */
 import {
   type Backend,
   checkOptions,
@@ -13,8 +13,9 @@ import { valueAndGrad } from './grad.ts';
 import { mul } from './ops/elementwise.ts';
 import { sum } from './ops/reduce.ts';
 
+/** Options of `gradcheck`. */
 export interface GradcheckOptions {
-  /** Half the distance of the two points of the difference quotient. */
+  /** Half the distance between the two points of a difference quotient (1e-5). */
   eps?: number;
   /** Largest allowed |difference| / max(1, |quotient|): 1e-6, or with `backend` 1e-3. */
   tolerance?: number;
@@ -24,8 +25,8 @@ export interface GradcheckOptions {
 
 /**
  * Checks the gradient of a function against central differences: for every element x_i,
- * (L(x + eps e_i) - L(x - eps e_i)) / (2 eps) against dL/dx_i, where L weighs the elements of the result with fixed numbers so
- * that every one counts differently. The quotients are always taken in 64 bits, on the reference backend. So is the gradient, unless
+ * (L(x + eps e_i) - L(x - eps e_i)) / (2 eps) against dL/dx_i. L is the sum of the elements of the result, each times a weight of
+ * its own. The quotients are always taken in 64 bits, on the reference backend. So is the gradient, unless
  * `backend` is given: by default the rules are checked, on whatever backend the inputs lie, and no kernel of that backend. With
  * `backend` the gradient is computed there, and so is L(x), which must be that of the reference too.
  * @param f from tensors to one tensor, written with the operations of this package (it is called on
@@ -95,6 +96,7 @@ function weightedResult(f: (...xs: Tensor[]) => Tensor, xs: readonly Tensor[], f
   } finally {
     setDefaultBackend(previous);
   }
+  // Multiples of the golden ratio modulo 1 never repeat.
   const weights = Float64Array.from({ length: y.size }, (_, i) => 0.5 + ((i * 0.6180339887) % 1));
   return sum(mul(y, tensor(weights, y.shape, { backend })));
 }

@@ -93,7 +93,7 @@ class CheckpointInputs implements Recorder {
  * for all memory between the inputs of `f` and its result. PyTorch calls this `checkpoint`, JAX `remat`.
  * Value and gradients have the same bits as those of `f()`. Without an open gradient, or inside a gradient of a gradient, it is
  * just `f()`.
- * @param f must give the same values both times: draw random numbers before it, or put their generator back
+ * @param f must give the same values both times: draw random numbers before it, or reset their generator to the same state
  * @throws Error from the gradient, if a tensor that `f` reads was changed in place in between
  * @see Chen et al. 2016, Training deep nets with sublinear memory cost
  */

@@ -46,7 +46,7 @@ export interface Rule<K extends KernelName> extends RuleMemory {
    * must be the last of the rule to read g.
    */
   readonly vjp: (g: Tensor, call: VjpContext<K>) => (Cotangent | null)[];
-  /** Why only the first of several outputs can be differentiated. */
+  /** If only the first of several outputs can be differentiated: the reason, for the error message. */
   readonly firstOutputOnly?: string;
 }
 
@@ -76,6 +76,7 @@ const inPlace = refusing('an in-place kernel has no gradient');
 
 const lastAxis = { axes: -1, keepDims: true };
 
+/** The gradient rule of each kernel, by its name. */
 // biome-ignore format: a table reads best aligned
 export const rules: Rules = {
   // ----- elementwise: y[i] = f(x[i]), so dx[i] = g[i] f'(x[i]) -----
@@ -220,7 +221,7 @@ function scaled(g: Tensor, factor: Tensor, like: Tensor, needed: boolean): Tenso
 /** 1 where `a` wins over `b`, one half where they are equal, 0 where it loses, NaN where one of them is. */
 function share(a: Tensor, b: Tensor): Tensor {
   const [wins, ties] = [greater(a, b), equal(a, b)];
-  // Of the three one is 1, or for NaN none.
+  // Exactly one of a > b, a = b and b > a is 1. With a NaN none is, and 0 / 0 is NaN.
   return div(add(wins, affine(ties, 0.5)), add(add(wins, greater(b, a)), ties));
 }
 

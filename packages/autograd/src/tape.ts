@@ -83,7 +83,7 @@ export interface Recorder {
   sharesMemory(x: Tensor): boolean;
 }
 
-/** Bytes in use from which memory is worth more than the time of computing something cheap twice. */
+/** Above this many bytes in use, memory is worth more than the time of computing something cheap twice. */
 const REMAT_ABOVE_BYTES = 2 ** 28;
 
 /** The kernel calls of one forward pass, in order, and the tensors that the backward pass will read. */
@@ -116,7 +116,7 @@ export class Tape implements Recorder {
       const x = ins[i];
       if (this.tracked.has(x) && !this.read.has(x)) lastReads.push(i);
       this.read.add(x);
-      // An outer tape would have to know of a result that is computed again.
+      // With an outer tape open everything is kept, because that tape would not know of a result that is computed again.
       if (!alone || !this.rematerializable.has(x)) this.saved.add(x);
     }
     const node: KernelNode = { ...call, reads, lastReads, versions: [...ins, ...outs].map(versionOf) };
@@ -164,6 +164,7 @@ export class Tape implements Recorder {
 
 // ----- recording ------------------------------------------------------------------------------------------------------
 
+/** The open recorders, the innermost last. */
 const open: Recorder[] = [];
 
 /** Whether a tape is open, which may read later what a kernel reads now. */
@@ -195,7 +196,7 @@ export function recordingInstead<R>(recorder: Recorder, f: () => R): R {
   }
 }
 
-/** Refuses `readSync` and `run` on a tracked tensor: what is made of the values would silently be a constant to the gradient. */
+/** Refuses `readSync` and `run` on a tracked tensor, because whatever is computed from its values would silently be a constant. */
 function refuseUnrecorded(x: Tensor, how: string): void {
   if (x.dtype !== 'f32' || !open.some((tape) => tape.depends(x))) return;
   const what = how === 'readSync' ? 'readSync' : `run('${how}')`;
@@ -204,7 +205,7 @@ function refuseUnrecorded(x: Tensor, how: string): void {
   );
 }
 
-/** Runs `f`, which may read tracked tensors because the tape records it as a whole, or is not to. */
+/** Runs `f` without `refuseUnrecorded`: the tape records `f` as one call, or the result is meant to be a constant. */
 export function unwatched<R>(f: () => R): R {
   const before = watchReads(null);
   try {

@@ -23,8 +23,8 @@ export class AnomalyError extends Error {
 let active = false;
 
 /**
- * Runs `f` with every kernel's outputs checked: the first NaN or +Infinity throws. -Infinity passes: it is the honest logarithm
- * of nothing. Slow; for finding a fault. `f` must be synchronous.
+ * Runs `f` with every kernel's outputs checked. The first NaN or +Infinity throws. -Infinity passes, because it is ln 0. This is slow
+ * and for finding a fault. `f` must be synchronous.
  * @throws AnomalyError naming the kernel, the place in its output, and whether its inputs were finite
  * @throws Error for a backend whose values cannot be read at once
  */
@@ -46,7 +46,7 @@ export function checkOutputs(kernel: KernelName, outs: readonly Tensor[], ins: r
   if (active) check(kernel, outs, ins);
 }
 
-/** Without telling a tape, which `readSync` would. */
+/** The values, read from the backend because `Tensor.readSync` would be refused under a tape. */
 const valuesOf = (x: Tensor): Float32Array => x.backend.readSync(x.storage) as Float32Array;
 
 const isBad = (value: number): boolean => Number.isNaN(value) || value === Number.POSITIVE_INFINITY;

@@ -2,6 +2,7 @@
 import type { KernelAttrs, KernelName, Spec } from './contract/types.ts';
 import type { DType } from './shape.ts';
 
+/** The arrays that hold values on the CPU; Float64Array for the 64-bit reference. */
 export type TypedArray = Float32Array | Float64Array | Int32Array;
 
 /** Extremes of a list of whole numbers, as of one version of its storage. */
@@ -18,13 +19,13 @@ export interface Storage {
   readonly backend: Backend;
   readonly dtype: DType;
   readonly length: number;
-  /** How many live tensors use it. Kept by tensor.ts alone. */
+  /** How many live tensors use it. Only tensor.ts and lifetime.ts change it. */
   refs: number;
-  /** Its values are BF16. Kept by tensor.ts alone. */
+  /** Its values are BF16. Only tensor.ts sets it. */
   bf16?: boolean;
-  /** How often its values were changed in place. Kept by tensor.ts alone. */
+  /** How often its values were changed in place. Only tensor.ts and run.ts change it. */
   version: number;
-  /** Extremes of its whole numbers. Kept by contract/indices.ts alone. */
+  /** Extremes of its whole numbers. Only contract/indices.ts sets it. */
   summary?: IndexSummary;
   /** The backend's own name for it: a typed array, a pointer, a device buffer. */
   handle: unknown;
@@ -35,7 +36,7 @@ export interface Operand extends Spec {
   readonly storage: Storage;
 }
 
-/** Kernels written down once, with the addresses of what they read and write. */
+/** Kernel calls that were recorded once, with the addresses of what they read and write (CUDA: a graph). */
 export interface Recording {
   /** Runs them again, on whatever is at these addresses now. */
   replay(): void;

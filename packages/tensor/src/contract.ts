@@ -1,15 +1,15 @@
 /**
  * @file The kernel contract: every computation a backend must offer, stated once.
  *
- * A kernel is a pure function from tensors and attributes to new tensors (the few that update in place say so). In contract/
- * stand its formula, its shapes, its errors and its cost; `reference/` holds the definition as plain loops, `wasm/` the fast form.
+ * A kernel is a pure function from tensors and attributes to new tensors (the few that update in place say so). contract/ states its
+ * formula, its shapes, its errors and its cost. reference/ holds the definition as plain loops, wasm/ and gpu/ hold the fast forms.
  * Letters: n, m rows; C channels; V rows of a table; P patches; H heads; D head dim. All tensors are row-major and contiguous.
  *
  * Kernels are sorted into ten chapters. A kernel stands in the file of its chapter on every floor: contract/, reference/,
  * wasm/arguments/, wasm/bindings/, wasm/assembly/, gpu/kernels/, gpu/programs/, and the tests' op table.
  *
- * To add a kernel: a line in `KernelAttrs`, an entry in its chapter, a loop in `reference/`; then a rule in autograd and a row
- * in the tests' op table. The compiler names every place that is still missing.
+ * To add a kernel, write a line in `KernelAttrs`, an entry in its chapter and a loop in `reference/`. Then write a rule in autograd
+ * and a row in the tests' op table. The compiler names every place that is still missing.
  */
 import { attention } from './contract/attention.ts';
 import { elementwise } from './contract/elementwise.ts';
@@ -29,6 +29,7 @@ export type { AdamWAttrs, AttentionAttrs, KernelAttrs, KernelEntry, KernelName, 
 /** The entries by chapter. */
 export const chapters = { elementwise, reduce, shape, matmul, rows, softmax, norm, rope, attention, optimizer };
 
+/** The entry of every kernel, by its name. */
 export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]> } = {
   ...elementwise,
   ...reduce,

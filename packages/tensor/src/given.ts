@@ -1,4 +1,4 @@
-/** @file Words for a value that is not of the kind that is wanted, for messages. */
+/** @file Checks of arguments: words for a value of the wrong kind, and options that do not exist. */
 
 /** Another copy of this package makes objects of the same form, which `instanceof` does not know. */
 export const isForeignTensor = (x: object): boolean => 'storage' in x && 'shape' in x && 'freed' in x;
@@ -22,7 +22,7 @@ export function checkOptions(op: string, options: object, known: readonly string
   if (options === null || typeof options !== 'object' || Array.isArray(options)) {
     throw new TypeError(`${op}: options are an object such as { ${known[0]}: ... }, got ${describe(options)}`);
   }
-  // Whoever gives an object of another kind as the options means what it has of them.
+  // An object with a class may have more fields than these options, and only the known ones are read.
   if (Object.getPrototypeOf(options) !== Object.prototype) return;
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) throw new TypeError(`${op}: there is no option ${key}, only ${known.join(', ')}`);

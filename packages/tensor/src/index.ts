@@ -18,9 +18,9 @@ export { createReferenceBackend, referenceBackend } from './reference/backend.ts
 export {
   availableThreads,
   createWasmBackend,
-  nativeKernels,
   type WasmBackend,
   type WasmOptions,
+  wasmKernels,
 } from './wasm/backend.ts';
 export { wideVectorsWith } from './wasm/module.ts';
 
@@ -49,8 +49,8 @@ export {
 } from './safetensors/write-read.ts';
 
 // ======================================================================================================================
-// For libraries on top of this one. @blt-ts/autograd and @blt-ts/blt need these names: they run kernels without gradients, say
-// when a tensor may be freed or overwritten, and check their arguments with the same words. They may change in any version.
+// For libraries on top of this one. @blt-ts/autograd and @blt-ts/blt use these names to run kernels without gradients, to say when a
+// tensor may be freed or overwritten, and to check their arguments with the same words. They may change in any version.
 
 // ----- kernels
 

@@ -1,6 +1,7 @@
 /** @file Counting the FLOPs of the kernels that ran. */
 import type { KernelName } from './contract.ts';
 
+/** Calls of one kernel, and their FLOPs together. */
 export interface LedgerLine {
   calls: number;
   flops: number;

@@ -1,6 +1,7 @@
-/** @file Which scope owns a tensor, when its storage is given back, and who is told that it is read. */
+/** @file The lifetime of a tensor: the scope that owns it, the moment its storage is freed, and the watcher of its reads. */
 import type { Storage } from './backend.ts';
 
+/** The part of a tensor that lifetimes are about. */
 interface Owner {
   readonly storage: Storage;
   freed: boolean;
@@ -11,13 +12,13 @@ const giveBack = (storage: Storage): void => {
   if (--storage.refs === 0) storage.backend.free(storage);
 };
 
-/** Told of a tensor whose values are used in a way that no tape records, and how. */
+/** Called with a tensor whose values are used in a way that no tape records: by `readSync`, or by the kernel named `how`. */
 export type ReadWatcher<T> = (tensor: T, how: string) => void;
 
-/** The live tensors. There is one of it, in tensor.ts; memory.ts has the functions that others call. */
+/** Scopes and freeing. The one instance is in tensor.ts, and memory.ts has the functions that others call. */
 export class Lifetimes<T extends Owner> {
   private readonly scopes: Set<T>[] = [];
-  // It holds the storage alone: the tensor would be kept alive for ever.
+  // It holds the storage alone, because holding the tensor would keep it alive for ever.
   private readonly collected = new FinalizationRegistry<Storage>(giveBack);
   /** For gradient tapes. */
   watcher: ReadWatcher<T> | null = null;
@@ -29,6 +30,7 @@ export class Lifetimes<T extends Owner> {
     else this.collected.register(tensor, tensor.storage, tensor);
   }
 
+  /** Frees a tensor now. Twice is harmless. */
   release(tensor: T): void {
     if (tensor.freed) return;
     tensor.freed = true;

@@ -10,7 +10,7 @@ export const release = (tensor: Tensor): void => lifetimes.release(tensor);
 
 const pinned = new WeakSet<Tensor>();
 
-/** Whether somebody asked to `keep` it. */
+/** Whether `keep` was called on it. */
 export const isPinned = (tensor: Tensor): boolean => pinned.has(tensor);
 
 /** Takes a tensor out of all scopes: it lives until `release`, or until the garbage collector finds it. */
@@ -36,8 +36,9 @@ export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void, s
 let donated: readonly Tensor[] = [];
 
 /**
- * Runs `f`, after which nobody reads `tensors`. `f` may free one before its end (`freeDonated`), and a kernel in it that can (`aliases` in
- * the contract) writes its result over one, so it must be the last in `f` to read it. They are still to be released.
+ * Runs `f`, after which nobody reads `tensors` (JAX: donate_argnums). While `f` runs, `freeDonated` frees one of them early, and a kernel
+ * whose contract `aliases` one writes its result over it. So that kernel must be the last in `f` to read it. The caller releases the
+ * tensors afterwards.
  */
 export function donating<R>(tensors: readonly Tensor[], f: () => R): R {
   const before = donated;
@@ -49,27 +50,27 @@ export function donating<R>(tensors: readonly Tensor[], f: () => R): R {
   }
 }
 
-/** Frees `x` if this runs in a `donating` of it: from here on nobody reads it. */
+/** Frees `x` if the caller donated it. Nobody may read it from here on. */
 export function freeDonated(x: Tensor): void {
   if (donated.includes(x)) release(x);
 }
 
 /**
- * Whether a kernel may write over this tensor now: not if its memory is seen under another shape too or holds no floats of 32 bits, nor
- * if a tape will read it.
+ * Whether a kernel may write its result over this tensor now. It must be donated, no other tensor may share its memory, its values must be
+ * 32-bit floats in the memory of this process, and no tape may read it later.
  */
 export const mayAlias = (x: Tensor): boolean =>
   donated.includes(x) && x.storage.refs === 1 && !x.storage.bf16 && x.backend.synchronous && !isSavedForBackward(x);
 
-/** Whether a tensor will still be read. */
+/** Whether a tape will still read a tensor. */
 export type SavedPredicate = (tensor: Tensor) => boolean;
 
 const savers: SavedPredicate[] = [];
 
-/** Whether a gradient tape (any keeper) still needs a tensor that would be freed otherwise. */
+/** Whether any open gradient tape will still read a tensor. */
 export const isSavedForBackward: SavedPredicate = (tensor) => savers.some((keeps) => keeps(tensor));
 
-/** Runs `f` while scopes that end inside it pass what `keeps` asks for to the enclosing one. For gradient tapes. */
+/** Runs `f`. Scopes that end inside it pass the tensors that `keeps` names to the enclosing scope instead of freeing them. For gradient tapes. */
 export function savingForBackward<R>(keeps: SavedPredicate, f: () => R): R {
   savers.push(keeps);
   try {
@@ -79,7 +80,7 @@ export function savingForBackward<R>(keeps: SavedPredicate, f: () => R): R {
   }
 }
 
-/** Sets who is told of `readSync` and `run`, and returns who was before. For gradient tapes. */
+/** Sets the function that is called at every `readSync` and `run`, and returns the former one. For gradient tapes. */
 export function watchReads(watch: ReadWatcher<Tensor> | null): ReadWatcher<Tensor> | null {
   const before = lifetimes.watcher;
   lifetimes.watcher = watch;

@@ -1,6 +1,7 @@
 /** @file A tensor as text. */
 import { type DType, formatShape, type Shape } from './shape.ts';
 
+/** Entries shown at either end of a long axis. */
 const EDGE = 3;
 
 function number(value: number, dtype: DType): string {

@@ -1,7 +1,7 @@
 /**
- * @file Computations of fixed shapes that run over and over, like the step of a byte in decoding: on a small model, checking shapes and
- * finding memory for some 150 kernels takes as long as the kernels themselves. The first time a `Replay` runs such a computation it
- * records the kernels; from then on it writes the new inputs over the old ones and has the same kernels run again.
+ * @file Computations of fixed shapes that run over and over, like the step of a byte in decoding. On a small model, checking shapes and
+ * allocating memory for some 150 kernels takes as long as the kernels themselves. The first time a `Replay` runs such a computation it
+ * records the kernels. From then on it writes the new inputs over the old ones and has the same kernels run again.
  */
 import { watchesKernels } from './anomaly.ts';
 import type { Backend, Recording } from './backend.ts';
@@ -22,7 +22,7 @@ interface Entry {
   readonly recording: Recording;
 }
 
-/** So many shapes are recorded; further ones run kernel by kernel. */
+/** At most this many combinations of lengths are recorded, because each recording keeps memory. Others run kernel by kernel. */
 const MOST_SHAPES = 64;
 
 /**
@@ -45,8 +45,8 @@ export class Replay<Counts = void> {
   /**
    * The results of `f`, new tensors of the innermost scope. Results of a recording share the memory of all its runs: read them before
    * the next run with inputs of these lengths.
-   * @param counts handed to `f`: what a ledger counts and results do not depend on
-   * @param once do not record: for inputs whose lengths will hardly come again
+   * @param counts handed to `f`: numbers for the FLOP ledger, on which results do not depend
+   * @param once do not record, because inputs of these lengths will hardly come again
    */
   run(values: readonly ReplayInput[], counts: Counts, once = false): Tensor[] {
     const { backend } = this;

@@ -41,11 +41,11 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   if (entry.view) return [new Tensor(ins[0].storage, specs[0].shape)];
   const { aliases } = entry;
   const outs = specs.map(({ dtype, shape }, i) => {
-    // Who looks for an anomaly wants to see what the kernel read.
-    const over = aliases && ins[aliases[i]];
+    // Under anomaly detection no input is overwritten, because the error reports the inputs that the kernel read.
+    const input = aliases && ins[aliases[i]];
     const size = sizeOf(shape);
-    const here = over && over.size === size && mayAlias(over) && !watchesKernels();
-    return new Tensor(here ? over.storage : backend.allocate(dtype, size), shape);
+    const reused = input && input.size === size && mayAlias(input) && !watchesKernels();
+    return new Tensor(reused ? input.storage : backend.allocate(dtype, size), shape);
   });
   backend.run(kernel, outs, ins, attrs);
   recordFlops(kernel, () => entry.flops(ins, outs, attrs));
@@ -54,7 +54,7 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
   return outs;
 }
 
-/** Tensors of more elements than this are filled by a kernel. */
+/** Tensors of more elements than this are filled by a kernel, which needs no array of that size in JavaScript. */
 const LARGEST_WRITTEN = 4096;
 
 /** A tensor filled with one value. */
@@ -67,13 +67,14 @@ export function full(shape: Shape, value: number, options: TensorOptions = {}): 
     tensor(new Float64Array(size).fill(value), as, { dtype: 'f32', ...options });
   const size = sizeOf(shape);
   if (size <= LARGEST_WRITTEN || options.dtype === 'i32') return filled(size, shape);
-  // Repeated where it is kept: no array of that size on this side.
   const one = filled(1, []);
   const [all] = run('broadcastTo', [one], { shape });
   release(one);
   return all;
 }
 
+/** A tensor filled with 0. */
 export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);
 
+/** A tensor filled with 1. */
 export const ones = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 1, options);

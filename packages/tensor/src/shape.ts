@@ -19,8 +19,10 @@ export function sizeOf(shape: Shape): number {
   return n;
 }
 
+/** A shape as it stands in messages: `[2,3]`. */
 export const formatShape = (shape: Shape): string => `[${shape.join(',')}]`;
 
+/** Whether two shapes have the same sizes in the same order. */
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
 
 /** Row-major strides, in elements: stride[i] = product of the sizes after i. */

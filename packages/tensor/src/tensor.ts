@@ -30,9 +30,11 @@ export class Tensor {
   get backend(): Backend {
     return this.storage.backend;
   }
+  /** Number of elements. */
   get size(): number {
     return this.storage.length;
   }
+  /** Number of axes. */
   get rank(): number {
     return this.shape.length;
   }
@@ -95,7 +97,7 @@ export class Tensor {
   }
 }
 
-/** @internal All tensors that are alive. */
+/** @internal The one `Lifetimes`: scopes and freeing of all tensors. memory.ts has its public functions. */
 export const lifetimes = new Lifetimes<Tensor>();
 
 /** Puts new values into a storage that tensors have read. */
@@ -106,8 +108,8 @@ export function overwrite(storage: Storage, values: ArrayLike<number>): void {
 
 /**
  * Keeps the values of a tensor as BF16 from now on, where its backend can: half the memory, and decoding reads it twice as fast. Each
- * value is rounded to the nearest of 8 significant bits (relative error at most 2^-8), exact if it came from a BF16 file; it is read
- * as a float32 everywhere. For weights that will not be trained. @returns whether it is so
+ * value is rounded to the nearest of 8 significant bits (relative error at most 2^-8), exact if it came from a BF16 file. It is read
+ * as a float32 everywhere. For weights that will not be trained. @returns false if the values stay as they are
  */
 export function storeAsBf16(x: Tensor): boolean {
   x.assertLive();
@@ -138,11 +140,15 @@ function checkBackend(op: string, backend: Backend): void {
   }
 }
 
+/** Where a new tensor lies, and as what. */
 export interface TensorOptions {
+  /** f32 if left out, i32 for an Int32Array. */
   dtype?: DType;
+  /** `defaultBackend()` if left out. */
   backend?: Backend;
 }
 
+/** Numbers in arrays of equal depth and lengths. */
 export type Nested = number | readonly Nested[];
 
 /** Whole numbers from -2^31 to 2^31 - 1 for i32, numbers for f32. @throws TypeError, RangeError naming the first other value */
@@ -169,6 +175,7 @@ export const notNumber = (op: string, value: unknown) =>
     `${op}: values are numbers, arrays of them or typed arrays, got ${value instanceof Tensor ? 'a tensor' : describe(value)}`,
   );
 
+/** Appends the values to `out` and their sizes to `shape`, which the first row decides. @throws ShapeError for ragged arrays */
 function flatten(values: Nested, shape: number[], depth: number, out: number[]): void {
   if (typeof values === 'number') {
     if (depth !== shape.length) throw new ShapeError('tensor: nested arrays of unequal depth');

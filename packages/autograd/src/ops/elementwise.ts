@@ -11,6 +11,7 @@ export type Operand = Tensor | number;
 const scalarLike = (value: Operand, { backend }: Tensor): Tensor =>
   typeof value === 'number' ? full([], value, { backend }) : value;
 
+/** Both operands as tensors on one backend. @throws TypeError for two numbers, or for what is no operand */
 function pair(a: Operand, b: Operand): [Tensor, Tensor] {
   if (typeof a !== 'number') {
     checkTensor('the first operand', a);
@@ -54,7 +55,7 @@ export const silu = (x: Tensor): Tensor => mul(x, sigmoid(x));
 /** max(x, 0); the gradient at 0 is 0, at NaN it is NaN */
 export function relu(x: Tensor): Tensor {
   const y = maximum(x, 0);
-  // 1, 0 or NaN: it does nothing to y, and takes what `maximum` gives at the tie.
+  // sign(y) is 1, 0 or NaN, so y stays as it is. At x = 0 it makes the gradient 0, where `maximum` alone would give one half.
   return mul(y, sign(y));
 }
 /**

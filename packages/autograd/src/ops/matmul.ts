@@ -3,6 +3,7 @@ import { checkOptions, checkTensor, sizeOf, type Tensor } from '@blt-ts/tensor';
 import { apply } from '../tape.ts';
 import { reshape, transpose } from './shape.ts';
 
+/** Which operands of `matmul` are stored transposed. */
 export interface MatmulOptions {
   /** Read a as [.., K, M]. */
   transposeA?: boolean;

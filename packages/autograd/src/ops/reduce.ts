@@ -13,6 +13,7 @@ import { apply } from '../tape.ts';
 import { affine, square, sub } from './elementwise.ts';
 import { reshape } from './shape.ts';
 
+/** The axes of a reduction, and whether they stay. */
 export interface ReduceOptions {
   /** Axes to reduce, all by default. Negative ones count from the end. */
   axes?: number | readonly number[];

@@ -1,10 +1,13 @@
 /**
- * @file Incremental decoding: a byte costs one step of the entropy model, the encoder and the decoder; a PATCH costs one step of the
- * global model. The logits are those of `bltLogits` on the whole sequence.
+ * @file Incremental decoding. A byte costs one step of the entropy model, the encoder and the decoder. A PATCH costs one step of the
+ * global model. The logits are those of `bltLogits` on the whole sequence. For every byte i:
  *
- * For every byte i: (1) the entropy model's step gives H[i]; (2) the encoder's step gives h_i, which joins the open patch; (3) if the
- * next byte starts a new patch, the open one is finished: its bytes are pooled to k queries that attend to them, and the global model
- * takes ONE step, whose output becomes k rows o; (4) the decoder's step looks at o and gives the logits of byte i+1.
+ * 1. The entropy model's step gives H[i].
+ * 2. The encoder's step gives h_i, which joins the open patch.
+ * 3. If the next byte starts a new patch, the open one is finished. Its bytes are pooled to k queries that attend to them, and the
+ *    global model takes ONE step, whose output becomes k rows o.
+ * 4. The decoder's step attends to o and gives the logits of byte i+1.
+ *
  * Several bytes at once (a prompt) do the same in parallel, and so do several sequences of different lengths, laid end to end.
  */
 
@@ -26,6 +29,7 @@ import { type ByteStep, byteStep } from './placement.ts';
 
 export type { HashRows } from './model-steps.ts';
 
+/** Options of `Decoder`. */
 export interface DecoderOptions {
   /** Number of sequences decoded side by side (default 1). */
   readonly sequences?: number;
@@ -50,6 +54,7 @@ interface Pass {
   readonly visiblePatch: Int32Array;
 }
 
+/** Several sequences decoded side by side, a byte or a prompt at a time. */
 export class Decoder {
   readonly config: BltConfig;
   readonly sequences: number;
@@ -107,7 +112,8 @@ export class Decoder {
   /**
    * Reads more ids of each sequence and returns the logits of what follows: [vocab] for the byte after the last one, or with
    * `all` [ids, vocab] for the byte after each. A sequence that gets no ids gets no logits (an empty array).
-   * @throws ConfigError if a sequence gets longer than the model takes, NonFiniteError if an entropy is not a number, Error on a backend whose values must be waited for
+   * @throws ConfigError if a sequence gets longer than the model takes, NonFiniteError if an entropy is not a number, Error on a backend
+   *   whose values must be waited for
    */
   feed(rows: readonly ArrayLike<number>[], options: { all?: boolean } = {}): Float32Array[] {
     return runSync(this.feedSteps(rows, options));
@@ -152,7 +158,7 @@ export class Decoder {
     yield* this.pass([ids], true, (logits) => accept(logits));
   }
 
-  /** Room for so many more bytes of each sequence, so that `draft` and `verify` do not move the caches. */
+  /** Makes room for this many more bytes of each sequence, so that `draft` and `verify` do not move the caches. */
   reserve(bytes: number): void {
     this.reserveBytes(this.states.map(() => bytes));
   }

@@ -15,6 +15,7 @@ import { RenewableDecoder } from './renewable-decoder.ts';
 import { validateSampling } from './sampling.ts';
 import { copyDraft, DraftLength, speculate } from './speculate.ts';
 
+/** Options of `generate`. */
 export interface GenerateOptions extends TextOptions {
   /**
    * Most ids the model reads (default 512, or all it takes if that is less). The oldest half is dropped when it is full, and also when the
@@ -33,6 +34,7 @@ export interface GenerateOptions extends TextOptions {
   readonly onDone?: (counts: GenerateCounts) => void;
 }
 
+/** How much work a generation was. */
 export interface GenerateCounts {
   /** Bytes made. */
   readonly bytes: number;

@@ -2,6 +2,7 @@
 import { type BoundaryRule, boundaryRule, type PatchingOptions } from '../patching/boundaries.ts';
 import { EOS } from '../patching/vocabulary.ts';
 
+/** The patcher after some bytes of a sequence. */
 export interface PatcherState {
   /** Ids read so far, specials included. */
   readonly length: number;
@@ -20,6 +21,7 @@ export interface PatcherState {
   readonly endsDocument: boolean;
 }
 
+/** The patcher before the first byte. */
 export const INITIAL_STATE: PatcherState = {
   length: 0,
   lastId: 0,
@@ -47,6 +49,7 @@ export interface SequencePatch {
   readonly patch: FinishedPatch;
 }
 
+/** How the patches of a sequence end. */
 export interface BoundaryDecision {
   readonly rule: BoundaryRule;
   readonly maxPatchLength: number | null;
@@ -54,6 +57,7 @@ export interface BoundaryDecision {
   readonly documents: boolean;
 }
 
+/** The decision for the patching options of a model. @param documents nothing is seen across documents */
 export const boundaryDecision = (patching: PatchingOptions, documents: boolean): BoundaryDecision => ({
   rule: boundaryRule(patching),
   maxPatchLength: patching.maxPatchLength ?? null,

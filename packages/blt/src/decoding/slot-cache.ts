@@ -1,5 +1,5 @@
 /**
- * @file Where decoding keeps what it computed for earlier positions of several sequences.
+ * @file The memory of decoding: keys, values and states of earlier positions of several sequences.
  *
  * All tensors of one `SlotCache` share a numbering: position i of sequence r lies in row r * capacity + i - base[r] of each. Positions
  * that nothing will read again are dropped, and the rest moved to the front, only when a sequence has no free row left; so a window of
@@ -22,6 +22,7 @@ export const writeRows = (cache: Cache, slots: Tensor, x: Tensor): void => {
   run('writeRows', [cache.tensor, slots, x], {});
 };
 
+/** The numbering of positions that several tensors share, and their growth. */
 export class SlotCache {
   readonly sequences: number;
   /** Rows per sequence. */

@@ -17,6 +17,7 @@ export interface StackContext {
   readonly recompute?: boolean;
 }
 
+/** Where the tensors of a batch lie, and how its backward pass saves memory. */
 export interface BatchOptions {
   readonly backend?: Backend;
   /** Less memory for about a third more time: see `recompute` in @blt-ts/autograd. */
@@ -47,12 +48,14 @@ export interface BltBatch {
   readonly decoderCross: IntervalBounds;
 }
 
+/** An interval as tensors. */
 function bounds({ lo, hi }: Interval, backend: Backend): IntervalBounds {
   let pairs = 0;
   for (let i = 0; i < lo.length; i++) pairs += hi[i] - lo[i];
   return { lo: tensor(lo, undefined, { backend }), hi: tensor(hi, undefined, { backend }), pairs };
 }
 
+/** @throws ConfigError if a row has more positions than the stack takes */
 function context(
   name: string,
   c: TransformerConfig,

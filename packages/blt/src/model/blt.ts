@@ -32,7 +32,7 @@ interface Ngrams {
   readonly rows: Tensor;
 }
 
-/** Byte embedding plus the sum of the n-gram embeddings, times `factor`: ids [B] -> [B, C]. */
+/** Byte embedding + factor * sum of the n-gram embeddings: ids [B] -> [B, C]. */
 export function embedIds(p: LocalEncoderParams, ids: Tensor, ngrams: Ngrams | null, factor = 1): Tensor {
   return scope(() => {
     const bytes = gatherRows(p.embed_tokens.weight, ids);
@@ -131,7 +131,7 @@ export function globalTransformer(
   return transformerStack(p.layers, patchTokens(p, patches), batch.global, config.global, dropout);
 }
 
-/** Patches as the decoder's bytes attend to them, k rows each: [P, global width] -> [P*k, C]. */
+/** The k rows of each patch that the decoder's bytes attend to: [P, global width] -> [P*k, C]. */
 export function patchesAsRows(p: LocalDecoderParams, patches: Tensor, { crossAttnK: k, decoder }: BltConfig): Tensor {
   return reshape(linear(patches, p.patch_embedding_projection.weight), [patches.shape[0] * k, decoder.hiddenSize]);
 }
@@ -143,7 +143,8 @@ export interface DecoderContext {
 }
 
 /**
- * The decoder's layers: each first attends to the k rows of the newest finished patch (or only layer 0 does), then is a block.
+ * The decoder's layers. Each is a cross-attention to the k rows of the newest finished patch, followed by a transformer block. Without
+ * `crossAttnAllLayers` only layer 0 has the cross-attention.
  * @param bytes [B, C]   @param patches keys and values of a layer's cross-attention, over all patches
  * @param caches while decoding: one for each block   @returns [B, C]
  */

@@ -19,14 +19,17 @@ export interface TransformerConfig {
   readonly ropeTheta: number;
 }
 
+/** A local model, encoder or decoder: a stack over bytes with cross-attention to patches. */
 export interface LocalConfig extends TransformerConfig {
   /** Cross-attention at every layer, or only after the last one (encoder) or before the first one (decoder). */
   readonly crossAttnAllLayers: boolean;
 }
 
+/** The hash tables of n-gram embeddings. */
 export interface HashConfig {
   /** n-gram sizes in bytes */
   readonly groupSizes: readonly number[];
+  /** hash functions per n-gram size */
   readonly functions: number;
   /** rows per table; there are functions * groupSizes.length tables */
   readonly vocab: number;
@@ -65,7 +68,7 @@ export function feedForwardWidth(hiddenSize: number, multipleOf = 256, multiplie
   return multipleOf * Math.ceil(Math.trunc(multiplier * Math.trunc((2 * 4 * hiddenSize) / 3)) / multipleOf);
 }
 
-/** The released models' constants around the few sizes that vary. */
+/** A stack with the constants of the released models, around the few sizes that vary. */
 export function transformerConfig(
   sizes: Pick<TransformerConfig, 'hiddenSize' | 'numHiddenLayers' | 'numAttentionHeads'> & Partial<TransformerConfig>,
 ): TransformerConfig {
@@ -83,6 +86,7 @@ export function transformerConfig(
 export const keyValueWidth = (c: TransformerConfig): number =>
   (c.hiddenSize / c.numAttentionHeads) * c.numKeyValueHeads;
 
+/** Limits for configurations from files, far above any model. */
 const MAX_LAYERS = 1024;
 const MAX_GROUP_SIZES = 64;
 

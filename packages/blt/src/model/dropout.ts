@@ -16,6 +16,7 @@ export interface DropoutRates {
   readonly hash: number;
 }
 
+/** No dropout anywhere. */
 export const NO_DROPOUT: DropoutRates = { embedding: 0, residual: 0, hidden: 0, output: 0, hash: 0 };
 
 /**
@@ -34,12 +35,12 @@ export class Dropout {
     this.random = random;
   }
 
-  /** Where the stream stands. */
+  /** The state of the stream, for `replay`. */
   mark(): number[] {
     return this.random.state();
   }
 
-  /** Runs `f` with the masks drawn from `mark` on, whether it runs for the first time there or again later. */
+  /** Runs `f` with the masks that the stream gives from `mark` on. If `f` ran from there before, the stream stands afterwards where it stood before. */
   replay<R>(mark: number[], f: () => R): R {
     const now = this.random.state();
     const first = now.every((word, i) => word === mark[i]);

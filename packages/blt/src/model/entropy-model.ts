@@ -47,14 +47,16 @@ export function checkEntropies(entropies: ArrayLike<number>): void {
   }
 }
 
+/** How the entropy model reads documents. */
 export interface ScoringOptions {
   /** Bytes the model looks back (null: no limit). */
   window: number | null;
   /** Nothing is seen across an EOS. */
   documents: boolean;
   backend?: Backend;
-  /** Bytes scored at once (memory). */
+  /** Bytes scored at once (default 8192): more take more memory. */
   batchBytes?: number;
+  /** Called after each batch with the bytes scored so far. */
   onProgress?: (bytes: number) => void;
 }
 

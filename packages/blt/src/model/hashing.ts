@@ -40,6 +40,7 @@ export function rollingHash(ids: Int32Array, groupSize: number, prime: bigint): 
   return out;
 }
 
+/** The tables that n-grams are hashed into. */
 export interface HashOptions {
   /** n-gram sizes in bytes, e.g. [3, 4, 5, 6, 7, 8]. */
   readonly groupSizes: readonly number[];

@@ -85,7 +85,7 @@ export function transformerBlock(
   });
 }
 
-/** `block`, or if asked for the same without keeping its activations for the backward pass. */
+/** block(), whose activations are computed again in the backward pass instead of kept, if `at.recompute` is set. */
 function maybeRecomputed(at: StackContext, dropout: Dropout | undefined, block: () => Tensor): Tensor {
   if (!at.recompute) return block();
   const mark = dropout?.mark();

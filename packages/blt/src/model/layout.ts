@@ -46,6 +46,7 @@ export interface Layout extends ByteLayout {
   readonly decoderCross: Interval;
 }
 
+/** What bytes may see of one another. */
 export interface ByteLayoutOptions {
   /** A byte sees itself and window-1 bytes before it; null: no limit. */
   readonly window: number | null;
@@ -55,6 +56,7 @@ export interface ByteLayoutOptions {
   readonly eos?: number;
 }
 
+/** The same, and what bytes and patches may see of each other. */
 export interface LayoutOptions extends ByteLayoutOptions {
   readonly k: number;
   /** Patch q of the encoder sees the bytes of patches q-w+1 .. q of its row (default 1: its own). */
@@ -72,7 +74,7 @@ export interface PatchedRow {
 }
 
 /**
- * Lay rows of bytes end to end.
+ * Lays rows of bytes end to end.
  *
  * local: lo[i] = max(start of the row or document, i - window + 1), hi[i] = i + 1.
  * @throws RangeError if there is no row, a row is empty, or window < 1
@@ -105,7 +107,7 @@ export function byteLayout(rows: readonly Int32Array[], options: ByteLayoutOptio
 }
 
 /**
- * Lay patched rows end to end.
+ * Lays patched rows end to end.
  *
  * - global: patch j sees the patches of its row up to itself; with `documents` only those after the last patch before j
  *   that contains an EOS (a document of patches ends AFTER such a patch).
@@ -159,7 +161,7 @@ export function buildLayout(rows: readonly PatchedRow[], options: LayoutOptions)
       }
       start += lengths[j];
     }
-    // What is left over is the unseen token: start > rowEnd when it falls into the last patch, = when it opens another.
+    // Now start > rowEnd if the unseen next token falls into the last patch, and start = rowEnd if it opens another.
     const d = start > rowEnd ? patch - 2 : patch - 1;
     see(decoderCross, rowEnd - 1, d, firstPatch, crossWindowDecoder, k);
   }
@@ -167,7 +169,7 @@ export function buildLayout(rows: readonly PatchedRow[], options: LayoutOptions)
   return { ...bytes, patches: P, k, patchStarts, patchOfByte, patchPositions, global, encoderCross, decoderCross };
 }
 
-/** Let byte i see the k rows of each patch d-w+1 .. d, not before the row's first patch. */
+/** Lets byte i see the k rows of each patch d-w+1 .. d, not before the row's first patch. */
 function see(cross: Interval, i: number, d: number, firstPatch: number, w: number, k: number): void {
   cross.lo[i] = Math.max(firstPatch, d - w + 1) * k;
   cross.hi[i] = (d + 1) * k;

@@ -6,47 +6,56 @@ import { leaves, mapTree } from '@blt-ts/autograd';
 import { type Backend, type Random, run, sizeOf, type Tensor, type TensorOptions, tensor } from '@blt-ts/tensor';
 import { type BltConfig, keyValueWidth, type LocalConfig, type TransformerConfig } from './config.ts';
 
+/** The weight of one layer, under the name that Hugging Face gives it. */
 export interface Weight {
   readonly weight: Tensor;
 }
+/** Projections of an attention, [out, in] each. */
 export interface AttentionParams {
   readonly q_proj: Weight;
   readonly k_proj: Weight;
   readonly v_proj: Weight;
   readonly o_proj: Weight;
 }
+/** A cross-attention: the norms of its queries and of its keys and values too. */
 export interface CrossAttentionParams extends AttentionParams {
   readonly q_norm: Weight;
   readonly k_norm: Weight;
 }
+/** A SwiGLU layer. */
 export interface FeedForwardParams {
   readonly gate_proj: Weight;
   readonly up_proj: Weight;
   readonly down_proj: Weight;
 }
+/** A transformer block. `post_attention_layernorm` is the norm before the feed-forward layer. */
 export interface BlockParams {
   readonly self_attn: AttentionParams;
   readonly mlp: FeedForwardParams;
   readonly input_layernorm: Weight;
   readonly post_attention_layernorm: Weight;
 }
+/** Parameters of `localEncoder`. */
 export interface LocalEncoderParams {
   readonly embed_tokens: Weight;
   readonly layers: readonly BlockParams[];
   readonly patch_embedding_projection: Weight;
   readonly cross_attn_layers: readonly CrossAttentionParams[];
 }
+/** Parameters of `globalTransformer`. */
 export interface GlobalTransformerParams {
   readonly layers: readonly BlockParams[];
   /** Only when k * local width differs from the global width. */
   readonly token_embedding_projection?: Weight;
 }
+/** Parameters of `localDecoder`. */
 export interface LocalDecoderParams {
   readonly layers: readonly BlockParams[];
   readonly patch_embedding_projection: Weight;
   readonly cross_attn_layers: readonly CrossAttentionParams[];
   readonly norm: Weight;
 }
+/** Parameters of `entropyModelLogits`. */
 export interface EntropyModelParams {
   readonly embed_tokens: Weight;
   readonly layers: readonly BlockParams[];
@@ -144,6 +153,7 @@ export function bltPlan(c: BltConfig, hashInit = 1): ParameterPlan[] {
 export function entropyModelPlan(c: TransformerConfig, vocabSize: number, prefix = ''): ParameterPlan[] {
   return [
     matrix(`${prefix}embed_tokens`, vocabSize, c.hiddenSize),
+    // blocksPlan puts a dot behind its name: without a prefix the dot goes.
     ...blocksPlan(prefix.slice(0, -1), c).map((p) => (prefix === '' ? { ...p, name: p.name.slice(1) } : p)),
     norm(`${prefix}norm`, c.hiddenSize),
     matrix(`${prefix}lm_head`, vocabSize, c.hiddenSize),
@@ -175,7 +185,7 @@ export function treeFromNames<T>(entries: Iterable<readonly [name: string, leaf:
   return build(root) as T;
 }
 
-/** @throws Error naming the parameter that no memory is there for */
+/** An array as long as the largest parameter. @throws Error naming that parameter, if there is no memory for it */
 function roomForLargest(plan: readonly ParameterPlan[]): Float32Array {
   const most = plan.reduce((size, { shape }) => Math.max(size, sizeOf(shape)), 0);
   try {

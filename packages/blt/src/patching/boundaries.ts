@@ -127,9 +127,9 @@ function cut(ids: Int32Array, entropies: Float32Array | null, options: PatchingO
 }
 
 /**
- * Patch lengths of tokens from .. to-1 of a row, decided as in the whole row, so that pieces of a row can be cut by different machines:
- * the lengths of consecutive stretches, laid end to end with the last one of a stretch that is `open` added to the first of the next,
- * are those of the row. A stretch that ends at the row's end (to = S, or S+1 with the next token) is never open.
+ * Patch lengths of one segment of a row, the tokens from .. to-1, decided as in the whole row. So segments of a row can be cut by
+ * different machines. Their lengths laid end to end are those of the row, once the last length of each segment that is `open` has been
+ * added to the first of the next. A segment that ends at the row's end (to = S, or S+1 with the next token) is never open.
  * `maxPatchLength` is left out, because a patch may have begun long before: apply `splitLongPatches` to the joined lengths.
  * @param ids [S]
  * @param entropies [S] nats, of which those from-1 .. to-1 are read (mode `entropy`); null for other modes
@@ -157,7 +157,7 @@ export function segmentLengths(
     lengths[patches++] = i + 1 - start;
     start = i + 1;
   }
-  // What is left ends with the row, or goes on in the next stretch.
+  // The last patch ends with the row, or goes on in the next segment.
   const open = start < to && to < ids.length;
   if (start < to) lengths[patches++] = to - start;
   return { lengths: lengths.slice(0, patches), open };

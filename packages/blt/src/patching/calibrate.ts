@@ -12,6 +12,7 @@ export interface Calibration {
   readonly patches: number;
 }
 
+/** Options of `calibrateThreshold`. */
 export interface CalibrationOptions {
   /** Calibrate the rule on the rise H[i] - H[i-1] (default false: on H[i]). */
   readonly monotonic?: boolean;
@@ -24,8 +25,9 @@ export interface CalibrationOptions {
  *
  * patches = sum over documents of #{starts} with starts = {0, 1} and i+1 for every 1 <= i <= S-2 with score[i] > threshold;
  * score = H, or its rise (monotonic, where token 2 always starts one as well). Counted as `patchLengths` does with
- * includeNextToken: false. A patch of BOS alone is a patch, but BOS is no byte: mean = bytes / patches. Equal scores cannot be told apart by a threshold, so the mean moves
- * in steps, one per group of ties; the nearer of the two steps around the target is taken (equally near: fewer patches).
+ * includeNextToken: false. A patch of BOS alone is a patch, but BOS is no byte: mean = bytes / patches. Equal scores cannot be told
+ * apart by a threshold, so the mean moves in steps, one per group of ties. The nearer of the two steps around the target is taken
+ * (equally near: fewer patches).
  * The threshold lies midway between the two scores it separates. A target out of reach gives the nearest mean there is.
  *
  * @param entropiesPerDocument each [S] nats, entropies[i] = H of the prediction made at position i

@@ -24,6 +24,7 @@ export function countBytes(ids: Int32Array | readonly Int32Array[]): number {
   return bytes;
 }
 
+/** Special ids that `encode` adds. */
 export interface EncodeOptions {
   /** Put BOS in front (default true). */
   readonly bos?: boolean;
@@ -68,6 +69,7 @@ export function decodeBytes(ids: ArrayLike<number>): Uint8Array {
   return bytes.slice(0, n);
 }
 
+/** Options of `decode`. */
 export interface DecodeOptions {
   /** Stop at the first EOS (default false: EOS is dropped and decoding goes on). */
   readonly cutAtEos?: boolean;

@@ -18,7 +18,7 @@ import { type AdamWOptions, SkippedUpdates, takeRowsBehind } from './skipped-upd
 
 export type { AdamWOptions } from './skipped-updates.ts';
 
-/** The paper's values. */
+/** The values of Pagnoni et al. 2024. */
 export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 };
 
 /** Parameters whose name starts with `prefix` are trained at `lrScale` times the learning rate. The first group that fits counts. */
@@ -41,8 +41,8 @@ interface Moments {
  * A table with row-sparse gradients is updated in the rows that were read, so that a step's cost does not follow its size. What the
  * dense algorithm does to an unread row (weight decay, fading moments, and the drift along its fading momentum) is a function of the
  * rates since it was last read: `catchUp` does all of it at once, before the row is read again. Weight decay and moments are exactly
- * those of dense AdamW, up to rounding. The drift sums m_t / (sqrt(v_t) + eps) over the missed updates, where eps weighs more from
- * update to update as v_t fades; it is taken with one eps for all of them, so that it is right where eps is far below or far above
+ * those of dense AdamW, up to rounding. The drift sums m_t / (sqrt(v_t) + eps) over the skipped updates, where eps weighs more from
+ * update to update as v_t fades. It is computed with one eps for all of them, so that it is right where eps is far below or far above
  * sqrt(v_t). In between, with gradients of about eps, it is off by less than a tenth (test/blt/training/adamw.test.ts).
  */
 export class AdamW {
@@ -218,6 +218,7 @@ export class AdamW {
   }
 }
 
+/** Everything that AdamW needs to go on. */
 export interface AdamWState<Values> {
   /** Learning rate of every update done. */
   readonly rates: Float64Array;

@@ -9,6 +9,7 @@ export interface BestState {
   readonly evaluatedAt: number;
 }
 
+/** Keeps the best evaluation, and counts those since. */
 export class BestSoFar {
   private current: BestState = { best: null, stale: 0, evaluatedAt: -1 };
 

@@ -9,7 +9,7 @@ export interface DataCursor {
   row: number;
 }
 
-/** Deals the rows of one epoch after the other, each epoch cut and shuffled anew by its own random stream. */
+/** Hands out the rows of one epoch after the other. Each epoch is cut and shuffled anew by its own random stream. */
 export class EpochLoader<Row> {
   private readonly rowsOf: (random: Random, epoch: number) => Row[];
   private readonly random: Random;
@@ -27,25 +27,26 @@ export class EpochLoader<Row> {
 
   /** Continues at a saved place. */
   seek(cursor: DataCursor): void {
-    if (cursor.epoch >= 0) this.open(cursor.epoch);
+    if (cursor.epoch >= 0) this.startEpoch(cursor.epoch);
     else this.rows = [];
     this.at = { ...cursor };
   }
 
-  /** The next n rows; an epoch's end is no border. */
+  /** The next n rows. They may come from two epochs. */
   next(n: number): Row[] {
-    const dealt: Row[] = [];
-    while (dealt.length < n) {
+    const rows: Row[] = [];
+    while (rows.length < n) {
       if (this.at.row >= this.rows.length) {
-        this.open(this.at.epoch + 1);
+        this.startEpoch(this.at.epoch + 1);
         this.at = { epoch: this.at.epoch + 1, row: 0 };
       }
-      dealt.push(this.rows[this.at.row++]);
+      rows.push(this.rows[this.at.row++]);
     }
-    return dealt;
+    return rows;
   }
 
-  private open(epoch: number): void {
+  /** Makes the rows of an epoch. */
+  private startEpoch(epoch: number): void {
     const stream = this.random.fork(`epoch ${epoch}`);
     this.rows = stream.shuffle(this.rowsOf(stream, epoch));
     if (this.rows.length === 0) throw new RangeError('the corpus is too small to fill one row; give more bytes');
@@ -53,8 +54,8 @@ export class EpochLoader<Row> {
 }
 
 /**
- * Rows of `patchesPerRow` patches, and of `maxBytes` ids at most, from documents in random order. From the second epoch on the cuts fall elsewhere: the stream
- * starts with a random number of patches left out.
+ * Rows of `patchesPerRow` patches, and of `maxBytes` ids at most, from documents in random order. From the second epoch on, a random
+ * number of patches at the start is left out, so that the cuts fall elsewhere.
  */
 export function patchRows(
   documents: readonly PatchedDocument[],
@@ -69,7 +70,7 @@ export function patchRows(
     const skip = random.integer(Math.max(1, Math.min(patchesPerRow, patchLengths.length)));
     const bytes = patchLengths.subarray(0, skip).reduce((sum, length) => sum + length, 0);
     const total = order.reduce((n, d) => n + d.ids.length, 0);
-    // What is left must have a token and its successor.
+    // The rest must have a token and its successor.
     if (total - bytes >= 2) order[0] = { ids: ids.subarray(bytes), patchLengths: patchLengths.subarray(skip) };
   }
   return packPatches(order, { patchesPerRow, maxBytes });

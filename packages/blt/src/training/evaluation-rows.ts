@@ -9,6 +9,7 @@ export interface EvaluationRow extends TrainingRow {
   readonly scoredFrom: number;
 }
 
+/** The size and the overlap of evaluation rows. */
 export interface EvaluationRowsOptions {
   /** Patches of the documents per row, >= 2. */
   readonly patchesPerRow: number;
@@ -37,7 +38,7 @@ export function evaluationRows(
       `evaluationRows: a row needs 2 patches and 1 byte, got ${perRow} patches and ${limits.maxBytes} bytes; raise patchesPerRow or the limits`,
     );
   }
-  // Of rows that the limit makes shorter, the same share.
+  // Rows that the limit makes shorter overlap by the same share.
   const overlap = Math.floor((perRow * Math.max(0, patchesPerRow - stride)) / patchesPerRow);
   const overlapBytes = Math.max(1, Math.floor((limits.maxBytes * overlap) / perRow));
   return documents.flatMap(({ ids, patchLengths }) => {

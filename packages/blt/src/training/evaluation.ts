@@ -10,6 +10,7 @@ import type { BltParams, EntropyModelParams } from '../model/parameters.ts';
 import { BYTE_OFFSET } from '../patching/vocabulary.ts';
 import type { EvaluationRow } from './evaluation-rows.ts';
 
+/** The cross-entropy of held-out text, and how certain it is. */
 export interface Evaluation {
   /** Sum of the cross-entropies of all scored targets (specials included), nats. */
   readonly nats: number;

@@ -3,7 +3,9 @@ import type { DropoutRates } from '../model/dropout.ts';
 import type { ParameterGroup } from './adamw.ts';
 import type { AdamWOptions } from './skipped-updates.ts';
 
+/** Every number of a training loop. Learning rates are per update. */
 export interface LoopOptions {
+  /** Updates in all. */
   readonly steps: number;
   /** Rows per forward pass. */
   readonly batchRows: number;
@@ -11,6 +13,7 @@ export interface LoopOptions {
   readonly accumulation: number;
   /** Peak learning rate. */
   readonly lr: number;
+  /** Updates of linear warm-up. */
   readonly warmupSteps: number;
   /** The rate falls along a cosine to lr * minRatio. */
   readonly minRatio: number;
@@ -37,6 +40,7 @@ export interface SpikeOptions {
   readonly factor: number;
 }
 
+/** The figures of one update, or of a batch that was left out. */
 export interface StepReport {
   /** Updates done, this one included. */
   readonly step: number;

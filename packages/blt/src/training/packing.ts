@@ -78,6 +78,7 @@ export function cutRow(
   return { row, end, patch };
 }
 
+/** The size of the rows that `packPatches` cuts. */
 export interface PackPatchesOptions {
   /** Patches per row, >= 2: the global model then takes the same number of steps for every row. */
   readonly patchesPerRow: number;
@@ -88,7 +89,7 @@ export interface PackPatchesOptions {
 }
 
 /**
- * Lay documents end to end and cut the stream into rows of exactly `patchesPerRow` patches.
+ * Lays documents end to end and cuts the stream into rows of exactly `patchesPerRow` patches.
  *
  * Each row is cut by `cutRow` and starts with the last token of the one before, so every token but the very first is a
  * target exactly once. Only the last row can be shorter, in patches, and rows that reached maxBytes. (The authors' iterator

@@ -91,6 +91,7 @@ export class CorpusEntropies implements PerDocument<Float32Array> {
   }
 }
 
+/** Patch lengths of every document. */
 export interface PatchedCorpus extends PerDocument<Int32Array> {
   /** With the calibrated threshold. */
   readonly config: BltConfig;

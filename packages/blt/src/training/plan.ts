@@ -23,6 +23,7 @@ import type { WeightSource } from './warm-start.ts';
 const sourceOf = (o: WeightSource | undefined): WeightSource | null =>
   o ? { source: o.source, sha256: o.sha256 } : null;
 
+/** Mean bytes per patch that entropy patching is calibrated to: that of the paper's models. */
 const DEFAULT_PATCH_BYTES = 4.5;
 
 function patchingOf(o: RunOptions): PatchingOptions {
@@ -46,7 +47,7 @@ function patchingOf(o: RunOptions): PatchingOptions {
   };
 }
 
-/** In the words of a run's options; `validateConfig` would speak of a part's inside. */
+/** @throws ConfigError in the words of a run's options, where `validateConfig` would name fields of the configuration */
 function checkHeads(part: string, width: number, heads: number): void {
   const both = `${part}_width ${width} / ${part}_heads ${heads}`;
   if (width % heads !== 0) throw new ConfigError(`${both} leaves a remainder: heads must divide the width; change one`);
@@ -90,7 +91,7 @@ function dropoutOf(o: RunOptions, passes: number): DropoutRates {
   };
 }
 
-/** Numbers that several parts of a plan need. */
+/** Values that several parts of a plan are made from. */
 interface Basis {
   readonly options: RunOptions;
   readonly preset: Preset;

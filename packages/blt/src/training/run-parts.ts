@@ -34,7 +34,7 @@ import {
 import type { TrainingLoop } from './training-loop.ts';
 import { loadEntropyModel, loadModel, type PerDocument, type WarmStart } from './warm-start.ts';
 
-/** Each phase's parts are made when the phase before it ends, or when a state of the phase is restored. */
+/** Weights, loops and patches of a run. Those of a phase are made when the phase before it ends, or when a state of the phase is restored. */
 export class RunParts {
   readonly plan: RunPlan;
   readonly corpus: Corpus;

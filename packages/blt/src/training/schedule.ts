@@ -1,7 +1,9 @@
 /** @file Learning-rate schedules. */
 
+/** The shapes that a learning rate may follow: see `learningRateMultiplier`. */
 export type Schedule = 'cosine' | 'linear' | 'inv_sqrt' | 'wsd' | 'constant';
 
+/** A schedule and its numbers. */
 export interface ScheduleOptions {
   readonly schedule: Schedule;
   /** W: steps of linear warm-up from 0; may be 0. */

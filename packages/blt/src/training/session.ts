@@ -22,6 +22,7 @@ import type { Phase, SessionEvent } from './session-events.ts';
 import type { LazySessionState, SessionState } from './session-state.ts';
 import type { WarmStart } from './warm-start.ts';
 
+/** A run in memory: call `next` until it reports 'done', and read `checkpoint` at any time. */
 export class Session {
   readonly plan: RunPlan;
   /** Bytes of text in the held-out documents; with none there is nothing to evaluate on. */

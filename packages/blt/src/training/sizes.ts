@@ -4,9 +4,12 @@ import type { Behaviour, BltConfig, TransformerConfig } from '../model/config.ts
 import type { SpikeOptions } from './loop-options.ts';
 import type { WeightSource } from './warm-start.ts';
 
+/** The one dial of a run. */
 export type Size = 'nano' | 'tiny' | 'small' | 'base';
+/** All sizes, from the smallest. */
 export const SIZES: readonly Size[] = ['nano', 'tiny', 'small', 'base'];
 
+/** The numbers of one size, named as in `RunOptions`. Widths are in floats, rows in bytes. */
 export interface Preset {
   readonly localWidth: number;
   readonly localHeads: number;
@@ -28,6 +31,7 @@ export interface Preset {
   readonly modelBytes: number;
 }
 
+/** The numbers of each size. */
 export const PRESETS: Readonly<Record<Size, Preset>> = {
   // biome-ignore format: a table reads best aligned
   nano:  { localWidth: 64,  localHeads: 2, encoderLayers: 1, decoderLayers: 2, globalWidth: 128, globalHeads: 4, globalLayers: 3, k: 2, hashVocab: 8192,
@@ -61,8 +65,8 @@ export interface RunOptions {
   /** Bytes local attention sees. */
   readonly window?: number;
   /**
-   * Attention masks of one of the public implementations (default: `facebook`). `huggingface` trains what transformers computes: no window, no document bounds; the entropy model
-   * starts afresh after every `rowBytes` bytes, which is all it learns to see.
+   * Attention masks of one of the public implementations (default: `facebook`). `huggingface` trains what transformers computes, without
+   * window and document bounds. Its entropy model starts afresh after every `rowBytes` bytes, which is all it learns to see.
    */
   readonly behaviour?: Behaviour;
   readonly entropyWidth?: number;

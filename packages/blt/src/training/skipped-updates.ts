@@ -5,6 +5,7 @@
  */
 import { integerPower, type Tensor, tensor } from '@blt-ts/tensor';
 
+/** The constants of AdamW. */
 export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;
@@ -122,20 +123,20 @@ export class SkippedUpdates {
     if (this.factors.length < size) this.factors = new Float32Array(2 * size);
     const { factors } = this;
     let [keepP, keepM, keepV] = [1, 1, 1];
-    // The drift without eps, and with nothing but eps below the fraction (times eps).
-    let [drift, ifEps] = [0, 0];
+    // The drift if sqrt(v) alone were the denominator, and eps times the drift if eps alone were.
+    let [drift, epsDrift] = [0, 0];
     const ratio = beta1 / Math.sqrt(beta2);
     for (let t = now, at = 0; ; t--) {
       factors[at++] = keepP;
       factors[at++] = keepM;
       factors[at++] = keepV;
       factors[at++] = drift;
-      factors[at++] = ifEps > 0 ? (eps * drift) / ifEps : eps;
+      factors[at++] = epsDrift > 0 ? (eps * drift) / epsDrift : eps;
       if (t === since) return factors;
       const rate = lrScale * this.rates[t - 1];
       const [first, second] = this.corrections[t - 1];
       drift = ratio * (rate * first * second * keepP + drift);
-      ifEps = beta1 * (rate * first * keepP + ifEps);
+      epsDrift = beta1 * (rate * first * keepP + epsDrift);
       keepP *= 1 - rate * weightDecay;
       keepM *= beta1;
       keepV *= beta2;

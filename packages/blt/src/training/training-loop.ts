@@ -17,7 +17,9 @@ import { WeightAverage } from './weight-average.ts';
 
 /** Batches in a row that may be left out. */
 const MOST_SKIPPED = 10;
+/** Steps that the moving average of the loss remembers. */
 const AVERAGE_OVER = 50;
+/** Step from which on that average is trusted to find spikes. */
 const AVERAGE_FROM = 20;
 
 /** The task of a loop: how rows become a batch, and the loss of a batch. */
@@ -47,6 +49,7 @@ interface Predicting {
   readonly targets: Int32Array;
 }
 
+/** Trains parameters P on batches made of rows. All of its state can be saved between two steps. */
 export class TrainingLoop<P extends object, Row extends Predicting, Batch = unknown> {
   readonly params: P;
   readonly options: LoopOptions;

@@ -1,4 +1,7 @@
-/** @file `blt train`: makes the job of a new run, or of one that goes on, shows its plan, and trains. */
+/**
+ * @file `blt train`: makes the job of a new run (`newJob`) or of one that is resumed (`resumedJob`), shows its plan, and trains. The training
+ * itself is in training/training-run.ts.
+ */
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { WarmStart } from '@blt-ts/blt';
@@ -30,6 +33,7 @@ import { TrainingRun } from '../training/training-run.ts';
 import { openWarmStart, reopenWarmStart } from '../training/warm-start.ts';
 import { VERSION } from '../version.ts';
 
+/** The flags of `blt train`; those of the table of options come under their camelCase names. */
 export interface TrainFlags {
   readonly config?: string;
   readonly resume?: string;
@@ -46,8 +50,9 @@ type Warn = (message: string) => void;
 const asList = (value: string | readonly string[] | undefined): readonly string[] =>
   value === undefined ? [] : typeof value === 'string' ? [value] : value;
 
+/** Everything that is decided before training begins. */
 interface Job extends LoadedCorpus {
-  /** null with --dry-run. */
+  /** The folder of the run, locked; null with --dry-run. */
   readonly place: { readonly folder: RunFolder; readonly lock: RunLock } | null;
   readonly path: string;
   readonly record: RunRecord;
@@ -58,7 +63,7 @@ interface Job extends LoadedCorpus {
   readonly warmStart: () => Promise<WarmStart>;
 }
 
-const choose = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
+const backendFor = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
   chooseBackend({
     ...config,
     needsCpu: flags.detectAnomaly ? '--detect-anomaly reads every result at once' : undefined,
@@ -79,12 +84,12 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const chosen = { ...source, split: config.data?.split ?? 'auto', seed: config.seed };
   const split = await loadCorpus(chosen, warn);
   const hash = splitHash(split);
-  const starts = await openWarmStart(config, () => corpusIds(split), hash, warn);
-  checkSize(split, planOf(starts.options, totalBytes(split.train)), source);
+  const opened = await openWarmStart(config, () => corpusIds(split), hash, warn);
+  checkSize(split, planOf(opened.options, totalBytes(split.train)), source);
   // Before the folder is made: a backend that is not there leaves nothing behind.
-  const choice = await choose(config, flags);
-  const care = housekeepingOf(DEFAULT_HOUSEKEEPING, config, flags);
-  const request = { ...starts, split, backend: choice.backend, minutes: care.minutes, warn };
+  const choice = await backendFor(config, flags);
+  const housekeeping = housekeepingOf(DEFAULT_HOUSEKEEPING, config, flags);
+  const request = { ...opened, split, backend: choice.backend, minutes: housekeeping.minutes, warn };
   const planned = await planNewRun(request);
   const { plan, sample } = planned;
   const fitted = isFitted(request);
@@ -101,19 +106,19 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     prepared: config.data?.prepared ?? null,
     ...(sample.trainBytes === null && sample.heldOutBytes === null ? {} : { sample }),
     // A time that the steps were fitted to is in the steps from then on.
-    ...(fitted ? { fittedMinutes: care.minutes! } : {}),
-    care: fitted ? { ...care, minutes: null } : care,
+    ...(fitted ? { fittedMinutes: housekeeping.minutes! } : {}),
+    care: fitted ? { ...housekeeping, minutes: null } : housekeeping,
     plan,
   };
-  // As a resume will read it: what is saved must not depend on where a run was interrupted.
+  // Written and read again, as a resume will read it, because what is saved must not depend on where a run was interrupted.
   const record = parseRecord(recordText(written), 'config.json');
   const path = join(flags.runs, name);
-  const budget = budgetOf(planned, care.minutes, fitted);
-  const job = { path, record, warmStart: async () => starts.warmStart(plan), planned, budget, ...split };
+  const budget = budgetOf(planned, housekeeping.minutes, fitted);
+  const job = { path, record, warmStart: async () => opened.warmStart(plan), planned, budget, ...split };
   return { choice, place: flags.dryRun ? null : await makeFolder(path, record, split), ...job };
 }
 
-/** The folder of a new run, with what its data are. */
+/** Makes the folder of a new run, with the list of its documents. */
 async function makeFolder(path: string, record: RunRecord, corpus: LoadedCorpus): Promise<NonNullable<Job['place']>> {
   const place = await RunFolder.create(path, record);
   try {
@@ -131,8 +136,8 @@ const budgetOf = ({ work, rates }: PlannedRun, minutes: number | null, fitted: b
 const ROWS: readonly OptionRow[] = OPTIONS;
 const flagName = (row: OptionRow): string => camelCase(flagOf(row));
 
-/** A run that was stopped, with the data it had. */
-async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
+/** A run that was stopped, with the data it had. @throws UserError if the data has changed, or a flag would change the run */
+async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const path = flags.resume!;
   const fixed = ROWS.find((row) => row.resume !== true && flags[flagName(row)] !== undefined);
   if (fixed !== undefined) {
@@ -164,16 +169,16 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
       {},
       Object.fromEntries(ROWS.filter((row) => row.resume).map((row) => [flagName(row), flags[flagName(row)]])),
     );
-    const care = housekeepingOf(record.care, config, flags);
+    const housekeeping = housekeepingOf(record.care, config, flags);
     checkSize(split, record.plan, record);
-    const choice = await choose(config, flags);
-    const planned = await oldPlan(record, split, choice.backend);
+    const choice = await backendFor(config, flags);
+    const planned = await resumedPlan(record, split, choice.backend);
     const job = {
       path,
-      record: { ...record, care },
+      record: { ...record, care: housekeeping },
       warmStart: () => reopenWarmStart(record, () => corpusIds(split)),
       planned,
-      budget: budgetOf(planned, care.minutes, false),
+      budget: budgetOf(planned, housekeeping.minutes, false),
       ...split,
     };
     return { choice, place: lock && { folder, lock }, ...job };
@@ -183,8 +188,8 @@ async function oldJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   }
 }
 
-/** Plan and forecast of a run that goes on. Its steps will tell how long they take. */
-async function oldPlan(record: RunRecord, split: Split, backend: Backend): Promise<PlannedRun> {
+/** Plan and forecast of a run that is resumed. Its speed is computed by formula, until its steps are measured. */
+async function resumedPlan(record: RunRecord, split: Split, backend: Backend): Promise<PlannedRun> {
   const { plan, sample = { trainBytes: null, heldOutBytes: null } } = record;
   const trainBytes = sample.trainBytes ?? totalBytes(split.train);
   const heldOutBytes = sample.heldOutBytes ?? totalBytes(split.heldOut);
@@ -199,7 +204,7 @@ export async function train(flags: TrainFlags): Promise<number> {
   const begun = endAtSignal(
     flags.resume ? 'the run is as it was saved' : 'no step was trained yet, so there is nothing to save',
   );
-  const job = flags.resume ? await oldJob(flags, warn) : await newJob(flags, warn);
+  const job = flags.resume ? await resumedJob(flags, warn) : await newJob(flags, warn);
   begun();
   try {
     return await trainJob(job, flags, out, warn);
@@ -258,6 +263,7 @@ function sayPlan(job: Job, read: Documents, out: TrainingOutput, warn: Warn): vo
   if (few !== null) warn(few);
 }
 
+/** Shows the plan and, unless it is a dry run, trains. @returns the exit code */
 async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: Warn): Promise<number> {
   const { record } = job;
   const { backend, why } = job.choice;
@@ -285,7 +291,7 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
   return run.train();
 }
 
-/** Of a limited time, what compressors may take. */
+/** Share of a limited time that the compressors of the report may take. */
 const COMPRESSOR_SHARE = 0.05;
 
 const START = { phase: 'entropy model', step: 0 } as const;

@@ -1,7 +1,7 @@
 /** @file Training documents that repeat held-out ones, exactly or nearly: with those, held-out figures flatter. */
 import { contentHash, type Part, type Split } from './split.ts';
 
-/** Bytes of a shingle, the overlapping stretches that documents are compared by. */
+/** Bytes of a shingle, the overlapping pieces that documents are compared by. */
 const SHINGLE_BYTES = 16;
 /** Most shingles of the held-out part that are kept; the lists of them take 100 MB at most. */
 const MOST_SHINGLES = 2 ** 21;

@@ -70,7 +70,7 @@ export function parseDocumentList(text: string, name: string): DocumentList {
 }
 
 /**
- * The parts of the run, found in data that have changed since: every held-out document by its content, or as the same stretch of a document
+ * The parts of the run, found in data that have changed since: every held-out document by its content, or as the same segment of a document
  * that is still called the same. Training documents that are no longer there are missing.
  * @param heldOutHash `dataHash` of the held-out part of the run
  * @returns null if not all held-out bytes are there

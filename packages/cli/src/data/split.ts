@@ -12,7 +12,7 @@ export type SplitChoice = (typeof SPLIT_CHOICES)[number];
 /** The ways that `auto` chooses from. */
 export type SplitMode = Exclude<SplitChoice, 'auto'>;
 
-/** A document, or a stretch of one, that belongs to one side of a split. */
+/** A document, or a segment of one, that belongs to one side of a split. */
 export interface Part extends Document {
   /** The document it comes from. `bytes` are those of `whole` from byte `from` on. */
   readonly whole: Document;

@@ -46,7 +46,7 @@ export async function makeShard(
   const [first, end] = shardRange(spans.length, index, of);
   const own = spans.slice(first, end);
   const tokens = tokensOf(own);
-  // Entropies by document, for the stretches of it that are known here.
+  // Entropies by document, for the segments of it that are known here.
   const known = new Map<Int32Array, Float32Array>();
   const keep = ({ part, document, from }: Piece, H: Float32Array) => {
     const ids = corpus[part][document];
@@ -90,12 +90,12 @@ function patchesOf(
   let open = false;
   for (const { part, document, from, to } of spans.flat()) {
     const ids = corpus[part][document];
-    const stretch = segmentLengths(ids, from, to, known.get(ids) ?? null, patching);
-    if (open) lengths[patches - 1] += stretch.lengths[0];
-    const fresh = stretch.lengths.subarray(open ? 1 : 0);
+    const segment = segmentLengths(ids, from, to, known.get(ids) ?? null, patching);
+    if (open) lengths[patches - 1] += segment.lengths[0];
+    const fresh = segment.lengths.subarray(open ? 1 : 0);
     lengths.set(fresh, patches);
     patches += fresh.length;
-    ({ open } = stretch);
+    ({ open } = segment);
   }
   return { lengths: lengths.slice(0, patches), open };
 }

@@ -1,4 +1,4 @@
-/** @file The end of a run: the best step is measured on all held-out bytes, writes a sample, and the report is made. */
+/** @file The end of a run. The best step is measured on all held-out bytes and writes a sample, and the report is made. */
 import { type Checkpoint, type Evaluation, generate, generateAsync, type Session } from '@blt-ts/blt';
 import { concatenated, lastBytes, totalBytes } from '../data/document.ts';
 import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
@@ -40,7 +40,7 @@ async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<b
     seconds: job.compressorSeconds,
     signal,
   });
-  // Its failure is met where it is awaited.
+  // A failure is handled where `comparing` is awaited; without this line it would be an unhandled rejection.
   comparing.catch(() => {});
   const bestStep = session.best?.step ?? session.modelStep;
   const measured = measuredBytes(job);

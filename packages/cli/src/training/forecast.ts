@@ -37,10 +37,10 @@ const OVERLAP = 2;
 export const bytesPerStep = ({ model }: RunPlan): number =>
   ((model.maxRowBytes ?? 2048) / 2) * model.loop.batchRows * model.loop.accumulation;
 
-/** Of a product's speed, what the kernels of a step reach on average. */
+/** Share of the speed of a matrix product that the kernels of a step reach on average. */
 const SHARE_OF_PEAK = 0.6;
 
-/** How long the work of a run takes by the formula's FLOPs, at 60% of the speed of a matrix product measured a moment ago. */
+/** Seconds of each kind of work by the FLOPs of the formulas. @param gflops speed of a matrix product, measured a moment ago */
 export function ratesByFormula(plan: RunPlan, gflops: number): Rates {
   const { model, entropyModel, config } = plan;
   const rowBytes = (model.maxRowBytes ?? 2048) / 2;
@@ -54,6 +54,7 @@ export function ratesByFormula(plan: RunPlan, gflops: number): Rates {
     scoredByte: flops.entropyModel / perSecond,
     step: (3 * flops.model * bytesPerStep(plan)) / perSecond,
     evaluatedByte: flops.model / perSecond,
+    // Weights in the checkpoint, and weights and two moments in the training state: 16 bytes for each, at 250 MB/s.
     save: (16 * countParameters(bltPlan(config))) / 250e6,
   };
 }
@@ -80,6 +81,7 @@ export function memoryOf({ config, model }: RunPlan, corpusBytes: number, readBy
   return 4 * floats + 160e6 + 1.1 * corpusBytes + 25 * readBytes;
 }
 
+/** The work of a whole run. Bytes are those that it reads. */
 export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number): Work {
   const { steps } = plan.model.loop;
   return {
@@ -96,9 +98,11 @@ export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number):
 export const closingSeconds = (work: Work, rates: Rates): number =>
   OVERLAP * work.finalBytes * rates.evaluatedByte + CLOSING_SECONDS;
 
+/** Seconds of one evaluation while training, and of the save before it. */
 export const evaluationSeconds = (work: Work, rates: Rates): number =>
   work.evaluationBytes * rates.evaluatedByte + rates.save;
 
+/** Seconds of all work. */
 export const secondsOf = (work: Work, rates: Rates): number =>
   work.entropySteps * rates.entropyStep +
   work.scoredBytes * rates.scoredByte +
@@ -125,8 +129,8 @@ const EVALUATIONS = { least: 2, most: 12 };
 export const LEAST_HELD_OUT_BYTES = 4096;
 
 /**
- * Steps and bytes that fit into `seconds`: the entropy model gets 12% of them at most, held-out text 14%, scoring what it takes, and the model all
- * the rest. Steps can be 0: then nothing fits.
+ * Steps and bytes that fit into `seconds`. The entropy model gets 12% of them at most and held-out text 14%. Scoring takes what it needs,
+ * and the model gets the rest. With 0 steps nothing fits.
  * @param plan for a number of steps that is about right, from which its bytes per step and the most entropy steps are taken
  * @param trainBytes, heldOutBytes bytes of the corpus
  * @param scoredFor bytes of the training part that a run of so many steps, and entropy steps, reads

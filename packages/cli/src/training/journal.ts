@@ -5,6 +5,7 @@ import { MetricsFile, type MetricsRecord, readMetrics } from '../run/metrics-fil
 import { type Sample, SamplesFile } from '../run/samples-file.ts';
 import { EventFile } from '../run/tensorboard.ts';
 
+/** The growing files of one run. `open` them before the first step. */
 export class Journal {
   private readonly path: string;
   private readonly tensorboard: boolean;

@@ -38,6 +38,7 @@ export interface Sample {
   readonly heldOutBytes: number | null;
 }
 
+/** A plan, and how long its work takes here. */
 export interface PlannedRun {
   readonly plan: RunPlan;
   readonly sample: Sample;
@@ -51,9 +52,9 @@ export interface PlannedRun {
 const MOST_HELD_OUT_BYTES = 2 ** 20;
 /** A threshold and an entropy model want to see this much, however few the steps are. */
 const LEAST_SAMPLE_BYTES = 2 ** 20;
-/** The same where the time is short: scoring takes from it. */
+/** The same where the number of steps follows from --minutes, because scoring takes some of that time. */
 const LEAST_BYTES_IN_TIME = 2 ** 18;
-/** Rows vary in length; a run that needs a little more than its sample begins it anew. */
+/** Rows vary in length, so a sample is larger than what the steps should read. A run that needs more begins the sample anew. */
 const MARGIN = 1.2;
 /** Shorter runs are not rehearsed: it would take as long. */
 const WORTH_REHEARSING_SECONDS = 20;
@@ -89,7 +90,7 @@ export function sampled(split: Split, sample: Sample | undefined, seed: number):
 
 const parameterCount = ({ config }: RunPlan): number => countParameters(bltPlan(config));
 
-/** @throws UserError: what does not fit was asked for on the command line or in the config file */
+/** `planRun`. @throws UserError in place of ConfigError, because the options come from the command line or the config file */
 export function planOf(options: RunOptions, trainBytes: number): RunPlan {
   try {
     return planRun(options, trainBytes);
@@ -99,6 +100,7 @@ export function planOf(options: RunOptions, trainBytes: number): RunPlan {
   }
 }
 
+/** The wishes that a plan is made from. */
 export interface PlanRequest {
   readonly options: RunOptions;
   readonly split: Split;
@@ -137,7 +139,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   let rates = ratesByFormula(plan, await measureGflops(backend));
   const fitted = isFitted(request);
   const horizon = Math.min(secondsOf(work(), rates), minutes === null ? Number.POSITIVE_INFINITY : 60 * minutes);
-  // What does not fit into the memory is met by the run itself, after its plan has been told.
+  // A run that does not fit into memory is not rehearsed: it fails by itself, after its plan has been shown.
   const fits = memoryOf(plan, trainBytes + heldOutBytes, 0) < totalmem();
   const rehearsed = fitted || (fits && horizon > WORTH_REHEARSING_SECONDS);
   if (rehearsed) {
@@ -204,6 +206,7 @@ const withFit = (options: RunOptions, fit: Fit): RunOptions => ({
   patience: options.patience ?? 0,
 });
 
+/** How much of each part is read; all of a part (null) if that is little more. @param whole read everything */
 function sampleOf(
   plan: RunPlan,
   least: number,

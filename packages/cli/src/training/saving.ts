@@ -9,6 +9,7 @@ import type { TrainingJob } from './training-job.ts';
 /** However rare the evaluations are, no more work than this is ever lost. */
 const LONGEST_UNSAVED_SECONDS = 600;
 
+/** Saves a session into the folder of its run. */
 export class Saving {
   private readonly job: TrainingJob;
   private readonly session: Session;

@@ -8,6 +8,7 @@ export interface Minutes {
   readonly fitted: boolean;
 }
 
+/** How far a run is. */
 export interface Position {
   readonly phase: 'entropy model' | 'patching' | 'model' | 'done';
   /** Updates done in the phase, and in all. */
@@ -17,14 +18,15 @@ export interface Position {
 
 /** A number of steps is changed if it is off by more than this share: less is noise. */
 const TOLERANCE = 0.02;
-/** Looked at this often in the course of a run. */
+/** The number of steps is looked at this often in the course of a run. */
 const LOOKS = 40;
-/** Times of steps that the present pace is the mean of. */
+/** The present pace is the mean over about this many steps. */
 const MEMORY = 25;
 
 /** Seconds since the process began: what somebody with a watch sees. */
 export const wallSeconds = (): number => performance.now() / 1000;
 
+/** Follows the pace of a run. */
 export class TimeBudget {
   private readonly limit: Minutes | null;
   private readonly now: () => number;

@@ -1,6 +1,6 @@
 /**
  * @file Drives a session from start to end. `train` is the whole of it: start or resume, one event after the other, a stop where somebody
- * asks for it, the report. The rest of this file is what follows each event. Lines on the terminal are in training-log.ts, files that
+ * asks for it, the report. The other methods react to the events. Lines on the terminal are in training-log.ts, files that
  * grow in journal.ts, saves in saving.ts, and the end in closing.ts.
  */
 import { join } from 'node:path';
@@ -22,11 +22,12 @@ import { TrainingLog } from './training-log.ts';
 
 /** Training batches that the first evaluation is compared with. */
 const RECENT_STEPS = 8;
-/** Going back more often than this is no training. */
+/** A run goes back to its last save at most this often, or it would never end. */
 const MOST_REWINDS = 20;
 
 type EventOf<Kind extends SessionEvent['kind']> = Extract<SessionEvent, { readonly kind: Kind }>;
 
+/** One start of `blt train`, from the first step here to the report or a stop. */
 export class TrainingRun {
   private readonly job: TrainingJob;
   private readonly log: TrainingLog;
@@ -109,9 +110,10 @@ export class TrainingRun {
     return this.saving;
   }
 
-  /** Does what follows an event. */
+  /** Logs, saves or counts, as the event asks for. */
   private async follow(event: SessionEvent, saving: Saving): Promise<void> {
-    // The last step stays, progress does not.
+    // At a milestone the status line of the last step stays on the terminal. All other events but the progress of an evaluation change
+    // what a save would hold.
     if (event.kind === 'milestone') this.log.keepLine();
     else if (event.kind !== 'progress' || event.work !== 'evaluation') saving.unsaved = true;
     switch (event.kind) {

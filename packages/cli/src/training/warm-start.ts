@@ -1,4 +1,4 @@
-/** @file The warm start of a run: entropies prepared before, an entropy model, a Llama. Opened, and known again. */
+/** @file The warm start of a run: entropies prepared before, an entropy model, a Llama. Opened for a new run, and found again for a resumed one. */
 import type { Corpus, PatchingOptions, RunOptions, RunPlan, WarmStart } from '@blt-ts/blt';
 import { type FileConfig, unusedPatching } from '../config/config-schema.ts';
 import { runOptions } from '../config/run-options.ts';
@@ -15,6 +15,7 @@ import {
   type PretrainedWeights,
 } from './pretrained.ts';
 
+/** A warm start, and the options that follow from it. */
 export interface OpenedWarmStart {
   /** Options of the run, with what the prepared data and the entropy model decide. */
   readonly options: RunOptions;
@@ -66,7 +67,7 @@ export async function openWarmStart(
   };
 }
 
-/** The same for a run that goes on before it had its patches. @throws UserError if a thing is no longer what it was */
+/** The warm start of a run that is resumed before it had its patches. @throws UserError if a file has changed since */
 export async function reopenWarmStart(
   { plan, prepared: folder, dataHash }: RunRecord,
   corpus: () => Corpus,

@@ -50,6 +50,7 @@ export const attention = {
       return [ins[0], f32([n, attrs.heads])];
     },
     indices: bounds,
+    // Two products of 2 D FLOPs for each pair and head: q k^T and P v.
     flops: ([q], _, a) => 4 * a.pairs * q.shape[1],
   },
   /**
@@ -68,6 +69,7 @@ export const attention = {
       return [q, k, v];
     },
     indices: bounds,
+    // Five such products: the scores again, g v^T, dq, dk and dv.
     flops: ([q], _, a) => 10 * a.pairs * q.shape[1],
   },
 } satisfies Entries;

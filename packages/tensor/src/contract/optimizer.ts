@@ -48,10 +48,10 @@ export const optimizer = {
     mutates: [0, 1, 2],
   },
   /**
-   * In place, on the rows ids [U] (rising, unique) of p, m, v [V,C]: what updates with zero gradients, missed since the rows were last
-   * touched, would have done to them. p, m, v, ids, factors [U,5]:
-   * p = p f0 - f3 m / (sqrt(v) + f4) (nothing where that is 0); m = m f1; v = v f2. The optimiser computes the factors from the rates
-   * missed.
+   * All updates with zero gradients that rows have skipped since they were last updated, at once. In place, on the rows ids [U] (rising,
+   * unique) of p, m, v [V,C], with five factors for each row: p, m, v, ids, factors [U,5]. With f = factors[u]:
+   * p = p f0 - f3 m / (sqrt(v) + f4), or p = p f0 where sqrt(v) + f4 is 0; m = m f1; v = v f2.
+   * The optimiser computes the factors from the learning rates of the skipped updates.
    */
   adamwCatchUp: {
     inputs: ['f32', 'f32', 'f32', 'i32', 'f32'],

@@ -3,7 +3,7 @@ import { broadcastShapes, checkShape, formatShape, sameShape, sizeOf } from '../
 import { type Entries, expect, f32 } from './types.ts';
 
 export const shape = {
-  /** The same elements in the same order under another shape; one size may be -1 before it gets here, never here. */
+  /** The same elements in the same order under another shape. A size of -1 is computed before, by the operation of autograd. */
   reshape: {
     inputs: ['f32'],
     outputs: ([x], { shape }) => {

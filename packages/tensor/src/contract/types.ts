@@ -1,12 +1,13 @@
 /** @file The names of all kernels by chapter, the attributes they take, and the form of an entry of the contract. */
 import { type DType, formatShape, type Shape, ShapeError, sameShape } from '../shape.ts';
 
+/** Type and shape of one input or output, without its values. */
 export interface Spec {
   readonly dtype: DType;
   readonly shape: Shape;
 }
 
-/** Attributes are plain data: numbers and arrays of numbers, never tensors. */
+/** No attributes. Attributes are plain data (numbers, booleans, arrays of numbers), never tensors. */
 export type None = Record<never, never>;
 
 /** Every kernel, and the attributes it takes. Formulas are at the entries of `contract`. */
@@ -79,6 +80,7 @@ export interface KernelAttrs {
   lerp: { weight: number };
 }
 
+/** Attributes of interval attention, forward and backward. */
 export interface AttentionAttrs {
   /** query heads H; q is [n, H*D] */
   heads: number;
@@ -90,6 +92,7 @@ export interface AttentionAttrs {
   pairs: number;
 }
 
+/** The numbers of one AdamW update, named as in its formula (contract/optimizer.ts). */
 export interface AdamWAttrs {
   lr: number;
   beta1: number;
@@ -100,21 +103,23 @@ export interface AdamWAttrs {
   step: number;
 }
 
+/** The name that `run` calls a kernel by. */
 export type KernelName = keyof KernelAttrs;
 
-/** Bounds of the whole numbers in one input. */
+/** Bounds of the whole numbers (ids, positions, starts) in one input. */
 export interface IndexRange<Attrs> {
   readonly input: number;
-  /** Name of one of them, for messages. */
+  /** One of these numbers in the words of a message, such as "id" or "position". */
   readonly name: string;
   /** The smallest one allowed; 0 if left out. */
   readonly lowest?: number;
   /** One past the largest one allowed. */
   end(ins: readonly Spec[], attrs: Attrs): number;
-  /** How much larger than the one before it each must be, at least: 0 = never decreasing, 1 = rising. Left out: in any order. */
+  /** Least difference between a number and the one before it: 0 = never decreasing, 1 = rising. Left out: in any order. */
   readonly step?: 0 | 1;
 }
 
+/** The contract of one kernel. Its formula stands above the entry. */
 export interface KernelEntry<Attrs> {
   /** Input dtypes, in order; `'...f32'` stands for one or more f32 inputs. */
   readonly inputs: readonly (DType | '...f32')[];
@@ -138,16 +143,20 @@ export interface KernelEntry<Attrs> {
 /** Entries for some of the kernels: one chapter of the contract. */
 export type Entries = { readonly [K in KernelName]?: KernelEntry<KernelAttrs[K]> };
 
+/** An f32 input or output of this shape. */
 export const f32 = (shape: Shape): Spec => ({ dtype: 'f32', shape });
 
+/** @throws ShapeError with this message unless the condition holds */
 export function expect(condition: boolean, message: () => string): void {
   if (!condition) throw new ShapeError(message());
 }
 
+/** @throws ShapeError unless the input has `rank` axes */
 export function expectRank(op: string, name: string, spec: Spec, rank: number): void {
   expect(spec.shape.length === rank, () => `${op}: ${name} must have ${rank} axes, got ${formatShape(spec.shape)}`);
 }
 
+/** @throws ShapeError unless the input has this shape */
 export function expectShape(op: string, name: string, spec: Spec, shape: Shape): void {
   expect(
     sameShape(spec.shape, shape),

@@ -56,7 +56,7 @@ export class CommandQueue {
     this.driver = driver;
   }
 
-  /** Why nothing can be trusted any more. */
+  /** The fault after which no value can be trusted. */
   private get failure(): Error | null {
     return this.driver.failure ?? this.fault;
   }
@@ -96,7 +96,7 @@ export class CommandQueue {
     return newCell(length);
   }
 
-  /** The values are copied before this returns. */
+  /** The values are copied before this returns. @param whole they are whole numbers (i32), which the host keeps too */
   write(cell: Cell, values: ArrayLike<number>, whole: boolean): void {
     if (whole) {
       const host = Int32Array.from(values);

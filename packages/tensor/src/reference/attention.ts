@@ -38,6 +38,7 @@ const intervalAttention: CpuKernel<'intervalAttention'> = ([out, lse], [q, k, v,
   }
 };
 
+/** The sums run over the query rows in rising order. delta = g . out of a row, ds = scale p (g . v - delta). */
 const intervalAttentionBackward: CpuKernel<'intervalAttentionBackward'> = (
   [dq, dk, dv],
   [q, k, v, lo, hi, out, lse, g],

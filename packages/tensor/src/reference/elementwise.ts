@@ -42,7 +42,7 @@ const swiGlu: CpuKernel<'swiGlu'> = ([y], [a, b]) => {
 
 const swiGluBackward: CpuKernel<'swiGluBackward'> = ([da, db], [a, b, g]) => {
   for (let i = 0; i < g.data.length; i++) {
-    // First all that is read: da may lie where g does, db where b does.
+    // All three are read before anything is written, because da may lie where g does, and db where b does (`aliases`).
     const [ai, bi, gi] = [a.data[i], b.data[i], g.data[i]];
     const s = sigmoid(ai);
     da.data[i] = gi * bi * s * (1 + ai * (1 - s));

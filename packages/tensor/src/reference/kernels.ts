@@ -15,6 +15,7 @@ import { shapeKernels } from './shape.ts';
 import { softmaxKernels } from './softmax.ts';
 import type { CpuKernel } from './view.ts';
 
+/** The definition of each kernel, by its name. */
 export const referenceKernels: { readonly [K in KernelName]: CpuKernel<K> } = {
   ...elementwiseKernels,
   ...reduceKernels,

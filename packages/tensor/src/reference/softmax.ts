@@ -30,7 +30,7 @@ const crossEntropy: CpuKernel<'crossEntropy'> = ([loss], [logits, targets]) => {
   const [n, V] = logits.shape;
   for (let i = 0; i < n; i++) {
     const { max, logSum } = logSumExp(logits, i, V);
-    // max - x first: both may be huge, their difference is not.
+    // max - x comes first, because both may be huge and their difference is not.
     loss.data[i] = max - logits.data[i * V + targets.data[i]] + logSum;
   }
 };

@@ -1,8 +1,8 @@
 /**
  * @file The CPU backend: SIMD kernels compiled from assembly/, over one WebAssembly memory.
  *
- * `nativeKernels` have such a kernel. All others, and rare forms of these (see bindings.ts), run the definition in reference/ on
- * the same memory: correct, and no part of a training step.
+ * `wasmKernels` lists the kernels of the contract that have one. All others, and rare forms of these (see bindings.ts), run the
+ * definition in reference/ on the same memory. They are correct, slow, and no part of a training step.
  */
 import type { Backend, Operand, Storage } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
@@ -17,8 +17,9 @@ import { Recorder } from './recording.ts';
 import { type WasmOptions, WasmRuntime } from './runtime.ts';
 
 /** The kernels that run as WebAssembly. */
-export const nativeKernels: readonly KernelName[] = Object.keys(bindings) as KernelName[];
+export const wasmKernels: readonly KernelName[] = Object.keys(bindings) as KernelName[];
 
+/** The backend that `createWasmBackend` makes. */
 export interface WasmBackend extends Backend {
   /** How many threads share the work of one kernel; 1 where there can be no workers, whatever was asked for. */
   readonly threads: number;
@@ -32,7 +33,7 @@ export interface WasmBackend extends Backend {
 export { availableThreads } from './pool.ts';
 export type { WasmOptions } from './runtime.ts';
 
-/** @throws Error when the process cannot have so much */
+/** The array of a table outside the WebAssembly memory. @throws Error when the process cannot allocate it */
 function offloadedArray(length: number, inUse: number): Float32Array {
   try {
     return new Float32Array(length);
@@ -149,12 +150,12 @@ class SimdBackend implements WasmBackend {
       else this.runInside(kernel, outs, ins, attrs);
       return;
     }
-    // What is allocated while a recording is made belongs to it.
+    // Memory that is allocated while a recording is made belongs to the recording, so no rows may stay in it.
     const mayKeep = this.recorder === null;
     const rowsOrWhole: Kernel = (to, from) => {
       if (!this.tables.run(kernel, to, from, attrs, mayKeep)) this.runDefinition(kernel, to, from, attrs);
     };
-    this.runHere(rowsOrWhole, outs, ins);
+    this.runInTypeScript(rowsOrWhole, outs, ins);
   }
 
   /** Runs a kernel whose operands are all in the memory, as floats. */
@@ -165,7 +166,7 @@ class SimdBackend implements WasmBackend {
     attrs: KernelAttrs[K],
   ): void {
     if (bindings[kernel]?.(this.runtime, outs, ins, attrs)) return;
-    this.runHere((to, from) => this.runDefinition(kernel, to, from, attrs), outs, ins);
+    this.runInTypeScript((to, from) => this.runDefinition(kernel, to, from, attrs), outs, ins);
   }
 
   private runDefinition<K extends KernelName>(
@@ -179,7 +180,7 @@ class SimdBackend implements WasmBackend {
   }
 
   /** Runs a kernel in TypeScript, and tells a recorder of it. */
-  private runHere(kernel: Kernel, outs: readonly Operand[], ins: readonly Operand[]): void {
+  private runInTypeScript(kernel: Kernel, outs: readonly Operand[], ins: readonly Operand[]): void {
     if (this.recorder) this.recorder.run(kernel, outs, ins);
     else kernel(outs, ins);
   }

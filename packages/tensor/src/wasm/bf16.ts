@@ -1,6 +1,6 @@
 /**
- * @file Weights kept as BF16: half the memory, and a product of few rows takes half as long, because it waits for nothing but its
- * matrix. The tensor stays a tensor of floats: its values are rounded once, and read as floats everywhere.
+ * @file Weights kept as BF16. They take half the memory, and a product of few rows takes half the time, because it waits for its matrix
+ * to arrive from memory. The tensor stays a tensor of floats: its values are rounded once, and read as floats everywhere.
  */
 import type { Operand, Storage } from '../backend.ts';
 import { contract, type KernelAttrs, type KernelEntry, type KernelName } from '../contract.ts';
@@ -18,8 +18,10 @@ export class Bf16Values {
   }
 }
 
+/** Whether the values of an operand are kept as BF16. */
 export const isBf16 = (x: Operand): boolean => x.storage.handle instanceof Bf16Values;
 
+/** The 16-bit values in the WebAssembly memory. */
 const codes = ({ compiled }: WasmRuntime, { address }: Bf16Values, length: number): Uint16Array =>
   new Uint16Array(compiled.memory.buffer, address, length);
 
@@ -33,9 +35,9 @@ export function writeBf16(runtime: WasmRuntime, { handle, length }: Storage, val
   codes(runtime, handle as Bf16Values, length).set(rounded);
 }
 
-/** Up to this many rows of A the kernel reads BF16; for more the matrix becomes floats first. */
+/** Up to this many rows of A the kernel reads BF16. For more rows the matrix is widened to floats first. */
 const FEW_ROWS = 16;
-/** Columns of which the kernel's scratch holds four rows. */
+/** Most columns of A: the kernel's scratch holds four rows of this many floats. */
 const MOST_COLUMNS = 65536;
 
 /** y = a b^T for few rows of a. False for other forms. */

@@ -13,6 +13,7 @@ import { rowsBindings } from './bindings/rows.ts';
 import { shapeBindings } from './bindings/shape.ts';
 import { softmaxBindings } from './bindings/softmax.ts';
 
+/** How each kernel of the contract is run in WebAssembly, by its name; kernels without such a form are missing. */
 export const bindings: { readonly [K in KernelName]?: Binding<K> } = {
   ...elementwiseBindings,
   ...reduceBindings,

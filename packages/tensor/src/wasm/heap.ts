@@ -51,6 +51,7 @@ class Free {
 
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 24 ? 2 : 0)} MiB`;
 
+/** Hands out blocks of one WebAssembly memory, which it grows when needed. */
 export class Heap {
   readonly memory: WebAssembly.Memory;
   /** Bytes asked for by the blocks now in use. */
@@ -59,7 +60,7 @@ export class Heap {
   private readonly limit: number;
   private readonly grown: () => void;
   private readonly unused = new Free();
-  /** While `apart` runs: what was freed in it. */
+  /** While `apart` runs: the blocks that were freed in it. */
   private own: Free | null = null;
   /** The free rest of the newest slab. */
   private slab = { at: 0, end: 0 };
@@ -100,7 +101,7 @@ export class Heap {
     const free = this.own?.takeSmall(index) ?? this.unused.takeSmall(index);
     if (free !== undefined) return free;
     if (this.slab.at + size > this.slab.end) {
-      // Not from what was freed apart: the rest of the slab is for everybody.
+      // Not from blocks freed in `apart`, because the rest of the slab is for everybody.
       const at = this.unused.large.take(SLAB) ?? this.extend(SLAB);
       // In a memory too full for a slab, the block alone.
       if (at === undefined) return this.large(size);

@@ -3,7 +3,7 @@ import { alphabet, encoded, memoryFlags, type WasmExports } from './kernels.gene
 
 export type { WasmExports };
 
-/** A kernel does part `part` of `parts` of its work. */
+/** An exported kernel. It does part `part` of `parts` of its work; its arguments are in the argument block. */
 export type Kernel = (part: number, parts: number) => void;
 
 /** A module that uses one instruction of relaxed SIMD, f32x4.relaxed_madd, to see whether the engine takes it. */
@@ -20,6 +20,7 @@ interface NodeProcess {
   getBuiltinModule?: (name: string) => unknown;
 }
 
+/** The `process` of Node; undefined in a browser. */
 export const nodeProcess = (globalThis as { process?: NodeProcess }).process;
 
 /** A variable of the environment; undefined where there is none, or no leave to read it (Deno without --allow-env). */
@@ -34,14 +35,20 @@ function environment(name: string): string | undefined {
 /** A module of Node itself, without importing it: undefined in browsers and before Node 20.16. */
 export const nodeModule = <T>(name: string): T | undefined => nodeProcess?.getBuiltinModule?.(name) as T | undefined;
 
-/** A multiply-add of the module as it comes, and what is written there: three bytes each, see scripts/build-wasm.mjs. */
+/**
+ * The module comes with two placeholder instructions, PRODUCT and SUM, in the place of each multiply-add. They are overwritten by
+ * instructions of the same length, three bytes: see scripts/build-wasm.mjs.
+ */
 const [PRODUCT, SUM] = [0x92, 0x93];
 const NOPS = [0x01, 0x01, 0x01];
 const RELAXED_MADD = [0xfd, 0x85, 0x02];
 const MUL = [0xfd, 0xe6, 0x01];
 const ADD = [0xfd, 0xe4, 0x01];
 
-/** The bytes of the build with or without fused multiply-add. */
+/**
+ * The bytes of the build with or without fused multiply-add. In the text `encoded`, a character of `alphabet` is a byte; its last two
+ * characters begin a pair. The byte is the value of the character, or pair, minus 3.
+ */
 function binaryOf(fused: boolean): Uint8Array<ArrayBuffer> {
   const singles = alphabet.length - 2;
   const bytes = new Uint8Array(encoded.length);
@@ -69,7 +76,7 @@ function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(RELAXED_PROBE);
 }
 
-/** Versions of Node in which the flag below was tried, and makes one 256-bit instruction of two neighbouring 128-bit ones. */
+/** First and last version of Node in which V8 was seen to join two neighbouring 128-bit instructions into one of 256 bits. */
 const JOINING_VERSIONS = [24, 26];
 
 /**
@@ -118,6 +125,7 @@ function joinsPairs(): { wide: boolean; why: string } {
   return { wide: true, why: '256-bit vectors' };
 }
 
+/** A compiled module with its memory. */
 export interface CompiledKernels {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;

@@ -10,6 +10,7 @@
 import type { Operand, Storage } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
 
+/** Whether the values of an operand lie outside the WebAssembly memory. */
 export const isOffloaded = (x: Operand): boolean => x.storage.handle instanceof Float32Array;
 
 /** Kernels that name rows of their first inputs: how many tables, the place of the ids, and whether the tables are updated. */
@@ -69,9 +70,9 @@ function compact(ids: Int32Array, tableRows: number): { rows: Int32Array; places
   return { rows, places };
 }
 
-/** Rows that are read ahead before they are copied, so that their ways from memory overlap: each lies in a page of its own. */
+/** This many rows are read ahead before they are copied, so that their cache misses overlap: each row lies in a page of its own. */
 const PREFETCHED = 16;
-/** Elements of a cache line. */
+/** Elements of a cache line of 64 bytes. */
 const LINE = 16;
 
 /** Memory seen as whole numbers, because copying floats could change the bits of a NaN. */
@@ -79,9 +80,9 @@ const bitsOf = ({ buffer, byteOffset, length }: Float32Array | Int32Array): Int3
   new Int32Array(buffer, byteOffset, length);
 
 /**
- * Copies row fromRows[u] to row toRows[u]. Plain loops: a call of `set` takes longer than a row.
- * @param back the rows go to the table: its pages are read ahead, else its lines
- * @returns the values that it read ahead, so that no compiler leaves the reads out
+ * Copies row fromRows[u] to row toRows[u]. These are plain loops, because a call of `set` takes longer than copying a row.
+ * @param back true if `to` is the table: one word of each of its rows is read ahead. Otherwise `from` is, and all its lines are read
+ * @returns a mix of the values that were read ahead, so that no compiler leaves the reads out
  */
 function copyRows(
   from: Int32Array,
@@ -117,7 +118,7 @@ interface StagedRows {
   changed: boolean;
 }
 
-/** Which of `rows` are not among `others` (both rising) and their places; the places in both lists of those that are. */
+/** Two rising lists compared: the rows that `others` lacks with their places in `rows`, and the places in both lists of the common ones. */
 function compare(rows: Int32Array, others: Int32Array) {
   const n = rows.length;
   const [lone, lonePlaces] = [new Int32Array(n), new Int32Array(n)];
@@ -141,6 +142,7 @@ function compare(rows: Int32Array, others: Int32Array) {
   };
 }
 
+/** The tables outside the WebAssembly memory, and the rows of them that are inside at the moment. */
 export class OffloadedTables {
   private readonly heap: HeapAccess;
   /** Rows that stay inside, by table. */
@@ -174,8 +176,8 @@ export class OffloadedTables {
 
   /**
    * Runs a row kernel on tables outside.
-   * @param mayKeep false if what is allocated now does not last
-   * @returns false if the kernel is none, and nothing was done
+   * @param mayKeep false if memory that is allocated now does not last, so that no rows may stay inside
+   * @returns false, with nothing done, if it is no row kernel or its tables are not all outside
    */
   run<K extends KernelName>(
     kernel: K,
@@ -213,7 +215,7 @@ export class OffloadedTables {
     return true;
   }
 
-  /** These rows of a table, inside. Others that were there go back to it. */
+  /** Brings these rows of a table inside. Rows that were inside and are not among them go back to the table. */
   private stage(table: Float32Array, rows: Int32Array, C: number): StagedRows {
     const old = this.staged.get(table);
     const fresh = old ? compare(rows, old.rows) : null;

@@ -78,9 +78,9 @@ export function availableThreads(): number {
   return os?.availableParallelism() ?? (globalThis as { navigator?: Navigator }).navigator?.hardwareConcurrency ?? 1;
 }
 
-/** A job shorter than this (microseconds on one thread) is done before the workers have begun. */
+/** Shortest job worth sharing while the workers are awake, in microseconds on one thread: a shorter one is done before they begin. */
 const LEAST_AWAKE = 2;
-/** Least job in microseconds while workers are asleep. */
+/** Shortest job worth sharing while workers are asleep, because waking one takes tens of microseconds. */
 const LEAST_ASLEEP = 100;
 
 /** Kernels that cut their work themselves are called once on each thread. All others are cut into a few pieces for each. */
@@ -88,6 +88,7 @@ const selfScheduling = (kernels: WasmExports): ReadonlySet<Kernel> =>
   new Set([kernels.matmul, kernels.intervalAttention, kernels.intervalAttentionBackward]);
 const PIECES_PER_THREAD = 4;
 
+/** The worker threads of one runtime. */
 export class Pool {
   readonly threads: number;
   private readonly exports: WasmExports;

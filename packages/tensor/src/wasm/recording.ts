@@ -1,6 +1,6 @@
 /**
- * @file A recording of kernel calls (CUDA calls it a graph): calls with their arguments, to be made again without a check, an
- * allocation or a look-up. Kernels that run in TypeScript are recorded as functions.
+ * @file A recording of kernel calls with their arguments (CUDA calls it a graph). They are made again without a check, an allocation or
+ * a look-up. Kernels that run in TypeScript are recorded as functions.
  */
 import type { Operand, Recording } from '../backend.ts';
 import type { KernelCall, WasmRuntime } from './runtime.ts';
@@ -8,6 +8,7 @@ import type { KernelCall, WasmRuntime } from './runtime.ts';
 /** An operand that can still be found when its tensor has been freed: a recording keeps the memory. */
 const fixed = (x: Operand): Operand => ({ storage: { ...x.storage }, dtype: x.dtype, shape: x.shape });
 
+/** Writes down the kernel calls that are made while `record` runs. */
 export class Recorder {
   private readonly runtime: WasmRuntime;
   private readonly steps: (KernelCall | (() => void))[] = [];
@@ -48,7 +49,7 @@ export class Recorder {
     ins: readonly Operand[],
   ): void {
     const { onCall } = this.runtime;
-    // Else it is part of one that is written down already.
+    // Without `onCall` this kernel is part of another one in TypeScript, which is recorded as a whole.
     if (onCall !== null) {
       const [to, from] = [outs.map(fixed), ins.map(fixed)];
       this.steps.push(() => kernel(to, from));

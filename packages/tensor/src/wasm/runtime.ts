@@ -5,6 +5,7 @@ import { Heap } from './heap.ts';
 import { type CompiledKernels, compileKernels, type Kernel, type WasmExports } from './module.ts';
 import { Pool, whyNoThreads } from './pool.ts';
 
+/** Options of `createWasmBackend`. */
 export interface WasmOptions {
   /** Tensors of more bytes than this (default 2^28) live outside the WebAssembly memory: tables of which few rows are read. */
   outsideBytes?: number;
@@ -31,6 +32,7 @@ export interface KernelCall {
 /** The address of an operand's values. */
 export const address = (x: Operand): number => x.storage.handle as number;
 
+/** An instance of the kernels: its memory, its heap, its argument block and its threads. */
 export class WasmRuntime {
   readonly compiled: CompiledKernels;
   readonly heap: Heap;

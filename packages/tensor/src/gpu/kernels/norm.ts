@@ -39,7 +39,7 @@ export const rmsNormBackward = kernel(
   'y = r[ROW] * (g[ROW * C + COL] * w[COL] - x[ROW * C + COL] * share[ROW]);',
 );
 
-/** The share of `down` rows in dw; rows from `total` on do not exist. */
+/** dw summed over one group of `down` rows: sum of g x r. Rows from `total` on do not exist. */
 export const rmsWeights = kernel(
   'rmsWeights',
   'rows',

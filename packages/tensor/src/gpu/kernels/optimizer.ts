@@ -1,7 +1,7 @@
 /** @file Kernels of AdamW and the moving average. */
 import { kernel } from '../kernel-source.ts';
 
-/** beta * moment + (1 - beta) * gradient, and the same of squares. */
+/** m = beta m + (1 - beta) g', with g' = g scale and rest = 1 - beta. */
 export const firstMoment = kernel(
   'firstMoment',
   'line',
@@ -9,6 +9,7 @@ export const firstMoment = kernel(
   'y = beta * m[I] + rest * (g[I] * scale[0]);',
 );
 
+/** v = beta v + (1 - beta) g'^2 */
 export const secondMoment = kernel(
   'secondMoment',
   'line',
@@ -16,7 +17,7 @@ export const secondMoment = kernel(
   'y = beta * v[I] + rest * (g[I] * scale[0]) * (g[I] * scale[0]);',
 );
 
-/** From the moments already moved on. correction1 = 1 / (1 - beta1^step), correction2 likewise. */
+/** The new p, from moments that are already updated. correction1 = 1 / (1 - beta1^step), correction2 likewise; keep = 1 - lr weightDecay. */
 export const adamwStep = kernel(
   'adamwStep',
   'line',
@@ -24,7 +25,7 @@ export const adamwStep = kernel(
   'y = p[I] * keep - lr * (m[I] * correction1) / (Math.sqrt(v[I] * correction2) + eps);',
 );
 
-/** The rows `ids` of a table multiplied by column `which` of decay [U,3]: what the steps they missed would have done. */
+/** Each row of a moment times its factor, which is column `which` of factors [U,5]: the decay of the updates that it skipped. */
 export const decayedRows = kernel(
   'decayedRows',
   'rows',
@@ -32,7 +33,7 @@ export const decayedRows = kernel(
   'y = x[ROW * C + COL] * factors[ROW * 5 + which];',
 );
 
-/** p f0 - f3 m / (sqrt(v) + f4), where that is not 0 */
+/** p f0 - f3 m / (sqrt(v) + f4), or p f0 where sqrt(v) + f4 is 0; f is the row's line of factors [U,5]. */
 export const caughtUp = kernel(
   'caughtUp',
   'rows',

@@ -61,7 +61,7 @@ export function adamwRows(part: i32, parts: i32): void {
   }
 }
 
-/** Kernel: missed updates of the rows ids[0:U], p = p f0 - f3 m / (sqrt(v) + f4), m *= f1, v *= f2. Arguments: p, m, v, ids, factors, U, C. */
+/** Kernel: skipped updates of the rows ids[0:U], p = p f0 - f3 m / (sqrt(v) + f4), m *= f1, v *= f2. Arguments: p, m, v, ids, factors, U, C. */
 export function adamwCatchUp(part: i32, parts: i32): void {
   const U = int(args.rows), C = int(args.C);
   const row = <usize>C << 2;

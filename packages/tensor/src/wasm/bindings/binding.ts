@@ -14,6 +14,7 @@ export type Run<Attrs> = (
   ins: readonly Operand[],
   attrs: Attrs,
 ) => boolean;
+/** `Run` for one kernel of the contract. */
 export type Binding<K extends KernelName> = Run<KernelAttrs[K]>;
 
 /** The last axis, and all before it as one. */

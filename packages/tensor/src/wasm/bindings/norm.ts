@@ -16,7 +16,7 @@ const rmsNorm: Binding<'rmsNorm'> = (runtime, [y], [x, w], { eps }) => {
   return true;
 };
 
-/** Runs of rows whose share of dw is summed apart: fixed, so that the bits do not depend on the threads. */
+/** dw is summed over this many groups of rows first. The number is fixed, so that the bits do not depend on the threads. */
 const CHUNKS = 16;
 
 const rmsNormBackward: Binding<'rmsNormBackward'> = (runtime, [dx, dw], [x, w, g], { eps }) => {

@@ -277,14 +277,14 @@ function addKeyGradients(t: i32, tEnd: i32, count: i32, D: i32): void {
   }
 }
 
-/** The first key of the stretch from t on that the group at row i computes: a whole number of fours from t. */
+/** The first key, of the block of keys from t on, that the group at row i computes: a whole number of fours from t. */
 // @ts-ignore: decorator
 @inline
 function firstKey(lo: usize, t: i32, i: i32): i32 {
   return t + (max(0, load<i32>(lo + (<usize>i << 2)) - t) & ~3);
 }
 
-/** One past the last key of the stretch that the group at row i sees. */
+/** One past the last key of that block that the group at row i sees. */
 // @ts-ignore: decorator
 @inline
 function endKey(hi: usize, tEnd: i32, i: i32, count: i32): i32 {

@@ -3,8 +3,8 @@
  * forward pass.
  *
  * A unit of work is one head and a block of 64 query rows, in groups of 8, or of 16 where vectors come in pairs (`wide`): a
- * group's scores against 4 or 6 keys are one tile of the matrix product, with keys as rows and queries as lanes. Keys come in stretches of 64, so the scratch never grows with the
- * context; the softmax is carried from stretch to stretch (Milakov & Gimelshein 2018). Because lo and hi never decrease, a group
+ * group's scores against 4 or 6 keys are one tile of the matrix product, with keys as rows and queries as lanes. Keys come in blocks of 64 too, so the scratch never grows with the
+ * context. The softmax is carried from one block of keys to the next (Milakov & Gimelshein 2018). Because lo and hi never decrease, a group
  * needs the keys lo[first] .. hi[last]-1 and no others. What a row computes depends on its own interval and on where earlier
  * rows begin, never on later rows nor on the size of groups: a masked key contributes exact zeros.
  */
@@ -17,10 +17,10 @@ import { tileFromPanel, tileFromRows } from '../matmul/tile-4x8';
 import { tile4x16, tile4x16FromRows, tile6x16, tile6x16FromRows, tile8x8 } from '../matmul/tile-6x16';
 import { rowMax, scaleRow, storeExp } from '../softmax';
 
-/** Query rows in a block, and keys in a stretch. */
+/** Query rows in a block, and keys in a block. */
 export const BLOCK = 64;
 
-/** Blocks that see so many keys are worth reading ahead for, and keeping keys side by side. */
+/** For blocks of queries that see at least this many keys, prefetching and packing keys pays. */
 export const FAR = 3 * BLOCK;
 
 /** Query rows in a group: the lanes of one tile. */
@@ -123,10 +123,10 @@ export function sees(j: v128, lo: v128, hi: v128): v128 {
 }
 
 /**
- * One stretch of the running softmax for 8 queries. S [n][8], rows `sRow` bytes apart, becomes e^(s - max); the maxima and sums move on, and `fade`
+ * The running softmax over one block of n keys, for 8 queries. S [n][8], rows `sRow` bytes apart, becomes e^(s - max); the maxima and sums move on, and `fade`
  * receives the factor by which everything summed so far shrinks.
  */
-function softmaxStretch(s: usize, sRow: usize, first: i32, n: i32, masked: bool, lo: usize, hi: usize, maxima: usize, sums: usize,
+function softmaxOfBlock(s: usize, sRow: usize, first: i32, n: i32, masked: bool, lo: usize, hi: usize, maxima: usize, sums: usize,
   fade: usize): void {
   const end = s + n * sRow;
   const before0 = v128.load(maxima), before1 = v128.load(maxima, 16);
@@ -243,7 +243,7 @@ function forwardBlock(head: i32, first: i32, count: i32): void {
         const eightLo = lo + (<usize>e << 2), eightHi = hi + (<usize>e << 2);
         const masked = last - e < 7 || from < load<i32>(eightLo, 28) || to > load<i32>(eightHi);
         const scores = s + (<usize>(e - i) << 2);
-        softmaxStretch(scores, sRow, from, to - from, masked, eightLo, eightHi, maxima + (<usize>e << 2), sums + (<usize>e << 2),
+        softmaxOfBlock(scores, sRow, from, to - from, masked, eightLo, eightHi, maxima + (<usize>e << 2), sums + (<usize>e << 2),
           fade);
         fadeRows(y + e * yRow, yRow, D, fade);
       }
@@ -259,10 +259,10 @@ function forwardBlock(head: i32, first: i32, count: i32): void {
 }
 
 /** Keys that a single row takes at a time. */
-const ROW_STRETCH = 4096;
+const ROW_BLOCK = 4096;
 
 /**
- * One query row alone, as in decoding: products of a row and a matrix, nothing packed. Scratch: scores of a stretch, sums of v.
+ * One query row alone, as in decoding: products of a row and a matrix, nothing packed. Scratch: scores of a block of keys, sums of v.
  */
 function forwardRow(head: i32): void {
   const heads = int(args.heads), kvHeads = int(args.kvHeads), D = int(args.headDim);
@@ -270,11 +270,11 @@ function forwardRow(head: i32): void {
   const column = <usize>(head * D) << 2, kvColumn = <usize>(head / (heads / kvHeads) * D) << 2;
   const q = pointer(args.q) + column;
   const end = load<i32>(pointer(args.hi));
-  const s = scratch(), y = s + (ROW_STRETCH + 4) * 4;
+  const s = scratch(), y = s + (ROW_BLOCK + 4) * 4;
   let most = -f32.MAX_VALUE, sum: f32 = 0;
   const begin = load<i32>(pointer(args.lo));
-  for (let t = begin; t < end; t += ROW_STRETCH) {
-    const n = min(ROW_STRETCH, end - t);
+  for (let t = begin; t < end; t += ROW_BLOCK) {
+    const n = min(ROW_BLOCK, end - t);
     const offset = <usize>t * kRow + kvColumn;
     rowTimesColumns(n, D, q, pointer(args.k) + offset, kRow, s, false);
     scaleRow(s, n, float(args.scale));

@@ -48,7 +48,7 @@ export const packedKeys = (): usize => packed - origin * packedRow();
 @inline
 export const packedArray = (): usize => capacity * packedRow();
 
-/** D values. */
+/** Copies D floats. */
 function copyRow(to: usize, from: usize, D: i32): void {
   if (D & 7) return memory.copy(to, from, <usize>D << 2);
   for (const end = to + (<usize>D << 2); to < end; to += 32) {
@@ -59,7 +59,7 @@ function copyRow(to: usize, from: usize, D: i32): void {
   }
 }
 
-/** D zeros. */
+/** Writes D zeros. */
 function zeroRow(to: usize, D: i32): void {
   if (D & 7) return memory.fill(to, 0, <usize>D << 2);
   for (const end = to + (<usize>D << 2); to < end; to += 32) {
@@ -72,7 +72,7 @@ function zeroRow(to: usize, D: i32): void {
 export function beginHead(kvHead: i32, from: i32): void {
   column = <usize>(kvHead * int(args.headDim)) << 2;
   writtenUntil = from;
-  // Whatever a call that was aborted left.
+  // A call that was aborted may have left keys.
   packedBegin = packedEnd = 0;
 }
 
@@ -86,7 +86,7 @@ export function zeroGradientsBefore(end: i32): void {
   }
 }
 
-/** Writes the gradients of the keys before `end` to where they belong. */
+/** Writes the gradients of the packed keys before `end` to dk and dv. */
 function flushUntil(end: i32): void {
   const D = int(args.headDim), outer = outerRow(), array = packedArray();
   const n = end - packedBegin;
@@ -104,7 +104,7 @@ function flushUntil(end: i32): void {
   packedBegin = max(packedBegin, end);
 }
 
-/** Writes all gradients to where they belong: memory is then up to date. */
+/** Writes the gradients of all packed keys to dk and dv, which are then up to date. */
 export function flushKeys(): void {
   flushUntil(packedEnd);
   packedBegin = packedEnd = 0;

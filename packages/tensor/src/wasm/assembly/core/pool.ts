@@ -21,6 +21,7 @@ const ASLEEP: usize = 1472;
 const READY: usize = 1476;
 /** Workers whose part of the job trapped. */
 const FAILED: usize = 1480;
+/** How often a thread reads the word it waits for before it sleeps: some 75 microseconds. */
 const SPINS = 100000;
 
 /** Main thread: the workers may begin. */
@@ -49,6 +50,7 @@ export function workersAsleep(): i32 {
   return atomic.load<i32>(ASLEEP);
 }
 
+/** Main thread: how many workers have started. */
 export function workersReady(): i32 {
   return atomic.load<i32>(READY);
 }
@@ -58,6 +60,7 @@ export function takeFailures(): i32 {
   return atomic.xchg<i32>(FAILED, 0);
 }
 
+/** Worker: it has started. */
 export function workerReady(): void {
   atomic.add<i32>(READY, 1);
 }
@@ -78,6 +81,7 @@ export function jobPieces(): i32 {
   return load<i32>(PIECES);
 }
 
+/** Worker: its part of the job is done, or trapped if `failed` is 1. */
 export function finishJob(failed: i32): void {
   if (failed) atomic.add<i32>(FAILED, 1);
   atomic.add<i32>(DONE, 1);

@@ -68,7 +68,7 @@ function constant(i: usize): v128 {
 }
 
 /**
- * e^x for x <= 88: 2^n 2^f with x log2 e = n + f and a polynomial for 2^f (minimax on [-1/2, 1/2], error DEG).
+ * e^x for x <= 88: 2^n 2^f with x log2 e = n + f and a polynomial for 2^f (degree 6, minimax on [-1/2, 1/2], relative error 2e-9).
  * Below -87.3 (so for -Infinity) exactly 0; NaN stays NaN. Relative error 1.3e-7 + 1e-8 |x|, less than what rounding x to
  * 32 bits has already done.
  */

@@ -12,14 +12,17 @@ import { packA, packB, panelColumns, panelRows, prefetchLines } from './pack';
 import { tileFromPanel, tileFromRows } from './tile-4x8';
 import { tile6x16 } from './tile-6x16';
 
+/** Most rows of B in a block, which are the k of one panel. */
 // @ts-ignore: decorator
 @inline
 const KC = 384;
 
+/** Most rows of A in a block: 198 KiB packed. A multiple of both panel heights, 4 and 6. */
 // @ts-ignore: decorator
 @inline
 const MC = 132;
 
+/** Most columns of B in a block: 768 KiB packed. A multiple of both panel widths, 8 and 16. */
 // @ts-ignore: decorator
 @inline
 const NC = 512;
@@ -29,7 +32,7 @@ const NC = 512;
 @inline
 const PACK_COLUMNS = 64;
 
-/** Scratch: packed B, packed A, and the spare tile for edges. */
+/** Places in the scratch: packed B at 0, then packed A, then the spare tile for edges. */
 // @ts-ignore: decorator
 @inline
 const PACKED_A: usize = KC * NC * 4;
@@ -127,7 +130,7 @@ export function gemm(M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: 
         if (ak == 4 && n < PACK_COLUMNS && !wide) {
           blockFromRows(m, n, k, from, am, packedB, to, cm, accumulate);
         } else {
-          // Columns are touched as they are packed.
+          // The other layout is prefetched while it is packed.
           if (ak == 4) prefetchLines(from, am, m, k);
           packA(from, am, ak, m, k, packedA);
           blockFromPanels(m, n, k, packedA, packedB, to, cm, accumulate);

@@ -5,16 +5,17 @@
  *
  * A pair of 4-vectors becomes one register if both halves go through the same operations and come from, and end in, neighbouring
  * addresses. So everything here comes in pairs, and both halves of a pair are loaded before either is stored. 12 pairs of
- * sums + 2 of B + 1 of A are 15 of the 16 registers. Elsewhere these loops are correct too, but spill: module.ts decides. Panels and rows have a tile each, because a
- * constant offset is part of a load and a variable one an addition (106 against 100 GFLOP/s).
+ * sums + 2 of B + 1 of A are 15 of the 16 registers. In other engines these loops are correct too, but spill registers, so module.ts
+ * decides where they run. A as a panel and A as rows have a tile each, because a constant offset is part of a load and a variable one
+ * is an addition (106 against 100 GFLOP/s).
  */
 import { fused, wide } from '../core/call';
 import { madd } from '../core/simd';
 
 /**
- * The same address by another name, or the compiler would see that both reads are one. Where products and sums are rounded
- * separately, a product takes a sixteenth register for a moment, and one that spills in this loop halves its speed. So a tile of 12
- * pairs of sums then reads the value of A twice (`twice`), and writes the second product over it.
+ * The address `a`, because `wide` is 1 in these loops. The compiler does not know that, or it would make one read of two. Where
+ * products and sums are rounded separately, a product takes a sixteenth register for a moment, and one that spills in this loop halves
+ * its speed. So a tile of 12 pairs of sums then reads the value of A twice (`twice`), and writes the second product over it.
  */
 // @ts-ignore: decorator
 @inline
@@ -103,6 +104,7 @@ function sixBySixteen(twice: bool, K: i32, a: usize, aStep: usize, b: usize, bRo
   finishPair(c + 32, c52, c53, add);
 }
 
+/** See `sixBySixteen`; `twice` where products and sums are rounded separately. */
 // @ts-ignore: decorator
 @inline
 export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {

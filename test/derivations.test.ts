@@ -94,3 +94,11 @@ describe.each(derivations)('%s', (name) => {
     expect(checked.some((program) => program.includes(name === 'adamw' ? 'new AdamW(' : 'gradcheck('))).toBe(true);
   });
 });
+
+test('the glossary has forty words in order, one sentence and one symbol each', () => {
+  const rows = [...read('docs/glossary.md').matchAll(/^\| ([^|]+) \| ([^|]+) \| \[`\w+`\]\(\S+\) \|$/gm)];
+  const words = rows.map(([, word]) => word.toLowerCase());
+  expect(words).toHaveLength(40);
+  expect(words).toEqual([...words].sort());
+  for (const [, word, sentence] of rows) expect(sentence, word).toMatch(/^[A-Z][^.]*\.$/);
+});

@@ -195,6 +195,35 @@ test('intervals never decrease, and no decoder row is blind', () => {
   );
 });
 
+test('the queries that see a key are an interval too, from the first row with hi > j to the last with lo <= j', () => {
+  fc.assert(
+    fc.property(batch, options, (rows, o) => {
+      const layout = buildLayout(rows, o);
+      const patterns = [
+        { interval: layout.local, keys: layout.bytes },
+        { interval: layout.global, keys: layout.patches },
+        { interval: layout.encoderCross, keys: layout.bytes },
+        { interval: layout.decoderCross, keys: layout.patches * o.k },
+      ];
+      for (const { interval, keys } of patterns) {
+        const { lo, hi } = interval;
+        const mask = dense(interval, keys);
+        const firstRow = (is: (i: number) => boolean) => {
+          const i = mask.findIndex((_, row) => is(row));
+          return i < 0 ? mask.length : i;
+        };
+        const a = Array.from({ length: keys }, (_, j) => firstRow((i) => hi[i] > j));
+        const b = Array.from({ length: keys }, (_, j) => firstRow((i) => lo[i] > j));
+        for (let j = 0; j < keys; j++) {
+          expect(mask.map((row) => row[j])).toEqual(mask.map((_, i) => (i >= a[j] && i < b[j] ? 1 : 0)));
+          if (j > 0) expect(a[j] >= a[j - 1] && b[j] >= b[j - 1]).toBe(true);
+        }
+      }
+    }),
+    { numRuns: runs(60) },
+  );
+});
+
 test('batch independence: a row looks the same alone and between others', () => {
   fc.assert(
     fc.property(batch, options, (rows, o) => {

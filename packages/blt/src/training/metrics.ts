@@ -11,7 +11,7 @@ export function natsToBits(nats: number): number {
  * @param bytes how many of the predicted tokens are bytes of the text (`countBytes`). The authors divide by all predicted
  *   tokens, EOS and BOS included, which flatters texts of short documents.
  * @throws RangeError if bytes is not above 0
- * @see Pagnoni et al. 2024, section 4.5
+ * @see Pagnoni et al. 2024, equation 18
  */
 export function bitsPerByte(sumNats: number, bytes: number): number {
   if (!(bytes > 0)) throw new RangeError(`bitsPerByte: the number of bytes must be above 0, got ${bytes}`);

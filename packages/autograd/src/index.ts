@@ -2,17 +2,38 @@
  * @file @blt-ts/autograd: differentiable operations, reverse-mode gradients of any order, and the table of gradient rules.
  */
 export * as composed from './composed.ts';
+export {
+  type DefinedOp,
+  defineOp,
+  type OpDefinition,
+  type OwnGpu,
+  type OwnKernel,
+  type OwnVjpContext,
+  type OwnWasm,
+} from './define-op.ts';
 export { type GradOptions, grad, type Loss, valueAndGrad } from './grad.ts';
 export { type GradcheckOptions, gradcheck } from './gradcheck.ts';
 export { type IntervalBounds, intervalAttention } from './ops/attention.ts';
 export {
+  argsort,
+  cumsum,
+  gather,
+  type SortOptions,
+  scatterAdd,
+  sort,
+  take,
+  topk,
+} from './ops/axis.ts';
+export {
   abs,
   add,
   affine,
+  cast,
   cos,
   div,
   dropout,
   equal,
+  erf,
   exp,
   greater,
   log,
@@ -44,5 +65,5 @@ export { crossEntropy, logSoftmax, softmax } from './ops/softmax.ts';
 export { recompute } from './remat.ts';
 export { type Cotangent, RowSparse } from './row-sparse.ts';
 export { type Rule, type Rules, rules, type VjpContext } from './rules.ts';
-export { apply, applyAll, stopGradient } from './tape.ts';
+export { apply, applyAll, type Reads, stopGradient } from './tape.ts';
 export { leaves, mapTree, type Tree, type TreeOf } from './tree.ts';

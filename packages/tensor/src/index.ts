@@ -53,7 +53,7 @@ export {
 
 // ----- kernels
 
-export type { Operand, Recording, Storage, TypedArray } from './backend.ts';
+export type { Operand, OwnLoop, OwnSource, Recording, Storage, TypedArray, View } from './backend.ts';
 export {
   type AdamWAttrs,
   type AttentionAttrs,

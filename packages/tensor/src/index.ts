@@ -86,5 +86,5 @@ export { storeAsBf16 } from './tensor.ts';
 
 export { checkOptions, describe, isForeignTensor } from './given.ts';
 export { integerPower } from './numerics/integer-power.ts';
-export { formatShape, normalizeAxes, sameShape, sizeOf, stridesOf } from './shape.ts';
+export { checkShape, formatShape, normalizeAxes, sameShape, sizeOf, stridesOf } from './shape.ts';
 export { checkTensor } from './tensor.ts';

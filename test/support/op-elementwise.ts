@@ -17,9 +17,21 @@ import {
   tabulate,
   ulps,
 } from './op-row.ts';
-import { broadcastable, distinct, floats, nonzero, number, positive, shapes } from './op-values.ts';
+import { broadcastable, distinct, floats, ids, nonzero, number, positive, shapes } from './op-values.ts';
 
-type Unary = 'neg' | 'exp' | 'log' | 'sqrt' | 'reciprocal' | 'sin' | 'cos' | 'tanh' | 'sigmoid' | 'abs' | 'sign';
+type Unary =
+  | 'neg'
+  | 'exp'
+  | 'log'
+  | 'sqrt'
+  | 'reciprocal'
+  | 'sin'
+  | 'cos'
+  | 'tanh'
+  | 'sigmoid'
+  | 'abs'
+  | 'sign'
+  | 'erf';
 
 type Binary = 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum' | 'greater' | 'equal';
 
@@ -89,6 +101,21 @@ const trigonometric = (y: number): Approx => off(y, Math.max(4 * Math.abs(y), 1)
 const pairCases = (size: fc.Arbitrary<number>) =>
   shapes(size).chain((shape) => fc.tuple(floats(shape), floats(shape), floats(shape)));
 
+/** Near 0 its series (Abramowitz & Stegun 7.1.5), beyond 1 minus the continued fraction of the rest (7.1.14). */
+export function errorFunction(x: number): number {
+  if (Math.abs(x) > 1.5) {
+    let fraction = 0;
+    for (let n = 300; n > 0; n--) fraction = n / 2 / (Math.abs(x) + fraction);
+    return Math.sign(x) * (1 - Math.exp(-x * x) / Math.sqrt(Math.PI) / (Math.abs(x) + fraction));
+  }
+  let [total, term] = [0, x];
+  for (let n = 0; n < 40; n++) {
+    total += term / (2 * n + 1);
+    term *= -(x * x) / (n + 1);
+  }
+  return (2 / Math.sqrt(Math.PI)) * total;
+}
+
 const sigmoid = (x: number): number => 0.5 + 0.5 * Math.tanh(x / 2);
 
 export const elementwiseOps: OpRows<
@@ -103,6 +130,9 @@ export const elementwiseOps: OpRows<
   | 'sigmoid'
   | 'abs'
   | 'sign'
+  | 'erf'
+  | 'toI32'
+  | 'toF32'
   | 'affine'
   | 'dropout'
   | 'add'
@@ -128,6 +158,20 @@ export const elementwiseOps: OpRows<
   sigmoid: unary(ag.sigmoid, (x) => ulps(Math.exp(x) / (Math.exp(x) + 1), 6)),
   abs: unary(ag.abs, (x) => exact(Math.max(x, -x)), { smooth: distinct }),
   sign: unary(ag.sign, (x) => exact(Number(x > 0) - Number(x < 0)), { smooth: distinct }),
+  erf: unary(ag.erf, (x) => ulps(errorFunction(x), 4)),
+  toI32: {
+    cases: (size) => shapes(size).chain((shape) => fc.record({ ins: fc.tuple(floats(shape)), attrs: fc.constant({}) })),
+    define: ([x]) => [tabulate(x.shape, (...i) => exact(Math.sign(at(x, ...i)) * Math.floor(Math.abs(at(x, ...i)))))],
+    gradient: { whole: true },
+    refusals: [],
+  },
+  toF32: {
+    cases: (size) =>
+      shapes(size).chain((shape) => fc.record({ ins: fc.tuple(ids(shape, 2 ** 24)), attrs: fc.constant({}) })),
+    define: ([x]) => [tabulate(x.shape, (...i) => exact(at(x, ...i)))],
+    gradient: { whole: true },
+    refusals: [],
+  },
   affine: {
     cases: (size) =>
       shapes(size).chain((shape) =>

@@ -6,7 +6,7 @@ import { reference64 } from './backends.ts';
 import type { Arr, Case, Gradient, Operation, OpRow } from './op-row.ts';
 import { toTensor, toTensors } from './op-run.ts';
 
-export type Differentiable<K extends KernelName> = Exclude<Gradient<K>, { refused: string }>;
+export type Differentiable<K extends KernelName> = Exclude<Gradient<K>, { refused: string } | { whole: true }>;
 
 /** The gradient half of a row, if the kernel has a gradient. */
 export const gradientOf = <K extends KernelName>(row: OpRow<K>): Differentiable<K> | undefined =>

@@ -45,6 +45,8 @@ export type Operation<K extends KernelName> = (ins: readonly Tensor[], attrs: Ke
 export type Gradient<K extends KernelName> =
   /** Taking a gradient through the kernel throws this. */
   | { readonly refused: string }
+  /** Whole numbers go in or come out: there is nothing to differentiate. */
+  | { readonly whole: true }
   | {
       readonly operation: Operation<K>;
       /** 2: its gradient can be differentiated again. 1: the second gradient throws `refusedTwice`. */

@@ -5,6 +5,7 @@
  */
 import { contract, type KernelName } from '@blt-ts/tensor';
 import { attentionOps } from './op-attention.ts';
+import { axisOps } from './op-axis.ts';
 import { elementwiseOps } from './op-elementwise.ts';
 import { matmulOps } from './op-matmul.ts';
 import { normOps } from './op-norm.ts';
@@ -20,6 +21,7 @@ export const opTable: { readonly [K in KernelName]: OpRow<K> } = {
   ...elementwiseOps,
   ...reduceOps,
   ...shapeOps,
+  ...axisOps,
   ...matmulOps,
   ...rowsOps,
   ...softmaxOps,

@@ -9,7 +9,15 @@ import { type Contribution, Cotangents, dense } from './cotangents.ts';
 import { Rematerialized } from './remat.ts';
 import type { Cotangent } from './row-sparse.ts';
 import { type Rule, rules } from './rules.ts';
-import { type CheckpointNode, checkVersion, isRecording, type KernelNode, recording, Tape } from './tape.ts';
+import {
+  type CheckpointNode,
+  checkVersion,
+  isRecording,
+  type KernelNode,
+  type OwnNode,
+  recording,
+  Tape,
+} from './tape.ts';
 
 /**
  * The cotangents d(result . seed) / dx of all tensors x that the nodes of `tape` did not make. Among them are those that the gradient
@@ -28,7 +36,7 @@ export function backward(tape: Tape, result: Tensor, seed: Tensor, keepAlive: Re
     // Without a cotangent the result does not depend on this node.
     if (g) {
       const contributions =
-        'kernel' in node ? applyRule(node, g, tape, cotangents, remat) : rerun(node, dense(g), tape);
+        'recompute' in node ? rerun(node, dense(g), tape) : applyRule(node, g, tape, cotangents, remat);
       cotangents.add(contributions);
       cotangents.remove(y);
     }
@@ -41,7 +49,7 @@ export function backward(tape: Tape, result: Tensor, seed: Tensor, keepAlive: Re
  * The cotangent of the one output of a node that the result depends on; undefined if it depends on none.
  * @throws Error if it depends on a later output of a kernel whose rule differentiates the first one alone
  */
-function cotangentOf(node: KernelNode | CheckpointNode, cotangents: Cotangents): Cotangent | undefined {
+function cotangentOf(node: KernelNode | OwnNode | CheckpointNode, cotangents: Cotangents): Cotangent | undefined {
   const [first, ...others] = node.outs.map((y) => cotangents.get(y));
   const other = others.find((c) => c !== undefined);
   if (other && 'kernel' in node && rules[node.kernel].firstOutputOnly) {
@@ -50,23 +58,29 @@ function cotangentOf(node: KernelNode | CheckpointNode, cotangents: Cotangents):
   return first ?? other;
 }
 
-/** The contributions of one kernel call to the cotangents of its inputs, by its rule. */
+/** The contributions of one call to the cotangents of its inputs, by the rule of the kernel or the call's own. */
 function applyRule(
-  node: KernelNode,
+  node: KernelNode | OwnNode,
   g: Cotangent,
   tape: Tape,
   cotangents: Cotangents,
   remat: Rematerialized,
 ): Contribution[] {
-  const { kernel, outs, attrs } = node;
-  const { vjp } = rules[kernel] as Rule<typeof kernel>;
+  const { outs } = node;
   const needs = node.ins.map((x) => tape.depends(x));
   const ins = remat.inputs(node);
+  const contributions = (found: readonly (Cotangent | null)[]): Contribution[] =>
+    found.flatMap((cotangent, i) => (cotangent ? [{ x: node.ins[i], cotangent, needed: needs[i] }] : []));
+  // Whoever wrote this rule does not know that a kernel may write over what is donated to it.
+  if ('rule' in node) return contributions(scope(() => node.rule.vjp(dense(g), { ins, outs, needs })));
+  const { kernel, attrs } = node;
+  const { vjp } = rules[kernel] as Rule<typeof kernel>;
   // Nothing reads these after the rule, which may free them or write over them.
   const donated = isRecording() ? [] : node.lastReads.map((i) => ins[i]).filter((x) => cotangents.mayFree(x));
   if (cotangents.isDonatable(g)) donated.push(g);
-  const found = scope(() => donating(donated, () => vjp(dense(g), { ins, outs, attrs: attrs as never, needs })));
-  return found.flatMap((cotangent, i) => (cotangent ? [{ x: node.ins[i], cotangent, needed: needs[i] }] : []));
+  return contributions(
+    scope(() => donating(donated, () => vjp(dense(g), { ins, outs, attrs: attrs as never, needs }))),
+  );
 }
 
 /** The contributions of a checkpointed function: it runs again under a tape of its own, which is walked back at once. */
@@ -84,8 +98,12 @@ function rerun({ recompute, inputs }: CheckpointNode, g: Tensor, outer: Tape): C
 }
 
 /** Frees the values that were kept for the rule of `node`, and its outputs: the nodes that read those come later on the tape. */
-function freeActivations(node: KernelNode | CheckpointNode, cotangents: Cotangents, remat: Rematerialized): void {
-  if ('kernel' in node) {
+function freeActivations(
+  node: KernelNode | OwnNode | CheckpointNode,
+  cotangents: Cotangents,
+  remat: Rematerialized,
+): void {
+  if ('lastReads' in node) {
     for (const i of node.lastReads) {
       remat.free(node.ins[i]);
       cotangents.free(node.ins[i]);

@@ -7,6 +7,8 @@ import {
   checkVersion,
   type KernelCall,
   type KernelNode,
+  type OwnCall,
+  type OwnNode,
   onlyRecorder,
   type Recorder,
   recordingInstead,
@@ -27,12 +29,14 @@ export class Rematerialized {
    * The inputs of a node, those that its rule reads with their values of the forward pass.
    * @throws Error if one of these, or an output that the rule reads, was changed in place since
    */
-  inputs({ kernel, ins, outs, reads, versions }: KernelNode): readonly Tensor[] {
-    if (reads.outs) for (const [i, y] of outs.entries()) checkVersion(y, versions[ins.length + i], kernel);
+  inputs(node: KernelNode | OwnNode): readonly Tensor[] {
+    const { ins, outs, reads, versions } = node;
+    const name = 'kernel' in node ? node.kernel : node.op;
+    if (reads.outs) for (const [i, y] of outs.entries()) checkVersion(y, versions[ins.length + i], name);
     return ins.map((x, i) => {
       if (!reads.ins.includes(i)) return x;
       if (x.freed) return this.remat(x);
-      checkVersion(x, versions[i], kernel);
+      checkVersion(x, versions[i], name);
       return x;
     });
   }
@@ -68,7 +72,7 @@ class CheckpointInputs implements Recorder {
     this.tape = tape;
   }
 
-  record({ ins, outs }: KernelCall): void {
+  record({ ins, outs }: KernelCall | OwnCall): void {
     for (const x of ins) if (!this.made.has(x)) this.inputs.add(x);
     for (const y of outs) this.made.add(y);
     if (ins.some((x) => this.depends(x))) for (const y of outs) this.dependent.add(y);

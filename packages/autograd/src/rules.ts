@@ -4,6 +4,7 @@
  * the public operations, so that they can be differentiated themselves.
  */
 import { freeDonated, type KernelAttrs, type KernelName, type Tensor, tensor } from '@blt-ts/tensor';
+import { cumsum, gather, scatterAdd } from './ops/axis.ts';
 import {
   add,
   affine,
@@ -91,8 +92,14 @@ export const rules: Rules = {
   sigmoid:    { reads: RESULT,  vjp: (g, { outs: [y] }) => [mul(g, mul(y, affine(y, -1, 1)))] },        // y (1 - y)
   abs:        { reads: FIRST,   vjp: (g, { ins: [x] }) => [mul(g, sign(x))] },
   sign:       { reads: NOTHING, vjp: () => [null] },
+  // e^-x^2 2 / sqrt(pi)
+  erf:        { reads: FIRST,   vjp: (g, { ins: [x] }) => [mul(g, affine(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI)))] },
   affine:     { reads: NOTHING, vjp: (g, { attrs }) => [affine(g, attrs.scale)] },
   dropout:    { reads: NOTHING, vjp: (g, { attrs }) => [dropout(g, attrs.rate, attrs.seed)] },          // the same mask
+
+  // Whole numbers have no gradient.
+  toI32:      { reads: NOTHING, vjp: () => [null] },
+  toF32:      { reads: NOTHING, vjp: () => [null] },
 
   // ----- elementwise with broadcasting: what was repeated is summed -----
   add:     { reads: NOTHING, vjp: (g, { ins: [a, b] }) => [unbroadcast(g, a.shape), unbroadcast(g, b.shape)] },
@@ -136,6 +143,14 @@ export const rules: Rules = {
       return slice(g, begin, x.shape.map((d, i) => (i === axis ? at : d)));
     });
   } },
+
+  // ----- along the last axis -----
+  // y[j] = sum of x[i] over i <= j: dx[i] = sum of g[j] over j >= i
+  cumsum:         { reads: NOTHING, vjp: (g, { attrs }) => [cumsum(g, { reverse: !attrs.reverse })] },
+  argsort:        { reads: NOTHING, vjp: () => [null] },
+  // y[j] = x[ids[j]]: dx[ids[j]] += g[j], and the reverse
+  gatherAxis:     { reads: SECOND,  vjp: (g, { ins: [x, ids] }) => [scatterAdd(g, ids, x.shape[x.rank - 1]), null] },
+  scatterAddAxis: { reads: SECOND,  vjp: (g, { ins: [, ids] }) => [gather(g, ids), null] },
 
   // ----- matmul -----
   // y = A B, where A is a or a^T and B is b or b^T: dA = g B^T, dB = A^T g

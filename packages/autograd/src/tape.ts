@@ -40,17 +40,34 @@ export interface RuleMemory {
   readonly rematerializable?: true;
 }
 
-/**
- * A recorded kernel call, plus the inputs that can be freed once its gradient rule has run. Only tensors computed under this tape are
- * listed, never the caller's.
- */
-export interface KernelNode extends KernelCall {
+/** The gradient rule of an op that its user defined. It travels with the call. */
+export interface OwnRule extends RuleMemory {
+  /** One cotangent for each input, null where there is none. */
+  readonly vjp: (
+    g: Tensor,
+    call: { readonly ins: readonly Tensor[]; readonly outs: readonly Tensor[]; readonly needs: readonly boolean[] },
+  ) => readonly (Tensor | null)[];
+}
+
+/** One call of an op that its user defined (define-op.ts), as a whole: what it is made of is not recorded. */
+export interface OwnCall {
+  readonly op: string;
+  readonly rule: OwnRule;
+  readonly ins: readonly Tensor[];
+  readonly outs: readonly Tensor[];
+}
+
+/** The part of a node that says what its rule reads, and which inputs can be freed once the rule has run. */
+interface Kept {
   readonly reads: Reads;
-  /** Indices of the inputs that no rule reads after the one of this node. */
+  /** Indices of the inputs that no rule reads after the one of this node. Only tensors computed under this tape, never the caller's. */
   readonly lastReads: readonly number[];
   /** Versions of the inputs, then of the outputs, when the kernel ran. A change in place raises the version of a storage. */
   readonly versions: readonly number[];
 }
+
+export type KernelNode = KernelCall & Kept;
+export type OwnNode = OwnCall & Kept;
 
 /** A checkpointed function as a single node, together with the outer tensors it depends on and their versions. */
 export interface CheckpointNode {
@@ -74,7 +91,7 @@ export function checkVersion(x: Tensor, version: number, reader: string): void {
 /** Receives every kernel call while it is open. */
 export interface Recorder {
   /** @param alone no other recorder is open */
-  record(call: KernelCall, alone: boolean): void;
+  record(call: KernelCall | OwnCall, alone: boolean): void;
   /** Notes that `y` was made of `x` by a kernel that no tape records. */
   recordConstant(x: Tensor, y: Tensor): void;
   /** Whether `x` depends on a tensor that the gradient is taken with respect to. */
@@ -88,7 +105,7 @@ const REMAT_ABOVE_BYTES = 2 ** 28;
 
 /** The kernel calls of one forward pass, in order, and the tensors that the backward pass will read. */
 export class Tape implements Recorder {
-  readonly nodes: (KernelNode | CheckpointNode)[] = [];
+  readonly nodes: (KernelNode | OwnNode | CheckpointNode)[] = [];
   /** Tensors whose value depends on a tensor that the gradient is taken with respect to; those tensors too. */
   readonly tracked = new Set<Tensor>();
   /** Results that may be computed again instead of kept, each with the node that makes it. */
@@ -106,10 +123,10 @@ export class Tape implements Recorder {
     this.rematAboveBytes = rematAboveBytes;
   }
 
-  record(call: KernelCall, alone: boolean): void {
-    const { kernel, ins, outs } = call;
+  record(call: KernelCall | OwnCall, alone: boolean): void {
+    const { ins, outs } = call;
     if (!ins.some((x) => this.tracked.has(x))) return;
-    const { reads, rematerializable } = this.ruleOf(kernel);
+    const { reads, rematerializable } = 'rule' in call ? call.rule : this.ruleOf(call.kernel);
     // The first to read on the way forward is the last on the way back.
     const lastReads: number[] = [];
     for (const i of reads.ins) {
@@ -119,11 +136,12 @@ export class Tape implements Recorder {
       // With an outer tape open everything is kept, because that tape would not know of a result that is computed again.
       if (!alone || !this.rematerializable.has(x)) this.saved.add(x);
     }
-    const node: KernelNode = { ...call, reads, lastReads, versions: [...ins, ...outs].map(versionOf) };
+    const node = { ...call, reads, lastReads, versions: [...ins, ...outs].map(versionOf) };
     this.nodes.push(node);
     if (reads.outs) for (const y of outs) this.save(y);
     const [y] = outs;
-    if (alone && rematerializable && y.backend.bytesInUse >= this.rematAboveBytes) this.rematerializable.set(y, node);
+    if ('kernel' in node && alone && rematerializable && y.backend.bytesInUse >= this.rematAboveBytes)
+      this.rematerializable.set(y, node);
     for (const out of outs) this.tracked.add(out);
   }
 
@@ -194,6 +212,21 @@ export function recordingInstead<R>(recorder: Recorder, f: () => R): R {
   } finally {
     open[0] = before;
   }
+}
+
+/** Runs `f` with no tape open. `recordOwn` writes down as one call what it computed. */
+export function unrecorded<R>(f: () => R): R {
+  const before = open.splice(0);
+  try {
+    return unwatched(f);
+  } finally {
+    for (const tape of before) open.push(tape);
+  }
+}
+
+/** Records a call of an op that its user defined. */
+export function recordOwn(call: OwnCall): void {
+  for (const tape of open) tape.record(call, open.length === 1);
 }
 
 /** Refuses `readSync` and `run` on a tracked tensor, because whatever is computed from its values would silently be a constant. */

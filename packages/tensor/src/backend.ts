@@ -1,6 +1,6 @@
 /** @file The interface of a backend: storages, and kernels that run on them. */
 import type { KernelAttrs, KernelName, Spec } from './contract/types.ts';
-import type { DType } from './shape.ts';
+import type { DType, Shape } from './shape.ts';
 
 /** The arrays that hold values on the CPU; Float64Array for the 64-bit reference. */
 export type TypedArray = Float32Array | Float64Array | Int32Array;
@@ -34,6 +34,28 @@ export interface Storage {
 /** One input or output of a kernel call. */
 export interface Operand extends Spec {
   readonly storage: Storage;
+}
+
+/** An operand as a loop on the CPU sees it: values in memory and their shape. */
+export interface View {
+  readonly data: TypedArray;
+  readonly shape: Shape;
+}
+
+/** A loop on the CPU: fills every element of the outputs. */
+export type OwnLoop = (outs: readonly View[], ins: readonly View[]) => void;
+
+/** The source of a kernel for gpu.js: see gpu/kernel-source.ts, which says what a body may do. */
+export interface OwnSource {
+  /** No two sources of one name: the device compiles each name once. */
+  readonly name: string;
+  readonly grid: 'line' | 'rows';
+  /** Names of the arguments, each list separated by spaces: the inputs, then whole numbers, then floats. */
+  readonly arrays: string;
+  readonly integers?: string;
+  readonly floats?: string;
+  /** Statements that set `y`. */
+  readonly body: string;
 }
 
 /** Kernel calls that were recorded once, with the addresses of what they read and write (CUDA: a graph). */
@@ -71,6 +93,13 @@ export interface Backend {
    * Backends without it run every kernel anew.
    */
   record?(f: () => void): Recording;
+  /**
+   * Runs a loop of the caller's on the values where they are, for ops of a user's own (`defineOp`). It must fill `outs` and leave `ins`
+   * alone. Backends that keep the values on a device have `runSource` instead.
+   */
+  runLoop?(loop: OwnLoop, outs: readonly Operand[], ins: readonly Operand[]): void;
+  /** Runs the source of a kernel for gpu.js, which fills `out`: I counts its elements, or ROW and COL its rows and their elements. */
+  runSource?(source: OwnSource, out: Operand, ins: readonly Operand[], scalars: readonly number[]): void;
   /** Fills the outputs; shapes and dtypes are already checked against the contract. */
   run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]): void;
 }

@@ -5,13 +5,14 @@
  * formula, its shapes, its errors and its cost. reference/ holds the definition as plain loops, wasm/ and gpu/ hold the fast forms.
  * Letters: n, m rows; C channels; V rows of a table; P patches; H heads; D head dim. All tensors are row-major and contiguous.
  *
- * Kernels are sorted into ten chapters. A kernel stands in the file of its chapter on every floor: contract/, reference/,
+ * Kernels are sorted into eleven chapters. A kernel stands in the file of its chapter on every floor: contract/, reference/,
  * wasm/arguments/, wasm/bindings/, wasm/assembly/, gpu/kernels/, gpu/programs/, and the tests' op table.
  *
  * To add a kernel, write a line in `KernelAttrs`, an entry in its chapter and a loop in `reference/`. Then write a rule in autograd
  * and a row in the tests' op table. The compiler names every place that is still missing.
  */
 import { attention } from './contract/attention.ts';
+import { axis } from './contract/axis.ts';
 import { elementwise } from './contract/elementwise.ts';
 import { matmul } from './contract/matmul.ts';
 import { norm } from './contract/norm.ts';
@@ -23,17 +24,18 @@ import { shape } from './contract/shape.ts';
 import { softmax } from './contract/softmax.ts';
 import type { KernelAttrs, KernelEntry, KernelName } from './contract/types.ts';
 
-export { checkIds, checkIndices } from './contract/indices.ts';
+export { checkIds, checkIndices, noteRange } from './contract/indices.ts';
 export type { AdamWAttrs, AttentionAttrs, KernelAttrs, KernelEntry, KernelName, None, Spec } from './contract/types.ts';
 
 /** The entries by chapter. */
-export const chapters = { elementwise, reduce, shape, matmul, rows, softmax, norm, rope, attention, optimizer };
+export const chapters = { elementwise, reduce, shape, axis, matmul, rows, softmax, norm, rope, attention, optimizer };
 
 /** The entry of every kernel, by its name. */
 export const contract: { readonly [K in KernelName]: KernelEntry<KernelAttrs[K]> } = {
   ...elementwise,
   ...reduce,
   ...shape,
+  ...axis,
   ...matmul,
   ...rows,
   ...softmax,

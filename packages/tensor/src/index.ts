@@ -54,7 +54,7 @@ export {
 
 // ----- kernels
 
-export type { Operand, Recording, Storage, TypedArray } from './backend.ts';
+export type { Operand, OwnLoop, OwnSource, Recording, Storage, TypedArray, View } from './backend.ts';
 export {
   type AdamWAttrs,
   type AttentionAttrs,
@@ -87,5 +87,5 @@ export { storeAsBf16 } from './tensor.ts';
 
 export { checkOptions, describe, isForeignTensor } from './given.ts';
 export { integerPower } from './numerics/integer-power.ts';
-export { formatShape, normalizeAxes, sameShape, sizeOf, stridesOf } from './shape.ts';
+export { checkShape, formatShape, normalizeAxes, sameShape, sizeOf, stridesOf } from './shape.ts';
 export { checkTensor } from './tensor.ts';

@@ -1,6 +1,6 @@
 /** @file Running kernels of the contract on tensors: `run`, and the tensors that a kernel fills. */
 import { checkOutputs, watchesKernels } from './anomaly.ts';
-import { checkIndices, contract, type KernelAttrs, type KernelEntry, type KernelName } from './contract.ts';
+import { checkIndices, contract, type KernelAttrs, type KernelEntry, type KernelName, noteRange } from './contract.ts';
 import { recordFlops } from './ledger.ts';
 import { mayAlias, release } from './memory.ts';
 import { checkShape, formatShape, type Shape, sizeOf } from './shape.ts';
@@ -48,6 +48,7 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
     return new Tensor(reused ? input.storage : backend.allocate(dtype, size), shape);
   });
   backend.run(kernel, outs, ins, attrs);
+  if (entry.made) noteRange(outs[0].storage, entry.made(ins, attrs));
   recordFlops(kernel, () => entry.flops(ins, outs, attrs));
   for (const i of entry.mutates ?? []) ins[i].storage.version++;
   checkOutputs(kernel, outs, ins);

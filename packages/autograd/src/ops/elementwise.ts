@@ -2,7 +2,7 @@
  * @file Elementwise operations: y[i] = f(x[i]), or f(a[i], b[i]). Two operands broadcast: axes are matched from the last one, and an
  * axis of size 1, or a missing one, is repeated. Operands that do not fit are a ShapeError naming both shapes.
  */
-import { checkTensor, full, type Tensor } from '@blt-ts/tensor';
+import { checkTensor, type DType, describe, full, type Tensor } from '@blt-ts/tensor';
 import { apply } from '../tape.ts';
 
 /** An operand: a tensor, or a number that stands for a scalar. */
@@ -46,6 +46,18 @@ export const sigmoid = (x: Tensor): Tensor => apply('sigmoid', [x], {});
 export const abs = (x: Tensor): Tensor => apply('abs', [x], {});
 /** -1, 0 or 1; the gradient is 0 */
 export const sign = (x: Tensor): Tensor => apply('sign', [x], {});
+/** Error function: erf x = 2 / sqrt(pi) times the integral of e^-t^2 from 0 to x. @see Abramowitz & Stegun 7.1.1 */
+export const erf = (x: Tensor): Tensor => apply('erf', [x], {});
+/**
+ * x with another dtype: 'i32' cuts off what is behind the point (NaN becomes 0), 'f32' is exact up to 2^24. x itself if it has it
+ * already. It has no gradient, because whole numbers have none. @throws TypeError for another dtype
+ */
+export function cast(x: Tensor, dtype: DType): Tensor {
+  checkTensor('cast: x', x);
+  if (dtype !== 'f32' && dtype !== 'i32') throw new TypeError(`cast: dtype must be f32 or i32, got ${describe(dtype)}`);
+  if (dtype === x.dtype) return x;
+  return apply(dtype === 'i32' ? 'toI32' : 'toF32', [x], {});
+}
 /** scale * x + shift */
 export const affine = (x: Tensor, scale: number, shift = 0): Tensor => apply('affine', [x], { scale, shift });
 /** x^2 */

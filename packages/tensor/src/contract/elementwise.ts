@@ -38,8 +38,14 @@ export const elementwise = {
   abs: unary,
   /** y = -1, 0 or 1 */
   sign: unary,
+  /** y = erf x = 2 / sqrt(pi) times the integral of e^-t^2 from 0 to x */
+  erf: unary,
   /** y = scale * x + shift */
   affine: unary,
+  /** The whole number next to x towards 0, kept in -2^31..2^31-1; NaN becomes 0. */
+  toI32: { inputs: ['f32'], outputs: ([x]) => [{ dtype: 'i32', shape: x.shape }], flops: () => 0 },
+  /** The float nearest to a whole number: itself up to 2^24. */
+  toF32: { inputs: ['i32'], outputs: ([x]) => [f32(x.shape)], flops: () => 0 },
   /**
    * y[i] = 0 if hash32(seed, i) < rate * 2^32, else x[i] / (1 - rate). The mask is a function of (seed, i) alone: it is
    * never stored, the same on every backend and thread count, and the gradient is the same kernel with the same seed.

@@ -43,6 +43,12 @@ function summaryOf(storage: Storage): IndexSummary {
   return (storage.summary = { version, smallest, largest, step });
 }
 
+/** Notes of whole numbers that a kernel made what it knows of them: they are in 0..end-1. */
+export function noteRange(storage: Storage, end: number): void {
+  const { version } = storage;
+  storage.summary = { version, smallest: 0, largest: end - 1, step: -(2 ** 32) };
+}
+
 let noted: IndexCheck[] | null = null;
 
 /** Runs `f` and returns the checks made in it, for `checkAgain` when the numbers have changed. */

@@ -24,8 +24,12 @@ export interface KernelAttrs {
   sigmoid: None;
   abs: None;
   sign: None;
+  erf: None;
   affine: { scale: number; shift: number };
   dropout: { rate: number; seed: number };
+  // elementwise, from one dtype to the other
+  toI32: None;
+  toF32: None;
   // elementwise, broadcasting
   add: None;
   sub: None;
@@ -50,6 +54,11 @@ export interface KernelAttrs {
   slice: { begin: readonly number[]; end: readonly number[] };
   pad: { before: readonly number[]; after: readonly number[] };
   concat: { axis: number };
+  // axis: the last one
+  cumsum: { reverse: boolean };
+  argsort: { descending: boolean; count: number };
+  gatherAxis: None;
+  scatterAddAxis: { size: number };
   // matmul
   matmul: { transposeA: boolean; transposeB: boolean };
   // rows
@@ -129,6 +138,8 @@ export interface KernelEntry<Attrs> {
   flops(ins: readonly Spec[], outs: readonly Spec[], attrs: Attrs): number;
   /** Bounds of the whole numbers among the inputs. */
   readonly indices?: readonly IndexRange<Attrs>[];
+  /** Output 0 holds whole numbers from 0 to one below this: known without looking, which a device would have to be asked for. */
+  made?(ins: readonly Spec[], attrs: Attrs): number;
   /** Inputs overwritten in place, by index. */
   readonly mutates?: readonly number[];
   /**

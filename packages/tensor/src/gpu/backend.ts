@@ -7,11 +7,13 @@
 import type { Backend, Operand, Storage } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
 import type { DType } from '../shape.ts';
-import { Calls } from './calls.ts';
+import { Calls, cellOf, line, rowSizes, rows } from './calls.ts';
 import { type Cell, CommandQueue } from './cell.ts';
 import type { Driver } from './drivers/driver.ts';
 import type { GpuMode } from './drivers/gpu-js.ts';
+import { kernel } from './kernel-source.ts';
 import { attentionPrograms } from './programs/attention.ts';
+import { axisPrograms } from './programs/axis.ts';
 import { elementwisePrograms } from './programs/elementwise.ts';
 import { matmulPrograms } from './programs/matmul.ts';
 import { normPrograms } from './programs/norm.ts';
@@ -27,6 +29,7 @@ const programs: { readonly [K in KernelName]: Program<K> } = {
   ...elementwisePrograms,
   ...reducePrograms,
   ...shapePrograms,
+  ...axisPrograms,
   ...matmulPrograms,
   ...rowsPrograms,
   ...softmaxPrograms,
@@ -94,13 +97,22 @@ export function backendOf(driver: Driver): GpuBackend {
     },
     readSync(storage) {
       const { host } = cell(storage);
-      if (storage.dtype === 'i32') return host?.slice() ?? new Int32Array(storage.length);
+      if (storage.dtype === 'i32' && (host || storage.length === 0)) return host?.slice() ?? new Int32Array(0);
       throw new Error(
         `readSync: the values of this tensor are on the device (backend ${driver.mode}); use await tensor.read()`,
       );
     },
     async read(storage) {
-      return storage.dtype === 'i32' ? backend.readSync(storage) : queue.read(cell(storage));
+      if (storage.dtype === 'f32') return queue.read(cell(storage));
+      const { host } = cell(storage);
+      // Made by a kernel, as floats.
+      return host?.slice() ?? Int32Array.from(await queue.read(cell(storage)), (v) => Math.min(v, 2 ** 31 - 1));
+    },
+    runSource({ name, grid, body, ...args }, out, ins, scalars) {
+      const calls = new Calls(queue);
+      const [n, C] = grid === 'rows' ? rowSizes(out) : [0, 0];
+      const launch = grid === 'rows' ? rows(C, n) : line(out.storage.length);
+      calls.into(cell(out.storage), kernel(name, grid, args, body), launch, ins.map(cellOf), scalars);
     },
     run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
       const calls = new Calls(queue);

@@ -45,6 +45,9 @@ export function createReferenceBackend(options: { precision?: 'f32' | 'f64' } = 
     async read(storage) {
       return backend.readSync(storage);
     },
+    runLoop(loop, outs, ins) {
+      loop(outs.map(view), ins.map(view));
+    },
     run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
       (referenceKernels[kernel] as CpuKernel<K>)(outs.map(view), ins.map(view), attrs);
     },

@@ -34,6 +34,17 @@ const dropout: CpuKernel<'dropout'> = ([y], [x], { rate, seed }) => {
   for (let i = 0; i < x.data.length; i++) y.data[i] = hash32(seed, i) < threshold ? 0 : x.data[i] * scale;
 };
 
+/** 2 / sqrt(pi) e^-x^2 (x + 2 x^3 / 3 + 4 x^5 / 15 + ...), whose terms have one sign (Abramowitz & Stegun 7.1.6). 1 from 6 on. */
+function erf(x: number): number {
+  if (!(Math.abs(x) < 6)) return Number.isNaN(x) ? x : Math.sign(x);
+  let [total, term] = [x, x];
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(total); n++) total += term *= (2 * x * x) / (2 * n + 1);
+  return ((2 * Math.exp(-x * x)) / Math.sqrt(Math.PI)) * total;
+}
+
+/** Stored in an Int32Array, which keeps what is a whole number. */
+const truncated = (x: number): number => Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, Math.trunc(x)));
+
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 const swiGlu: CpuKernel<'swiGlu'> = ([y], [a, b]) => {
@@ -62,6 +73,9 @@ export const elementwiseKernels = {
   sigmoid: map(sigmoid),
   abs: map(Math.abs),
   sign: map(Math.sign),
+  erf: map(erf),
+  toI32: map(truncated),
+  toF32: map((x) => x),
   affine: (([y], [x], { scale, shift }) => {
     for (let i = 0; i < x.data.length; i++) y.data[i] = x.data[i] * scale + shift;
   }) as CpuKernel<'affine'>,

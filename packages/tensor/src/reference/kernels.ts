@@ -4,6 +4,7 @@
  */
 import type { KernelName } from '../contract.ts';
 import { attentionKernels } from './attention.ts';
+import { axisKernels } from './axis.ts';
 import { elementwiseKernels } from './elementwise.ts';
 import { matmulKernels } from './matmul.ts';
 import { normKernels } from './norm.ts';
@@ -20,6 +21,7 @@ export const referenceKernels: { readonly [K in KernelName]: CpuKernel<K> } = {
   ...elementwiseKernels,
   ...reduceKernels,
   ...shapeKernels,
+  ...axisKernels,
   ...matmulKernels,
   ...rowsKernels,
   ...softmaxKernels,

@@ -1,13 +1,8 @@
 /** @file The form of a kernel on the CPU: a function on views of arrays. */
-import type { TypedArray } from '../backend.ts';
+import type { View } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
-import type { Shape } from '../shape.ts';
 
-/** An operand as a CPU kernel sees it: values in memory and their shape. */
-export interface View {
-  readonly data: TypedArray;
-  readonly shape: Shape;
-}
+export type { View } from '../backend.ts';
 
 /** A kernel on the CPU: fills every element of the outputs (or, if the contract says so, updates inputs in place). */
 export type CpuKernel<K extends KernelName> = (

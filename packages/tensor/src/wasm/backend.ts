@@ -4,7 +4,7 @@
  * `wasmKernels` lists the kernels of the contract that have one. All others, and rare forms of these (see bindings.ts), run the
  * definition in reference/ on the same memory. They are correct, slow, and no part of a training step.
  */
-import type { Backend, Operand, Storage } from '../backend.ts';
+import type { Backend, Operand, OwnLoop, Storage } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
 import { checkOptions } from '../given.ts';
 import { referenceKernels } from '../reference/kernels.ts';
@@ -144,6 +144,8 @@ class SimdBackend implements WasmBackend {
       : new Float32Array(buffer, handle as number, length);
   }
 
+  private readonly view = (x: Operand): View => ({ data: this.values(x.storage), shape: x.shape });
+
   run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]): void {
     if (!ins.some(isOffloaded) && !outs.some(isOffloaded)) {
       if (ins.some(isBf16)) runOnBf16(this.runtime, this, kernel, outs, ins, attrs);
@@ -175,8 +177,11 @@ class SimdBackend implements WasmBackend {
     ins: readonly Operand[],
     attrs: KernelAttrs[K],
   ): void {
-    const view = (x: Operand): View => ({ data: this.values(x.storage), shape: x.shape });
-    (referenceKernels[kernel] as CpuKernel<K>)(outs.map(view), ins.map(view), attrs);
+    (referenceKernels[kernel] as CpuKernel<K>)(outs.map(this.view), ins.map(this.view), attrs);
+  }
+
+  runLoop(loop: OwnLoop, outs: readonly Operand[], ins: readonly Operand[]): void {
+    this.runHere((to, from) => loop(to.map(this.view), from.map(this.view)), outs, ins);
   }
 
   /** Runs a kernel in TypeScript, and tells a recorder of it. */

@@ -2,6 +2,7 @@
 
 import type { KernelName } from '../contract.ts';
 import { attentionBindings } from './bindings/attention.ts';
+import { axisBindings } from './bindings/axis.ts';
 import type { Binding } from './bindings/binding.ts';
 import { elementwiseBindings } from './bindings/elementwise.ts';
 import { matmulBindings } from './bindings/matmul.ts';
@@ -18,6 +19,7 @@ export const bindings: { readonly [K in KernelName]?: Binding<K> } = {
   ...elementwiseBindings,
   ...reduceBindings,
   ...shapeBindings,
+  ...axisBindings,
   ...matmulBindings,
   ...rowsBindings,
   ...softmaxBindings,

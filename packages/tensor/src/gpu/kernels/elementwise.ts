@@ -53,6 +53,26 @@ const sign = `
       y = -1;
     }`;
 
+/** As the WebAssembly does it: see wasm/assembly/elementwise.ts. */
+const erf = `
+    const a = Math.abs(v);
+    const z = v * v;
+    if (a > 0.927734375) {
+      const high = (-0.0000172853470 * a + 0.000383197126) * z + (-0.00388396438 * a + 0.0242546219);
+      const q = ((high * a - 0.106777877) * a - 0.634846687) * a - 0.128717512;
+      let t = 1;
+      if (a < 4) { t = 1 - Math.exp(q * a - a); }
+      y = t;
+      if (v < 0) { y = -t; }
+    } else {
+      const low = ((-0.000596761703 * z + 0.00499119423) * z - 0.0267681349) * z + 0.112819925;
+      y = v + v * ((low * z - 0.376125336) * z + 0.128379166);
+    }`;
+
+const truncated = `
+    if (v > 0) { y = Math.floor(v); }
+    if (v < 0) { y = Math.ceil(v); }`;
+
 const unary = (name: string, body: string): KernelSource =>
   kernel(name, 'line', { arrays: 'x' }, `const v = x[I];\n    ${body}`);
 
@@ -68,6 +88,9 @@ export const unarySources = {
   sigmoid: unary('sigmoid', 'y = 1 / (1 + Math.exp(-v));'),
   abs: unary('abs', 'y = Math.abs(v);'),
   sign: unary('sign', sign),
+  erf: unary('erf', erf),
+  toI32: unary('toI32', truncated),
+  toF32: unary('toF32', 'y = v;'),
 };
 
 /** Statements that set y from the operands p and q. */

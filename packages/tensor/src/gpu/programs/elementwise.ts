@@ -51,6 +51,9 @@ export const elementwisePrograms = {
   sigmoid: unary(unarySources.sigmoid),
   abs: unary(unarySources.abs),
   sign: unary(unarySources.sign),
+  erf: unary(unarySources.erf),
+  toI32: unary(unarySources.toI32),
+  toF32: unary(unarySources.toF32),
   affine: ((calls, [y], [x], { scale, shift }) =>
     calls.into(cellOf(y), kernels.affine, line(sizeOf(y.shape)), [cellOf(x)], [scale, shift])) as Program<'affine'>,
   dropout,

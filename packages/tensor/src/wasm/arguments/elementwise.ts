@@ -41,6 +41,9 @@ export const SIGMOID = 6;
 export const ABS = 7;
 export const SIGN = 8;
 export const AFFINE = 9;
+export const ERF = 10;
+export const TO_I32 = 11;
+export const TO_F32 = 12;
 
 // Codes of the operations of two; FIRST is their first operand, broadcast.
 export const ADD = 0;

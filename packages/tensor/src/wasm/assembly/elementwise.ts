@@ -15,6 +15,19 @@ const TANH = memory.data<f32>([
   -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1, 0.625,
 ]);
 
+/** The polynomials of erf: P from the highest power down, then Q, then up to which |x| P serves. */
+const ERF = memory.data<f32>([
+  -5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1,
+  -1.72853470e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2, -1.06777877e-1, -6.34846687e-1, -1.28717512e-1,
+  0.927734375,
+]);
+
+// @ts-ignore: decorator
+@inline
+function erfTerm(i: i32): v128 {
+  return v128.load_splat<f32>(ERF + (<usize>i << 2));
+}
+
 /** Threads share elementwise work in pieces of this many elements. */
 const GRAIN = 1024;
 
@@ -133,6 +146,32 @@ class Tanh extends Op {
   }
 }
 
+class ToI32 extends Op {
+  of(x: v128, b: v128, c: v128): v128 { return i32x4.trunc_sat_f32x4_s(x); }
+}
+
+class ToF32 extends Op {
+  of(x: v128, b: v128, c: v128): v128 { return f32x4.convert_i32x4_s(x); }
+}
+
+/** Up to 0.9277 x + x P(x^2), beyond 1 - e^(-|x| - |x| Q(|x|)) with the sign of x: minimax polynomials (Juffa 2016). */
+class Erf extends Op {
+  // @ts-ignore: decorator
+  @inline
+  of(x: v128, b: v128, c: v128): v128 {
+    const z = f32x4.mul(x, x), size = f32x4.abs(x);
+    let p = erfTerm(0);
+    for (let i = 1; i < 6; i++) p = madd(p, z, erfTerm(i));
+    const near = madd(p, x, x);
+    let q = madd(madd(erfTerm(6), size, erfTerm(7)), z, madd(erfTerm(8), size, erfTerm(9)));
+    for (let i = 10; i < 13; i++) q = madd(q, size, erfTerm(i));
+    const one = v128.load_splat<f32>(ONE);
+    const far = f32x4.sub(one, exp4(f32x4.sub(f32x4.mul(q, size), size)));
+    const signed = v128.or(far, v128.and(x, f32x4.splat(-0.0)));
+    return v128.bitselect(signed, near, f32x4.gt(size, erfTerm(13)));
+  }
+}
+
 function logOf(x: f32): f32 {
   if (x > 0 && x < Infinity) return <f32>log(x);
   return x == 0 ? -Infinity : x > 0 ? x : NaN;
@@ -241,6 +280,9 @@ export function unary(part: i32, parts: i32): void {
     case args.SIGMOID: return applyAll<Sigmoid>(y, x, count, scale, shift);
     case args.ABS: return applyAll<Abs>(y, x, count, scale, shift);
     case args.SIGN: return applyAll<Sign>(y, x, count, scale, shift);
+    case args.ERF: return applyAll<Erf>(y, x, count, scale, shift);
+    case args.TO_I32: return applyAll<ToI32>(y, x, count, scale, shift);
+    case args.TO_F32: return applyAll<ToF32>(y, x, count, scale, shift);
     default: return applyAll<Affine>(y, x, count, scale, shift);
   }
 }

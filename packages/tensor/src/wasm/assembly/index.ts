@@ -2,6 +2,7 @@
 export { binary, dropout, swiGlu, swiGluBackward, unary } from './elementwise';
 export { sumChunks, sumLast, sumMiddle, sumPartials } from './reduce';
 export { copyPieces, transpose } from './shape';
+export { argsort, cumsum, gatherAxis, scatterAddAxis } from './axis';
 export { matmul } from './matmul/kernel';
 export { matmulBf16, widenBf16 } from './matmul/bf16';
 export {

@@ -1,0 +1,43 @@
+/** @file Activation functions. */
+import { checkOptions, describe, type Tensor } from '@blt-ts/tensor';
+import { defineOp } from '../define-op.ts';
+import { abs, add, affine, erf, exp, greater, maximum, mul, neg, sigmoid, tanh, where } from '../ops/elementwise.ts';
+import { expm1, log1p } from './math.ts';
+
+/**
+ * Gaussian error linear unit: x Phi(x) = x (1 + erf(x / sqrt 2)) / 2, or with `approximate: 'tanh'`
+ * x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2. @see Hendrycks & Gimpel 2016
+ * @throws TypeError for another approximation
+ */
+export function gelu(x: Tensor, options: { approximate?: 'none' | 'tanh' } = {}): Tensor {
+  checkOptions('gelu', options, ['approximate']);
+  const { approximate = 'none' } = options;
+  if (approximate !== 'none' && approximate !== 'tanh') {
+    throw new TypeError(`gelu: approximate must be 'none' or 'tanh', got ${describe(approximate)}`);
+  }
+  if (approximate === 'none') return mul(x, affine(erf(affine(x, Math.SQRT1_2)), 0.5, 0.5));
+  const inner = mul(x, affine(mul(x, x), 0.044715 * Math.sqrt(2 / Math.PI), Math.sqrt(2 / Math.PI)));
+  return mul(x, affine(tanh(inner), 0.5, 0.5));
+}
+
+/** ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|), without overflow. */
+export const softplus = /* @__PURE__ */ defineOp({
+  name: 'softplus',
+  inputs: ['x'],
+  reads: { ins: [0], outs: false },
+  forward: ([x]) => add(maximum(x, 0), log1p(exp(neg(abs(x))))),
+  vjp: (g, { ins: [x] }) => [mul(g, sigmoid(x))],
+});
+
+/** ln(1 / (1 + e^-x)) = -softplus(-x) */
+export const logSigmoid = (x: Tensor): Tensor => neg(softplus(neg(x)));
+
+/** Exponential linear unit: x above 0, else alpha (e^x - 1). @see Clevert et al. 2016 */
+export function elu(x: Tensor, alpha = 1): Tensor {
+  const above = greater(x, 0);
+  // Only what is below 0 goes through the exponential, which would overflow.
+  return where(above, x, affine(expm1(where(above, 0, x)), alpha));
+}
+
+/** x above 0, else slope x. @see Maas et al. 2013 */
+export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => where(greater(x, 0), x, affine(x, slope));

@@ -1,0 +1,80 @@
+/** @file Tensors made of numbers, triangles, and ids as vectors. */
+import {
+  checkTensor,
+  type DType,
+  formatShape,
+  ShapeError,
+  type Tensor,
+  type TensorOptions,
+  tensor,
+  zeros,
+} from '@blt-ts/tensor';
+import { cast, equal, where } from '../ops/elementwise.ts';
+import { unsqueeze } from './shape.ts';
+
+/** Values by their places, in 64 bits until the backend rounds them. */
+function filled(shape: readonly number[], f: (i: number) => number, options: TensorOptions = {}): Tensor {
+  const size = shape.reduce((a, b) => a * b, 1);
+  const dtype: DType = options.dtype ?? 'f32';
+  return tensor(
+    Float64Array.from({ length: size }, (_, i) => f(i)),
+    shape,
+    { ...options, dtype },
+  );
+}
+
+const checkSize = (op: string, n: number): void => {
+  if (!Number.isInteger(n) || n < 0) throw new ShapeError(`${op}: size ${n}; sizes are whole numbers >= 0`);
+};
+
+/**
+ * start, start + step, ... below stop: `arange(3)` is 0, 1, 2. f32 unless `dtype` is given.
+ * @throws RangeError if step is 0 or a number is not finite
+ */
+export function arange(start: number, stop?: number, step = 1, options: TensorOptions = {}): Tensor {
+  const [from, to] = stop === undefined ? [0, start] : [start, stop];
+  if (![from, to, step].every(Number.isFinite) || step === 0) {
+    throw new RangeError(`arange: from ${from} to ${to} in steps of ${step}; they must be finite, and step not 0`);
+  }
+  return filled([Math.max(0, Math.ceil((to - from) / step))], (i) => from + i * step, options);
+}
+
+/** `count` numbers at even steps from start to stop, both included. @throws ShapeError for a count that is not whole */
+export function linspace(start: number, stop: number, count: number, options: TensorOptions = {}): Tensor {
+  checkSize('linspace', count);
+  const step = (stop - start) / Math.max(1, count - 1);
+  return filled([count], (i) => (i > 0 && i === count - 1 ? stop : start + i * step), options);
+}
+
+/** The identity matrix [n, columns]: 1 where row and column agree, else 0. Square unless `columns` is given. */
+export function eye(n: number, columns = n, options: TensorOptions = {}): Tensor {
+  checkSize('eye', n);
+  checkSize('eye', columns);
+  return filled([n, columns], (i) => Number(Math.floor(i / columns) === i % columns), options);
+}
+
+/** x where keep(column - row) over its last two axes, else 0. */
+function triangle(op: string, x: Tensor, keep: (diagonal: number) => boolean): Tensor {
+  checkTensor(`${op}: x`, x);
+  if (x.rank < 2) throw new ShapeError(`${op}: x needs at least two axes, got ${formatShape(x.shape)}`);
+  const [rows, columns] = x.shape.slice(-2);
+  const mask = filled([rows, columns], (i) => Number(keep((i % columns) - Math.floor(i / columns))), {
+    backend: x.backend,
+  });
+  return where(mask, x, 0);
+}
+
+/** x with 0 above diagonal k of its last two axes: the lower triangle. @throws ShapeError for fewer than two axes */
+export const tril = (x: Tensor, k = 0): Tensor => triangle('tril', x, (diagonal) => diagonal <= k);
+
+/** x with 0 below diagonal k of its last two axes: the upper triangle. @throws ShapeError for fewer than two axes */
+export const triu = (x: Tensor, k = 0): Tensor => triangle('triu', x, (diagonal) => diagonal >= k);
+
+/** ids [..] i32 -> [.., classes] f32: 1 at the place that the id names, else 0. An id outside 0..classes-1 gives zeros, as in JAX. */
+export function oneHot(ids: Tensor, classes: number): Tensor {
+  checkTensor('oneHot: ids', ids);
+  checkSize('oneHot', classes);
+  const { backend } = ids;
+  if (ids.size * classes === 0) return zeros([...ids.shape, classes], { backend });
+  return equal(unsqueeze(cast(ids, 'f32'), -1), arange(0, classes, 1, { backend }));
+}

@@ -1,0 +1,132 @@
+/** @file Reductions out of sums and maxima, and positions of extremes. */
+import {
+  checkOptions,
+  checkTensor,
+  describe,
+  formatShape,
+  normalizeAxes,
+  ShapeError,
+  sizeOf,
+  type Tensor,
+  tensor,
+} from '@blt-ts/tensor';
+import { abs, add, affine, cast, equal, exp, log, mul, neg, sqrt, square, sub, where } from '../ops/elementwise.ts';
+import { max, mean, type ReduceOptions, sum } from '../ops/reduce.ts';
+import { concat, reshape, slice, transpose } from '../ops/shape.ts';
+import { stopGradient } from '../tape.ts';
+
+/** Smallest element over the axes. Equal smallest elements share the gradient evenly. @throws ShapeError as `sum` */
+export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => neg(max(neg(x), options));
+
+/** `y`, whose `axes` have size 1, without them unless they are kept. */
+function dropped(y: Tensor, axes: readonly number[], keepDims: boolean): Tensor {
+  return keepDims
+    ? y
+    : reshape(
+        y,
+        y.shape.filter((_, i) => !axes.includes(i)),
+      );
+}
+
+/**
+ * Product over the axes, of nothing 1. It is multiplied in pairs, so that the gradient of an element is the product of the others, zeros
+ * among them or not. @throws ShapeError if an axis is out of range or named twice
+ */
+export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor('prod: x', x);
+  checkOptions('prod', options, ['axes', 'keepDims']);
+  const axes = normalizeAxes('prod', options.axes, x.rank);
+  const shape = x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
+  const kept = [...x.shape.keys()].filter((i) => !axes.includes(i));
+  const n = sizeOf(axes.map((i) => x.shape[i]));
+  // Elements of one product stand below one another: [n, products].
+  let y = reshape(transpose(x, [...axes, ...kept]), [n, sizeOf(shape)]);
+  if (n === 0) y = affine(sum(y, { axes: 0, keepDims: true }), 0, 1);
+  while (y.shape[0] > 1) {
+    const half = Math.floor(y.shape[0] / 2);
+    const pairs = mul(slice(y, [0], [half]), slice(y, [half], [2 * half]));
+    y = y.shape[0] % 2 === 0 ? pairs : concat([pairs, slice(y, [2 * half], [y.shape[0]])]);
+  }
+  return dropped(reshape(y, shape), axes, options.keepDims ?? false);
+}
+
+export interface VarianceOptions extends ReduceOptions {
+  /** What is taken off the number of elements that the sum is divided by: 1 as in PyTorch, 0 as in NumPy and JAX. 1 unless given. */
+  correction?: number;
+}
+
+/**
+ * Variance over the axes: sum of (x - mean)^2 / (n - correction). @throws ShapeError as `sum`
+ */
+export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
+  checkTensor('variance: x', x);
+  checkOptions('variance', options, ['axes', 'keepDims', 'correction']);
+  const { axes, keepDims, correction = 1 } = options;
+  const squares = sum(square(sub(x, mean(x, { axes, keepDims: true }))), { axes, keepDims });
+  return affine(squares, 1 / (x.size / squares.size - correction));
+}
+
+/** Standard deviation over the axes: the root of `variance`, with its options. Its gradient is not defined where that is 0. */
+export const std = (x: Tensor, options: VarianceOptions = {}): Tensor => sqrt(variance(x, options));
+
+/**
+ * Norm over the axes: `ord` 2 (unless given) the root of the sum of squares, 1 the sum of |x|, Infinity the largest |x|. The gradient of
+ * the first is not defined where it is 0. @throws TypeError for another ord, ShapeError as `sum`
+ */
+export function norm(x: Tensor, options: ReduceOptions & { ord?: 1 | 2 | number } = {}): Tensor {
+  checkOptions('norm', options, ['axes', 'keepDims', 'ord']);
+  const { ord = 2, ...over } = options;
+  if (ord === 2) return sqrt(sum(square(x), over));
+  if (ord === 1) return sum(abs(x), over);
+  if (ord === Number.POSITIVE_INFINITY) return max(abs(x), over);
+  throw new TypeError(`norm: ord must be 1, 2 or Infinity, got ${describe(ord)}`);
+}
+
+/** ln of the sum of e^x over the axes, without overflow. @throws ShapeError as `sum` */
+export function logsumexp(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor('logsumexp: x', x);
+  checkOptions('logsumexp', options, ['axes', 'keepDims']);
+  const axes = normalizeAxes('logsumexp', options.axes, x.rank);
+  const largest = stopGradient(max(x, { axes, keepDims: true }));
+  // An infinite one must not be taken off itself.
+  const shift = where(equal(affine(largest, 0), 0), largest, 0);
+  const y = add(log(sum(exp(sub(x, shift)), { axes, keepDims: true })), shift);
+  return dropped(y, axes, options.keepDims ?? false);
+}
+
+/**
+ * Position of the largest element along an axis, or in all of x unless an axis is given: i32. The first of equal ones, and NaN is the
+ * largest of all. It has no gradient. On a gpu backend it is made on the device: `await` its `read()`.
+ * @throws ShapeError if the axis is out of range or has no elements
+ */
+export function argmax(x: Tensor, options: { axis?: number; keepDims?: boolean } = {}): Tensor {
+  return positionOf('argmax', x, options);
+}
+
+/** Position of the smallest element: see `argmax`. NaN is the smallest of all. */
+export function argmin(x: Tensor, options: { axis?: number; keepDims?: boolean } = {}): Tensor {
+  checkTensor('argmin: x', x);
+  return positionOf('argmin', neg(x), options);
+}
+
+function positionOf(op: string, x: Tensor, options: { axis?: number; keepDims?: boolean }): Tensor {
+  checkTensor(`${op}: x`, x);
+  checkOptions(op, options, ['axis', 'keepDims']);
+  const { axis, keepDims = false } = options;
+  const flat = axis === undefined ? reshape(x, [x.size]) : x;
+  const [at] = normalizeAxes(op, [axis ?? 0], flat.rank);
+  const n = flat.shape[at];
+  if (n === 0) throw new ShapeError(`${op}: axis ${at} of ${formatShape(flat.shape)} has no elements`);
+  const over = { axes: at, keepDims: true };
+  // n for the first place down to 1 for the last: of the places that win, the largest is the first.
+  const countdown = tensor(
+    Float32Array.from({ length: n }, (_, i) => n - i),
+    flat.shape.map((_, i) => (i === at ? n : 1)),
+    { backend: x.backend },
+  );
+  // Where the largest is NaN, the elements that are NaN win.
+  const winners = add(equal(flat, max(flat, over)), affine(equal(flat, flat), -1, 1));
+  const position = affine(max(mul(winners, countdown), over), -1, n);
+  const kept = axis === undefined ? x.shape.map(() => 1) : position.shape;
+  return cast(keepDims ? reshape(position, kept) : dropped(position, [at], false), 'i32');
+}

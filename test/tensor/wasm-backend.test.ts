@@ -1,7 +1,8 @@
 /** @file The WebAssembly backend: memory, options, builds. */
+
+import { noise, runOn } from '@blt-ts/autograd/testing';
 import { createReferenceBackend, createWasmBackend, nativeKernels, run, scope, tensor } from '@blt-ts/tensor';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { noise, runOn } from './wasm-arrays.ts';
 
 afterEach(() => {
   vi.unstubAllGlobals();

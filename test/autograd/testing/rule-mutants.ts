@@ -139,7 +139,7 @@ export const ruleMutants: readonly RuleMutant[] = [
   {
     name: 'matmul: a is not transposed',
     kernel: 'matmul',
-    vjp: changed(1, (d) => (d.rank === 2 && d.shape[0] === d.shape[1] ? transpose(d) : d)),
+    vjp: changed(1, (d) => (d.rank === 2 ? reshape(transpose(d), d.shape) : d)),
   },
   {
     name: 'softmax: the mean of g is not taken away',

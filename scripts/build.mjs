@@ -1,8 +1,8 @@
 // Builds everything: WebAssembly kernels, JavaScript bundles (esbuild), and type declarations (tsc).
 // `--js` leaves the declarations out: enough to run the command line.
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { buildPlay } from './build-play.mjs';
@@ -10,6 +10,17 @@ import { buildPlay } from './build-play.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const libraries = ['tensor', 'autograd', 'blt'];
 const run = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+
+/** The entries of a library: from the names of its bundles to their sources, as the exports of its package.json have them. */
+function entries(name) {
+  const { exports } = JSON.parse(readFileSync(join(root, `packages/${name}/package.json`), 'utf8'));
+  return Object.fromEntries(
+    Object.values(exports).map((entry) => [
+      basename(entry.default, '.js'),
+      join(`packages/${name}`, entry['@blt-ts/source']),
+    ]),
+  );
+}
 
 run('packages/tensor/scripts/build-wasm.mjs');
 
@@ -23,13 +34,11 @@ const common = {
 };
 for (const name of libraries) {
   rmSync(join(root, `packages/${name}/dist`), { recursive: true, force: true });
-  const source = `packages/${name}/src`;
   await build({
     ...common,
-    // The GPU backend is an entry of its own, so that gpu.js is loaded by those who ask for it; what both entries need stands in
-    // a third file, once.
-    entryPoints:
-      name === 'tensor' ? { index: `${source}/index.ts`, gpu: `${source}/gpu/index.ts` } : [`${source}/index.ts`],
+    // Entries such as the GPU backend and the laws stand alone, so that gpu.js and fast-check are loaded by those who ask for them;
+    // what several entries need stands in a third file, once.
+    entryPoints: entries(name),
     outdir: `packages/${name}/dist`,
     splitting: true,
     platform: 'neutral',

@@ -42,6 +42,7 @@ const isNode = (from: string) => from.startsWith('node:') || builtinModules.incl
 interface Manifest {
   name: string;
   dependencies?: Record<string, string>;
+  peerDependencies?: Record<string, string>;
 }
 const manifest = (name: string) => JSON.parse(readFileSync(join(root, name, 'package.json'), 'utf8')) as Manifest;
 
@@ -53,7 +54,8 @@ test('the packages are the four layers', () => {
 describe.each(layers)('%s', (name) => {
   const below = layers.slice(0, layers.indexOf(name));
   const imports = importsIn(name);
-  const declared = Object.keys(manifest(name).dependencies ?? {});
+  const { dependencies, peerDependencies } = manifest(name);
+  const declared = Object.keys({ ...dependencies, ...peerDependencies });
 
   test('has sources, and they import something', () => {
     expect(imports.length).toBeGreaterThan(0);

@@ -1,11 +1,10 @@
 /** @file Gradients of whole programs: results used more than once, gradients of gradients. */
+
 import * as ag from '@blt-ts/autograd';
+import { interpret, number, programs, toTensor } from '@blt-ts/autograd/testing';
 import { createReferenceBackend, scope, type Tensor, tensor } from '@blt-ts/tensor';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { reference64 } from '../support/backends.ts';
-import { toTensor } from '../support/op-run.ts';
-import { floats, number } from '../support/op-values.ts';
 import { property } from '../support/property.ts';
 
 const { backend } = reference64;
@@ -19,49 +18,20 @@ describe('the gradient of a tensor used more than once is the sum over its uses'
     }),
   );
 
-  /** A program: each step applies an operation to two earlier results, [2,3] each. */
-  interface Step {
-    op: number;
-    a: number;
-    b: number;
-  }
-  const half = (x: Tensor, row: number) => ag.slice(x, [row, 0], [row + 1, 3]);
-  const ops: ((a: Tensor, b: Tensor) => Tensor)[] = [
-    ag.add,
-    ag.sub,
-    (a, b) => ag.tanh(ag.mul(a, b)),
-    (a) => ag.sin(a),
-    (a) => ag.sigmoid(a),
-    (a) => ag.softmax(a),
-    (a, b) => ag.swiGlu(a, ag.tanh(b)),
-    (a, b) => ag.concat([half(a, 1), half(b, 0)]),
-    (a, b) => ag.tanh(ag.matmul(ag.matmul(a, b, { transposeB: true }), a)),
-    (a) => ag.reshape(ag.transpose(a), [2, 3]),
-    (a, b) => ag.add(ag.sum(a, { axes: 0, keepDims: true }), ag.affine(b, 0.5, 0.25)),
-    (a) => ag.reshape(ag.reshape(a, [6]), [2, 3]),
-    (a, b) => ag.add(ag.stopGradient(a), b),
-  ];
-  const step: fc.Arbitrary<Step> = fc.record({ op: fc.nat({ max: ops.length - 2 }), a: fc.nat(), b: fc.nat() });
-  const interpret = (steps: readonly Step[], xs: readonly Tensor[]): Tensor[] => {
-    const made = [...xs];
-    for (const { op, a, b } of steps) made.push(ops[op](made[a % made.length], made[b % made.length]));
-    return made;
-  };
-  const programs = fc.tuple(fc.array(step, { minLength: 1, maxLength: 12 }), floats([2, 3]), floats([2, 3]));
-
-  property('programs of up to 12 steps, where results are reused and some never used', programs, 40, ([steps, x, y]) =>
+  property('programs of up to 12 steps, where results are reused and some never used', programs(), 40, (program) =>
     scope(() => {
-      ag.gradcheck((a, b) => interpret(steps, [a, b]).at(-1)!, [toTensor(x, backend), toTensor(y, backend)]);
-      ag.gradcheck((a, b) => ag.concat(interpret(steps, [a, b])), [toTensor(x, backend), toTensor(y, backend)]);
+      const inputs = () => [toTensor(program.x, backend), toTensor(program.y, backend)];
+      ag.gradcheck((a, b) => interpret(program, [a, b]).at(-1)!, inputs());
+      ag.gradcheck((a, b) => ag.concat(interpret(program, [a, b])), inputs());
     }),
   );
 
-  property('programs leave no tensor behind, forward or backward', programs, 40, ([steps, x, y]) => {
+  property('programs leave no tensor behind, forward or backward', programs(), 40, (program) => {
     const own = createReferenceBackend();
-    const params = [toTensor(x, own), toTensor(y, own)];
+    const params = [toTensor(program.x, own), toTensor(program.y, own)];
     const before = own.bytesInUse;
     scope(() => {
-      const { value, grads } = ag.valueAndGrad((xs: readonly Tensor[]) => ag.sum(ag.concat(interpret(steps, xs))))(
+      const { value, grads } = ag.valueAndGrad((xs: readonly Tensor[]) => ag.sum(ag.concat(interpret(program, xs))))(
         params,
       );
       expect(own.bytesInUse - before, 'what valueAndGrad keeps: the value and the gradients').toBeLessThanOrEqual(
@@ -72,7 +42,9 @@ describe('the gradient of a tensor used more than once is the sum over its uses'
     expect(own.bytesInUse).toBe(before);
     // A last operation, whose gradient does not flow to one operand, changes nothing.
     scope(() => {
-      ag.grad((xs: readonly Tensor[]) => ag.sum(ops[ops.length - 1](interpret(steps, xs).at(-1)!, xs[0])))(params);
+      ag.grad((xs: readonly Tensor[]) => ag.sum(ag.add(ag.stopGradient(interpret(program, xs).at(-1)!), xs[0])))(
+        params,
+      );
     });
     expect(own.bytesInUse).toBe(before);
   });

@@ -1,9 +1,8 @@
 /** @file Fused operations equal their definitions out of primitive ones. */
+
+import { evaluate, gradientOf, kernelNames, relativeDistance, rowOf, smallSize } from '@blt-ts/autograd/testing';
 import { describe, expect } from 'vitest';
 import { reference64 } from '../support/backends.ts';
-import { evaluate, gradientOf, relativeDistance } from '../support/op-gradient.ts';
-import { kernelNames, rowOf } from '../support/op-table.ts';
-import { smallSize } from '../support/op-values.ts';
 import { property } from '../support/property.ts';
 
 const { backend } = reference64;

@@ -12,14 +12,11 @@ import {
   sumSquares,
   valueAndGrad,
 } from '@blt-ts/autograd';
+import { type Arr, at, floats, i32, ids, range, relativeDistance, toTensor } from '@blt-ts/autograd/testing';
 import { createReferenceBackend, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { backends, reference64 } from '../support/backends.ts';
-import { relativeDistance } from '../support/op-gradient.ts';
-import { type Arr, at, i32, range } from '../support/op-row.ts';
-import { toTensor } from '../support/op-run.ts';
-import { floats, ids } from '../support/op-values.ts';
 import { property } from '../support/property.ts';
 
 const { backend } = reference64;

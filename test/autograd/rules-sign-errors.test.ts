@@ -1,13 +1,10 @@
 /** @file A sign error in any rule is caught. */
 import { affine, type Cotangent, exp, gradcheck, RowSparse, rules } from '@blt-ts/autograd';
+import { gradientOf, kernelNames, ofVariables, rowOf, smallSize, toTensor, variables } from '@blt-ts/autograd/testing';
 import { scope, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { reference64 } from '../support/backends.ts';
-import { gradientOf, ofVariables, variables } from '../support/op-gradient.ts';
-import { toTensor } from '../support/op-run.ts';
-import { kernelNames, rowOf } from '../support/op-table.ts';
-import { smallSize } from '../support/op-values.ts';
 
 interface AnyRule {
   vjp: (...args: never[]) => (Cotangent | null)[];

@@ -1,10 +1,9 @@
 /** @file Recording: constants, and values that no tape would see or that change between the two passes. */
 import * as ag from '@blt-ts/autograd';
+import { type Arr, f32, toTensor } from '@blt-ts/autograd/testing';
 import { createReferenceBackend, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { reference64 } from '../support/backends.ts';
-import { type Arr, f32 } from '../support/op-row.ts';
-import { toTensor } from '../support/op-run.ts';
 
 const { backend } = reference64;
 const scalar = (value: number) => tensor([value], [], { backend });

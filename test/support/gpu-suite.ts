@@ -1,14 +1,22 @@
 /** @file The laws of a GPU backend, whichever device it runs on. */
+
+import {
+  type Arr,
+  f32,
+  i32,
+  kernelNames,
+  raggedSize,
+  readAll,
+  rowOf,
+  runCaseAsync,
+  toTensors,
+} from '@blt-ts/autograd/testing';
 import { contract, createReferenceBackend, type KernelName, run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import type { GpuBackend } from '@blt-ts/tensor/gpu';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TestedBackend } from './backends.ts';
-import { definedProperty, readAll, results } from './gpu-run.ts';
-import { type Arr, f32, i32 } from './op-row.ts';
-import { toTensors } from './op-run.ts';
-import { kernelNames, rowOf } from './op-table.ts';
-import { raggedSize } from './op-values.ts';
+import { definedProperty } from './gpu-run.ts';
 
 export interface TestedGpu extends TestedBackend {
   readonly backend: GpuBackend;
@@ -82,7 +90,7 @@ export function gpuSuite(tested: TestedGpu, count: number): void {
     test.each(
       large.map(([kernel, ins, attrs]) => ({ kernel, shapes: ins.map((x) => `[${x.shape}]`).join(' '), ins, attrs })),
     )('long rows and many axes: $kernel of $shapes', async ({ kernel, ins, attrs }) => {
-      const got = await results(kernel, { ins, attrs: attrs as never }, backend);
+      const got = await runCaseAsync(kernel, { ins, attrs: attrs as never }, backend);
       const want = scope(() => run(kernel, toTensors(ins, reference), attrs as never).map((y) => y.readSync()));
       want.forEach((y, o) => {
         // Roundings of long sums add up like a random walk.
@@ -95,7 +103,7 @@ export function gpuSuite(tested: TestedGpu, count: number): void {
 
     test('NaN and infinities in the data go where the definition sends them', async () => {
       for (const { kernel, ins, attrs, want } of specials) {
-        const [{ values }] = await results(kernel, { ins, attrs: attrs as never }, backend);
+        const [{ values }] = await runCaseAsync(kernel, { ins, attrs: attrs as never }, backend);
         expect(shown(values), kernel).toEqual(want);
       }
     });
@@ -175,7 +183,7 @@ export function gpuSuite(tested: TestedGpu, count: number): void {
       const storage = backend.allocate('f32', 3);
       expect((await backend.read(storage)).length).toBe(3);
       backend.free(storage);
-      expect((await results('exp', { ins: [f32([0, 3], [])], attrs: {} }, backend))[0].values.length).toBe(0);
+      expect((await runCaseAsync('exp', { ins: [f32([0, 3], [])], attrs: {} }, backend))[0].values.length).toBe(0);
     });
 
     test('after all these nothing is left on the device', async () => {

@@ -1,3 +1,4 @@
+import type { Law } from '@blt-ts/autograd/testing';
 import fc from 'fast-check';
 import { test } from 'vitest';
 import { runs } from './runs.ts';
@@ -13,4 +14,11 @@ export function property<T>(law: string, cases: fc.Arbitrary<T>, n: number, chec
     check(x);
   });
   test(law, () => fc.assert(holds, { numRuns: runs(n), seed, endOnFailure }));
+}
+
+/** A test of each law, with its own number of cases. */
+export function holdLaws(laws: readonly Law[]): void {
+  for (const law of laws) {
+    test(law.name, () => law.check({ cases: runs(law.cases), seed, shrink: !endOnFailure }));
+  }
 }

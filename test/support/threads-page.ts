@@ -1,8 +1,8 @@
 /** @file What a worker of a browser page runs for the tests: kernels on one thread and on several, compared bit by bit. */
+
+import { jobs, restartNoise, runOn } from '@blt-ts/autograd/testing';
 import { availableThreads } from '@blt-ts/tensor';
 import { createWasmBackend } from '../../packages/tensor/src/wasm/backend.ts';
-import { restartNoise, runOn } from '../tensor/wasm/arrays.ts';
-import { jobs } from './thread-jobs.ts';
 
 export interface ThreadsReport {
   readonly isolated: boolean;

@@ -44,7 +44,7 @@ describe.each(names)('chapter %s', (chapter) => {
     }
   });
   test('the op table has its rows in op-*.ts', async () => {
-    const path = fileURLToPath(new URL(`../support/op-${chapter}.ts`, import.meta.url));
+    const path = fileURLToPath(new URL(`../../packages/autograd/src/testing/op-${chapter}.ts`, import.meta.url));
     expect(await table(path, `${chapter}Ops`)).toEqual(kernels);
   });
 });

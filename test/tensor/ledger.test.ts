@@ -1,5 +1,6 @@
 /** @file The ledger counts the FLOPs that ran. */
 import { grad, linear, matmul, sum } from '@blt-ts/autograd';
+import { kernelNames, rowOf, toTensors } from '@blt-ts/autograd/testing';
 import {
   contract,
   referenceBackend,
@@ -13,8 +14,6 @@ import {
 } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { toTensors } from '../support/op-run.ts';
-import { kernelNames, rowOf } from '../support/op-table.ts';
 
 describe('the ledger counts what kernels executed', () => {
   test('a multiply-add is 2: a matrix product costs 2 M K N, for every layout', () => {

@@ -1,9 +1,9 @@
 /** @file Shapes: broadcasting, axes, strides. */
+
+import { broadcastable, indices, raggedSize, range, shapes } from '@blt-ts/autograd/testing';
 import { broadcastShapes, formatShape, normalizeAxes, ShapeError, sameShape, sizeOf, stridesOf } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { indices, range } from '../support/op-row.ts';
-import { broadcastable, raggedSize, shapes } from '../support/op-values.ts';
 import { property } from '../support/property.ts';
 
 const shape = shapes(raggedSize);

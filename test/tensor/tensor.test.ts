@@ -1,4 +1,6 @@
 /** @file Making, reading and assigning tensors. */
+
+import { type Arr, floats, product, raggedSize, shapes } from '@blt-ts/autograd/testing';
 import {
   createReferenceBackend,
   defaultBackend,
@@ -16,8 +18,6 @@ import {
 } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { backends } from '../support/backends.ts';
-import { type Arr, product } from '../support/op-row.ts';
-import { floats, raggedSize, shapes } from '../support/op-values.ts';
 import { property } from '../support/property.ts';
 
 const array = shapes(raggedSize).chain((shape) => floats(shape));

@@ -1,9 +1,9 @@
 /** @file Interval attention: bounds and scale. */
 import * as ag from '@blt-ts/autograd';
+import { range } from '@blt-ts/autograd/testing';
 import { scope, tensor } from '@blt-ts/tensor';
 import { expect, test } from 'vitest';
 import { reference64 } from '../../support/backends.ts';
-import { range } from '../../support/op-row.ts';
 
 const { backend } = reference64;
 

@@ -1,10 +1,9 @@
 /** @file Elementwise operations: numbers as scalars, and values at NaN, infinities and kinks. */
 import * as ag from '@blt-ts/autograd';
+import { distinct, floats, holds, nonzero, shapes, smallSize } from '@blt-ts/autograd/testing';
 import { scope, type Tensor, tensor, withLedger } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { backends, reference64 } from '../../support/backends.ts';
-import { holds } from '../../support/op-gradient.ts';
-import { distinct, floats, nonzero, shapes, smallSize } from '../../support/op-values.ts';
 import { property } from '../../support/property.ts';
 
 const { backend } = reference64;

@@ -1,12 +1,10 @@
 /** @file Matrix products with a shared matrix. */
 import * as ag from '@blt-ts/autograd';
+import { at, floats, holds, plain, product, range } from '@blt-ts/autograd/testing';
 import { scope, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { reference64 } from '../../support/backends.ts';
-import { holds } from '../../support/op-gradient.ts';
-import { at, plain, product, range } from '../../support/op-row.ts';
-import { floats } from '../../support/op-values.ts';
 import { property } from '../../support/property.ts';
 
 const { backend } = reference64;

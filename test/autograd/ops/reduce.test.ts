@@ -1,12 +1,10 @@
 /** @file Reductions, and broadcasting undone. */
 import * as ag from '@blt-ts/autograd';
+import { at, distinct, floats, holds, plain, product, range, shapes, smallSize } from '@blt-ts/autograd/testing';
 import { scope, type Tensor, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { reference64 } from '../../support/backends.ts';
-import { holds } from '../../support/op-gradient.ts';
-import { at, plain, product, range } from '../../support/op-row.ts';
-import { distinct, floats, shapes, smallSize } from '../../support/op-values.ts';
 import { property } from '../../support/property.ts';
 
 const { backend } = reference64;

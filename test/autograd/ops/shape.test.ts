@@ -1,11 +1,9 @@
 /** @file Operations on shapes. */
 import * as ag from '@blt-ts/autograd';
+import { at, floats, holds, range, smallSize } from '@blt-ts/autograd/testing';
 import { ShapeError, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { holds } from '../../support/op-gradient.ts';
-import { at, range } from '../../support/op-row.ts';
-import { floats, smallSize } from '../../support/op-values.ts';
 import { property } from '../../support/property.ts';
 
 describe('shapes', () => {

@@ -1,13 +1,12 @@
 /** @file Ids, positions and bounds out of range are refused before a kernel runs. */
+
+import type { Arr } from '@blt-ts/autograd/testing';
+import { kernelNames, raggedSize, rowOf, toTensors } from '@blt-ts/autograd/testing';
 import { contract, createWasmBackend, type KernelName, Replay, run, scope, tensor, zeros } from '@blt-ts/tensor';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { backends, reference64 } from '../../support/backends.ts';
-import type { Arr } from '../../support/op-row.ts';
-import { toTensors } from '../../support/op-run.ts';
-import { kernelNames, rowOf } from '../../support/op-table.ts';
-import { raggedSize } from '../../support/op-values.ts';
 import { property } from '../../support/property.ts';
 
 const webasm = { name: 'gpu.js on the CPU', backend: await createGpuBackend({ mode: 'webasm' }) };

@@ -1,4 +1,6 @@
 /** @file Commands of the gpu queue run in order, and failures reach whoever reads. */
+
+import { kernelNames, raggedSize, rowOf, toTensors } from '@blt-ts/autograd/testing';
 import { run, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -6,9 +8,6 @@ import { backendOf } from '../../../packages/tensor/src/gpu/backend.ts';
 import type { Cell } from '../../../packages/tensor/src/gpu/cell.ts';
 import { createFakeDriver } from '../../support/fake-driver.ts';
 import { asyncProperty } from '../../support/gpu-run.ts';
-import { toTensors } from '../../support/op-run.ts';
-import { kernelNames, rowOf } from '../../support/op-table.ts';
-import { raggedSize } from '../../support/op-values.ts';
 
 const bufferOf = (x: Tensor) => (x.storage.handle as Cell).buffer;
 

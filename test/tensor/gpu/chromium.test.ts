@@ -1,5 +1,7 @@
 /** @file Every kernel on WebGPU and WebGL 2 in Chromium, where there is one. */
 /** Kernels in a browser: BLT_TEST_CHROMIUM=1 runs them in headless Chromium (at /usr/bin/chromium, or where CHROMIUM says). */
+
+import { expectAllWithin, kernelNames, raggedSize, rowOf } from '@blt-ts/autograd/testing';
 import type { KernelName } from '@blt-ts/tensor';
 import type { GpuMode } from '@blt-ts/tensor/gpu';
 import fc from 'fast-check';
@@ -7,10 +9,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bundleForBrowser, inChromium } from '../../support/chromium.ts';
 import type { GpuPage, PageCase } from '../../support/gpu-page.ts';
-import { expectAllWithin } from '../../support/gpu-run.ts';
 import { shown, specials } from '../../support/gpu-suite.ts';
-import { kernelNames, rowOf } from '../../support/op-table.ts';
-import { raggedSize } from '../../support/op-values.ts';
 import { runs } from '../../support/runs.ts';
 
 const script = (minify: boolean) => bundleForBrowser('./gpu-page.ts', minify);

@@ -1,7 +1,8 @@
 /** @file The WebAssembly backend: memory, options, builds. */
+
+import { noise, runOn } from '@blt-ts/autograd/testing';
 import { createReferenceBackend, createWasmBackend, run, scope, tensor, wasmKernels } from '@blt-ts/tensor';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { noise, runOn } from './arrays.ts';
 
 afterEach(() => {
   vi.unstubAllGlobals();

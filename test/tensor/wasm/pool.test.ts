@@ -1,20 +1,10 @@
 /** @file The bits do not depend on the number of threads. */
+
+import { expectSameBits, integers, noise, runOn, threadLaws } from '@blt-ts/autograd/testing';
 import { run, scope, tensor, zeros } from '@blt-ts/tensor';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { availableThreads, createWasmBackend } from '../../../packages/tensor/src/wasm/backend.ts';
-import { jobs } from '../../support/thread-jobs.ts';
-import { integers, noise, runOn } from './arrays.ts';
-
-type Result = ReturnType<typeof runOn>;
-
-function expectSameBits(actual: Result, expected: Result): void {
-  actual.forEach((x, i) => {
-    expect(x.length).toBe(expected[i].length);
-    const different = x.findIndex((value, at) => !Object.is(value, expected[i][at]));
-    if (different >= 0)
-      expect.fail(`output ${i}, element ${different}: ${x[different]}, not ${expected[i][different]}`);
-  });
-}
+import { holdLaws } from '../../support/property.ts';
 
 const alone = createWasmBackend({ wide: false });
 const shared = [2, 3].map((threads) => createWasmBackend({ threads, leastShared: 0.001, wide: threads === 3 }));
@@ -25,14 +15,13 @@ describe('the bits depend neither on the number of threads nor on the width of v
     await Promise.all(shared.map((backend) => backend.threadsReady()));
   });
 
-  test.each(jobs())('%s (%s)', (_, kernel, ins, attrs) => {
-    const expected = runOn(alone, kernel, ins, attrs);
-    expectSameBits(runOn(wide, kernel, ins, attrs), expected);
-    for (const backend of shared) {
-      // Several times, for which thread does what may differ.
-      for (let round = 0; round < 3; round++) expectSameBits(runOn(backend, kernel, ins, attrs), expected);
-    }
-  });
+  for (const [name, backend] of [
+    ['256-bit vectors', wide],
+    ['2 threads', shared[0]],
+    ['3 threads and 256-bit vectors', shared[1]],
+  ] as const) {
+    describe(name, () => holdLaws(threadLaws(backend, alone)));
+  }
 });
 
 test('a job that reads outside the memory fails on every thread, and the next one works', async () => {
@@ -48,7 +37,7 @@ test('a job that reads outside the memory fails on every thread, and the next on
   });
   const ins = [noise(200, 100), noise(100, 90)];
   const attrs = { transposeA: false, transposeB: false };
-  expectSameBits(runOn(backend, 'matmul', ins, attrs), runOn(alone, 'matmul', ins, attrs));
+  expectSameBits(runOn(backend, 'matmul', ins, attrs)[0], runOn(alone, 'matmul', ins, attrs)[0], 'product');
 });
 
 describe('where workers do not start, one thread does the work and says why', () => {

@@ -181,7 +181,7 @@ class SimdBackend implements WasmBackend {
   }
 
   runLoop(loop: OwnLoop, outs: readonly Operand[], ins: readonly Operand[]): void {
-    this.runHere((to, from) => loop(to.map(this.view), from.map(this.view)), outs, ins);
+    this.runInTypeScript((to, from) => loop(to.map(this.view), from.map(this.view)), outs, ins);
   }
 
   /** Runs a kernel in TypeScript, and tells a recorder of it. */

@@ -1,4 +1,6 @@
 /** @file Every kernel of the gpu backend on WebAssembly, at the sizes where its launches change form. */
+
+import { raggedSize } from '@blt-ts/autograd/testing';
 import { run, tensor } from '@blt-ts/tensor';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import { describe, expect, test } from 'vitest';
@@ -6,7 +8,6 @@ import { backendOf } from '../../../../packages/tensor/src/gpu/backend.ts';
 import { bucket, createWebasmDriver } from '../../../../packages/tensor/src/gpu/drivers/webasm.ts';
 import { definedProperty } from '../../../support/gpu-run.ts';
 import { gpuSuite } from '../../../support/gpu-suite.ts';
-import { raggedSize } from '../../../support/op-values.ts';
 
 const backend = await createGpuBackend({ mode: 'webasm' });
 const tested = { name: 'webasm', backend, roundoff: 2 ** -24, tiny: 2 ** -126 };

@@ -1,13 +1,12 @@
 /** @file Interval attention on gpu.js has the same bits for blocks of any size. */
+
+import { raggedSize, rowOf, toTensors } from '@blt-ts/autograd/testing';
 import { type KernelAttrs, run, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { backendOf } from '../../../../packages/tensor/src/gpu/backend.ts';
 import { createWebasmDriver } from '../../../../packages/tensor/src/gpu/drivers/webasm.ts';
 import { asyncProperty } from '../../../support/gpu-run.ts';
-import { toTensors } from '../../../support/op-run.ts';
-import { rowOf } from '../../../support/op-table.ts';
-import { raggedSize } from '../../../support/op-values.ts';
 import { watched } from '../../../support/watched-driver.ts';
 
 const whole = backendOf(createWebasmDriver());

@@ -1,13 +1,14 @@
 /** @file Interval attention on WebAssembly at the edges of its blocks. */
+
+import { integers, noise, type RawArray, runOn } from '@blt-ts/autograd/testing';
 import { createReferenceBackend, createWasmBackend, type KernelAttrs, type KernelName } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
-import { integers, noise, runOn, type Values } from '../arrays.ts';
 
 const exact = createReferenceBackend({ precision: 'f64' });
 const [narrow, wide] = [false, true].map((pairs) => createWasmBackend({ wide: pairs }));
 
 /** The outputs, which are the same bits with single vectors and with pairs. */
-function onWasm<K extends KernelName>(kernel: K, ins: readonly Values[], attrs: KernelAttrs[K]) {
+function onWasm<K extends KernelName>(kernel: K, ins: readonly RawArray[], attrs: KernelAttrs[K]) {
   const outs = runOn(narrow, kernel, ins, attrs);
   expect(runOn(wide, kernel, ins, attrs)).toEqual(outs);
   return outs;
@@ -123,7 +124,7 @@ function distance(actual: ArrayLike<number>, expected: ArrayLike<number>): numbe
   return worst / size;
 }
 
-const single = (x: ArrayLike<number>, shape: readonly number[]): Values => ({ data: Float32Array.from(x), shape });
+const single = (x: ArrayLike<number>, shape: readonly number[]): RawArray => ({ data: Float32Array.from(x), shape });
 
 describe.each(cases)('$name', ({ keys, lo, hi, all }) => {
   test.each(all)('forward and backward are the definition: heads $heads, kv heads $kvHeads, head dim $D', (h) => {

@@ -1,9 +1,10 @@
 /** @file Products of any layout and size, at the edges of panels and pieces. */
+
+import { noise, runOn } from '@blt-ts/autograd/testing';
 import { counterUniform, createWasmBackend } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import * as args from '../../../../packages/tensor/src/wasm/arguments/matmul.ts';
 import { WasmRuntime } from '../../../../packages/tensor/src/wasm/runtime.ts';
-import { noise, runOn } from '../arrays.ts';
 
 const backends = [{ wide: false }, { wide: true }, { deterministic: true }].map(createWasmBackend);
 const forms = [

@@ -1,6 +1,7 @@
 /** @file Op rows: kernels that move elements. */
-import * as ag from '@blt-ts/autograd';
+
 import fc from 'fast-check';
+import * as ag from '../index.ts';
 import { at, blank, exact, type OpRows, product, range, tabulate } from './op-row.ts';
 import { droppedAxes, floats, repeatedAxes, shapes } from './op-values.ts';
 

@@ -1,13 +1,13 @@
 /** @file Kernel calls that threads share the work of: for tests that the bits do not depend on them, in Node and in browsers. */
 import { createWasmBackend, type KernelAttrs, type KernelName } from '@blt-ts/tensor';
-import { integers, noise, runOn, type Values } from '../tensor/wasm/arrays.ts';
+import { integers, noise, type RawArray, runOn } from './noise.ts';
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
-const positive = (x: Values): Values => ({ data: Float32Array.from(x.data, Math.abs), shape: x.shape });
+const positive = (x: RawArray): RawArray => ({ data: Float32Array.from(x.data, Math.abs), shape: x.shape });
 const adam = { lr: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, step: 3 };
 
 /** Each large enough to be shared between threads, with sizes that divide evenly by nothing. */
-export function jobs(): [name: string, kernel: KernelName, ins: Values[], attrs: KernelAttrs[KernelName]][] {
+export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attrs: KernelAttrs[KernelName]][] {
   const [n, C, V] = [1031, 67, 130];
   const x = noise(n, C);
   const big = noise(n * C);

@@ -1,6 +1,7 @@
 /** @file Op rows: root-mean-square normalisation. */
-import * as ag from '@blt-ts/autograd';
+
 import fc from 'fast-check';
+import * as ag from '../index.ts';
 import {
   at,
   backwardRefused,

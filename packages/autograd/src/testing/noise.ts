@@ -1,7 +1,8 @@
-/** @file Arrays for the tests of the wasm backend: reproducible, of ordinary size, as large as needed. */
+/** @file Arrays for tests of large calls: reproducible, of ordinary size, as large as needed. */
 import { type Backend, counterUniform, type KernelAttrs, type KernelName, run, scope, tensor } from '@blt-ts/tensor';
 
-export interface Values {
+/** The values of a tensor, and its shape. */
+export interface RawArray {
   readonly data: Float32Array | Int32Array;
   readonly shape: readonly number[];
 }
@@ -16,12 +17,12 @@ export function restartNoise(): void {
 }
 
 /** Numbers in [-1, 1), different at each call. */
-export function noise(...shape: number[]): Values {
+export function noise(...shape: number[]): RawArray {
   stream++;
   return { data: Float32Array.from({ length: product(shape) }, (_, i) => 2 * counterUniform(stream, i) - 1), shape };
 }
 
-export const integers = (values: ArrayLike<number>, shape: readonly number[] = [values.length]): Values => ({
+export const integers = (values: ArrayLike<number>, shape: readonly number[] = [values.length]): RawArray => ({
   data: Int32Array.from(values),
   shape,
 });
@@ -30,7 +31,7 @@ export const integers = (values: ArrayLike<number>, shape: readonly number[] = [
 export function runOn<K extends KernelName>(
   backend: Backend,
   kernel: K,
-  ins: readonly Values[],
+  ins: readonly RawArray[],
   attrs: KernelAttrs[K],
 ) {
   return scope(() => {

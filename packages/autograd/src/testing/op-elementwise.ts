@@ -1,7 +1,8 @@
 /** @file Op rows: elementwise kernels. */
-import * as ag from '@blt-ts/autograd';
+
 import type { Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
+import * as ag from '../index.ts';
 import {
   type Approx,
   at,

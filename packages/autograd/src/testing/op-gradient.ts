@@ -1,9 +1,10 @@
 /** @file Rows of the op table as differentiable functions. */
-import { concat, grad, gradcheck, mul, reshape, sum, valueAndGrad } from '@blt-ts/autograd';
+
 import { type Backend, type KernelName, scope, type Tensor, tensor } from '@blt-ts/tensor';
-import { expect } from 'vitest';
+import { concat, grad, gradcheck, mul, reshape, sum, valueAndGrad } from '../index.ts';
 import { reference64 } from './backends.ts';
-import type { Arr, Case, Gradient, Operation, OpRow } from './op-row.ts';
+import { expectEqual } from './law.ts';
+import type { Arr, DifferentiableOp, Gradient, OpCase, OpRow } from './op-row.ts';
 import { toTensor, toTensors } from './op-run.ts';
 
 export type Differentiable<K extends KernelName> = Exclude<Gradient<K>, { refused: string } | { whole: true }>;
@@ -13,14 +14,16 @@ export const gradientOf = <K extends KernelName>(row: OpRow<K>): Differentiable<
   'operation' in row.gradient ? row.gradient : undefined;
 
 /** Inputs that gradients flow to, by index. */
-export const variables = <K extends KernelName>({ ins }: Case<K>, { constants = [] }: Differentiable<K>): number[] =>
-  [...ins.keys()].filter((i) => ins[i].dtype === 'f32' && !constants.includes(i));
+export const variables = (
+  { ins }: Pick<OpCase<never>, 'ins'>,
+  { constants = [] }: Pick<DifferentiableOp, 'constants'>,
+): number[] => [...ins.keys()].filter((i) => ins[i].dtype === 'f32' && !constants.includes(i));
 
 /** The operation as a function of its variables alone; the other inputs are put in on the backend of the first one. */
-export function ofVariables<K extends KernelName>(
-  operation: Operation<K>,
-  c: Case<K>,
-  gradient: Differentiable<K>,
+export function ofVariables<Attrs>(
+  operation: DifferentiableOp<Attrs>['operation'],
+  c: OpCase<Attrs>,
+  gradient: Pick<DifferentiableOp, 'constants'>,
 ): (xs: readonly Tensor[]) => Tensor {
   const which = variables(c, gradient);
   return (xs) =>
@@ -50,18 +53,19 @@ export const flatGradient =
     return concat(grads.map((g) => reshape(g, [g.size])));
   };
 
-export interface Values {
+/** The result of an operation and its gradients, as numbers. */
+export interface Evaluated {
   readonly value: ArrayLike<number>;
-  readonly grads: readonly ArrayLike<number>[];
+  readonly grads: readonly (Float32Array | Int32Array)[];
 }
 
 /** The result of an operation, and the gradient of its weighted sum, as numbers. */
-export function evaluate<K extends KernelName>(
-  operation: Operation<K>,
-  c: Case<K>,
-  gradient: Differentiable<K>,
+export function evaluate<Attrs>(
+  operation: DifferentiableOp<Attrs>['operation'],
+  c: OpCase<Attrs>,
+  gradient: Pick<DifferentiableOp, 'constants'>,
   backend: Backend,
-): Values {
+): Evaluated {
   return scope(() => {
     const f = ofVariables(operation, c, gradient);
     const xs = variables(c, gradient).map((i) => toTensor(c.ins[i], backend));
@@ -98,8 +102,9 @@ export function holds(
   scope(() => {
     const xs = toTensors(ins, reference64.backend);
     const y = f(...xs);
-    expect(y.shape).toEqual(shape);
-    expect(relativeDistance(y.readSync(), want)).toBeLessThan(1e-14);
+    expectEqual(y.shape, shape, 'shape');
+    const distance = relativeDistance(y.readSync(), want);
+    if (!(distance < 1e-14)) throw new Error(`the values are a relative ${distance} apart`);
     gradcheck(f, xs);
   });
 }

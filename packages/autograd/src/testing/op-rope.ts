@@ -1,7 +1,8 @@
 /** @file Op rows: rotary position embedding. */
-import * as ag from '@blt-ts/autograd';
+
 import type { Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
+import * as ag from '../index.ts';
 import { at, blank, i32, magnitude, type OpRows, off, plain, tabulate } from './op-row.ts';
 import { floats, ids } from './op-values.ts';
 

@@ -12,10 +12,14 @@ export interface Arr {
   readonly values: readonly number[];
 }
 
-export interface Case<K extends KernelName> {
+/** Inputs of an operation, and its attributes: numbers and flags. */
+export interface OpCase<Attrs> {
   readonly ins: readonly Arr[];
-  readonly attrs: KernelAttrs[K];
+  readonly attrs: Attrs;
 }
+
+/** Inputs and attributes of a kernel. */
+export type Case<K extends KernelName> = OpCase<KernelAttrs[K]>;
 
 /** An exact value, and how far floating-point arithmetic may end from it, in units of the roundoff u: |y - value| <= error u. */
 export interface Approx {
@@ -60,6 +64,25 @@ export type Gradient<K extends KernelName> =
       readonly composed?: Operation<K>;
     };
 
+/** A differentiable operation, for `gradientLaws`: how to draw its inputs, and how to call it. */
+export interface DifferentiableOp<Attrs = never> {
+  /** How the laws call it. */
+  readonly name: string;
+  /** Legal inputs; `size` draws the free sizes, 0 and 1 among them. Integer inputs are constants. */
+  readonly cases: (size: fc.Arbitrary<number>) => fc.Arbitrary<OpCase<Attrs>>;
+  /** The operation itself, on tensors. */
+  readonly operation: (ins: readonly Tensor[], attrs: Attrs) => Tensor;
+  /** How often it can be differentiated: 2 (default) or 1. */
+  readonly order?: 1 | 2;
+  /** Float inputs that are constants by contract (no gradient flows to them), by index. */
+  readonly constants?: readonly number[];
+  /** Makes a case differentiable: away from kinks and ties. */
+  readonly smooth?: (c: OpCase<Attrs>) => OpCase<Attrs>;
+  /** The same function out of other operations. */
+  readonly composed?: (ins: readonly Tensor[], attrs: Attrs) => Tensor;
+}
+
+/** Everything that is known of one kernel. */
 export interface OpRow<K extends KernelName> {
   /** Legal inputs; `size` draws the free sizes, so that gradients can ask for small ones and loops for ragged ones. */
   readonly cases: (size: fc.Arbitrary<number>) => fc.Arbitrary<Case<K>>;

@@ -1,7 +1,7 @@
 /** @file Running rows of the op table on a backend, and comparing with their definitions. */
 import { type Backend, contract, type KernelName, run, type Storage, scope, type Tensor, tensor } from '@blt-ts/tensor';
-import { expect } from 'vitest';
 import type { TestedBackend } from './backends.ts';
+import { expectEqual } from './law.ts';
 import type { Arr, Case, Expected, OpRow } from './op-row.ts';
 
 export const toTensor = (x: Arr, backend: Backend): Tensor => tensor(x.values, x.shape, { dtype: x.dtype, backend });
@@ -78,12 +78,34 @@ export function storagesRead(backend: Backend, f: () => void): Set<Storage> {
   return read;
 }
 
-/** Runs the kernel; gives its outputs, or for an in-place kernel the inputs it overwrites. */
-export function runCase<K extends KernelName>(
+/** A tensor that has been read. */
+export interface Result {
+  readonly shape: readonly number[];
+  readonly values: ArrayLike<number>;
+}
+
+/** Reads tensors made in a scope, on any backend: the values are asked for before it frees them. */
+export async function readAll(make: () => readonly Tensor[]): Promise<Result[]> {
+  // Wrapped, since a scope refuses promises.
+  const { reads } = scope(() => ({ reads: make().map((y) => ({ shape: y.shape, values: y.read() })) }));
+  return Promise.all(reads.map(async ({ shape, values }) => ({ shape, values: await values })));
+}
+
+/** `runCase` on a backend whose values must be waited for. */
+export function runCaseAsync<K extends KernelName>(
   kernel: K,
   { ins, attrs }: Case<K>,
   backend: Backend,
-): { shape: readonly number[]; values: ArrayLike<number> }[] {
+): Promise<Result[]> {
+  return readAll(() => {
+    const tensors = toTensors(ins, backend);
+    const outs = run(kernel, tensors, attrs);
+    return contract[kernel].mutates?.map((i) => tensors[i]) ?? outs;
+  });
+}
+
+/** Runs the kernel; gives its outputs, or for an in-place kernel the inputs it overwrites. */
+export function runCase<K extends KernelName>(kernel: K, { ins, attrs }: Case<K>, backend: Backend): Result[] {
   return scope(() => {
     const tensors = toTensors(ins, backend);
     const outs = inPoisonedMemory(backend, () => run(kernel, tensors, attrs));
@@ -97,13 +119,13 @@ const agree = (got: number, want: number, bound: number): boolean =>
 
 /** @throws naming the first element that is further from the definition than its bound */
 export function expectWithin(
-  got: { shape: readonly number[]; values: ArrayLike<number> },
+  got: Result,
   want: Expected,
   { name, roundoff, tiny }: Pick<TestedBackend, 'name' | 'roundoff' | 'tiny'>,
   what: string,
 ): void {
-  expect(got.shape, `${what}: shape on ${name}`).toEqual(want.shape);
-  expect(got.values.length, `${what}: elements on ${name}`).toBe(want.values.length);
+  expectEqual(got.shape, want.shape, `${what}: shape on ${name}`);
+  expectEqual(got.values.length, want.values.length, `${what}: elements on ${name}`);
   want.values.forEach(({ value, error }, i) => {
     const bound = error * roundoff + (error > 0 ? tiny : 0);
     if (!agree(got.values[i], value, bound)) {
@@ -115,12 +137,20 @@ export function expectWithin(
   });
 }
 
-/** The outputs of one case on one backend, held to the definition. */
-export function expectDefined<K extends KernelName>(kernel: K, row: OpRow<K>, c: Case<K>, tested: TestedBackend): void {
-  const want = row.define(c.ins, c.attrs);
-  const got = runCase(kernel, c, tested.backend);
-  expect(got.length, `${kernel}: outputs`).toBe(want.length);
+/** All outputs of one case, held to the definition. */
+export function expectAllWithin(
+  kernel: KernelName,
+  got: readonly Result[],
+  want: readonly Expected[],
+  tested: Pick<TestedBackend, 'name' | 'roundoff' | 'tiny'>,
+): void {
+  expectEqual(got.length, want.length, `${kernel}: outputs`);
   got.forEach((y, i) => {
     expectWithin(y, want[i], tested, `${kernel}, output ${i}`);
   });
+}
+
+/** The outputs of one case on one backend, held to the definition. */
+export function expectDefined<K extends KernelName>(kernel: K, row: OpRow<K>, c: Case<K>, tested: TestedBackend): void {
+  expectAllWithin(kernel, runCase(kernel, c, tested.backend), row.define(c.ins, c.attrs), tested);
 }

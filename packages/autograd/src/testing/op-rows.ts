@@ -1,7 +1,8 @@
 /** @file Op rows: reading and summing rows of tables. */
-import * as ag from '@blt-ts/autograd';
+
 import type { Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
+import * as ag from '../index.ts';
 import {
   type Arr,
   at,
@@ -60,11 +61,7 @@ export const rowsOps: OpRows<
       { ins: [blank(3), i32([0])], attrs: {}, message: 'gatherRows: table must have 2 axes, got [3]' },
       { ins: [blank(3, 2), i32([0], [1, 1])], attrs: {}, message: 'gatherRows: ids must have 1 axes, got [1,1]' },
       // What is wrong with the table or the dtype comes first: it says what an id would be looked up in.
-      {
-        ins: [blank(3), i32([7])],
-        attrs: {},
-        message: 'gatherRows: table must have 2 axes, got [3]',
-      },
+      { ins: [blank(3), i32([7])], attrs: {}, message: 'gatherRows: table must have 2 axes, got [3]' },
       {
         ins: [blank(3, 2), f32([1], [7])],
         attrs: {},

@@ -1,7 +1,8 @@
 /** @file Op rows: interval attention, defined on the full matrix of scores with a 0/1 visibility for every pair. */
-import * as ag from '@blt-ts/autograd';
+
 import type { AttentionAttrs } from '@blt-ts/tensor';
 import fc from 'fast-check';
+import * as ag from '../index.ts';
 import { type Arr, at, blank, f32, i32, magnitude, type OpRows, off, plain, range, tabulate } from './op-row.ts';
 import { floats, rising } from './op-values.ts';
 

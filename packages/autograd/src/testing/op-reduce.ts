@@ -1,6 +1,7 @@
 /** @file Op rows: reductions. */
-import * as ag from '@blt-ts/autograd';
+
 import fc from 'fast-check';
+import * as ag from '../index.ts';
 import { type Arr, at, blank, exact, indices, type OpRows, off, plain, product, tabulate, total } from './op-row.ts';
 import { distinct, floats, shapes, someAxes } from './op-values.ts';
 

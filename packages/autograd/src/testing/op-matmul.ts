@@ -1,6 +1,7 @@
 /** @file Op rows: matrix products. */
-import * as ag from '@blt-ts/autograd';
+
 import fc from 'fast-check';
+import * as ag from '../index.ts';
 import { type Arr, at, blank, type OpRows, range, tabulate, total } from './op-row.ts';
 import { floats } from './op-values.ts';
 

@@ -1,6 +1,7 @@
 /** @file Op rows: kernels along the last axis. */
-import * as ag from '@blt-ts/autograd';
+
 import fc from 'fast-check';
+import * as ag from '../index.ts';
 import { type Arr, at, blank, exact, i32, type OpRows, range, tabulate, total } from './op-row.ts';
 import { floats, ids, shapes } from './op-values.ts';
 

@@ -2,17 +2,21 @@
 import fc from 'fast-check';
 import { type Arr, f32, i32, product, range } from './op-row.ts';
 
+/** `weight` copies of each number from `min` to `max`. */
+const copies = (min: number, max: number, weight: number): number[] =>
+  range((max - min + 1) * weight).map((i) => min + Math.floor(i / weight));
+/** A size from a list that rises, so that a smaller place is a smaller size: a counterexample shrinks to the smallest one. */
+const sizeFrom = (sizes: readonly number[]): fc.Arbitrary<number> =>
+  fc.nat({ max: sizes.length - 1 }).map((i) => sizes[i]);
+
 /** Sizes for gradients: every element costs two evaluations. */
-export const smallSize = fc.constantFrom(0, 1, 1, 2, 2, 2, 3, 3, 3, 3);
+export const smallSize = sizeFrom([0, 1, 1, 2, 2, 2, 3, 3, 3, 3]);
 /** Sizes for loops: nothing, one, and around the widths of vector code. */
-export const raggedSize = fc.oneof(
-  { weight: 1, arbitrary: fc.integer({ min: 0, max: 1 }) },
-  { weight: 3, arbitrary: fc.integer({ min: 2, max: 5 }) },
-  { weight: 3, arbitrary: fc.integer({ min: 6, max: 19 }) },
-);
+export const raggedSize = sizeFrom([...copies(0, 1, 14), ...copies(2, 5, 21), ...copies(6, 19, 6)]);
 
 /** Multiples of 1/1024 in [-4, 4]; one in four is a small integer, so that zeros and ties happen. */
 export const number = fc.oneof(
+  { withCrossShrink: true },
   { weight: 1, arbitrary: fc.integer({ min: -3, max: 3 }) },
   { weight: 3, arbitrary: fc.integer({ min: -4096, max: 4096 }).map((i) => i / 1024) },
 );

@@ -1,6 +1,7 @@
 /** @file Op rows: softmax and cross-entropy. */
-import * as ag from '@blt-ts/autograd';
+
 import fc from 'fast-check';
+import * as ag from '../index.ts';
 import { at, backwardRefused, blank, i32, type OpRows, off, plain, rowAt, rowsOf, tabulate, ulps } from './op-row.ts';
 import { floats, ids, shapes } from './op-values.ts';
 

@@ -15,7 +15,7 @@ const FLOORS = [
   ['wasm: SIMD', 'packages/tensor/src/wasm/assembly'],
   ['gpu: source text', 'packages/tensor/src/gpu/kernels'],
   ['gpu: launches', 'packages/tensor/src/gpu/programs'],
-  ['tests', 'test/support'],
+  ['tests', 'packages/autograd/src/testing'],
 ];
 
 const CONTRACT = 'packages/tensor/src/contract';

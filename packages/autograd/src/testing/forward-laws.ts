@@ -7,7 +7,7 @@ import { expectAllWithin, expectDefined, type Result, readAll, runCaseAsync, toT
 import { kernelNames, rowOf } from './op-table.ts';
 import { raggedSize } from './op-values.ts';
 
-/** What `forwardLaws` may be told about a backend. */
+/** Facts about a backend for `forwardLaws`. */
 export interface ForwardLawsOptions extends Partial<Precision> {
   /** How messages call it; its own name unless said. */
   readonly name?: string;

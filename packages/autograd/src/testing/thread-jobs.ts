@@ -6,28 +6,9 @@ const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 const positive = (x: RawArray): RawArray => ({ data: Float32Array.from(x.data, Math.abs), shape: x.shape });
 const adam = { lr: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, step: 3 };
 
-/** Each large enough to be shared between threads, with sizes that divide evenly by nothing. */
-export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attrs: KernelAttrs[KernelName]][] {
-  const [n, C, V] = [1031, 67, 130];
-  const x = noise(n, C);
-  const big = noise(n * C);
-  const ids = integers(range(n).map((i) => (i * 7919) % V));
-  const starts = integers(range(V + 1).map((p) => Math.floor((p * n) / V)));
-  const attention = [100, 270].flatMap((window): ReturnType<typeof jobs> => {
-    const lo = integers(range(n).map((i) => Math.max(i - (i % 300), i + 1 - window)));
-    const ins = [noise(n, 64), noise(n, 32), noise(n, 32), lo, integers(range(n).map((i) => i + 1))];
-    const attrs = { heads: 4, kvHeads: 2, scale: 0.25, pairs: 100_000 };
-    const [out, lse] = runOn(createWasmBackend(), 'intervalAttention', ins, attrs);
-    const kept = [
-      { data: out, shape: [n, 64] },
-      { data: lse, shape: [n, 4] },
-    ];
-    return [
-      [`attention, window ${window}`, 'intervalAttention', ins, attrs],
-      [`attention backward, window ${window}`, 'intervalAttentionBackward', [...ins, ...kept, noise(n, 64)], attrs],
-    ];
-  });
-  const rows = integers(range(V).map((u) => u * 7));
+type Job = [name: string, kernel: KernelName, ins: RawArray[], attrs: KernelAttrs[KernelName]];
+
+function products(n: number): Job[] {
   const m = (transposeA: boolean, transposeB: boolean) => ({ transposeA, transposeB });
   return [
     ['rows of a product', 'matmul', [noise(n, 70), noise(50, 70)], m(false, true)],
@@ -42,6 +23,57 @@ export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attr
     ['seven rows times a matrix', 'matmul', [noise(7, 300), noise(n, 300)], m(false, true)],
     ['many small products', 'matmul', [noise(41, 20, 30), noise(41, 30, 11)], m(false, false)],
     ['two large products', 'matmul', [noise(2, 90, 80), noise(2, 80, 70)], m(false, false)],
+  ];
+}
+
+/** Queries in documents of 300, forward and backward. */
+function attentions(n: number): Job[] {
+  return [100, 270].flatMap((window): Job[] => {
+    const lo = integers(range(n).map((i) => Math.max(i - (i % 300), i + 1 - window)));
+    const ins = [noise(n, 64), noise(n, 32), noise(n, 32), lo, integers(range(n).map((i) => i + 1))];
+    const attrs = { heads: 4, kvHeads: 2, scale: 0.25, pairs: 100_000 };
+    const [out, lse] = runOn(createWasmBackend(), 'intervalAttention', ins, attrs);
+    const kept = [
+      { data: out, shape: [n, 64] },
+      { data: lse, shape: [n, 4] },
+    ];
+    return [
+      [`attention, window ${window}`, 'intervalAttention', ins, attrs],
+      [`attention backward, window ${window}`, 'intervalAttentionBackward', [...ins, ...kept, noise(n, 64)], attrs],
+    ];
+  });
+}
+
+/** Updates of weights [n C], and of V rows of a table with n rows. */
+function updates(n: number, C: number, V: number): Job[] {
+  const rows = integers(range(V).map((u) => u * 7));
+  const big = noise(n * C);
+  return [
+    ['adamw', 'adamw', [big, noise(n * C), positive(noise(n * C)), noise(n * C), noise()], adam],
+    [
+      'adamw on rows',
+      'adamwRows',
+      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, noise(V, 257), noise()],
+      adam,
+    ],
+    [
+      'missed updates of rows',
+      'adamwCatchUp',
+      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, positive(noise(V, 5))],
+      {},
+    ],
+  ];
+}
+
+/** Each large enough to be shared between threads, with sizes that divide evenly by nothing. */
+export function jobs(): Job[] {
+  const [n, C, V] = [1031, 67, 130];
+  const x = noise(n, C);
+  const big = noise(n * C);
+  const ids = integers(range(n).map((i) => (i * 7919) % V));
+  const starts = integers(range(V + 1).map((p) => Math.floor((p * n) / V)));
+  return [
+    ...products(n),
     ['same shapes', 'add', [big, noise(n * C)], {}],
     ['rows', 'mul', [x, noise(C)], {}],
     ['columns', 'div', [noise(n, 1), x], {}],
@@ -80,20 +112,8 @@ export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attr
     ['rope', 'rope', [noise(n, 60), noise(V, 10), noise(V, 10), ids], { headDim: 20, inverse: true }],
     ['swiGlu', 'swiGlu', [x, noise(n, C)], {}],
     ['swiGlu backward', 'swiGluBackward', [x, noise(n, C), noise(n, C)], {}],
-    ...attention,
-    ['adamw', 'adamw', [big, noise(n * C), positive(noise(n * C)), noise(n * C), noise()], adam],
-    [
-      'adamw on rows',
-      'adamwRows',
-      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, noise(V, 257), noise()],
-      adam,
-    ],
-    [
-      'missed updates of rows',
-      'adamwCatchUp',
-      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, positive(noise(V, 5))],
-      {},
-    ],
+    ...attentions(n),
+    ...updates(n, C, V),
     ['lerp', 'lerp', [big, noise(n * C)], { weight: 0.3 }],
   ];
 }

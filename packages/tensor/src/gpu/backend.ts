@@ -4,7 +4,7 @@
  * Values leave the device only through `await t.read()`. Whole numbers (ids, positions, bounds) are kept on the host as well,
  * since gradients of tables and the bounds of attention are worked out there.
  */
-import type { Backend, Operand, Storage } from '../backend.ts';
+import type { Backend, Operand, OwnSource, Storage } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
 import type { DType } from '../shape.ts';
 import { Calls, cellOf, line, rowSizes, rows } from './calls.ts';
@@ -56,6 +56,28 @@ export interface GpuBackend extends Backend {
   destroy(): Promise<void>;
 }
 
+/** Runs the source of an op that its user defined. */
+function runSource(
+  queue: CommandQueue,
+  { name, grid, body, ...args }: OwnSource,
+  out: Operand,
+  ins: readonly Operand[],
+  scalars: readonly number[],
+): void {
+  const calls = new Calls(queue);
+  const [n, C] = grid === 'rows' ? rowSizes(out) : [0, 0];
+  const launch = grid === 'rows' ? rows(C, n) : line(out.storage.length);
+  calls.into(out.storage.handle as Cell, kernel(name, grid, args, body), launch, ins.map(cellOf), scalars);
+}
+
+/** A copy of the values of a storage, once the device has them. */
+async function readStorage(queue: CommandQueue, { dtype, handle }: Storage): Promise<Float32Array | Int32Array> {
+  const cell = handle as Cell;
+  if (dtype === 'f32') return queue.read(cell);
+  // Those that a kernel made are floats.
+  return cell.host?.slice() ?? Int32Array.from(await queue.read(cell), (v) => Math.min(v, 2 ** 31 - 1));
+}
+
 export function backendOf(driver: Driver): GpuBackend {
   const queue = new CommandQueue(driver);
   let bytesInUse = 0;
@@ -102,18 +124,8 @@ export function backendOf(driver: Driver): GpuBackend {
         `readSync: the values of this tensor are on the device (backend ${driver.mode}); use await tensor.read()`,
       );
     },
-    async read(storage) {
-      if (storage.dtype === 'f32') return queue.read(cell(storage));
-      const { host } = cell(storage);
-      // Made by a kernel, as floats.
-      return host?.slice() ?? Int32Array.from(await queue.read(cell(storage)), (v) => Math.min(v, 2 ** 31 - 1));
-    },
-    runSource({ name, grid, body, ...args }, out, ins, scalars) {
-      const calls = new Calls(queue);
-      const [n, C] = grid === 'rows' ? rowSizes(out) : [0, 0];
-      const launch = grid === 'rows' ? rows(C, n) : line(out.storage.length);
-      calls.into(cell(out.storage), kernel(name, grid, args, body), launch, ins.map(cellOf), scalars);
-    },
+    read: (storage) => readStorage(queue, storage),
+    runSource: (source, out, ins, scalars) => runSource(queue, source, out, ins, scalars),
     run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
       const calls = new Calls(queue);
       try {

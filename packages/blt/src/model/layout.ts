@@ -46,7 +46,7 @@ export interface Layout extends ByteLayout {
   readonly decoderCross: Interval;
 }
 
-/** What bytes may see of one another. */
+/** The bytes that a byte may see. */
 export interface ByteLayoutOptions {
   /** A byte sees itself and window-1 bytes before it; null: no limit. */
   readonly window: number | null;
@@ -56,7 +56,7 @@ export interface ByteLayoutOptions {
   readonly eos?: number;
 }
 
-/** The same, and what bytes and patches may see of each other. */
+/** The bytes that a byte may see, and the bytes and patches that may see each other. */
 export interface LayoutOptions extends ByteLayoutOptions {
   readonly k: number;
   /** Patch q of the encoder sees the bytes of patches q-w+1 .. q of its row (default 1: its own). */

@@ -46,7 +46,7 @@ export interface Shard {
   readonly tokens: number;
   /** nats [tokens], null where entropies decide nothing */
   readonly entropies: Float32Array | null;
-  /** Before maxPatchLength; sum = tokens. */
+  /** Lengths before `maxPatchLength` splits any; their sum is `tokens`. */
   readonly patchLengths: Int32Array;
   /** The last patch goes on in the next shard. */
   readonly open: boolean;

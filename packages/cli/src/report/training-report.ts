@@ -25,7 +25,7 @@ export interface TrainingReport {
   readonly heldOut: readonly Document[];
   readonly backend: string;
   readonly seconds: number;
-  /** Of the best step, on all held-out bytes. */
+  /** The evaluation of the best step on all held-out bytes; null if none is held out. */
   readonly full: Evaluation | null;
   readonly compressors: readonly CompressorFigure[];
   readonly samples: readonly { step: number; prompt: string; text: string }[];

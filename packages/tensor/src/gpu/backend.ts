@@ -53,6 +53,7 @@ export interface GpuBackend extends Backend {
   destroy(): Promise<void>;
 }
 
+/** The backend of a device. */
 export function backendOf(driver: Driver): GpuBackend {
   const queue = new CommandQueue(driver);
   let bytesInUse = 0;

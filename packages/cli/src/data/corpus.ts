@@ -32,6 +32,7 @@ export interface CorpusSource {
   readonly raw?: boolean;
 }
 
+/** The documents of a run, split and checked for copies. */
 export interface LoadedCorpus extends Split {
   /** How the held-out part was chosen; null: it was given. */
   readonly mode: SplitMode | null;

@@ -36,6 +36,7 @@ export interface Identity extends z.infer<typeof identitySchema> {
   readonly patching: PatchingOptions;
 }
 
+/** Entropies and patch lengths of one share of a corpus. */
 export interface Shard {
   readonly identity: Identity;
   /** Where the entropy model lay, for people and as a default. */

@@ -15,6 +15,7 @@ import { renderReport } from './report.ts';
 /** Held-out bytes shown with their patches. */
 const EXCERPT_BYTES = 700;
 
+/** Everything that the report of a run shows. */
 export interface TrainingReport {
   readonly folder: string;
   readonly record: RunRecord;

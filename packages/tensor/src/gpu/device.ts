@@ -13,6 +13,7 @@ import { selfTest } from './self-test.ts';
 
 export const GPU_MODES: readonly GpuMode[] = ['webgpu', 'webgl2', 'webasm'];
 
+/** Options of `createGpuBackend`. */
 export interface GpuOptions {
   /** Where kernels run; `webasm` is the CPU. */
   mode: GpuMode;

@@ -46,7 +46,7 @@ export interface Layout extends ByteLayout {
   readonly decoderCross: Interval;
 }
 
-/** The bytes that a byte may see. */
+/** The intervals of bytes: what each may see of the others. */
 export interface ByteLayoutOptions {
   /** A byte sees itself and window-1 bytes before it; null: no limit. */
   readonly window: number | null;

@@ -6,7 +6,7 @@ import type { StepReport } from './loop-options.ts';
 /** The entropy model is trained, the corpus is cut into patches, the latent transformer is trained. */
 export type Phase = 'entropy model' | 'patching' | 'model' | 'done';
 
-/** The piece of work that `Session.next` has just done. */
+/** A piece of work that `Session.next` has just done. */
 export type SessionEvent =
   /** A good moment to save, because the next work may take long. */
   | { readonly kind: 'milestone' }

@@ -16,7 +16,7 @@ export interface WeightSource {
 export interface Pretrained {
   /** The tensors of `plan.globalOrigin`. */
   readonly llama?: StoredTensors;
-  /** The tensors of `plan.entropyOrigin`, with or without the prefix `model.patcher.`. */
+  /** Those of `plan.entropyOrigin`, with or without the prefix `model.patcher.`. */
   readonly entropyModel?: StoredTensors;
 }
 
@@ -37,10 +37,7 @@ export interface PerDocument<T> {
   readonly heldOut: readonly T[];
 }
 
-/**
- * Overwrites an entropy model with stored weights, named with or without `model.patcher.`.
- * @throws ConfigError naming the first tensor that does not fit
- */
+/** Overwrites an entropy model with stored weights, named with or without `model.patcher.`. @throws ConfigError naming the first tensor that does not fit */
 export function loadEntropyModel(patcher: EntropyModelParams, stored: StoredTensors): void {
   for (const [name, t] of namedLeaves(patcher)) {
     // A whole checkpoint has an lm_head of its own beside that of the patcher.

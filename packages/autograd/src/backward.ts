@@ -37,7 +37,10 @@ export function backward(tape: Tape, result: Tensor, seed: Tensor, keepAlive: Re
   return cotangents;
 }
 
-/** @throws Error if a later output of a kernel was used whose rule differentiates the first one alone */
+/**
+ * The cotangent of the one output of a node that the result depends on; undefined if it depends on none.
+ * @throws Error if it depends on a later output of a kernel whose rule differentiates the first one alone
+ */
 function cotangentOf(node: KernelNode | CheckpointNode, cotangents: Cotangents): Cotangent | undefined {
   const [first, ...others] = node.outs.map((y) => cotangents.get(y));
   const other = others.find((c) => c !== undefined);

@@ -196,7 +196,7 @@ export function recordingInstead<R>(recorder: Recorder, f: () => R): R {
   }
 }
 
-/** Refuses `readSync` and `run` on a tracked tensor: what is made of the values would silently be a constant to the gradient. */
+/** Refuses `readSync` and `run` on a tracked tensor, because whatever is computed from its values would silently be a constant. */
 function refuseUnrecorded(x: Tensor, how: string): void {
   if (x.dtype !== 'f32' || !open.some((tape) => tape.depends(x))) return;
   const what = how === 'readSync' ? 'readSync' : `run('${how}')`;

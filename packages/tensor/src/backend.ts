@@ -19,9 +19,9 @@ export interface Storage {
   readonly backend: Backend;
   readonly dtype: DType;
   readonly length: number;
-  /** How many live tensors use it. Kept by tensor.ts alone. */
+  /** How many live tensors use it. Only tensor.ts and lifetime.ts change it. */
   refs: number;
-  /** Its values are BF16. Kept by tensor.ts alone. */
+  /** Its values are BF16. Only tensor.ts sets it. */
   bf16?: boolean;
   /** How often its values were changed in place. Only tensor.ts and run.ts change it. */
   version: number;
@@ -36,7 +36,7 @@ export interface Operand extends Spec {
   readonly storage: Storage;
 }
 
-/** Kernels written down once, with the addresses of what they read and write. */
+/** Kernel calls that were recorded once, with the addresses of what they read and write (CUDA: a graph). */
 export interface Recording {
   /** Runs them again, on whatever is at these addresses now. */
   replay(): void;

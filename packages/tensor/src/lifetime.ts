@@ -18,7 +18,7 @@ export type ReadWatcher<T> = (tensor: T, how: string) => void;
 /** Scopes and freeing. The one instance is in tensor.ts, and memory.ts has the functions that others call. */
 export class Lifetimes<T extends Owner> {
   private readonly scopes: Set<T>[] = [];
-  // It holds the storage alone: the tensor would be kept alive for ever.
+  // It holds the storage alone, because holding the tensor would keep it alive for ever.
   private readonly collected = new FinalizationRegistry<Storage>(giveBack);
   /** For gradient tapes. */
   watcher: ReadWatcher<T> | null = null;
@@ -30,6 +30,7 @@ export class Lifetimes<T extends Owner> {
     else this.collected.register(tensor, tensor.storage, tensor);
   }
 
+  /** Frees a tensor now. Twice is harmless. */
   release(tensor: T): void {
     if (tensor.freed) return;
     tensor.freed = true;

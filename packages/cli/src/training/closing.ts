@@ -1,4 +1,4 @@
-/** @file The end of a run: the best step is measured on all held-out bytes, writes a sample, and the report is made. */
+/** @file The end of a run. The best step is measured on all held-out bytes and writes a sample, and the report is made. */
 import { type Checkpoint, type Evaluation, generate, generateAsync, type Session } from '@blt-ts/blt';
 import { concatenated, lastBytes, totalBytes } from '../data/document.ts';
 import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';

@@ -142,6 +142,7 @@ function compare(rows: Int32Array, others: Int32Array) {
   };
 }
 
+/** The tables outside the WebAssembly memory, and the rows of them that are inside at the moment. */
 export class OffloadedTables {
   private readonly heap: HeapAccess;
   /** Rows that stay inside, by table. */

@@ -1,3 +1,4 @@
-/** @file Version of the command and of the packages. */
-/** Of all packages: they are released together. */
+/** @file The version of the command and of the packages. */
+
+/** One version for all packages, because they are released together. */
 export const VERSION = '0.1.0';

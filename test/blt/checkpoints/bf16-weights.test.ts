@@ -55,18 +55,18 @@ test('what is BF16 in the file stays so by default of decoding: the same values,
 });
 
 test('`bf16` rounds the matrices of a float32 file, and nothing else', () => {
-  const [wide, narrow] = [loaded('F32'), loaded('F32', 'bf16')].map(values);
+  const [wide, asBf16] = [loaded('F32'), loaded('F32', 'bf16')].map(values);
   for (const [name, x] of wide) {
     const matrix = isProductMatrix(name, namedTensors(model).find(([n]) => n === name)![1].shape);
-    expect(narrow.get(name)).toEqual(matrix ? bf16ToF32(f32ToBf16(x as Float32Array)) : x);
+    expect(asBf16.get(name)).toEqual(matrix ? bf16ToF32(f32ToBf16(x as Float32Array)) : x);
   }
 });
 
 test('decoding with BF16 weights gives the logits of the whole text, in one step or in several', () => {
-  const narrow = loaded('F32', 'bf16');
-  const [[whole], [rounded]] = [predict(narrow, [text]).logits, predict(loaded('BF16'), [text]).logits];
+  const asBf16 = loaded('F32', 'bf16');
+  const [[whole], [rounded]] = [predict(asBf16, [text]).logits, predict(loaded('BF16'), [text]).logits];
   expect(distance(whole, rounded)).toBeLessThan(0.05); // the embeddings are rounded in one of them only
-  const decoder = new Decoder(narrow);
+  const decoder = new Decoder(asBf16);
   const found: number[] = [];
   for (let at = 0, n = 1; at < text.length; at += n, n = 1 + ((n + 6) % 19)) {
     for (const x of decoder.feed([text.subarray(at, at + n)], { all: true })[0]) found.push(x);
@@ -75,10 +75,10 @@ test('decoding with BF16 weights gives the logits of the whole text, in one step
 });
 
 test('drafts do not change the text', () => {
-  const narrow = loaded('F32', 'bf16');
+  const asBf16 = loaded('F32', 'bf16');
   const greedy = { maxBytes: 60, temperature: 0, ignoreEos: true };
-  const made = [...generate(narrow, 'the whale, the whale, ', greedy)];
+  const made = [...generate(asBf16, 'the whale, the whale, ', greedy)];
   for (const draftBytes of [4, 16]) {
-    expect([...generate(narrow, 'the whale, the whale, ', { ...greedy, draftBytes })]).toEqual(made);
+    expect([...generate(asBf16, 'the whale, the whale, ', { ...greedy, draftBytes })]).toEqual(made);
   }
 });

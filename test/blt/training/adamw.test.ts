@@ -159,12 +159,12 @@ describe.each(backends)('$name', ({ backend }) => {
       const optimizer = new AdamW(params, options);
       for (const step of steps) take(optimizer, step);
       const [live] = look(params, optimizer);
-      const settled = weights(optimizer);
-      expect(distance(settled, law(steps, options).p)).toBeLessThan(1e-5);
+      const caughtUp = weights(optimizer);
+      expect(distance(caughtUp, law(steps, options).p)).toBeLessThan(1e-5);
       // Rows read in the last step owe nothing.
       for (const row of steps.at(-1)!.rows ?? allRows) {
         const at = [row * C, (row + 1) * C] as const;
-        expect(firstDifference(settled.subarray(...at), live.subarray(...at))).toBeNull();
+        expect(firstDifference(caughtUp.subarray(...at), live.subarray(...at))).toBeNull();
       }
       // Reading every row shows the moments too.
       const last: Step = { lr: 0.01, rows: allRows, gradient: new Float32Array(V * C) };
@@ -263,10 +263,10 @@ describe.each(backends)('$name', ({ backend }) => {
           lr,
         );
       }
-      const settled = optimizer.caughtUp();
+      const caughtUp = optimizer.caughtUp();
       const slower = steps.map((step) => ({ ...step, lr: step.lr * lrScale }));
-      expect(distance(settled.get('slow.table')!.readSync(), law(slower, options).p)).toBeLessThan(1e-5);
-      expect(firstDifference(settled.get('other.table')!.readSync() as Float32Array, weights(alone))).toBeNull();
+      expect(distance(caughtUp.get('slow.table')!.readSync(), law(slower, options).p)).toBeLessThan(1e-5);
+      expect(firstDifference(caughtUp.get('other.table')!.readSync() as Float32Array, weights(alone))).toBeNull();
     },
   );
 
@@ -291,7 +291,7 @@ describe.each(backends)('$name', ({ backend }) => {
   );
 
   property(
-    'looking at settled weights changes nothing',
+    'looking at caught-up weights changes nothing',
     fc.record({ before: anySteps, after: anySteps, options }),
     50,
     ({ before, after, options }) => {
@@ -469,13 +469,13 @@ test('a large table is caught up in pieces, so that no more than a few of them a
       optimizer.update(new Map([['table', gradient]]), 0.1);
     }
     const before = params.table.readSync().slice();
-    const settled = optimizer.caughtUp().get('table')!.readSync().slice() as Float32Array;
+    const caughtUp = optimizer.caughtUp().get('table')!.readSync().slice() as Float32Array;
     expect(firstDifference(params.table.readSync().slice() as Float32Array, before as Float32Array)).toBeNull();
     expect(widest.rows).toBeGreaterThan(10_000);
     expect(widest.rows * columns).toBeLessThanOrEqual(1 << 22);
     optimizer.catchUpAll();
-    expect(firstDifference(params.table.readSync() as Float32Array, settled)).toBeNull();
-    return settled;
+    expect(firstDifference(params.table.readSync() as Float32Array, caughtUp)).toBeNull();
+    return caughtUp;
   });
   expect(firstDifference(tables[0], tables[1])).toBeNull();
 });

@@ -56,12 +56,12 @@ function entropyLoop(documents: readonly Int32Array[], seed: number, lr: number)
   const random = new Random(seed);
   const plan = entropyModelPlan(config, 260);
   const params = initParameters<EntropyModelParams>(plan, random.fork('model'), { backend });
-  const dealer = new EpochLoader(random, (r, epoch) => byteRows(documents, 96, r, epoch));
+  const loader = new EpochLoader(random, (r, epoch) => byteRows(documents, 96, r, epoch));
   const { loop: options } = tinyPlan().entropyModel!;
   const newest = { targets: new Int32Array(0) };
   const loop = new TrainingLoop(
     params,
-    dealer,
+    loader,
     {
       batch: (rows) => {
         newest.targets = targetsOf(rows);

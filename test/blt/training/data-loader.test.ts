@@ -89,15 +89,15 @@ describe('byteRows and patchRows', () => {
 
 describe('EpochLoader', () => {
   /** Rows that say where they come from. */
-  const dealer = (seed: number, perEpoch: number) =>
+  const loader = (seed: number, perEpoch: number) =>
     new EpochLoader(new Random(seed), (_, epoch) => Array.from({ length: perEpoch }, (_, i) => `${epoch}:${i}`));
   const sizes = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 12 });
   const table = fc.record({ seed: seeds, perEpoch: fc.integer({ min: 1, max: 6 }), sizes });
 
-  property('deals every row of an epoch once, then those of the next', table, 100, ({ seed, perEpoch, sizes }) => {
-    const dealt = sizes.flatMap((n) => dealer(seed, perEpoch).next(n).length);
-    expect(dealt).toEqual(sizes);
-    const rows = dealer(seed, perEpoch).next(4 * perEpoch);
+  property('hands out every row of an epoch once, then those of the next', table, 100, ({ seed, perEpoch, sizes }) => {
+    const handedOut = sizes.flatMap((n) => loader(seed, perEpoch).next(n).length);
+    expect(handedOut).toEqual(sizes);
+    const rows = loader(seed, perEpoch).next(4 * perEpoch);
     for (let epoch = 0; epoch < 4; epoch++) {
       const found = rows.slice(epoch * perEpoch, (epoch + 1) * perEpoch).sort();
       expect(found).toEqual(Array.from({ length: perEpoch }, (_, i) => `${epoch}:${i}`).sort());
@@ -105,38 +105,38 @@ describe('EpochLoader', () => {
   });
 
   property(
-    'what is dealt does not depend on how many are asked for at a time',
+    'what is handed out does not depend on how many are asked for at a time',
     table,
     50,
     ({ seed, perEpoch, sizes }) => {
-      const one = dealer(seed, perEpoch);
+      const one = loader(seed, perEpoch);
       const pieces = sizes.flatMap((n) => one.next(n));
-      expect(pieces).toEqual(dealer(seed, perEpoch).next(pieces.length));
+      expect(pieces).toEqual(loader(seed, perEpoch).next(pieces.length));
     },
   );
 
   property('goes on from a saved cursor as if it had never stopped', table, 100, ({ seed, perEpoch, sizes }) => {
-    const first = dealer(seed, perEpoch);
+    const first = loader(seed, perEpoch);
     const cursors: DataCursor[] = [first.cursor];
-    const dealt = sizes.map((n) => {
+    const handedOut = sizes.map((n) => {
       const rows = first.next(n);
       cursors.push(first.cursor);
       return rows;
     });
-    // A fresh dealer, and one that has been somewhere else before.
-    const used = dealer(seed, perEpoch);
+    // A fresh loader, and one that has been somewhere else before.
+    const used = loader(seed, perEpoch);
     used.next(perEpoch + 1);
     sizes.forEach((_, k) => {
-      for (const other of [dealer(seed, perEpoch), used]) {
+      for (const other of [loader(seed, perEpoch), used]) {
         other.seek(JSON.parse(JSON.stringify(cursors[k])) as DataCursor);
-        expect(sizes.slice(k).map((n) => other.next(n))).toEqual(dealt.slice(k));
+        expect(sizes.slice(k).map((n) => other.next(n))).toEqual(handedOut.slice(k));
         expect(other.cursor).toEqual(first.cursor);
       }
     });
   });
 
   test('epochs are shuffled, each in another order', () => {
-    const rows = dealer(1, 20).next(60);
+    const rows = loader(1, 20).next(60);
     const orders = [0, 1, 2].map((e) => rows.slice(e * 20, (e + 1) * 20).map((row) => Number(row.split(':')[1])));
     const rising = Array.from({ length: 20 }, (_, i) => i);
     for (const order of orders) expect(order).not.toEqual(rising);
@@ -145,6 +145,6 @@ describe('EpochLoader', () => {
   });
 
   test('a corpus without a row is refused', () => {
-    expect(() => dealer(1, 0).next(1)).toThrow('the corpus is too small to fill one row; give more bytes');
+    expect(() => loader(1, 0).next(1)).toThrow('the corpus is too small to fill one row; give more bytes');
   });
 });

@@ -25,6 +25,7 @@ export interface StoredTensor {
   read(begin?: number, end?: number): Uint8Array;
 }
 
+/** Tensors by their names in the file. */
 export type StoredTensors = ReadonlyMap<string, StoredTensor>;
 
 /** The tensors of a safetensors file in memory. @throws SafetensorsError for a broken file */

@@ -24,6 +24,7 @@ function padded(values: Float32Array, rows: readonly Int32Array[], width: number
   return out;
 }
 
+/** The values of one forward pass, for comparison with another program. */
 export interface Trace {
   /** `entropies` [R, S] (models with an entropy model), `logits` [R, S, vocab], `grads.<tensor>`; shorter rows end in zeros. */
   readonly tensors: readonly (readonly [string, SafetensorsInput])[];
@@ -33,6 +34,7 @@ export interface Trace {
   readonly patchLengths: readonly Int32Array[];
 }
 
+/** Options of `traceCheckpoint`. */
 export interface TraceOptions {
   /** Also the gradient of the mean loss for every tensor of the latent transformer. */
   readonly grads?: boolean;

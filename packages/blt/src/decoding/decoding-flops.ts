@@ -4,6 +4,7 @@
  */
 import { type BltConfig, keyValueWidth, type LocalConfig, type TransformerConfig } from '../model/config.ts';
 
+/** How much a byte sees while decoding, on average. */
 export interface DecodingLoad {
   /** Mean bytes a patch. */
   readonly patchBytes: number;

@@ -13,8 +13,8 @@ export interface BatchByte {
 }
 
 /**
- * Continues several prompts of different lengths side by side; bytes come in rounds, sequence after sequence. A sequence that ended takes no
- * more steps. Each draws from a stream of its own; that of sequence 0's is that of `generate`.
+ * Continues several prompts of different lengths side by side. Bytes come in rounds, sequence after sequence. A sequence that has ended
+ * takes no more steps. Each draws from a random stream of its own, and that of sequence 0 is that of `generate`.
  * @throws RangeError for impossible options, or drafts, which only single sequences have
  */
 export function* generateBatch(

@@ -1,6 +1,6 @@
 /**
- * @file The global model's steps while decoding. Its layers may lie on several backends, for one WebAssembly memory ends at 4 GiB:
- * neighbours on the same backend make a stage with caches of its own, and only the few new rows travel between stages.
+ * @file The global model's steps while decoding. Its layers may lie on several backends, because one WebAssembly memory ends at 4 GiB.
+ * Neighbouring layers on the same backend make a stage with caches of its own, and only the few new rows travel between stages.
  */
 
 import { type Backend, type Tensor, tensor } from '@blt-ts/tensor';
@@ -28,10 +28,11 @@ export interface PatchPlacement extends Placement {
   readonly slots: Int32Array;
 }
 
-/** The same values on another backend; the tensor itself where it is there already. */
+/** The same values on a backend: the tensor itself if it is there already, else a copy. */
 export const onBackend = (x: Tensor, backend: Backend): Tensor =>
   x.backend === backend ? x : tensor(x.readSync(), x.shape, { backend });
 
+/** The stages of a global model, each a run of its layers on one backend. */
 export class GlobalStages {
   private readonly config: TransformerConfig;
   private readonly stages: Stage[] = [];

@@ -57,12 +57,13 @@ interface DecoderInputs extends StackInputs<Int32Array> {
   readonly wanted?: Int32Array;
 }
 
-/** Attended pairs, for counting FLOPs. */
+/** Pairs of query and key that attention computes, for counting FLOPs. */
 interface PatchPairs {
   readonly pairs: number;
   readonly globalPairs: number;
 }
 
+/** The four computations of a decoding step and the caches that they share. */
 export class ModelSteps {
   readonly backend: Backend;
   /** Positions in bytes: keys and values of the three local stacks, and encoder states. */
@@ -108,7 +109,7 @@ export class ModelSteps {
     this.globalStages = new GlobalStages(params.model.global_transformer.layers, global, sequences);
     this.patchSlots = new SlotCache(sequences, backend);
     this.patchCaches = stackCaches(decoder, this.patchSlots, params.model.local_decoder.cross_attn_layers.length);
-    // A draft may look at a patch before there is one: then at zeros.
+    // A draft may look at a patch before there is one. It then sees zeros.
     const none = Array.from({ length: sequences }, () => 0);
     this.patchSlots.reserve(none.map(() => config.crossAttnK), none, none); // biome-ignore format: one line
     this.entropyStep = new NamedReplay(backend, (inputs, at) => [this.entropiesOf(inputs, at)]);
@@ -124,7 +125,7 @@ export class ModelSteps {
     return this.entropyStep.run({ ids, slots, positions, lo, hi }, patcher!, ids.length > MOST_RECORDED)[0];
   }
 
-  /** The new bytes go through the encoder; their states are kept for the patches they belong to. */
+  /** Runs the encoder on the new bytes, and keeps their states for the patches they belong to. */
   encode({ ids, slots, hashIds, local }: ByteStep): void {
     const { positions, lo, hi, positionCount } = local;
     const inputs: EncoderInputs = { ids, slots, positions, lo, hi, ...this.ngrams(hashIds) };
@@ -132,7 +133,7 @@ export class ModelSteps {
     this.encoderStep.run(inputs, local, ids.length > MOST_RECORDED);
   }
 
-  /** Where the hash table is not in memory, only the rows that these bytes name are. */
+  /** The n-gram rows of new bytes. If the hash table is not in memory, the named rows are read into a small table of their own. */
   private ngrams(hashIds: Int32Array | null): Pick<EncoderInputs, 'hashIds' | 'hashRows'> {
     if (!hashIds) return {};
     if (!this.hashRows) return { hashIds };
@@ -140,7 +141,7 @@ export class ModelSteps {
   }
 
   /**
-   * Finished patches go through cross-attention and global model; the decoder's keys and values of them are kept.
+   * Runs cross-attention and global model on finished patches, and keeps the decoder's keys and values of them.
    * @param states of the sequences before these patches
    * @throws ConfigError if a sequence gets more patches than the model takes
    */

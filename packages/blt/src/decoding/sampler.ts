@@ -1,8 +1,9 @@
-/** @file The bytes of one generated text: drawn from its own random numbers, until a stop text. */
+/** @file Drawing the ids of one generated text from its own random numbers, and finding its stop text. */
 import { Random } from '@blt-ts/tensor';
 import { BOE, BOS, BPE, EOS } from '../patching/vocabulary.ts';
 import { type SamplingOptions, sampleLogits } from './sampling.ts';
 
+/** How the ids of one text are drawn. */
 export interface SamplerOptions extends SamplingOptions {
   /** Seed of the sampling (default 0): same seed, same text. */
   readonly seed?: number;

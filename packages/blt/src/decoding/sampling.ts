@@ -1,5 +1,6 @@
 /** @file From logits to the next byte: greedy, or drawn with temperature, top-k and top-p. */
 
+/** How an id is drawn from logits. */
 export interface SamplingOptions {
   /** Logits are divided by it; 0 = greedy (default 1). */
   readonly temperature?: number;
@@ -18,7 +19,7 @@ export function argmax(logits: Float32Array): number {
 }
 
 /**
- * Draw one class from softmax(logits / temperature), restricted by topP or topK and renormalised.
+ * Draws one class from softmax(logits / temperature), restricted by topP or topK and renormalised.
  *
  * - topP: in order of falling probability, a class is dropped if the mass BEFORE it exceeds topP (so the first always
  *   stays, and the one that crosses topP does too). Equal probabilities: lower index first.
@@ -55,7 +56,7 @@ export function sampleLogits(logits: Float32Array, options: SamplingOptions, uni
   return drawn;
 }
 
-/** Set to 0 every weight whose predecessors in falling order hold more than topP of the mass. */
+/** Sets to 0 every weight whose predecessors in falling order hold more than topP of the mass. */
 function keepNucleus(weights: Float64Array, topP: number): void {
   const order = Array.from(weights, (_, i) => i).sort((a, b) => weights[b] - weights[a] || a - b);
   let mass = 0;

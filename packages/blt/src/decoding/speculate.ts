@@ -8,11 +8,13 @@ import type { Decoder } from './decoder.ts';
 /**
  * The ids that follow `first`, at most `room` of them and at least one: exactly those that reading byte by byte would give.
  *
- * Without a draft the local encoder and decoder go on alone, looking at the newest finished patch even where a new one should have begun, and so draft
- * ids. One pass of the whole model over `first` and the draft then says what each id should have been; the first that differs is
- * replaced and what follows it forgotten. Within a patch a draft is never wrong; past its end it usually is right on predictable text.
+ * Without a draft the local encoder and decoder make one: they go on alone, looking at the newest finished patch even where a new one
+ * should have begun. One pass of the whole model over `first` and the draft then says what each id should have been. The first that
+ * differs is replaced, and what follows it is forgotten. Within a patch a draft is never wrong. Past its end it usually is right on
+ * predictable text.
  * The pass reads every weight once for all bytes, and the global model's steps of several patches run side by side.
- * @param first id that is known but not read   @param draft ids that may follow it; empty: the local models are wanted   @param draw the n-th next id from logits, the same for the same logits
+ * @param first id that is known but not read   @param draft ids that may follow it; if empty, the local models make the draft
+ * @param draw the n-th next id from logits, the same for the same logits
  * @returns ids drawn from the whole model's logits; all but the last have been read
  * @see Fast BLT (2026), self-speculation (BLT-S); here drafts also cover the rest of the open patch
  */
@@ -43,7 +45,7 @@ export function* speculate(
   return ids;
 }
 
-/** So many ids must be the same as before. */
+/** This many ids must be equal before what followed them is copied. */
 const MATCH = 8;
 
 /**

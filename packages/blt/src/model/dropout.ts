@@ -40,7 +40,10 @@ export class Dropout {
     return this.random.state();
   }
 
-  /** Runs `f` with the masks that the stream gives from `mark` on. If `f` ran from there before, the stream stands afterwards where it stood before. */
+  /**
+   * Runs `f` with the masks that the stream gives from `mark` on. The first time the stream moves on. When `f` is run again later, the
+   * stream stands afterwards where it stood before.
+   */
   replay<R>(mark: number[], f: () => R): R {
     const now = this.random.state();
     const first = now.every((word, i) => word === mark[i]);

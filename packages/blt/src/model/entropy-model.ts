@@ -138,7 +138,8 @@ export function* scoreEntropiesSteps(
  * Entropies of each document's next-byte predictions, in nats: entropies[i] = H of the prediction made at position i.
  * Documents are scored one by one, apart from each other; longer ones than the model's context are cut into chunks, each
  * starting afresh (as the released training data was made).
- * @throws NonFiniteError if an entropy is not a number, because the weights are broken; Error on a backend whose values must be waited for: use `scoreEntropiesAsync`
+ * @throws NonFiniteError if an entropy is not a number, because the weights are broken; Error on a backend whose values must be waited
+ *   for: use `scoreEntropiesAsync`
  */
 export function scoreEntropies(
   p: EntropyModelParams,

@@ -25,6 +25,7 @@ export function feedForwardFlops(layers: number, width: number): number {
   return 2 * layers * 2 * width * 4 * width;
 }
 
+/** A transformer in the letters of the paper's formulas. */
 export interface TransformerSize {
   readonly layers: number;
   /** h */
@@ -50,6 +51,7 @@ export function crossAttentionFlops(layers: number, width: number, context: numb
   return attentionFlops(layers, width, context) + projectionFlops(layers, width, keysPerQuery);
 }
 
+/** A BLT in the letters of the paper's formulas. */
 export interface BltSize {
   readonly globalWidth: number;
   readonly globalLayers: number;
@@ -128,6 +130,7 @@ export interface AddedFlops {
   readonly entropyModel: number;
 }
 
+/** FLOPs per byte that a model executes, and how the paper counts them. */
 export interface ExecutedFlops {
   /** The paper's sum for these sizes. */
   readonly paper: number;

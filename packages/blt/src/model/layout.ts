@@ -56,7 +56,7 @@ export interface ByteLayoutOptions {
   readonly eos?: number;
 }
 
-/** The same, and what bytes and patches may see of each other. */
+/** The bytes that a byte may see, and the bytes and patches that may see each other. */
 export interface LayoutOptions extends ByteLayoutOptions {
   readonly k: number;
   /** Patch q of the encoder sees the bytes of patches q-w+1 .. q of its row (default 1: its own). */

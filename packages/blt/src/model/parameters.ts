@@ -74,10 +74,11 @@ export interface BltParams {
   readonly lm_head: Weight;
 }
 
-/** One parameter: its name, shape, and initial distribution: normal with `std`, cut at 3 std; `null` = ones. */
+/** One parameter of a model that is not made yet. */
 export interface ParameterPlan {
   readonly name: string;
   readonly shape: readonly number[];
+  /** Initial values are normal with this standard deviation, cut at 3 of them; null: they are 1. */
   readonly std: number | null;
 }
 

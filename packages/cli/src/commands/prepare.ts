@@ -33,7 +33,7 @@ export interface PrepareFlags
   readonly heldOutFraction?: number;
   readonly split?: SplitChoice;
   readonly dedupe?: boolean;
-  /** Of the run that is to use them. */
+  /** The seed of the run that will use the entropies. */
   readonly seed?: number;
   readonly textField?: string;
   readonly raw?: boolean;

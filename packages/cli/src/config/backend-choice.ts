@@ -16,6 +16,7 @@ import { errorCode, outOfMemory, UserError } from '../terminal/errors.ts';
 import { note } from '../terminal/output.ts';
 import type { BackendName } from './backend-names.ts';
 
+/** The wishes that a backend is chosen by. */
 export interface BackendOptions {
   /** auto: a hardware GPU if one answers, else wasm where it starts, else reference. */
   readonly backend?: BackendName;
@@ -73,6 +74,7 @@ export async function openDevice(mode: GpuMode, machine: Machine = thisMachine):
   }
 }
 
+/** The backend that was chosen, and why. */
 export interface Choice {
   readonly backend: Backend;
   /** One line for people: name, what it runs on, and why it was chosen. */

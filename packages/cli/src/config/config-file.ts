@@ -141,7 +141,7 @@ export function overrideConfig(config: FileConfig, options: Readonly<Record<stri
     const rival = RIVALS[entry.key];
     if (rival !== undefined && given !== false && options[camelCase(rival)] === undefined) delete target[rival];
   }
-  // Nor is it the file's mistake that another way of cutting does not read what it says.
+  // If a flag chooses another patching mode, keys of the file that this mode does not read are no mistake either.
   const patcher = merged.patcher as Record<string, unknown> | undefined;
   if (options.patchingMode !== undefined && patcher) {
     for (const key of unusedPatching(String(options.patchingMode))) {

@@ -13,6 +13,7 @@ export type SectionName = 'data' | 'patcher' | 'entropy_model' | 'model' | 'trai
 /** Kinds of values: `whole` is a whole number, `wholes` a list of them, `texts` one text or a list of them. */
 export type Kind = 'whole' | 'number' | 'boolean' | 'text' | 'choice' | 'wholes' | 'texts';
 
+/** One row of the table: an option with its key, its flag, its bounds and its help. */
 export interface OptionRow {
   /** Key in the file, in snake_case. The flag is the same word in kebab-case, with `entropy-` in front for [entropy_model]. */
   readonly key: string;

@@ -181,8 +181,8 @@ class ShingleIndex {
   private readonly shift: number;
   /** Entries of each owner. */
   private readonly sizes: Uint32Array;
-  // Of the training document at hand: when an entry was last seen, and per owner its shingles that are shared, each once, and how
-  // many places of the training document they cover.
+  // The next three are about the training document that is being compared: the visit at which an entry was last seen, and for each
+  // owner how many of its shingles are shared (each counted once) and how many places of the training document they cover.
   private readonly seenBy: Uint32Array;
   private readonly shared: Uint32Array;
   private readonly covered: Uint32Array;

@@ -23,7 +23,7 @@ export interface CorpusSource {
   readonly heldOutFraction: number;
   /** How that part is chosen. Left out: the end of the data to the byte, as runs of version 0.1 have it. */
   readonly split?: SplitChoice;
-  /** Of the run. Default 0. */
+  /** Seed of the run (default 0). */
   readonly seed?: number;
   /** Leave out training documents that repeat one another or a held-out one. */
   readonly dedupe?: boolean;
@@ -32,10 +32,11 @@ export interface CorpusSource {
   readonly raw?: boolean;
 }
 
+/** The documents of a run, split and checked for copies. */
 export interface LoadedCorpus extends Split {
   /** How the held-out part was chosen; null: it was given. */
   readonly mode: SplitMode | null;
-  /** Before the split, given held-out documents included. */
+  /** All documents before the split, given held-out documents included. */
   readonly all: readonly Document[];
   /** Documents of `--data`. */
   readonly documents: number;

@@ -9,16 +9,16 @@ import type { LoadedCorpus } from './corpus.ts';
 import { type Document, totalBytes } from './document.ts';
 import { contentHash, dataHash, type Part, type Split, wholePart } from './split.ts';
 
-/** Of larger corpora only the held-out documents are listed. */
+/** Most documents that are listed. Of larger corpora only the held-out ones are. */
 const MOST_LISTED = 100_000;
 
 const range = z.tuple([z.int().min(0), z.int().min(0)]);
 const lineSchema = z.strictObject({
   name: z.string(),
   bytes: z.int().min(0),
-  /** Of all its bytes. */
+  /** SHA-256 of all bytes of the document. */
   sha256: z.string().length(64),
-  /** First byte and the one after the last. */
+  /** The bytes of it that are trained on, and held out: the first, and the one after the last. */
   train: range.optional(),
   heldOut: range.optional(),
 });

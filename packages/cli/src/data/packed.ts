@@ -3,7 +3,7 @@ import { UserError } from '../terminal/errors.ts';
 
 interface Format {
   readonly what: string;
-  /** Of file names. */
+  /** The end of file names of this format; null: names do not tell. */
   readonly suffix: RegExp | null;
   /** Whether the first bytes are of this format; null: they do not tell. */
   readonly starts: ((bytes: Uint8Array) => boolean) | null;

@@ -19,6 +19,7 @@ export interface Part extends Document {
   readonly from: number;
 }
 
+/** The training part and the held-out part of a corpus. */
 export interface Split {
   train: Part[];
   /** Never trained on; what held-out bits per byte is measured on. Empty when the fraction is 0. */

@@ -4,6 +4,7 @@ import { sortedByName } from '../files/name-order.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { isSkippedName } from './walk.ts';
 
+/** A regular file of an archive. */
 export interface TarFile {
   /** As in the archive, without a leading `./`. */
   readonly name: string;

@@ -31,6 +31,7 @@ export interface LinkedFile {
   readonly sha256: string;
 }
 
+/** Options of `writeFolder`. */
 export interface WriteOptions {
   /** Replace a folder of that name. Otherwise it is an error. */
   overwrite?: boolean;

@@ -20,6 +20,7 @@ import { holdsWeights, INDEX, readJson, SINGLE, storedInFolder, tensorsOfFile } 
 const prefixed = (stored: StoredTensors, prefix: string): StoredTensors =>
   new Map([...stored].map(([name, tensor]) => [prefix + name, tensor]));
 
+/** A checkpoint whose files are open and checked, but not loaded. */
 export interface OpenedModel {
   readonly config: BltConfig;
   /** Under Hugging Face names, checked against the configuration. */

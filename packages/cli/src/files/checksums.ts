@@ -7,6 +7,7 @@ import { openRegular, parseJson, readSmallFile } from './small-file.ts';
 
 export const MANIFEST = 'manifest.json';
 
+/** Size and SHA-256 of every file of a folder, by which damage is noticed. */
 export interface Manifest {
   format: 1;
   files: Record<string, { bytes: number; sha256: string }>;

@@ -35,6 +35,7 @@ function* converted(name: string, tensor: StoredTensor, dtype: WeightDtype): Gen
   }
 }
 
+/** The form of the files of a model folder. */
 export interface WriteOptions {
   /** Default: BF16 if every tensor is stored so, else F32. */
   readonly dtype?: WeightDtype;

@@ -14,6 +14,7 @@ import {
 } from './shard-file.ts';
 import { shardRange, spansOf, tokensOf } from './spans.ts';
 
+/** Entropies and patches of a whole corpus, read from its shards. */
 export interface PreparedSet {
   readonly identity: Identity;
   readonly entropyModelSource: string | null;

@@ -36,6 +36,7 @@ export interface Identity extends z.infer<typeof identitySchema> {
   readonly patching: PatchingOptions;
 }
 
+/** Entropies and patch lengths of one share of a corpus. */
 export interface Shard {
   readonly identity: Identity;
   /** Where the entropy model lay, for people and as a default. */
@@ -46,7 +47,7 @@ export interface Shard {
   readonly tokens: number;
   /** nats [tokens], null where entropies decide nothing */
   readonly entropies: Float32Array | null;
-  /** Before maxPatchLength; sum = tokens. */
+  /** Lengths before `maxPatchLength` splits any; their sum is `tokens`. */
   readonly patchLengths: Int32Array;
   /** The last patch goes on in the next shard. */
   readonly open: boolean;

@@ -16,6 +16,7 @@ export interface Piece {
 /** Pieces that are scored in one batch. */
 export type Span = readonly Piece[];
 
+/** How a corpus is cut into the spans that are scored at once. */
 export interface SpanSizes {
   /** Most tokens of a piece: the context of the entropy model. */
   readonly context: number;

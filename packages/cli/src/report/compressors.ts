@@ -13,6 +13,7 @@ export interface CompressorFigure {
   seenTraining: boolean;
 }
 
+/** How much time the compressors get. */
 export interface CompressorOptions {
   /** Brotli quality 0..11. 11 takes about 3 seconds a megabyte, 9 a tenth of that. Default: 11, or 9 where that takes too long. */
   brotliQuality?: number;

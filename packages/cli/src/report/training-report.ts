@@ -15,6 +15,7 @@ import { renderReport } from './report.ts';
 /** Held-out bytes shown with their patches. */
 const EXCERPT_BYTES = 700;
 
+/** Everything that the report of a run shows. */
 export interface TrainingReport {
   readonly folder: string;
   readonly record: RunRecord;
@@ -25,7 +26,7 @@ export interface TrainingReport {
   readonly heldOut: readonly Document[];
   readonly backend: string;
   readonly seconds: number;
-  /** Of the best step, on all held-out bytes. */
+  /** The evaluation of the best step on all held-out bytes; null if none is held out. */
   readonly full: Evaluation | null;
   readonly compressors: readonly CompressorFigure[];
   readonly samples: readonly { step: number; prompt: string; text: string }[];

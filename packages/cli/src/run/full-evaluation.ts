@@ -18,7 +18,7 @@ const schema = z.object({
   step: z.int().min(0),
   /** Bits per byte on all held-out bytes. */
   heldOutBitsPerByte: z.number(),
-  /** Of heldOutBitsPerByte, in bits per byte; null where it is not known. */
+  /** Standard error of heldOutBitsPerByte, in bits per byte; null where it is not known. */
   standardError: z.number().nullable(),
   /** Held-out bytes. */
   bytes: z.int().min(1),

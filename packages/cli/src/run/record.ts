@@ -108,7 +108,7 @@ const recordSchema = z.strictObject({
   /** Files byte for byte, packed or not. */
   raw: z.boolean().optional(),
   dataHash: z.string().max(128),
-  /** Of the held-out documents alone, to know them again among data that have changed. */
+  /** Hash of the held-out documents alone, to find them again among data that have changed. */
   heldOutHash: z.string().max(128).nullable().optional(),
   /** Folder of `blt prepare` that entropies come from; null: they are computed. */
   prepared: z.string().max(10_000).nullable().optional(),

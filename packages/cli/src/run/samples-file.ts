@@ -3,6 +3,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readSmallFile } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 
+/** A text that the model wrote after a step. */
 export interface Sample {
   readonly step: number;
   readonly prompt: string;

@@ -14,6 +14,7 @@ import type { RunRecord } from './record.ts';
 /** stopped: it can go on with --resume. empty: nothing was saved. broken: its files cannot be read. */
 export type RunState = 'training' | 'finished' | 'stopped' | 'empty' | 'broken';
 
+/** One run in a line, as `blt runs` shows it. */
 export interface RunSummary {
   readonly name: string;
   readonly path: string;
@@ -33,6 +34,7 @@ export interface RunSummary {
   readonly startedAt: string | null;
 }
 
+/** A run with its record and all its metrics. */
 export interface RunDetails extends RunSummary {
   readonly record: RunRecord;
   readonly metrics: readonly MetricsRecord[];

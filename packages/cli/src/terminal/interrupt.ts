@@ -6,6 +6,7 @@ import { complain } from './output.ts';
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 type Signal = keyof typeof SIGNALS;
 
+/** The reason why a run is to stop. */
 export interface Stop {
   /** In words, and the signal's name if it was one. */
   readonly why: string;

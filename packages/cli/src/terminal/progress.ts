@@ -10,7 +10,7 @@ export interface StepStatus {
   steps?: number;
   /** Mean cross-entropy per predicted token (specials included), in nats. */
   lossNats: number;
-  /** Of the bytes of text: specials cost, but are not counted. */
+  /** Bits per byte of text of this step. Specials cost, but are not counted as bytes. */
   bitsPerByte?: number;
   /** Latest held-out bits per byte, a quick evaluation. */
   heldOutBitsPerByte?: number;
@@ -87,7 +87,7 @@ export class StatusLine {
     this.show(formatStatus(status));
   }
 
-  /** The same for any text, e.g. `entropy model: scoring held-out bytes`. */
+  /** Shows any text as `update` shows a status, e.g. `entropy model: scoring held-out bytes`. */
   show(line: string): void {
     this.#pending = line;
     if (this.#now() - this.#last < this.#gap) return;

@@ -9,6 +9,7 @@ export interface TrainingEvent {
   readonly [key: string]: unknown;
 }
 
+/** Receives the lines and events of a run. */
 export interface TrainingOutput {
   /** A line that stays. */
   say(line: string, event?: TrainingEvent): void;

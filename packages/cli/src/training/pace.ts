@@ -3,6 +3,7 @@
 /** Share of the former mean that is kept at each step. */
 const KEPT = 0.9;
 
+/** Measures the speed of training steps. */
 export class Pace {
   private at = performance.now();
   /** 0 before the first step. */

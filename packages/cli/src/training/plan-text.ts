@@ -4,6 +4,7 @@ import { copiedRate, parametersByPart } from '../run/model-size.ts';
 import { humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
 import { bytesPerStep } from './forecast.ts';
 
+/** Time and memory that a run will take. */
 export interface Estimate {
   readonly seconds: number;
   readonly bytes: number;

@@ -19,6 +19,7 @@ import { holdsWeights, readJson, storedInFolder } from '../files/weight-files.ts
 import { findModel } from '../run/find-model.ts';
 import { UserError } from '../terminal/errors.ts';
 
+/** Weights trained before, opened but not loaded. */
 export interface PretrainedWeights extends WeightSource {
   readonly config: TransformerConfig;
   readonly stored: StoredTensors;
@@ -62,6 +63,7 @@ export function openLlama(
   return { source: folder, sha256, config: own, stored };
 }
 
+/** An entropy model trained before. */
 export interface OpenedEntropyModel extends PretrainedWeights {
   /** Bytes it looks back. */
   readonly window: number;

@@ -6,6 +6,7 @@ import type { RunFolder } from '../run/folder.ts';
 import type { RunRecord } from '../run/record.ts';
 import type { TimeBudget } from './time-budget.ts';
 
+/** The input of `TrainingRun`. */
 export interface TrainingJob {
   readonly folder: RunFolder;
   readonly record: RunRecord;

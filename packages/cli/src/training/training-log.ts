@@ -43,6 +43,7 @@ export interface Ending {
 
 type EventOf<Kind extends SessionEvent['kind']> = Extract<SessionEvent, { readonly kind: Kind }>;
 
+/** One method for each thing that is said. */
 export class TrainingLog {
   private readonly job: TrainingJob;
   private readonly out: TrainingOutput;

@@ -78,6 +78,7 @@ async function readStorage(queue: CommandQueue, { dtype, handle }: Storage): Pro
   return cell.host?.slice() ?? Int32Array.from(await queue.read(cell), (v) => Math.min(v, 2 ** 31 - 1));
 }
 
+/** The backend of a device. */
 export function backendOf(driver: Driver): GpuBackend {
   const queue = new CommandQueue(driver);
   let bytesInUse = 0;

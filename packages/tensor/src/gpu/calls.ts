@@ -8,8 +8,10 @@ import type { KernelSource } from './kernel-source.ts';
 import { type Fold, foldLast, foldMiddle } from './kernels/reduce.ts';
 import { copyLine, copyStrided } from './kernels/shape.ts';
 
+/** The cell of an operand. */
 export const cellOf = (x: Operand): Cell => x.storage.handle as Cell;
 
+/** A launch of `count` threads in a line, or of one thread for each element of a matrix. */
 export const line = (count: number): Launch => ({ grid: 'line', count });
 export const rows = (columns: number, rows: number): Launch => ({ grid: 'rows', columns, rows });
 
@@ -22,6 +24,7 @@ export function rowSizes(x: Operand): [n: number, C: number] {
 /** A fold longer than this is cut into pieces that run side by side. */
 const LONG = 1024;
 
+/** The calls of one kernel of the contract, and the temporary cells between them. */
 export class Calls {
   readonly queue: CommandQueue;
   private readonly temporaries: Cell[] = [];
@@ -30,7 +33,7 @@ export class Calls {
     this.queue = queue;
   }
 
-  /** Frees the temporary cells; in the queue that is behind their last use. */
+  /** Frees the temporary cells. The queue does so after their last use. */
   end(): void {
     for (const cell of this.temporaries) this.queue.free(cell);
   }
@@ -42,10 +45,12 @@ export class Calls {
     for (const cell of this.temporaries.splice(from)) this.queue.free(cell);
   }
 
+  /** Launches a kernel into an existing cell. */
   into(target: Cell, k: KernelSource, launch: Launch, arrays: readonly Cell[], scalars: readonly number[] = []): void {
     if (sizeOfLaunch(launch) > 0) this.queue.launch(k, launch, arrays, scalars, target);
   }
 
+  /** Launches a kernel into a new temporary cell. */
   make(k: KernelSource, launch: Launch, arrays: readonly Cell[], scalars: readonly number[] = []): Cell {
     const target = this.temporary(sizeOfLaunch(launch));
     this.into(target, k, launch, arrays, scalars);

@@ -1,6 +1,6 @@
 /**
- * @file Choosing a device, openly: the mode is asked for by name, is what really runs, and has computed a few kernels right
- * before anyone gets it.
+ * @file Choosing a device. The mode is asked for by name, and nothing else is taken in its place. A device has computed a few kernels
+ * correctly before anyone gets it.
  */
 import { checkOptions } from '../given.ts';
 import { backendOf, type GpuBackend } from './backend.ts';
@@ -13,6 +13,7 @@ import { selfTest } from './self-test.ts';
 
 export const GPU_MODES: readonly GpuMode[] = ['webgpu', 'webgl2', 'webasm'];
 
+/** Options of `createGpuBackend`. */
 export interface GpuOptions {
   /** Where kernels run; `webasm` is the CPU. */
   mode: GpuMode;

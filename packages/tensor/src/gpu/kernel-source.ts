@@ -15,12 +15,16 @@
  * - `y` is the result, 0 outside the grid's true size.
  */
 
-/** line: [n]. rows: [columns, rows], rows folded into layers where the device caps them. tiles: [columns / 4, rows, matrices]. */
+/**
+ * The grid of threads, one for each element of the result. line: [n]. rows: [columns, rows], with rows folded into layers where the device
+ * limits their number. tiles: [columns / 4, rows, matrices], where a thread computes four columns.
+ */
 export type Grid = 'line' | 'rows' | 'tiles';
 
 /** Language that gpu.js writes, as far as kernels must know: WGSL and WebAssembly have bit operations, GLSL imitates them slowly. */
 export type Dialect = 'bitwise' | 'glsl';
 
+/** One kernel as source text. */
 export interface KernelSource {
   readonly name: string;
   readonly grid: Grid;
@@ -36,6 +40,7 @@ export interface KernelSource {
 const names = (list: string): string[] => list.split(' ').filter((name) => name !== '');
 
 /**
+ * A kernel.
  * @param args names, separated by spaces
  * @param body statements that set `y`
  */
@@ -91,6 +96,7 @@ export interface IntegerFunction {
   readonly settings: { readonly argumentTypes: Record<string, string>; readonly returnType: string };
 }
 
+/** The functions that the body calls. GLSL needs one more, because it has no bit operations to turn a float into an index. */
 export function functionsOf(k: KernelSource, dialect: Dialect): IntegerFunction[] {
   const whole = (source: string, type: string): IntegerFunction => ({
     source,

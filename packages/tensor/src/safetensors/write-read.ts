@@ -34,6 +34,7 @@ export type SafetensorsFile = { tensors: Map<string, SafetensorsTensor>; metadat
  */
 export type SafetensorsInput = { dtype: SafetensorsDtype; shape: readonly number[]; data: SafetensorsData };
 
+/** Values of a tensor that is written. */
 export type SafetensorsData =
   | Uint8Array
   | Int8Array
@@ -46,6 +47,7 @@ export type SafetensorsData =
   | BigInt64Array
   | BigUint64Array;
 
+/** Texts by name in the header of a file. */
 export type SafetensorsMetadata = ReadonlyMap<string, string> | Readonly<Record<string, string>>;
 
 /**

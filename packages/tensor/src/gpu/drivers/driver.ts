@@ -3,7 +3,7 @@
 import type { KernelSource } from '../kernel-source.ts';
 import type { GpuMode } from './gpu-js.ts';
 
-/** The threads of one call. `count` results on a line; `columns` x `rows`; or that with four columns a thread, per matrix. */
+/** The results of one call. line: `count`. rows: `columns` x `rows`. tiles: `columns` x `rows` for each matrix, four columns to a thread. */
 export type Launch =
   | { readonly grid: 'line'; readonly count: number }
   | { readonly grid: 'rows'; readonly columns: number; readonly rows: number }
@@ -30,6 +30,7 @@ export const isSoftwareName = (name: string): boolean =>
 /** A buffer as the driver knows it. */
 export type Buffer = unknown;
 
+/** A device that runs kernels. */
 export interface Driver {
   readonly mode: GpuMode;
   /** Adapter and how it is reached. */

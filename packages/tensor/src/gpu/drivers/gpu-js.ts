@@ -16,6 +16,7 @@ export interface DeviceBuffer {
   toArray(): unknown;
 }
 
+/** A kernel that gpu.js has compiled. It is called with its arguments. */
 export interface CompiledKernel {
   (...args: unknown[]): unknown;
   setOutput(output: number[]): void;
@@ -26,6 +27,7 @@ export interface CompiledKernel {
   destroy(): void;
 }
 
+/** The part of gpu.js that is used here. */
 export interface Compiler {
   createKernel(source: string, settings: object): CompiledKernel;
   destroy(): Promise<void>;

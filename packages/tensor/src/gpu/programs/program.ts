@@ -3,6 +3,7 @@ import type { Operand } from '../../backend.ts';
 import type { KernelAttrs, KernelName } from '../../contract.ts';
 import type { Calls } from '../calls.ts';
 
+/** Makes the calls that compute the outputs of one kernel. */
 export type Program<K extends KernelName> = (
   calls: Calls,
   outs: readonly Operand[],

@@ -13,7 +13,7 @@ export const shift = 5;
 export const a = 6;
 /** Second operand */
 export const b = 7;
-/** Of the result, see collapseBroadcast */
+/** Rows and columns of the result, see collapseBroadcast */
 export const rows = 8;
 export const columns = 9;
 /** Steps of a and b from row to row and from column to column, in elements */

@@ -21,7 +21,7 @@ export const starts = 8;
 export const U = 9;
 /** Segments of rows */
 export const P = 10;
-/** Of the result of scatterAddRows */
+/** Rows of the result of scatterAddRows */
 export const rows = 11;
 /** Gradient of x */
 export const dx = 12;

@@ -3,6 +3,7 @@ import * as args from '../arguments/optimizer';
 import { float, int, partBegin, pointer } from './core/call';
 import { madd, storeTail } from './core/simd';
 
+/** The parts of the threads are whole multiples of this many elements. */
 const GRAIN = 1024;
 
 /**

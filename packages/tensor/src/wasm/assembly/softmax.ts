@@ -13,6 +13,7 @@ function rowEnd(x: usize, n: i32): v128 {
   return v128.bitselect(v128.load(x + (<usize>(n & ~3) << 2)), f32x4.splat(-Infinity), lanesBelow(n & 3));
 }
 
+/** The largest of n values. */
 export function rowMax(x: usize, n: i32): f32 {
   let most = n & 3 ? rowEnd(x, n) : f32x4.splat(-Infinity);
   const end = x + (<usize>(n & ~3) << 2);
@@ -48,6 +49,7 @@ export function storeExp(y: usize, x: usize, n: i32, most: f32): f32 {
   return sumLanes(total);
 }
 
+/** y = y factor, n values in place. */
 export function scaleRow(y: usize, n: i32, factor: f32): void {
   const f = f32x4.splat(factor);
   const end = y + (<usize>(n & ~3) << 2);

@@ -26,8 +26,12 @@ const sum: Binding<'sum'> = (runtime, [y], [x], { axes }) => {
   return true;
 };
 
+/** Elements per partial sum: CHUNK of assembly/reduce.ts. */
+const CHUNK = 16384;
+
+/** The sum of all n elements, or of their squares, by partial sums in 64 bits. */
 function sumAll(runtime: WasmRuntime, y: Operand, x: Operand, n: number, squares: 0 | 1): boolean {
-  const count = Math.ceil(n / 16384);
+  const count = Math.ceil(n / CHUNK);
   runtime.withTemporary(count * 8, (partials) => {
     const { ints, kernels } = runtime;
     ints[args.partials] = partials;

@@ -91,7 +91,7 @@ const writeRows: Binding<'writeRows'> = (runtime, _, [table, ids, x]) => {
   ints[args.x] = address(x);
   ints[args.n] = n;
   ints[args.C] = C;
-  // On one thread: rows may be named twice, and the last one counts.
+  // On one thread. Ids are meant to be unique, but nothing checks it; a row named twice gets the last value, as in the definition.
   runtime.call(kernels.writeRows, 0);
   return true;
 };

@@ -2,11 +2,12 @@
  * @file Attention where query row i sees the key rows lo[i] .. hi[i]-1: what the forward and backward pass share, and the
  * forward pass.
  *
- * A unit of work is one head and a block of 64 query rows, in groups of 8, or of 16 where vectors come in pairs (`wide`): a
- * group's scores against 4 or 6 keys are one tile of the matrix product, with keys as rows and queries as lanes. Keys come in blocks of 64 too, so the scratch never grows with the
- * context. The softmax is carried from one block of keys to the next (Milakov & Gimelshein 2018). Because lo and hi never decrease, a group
- * needs the keys lo[first] .. hi[last]-1 and no others. What a row computes depends on its own interval and on where earlier
- * rows begin, never on later rows nor on the size of groups: a masked key contributes exact zeros.
+ * A unit of work is one head and a block of 64 query rows, in groups of 8, or of 16 where vectors come in pairs (`wide`). A group's
+ * scores against 4 or 6 keys are one tile of the matrix product, with keys as rows and queries as lanes. Keys come in blocks of 64
+ * too, so the scratch never grows with the context. The softmax is carried from one block of keys to the next (Milakov & Gimelshein
+ * 2018). Because lo and hi never decrease, a group needs the keys lo[first] .. hi[last]-1 and no others. The result of a row depends
+ * on its own interval and on where earlier rows begin, never on later rows nor on the size of groups, because a masked key
+ * contributes exact zeros.
  */
 import * as args from '../../arguments/attention';
 import { float, int, pointer, scratch, takeUnit, wide } from '../core/call';
@@ -123,8 +124,8 @@ export function sees(j: v128, lo: v128, hi: v128): v128 {
 }
 
 /**
- * The running softmax over one block of n keys, for 8 queries. S [n][8], rows `sRow` bytes apart, becomes e^(s - max); the maxima and sums move on, and `fade`
- * receives the factor by which everything summed so far shrinks.
+ * The running softmax over one block of n keys, for 8 queries. S [n][8], rows `sRow` bytes apart, becomes e^(s - max). The maxima and
+ * sums are updated, and `fade` receives the factor by which everything summed so far shrinks.
  */
 function softmaxOfBlock(s: usize, sRow: usize, first: i32, n: i32, masked: bool, lo: usize, hi: usize, maxima: usize, sums: usize,
   fade: usize): void {

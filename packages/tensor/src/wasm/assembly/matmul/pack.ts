@@ -8,13 +8,14 @@ import { storeTransposed } from '../core/simd';
 /** Packing takes this many rows at a time through all columns, so that memory is read nearly in order. */
 const PACK_ROWS = 64;
 
-/** Columns of a panel of B, and rows of a panel of A. */
+/** Columns of a panel of B. */
 // @ts-ignore: decorator
 @inline
 export function panelColumns(): i32 {
   return wide ? 16 : 8;
 }
 
+/** Rows of a panel of A. */
 // @ts-ignore: decorator
 @inline
 export function panelRows(): i32 {

@@ -1,7 +1,7 @@
 // Runs the TypeScript programs of a page on the built packages: `node scripts/run-page.mjs PAGE.md`. A program is a fenced block that is
 // marked `ts` and nothing else. A block marked `ts from FILE` is quoted from that file and does not run. What a program prints stands
 // behind each console.log as a comment, and test/derivations.test.ts holds the two together.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { transform } from 'esbuild';
@@ -35,9 +35,14 @@ export function promised(program) {
 
 if (process.argv[1] === import.meta.filename) {
   const pages = process.argv.slice(2);
-  if (pages.length === 0) {
-    console.error('usage: node scripts/run-page.mjs PAGE.md ...');
+  const refuse = (message) => {
+    console.error(message);
     process.exit(2);
+  };
+  if (pages.length === 0) refuse('usage: node scripts/run-page.mjs PAGE.md ...');
+  for (const page of pages) if (!existsSync(page)) refuse(`there is no file ${page}`);
+  if (!existsSync(join(root, 'packages', 'blt', 'dist', 'index.js'))) {
+    refuse('the packages are not built yet: npm run build');
   }
   // The packages that a program imports are looked for in the node_modules above it.
   const parent = join(root, 'node_modules', '.pages');

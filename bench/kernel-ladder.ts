@@ -9,7 +9,7 @@ import { createWasmBackend } from '@blt-ts/tensor';
 import { attentionRungs, matmulRungs, softmaxRungs } from '../examples/kernels/rungs.ts';
 import { flags, inTurns, machine, median, patternOf, ratio, report, short, someOf } from './support/harness.ts';
 import { call, integers, type KernelCall, noise, prepared } from './support/kernel-call.ts';
-import { drawLadders, type Ladder, ladderTable } from './support/ladder-plot.ts';
+import { drawLadders, type Ladder, laddersIn, ladderTable } from './support/ladder-plot.ts';
 import { registerCeiling } from './support/register-ceiling.ts';
 
 const f = flags({ only: '.', seconds: 2, svg: '' });
@@ -68,7 +68,7 @@ function attention(): Climb {
   const [q, k, v] = [noise([n, D], 2), noise([n, D], 2), noise([n, D])];
   const lo = integers(n, (i) => Math.max(0, i - window + 1));
   const hi = integers(n, (i) => i + 1);
-  const pairs = hi.data.reduce((sum, to, i) => sum + to - lo.data[i], 0);
+  const pairs = [...hi.data].reduce((sum, to, i) => sum + to - lo.data[i], 0);
   const out = new Float32Array(n * D);
   const heads = {
     q: q.data as Float32Array,
@@ -119,10 +119,12 @@ function measure({ title, unit, work, rungs, shipped, source, ceiling: top }: Cl
 const chosen = [matmul, softmax, attention].filter(({ name }) => only.test(name));
 const ladders = someOf(chosen, only).map((climb) => measure(climb()));
 const { cpu, node } = machine();
-if (f.svg !== '') writeFileSync(f.svg, drawLadders(ladders));
+const tables = ladders.flatMap((ladder) => ['', ...ladderTable(ladder)]);
+// Drawn as the tables say it, so that a page which shows them has the same picture.
+if (f.svg !== '') writeFileSync(f.svg, drawLadders(laddersIn(`${tables.join('\n')}\n`)));
 report('kernel-ladder', { ladders }, [
   `${cpu}, Node ${node}, one thread; ${fused.description}`,
-  ...ladders.flatMap((ladder) => ['', ...ladderTable(ladder)]),
+  ...tables,
   ...(f.svg === '' ? [] : ['', `drawn into ${f.svg}`]),
 ]);
 process.exit(0);

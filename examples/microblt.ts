@@ -194,7 +194,7 @@ function main(file = '') {
     while ((left -= p[id]) > 0 && id < V - 1) id++;
     ids = Int32Array.of(...ids, id);
   }
-  const patches = starts(ids).map((start, j, all) => Buffer.from(ids.subarray(start, all[j + 1]).map((id) => id - 4)));
-  console.log(patches.slice(1).join('|'));
+  const begins = new Set(starts(ids)); // shown by a bar before each patch
+  console.log(`${Buffer.from([...ids].flatMap((id, i) => (begins.has(i) ? [124, id - 4] : [id - 4])).slice(3))}`);
 }
 if (process.argv[1] === import.meta.filename) main(process.argv[2]);

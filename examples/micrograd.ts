@@ -2,6 +2,7 @@
  * @file Reverse-mode differentiation from nothing: numbers that remember how they were made. `npm run micrograd` fits a
  * small network to "exclusive or". The real thing is packages/autograd/src: tape.ts, rules.ts and backward.ts.
  */
+/** A number that knows what it was made of. */
 export class Value {
   grad = 0; // d result / d this, once `backward` has run on the result
   data: number;

@@ -16,7 +16,7 @@ export async function fromSources(entry, folder) {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    external: ['esbuild'],
+    external: ['esbuild', 'assemblyscript/asc'],
     conditions: ['@blt-ts/source'],
     alias: Object.fromEntries(
       ['tensor', 'autograd', 'blt'].map((p) => [`@blt-ts/${p}`, join(root, `packages/${p}/src/index.ts`)]),

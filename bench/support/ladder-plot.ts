@@ -60,7 +60,7 @@ export function laddersIn(page: string): Ladder[] {
 }
 
 const [INK, MUTED] = ['#1f2933', '#5b6670'];
-const BARS = ['#cfe3f7', '#2f6fb0'];
+const BARS = ['#8db9e4', '#2f6fb0'];
 const [LEFT, WIDE, BAR, GAP] = [18, 560, 20, 30];
 
 const escaped = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');

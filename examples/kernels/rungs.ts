@@ -7,6 +7,7 @@ import { loopOrder } from './matmul/2-loop-order.ts';
 import { blocks } from './matmul/3-blocks.ts';
 import { packed } from './matmul/4-packed.ts';
 import { registerTile } from './matmul/5-register-tile.ts';
+import { vectors } from './matmul/6-vectors.ts';
 import { twoPasses } from './softmax/1-two-passes.ts';
 import { subtractMax } from './softmax/2-subtract-max.ts';
 import { online } from './softmax/3-online.ts';
@@ -25,6 +26,7 @@ export const matmulRungs: readonly Rung<Matmul>[] = [
   { file: 'matmul/3-blocks.ts', adds: 'a block of B stays in the cache', run: blocks },
   { file: 'matmul/4-packed.ts', adds: 'columns are copied side by side, four sums in registers', run: packed },
   { file: 'matmul/5-register-tile.ts', adds: 'two rows at once: 8 sums in registers', run: registerTile },
+  { file: 'matmul/6-vectors.ts', adds: 'WebAssembly: four floats an instruction, 32 sums in registers', run: vectors },
 ];
 
 export const softmaxRungs: readonly Rung<Softmax>[] = [

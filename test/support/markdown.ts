@@ -56,7 +56,7 @@ export function commands(code: string, program: string): Command[] {
   const gap = program.endsWith('/') ? '' : '[ ]+';
   return [...code.matchAll(new RegExp(`${start}${gap}(?=[a-z-])([^#;&>]*)`, 'g'))].map(([text, rest]) => {
     const [own] = rest.split(/ \| |(?<= )blt /);
-    const name = /^[a-z][\w.-]*/.exec(own)?.[0] ?? '';
+    const name = /^[a-z][\w.-]*(?::[a-z]+)*/.exec(own)?.[0] ?? '';
     const flags = [...own.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([flag]) => flag);
     return { program, name, flags, text };
   });

@@ -1,6 +1,6 @@
 /**
- * @file The fused operations by their definitions: the same functions out of primitive ones. Slower, but differentiable any number of times,
- * and the tests hold the fused kernels to them, values and gradients.
+ * @file The fused operations by their definitions: the same functions out of primitive ones. They are slower. Gradients of gradients
+ * of the fused operations go through them (rules.ts), and the tests hold the fused kernels to them, values and gradients.
  */
 import { type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { add, affine, div, exp, log, mul, neg, sigmoid, sqrt, sub } from './ops/elementwise.ts';
@@ -59,6 +59,18 @@ export function embeddingBag(table: Tensor, ids: Tensor): Tensor {
     total = add(total, mul(rows, tensor(kept, [n, 1], { backend })));
   }
   return total;
+}
+
+/** Segment by segment. An empty one gives zeros. */
+export function segmentMax(x: Tensor, starts: Tensor): Tensor {
+  const bounds = starts.readSync();
+  const C = x.shape[1];
+  const rows = Array.from(bounds.subarray(1), (end, p) =>
+    end > bounds[p]
+      ? max(slice(x, [bounds[p], 0], [end, C]), { axes: 0, keepDims: true })
+      : zeros([1, C], { backend: x.backend }),
+  );
+  return rows.length === 0 ? zeros([0, C], { backend: x.backend }) : concat(rows);
 }
 
 /** A dense mask of 0 and -1e30 on the full score matrix of each head. Rows with an empty interval are multiplied by 0. */

@@ -261,7 +261,7 @@ function learning({ config, params }: SmallModel, batch: BltBatch, { targets }: 
     {
       title: 'AdamW takes a step',
       symbol: 'AdamW',
-      file: 'packages/blt/src/training/adamw.ts',
+      file: 'packages/blt/src/optim/adamw.ts',
       shape: `row ${row} of the table, and every other weight`,
       picture: [
         `before  ${before}`,

@@ -2,16 +2,13 @@
 
 import { affine, apply, applyAll, grad, type Rule, rules, sum } from '@blt-ts/autograd';
 import {
-  flatGradient,
   gradientLaws,
   gradientOf,
   kernelNames,
-  ofVariables,
   operationOf,
   raggedSize,
   rowOf,
   storagesRead,
-  toTensor,
   toTensors,
   variables,
 } from '@blt-ts/autograd/testing';
@@ -50,21 +47,6 @@ describe('a rule reads all that it says, on one input or another', () => {
         });
       }
       expect(seen).toEqual(new Set([...reads.ins, ...(reads.outs ? ['out'] : [])]));
-    });
-  }
-});
-
-describe('a fused operation refuses a second derivative and names the way out', () => {
-  for (const { kernel, row, gradient } of differentiable.filter((op) => op.gradient.order === 1)) {
-    test(kernel, () => {
-      const [c] = fc.sample(row.cases(fc.constant(2)), { numRuns: 1, seed: 1 });
-      const f = flatGradient(ofVariables(gradient.operation, c, gradient));
-      const before = backend.bytesInUse;
-      scope(() => {
-        const xs = variables(c, gradient).map((i) => toTensor(c.ins[i], backend));
-        expect(() => grad((inputs: typeof xs) => sum(f(inputs)))(xs)).toThrow(new Error(gradient.refusedTwice));
-      });
-      expect(backend.bytesInUse).toBe(before);
     });
   }
 });

@@ -4,11 +4,14 @@
  * cotangents of the inputs.
  * `backward` is the whole algorithm; the rest of the file is one step of it.
  */
-import { donating, scope, type Tensor } from '@blt-ts/tensor';
+import { donating, type KernelAttrs, type KernelName, ones, scope, type Tensor } from '@blt-ts/tensor';
 import { type Contribution, Cotangents, dense } from './cotangents.ts';
+import { add, mul } from './ops/elementwise.ts';
+import { sum } from './ops/reduce.ts';
+import { reshape } from './ops/shape.ts';
 import { Rematerialized } from './remat.ts';
 import type { Cotangent } from './row-sparse.ts';
-import { type Rule, rules } from './rules.ts';
+import { type Fused, type Rule, rules } from './rules.ts';
 import {
   type CheckpointNode,
   checkVersion,
@@ -38,7 +41,7 @@ export function backward(tape: Tape, result: Tensor, seed: Tensor, keepAlive: Re
       const contributions =
         'recompute' in node ? rerun(node, dense(g), tape) : applyRule(node, g, tape, cotangents, remat);
       cotangents.add(contributions);
-      cotangents.remove(y);
+      for (const out of node.outs) cotangents.remove(out);
     }
     freeActivations(node, cotangents, remat);
   }
@@ -74,13 +77,62 @@ function applyRule(
   // Whoever wrote this rule does not know that a kernel may write over what is donated to it.
   if ('rule' in node) return contributions(scope(() => node.rule.vjp(dense(g), { ins, outs, needs })));
   const { kernel, attrs } = node;
-  const { vjp } = rules[kernel] as Rule<typeof kernel>;
+  const { vjp, fused } = rules[kernel] as Rule<typeof kernel>;
+  if (fused) {
+    return contributions(
+      scope(() => {
+        const given = outs.map((y) => cotangents.get(y)).map((c) => c && dense(c));
+        return throughDefinition(fused, ins, attrs as never, given);
+      }),
+    );
+  }
   // Nothing reads these after the rule, which may free them or write over them.
   const donated = isRecording() ? [] : node.lastReads.map((i) => ins[i]).filter((x) => cotangents.mayFree(x));
   if (cotangents.isDonatable(g)) donated.push(g);
   return contributions(
     scope(() => donating(donated, () => vjp(dense(g), { ins, outs, attrs: attrs as never, needs }))),
   );
+}
+
+/**
+ * The cotangents of the inputs of a kernel that computes the gradients of a fused operation, from those of its outputs: with the
+ * definition y(x) of the operation, d/d(x, c) of sum over i of u_i . (c . dy/dx_i), where c is the cotangent of y and u_i are `given`.
+ */
+function throughDefinition<K extends KernelName>(
+  { definition, variables, cotangent }: Fused<K>,
+  ins: readonly Tensor[],
+  attrs: KernelAttrs[K],
+  given: readonly (Tensor | undefined)[],
+): (Tensor | null)[] {
+  const fresh = (x: Tensor) => reshape(x, x.shape);
+  const wanted = [...variables, cotangent];
+  const outer = newTape();
+  // Fresh tensors over the same storages, because two inputs may be one tensor.
+  const all = ins.map((x, i) => (wanted.includes(i) ? fresh(x) : x));
+  for (const i of wanted) outer.tracked.add(all[i]);
+  const result = recording(outer, () => {
+    const inner = newTape();
+    const inputs = all.map((x, i) => (variables.includes(i) ? fresh(x) : x));
+    for (const i of variables) inner.tracked.add(inputs[i]);
+    const y = recording(inner, () => definition(inputs, attrs));
+    const gradients = backward(inner, y, all[cotangent], new Set([...all, ...inputs]));
+    const terms = variables.flatMap((input, i) => {
+      const [u, d] = [given[i], gradients.get(inputs[input])];
+      return u && d ? [sum(mul(u, dense(d)))] : [];
+    });
+    return terms.length === 0 ? null : terms.reduce((a, b) => add(a, b));
+  });
+  if (result === null || !outer.depends(result)) return [];
+  const found = backward(
+    outer,
+    result,
+    ones([], { backend: result.backend }),
+    new Set([...all, ...given.flatMap((u) => u ?? [])]),
+  );
+  return ins.map((_, i) => {
+    const c = wanted.includes(i) ? found.get(all[i]) : undefined;
+    return c ? dense(c) : null;
+  });
 }
 
 /** The contributions of a checkpointed function: it runs again under a tape of its own, which is walked back at once. */

@@ -1,6 +1,7 @@
 /**
- * @file The fused operations by their definitions, built from primitive operations. They are slower, but can be differentiated any number
- * of times. Tests compare the fused kernels with them, values and gradients. Arguments and shapes are those of the fused operations.
+ * @file The fused operations by their definitions, built from primitive operations. They are slower. Gradients of gradients of the
+ * fused operations go through them (rules.ts), and tests compare the fused kernels with them, values and gradients. Arguments and
+ * shapes are those of the fused operations.
  */
 import { type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { add, affine, div, exp, log, mul, neg, sigmoid, sqrt, sub } from './ops/elementwise.ts';
@@ -63,6 +64,18 @@ export function embeddingBag(table: Tensor, ids: Tensor): Tensor {
     total = add(total, mul(rows, tensor(kept, [n, 1], { backend })));
   }
   return total;
+}
+
+/** Segment by segment. An empty one gives zeros. */
+export function segmentMax(x: Tensor, starts: Tensor): Tensor {
+  const bounds = starts.readSync();
+  const C = x.shape[1];
+  const rows = Array.from(bounds.subarray(1), (end, p) =>
+    end > bounds[p]
+      ? max(slice(x, [bounds[p], 0], [end, C]), { axes: 0, keepDims: true })
+      : zeros([1, C], { backend: x.backend }),
+  );
+  return rows.length === 0 ? zeros([0, C], { backend: x.backend }) : concat(rows);
 }
 
 /**

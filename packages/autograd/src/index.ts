@@ -13,6 +13,7 @@ export {
 } from './define-op.ts';
 export { type GradOptions, grad, type Loss, valueAndGrad } from './grad.ts';
 export { type GradcheckOptions, gradcheck } from './gradcheck.ts';
+export { hessian, jacobian } from './jacobian.ts';
 export { elu, gelu, leakyRelu, logSigmoid, softplus } from './library/activations.ts';
 export {
   avgPool1d,
@@ -111,11 +112,15 @@ export { linear, type MatmulOptions, matmul } from './ops/matmul.ts';
 export { rmsNorm } from './ops/norm.ts';
 export { max, mean, meanSquaredError, type ReduceOptions, sum, sumSquares, unbroadcast } from './ops/reduce.ts';
 export { type RopeTable, rope } from './ops/rope.ts';
+export { ropeTable } from './ops/rope-table.ts';
 export { embeddingBag, gatherRows, scatterAddRows, segmentGatherSum, segmentMax } from './ops/rows.ts';
 export { broadcastTo, concat, reshape, slice, transpose } from './ops/shape.ts';
 export { crossEntropy, logSoftmax, softmax } from './ops/softmax.ts';
-export { recompute } from './remat.ts';
+export { checkpoint, recompute } from './remat.ts';
 export { type Cotangent, RowSparse } from './row-sparse.ts';
-export { type Rule, type Rules, rules, type VjpContext } from './rules.ts';
+export { type Fused, type Rule, type Rules, rules, type VjpContext } from './rules.ts';
+export { type LoadOptions, loadSafetensors, saveSafetensors } from './safetensors.ts';
 export { apply, applyAll, type Reads, stopGradient } from './tape.ts';
-export { leaves, mapTree, type Tree, type TreeOf } from './tree.ts';
+export { leaves, mapTree, type Tree, type TreeOf, treeFromNames, treeMap } from './tree.ts';
+export { hvp, jvp, treeDot, vjp } from './vjp.ts';
+export { type VmapOptions, vmap } from './vmap.ts';

@@ -109,3 +109,13 @@ export function recompute(f: () => Tensor): Tensor {
   if (noted.depends(out) && !tape.depends(out)) tape.recordCheckpoint(f, out, noted.inputs);
   return out;
 }
+
+/**
+ * f(...inputs) without keeping its activations, under PyTorch's name and form: `recompute(() => f(...inputs))`. Nothing is written to a file.
+ * @throws as `recompute`
+ * @see `torch.utils.checkpoint.checkpoint`, `jax.checkpoint`
+ */
+export function checkpoint<X extends readonly unknown[]>(f: (...inputs: X) => Tensor, ...inputs: X): Tensor {
+  // biome-ignore lint/plugin: the parameters of one function
+  return recompute(() => f(...inputs));
+}

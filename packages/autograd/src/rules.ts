@@ -4,6 +4,7 @@
  * the public operations, so that they can be differentiated themselves.
  */
 import { freeDonated, type KernelAttrs, type KernelName, type Tensor, tensor } from '@blt-ts/tensor';
+import * as composed from './composed.ts';
 import { cumsum, gather, scatterAdd } from './ops/axis.ts';
 import {
   add,
@@ -49,6 +50,18 @@ export interface Rule<K extends KernelName> extends RuleMemory {
   readonly vjp: (g: Tensor, call: VjpContext<K>) => (Cotangent | null)[];
   /** If only the first of several outputs can be differentiated: the reason, for the error message. */
   readonly firstOutputOnly?: string;
+  /** For the kernel that computes the gradients of a fused operation: that operation, which is differentiated twice instead of `vjp`. */
+  readonly fused?: Fused<K>;
+}
+
+/** A fused operation as the kernel of its gradients sees it. The outputs of that kernel are the gradients for `variables`, in order. */
+export interface Fused<K extends KernelName> {
+  /** The operation out of primitive ones, from the inputs of the kernel. */
+  readonly definition: (ins: readonly Tensor[], attrs: KernelAttrs[K]) => Tensor;
+  /** Inputs of the kernel that the operation is differentiated for. */
+  readonly variables: readonly number[];
+  /** The input that is the cotangent of the operation's result. */
+  readonly cotangent: number;
 }
 
 /** One rule for each kernel. A kernel without a rule does not compile. */
@@ -67,9 +80,15 @@ const refusing = (message: string) => ({
   },
 });
 
-/** The rule of a backward kernel, which refuses. Its operation has a composed form that can be differentiated again. */
-const firstOrderOnly = (op: string, instead: string) =>
-  refusing(`${op}: no second derivative of the fused kernel; build the function from ${instead} instead`);
+/**
+ * The rule of the kernel that computes the gradients of a fused operation. It is used for gradients of gradients alone, and differentiates
+ * the definition of the operation. What it reads: the variables, the cotangent, and the integer inputs.
+ */
+const gradientOf = <K extends KernelName>(fused: Fused<K>, integers: readonly number[] = []): Rule<K> => ({
+  reads: { ins: [...fused.variables, ...integers, fused.cotangent].sort((a, b) => a - b), outs: false },
+  vjp: () => [],
+  fused,
+});
 
 const inPlace = refusing('an in-place kernel has no gradient');
 
@@ -118,7 +137,7 @@ export const rules: Rules = {
 
   // y = silu(a) b = a s b with s = sigmoid(a): da = g b (s + a s (1 - s)), db = g a s
   swiGlu:         { reads: BOTH, rematerializable: true, vjp: (g, { ins: [a, b] }) => applyAll('swiGluBackward', [a, b, g], {}) },
-  swiGluBackward: firstOrderOnly('swiGlu', 'silu and mul'),
+  swiGluBackward: gradientOf({ definition: ([a, b]) => composed.swiGlu(a, b), variables: [0, 1], cotangent: 2 }),
 
   // ----- reduce -----
   sum:        { reads: NOTHING, vjp: (g, { ins: [x] }) => [broadcastTo(g, x.shape)] },
@@ -182,7 +201,7 @@ export const rules: Rules = {
   // y[u] = max of x[i] over segment u: the n largest get g[u] / n each
   segmentMax:         { reads: { ins: [0, 1], outs: true }, vjp: (g, { ins: [x, starts], outs: [y] }) => [
     apply('segmentMaxBackward', [x, y, g, starts], {}), null] },
-  segmentMaxBackward: firstOrderOnly('segmentMax', 'max over slices'),
+  segmentMaxBackward: gradientOf({ definition: ([x, , , starts]) => composed.segmentMax(x, starts), variables: [0], cotangent: 2 }, [3]),
 
   // ----- softmax -----
   // y = e^x / sum e^x: dx = y (g - sum(g y))
@@ -195,12 +214,12 @@ export const rules: Rules = {
   // y[i] = ln sum_v e^logits[i,v] - logits[i,t] with t = targets[i]: dlogits[i,v] = g[i] (softmax(logits[i])[v] - (v = t ? 1 : 0))
   crossEntropy:         { reads: BOTH, vjp: (g, { ins: [logits, targets] }) => [
     apply('crossEntropyBackward', [logits, targets, g], {}), null] },
-  crossEntropyBackward: firstOrderOnly('crossEntropy', 'logSoftmax'),
+  crossEntropyBackward: gradientOf({ definition: ([logits, targets]) => composed.crossEntropy(logits, targets), variables: [0], cotangent: 2 }, [1]),
 
   // ----- norm -----
   // y = x r w with r = 1 / sqrt(mean(x^2) + eps): dx = r (g w - x r^2 mean(g w x)), dw = sum over the rows of g x r
   rmsNorm:         { reads: BOTH, rematerializable: true, vjp: (g, { ins: [x, w], attrs }) => applyAll('rmsNormBackward', [x, w, g], attrs) },
-  rmsNormBackward: firstOrderOnly('rmsNorm', 'composed.rmsNorm'),
+  rmsNormBackward: gradientOf({ definition: ([x, w], { eps }) => composed.rmsNorm(x, w, eps), variables: [0, 1], cotangent: 2 }),
 
   // ----- rope -----
   // y = R x, a rotation of each pair: dx = R^T g, the rotation back
@@ -220,7 +239,14 @@ export const rules: Rules = {
     vjp: (g, { ins: [q, k, v, lo, hi], outs: [out, lse], attrs }) => [
       ...applyAll('intervalAttentionBackward', [q, k, v, lo, hi, out, lse, g], attrs), null, null],
   },
-  intervalAttentionBackward: firstOrderOnly('intervalAttention', 'composed.intervalAttention'),
+  intervalAttentionBackward: gradientOf({
+    definition: ([q, k, v, lo, hi], { heads, kvHeads, scale }) => {
+      // The definition fixes the scale at 1 / sqrt(D).
+      const scaled = affine(q, scale * Math.sqrt(q.shape[1] / heads));
+      return composed.intervalAttention(scaled, k, v, { lo, hi }, heads, kvHeads);
+    },
+    variables: [0, 1, 2], cotangent: 7,
+  }, [3, 4]),
 
   // ----- in place: the optimizer, and caches -----
   adamw: inPlace, adamwRows: inPlace, adamwCatchUp: inPlace, lerp: inPlace, writeRows: inPlace,

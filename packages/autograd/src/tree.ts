@@ -33,3 +33,56 @@ export function leaves(tree: Tree): [name: string, leaf: Tensor][] {
   mapTree(tree, (leaf, path) => found.push([path, leaf]));
   return found;
 }
+
+/**
+ * Replaces every leaf by f of the leaves at its place in several trees of one form:
+ * treeMap((p, g) => sub(p, mul(g, 0.1)), params, grads).
+ * @throws TypeError naming a tensor that one tree has and another has not, or a leaf that is no tensor
+ * @see `jax.tree.map`
+ */
+export function treeMap<T extends Tree, Leaf>(
+  f: (...leaves: Tensor[]) => Leaf,
+  tree: T,
+  ...rest: readonly Tree[]
+): TreeOf<T, Leaf> {
+  const others = rest.map((other) => new Map(leaves(other)));
+  const names = new Set(leaves(tree).map(([name]) => name));
+  others.forEach((other, i) => {
+    for (const name of other.keys()) if (!names.has(name)) throw missing(name, i + 1, 0);
+  });
+  return mapTree(tree, (leaf, path) => {
+    const found = others.map((other, i) => {
+      const y = other.get(path);
+      if (!y) throw missing(path, 0, i + 1);
+      return y;
+    });
+    // biome-ignore lint/plugin: the parameters of one function
+    return f(leaf, ...found);
+  });
+}
+
+const missing = (name: string, here: number, there: number): TypeError =>
+  new TypeError(
+    `treeMap: tree ${here} has a tensor "${name}" and tree ${there} has none; all trees must have one form`,
+  );
+
+/** A tree from names such as `model.layers.0.weight`. Keys 0, 1, 2, ... without a gap are places in an array, others those of an object. */
+export function treeFromNames<T>(entries: Iterable<readonly [name: string, leaf: unknown]>): T {
+  interface Branch {
+    [key: string]: Branch | unknown;
+  }
+  const root: Branch = {};
+  for (const [name, leaf] of entries) {
+    const path = name.split('.');
+    let at = root;
+    for (const key of path.slice(0, -1)) at = (at[key] ??= {}) as Branch;
+    at[path.at(-1)!] = { leaf };
+  }
+  const build = (node: Branch): unknown => {
+    const keys = Object.keys(node);
+    if (keys.length === 1 && keys[0] === 'leaf') return node.leaf;
+    if (keys.every((_, i) => Object.hasOwn(node, i))) return keys.map((_, i) => build(node[i] as Branch));
+    return Object.fromEntries(keys.map((key) => [key, build(node[key] as Branch)]));
+  };
+  return build(root) as T;
+}

@@ -65,12 +65,12 @@ export {
   type LocalEncoderParams,
   type ParameterPlan,
   parametersOn,
-  treeFromNames,
   type Weight,
 } from './model/parameters.ts';
 
 // The model
 
+export { ropeTable, treeFromNames } from '@blt-ts/autograd';
 export {
   type BatchOptions,
   type BltBatch,
@@ -118,7 +118,6 @@ export {
   type LayoutOptions,
   type PatchedRow,
 } from './model/layout.ts';
-export { ropeTable } from './model/rope-table.ts';
 
 // Decoding
 
@@ -155,11 +154,13 @@ export {
 
 // Training: its parts
 
-export { ADAMW_DEFAULTS, AdamW, type AdamWOptions, type AdamWState, type ParameterGroup } from './training/adamw.ts';
+export { ADAMW_DEFAULTS, AdamW, type AdamWOptions, type AdamWState } from './optim/adamw.ts';
+export { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './optim/gradients.ts';
+export type { ParameterGroup } from './optim/parameter-groups.ts';
+export { learningRateMultiplier, type Schedule, type ScheduleOptions } from './optim/schedule.ts';
 export { type ByteRow, byteRows, type DataCursor, EpochLoader, patchRows } from './training/data-loader.ts';
 export { type Evaluation, evaluateBlt, evaluateEntropyModel, type Progress } from './training/evaluation.ts';
 export { type EvaluationRow, type EvaluationRowsOptions, evaluationRows } from './training/evaluation-rows.ts';
-export { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './training/gradients.ts';
 export type { LoopOptions, SpikeOptions, StepReport } from './training/loop-options.ts';
 export { type LazyArray, type LazyLoopState, type LoopState, lazyArray } from './training/loop-state.ts';
 export { bitsPerByte, entropyNats, natsToBits } from './training/metrics.ts';
@@ -171,7 +172,6 @@ export {
   rowLimits,
   type TrainingRow,
 } from './training/packing.ts';
-export { learningRateMultiplier, type Schedule, type ScheduleOptions } from './training/schedule.ts';
 export { type Task, TrainingLoop } from './training/training-loop.ts';
 export { WeightAverage } from './training/weight-average.ts';
 

@@ -49,6 +49,12 @@ const changed =
 
 const lastAxis = { axes: -1, keepDims: true };
 
+/** The permutation that transposes each matrix. */
+function lastAxesSwapped({ rank }: Tensor): number[] {
+  const axes = Array.from({ length: rank - 2 }, (_, i) => i);
+  return [...axes, rank - 1, rank - 2];
+}
+
 export const ruleMutants: readonly RuleMutant[] = [
   { name: 'sub: the sign of the second operand', kernel: 'sub', vjp: changed(1, (d) => neg(d)) },
   {
@@ -139,7 +145,7 @@ export const ruleMutants: readonly RuleMutant[] = [
   {
     name: 'matmul: a is not transposed',
     kernel: 'matmul',
-    vjp: changed(1, (d) => (d.rank === 2 ? reshape(transpose(d), d.shape) : d)),
+    vjp: changed(1, (d) => reshape(transpose(d, lastAxesSwapped(d)), d.shape)),
   },
   {
     name: 'softmax: the mean of g is not taken away',

@@ -89,6 +89,25 @@ test('topP drops a class if the mass before it exceeds topP, and wins over topK'
   );
 });
 
+test('minP drops the classes below its share of the largest probability, and no other, with topK too', () => {
+  fc.assert(
+    fc.property(logits, temperature, fc.integer({ min: 1, max: 63 }), (z, t, i) => {
+      const minP = (i - 0.37) / 64; // off any share that ties could make exact
+      const p = softmax(z, t);
+      const largest = Math.max(...p);
+      const counts = support(z, { temperature: t, minP });
+      const kept = p.filter((x) => x >= minP * largest).reduce((a, b) => a + b, 0);
+      p.forEach((x, v) => {
+        const want = x >= minP * largest ? x / kept : 0;
+        expect(Math.abs((counts.get(v) ?? 0) - want)).toBeLessThan(2 / 4096);
+      });
+      const both = support(z, { temperature: t, minP, topK: 1 });
+      for (const v of both.keys()) expect(z[v]).toBe(Math.max(...z));
+    }),
+    { numRuns: runs(20) },
+  );
+});
+
 test('topP = 1 and topK = V change nothing, topK = 1 without ties is greedy', () => {
   fc.assert(
     fc.property(logits, temperature, uniform, (z, t, u) => {
@@ -130,6 +149,7 @@ test('parameters out of range and logits that are no numbers are refused', () =>
   expect(draw({ topK: 0 })).toThrow('topK must be an integer >= 1, got 0');
   expect(draw({ topP: 0 })).toThrow('topP must be above 0 and at most 1, got 0');
   expect(draw({ topP: 1.5 })).toThrow('got 1.5');
+  expect(draw({ minP: -0.1 })).toThrow('sampling: minP must be 0 .. 1, got -0.1; leave it out to keep all classes');
   expect(draw({}, Float32Array.of(0, Number.NaN))).toThrow('logit 1 is NaN');
   expect(draw({}, Float32Array.of(Number.NEGATIVE_INFINITY))).toThrow('none of the 1 classes');
   expect(draw({}, new Float32Array(0))).toThrow('none of the 0 classes');

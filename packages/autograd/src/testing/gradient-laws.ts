@@ -20,10 +20,7 @@ export interface GradientLawsOptions {
 /** The operation over a kernel of the contract, with its row of the op table. @throws Error for a kernel without a gradient */
 export function operationOf<K extends KernelName>(kernel: K): DifferentiableOp<KernelAttrs[K]> {
   const { cases, gradient } = rowOf(kernel);
-  if (!('operation' in gradient)) {
-    const why = 'refused' in gradient ? gradient.refused : 'whole numbers go in or come out';
-    throw new Error(`${kernel} has no gradient: ${why}`);
-  }
+  if (!('operation' in gradient)) throw new Error(`${kernel} is no operation that has a gradient`);
   return { name: kernel, cases, ...gradient } as unknown as DifferentiableOp<KernelAttrs[K]>;
 }
 

@@ -170,9 +170,6 @@ const shapeRefusals = (op: string, more: readonly Arr[]) =>
     },
   ].map(({ ins, attrs = usual, message }) => ({ ins: [...ins, ...more], attrs, message: `${op}: ${message}` }));
 
-const refusedTwice =
-  'intervalAttention: no second derivative of the fused kernel; build the function from composed.intervalAttention instead';
-
 export const attentionOps: OpRows<'intervalAttention' | 'intervalAttentionBackward'> = {
   intervalAttention: {
     cases: (size) => attentionCases(size).map(({ ins, attrs }) => ({ ins, attrs })),
@@ -193,8 +190,6 @@ export const attentionOps: OpRows<'intervalAttention' | 'intervalAttentionBackwa
           a.heads,
           a.kvHeads,
         ),
-      order: 1,
-      refusedTwice,
     },
     refusals: shapeRefusals('intervalAttention', []),
   },
@@ -210,7 +205,7 @@ export const attentionOps: OpRows<'intervalAttention' | 'intervalAttentionBackwa
         return { ins: [...ins, out, lse, g], attrs };
       }),
     define: defineBackward,
-    gradient: { refused: refusedTwice },
+    gradient: { gradientOf: 'intervalAttention' },
     refusals: [
       ...shapeRefusals('intervalAttentionBackward', [blank(2, 4), blank(2, 2), blank(2, 4)]),
       ...[

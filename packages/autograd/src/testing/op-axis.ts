@@ -31,7 +31,7 @@ export const axisOps: OpRows<'cumsum' | 'argsort' | 'gatherAxis' | 'scatterAddAx
         return total(rowOf(x, i).filter((_, l) => (reverse ? l >= j : l <= j)));
       }),
     ],
-    gradient: { operation: ([x], { reverse }) => ag.cumsum(x, { reverse }), order: 2 },
+    gradient: { operation: ([x], { reverse }) => ag.cumsum(x, { reverse }) },
     refusals: [{ ins: [blank()], attrs: { reverse: false }, message: 'cumsum: x needs at least one axis' }],
   },
   argsort: {
@@ -71,7 +71,7 @@ export const axisOps: OpRows<'cumsum' | 'argsort' | 'gatherAxis' | 'scatterAddAx
         }),
       ),
     define: ([x, positions]) => [tabulate(positions.shape, (...i) => exact(rowOf(x, i)[at(positions, ...i)]))],
-    gradient: { operation: ([x, positions]) => ag.gather(x, positions), order: 2 },
+    gradient: { operation: ([x, positions]) => ag.gather(x, positions) },
     refusals: [
       {
         ins: [blank(2, 3), i32(range(3), [3, 1])],
@@ -102,7 +102,7 @@ export const axisOps: OpRows<'cumsum' | 'argsort' | 'gatherAxis' | 'scatterAddAx
         return total(rowOf(x, i).filter((_, l) => places[l] === i[i.length - 1]));
       }),
     ],
-    gradient: { operation: ([x, positions], { size }) => ag.scatterAdd(x, positions, size), order: 2 },
+    gradient: { operation: ([x, positions], { size }) => ag.scatterAdd(x, positions, size) },
     refusals: [
       {
         ins: [blank(1, 3), i32([0, 1], [1, 2])],

@@ -6,7 +6,6 @@ import * as ag from '../index.ts';
 import {
   type Approx,
   at,
-  backwardRefused,
   blank,
   type Case,
   exact,
@@ -46,7 +45,7 @@ const unary = <K extends Unary>(
       fc.record({ ins: fc.tuple(floats(shape, options.domain)), attrs: fc.constant({}) }),
     ) as fc.Arbitrary<Case<K>>,
   define: ([x]) => [tabulate(x.shape, (...i) => f(at(x, ...i)))],
-  gradient: { operation: ([x]) => operation(x), order: 2, smooth: options.smooth },
+  gradient: { operation: ([x]) => operation(x), smooth: options.smooth },
   refusals: [],
 });
 
@@ -70,7 +69,7 @@ const binary = <K extends Binary>(
       fc.record({ ins: fc.tuple(floats(a), floats(b, options.second)), attrs: fc.constant({}) }),
     ) as fc.Arbitrary<Case<K>>,
   define: ([a, b]) => [tabulate(commonShape(a, b), (...i) => f(at(a, ...i), at(b, ...i)))],
-  gradient: { operation: ([a, b]) => operation(a, b), order: 2, smooth: options.smooth },
+  gradient: { operation: ([a, b]) => operation(a, b), smooth: options.smooth },
   refusals: [
     {
       ins: [f32([2, 3], range(6)), f32([2, 4], range(8))],
@@ -183,7 +182,7 @@ export const elementwiseOps: OpRows<
         off(shift + scale * at(x, ...i), 2 * (Math.abs(scale * at(x, ...i)) + Math.abs(shift))),
       ),
     ],
-    gradient: { operation: ([x], { scale, shift }) => ag.affine(x, scale, shift), order: 2 },
+    gradient: { operation: ([x], { scale, shift }) => ag.affine(x, scale, shift) },
     refusals: [],
   },
   dropout: {
@@ -201,7 +200,7 @@ export const elementwiseOps: OpRows<
         values: x.values.map((v, i) => (hash(seed, i) / 2 ** 32 < rate ? exact(0) : ulps(v / (1 - rate), 2))),
       },
     ],
-    gradient: { operation: ([x], { rate, seed }) => ag.dropout(x, rate, seed), order: 2 },
+    gradient: { operation: ([x], { rate, seed }) => ag.dropout(x, rate, seed) },
     refusals: [
       { ins: [f32([2], [1, 2])], attrs: { rate: 1, seed: 0 }, message: 'dropout: rate must be in [0, 1), got 1' },
       { ins: [f32([2], [1, 2])], attrs: { rate: -0.1, seed: 0 }, message: 'dropout: rate must be in [0, 1), got -0.1' },
@@ -233,7 +232,7 @@ export const elementwiseOps: OpRows<
     define: ([c, a, b]) => [
       tabulate(commonShape(c, a, b), (...i) => exact(at(c, ...i) === 0 ? at(b, ...i) : at(a, ...i))),
     ],
-    gradient: { operation: ([c, a, b]) => ag.where(c, a, b), order: 2, constants: [0] },
+    gradient: { operation: ([c, a, b]) => ag.where(c, a, b), constants: [0] },
     refusals: [
       {
         ins: [f32([2], [0, 1]), f32([3], [1, 2, 3]), f32([], [1])],
@@ -253,8 +252,6 @@ export const elementwiseOps: OpRows<
     gradient: {
       operation: ([a, b]) => ag.swiGlu(a, b),
       composed: ([a, b]) => ag.composed.swiGlu(a, b),
-      order: 1,
-      refusedTwice: backwardRefused('swiGlu', 'silu and mul'),
     },
     refusals: [{ ins: [blank(2, 3), blank(3)], attrs: {}, message: 'swiGlu: b must be [2,3], got [3]' }],
   },
@@ -269,7 +266,7 @@ export const elementwiseOps: OpRows<
       }),
       tabulate(a.shape, (...i) => ulps(at(g, ...i) * at(a, ...i) * sigmoid(at(a, ...i)), 10)),
     ],
-    gradient: { refused: backwardRefused('swiGlu', 'silu and mul') },
+    gradient: { gradientOf: 'swiGlu' },
     refusals: [
       { ins: [blank(2, 3), blank(2, 3), blank(3)], attrs: {}, message: 'swiGluBackward: g must be [2,3], got [3]' },
     ],

@@ -7,7 +7,8 @@ import { expectEqual } from './law.ts';
 import type { Arr, DifferentiableOp, Gradient, OpCase, OpRow } from './op-row.ts';
 import { toTensor, toTensors } from './op-run.ts';
 
-export type Differentiable<K extends KernelName> = Exclude<Gradient<K>, { refused: string } | { whole: true }>;
+/** The gradient half of a row with a gradient. */
+export type Differentiable<K extends KernelName> = Extract<Gradient<K>, { operation: unknown }>;
 
 /** The gradient half of a row, if the kernel has a gradient. */
 export const gradientOf = <K extends KernelName>(row: OpRow<K>): Differentiable<K> | undefined =>
@@ -90,6 +91,7 @@ export function relativeDistance(a: ArrayLike<number>, b: ArrayLike<number>): nu
   return largest / scale;
 }
 
+/** The size of the longest axis. */
 export const longestAxis = (ins: readonly Arr[]): number => Math.max(1, ...ins.flatMap((x) => x.shape));
 
 /** f on tensors equals `want` on numbers, element by element, and its gradient passes gradcheck. */

@@ -47,7 +47,7 @@ export const matmulOps: OpRows<'matmul'> = {
         }),
       ];
     },
-    gradient: { operation: ([a, b], attrs) => ag.matmul(a, b, attrs), order: 2 },
+    gradient: { operation: ([a, b], attrs) => ag.matmul(a, b, attrs) },
     refusals: [
       {
         ins: [blank(2, 3), blank(4, 5)],

@@ -2,20 +2,7 @@
 
 import fc from 'fast-check';
 import * as ag from '../index.ts';
-import {
-  at,
-  backwardRefused,
-  blank,
-  magnitude,
-  type OpRows,
-  off,
-  plain,
-  range,
-  rowAt,
-  rowsOf,
-  tabulate,
-  ulps,
-} from './op-row.ts';
+import { at, blank, magnitude, type OpRows, off, plain, range, rowAt, rowsOf, tabulate, ulps } from './op-row.ts';
 import { floats, shapes } from './op-values.ts';
 
 const eps = fc.constantFrom(1e-5, 0.5);
@@ -34,8 +21,6 @@ export const normOps: OpRows<'rmsNorm' | 'rmsNormBackward'> = {
     gradient: {
       operation: ([x, w], a) => ag.rmsNorm(x, w, a.eps),
       composed: ([x, w], a) => ag.composed.rmsNorm(x, w, a.eps),
-      order: 1,
-      refusedTwice: backwardRefused('rmsNorm', 'composed.rmsNorm'),
       // At eps 1e-5 a row near 0 bends too sharply for a difference quotient; 0.5 keeps eps visible.
       smooth: (c) => ({ ...c, attrs: { eps: 0.5 } }),
     },
@@ -65,7 +50,7 @@ export const normOps: OpRows<'rmsNorm' | 'rmsNormBackward'> = {
       });
       return [dx, dw];
     },
-    gradient: { refused: backwardRefused('rmsNorm', 'composed.rmsNorm') },
+    gradient: { gradientOf: 'rmsNorm' },
     refusals: [
       {
         ins: [blank(2, 3), blank(3), blank(3)],

@@ -29,7 +29,7 @@ export const reduceOps: OpRows<'sum' | 'max' | 'sumSquares'> = {
   sum: {
     cases: reductionCases,
     define: ([x], { axes }) => [tabulate(reducedShape(x, axes), (...i) => total(reducedInto(x, axes, i)))],
-    gradient: { operation: ([x], { axes }) => ag.sum(x, { axes, keepDims: true }), order: 2 },
+    gradient: { operation: ([x], { axes }) => ag.sum(x, { axes, keepDims: true }) },
     refusals: axisRefusals('sum'),
   },
   max: {
@@ -37,7 +37,6 @@ export const reduceOps: OpRows<'sum' | 'max' | 'sumSquares'> = {
     define: ([x], { axes }) => [tabulate(reducedShape(x, axes), (...i) => exact(Math.max(...reducedInto(x, axes, i))))],
     gradient: {
       operation: ([x], { axes }) => ag.max(x, { axes, keepDims: true }),
-      order: 2,
       // The largest of nothing is -Infinity: it has no difference quotient to compare with.
       smooth: (c) => (product(c.ins[0].shape) === 0 ? { ins: [blank(1)], attrs: { axes: [0] } } : distinct(c)),
     },
@@ -51,7 +50,7 @@ export const reduceOps: OpRows<'sum' | 'max' | 'sumSquares'> = {
         values: [off(plain(x.values.map((v) => v ** 2)), x.values.length * plain(x.values.map((v) => v ** 2)))],
       },
     ],
-    gradient: { operation: ([x]) => ag.sumSquares(x), order: 2 },
+    gradient: { operation: ([x]) => ag.sumSquares(x) },
     refusals: [],
   },
 };

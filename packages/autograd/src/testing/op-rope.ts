@@ -61,7 +61,6 @@ export const ropeOps: OpRows<'rope'> = {
       operation: ([x, cos, sin, positions], { headDim, inverse }) =>
         ag.rope(x, { cos, sin }, positions, headDim, inverse),
       composed: ([x, cos, sin, positions], attrs) => ropeOfSlices(x, cos, sin, positions, attrs),
-      order: 2,
       constants: [1, 2],
     },
     refusals: [

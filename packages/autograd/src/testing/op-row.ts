@@ -27,6 +27,7 @@ export interface Approx {
   readonly error: number;
 }
 
+/** An output as its definition has it. */
 export interface Expected {
   readonly shape: readonly number[];
   readonly values: readonly Approx[];
@@ -46,16 +47,16 @@ export interface Refusal<K extends KernelName> {
 /** The differentiable function over the kernel, as a user calls it. */
 export type Operation<K extends KernelName> = (ins: readonly Tensor[], attrs: KernelAttrs[K]) => Tensor;
 
+/** How a kernel is differentiated. */
 export type Gradient<K extends KernelName> =
   /** Taking a gradient through the kernel throws this. */
   | { readonly refused: string }
   /** Whole numbers go in or come out: there is nothing to differentiate. */
   | { readonly whole: true }
+  /** The kernel computes the gradients of another one: the second derivatives of that one say whether its rule is right. */
+  | { readonly gradientOf: KernelName }
   | {
       readonly operation: Operation<K>;
-      /** 2: its gradient can be differentiated again. 1: the second gradient throws `refusedTwice`. */
-      readonly order: 1 | 2;
-      readonly refusedTwice?: string;
       /** Float inputs that are constants by contract (no gradient flows to them). */
       readonly constants?: readonly number[];
       /** Makes a case differentiable: away from kinks and ties. */
@@ -93,11 +94,14 @@ export interface OpRow<K extends KernelName> {
   readonly refusals: readonly Refusal<K>[];
 }
 
+/** Rows of some kernels. */
 export type OpRows<K extends KernelName> = { readonly [P in K]: OpRow<P> };
 
 // ----- arrays and indices ---------------------------------------------------------------------------------------------
 
+/** An array of floats. */
 export const f32 = (shape: readonly number[], values: readonly number[]): Arr => ({ dtype: 'f32', shape, values });
+/** An array of whole numbers; a list unless a shape is given. */
 export const i32 = (values: readonly number[], shape: readonly number[] = [values.length]): Arr => ({
   dtype: 'i32',
   shape,
@@ -106,7 +110,9 @@ export const i32 = (values: readonly number[], shape: readonly number[] = [value
 /** Zeros, for refusals. */
 export const blank = (...shape: number[]): Arr => f32(shape, new Array(product(shape)).fill(0));
 
+/** The product of all numbers; 1 for none. */
 export const product = (xs: readonly number[]): number => xs.reduce((a, b) => a * b, 1);
+/** 0 .. n-1 */
 export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** Every index vector of a shape, row-major. */
@@ -138,18 +144,18 @@ export const rowAt = (x: Arr, index: readonly number[]): number[] => {
   return rowsOf(x)[lead];
 };
 
-/** Message of a fused kernel without a second derivative. */
-export const backwardRefused = (op: string, instead: string) =>
-  `${op}: no second derivative of the fused kernel; build the function from ${instead} instead`;
-
 // ----- numbers with an error ------------------------------------------------------------------------------------------
 
+/** A result without any rounding. */
 export const exact = (value: number): Approx => ({ value, error: 0 });
 /** A result within `count` roundoffs of itself: 1 for a correctly rounded operation, 4 for a good elementary function. */
 export const ulps = (value: number, count: number): Approx => ({ value, error: count * Math.abs(value) });
+/** A result within `error` roundoffs. */
 export const off = (value: number, error: number): Approx => ({ value, error });
 
+/** The sum. */
 export const plain = (terms: readonly number[]): number => terms.reduce((a, b) => a + b, 0);
+/** The sum of the magnitudes. */
 export const magnitude = (terms: readonly number[]): number => terms.reduce((a, b) => a + Math.abs(b), 0);
 /** Sum of n rounded products, in any order: |error| <= n u sum |terms| (Higham 2002, eq. 3.5). */
 export const total = (terms: readonly number[]): Approx => off(plain(terms), terms.length * magnitude(terms));

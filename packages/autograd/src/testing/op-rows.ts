@@ -1,22 +1,8 @@
 /** @file Op rows: reading and summing rows of tables. */
 
-import type { Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import * as ag from '../index.ts';
-import {
-  type Arr,
-  at,
-  backwardRefused,
-  blank,
-  exact,
-  f32,
-  i32,
-  type OpRows,
-  range,
-  tabulate,
-  total,
-  ulps,
-} from './op-row.ts';
+import { type Arr, at, blank, exact, f32, i32, type OpRows, range, tabulate, total, ulps } from './op-row.ts';
 import { distinct, floats, ids, rising } from './op-values.ts';
 
 /** Rows 0..limit-1 exist, so a table without rows takes no ids. */
@@ -56,7 +42,7 @@ export const rowsOps: OpRows<
   gatherRows: {
     cases: (size) => tableAndIds(size, fc.constant([]), 0),
     define: ([table, rows]) => [tabulate([rows.shape[0], table.shape[1]], (i, c) => exact(at(table, at(rows, i), c)))],
-    gradient: { operation: ([table, rows]) => ag.gatherRows(table, rows), order: 2 },
+    gradient: { operation: ([table, rows]) => ag.gatherRows(table, rows) },
     refusals: [
       { ins: [blank(3), i32([0])], attrs: {}, message: 'gatherRows: table must have 2 axes, got [3]' },
       { ins: [blank(3, 2), i32([0], [1, 1])], attrs: {}, message: 'gatherRows: ids must have 1 axes, got [1,1]' },
@@ -93,7 +79,7 @@ export const rowsOps: OpRows<
         total(range(x.shape[0]).flatMap((i) => (at(to, i) === r ? [at(x, i, c)] : []))),
       ),
     ],
-    gradient: { operation: ([x, to], { rows }) => ag.scatterAddRows(x, to, rows), order: 2 },
+    gradient: { operation: ([x, to], { rows }) => ag.scatterAddRows(x, to, rows) },
     refusals: [
       { ins: [blank(3), i32([0, 0, 0])], attrs: { rows: 2 }, message: 'scatterAddRows: x must have 2 axes, got [3]' },
       { ins: [blank(3, 2), i32([0])], attrs: { rows: 2 }, message: 'scatterAddRows: ids must be [3], got [1]' },
@@ -131,7 +117,6 @@ export const rowsOps: OpRows<
     gradient: {
       operation: ([table, bags]) => ag.embeddingBag(table, bags),
       composed: ([table, bags]) => ag.composed.embeddingBag(table, bags),
-      order: 2,
     },
     refusals: [
       { ins: [blank(3), i32([0], [1, 1])], attrs: {}, message: 'embeddingBag: table must have 2 axes, got [3]' },
@@ -180,7 +165,7 @@ export const rowsOps: OpRows<
         total(members(starts, u).map((e) => at(x, at(entries, e), c))),
       ),
     ],
-    gradient: { operation: ([x, entries, starts]) => ag.segmentGatherSum(x, entries, starts), order: 2 },
+    gradient: { operation: ([x, entries, starts]) => ag.segmentGatherSum(x, entries, starts) },
     refusals: [
       { ins: [blank(3), i32([0]), i32([0])], attrs: {}, message: 'segmentGatherSum: x must have 2 axes, got [3]' },
       {
@@ -210,9 +195,7 @@ export const rowsOps: OpRows<
     ],
     gradient: {
       operation: ([x, starts]) => ag.segmentMax(x, starts),
-      composed: ([x, starts]) => segmentMaxOfSlices(x, starts),
-      order: 1,
-      refusedTwice: backwardRefused('segmentMax', 'max over slices'),
+      composed: ([x, starts]) => ag.composed.segmentMax(x, starts),
       smooth: distinct,
     },
     refusals: [
@@ -241,7 +224,7 @@ export const rowsOps: OpRows<
         return winners.includes(at(x, i, c)) ? ulps(at(g, segment, c) / winners.length, 2) : exact(0);
       }),
     ],
-    gradient: { refused: backwardRefused('segmentMax', 'max over slices') },
+    gradient: { gradientOf: 'segmentMax' },
     refusals: [
       {
         ins: [blank(3, 2), blank(1, 2), blank(2, 2), i32([0, 3])],
@@ -280,19 +263,3 @@ export const rowsOps: OpRows<
     ],
   },
 };
-
-/** segmentMax out of primitive operations: the maximum over a slice, segment by segment. */
-function segmentMaxOfSlices(x: Tensor, starts: Tensor): Tensor {
-  const [begin, ...ends] = starts.readSync();
-  let from = begin;
-  const rows = ends.map((to) => {
-    const row =
-      to > from
-        ? ag.max(ag.slice(x, [from], [to]), { axes: 0, keepDims: true })
-        : // No row at all: the sum of nothing is the 0 that is wanted.
-          ag.sum(ag.slice(x, [from], [from]), { axes: 0, keepDims: true });
-    from = to;
-    return row;
-  });
-  return rows.length > 0 ? ag.concat(rows) : ag.slice(x, [0], [0]);
-}

@@ -69,7 +69,7 @@ export const shapeOps: OpRows<'reshape' | 'transpose' | 'broadcastTo' | 'slice' 
   reshape: {
     cases: reshapeCases,
     define: ([x], { shape }) => [{ shape, values: x.values.map(exact) }],
-    gradient: { operation: ([x], { shape }) => ag.reshape(x, shape), order: 2 },
+    gradient: { operation: ([x], { shape }) => ag.reshape(x, shape) },
     refusals: [
       { ins: [blank(2, 3)], attrs: { shape: [4, 2] }, message: 'reshape: [2,3] holds 6 elements, [4,2] needs 8' },
       { ins: [blank(2, 3)], attrs: { shape: [] }, message: 'reshape: [2,3] holds 6 elements, [] needs 1' },
@@ -100,7 +100,7 @@ export const shapeOps: OpRows<'reshape' | 'transpose' | 'broadcastTo' | 'slice' 
         (...i) => exact(at(x, ...x.shape.map((_, axis) => i[perm.indexOf(axis)]))),
       ),
     ],
-    gradient: { operation: ([x], { perm }) => ag.transpose(x, perm), order: 2 },
+    gradient: { operation: ([x], { perm }) => ag.transpose(x, perm) },
     refusals: [[0], [0, 0], [1, 2], [0, 1, 2], [0.5, 1]].map((perm) => ({
       ins: [blank(2, 3)],
       attrs: { perm },
@@ -110,7 +110,7 @@ export const shapeOps: OpRows<'reshape' | 'transpose' | 'broadcastTo' | 'slice' 
   broadcastTo: {
     cases: broadcastCases,
     define: ([x], { shape }) => [tabulate(shape, (...i) => exact(at(x, ...i)))],
-    gradient: { operation: ([x], { shape }) => ag.broadcastTo(x, shape), order: 2 },
+    gradient: { operation: ([x], { shape }) => ag.broadcastTo(x, shape) },
     refusals: [
       { ins: [blank(2, 3)], attrs: { shape: [3] }, message: 'broadcastTo: [2,3] does not broadcast to [3]' },
       { ins: [blank(2, 3)], attrs: { shape: [2, 1] }, message: 'broadcastTo: [2,3] does not broadcast to [2,1]' },
@@ -134,7 +134,7 @@ export const shapeOps: OpRows<'reshape' | 'transpose' | 'broadcastTo' | 'slice' 
         (...i) => exact(at(x, ...i.map((own, axis) => own + begin[axis]))),
       ),
     ],
-    gradient: { operation: ([x], { begin, end }) => ag.slice(x, begin, end), order: 2 },
+    gradient: { operation: ([x], { begin, end }) => ag.slice(x, begin, end) },
     refusals: [
       { ins: [blank(2, 3)], attrs: { begin: [0], end: [1] }, message: 'slice: 1 bounds for the 2 axes of [2,3]' },
       {
@@ -170,7 +170,7 @@ export const shapeOps: OpRows<'reshape' | 'transpose' | 'broadcastTo' | 'slice' 
         },
       ),
     ],
-    gradient: { operation: ([x], { before, after }) => ag.pad(x, before, after), order: 2 },
+    gradient: { operation: ([x], { before, after }) => ag.pad(x, before, after) },
     refusals: [
       {
         ins: [blank(2, 3)],
@@ -209,7 +209,7 @@ export const shapeOps: OpRows<'reshape' | 'transpose' | 'broadcastTo' | 'slice' 
         ),
       ];
     },
-    gradient: { operation: (ins, { axis }) => ag.concat(ins, axis), order: 2 },
+    gradient: { operation: (ins, { axis }) => ag.concat(ins, axis) },
     refusals: [
       { ins: [blank(2, 3), blank(3, 3)], attrs: { axis: 1 }, message: 'concat: [2,3] and [3,3] differ outside axis 1' },
       { ins: [blank(2, 3), blank(2)], attrs: { axis: 0 }, message: 'concat: [2,3] and [2] differ outside axis 0' },

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import * as ag from '../index.ts';
-import { at, backwardRefused, blank, i32, type OpRows, off, plain, rowAt, rowsOf, tabulate, ulps } from './op-row.ts';
+import { at, blank, i32, type OpRows, off, plain, rowAt, rowsOf, tabulate, ulps } from './op-row.ts';
 import { floats, ids, shapes } from './op-values.ts';
 
 const matrix = (size: fc.Arbitrary<number>) =>
@@ -25,7 +25,7 @@ export const softmaxOps: OpRows<'softmax' | 'logSoftmax' | 'crossEntropy' | 'cro
     define: ([x]) => [
       tabulate(x.shape, (...i) => ulps(probabilities(rowAt(x, i))[i.at(-1)!], softmaxRoundoffs(rowAt(x, i)))),
     ],
-    gradient: { operation: ([x]) => ag.softmax(x), composed: ([x]) => ag.composed.softmax(x), order: 2 },
+    gradient: { operation: ([x]) => ag.softmax(x), composed: ([x]) => ag.composed.softmax(x) },
     refusals: [{ ins: [blank()], attrs: {}, message: 'softmax: needs at least one axis, got a scalar' }],
   },
   logSoftmax: {
@@ -33,7 +33,7 @@ export const softmaxOps: OpRows<'softmax' | 'logSoftmax' | 'crossEntropy' | 'cro
     define: ([x]) => [
       tabulate(x.shape, (...i) => off(Math.log(probabilities(rowAt(x, i))[i.at(-1)!]), softmaxRoundoffs(rowAt(x, i)))),
     ],
-    gradient: { operation: ([x]) => ag.logSoftmax(x), composed: ([x]) => ag.composed.logSoftmax(x), order: 2 },
+    gradient: { operation: ([x]) => ag.logSoftmax(x), composed: ([x]) => ag.composed.logSoftmax(x) },
     refusals: [{ ins: [blank()], attrs: {}, message: 'logSoftmax: needs at least one axis, got a scalar' }],
   },
   crossEntropy: {
@@ -50,8 +50,6 @@ export const softmaxOps: OpRows<'softmax' | 'logSoftmax' | 'crossEntropy' | 'cro
     gradient: {
       operation: ([logits, targets]) => ag.crossEntropy(logits, targets),
       composed: ([logits, targets]) => ag.composed.crossEntropy(logits, targets),
-      order: 1,
-      refusedTwice: backwardRefused('crossEntropy', 'logSoftmax'),
     },
     refusals: [
       { ins: [blank(3), i32([0])], attrs: {}, message: 'crossEntropy: logits must have 2 axes, got [3]' },
@@ -81,7 +79,7 @@ export const softmaxOps: OpRows<'softmax' | 'logSoftmax' | 'crossEntropy' | 'cro
         return off((-at(g, i) / p[t]) * dp, Math.abs(at(g, i)) * (p[v] * softmaxRoundoffs(rowsOf(logits)[i]) + 4));
       }),
     ],
-    gradient: { refused: backwardRefused('crossEntropy', 'logSoftmax') },
+    gradient: { gradientOf: 'crossEntropy' },
     refusals: [
       { ins: [blank(2, 3), i32([0, 1]), blank(3)], attrs: {}, message: 'crossEntropyBackward: g must be [2], got [3]' },
     ],

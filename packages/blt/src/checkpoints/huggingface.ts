@@ -1,5 +1,5 @@
 /** @file Weights in the Hugging Face layout: tensors with the names of `BltForCausalLM`. Bytes in, bytes out; all is checked before use. */
-import { leaves } from '@blt-ts/autograd';
+import { leaves, treeFromNames } from '@blt-ts/autograd';
 import {
   type Backend,
   f32ToBf16,
@@ -18,7 +18,6 @@ import {
   type EntropyModelParams,
   entropyModelPlan,
   type ParameterPlan,
-  treeFromNames,
 } from '../model/parameters.ts';
 import { storeMatricesAsBf16, type WeightFormat } from './bf16-weights.ts';
 import {

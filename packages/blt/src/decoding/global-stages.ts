@@ -3,13 +3,13 @@
  * Neighbouring layers on the same backend make a stage with caches of its own, and only the few new rows travel between stages.
  */
 
+import { ropeTable } from '@blt-ts/autograd';
 import { type Backend, type Tensor, tensor } from '@blt-ts/tensor';
 import { TooManyPatchesError } from '../errors.ts';
 import type { StackContext } from '../model/batch.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { transformerStack } from '../model/layers.ts';
 import type { BlockParams } from '../model/parameters.ts';
-import { ropeTable } from '../model/rope-table.ts';
 import { cachesAt, type KeyValueCache, stackCaches } from './key-value-cache.ts';
 import type { PatcherState, SequencePatch } from './patcher-state.ts';
 import type { Placement } from './placement.ts';

@@ -5,7 +5,7 @@
  * Each is a `Replay`: the kernels of a byte's step are the same for every byte, so they are recorded once. Which bytes and patches
  * there are, and what of them stays, is decided in decoder.ts.
  */
-import { gatherRows, type IntervalBounds, linear, type RopeTable, reshape, rmsNorm } from '@blt-ts/autograd';
+import { gatherRows, type IntervalBounds, linear, type RopeTable, reshape, rmsNorm, ropeTable } from '@blt-ts/autograd';
 import type { Backend, Tensor } from '@blt-ts/tensor';
 import type { StackContext } from '../model/batch.ts';
 import { decoderLayers, embedIds, patchesAsRows, patchQueries, patchTokens } from '../model/blt.ts';
@@ -13,7 +13,6 @@ import type { Checkpoint } from '../model/checkpoint.ts';
 import type { BltConfig, TransformerConfig } from '../model/config.ts';
 import { entropyModelLogits, entropyOfLogits } from '../model/entropy-model.ts';
 import { crossKeysAndValues, transformerBlock } from '../model/layers.ts';
-import { ropeTable } from '../model/rope-table.ts';
 import { GlobalStages } from './global-stages.ts';
 import { cachesAt, type KeyValueCache, stackCaches } from './key-value-cache.ts';
 import { NamedReplay, type Tensors } from './named-replay.ts';

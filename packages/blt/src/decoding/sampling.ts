@@ -1,4 +1,4 @@
-/** @file From logits to the next byte: greedy, or drawn with temperature, top-k and top-p. */
+/** @file From logits to the next byte: greedy, or drawn with temperature, top-k, top-p and min-p. */
 
 /** How an id is drawn from logits. */
 export interface SamplingOptions {
@@ -8,6 +8,8 @@ export interface SamplingOptions {
   readonly topK?: number | null;
   /** Nucleus: 0 < topP <= 1. Wins over topK when both are set. null: off. */
   readonly topP?: number | null;
+  /** Drop classes whose probability is below minP times the largest one, 0 .. 1; also with topK or topP. null: off. */
+  readonly minP?: number | null;
 }
 
 /** Index of the highest logit, the first one among equals. @throws RangeError if there is none */
@@ -19,20 +21,22 @@ export function argmax(logits: Float32Array): number {
 }
 
 /**
- * Draws one class from softmax(logits / temperature), restricted by topP or topK and renormalised.
+ * Draws one class from softmax(logits / temperature), restricted by topP or topK, and by minP, and renormalised.
  *
  * - topP: in order of falling probability, a class is dropped if the mass BEFORE it exceeds topP (so the first always
  *   stays, and the one that crosses topP does too). Equal probabilities: lower index first.
  * - topK: classes below the topK-th highest logit are dropped; ties with it stay.
+ * - minP: a class is dropped if its probability is below minP times that of the most probable one.
  *
  * The draw inverts the cumulative distribution in index order with one uniform number, in float64.
  * @param logits [V], -Infinity bans a class   @param uniform numbers in [0, 1); not called when greedy
  * @returns index 0 .. V-1
+ * @see Holtzman et al. 2020 (top-p); Fan et al. 2018 (top-k); Nguyen et al. 2024, arXiv 2407.01082 (min-p)
  * @throws RangeError if a parameter is out of range, a logit is NaN or +Infinity, or every class is banned
  */
 export function sampleLogits(logits: Float32Array, options: SamplingOptions, uniform: () => number): number {
-  const { temperature = 1, topK = null, topP = null } = options;
-  validateSampling({ temperature, topK, topP });
+  const { temperature = 1, topK = null, topP = null, minP = null } = options;
+  validateSampling({ temperature, topK, topP, minP });
   const best = argmax(logits);
   if (temperature === 0) return best;
   const V = logits.length;
@@ -43,6 +47,8 @@ export function sampleLogits(logits: Float32Array, options: SamplingOptions, uni
     const last = logits.slice().sort()[V - topK];
     for (let i = 0; i < V; i++) if (logits[i] < last) weights[i] = 0;
   }
+  // The most probable class has the weight 1.
+  if (minP !== null) for (let i = 0; i < V; i++) if (weights[i] < minP) weights[i] = 0;
   let mass = 0;
   for (const w of weights) mass += w;
   let left = uniform() * mass;
@@ -70,7 +76,7 @@ function keepNucleus(weights: Float64Array, topP: number): void {
 }
 
 /** @throws RangeError naming the first parameter that is out of range; for checking a request before generating */
-export function validateSampling({ temperature = 1, topK = null, topP = null }: SamplingOptions): void {
+export function validateSampling({ temperature = 1, topK = null, topP = null, minP = null }: SamplingOptions): void {
   if (!(temperature >= 0) || !Number.isFinite(temperature)) {
     throw new RangeError(`sampling: temperature must be a finite number >= 0, got ${temperature}; 0 means greedy`);
   }
@@ -79,6 +85,9 @@ export function validateSampling({ temperature = 1, topK = null, topP = null }: 
   }
   if (topP !== null && !(topP > 0 && topP <= 1)) {
     throw new RangeError(`sampling: topP must be above 0 and at most 1, got ${topP}; leave it out to keep all classes`);
+  }
+  if (minP !== null && !(minP >= 0 && minP <= 1)) {
+    throw new RangeError(`sampling: minP must be 0 .. 1, got ${minP}; leave it out to keep all classes`);
   }
 }
 

@@ -1,12 +1,12 @@
 /** @file From rows of bytes to what a model reads: ids, hash rows, positions and attention intervals as tensors. */
 
 import type { IntervalBounds, RopeTable } from '@blt-ts/autograd';
+import { ropeTable } from '@blt-ts/autograd';
 import { type Backend, defaultBackend, type Tensor, tensor } from '@blt-ts/tensor';
 import { ConfigError } from '../errors.ts';
 import { type BltConfig, layoutOptions, type TransformerConfig } from './config.ts';
 import { hashNgrams } from './hashing.ts';
 import { type ByteLayout, buildLayout, byteLayout, type Interval, type Layout, type PatchedRow } from './layout.ts';
-import { ropeTable } from './rope-table.ts';
 
 /** The rows of one stack of blocks: their positions, and the interval of rows that each sees. */
 export interface StackContext {

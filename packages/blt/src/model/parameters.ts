@@ -2,8 +2,9 @@
  * @file Names, shapes and initial values of all parameters. The tree's paths are the tensor names of a Hugging Face
  * `BltForCausalLM` checkpoint.
  */
-import { leaves, mapTree } from '@blt-ts/autograd';
-import { type Backend, type Random, run, sizeOf, type Tensor, type TensorOptions, tensor } from '@blt-ts/tensor';
+import { leaves, mapTree, treeFromNames } from '@blt-ts/autograd';
+import { type Backend, type Random, sizeOf, type Tensor, type TensorOptions, tensor } from '@blt-ts/tensor';
+import { copyOf } from '../copy.ts';
 import { type BltConfig, keyValueWidth, type LocalConfig, type TransformerConfig } from './config.ts';
 
 /** The weight of one layer, under the name that Hugging Face gives it. */
@@ -165,27 +166,6 @@ export function entropyModelPlan(c: TransformerConfig, vocabSize: number, prefix
 export const countParameters = (plan: readonly ParameterPlan[], prefix = ''): number =>
   plan.reduce((n, p) => (p.name.startsWith(prefix) ? n + sizeOf(p.shape) : n), 0);
 
-/** A tree from names such as `model.layers.0.weight`; whole numbers are places in arrays. */
-export function treeFromNames<T>(entries: Iterable<readonly [name: string, leaf: unknown]>): T {
-  interface Branch {
-    [key: string]: Branch | unknown;
-  }
-  const root: Branch = {};
-  for (const [name, leaf] of entries) {
-    const path = name.split('.');
-    let at = root;
-    for (const key of path.slice(0, -1)) at = (at[key] ??= {}) as Branch;
-    at[path.at(-1)!] = { leaf };
-  }
-  const build = (node: Branch): unknown => {
-    const keys = Object.keys(node);
-    if (keys.length === 1 && keys[0] === 'leaf') return node.leaf;
-    if (keys.every((key) => /^\d+$/.test(key))) return keys.map((_, i) => build(node[i] as Branch));
-    return Object.fromEntries(keys.map((key) => [key, build(node[key] as Branch)]));
-  };
-  return build(root) as T;
-}
-
 /** An array as long as the largest parameter. @throws Error naming that parameter, if there is no memory for it */
 function roomForLargest(plan: readonly ParameterPlan[]): Float32Array {
   const most = plan.reduce((size, { shape }) => Math.max(size, sizeOf(shape)), 0);
@@ -214,9 +194,6 @@ export function initParameters<T>(plan: readonly ParameterPlan[], random: Random
     }),
   );
 }
-
-/** The same values in a tensor of its own, copied where they are. */
-export const copyOf = (x: Tensor): Tensor => run('broadcastTo', [x], { shape: x.shape })[0];
 
 /** The same values in tensors of their own. */
 export function copyParameters<T extends object>(params: T): T {

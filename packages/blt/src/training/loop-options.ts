@@ -1,7 +1,7 @@
 /** @file The numbers that a training loop follows, and the numbers that it reports after each step. */
 import type { DropoutRates } from '../model/dropout.ts';
-import type { ParameterGroup } from './adamw.ts';
-import type { AdamWOptions } from './skipped-updates.ts';
+import type { ParameterGroup } from '../optim/parameter-groups.ts';
+import type { AdamWOptions } from '../optim/skipped-updates.ts';
 
 /** Every number of a training loop. Learning rates are per update. */
 export interface LoopOptions {

@@ -1,7 +1,7 @@
 /** @file The state of a training loop between two steps: numbers as JSON, and arrays by name. */
 import { leaves } from '@blt-ts/autograd';
 import type { Tensor } from '@blt-ts/tensor';
-import type { AdamWState } from './adamw.ts';
+import type { AdamWState } from '../optim/adamw.ts';
 import type { DataCursor } from './data-loader.ts';
 
 /** Everything a loop needs to go on exactly where it was. */

@@ -11,9 +11,9 @@ import {
   validateConfig,
 } from '../model/config.ts';
 import { type DropoutRates, NO_DROPOUT } from '../model/dropout.ts';
+import { ADAMW_DEFAULTS } from '../optim/adamw.ts';
 import type { PatchingOptions } from '../patching/boundaries.ts';
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
-import { ADAMW_DEFAULTS } from './adamw.ts';
 import { configOfModel, GOING_ON_LR_SCALE, optionsOfModel } from './from-model.ts';
 import type { LoopOptions } from './loop-options.ts';
 import type { RunPlan } from './run-plan.ts';

@@ -4,15 +4,15 @@ import { type Cotangent, leaves, mapTree, sum, valueAndGrad } from '@blt-ts/auto
 import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import { NonFiniteError } from '../errors.ts';
 import { Dropout } from '../model/dropout.ts';
+import { AdamW } from '../optim/adamw.ts';
+import { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from '../optim/gradients.ts';
+import { learningRateMultiplier } from '../optim/schedule.ts';
 import { countBytes } from '../patching/vocabulary.ts';
-import { AdamW } from './adamw.ts';
 import type { EpochLoader } from './data-loader.ts';
 import { anomalyText, causeOfAnomaly } from './diagnosis.ts';
-import { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './gradients.ts';
 import type { LoopOptions, StepReport } from './loop-options.ts';
 import { checkArrays, type LazyLoopState, type LoopState, loopArraysOf, readArrays } from './loop-state.ts';
 import { bitsPerByte } from './metrics.ts';
-import { learningRateMultiplier } from './schedule.ts';
 import { WeightAverage } from './weight-average.ts';
 
 /** Batches in a row that may be left out. */

@@ -1,7 +1,7 @@
 /** @file Averaged weights, which generalise better than the last ones. */
 import { leaves } from '@blt-ts/autograd';
 import { run, type Tensor } from '@blt-ts/tensor';
-import { copyOf } from '../model/parameters.ts';
+import { copyOf } from '../copy.ts';
 
 /** An exponential moving average of parameters: average += (1 - decay) (p - average), with a shorter memory at first. */
 export class WeightAverage {

@@ -1,13 +1,16 @@
 /** @file The tables of cosines and sines that rotary positions are made with. */
-import type { RopeTable } from '@blt-ts/autograd';
 import { type Backend, keep, tensor } from '@blt-ts/tensor';
+import type { RopeTable } from './rope.ts';
 
 const ropeTables = new WeakMap<Backend, Map<string, RopeTable>>();
 
 /**
- * cos and sin of position * theta^(-2j/headDim), [positions, headDim/2]; kept per backend and grown in powers of two.
+ * cos and sin of position * theta^(-2j/headDim), each [at least positions, headDim/2], for `rope`. The table is kept per backend,
+ * theta and headDim, and grown in powers of two.
  * The angle is rounded to float32 where the reference implementations do so.
  * Powers of theta are e^(x ln theta): V8 has changed the last bits of `**` between versions, those of exp and log never.
+ * @param theta 10000 in Su et al. 2021   @param headDim an even number
+ * @see Su et al. 2021, eq. 15 and 34
  */
 export function ropeTable(backend: Backend, theta: number, headDim: number, positions: number): RopeTable {
   let tables = ropeTables.get(backend);

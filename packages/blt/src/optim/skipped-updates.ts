@@ -47,6 +47,12 @@ export function takeRowsBehind(ids: Int32Array, lastStep: Int32Array, now: numbe
 /** Input of the kernel adamwCatchUp for some rows: their numbers [n], and five factors for each [n, 5]. */
 export type SkippedRows = readonly [ids: Tensor, factors: Tensor];
 
+/** The rates of a parameter group. */
+export interface GroupRates {
+  readonly lrScale: number;
+  readonly weightDecay: number;
+}
+
 /** The learning rates of all updates so far, and what they did to rows that they skipped. */
 export class SkippedUpdates {
   private readonly options: AdamWOptions;
@@ -88,14 +94,14 @@ export class SkippedUpdates {
 
   /**
    * The skipped updates of rows that are behind, in pieces of bounded size. Each piece is made when it is called, in the caller's scope.
-   * @param lrScale of the table's parameter group   @param like a tensor of the table's shape [rows, width] and backend
+   * @param rates those of the table's parameter group   @param like a tensor of the table's shape [rows, width] and backend
    */
-  *of({ rows, lastStep }: RowsBehind, lrScale: number, like: Tensor): Generator<() => SkippedRows> {
+  *of({ rows, lastStep }: RowsBehind, rates: GroupRates, like: Tensor): Generator<() => SkippedRows> {
     if (rows.length === 0) return;
     const on = { backend: like.backend };
     const byAge = this.skippedFactors(
       lastStep.reduce((a, b) => Math.min(a, b)),
-      lrScale,
+      rates,
     );
     const most = Math.max(1, Math.floor(PIECE / like.shape[1]));
     for (let begin = 0; begin < rows.length; begin += most) {
@@ -116,8 +122,8 @@ export class SkippedUpdates {
    * One pass over the rates from the last on. With w_t = rate_t correction_t (share that weight decay leaves after t) and
    * r = beta1 / sqrt(beta2): drift(s) = sum over t > s of w_t r^(t-s) = r (w_(s+1) + drift(s+1)).
    */
-  private skippedFactors(since: number, lrScale: number): Float32Array {
-    const { beta1, beta2, eps, weightDecay } = this.options;
+  private skippedFactors(since: number, { lrScale, weightDecay }: GroupRates): Float32Array {
+    const { beta1, beta2, eps } = this.options;
     const now = this.step;
     const size = (now - since + 1) * FACTORS;
     if (this.factors.length < size) this.factors = new Float32Array(2 * size);

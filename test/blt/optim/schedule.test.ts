@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { learningRateMultiplier, type Schedule } from '../../../packages/blt/src/training/schedule.ts';
+import { learningRateMultiplier, type Schedule } from '../../../packages/blt/src/optim/schedule.ts';
 import { fixture } from '../../support/fixture.ts';
 import { runs } from '../../support/runs.ts';
 

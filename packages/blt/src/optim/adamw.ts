@@ -1,19 +1,9 @@
 /** @file AdamW over a tree of parameters. Tables with row-sparse gradients are updated in the rows that a step reads. */
-import { leaves, RowSparse, sumSquares } from '@blt-ts/autograd';
-import {
-  checkIds,
-  checkTensor,
-  describe,
-  formatShape,
-  full,
-  run,
-  scope,
-  type Tensor,
-  tensor,
-  zeros,
-} from '@blt-ts/tensor';
-import { copyOf } from '../model/parameters.ts';
-import { type Gradient, provesFinite } from './gradients.ts';
+import { leaves } from '@blt-ts/autograd';
+import { full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
+import { copyOf } from '../copy.ts';
+import { checkGradients, type Gradients, namedGradients } from './gradients.ts';
+import { groupOf, type ParameterGroup } from './parameter-groups.ts';
 import { type AdamWOptions, SkippedUpdates, takeRowsBehind } from './skipped-updates.ts';
 
 export type { AdamWOptions } from './skipped-updates.ts';
@@ -21,16 +11,11 @@ export type { AdamWOptions } from './skipped-updates.ts';
 /** The values of Pagnoni et al. 2024. */
 export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 };
 
-/** Parameters whose name starts with `prefix` are trained at `lrScale` times the learning rate. The first group that fits counts. */
-export interface ParameterGroup {
-  readonly prefix: string;
-  readonly lrScale: number;
-}
-
 interface Moments {
   readonly m: Tensor;
   readonly v: Tensor;
   readonly lrScale: number;
+  readonly weightDecay: number;
   /** For a table with row-sparse gradients: the update each row has received last, or has been brought up to. */
   lastStep: Int32Array | null;
 }
@@ -51,15 +36,16 @@ export class AdamW {
   private readonly moments = new Map<string, Moments>();
   private readonly skipped: SkippedUpdates;
 
-  /** @param groups learning rates of their own: every rate of `update` is multiplied by the scale of the parameter's group */
+  /** @param groups learning rates and weight decays of their own, see `ParameterGroup` */
   constructor(params: object, options: AdamWOptions = ADAMW_DEFAULTS, groups: readonly ParameterGroup[] = []) {
     this.options = options;
     this.skipped = new SkippedUpdates(options);
     this.params = new Map(leaves(params));
     for (const [name, p] of this.params) {
       const like = { backend: p.backend };
-      const lrScale = groups.find(({ prefix }) => name.startsWith(prefix))?.lrScale ?? 1;
-      this.moments.set(name, { m: zeros(p.shape, like), v: zeros(p.shape, like), lrScale, lastStep: null });
+      const { lrScale = 1, weightDecay = options.weightDecay } = groupOf(groups, name);
+      const [m, v] = [zeros(p.shape, like), zeros(p.shape, like)];
+      this.moments.set(name, { m, v, lrScale, weightDecay, lastStep: null });
     }
   }
 
@@ -77,7 +63,7 @@ export class AdamW {
     if (!state?.lastStep) return;
     const p = this.params.get(name)!;
     const behind = takeRowsBehind(ids, state.lastStep, this.step);
-    for (const piece of this.skipped.of(behind, state.lrScale, p)) {
+    for (const piece of this.skipped.of(behind, state, p)) {
       scope(() => void run('adamwCatchUp', [p, state.m, state.v, ...piece()], {}));
     }
   }
@@ -91,20 +77,21 @@ export class AdamW {
 
   /**
    * One update. With `scale`, a scalar tensor (see `clipFactor`), every gradient is multiplied by it first.
-   * @param gradients by the name of the parameter: `coalesce(new Map(gradientLeaves(grads)))`
+   * @param gradients the tree that `valueAndGrad` gave, or gradients by the name of the parameter, as `coalesce` makes them
    * @throws Error, TypeError, RangeError before anything is changed, naming the parameter whose gradient is missing, no gradient, of
    *   another shape or, on backends whose values can be read at once, not finite
    */
-  update(gradients: ReadonlyMap<string, Gradient>, lr: number, { scale }: { readonly scale?: Tensor } = {}): void {
+  update(gradients: Gradients, lr: number, { scale }: { readonly scale?: Tensor } = {}): void {
     const step = this.step + 1;
     scope(() => {
       const [first] = this.params.values();
       const factor = scale ?? full([], 1, { backend: first?.backend });
-      this.check(gradients, factor);
+      const named = namedGradients('AdamW', gradients);
+      checkGradients('AdamW', this.params, named, factor);
       for (const [name, p] of this.params) {
-        const g = gradients.get(name)!;
+        const g = named.get(name)!;
         const state = this.moments.get(name)!;
-        const attrs = { ...this.options, lr: lr * state.lrScale, step };
+        const attrs = { ...this.options, lr: lr * state.lrScale, weightDecay: state.weightDecay, step };
         if ('ids' in g) {
           state.lastStep ??= new Int32Array(p.shape[0]).fill(step - 1);
           this.catchUp(name, g.ids);
@@ -122,41 +109,6 @@ export class AdamW {
     this.skipped.record(lr);
   }
 
-  private check(gradients: ReadonlyMap<string, Gradient>, scale: Tensor): void {
-    if (!(gradients instanceof Map)) {
-      throw new TypeError(
-        `AdamW: gradients are a Map from names to gradients, got ${describe(gradients)}; coalesce(new Map(gradientLeaves(grads))) makes one`,
-      );
-    }
-    checkTensor('AdamW: scale', scale);
-    for (const [name, p] of this.params) {
-      const g: unknown = gradients.get(name);
-      if (g === undefined) throw new Error(`AdamW: no gradient for parameter ${name}`);
-      if (g instanceof RowSparse)
-        throw new TypeError(`AdamW: the gradient of ${name} is a RowSparse; coalesce it first`);
-      const sparse = typeof g === 'object' && g !== null && 'ids' in g && 'rows' in g;
-      const { ids, rows } = (sparse ? g : { ids: undefined, rows: g }) as { ids?: Int32Array; rows: Tensor };
-      checkTensor(`AdamW: the gradient of ${name}`, rows);
-      const shape = ids ? [ids.length, ...p.shape.slice(1)] : p.shape;
-      if (formatShape(rows.shape) !== formatShape(shape)) {
-        throw new RangeError(
-          `AdamW: the gradient of ${name} has shape ${formatShape(rows.shape)}, it must have ${formatShape(shape)}`,
-        );
-      }
-      if (ids) checkIds(`AdamW: ${name}`, ids, p.shape[0]);
-    }
-    if (!scale.backend.synchronous) return;
-    const value = scale.item();
-    if (provesFinite(scale, value)) return;
-    for (const [name, g] of gradients) {
-      const squares = scope(() => sumSquares('ids' in g ? g.rows : g).item());
-      if (!Number.isFinite(squares)) {
-        throw new RangeError(`AdamW: the gradient of ${name} is not finite (the sum of its squares is ${squares})`);
-      }
-    }
-    if (!Number.isFinite(value)) throw new RangeError(`AdamW: the scale of all gradients is ${value}`);
-  }
-
   /**
    * The parameters as dense AdamW would have them: tables with rows that lag behind are copied, so that looking never changes the
    * run. Other parameters are the live tensors themselves.
@@ -164,12 +116,12 @@ export class AdamW {
   caughtUp(): Map<string, Tensor> {
     const caughtUp = new Map(this.params);
     for (const [name, state] of this.moments) {
-      const { m, v, lrScale, lastStep } = state;
+      const { m, v, lastStep } = state;
       if (!lastStep) continue;
       const p = this.params.get(name)!;
       const copy = copyOf(p);
       const behind = takeRowsBehind(Int32Array.from(lastStep.keys()), lastStep.slice(), this.step);
-      for (const piece of this.skipped.of(behind, lrScale, p)) {
+      for (const piece of this.skipped.of(behind, state, p)) {
         scope(() => {
           const [ids, factors] = piece();
           const rows = [p, m, v].map((table) => run('gatherRows', [table, ids], {})[0]);

@@ -1,0 +1,115 @@
+/** @file Gradients on their way to the optimiser: by parameter name, summed over batches, rows of tables each once, clipped. */
+import { add, affine, type Cotangent, div, minimum, RowSparse, sqrt, sumSquares } from '@blt-ts/autograd';
+import { checkIds, checkTensor, describe, formatShape, scope, type Tensor } from '@blt-ts/tensor';
+
+/** A gradient as the optimiser uses it: dense, or unique rows of a table. */
+export type Gradient = Tensor | { readonly ids: Int32Array; readonly rows: Tensor };
+
+/** Dense gradients as they are; row-sparse ones with each touched row once. */
+export function coalesce(gradients: ReadonlyMap<string, Cotangent>): Map<string, Gradient> {
+  return new Map([...gradients].map(([name, g]) => [name, g instanceof RowSparse ? g.coalesce() : g] as const));
+}
+
+/** Name and gradient of every parameter in a tree of gradients. */
+export function* gradientLeaves(node: unknown, path = ''): Generator<[name: string, gradient: Cotangent]> {
+  if (node instanceof RowSparse) yield [path, node];
+  else if (node !== null && typeof node === 'object') {
+    if ('storage' in node) yield [path, node as Tensor];
+    else {
+      for (const [key, child] of Object.entries(node)) {
+        yield* gradientLeaves(child, path === '' ? key : `${path}.${key}`);
+      }
+    }
+  }
+}
+
+/** Gradients as an optimiser takes them: by the name of the parameter, or the tree that `valueAndGrad` gives. */
+export type Gradients = ReadonlyMap<string, Gradient> | object;
+
+/**
+ * Gradients by the name of the parameter, each row of a table once. A map is taken as it is.
+ * @throws TypeError for what is neither a map nor a tree
+ */
+export function namedGradients(op: string, gradients: Gradients): ReadonlyMap<string, Gradient> {
+  if (gradients instanceof Map) return gradients;
+  if (typeof gradients !== 'object' || gradients === null) {
+    throw new TypeError(
+      `${op}: gradients are the tree that valueAndGrad gives, or a Map from names to gradients, got ${describe(gradients)}`,
+    );
+  }
+  return coalesce(new Map(gradientLeaves(gradients)));
+}
+
+/**
+ * Checks an update before anything is changed.
+ * @throws Error, TypeError, RangeError naming the parameter whose gradient is missing, no gradient, of another shape or, on backends
+ *   whose values can be read at once, not finite
+ */
+export function checkGradients(
+  op: string,
+  params: ReadonlyMap<string, Tensor>,
+  gradients: ReadonlyMap<string, Gradient>,
+  scale: Tensor,
+): void {
+  checkTensor(`${op}: scale`, scale);
+  for (const [name, p] of params) {
+    const g: unknown = gradients.get(name);
+    if (g === undefined) throw new Error(`${op}: no gradient for parameter ${name}`);
+    if (g instanceof RowSparse) throw new TypeError(`${op}: the gradient of ${name} is a RowSparse; coalesce it first`);
+    const sparse = typeof g === 'object' && g !== null && 'ids' in g && 'rows' in g;
+    const { ids, rows } = (sparse ? g : { ids: undefined, rows: g }) as { ids?: Int32Array; rows: Tensor };
+    checkTensor(`${op}: the gradient of ${name}`, rows);
+    const shape = ids ? [ids.length, ...p.shape.slice(1)] : p.shape;
+    if (formatShape(rows.shape) !== formatShape(shape)) {
+      throw new RangeError(
+        `${op}: the gradient of ${name} has shape ${formatShape(rows.shape)}, it must have ${formatShape(shape)}`,
+      );
+    }
+    if (ids) checkIds(`${op}: ${name}`, ids, p.shape[0]);
+  }
+  if (!scale.backend.synchronous) return;
+  const value = scale.item();
+  if (provesFinite(scale, value)) return;
+  for (const [name, g] of gradients) {
+    const squares = scope(() => sumSquares('ids' in g ? g.rows : g).item());
+    if (!Number.isFinite(squares)) {
+      throw new RangeError(`${op}: the gradient of ${name} is not finite (the sum of its squares is ${squares})`);
+    }
+  }
+  if (!Number.isFinite(value)) throw new RangeError(`${op}: the scale of all gradients is ${value}`);
+}
+
+/** The sum of two trees of gradients of the same parameters (gradient accumulation), as a flat map. */
+export function addGradients(a: Map<string, Cotangent>, b: Map<string, Cotangent>): Map<string, Cotangent> {
+  const dense = (c: Cotangent) => (c instanceof RowSparse ? c.toDense() : c);
+  return new Map(
+    [...a].map(([name, x]) => {
+      const y = b.get(name)!;
+      return [name, x instanceof RowSparse && y instanceof RowSparse ? x.plus(y) : add(dense(x), dense(y))] as const;
+    }),
+  );
+}
+
+/**
+ * Global norm of all gradients and the factor that brings it down to `maxNorm`: min(1, maxNorm / (norm + 1e-6)).
+ * Both are scalars; nothing is read back. Hand the factor to the optimiser: `update(grads, lr, { scale: factor })`. @see Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_
+ */
+export function clipFactor(gradients: Gradients, maxNorm: number, gradientScale = 1): { norm: Tensor; factor: Tensor } {
+  return scope(() => {
+    let total: Tensor | null = null;
+    for (const g of namedGradients('clipFactor', gradients).values()) {
+      const squares = sumSquares('ids' in g ? g.rows : g);
+      total = total ? add(total, squares) : squares;
+    }
+    const norm = affine(sqrt(total!), gradientScale);
+    const factor = affine(minimum(div(maxNorm, affine(norm, 1, 1e-6)), 1), gradientScale);
+    finiteScales.add(factor);
+    return { norm, factor };
+  });
+}
+
+/** Factors made by `clipFactor`. Each depends on every gradient: it is NaN if one is NaN, and 0 if one is infinite. */
+const finiteScales = new WeakSet<Tensor>();
+
+/** True if the value of `scale` proves that all gradients are finite. */
+const provesFinite = (scale: Tensor, value: number): boolean => finiteScales.has(scale) && value > 0;

@@ -1,0 +1,120 @@
+/** @file What the optimisers that are made of ordinary operations have in common: parameters by name, buffers, and a saved state. */
+import { leaves, mul, scatterAddRows } from '@blt-ts/autograd';
+import { full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
+import { checkGradients, type Gradient, type Gradients, namedGradients } from './gradients.ts';
+import { groupOf, type ParameterGroup } from './parameter-groups.ts';
+
+/** Everything an optimiser needs to go on. */
+export interface OptimizerState<Values> {
+  /** Updates done. */
+  readonly step: number;
+  /** Buffers as `<kind>.<name of the parameter>`. */
+  readonly tensors: ReadonlyMap<string, Values>;
+}
+
+/** A parameter on its way through an update. */
+export interface Updated {
+  readonly name: string;
+  readonly p: Tensor;
+  /** Its gradient, dense, multiplied by `scale`. */
+  readonly g: Tensor;
+  /** Learning rate of its group. */
+  readonly lr: number;
+  readonly weightDecay: number;
+  /** Number of this update, from 1. */
+  readonly step: number;
+}
+
+/** Writes the values of a tensor over those of another one of the same shape, where they are. */
+export function overwriteWith(target: Tensor, values: Tensor): void {
+  if (target.size === 0) return;
+  const row = (x: Tensor) => run('reshape', [x], { shape: [1, x.size] })[0];
+  run('writeRows', [row(target), tensor(Int32Array.of(0), [1], { backend: target.backend }), row(values)], {});
+}
+
+/** An optimiser over any tree of parameters. Subclasses say how one parameter is updated. */
+export abstract class TreeOptimizer {
+  protected readonly params: ReadonlyMap<string, Tensor>;
+  protected readonly groups: readonly ParameterGroup[];
+  private readonly op: string;
+  private readonly weightDecay: number;
+  private readonly buffers = new Map<string, Tensor>();
+  private done = 0;
+
+  /** @param op how errors call the optimiser   @param kinds the buffers that it keeps for each parameter, which begin at 0 */
+  protected constructor(
+    op: string,
+    params: object,
+    weightDecay: number,
+    groups: readonly ParameterGroup[],
+    kinds: (name: string, p: Tensor) => readonly string[],
+  ) {
+    this.op = op;
+    this.params = new Map(leaves(params));
+    this.weightDecay = weightDecay;
+    this.groups = groups;
+    for (const [name, p] of this.params) {
+      for (const kind of kinds(name, p)) this.buffers.set(`${kind}.${name}`, zeros(p.shape, { backend: p.backend }));
+    }
+  }
+
+  /** Updates done. */
+  get step(): number {
+    return this.done;
+  }
+
+  /**
+   * One update of every parameter, in place. With `scale`, a scalar tensor (see `clipFactor`), every gradient is multiplied by it first.
+   * Rows of a table that a sparse gradient leaves out have the gradient 0. Nothing it makes on the way outlives it.
+   * @param gradients the tree that `valueAndGrad` gave, or gradients by the name of the parameter
+   * @throws Error, TypeError, RangeError before anything is changed, naming the parameter whose gradient is missing, no gradient, of
+   *   another shape or, on backends whose values can be read at once, not finite
+   */
+  update(gradients: Gradients, lr: number, { scale }: { readonly scale?: Tensor } = {}): void {
+    scope(() => {
+      const [first] = this.params.values();
+      const factor = scale ?? full([], 1, { backend: first?.backend });
+      const named = namedGradients(this.op, gradients);
+      checkGradients(this.op, this.params, named, factor);
+      const step = this.done + 1;
+      for (const [name, p] of this.params) {
+        const { lrScale = 1, weightDecay = this.weightDecay } = groupOf(this.groups, name);
+        scope(() => {
+          const dense = denseGradient(named.get(name)!, p);
+          const g = scale ? mul(dense, scale) : dense;
+          this.updateOne({ name, p, g, lr: lr * lrScale, weightDecay, step });
+        });
+      }
+    });
+    this.done++;
+  }
+
+  /** Changes `p`, and the buffers, in place. */
+  protected abstract updateOne(updated: Updated): void;
+
+  protected buffer(kind: string, name: string): Tensor {
+    return this.buffers.get(`${kind}.${name}`)!;
+  }
+
+  /** Everything needed to go on. The tensors are the optimiser's own: copy what is to be kept. */
+  state(): OptimizerState<Tensor> {
+    return { step: this.done, tensors: new Map(this.buffers) };
+  }
+
+  /** Continues from a saved state. @throws Error naming the first tensor that is missing or of another size; nothing is changed then */
+  restore({ step, tensors }: OptimizerState<Float32Array>): void {
+    for (const [key, target] of this.buffers) {
+      const values = tensors.get(key);
+      if (values?.length !== target.size) {
+        throw new Error(`optimiser state: ${key} needs ${target.size} values, got ${values?.length ?? 'none'}`);
+      }
+    }
+    for (const [key, target] of this.buffers) target.assign(tensors.get(key)!);
+    this.done = step;
+  }
+}
+
+function denseGradient(g: Gradient, p: Tensor): Tensor {
+  if (!('ids' in g)) return g;
+  return scatterAddRows(g.rows, tensor(g.ids, undefined, { backend: p.backend }), p.shape[0]);
+}

@@ -28,7 +28,7 @@ interface Moments {
  * rates since it was last read: `catchUp` does all of it at once, before the row is read again. Weight decay and moments are exactly
  * those of dense AdamW, up to rounding. The drift sums m_t / (sqrt(v_t) + eps) over the skipped updates, where eps weighs more from
  * update to update as v_t fades. It is computed with one eps for all of them, so that it is right where eps is far below or far above
- * sqrt(v_t). In between, with gradients of about eps, it is off by less than a tenth (test/blt/training/adamw.test.ts).
+ * sqrt(v_t). In between, with gradients of about eps, it is off by less than a tenth (test/blt/optim/adamw.test.ts).
  */
 export class AdamW {
   readonly options: AdamWOptions;

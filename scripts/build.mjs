@@ -29,7 +29,9 @@ for (const name of libraries) {
     // The GPU backend is an entry of its own, so that gpu.js is loaded by those who ask for it; what both entries need stands in
     // a third file, once.
     entryPoints:
-      name === 'tensor' ? { index: `${source}/index.ts`, gpu: `${source}/gpu/index.ts` } : [`${source}/index.ts`],
+      name === 'tensor'
+        ? { index: `${source}/index.ts`, gpu: `${source}/gpu/index.ts` }
+        : [`${source}/index.ts`, ...(name === 'autograd' ? [`${source}/methods.ts`] : [])],
     outdir: `packages/${name}/dist`,
     splitting: true,
     platform: 'neutral',

@@ -21,7 +21,7 @@ export function gelu(x: Tensor, options: { approximate?: 'none' | 'tanh' } = {})
 }
 
 /** ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|), without overflow. */
-export const softplus = /* @__PURE__ */ defineOp({
+export const softplus: (x: Tensor) => Tensor = /* @__PURE__ */ defineOp({
   name: 'softplus',
   inputs: ['x'],
   reads: { ins: [0], outs: false },

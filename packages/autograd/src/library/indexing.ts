@@ -78,7 +78,7 @@ function parseRange(text: string, size: number): Range {
  * are taken whole. `at(x, 0, '1:3')` is x[0, 1:3].
  * @throws RangeError naming an element that is not there, ShapeError for more indices than axes, TypeError for what is no index
  */
-export function at(x: Tensor, ...index: readonly Index[]): Tensor {
+export function at(x: Tensor, ...index: Index[]): Tensor {
   checkTensor('at: x', x);
   const named = index.filter((i) => i !== null && i !== '...').length;
   if (named > x.rank) throw new ShapeError(`at: ${named} indices for the ${x.rank} axes of ${formatShape(x.shape)}`);

@@ -2,6 +2,7 @@
 import { checkOptions, type Tensor } from '@blt-ts/tensor';
 import { abs, add, affine, equal, greater, maximum, mul, type Operand, sub } from '../ops/elementwise.ts';
 import { type ReduceOptions, sum } from '../ops/reduce.ts';
+import { over } from './reduce.ts';
 
 /** 1 where a < b, else 0 */
 export const less = (a: Operand, b: Operand): Tensor => greater(b, a);
@@ -20,9 +21,11 @@ export const logicalAnd = (a: Tensor, b: Tensor): Tensor => mul(notEqual(a, 0), 
 export const logicalOr = (a: Tensor, b: Tensor): Tensor => maximum(notEqual(a, 0), notEqual(b, 0));
 
 /** 1 where no element over the axes is 0, else 0; of nothing 1. @throws ShapeError as `sum` */
-export const all = (x: Tensor, options: ReduceOptions = {}): Tensor => equal(sum(logicalNot(x), options), 0);
+export const all = (x: Tensor, options: ReduceOptions = {}): Tensor =>
+  equal(sum(logicalNot(x), over('all', x, options)), 0);
 /** 1 where an element over the axes is not 0, else 0; of nothing 0. @throws ShapeError as `sum` */
-export const any = (x: Tensor, options: ReduceOptions = {}): Tensor => greater(sum(notEqual(x, 0), options), 0);
+export const any = (x: Tensor, options: ReduceOptions = {}): Tensor =>
+  greater(sum(notEqual(x, 0), over('any', x, options)), 0);
 
 /**
  * Whether |a - b| <= atol + rtol |b| everywhere, or a = b (infinities). It reads the values at once.

@@ -28,7 +28,7 @@ export const clip = (x: Tensor, low: Operand, high: Operand): Tensor => minimum(
 const FIRST = { ins: [0], outs: false };
 
 /** e^x - 1, which keeps its digits near 0: tanh(x / 2) (e^x + 1). */
-export const expm1 = /* @__PURE__ */ defineOp({
+export const expm1: (x: Tensor) => Tensor = /* @__PURE__ */ defineOp({
   name: 'expm1',
   inputs: ['x'],
   reads: FIRST,
@@ -40,7 +40,7 @@ export const expm1 = /* @__PURE__ */ defineOp({
  * ln(1 + x), which keeps its digits near 0. With u = 1 + x as it is rounded, ln(u) / (u - 1) is what x has to be multiplied by, whatever
  * was lost in u. @see Goldberg 1991, theorem 4
  */
-export const log1p = /* @__PURE__ */ defineOp({
+export const log1p: (x: Tensor) => Tensor = /* @__PURE__ */ defineOp({
   name: 'log1p',
   inputs: ['x'],
   reads: FIRST,
@@ -71,7 +71,9 @@ const realPower = /* @__PURE__ */ defineOp({
   },
   // da = g b a^(b-1), db = g y ln a, where a is not below 0
   vjp: (g, { ins: [a, b], out, needs }) => [
-    needs[0] ? unbroadcast(mul(g, where(equal(b, 0), 0, mul(b, pow(a, affine(b, 1, -1))))), a.shape) : null,
+    needs[0]
+      ? unbroadcast(mul(g, where(mul(equal(a, 0), equal(b, 0)), 0, mul(b, pow(a, affine(b, 1, -1))))), a.shape)
+      : null,
     needs[1] ? unbroadcast(mul(g, mul(out, where(less(0, a), log(abs(a)), 0))), b.shape) : null,
   ],
 });

@@ -15,8 +15,18 @@ import { max, mean, type ReduceOptions, sum } from '../ops/reduce.ts';
 import { concat, reshape, slice, transpose } from '../ops/shape.ts';
 import { stopGradient } from '../tape.ts';
 
+/** The axes of a reduction, in its own name. @throws TypeError, ShapeError */
+export function over(op: string, x: Tensor, options: ReduceOptions, more: readonly string[] = []) {
+  checkTensor(`${op}: x`, x);
+  checkOptions(op, options, ['axes', 'keepDims', ...more]);
+  return { axes: normalizeAxes(op, options.axes, x.rank), keepDims: options.keepDims ?? false };
+}
+
 /** Smallest element over the axes. Equal smallest elements share the gradient evenly. @throws ShapeError as `sum` */
-export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => neg(max(neg(x), options));
+export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = over('min', x, options);
+  return neg(max(neg(x), axes));
+}
 
 /** `y`, whose `axes` have size 1, without them unless they are kept. */
 function dropped(y: Tensor, axes: readonly number[], keepDims: boolean): Tensor {
@@ -33,9 +43,7 @@ function dropped(y: Tensor, axes: readonly number[], keepDims: boolean): Tensor 
  * among them or not. @throws ShapeError if an axis is out of range or named twice
  */
 export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
-  checkTensor('prod: x', x);
-  checkOptions('prod', options, ['axes', 'keepDims']);
-  const axes = normalizeAxes('prod', options.axes, x.rank);
+  const { axes, keepDims } = over('prod', x, options);
   const shape = x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
   const kept = [...x.shape.keys()].filter((i) => !axes.includes(i));
   const n = sizeOf(axes.map((i) => x.shape[i]));
@@ -47,7 +55,7 @@ export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
     const pairs = mul(slice(y, [0], [half]), slice(y, [half], [2 * half]));
     y = y.shape[0] % 2 === 0 ? pairs : concat([pairs, slice(y, [2 * half], [y.shape[0]])]);
   }
-  return dropped(reshape(y, shape), axes, options.keepDims ?? false);
+  return dropped(reshape(y, shape), axes, keepDims);
 }
 
 export interface VarianceOptions extends ReduceOptions {
@@ -58,40 +66,39 @@ export interface VarianceOptions extends ReduceOptions {
 /**
  * Variance over the axes: sum of (x - mean)^2 / (n - correction). @throws ShapeError as `sum`
  */
-export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
-  checkTensor('variance: x', x);
-  checkOptions('variance', options, ['axes', 'keepDims', 'correction']);
-  const { axes, keepDims, correction = 1 } = options;
+export const variance = (x: Tensor, options: VarianceOptions = {}): Tensor => varianceOf('variance', x, options);
+
+function varianceOf(op: string, x: Tensor, options: VarianceOptions): Tensor {
+  const { axes, keepDims } = over(op, x, options, ['correction']);
+  const { correction = 1 } = options;
   const squares = sum(square(sub(x, mean(x, { axes, keepDims: true }))), { axes, keepDims });
   return affine(squares, 1 / (x.size / squares.size - correction));
 }
 
 /** Standard deviation over the axes: the root of `variance`, with its options. Its gradient is not defined where that is 0. */
-export const std = (x: Tensor, options: VarianceOptions = {}): Tensor => sqrt(variance(x, options));
+export const std = (x: Tensor, options: VarianceOptions = {}): Tensor => sqrt(varianceOf('std', x, options));
 
 /**
  * Norm over the axes: `ord` 2 (unless given) the root of the sum of squares, 1 the sum of |x|, Infinity the largest |x|. The gradient of
  * the first is not defined where it is 0. @throws TypeError for another ord, ShapeError as `sum`
  */
 export function norm(x: Tensor, options: ReduceOptions & { ord?: 1 | 2 | number } = {}): Tensor {
-  checkOptions('norm', options, ['axes', 'keepDims', 'ord']);
-  const { ord = 2, ...over } = options;
-  if (ord === 2) return sqrt(sum(square(x), over));
-  if (ord === 1) return sum(abs(x), over);
-  if (ord === Number.POSITIVE_INFINITY) return max(abs(x), over);
+  const axes = over('norm', x, options, ['ord']);
+  const { ord = 2 } = options;
+  if (ord === 2) return sqrt(sum(square(x), axes));
+  if (ord === 1) return sum(abs(x), axes);
+  if (ord === Number.POSITIVE_INFINITY) return max(abs(x), axes);
   throw new TypeError(`norm: ord must be 1, 2 or Infinity, got ${describe(ord)}`);
 }
 
 /** ln of the sum of e^x over the axes, without overflow. @throws ShapeError as `sum` */
 export function logsumexp(x: Tensor, options: ReduceOptions = {}): Tensor {
-  checkTensor('logsumexp: x', x);
-  checkOptions('logsumexp', options, ['axes', 'keepDims']);
-  const axes = normalizeAxes('logsumexp', options.axes, x.rank);
+  const { axes, keepDims } = over('logsumexp', x, options);
   const largest = stopGradient(max(x, { axes, keepDims: true }));
   // An infinite one must not be taken off itself.
   const shift = where(equal(affine(largest, 0), 0), largest, 0);
   const y = add(log(sum(exp(sub(x, shift)), { axes, keepDims: true })), shift);
-  return dropped(y, axes, options.keepDims ?? false);
+  return dropped(y, axes, keepDims);
 }
 
 /**
@@ -117,7 +124,7 @@ function positionOf(op: string, x: Tensor, options: { axis?: number; keepDims?: 
   const [at] = normalizeAxes(op, [axis ?? 0], flat.rank);
   const n = flat.shape[at];
   if (n === 0) throw new ShapeError(`${op}: axis ${at} of ${formatShape(flat.shape)} has no elements`);
-  const over = { axes: at, keepDims: true };
+  const along = { axes: at, keepDims: true };
   // n for the first place down to 1 for the last: of the places that win, the largest is the first.
   const countdown = tensor(
     Float32Array.from({ length: n }, (_, i) => n - i),
@@ -125,8 +132,8 @@ function positionOf(op: string, x: Tensor, options: { axis?: number; keepDims?: 
     { backend: x.backend },
   );
   // Where the largest is NaN, the elements that are NaN win.
-  const winners = add(equal(flat, max(flat, over)), affine(equal(flat, flat), -1, 1));
-  const position = affine(max(mul(winners, countdown), over), -1, n);
+  const winners = add(equal(flat, max(flat, along)), affine(equal(flat, flat), -1, 1));
+  const position = affine(max(mul(winners, countdown), along), -1, n);
   const kept = axis === undefined ? x.shape.map(() => 1) : position.shape;
   return cast(keepDims ? reshape(position, kept) : dropped(position, [at], false), 'i32');
 }

@@ -32,6 +32,6 @@ const huberLoop = defineOp({
 const errors = tensor([-3, -0.5, 0.25, 2]);
 for (const op of [huber, huberLoop]) {
   const loss = (x: Tensor) => sum(op(x, { delta: 1 }));
-  console.log(String(op(errors, { delta: 1 })), String(grad(loss)(errors)));
+  console.log(`${op(errors, { delta: 1 })} ${grad(loss)(errors)}`);
   console.log(`gradcheck: ${gradcheck(loss, [errors]) < 1e-6}`);
 }

@@ -150,7 +150,11 @@ function ruleOf<Names extends readonly string[], Attrs>(
       throw new Error(`${name}: it was defined without a vjp and has no gradient; define one, or use stopGradient`);
     const grads = vjp(g, { ins: ins as unknown as TensorsOf<Names>, out: outs[0], attrs, needs });
     if (!Array.isArray(grads) || grads.length !== ins.length) {
-      const got = Array.isArray(grads) ? `${grads.length} of them` : describe(grads);
+      const got = Array.isArray(grads)
+        ? `${grads.length} of them`
+        : grads instanceof Tensor
+          ? 'a tensor'
+          : describe(grads);
       throw new TypeError(
         `${name}: vjp must return a list of ${ins.length} gradients (${inputs.join(', ')}), got ${got}`,
       );

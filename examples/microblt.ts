@@ -8,7 +8,7 @@
  */
 import { readFileSync } from 'node:fs';
 import * as ag from '@blt-ts/autograd';
-import { createWasmBackend, ones, Random, setDefaultBackend, type Tensor, tensor } from '@blt-ts/tensor';
+import { createWasmBackend, ones, Random, scope, setDefaultBackend, type Tensor, tensor } from '@blt-ts/tensor';
 
 const [D, G, HEAD] = [64, 128, 16]; // widths: of the models over bytes, of the one over patches, of an attention head
 const K = 2; // rows by which a patch is read and written; K * D = G, so that patches need no projection on their way in
@@ -144,25 +144,26 @@ type Logits<P> = (p: P, ids: Int32Array) => Tensor;
 /** Loss in nats: the mean of -ln p(next byte). Bits per byte are nats / ln 2. */
 export const nats = <P>(logits: Logits<P>, p: P, ids: Int32Array): Tensor =>
   ag.mean(ag.crossEntropy(logits(p, ids.subarray(0, -1)), integers(ids.subarray(1))));
-/** Steps of AdamW, each on one row of bytes. */
+/** Steps of AdamW, each on one row of bytes. `scope` frees what a step has made. */
 export function train<P extends object>(name: string, p: P, logits: Logits<P>, row: () => Int32Array, steps: number) {
   const moments = ag.leaves(p).map(([, w]) => [new Float32Array(w.size), new Float32Array(w.size)]);
   const [beta1, beta2, eps, decay] = [0.9, 0.95, 1e-8, 0.1];
-  for (let step = 1; step <= steps; step++) {
-    const { value, grads } = ag.valueAndGrad((q: P) => nats(logits, q, row()))(p);
-    const lr = 0.004 * Math.min(1, step / 20) * (1 - step / (steps + 1)); // up for 20 steps, then down to 0
-    const [unbias1, unbias2, gradients] = [1 - beta1 ** step, 1 - beta2 ** step, ag.leaves(grads)];
-    ag.leaves(p).forEach(([, weight], at) => {
-      const [w, g, [m, v]] = [weight.readSync(), gradients[at][1].readSync(), moments[at]];
-      for (let j = 0; j < w.length; j++) {
-        m[j] = beta1 * m[j] + (1 - beta1) * g[j];
-        v[j] = beta2 * v[j] + (1 - beta2) * g[j] * g[j];
-        w[j] -= lr * (decay * w[j] + m[j] / unbias1 / (Math.sqrt(v[j] / unbias2) + eps));
-      }
-      weight.assign(w);
+  for (let step = 1; step <= steps; step++)
+    scope(() => {
+      const { value, grads } = ag.valueAndGrad((q: P) => nats(logits, q, row()))(p);
+      const lr = 0.004 * Math.min(1, step / 20) * (1 - step / (steps + 1)); // up for 20 steps, then down to 0
+      const [unbias1, unbias2, gradients] = [1 - beta1 ** step, 1 - beta2 ** step, ag.leaves(grads)];
+      ag.leaves(p).forEach(([, weight], at) => {
+        const [w, g, [m, v]] = [weight.readSync(), gradients[at][1].readSync(), moments[at]];
+        for (let j = 0; j < w.length; j++) {
+          m[j] = beta1 * m[j] + (1 - beta1) * g[j];
+          v[j] = beta2 * v[j] + (1 - beta2) * g[j] * g[j];
+          w[j] -= lr * (decay * w[j] + m[j] / unbias1 / (Math.sqrt(v[j] / unbias2) + eps));
+        }
+        weight.assign(w);
+      });
+      if (step % 50 === 0) console.log(`${name}, step ${step}: ${(value.item() / Math.LN2).toFixed(2)} bits per byte`);
     });
-    if (step % 50 === 0) console.log(`${name}, step ${step}: ${(value.item() / Math.LN2).toFixed(2)} bits per byte`);
-  }
 }
 
 // ----- 9. All of it: train the entropy model, choose the threshold, train the model, write.
@@ -188,8 +189,7 @@ function main(file = '') {
   // Write: cut what is there into patches, predict the next byte, draw it, and begin again.
   let ids = encode(Buffer.from('The whale'));
   for (let made = 0; made < 200; made++) {
-    const sharper = ag.affine(logits(blt, ids), 1 / 0.7);
-    const p = ag.softmax(sharper).readSync().slice(-V);
+    const p = scope(() => ag.softmax(ag.affine(logits(blt, ids), 1 / 0.7)).readSync()).slice(-V);
     let [id, left] = [0, random.uniform()];
     while ((left -= p[id]) > 0 && id < V - 1) id++;
     ids = Int32Array.of(...ids, id);

@@ -4,8 +4,11 @@ import {
   checkIds,
   checkTensor,
   describe,
+  forEachTensor,
   formatShape,
   full,
+  isPinned,
+  release,
   run,
   scope,
   type Tensor,
@@ -90,7 +93,8 @@ export class AdamW {
   }
 
   /**
-   * One update. With `scale`, a scalar tensor (see `clipFactor`), every gradient is multiplied by it first.
+   * One update, which consumes the gradients: they are freed, unless somebody asked to `keep` them. With `scale`, a scalar tensor (see
+   * `clipFactor`), every gradient is multiplied by it first.
    * @param gradients by the name of the parameter: `coalesce(new Map(gradientLeaves(grads)))`
    * @throws Error, TypeError, RangeError before anything is changed, naming the parameter whose gradient is missing, no gradient, of
    *   another shape or, on backends whose values can be read at once, not finite
@@ -120,6 +124,10 @@ export class AdamW {
       }
     });
     this.skipped.record(lr);
+    forEachTensor([...gradients.values()], (g) => {
+      if (!isPinned(g))
+        release(g, 'by the update of AdamW, which consumes the gradients; `keep` those to be read later');
+    });
   }
 
   private check(gradients: ReadonlyMap<string, Gradient>, scale: Tensor): void {

@@ -2,7 +2,7 @@
  * @file One sentence through the whole model, in thirteen stops with real numbers: `npm run tour`. docs/tour.md tells the same with
  * words, and a test holds the two together.
  */
-import { leaves, mean, segmentMax, softmax, valueAndGrad } from '@blt-ts/autograd';
+import { mean, segmentMax, softmax, valueAndGrad } from '@blt-ts/autograd';
 import {
   AdamW,
   type BltBatch,
@@ -19,7 +19,7 @@ import {
   modelPatchLengths,
   scoreEntropies,
 } from '@blt-ts/blt';
-import { createWasmBackend, setDefaultBackend, type Tensor } from '@blt-ts/tensor';
+import { createWasmBackend, keep, setDefaultBackend, type Tensor } from '@blt-ts/tensor';
 import { band, beside, firstFour, line, sign } from './sentence/drawing.ts';
 import { type SmallModel, smallModel } from './sentence/model.ts';
 
@@ -246,7 +246,8 @@ function learning({ config, params }: SmallModel, batch: BltBatch, { targets }: 
   const quotient = (moved(h) - moved(-h)) / (2 * h);
   table.assign(all);
   const optimizer = new AdamW(params);
-  optimizer.update(new Map(leaves(grads)), 0.01);
+  keep(g); // the update frees the gradients that nobody keeps
+  optimizer.update(grads, 0.01);
   return [
     {
       title: 'The gradient walks back to one row',

@@ -10,12 +10,15 @@ import {
   keep,
   release,
   run,
+  type Scope,
   scope,
   type Tensor,
   tensor,
 } from '@blt-ts/tensor';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { backendOf } from '../../packages/tensor/src/gpu/backend.ts';
 import { backends } from '../support/backends.ts';
+import { createFakeDriver } from '../support/fake-driver.ts';
 
 describe('scope', () => {
   const backend = createReferenceBackend();
@@ -130,6 +133,81 @@ describe('scope', () => {
         expect(same.item()).toBe(1);
       });
     }));
+});
+
+describe('for using', () => {
+  const backend = createReferenceBackend();
+  const make = (...values: number[]) => tensor(values, [values.length], { backend });
+
+  test('a tensor is disposed of by name and by symbol, twice is harmless, and use after it says so', () => {
+    const [x, y] = [make(1, 2), make(3)];
+    x.dispose();
+    x.dispose();
+    y[Symbol.dispose]();
+    expect(backend.bytesInUse).toBe(0);
+    expect(() => x.readSync()).toThrow('tensor [2] was freed by dispose()');
+    expect(() => exp(y)).toThrow('tensor [1] was freed by dispose()');
+  });
+
+  test('a scope of a block frees what was made in it, and passes on what it is told to', () => {
+    const outer = scope();
+    const inner = scope();
+    const lost = make(1);
+    const passed = inner.pass({ a: make(2), none: null });
+    inner[Symbol.dispose]();
+    inner.dispose();
+    expect([lost.freed, passed.a.item()]).toEqual([true, 2]);
+    outer.dispose();
+    expect([passed.a.freed, backend.bytesInUse]).toEqual([true, 0]);
+  });
+
+  test('a scope that ends too early says so, and one that never ends is ended by the function around it', () => {
+    const outer = scope();
+    const inner = scope();
+    expect(() => outer.dispose()).toThrow('scope: it ended before a scope that began later; end them in reverse order');
+    inner.dispose();
+    outer.dispose();
+    let forgotten: Scope | undefined;
+    const x = scope(() => {
+      forgotten = scope();
+      make(1);
+      return make(2);
+    });
+    expect([x.item(), backend.bytesInUse]).toEqual([2, 4]);
+    forgotten?.dispose();
+    x.dispose();
+    expect(backend.bytesInUse).toBe(0);
+  });
+});
+
+test('the collector is told of the bytes on a device, so that a loop which pauses runs for ever', async () => {
+  const driver = createFakeDriver();
+  const backend = backendOf(driver);
+  // 64 GiB on the device in all, of 16 MiB each: collected without being asked to.
+  const [x] = [tensor([1], [1], { backend })];
+  let most = 0;
+  for (let i = 0; i < 4096; i++) {
+    run('broadcastTo', [x], { shape: [2 ** 22] });
+    most = Math.max(most, backend.bytesInUse);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(most).toBeLessThan(2 ** 32);
+  expect(driver.complaints).toEqual([]);
+});
+
+test('a job that makes tensors on a device without a scope is warned once', () => {
+  const backend = backendOf(createFakeDriver());
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+  try {
+    const x = tensor([1], [1], { backend });
+    for (let i = 0; i < 300; i++) run('broadcastTo', [x], { shape: [2 ** 22] });
+    expect(warn).toHaveBeenCalledOnce();
+    expect(warn.mock.calls[0][0]).toMatch(
+      /^blt-ts: \d+ MiB of tensors on webgpu belong to no scope, and the garbage collector frees them between jobs only; wrap each step in scope\(\.\.\.\)$/,
+    );
+  } finally {
+    warn.mockRestore();
+  }
 });
 
 test('what is made outside every scope is freed when the garbage collector finds it', async () => {

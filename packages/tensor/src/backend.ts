@@ -19,8 +19,10 @@ export interface Storage {
   readonly backend: Backend;
   readonly dtype: DType;
   readonly length: number;
-  /** How many live tensors use it. Only tensor.ts and lifetime.ts change it. */
+  /** How many live tensors use it, or were alive when last seen: the collector takes those of no scope in silence. Only tensor.ts sets it. */
   refs: number;
+  /** The backend was told that no scope owns it. Only lifetime.ts sets it. */
+  unowned?: boolean;
   /** Its values are BF16. Only tensor.ts sets it. */
   bf16?: boolean;
   /** How often its values were changed in place. Only tensor.ts and run.ts change it. */
@@ -73,11 +75,16 @@ export interface Backend {
   readonly description: string;
   /** True if `readSync` works: the values are in this process's memory. */
   readonly synchronous: boolean;
-  /** Bytes in live storages. */
+  /** Bytes in live storages; those that no scope owns count until the collector has found them, or until they left the backend's memory. */
   readonly bytesInUse: number;
   /** A storage with undefined content. @throws Error when memory runs out */
   allocate(dtype: DType, length: number): Storage;
   free(storage: Storage): void;
+  /**
+   * Told once of a storage that no scope owns: from now on the garbage collector decides when it is dead, unless `free` comes first.
+   * For a backend without it, lifetime.ts has the collector call `free`, which it does between jobs only.
+   */
+  unowned?(storage: Storage): void;
   /** The values are copied before this returns. */
   write(storage: Storage, values: ArrayLike<number>): void;
   /** A copy of the values. */

@@ -6,7 +6,7 @@
 
 // ----- tensors
 
-export { keep, scope } from './memory.ts';
+export { keep, type Scope, scope } from './memory.ts';
 export { full, ones, zeros } from './run.ts';
 export { broadcastShapes, type DType, type Shape, ShapeError } from './shape.ts';
 export { defaultBackend, type Nested, setDefaultBackend, Tensor, type TensorOptions, tensor } from './tensor.ts';

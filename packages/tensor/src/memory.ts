@@ -1,12 +1,15 @@
 /**
- * @file Freeing tensors. `scope(f)` frees what was made inside it and not returned; a tensor made outside every scope is
- * freed when the garbage collector finds it, which is late: the collector sees small wrappers, not the megabytes behind them.
+ * @file Freeing tensors. `scope(f)` frees what was made inside it and not returned, at once. A tensor made outside every scope is freed
+ * when the garbage collector finds it; backends see to it that the collector knows of the bytes behind it.
  */
 import type { ReadWatcher } from './lifetime.ts';
-import { lifetimes, Tensor } from './tensor.ts';
+import { disposal, lifetimes, Tensor } from './tensor.ts';
 
-/** Frees a tensor now, whoever made it. Twice is harmless. Libraries use it; user code uses `scope`. */
-export const release = (tensor: Tensor): void => lifetimes.release(tensor);
+/**
+ * Frees a tensor now, whoever made it. Twice is harmless. Libraries use it; user code uses `scope`, or `dispose`.
+ * @param by what did it, the end of the sentence "tensor [2] was freed ..." for whoever uses it later
+ */
+export const release = (tensor: Tensor, by?: string): void => lifetimes.release(tensor, by);
 
 const pinned = new WeakSet<Tensor>();
 
@@ -87,13 +90,58 @@ export function watchReads(watch: ReadWatcher<Tensor> | null): ReadWatcher<Tenso
   return before;
 }
 
+/** The tensors of a scope that has ended: those that nobody reads later are freed, the others pass to the enclosing scope. */
+function settle(mine: Set<Tensor>, result: unknown): void {
+  forEachTensor(result, (tensor) => {
+    if (mine.delete(tensor)) lifetimes.adopt(tensor);
+  });
+  for (const tensor of mine) {
+    if (isSavedForBackward(tensor)) lifetimes.adopt(tensor);
+    else release(tensor);
+  }
+}
+
+/**
+ * A scope that lasts until the end of a block: `using s = scope();`. It frees what was made since, except what was given to `pass`.
+ * The block must not wait for a promise: what others make meanwhile would be freed too.
+ */
+export class Scope {
+  private readonly mine = lifetimes.open();
+  private readonly passed: unknown[] = [];
+
+  /** Leaves the tensors in a value to the enclosing scope. @returns the value */
+  pass<T>(value: T): T {
+    this.passed.push(value);
+    return value;
+  }
+
+  /** Ends the scope. Twice is harmless. @throws Error while a scope that began later is still open */
+  dispose(): void {
+    const standing = lifetimes.standing(this.mine);
+    if (standing === 'closed') return;
+    if (standing === 'open') {
+      throw new Error('scope: it ended before a scope that began later; end them in reverse order, as `using` does');
+    }
+    lifetimes.close(this.mine);
+    settle(this.mine, this.passed);
+  }
+
+  [disposal](): void {
+    this.dispose();
+  }
+}
+
+/** A scope that lasts until the end of a block: `using s = scope();`. */
+export function scope(): Scope;
 /**
  * Runs `f` and frees every tensor made inside it, except those in the returned value (a tensor, or arrays, maps and plain
  * objects of them) and those a gradient still has to read, which pass to the enclosing scope.
  * `f` must be synchronous: read with `readSync()` inside, or return the tensor and `await` outside.
  * @throws TypeError if `f` returns a promise
  */
-export function scope<R>(f: () => R): R {
+export function scope<R>(f: () => R): R;
+export function scope<R>(f?: () => R): R | Scope {
+  if (f === undefined) return new Scope();
   const mine = lifetimes.open();
   let result: R;
   try {
@@ -102,17 +150,11 @@ export function scope<R>(f: () => R): R {
       throw new TypeError('scope: the function returned a promise; make it synchronous and await the result outside');
     }
   } catch (error) {
-    lifetimes.close();
+    lifetimes.close(mine);
     for (const tensor of mine) release(tensor);
     throw error;
   }
-  lifetimes.close();
-  forEachTensor(result, (tensor) => {
-    if (mine.delete(tensor)) lifetimes.adopt(tensor);
-  });
-  for (const tensor of mine) {
-    if (isSavedForBackward(tensor)) lifetimes.adopt(tensor);
-    else release(tensor);
-  }
+  lifetimes.close(mine);
+  settle(mine, result);
   return result;
 }

@@ -6,6 +6,18 @@ import { format } from './printing.ts';
 import { referenceBackend } from './reference/backend.ts';
 import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
 
+declare global {
+  interface SymbolConstructor {
+    readonly dispose: unique symbol;
+  }
+  interface Disposable {
+    [Symbol.dispose](): void;
+  }
+}
+
+/** The key of the method that `using` calls; engines without it can still call `dispose`. */
+export const disposal: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for('Symbol.dispose') as never);
+
 /**
  * An n-d array of one dtype, row-major, on one backend. Values are immutable but for the in-place kernels of the optimiser.
  * Operations return at once; only reading waits.
@@ -15,6 +27,8 @@ export class Tensor {
   readonly shape: Shape;
   /** Set by lifetime.ts when the storage has been given back. */
   freed = false;
+  /** @internal What freed it, if no scope did. */
+  declare freedBy?: string;
 
   /** @internal Use `tensor`, `zeros`, ... */
   constructor(storage: Storage, shape: Shape) {
@@ -76,6 +90,18 @@ export class Tensor {
     overwrite(this.storage, values);
   }
 
+  /**
+   * Frees it now, whoever made it; whoever uses it later gets an error that says so. Twice is harmless. `using x = ...` calls it at the
+   * end of the block. Nobody has to: a scope frees what was made in it, and the garbage collector the rest.
+   */
+  dispose(): void {
+    lifetimes.release(this, 'by dispose()');
+  }
+
+  [disposal](): void {
+    this.dispose();
+  }
+
   /** Dtype, shape and values, long axes abridged. */
   toString(): string {
     if (this.freed) return `Tensor(${this.dtype} ${formatShape(this.shape)}, freed)`;
@@ -90,9 +116,8 @@ export class Tensor {
   /** @internal */
   assertLive(): void {
     if (this.freed) {
-      throw new Error(
-        `tensor ${formatShape(this.shape)} was freed when the scope that made it ended; return it from scope(...) to keep it`,
-      );
+      const by = this.freedBy ?? 'when the scope that made it ended; return it from scope(...) to keep it';
+      throw new Error(`tensor ${formatShape(this.shape)} was freed ${by}`);
     }
   }
 }

@@ -9,7 +9,7 @@ import {
   type Gradient,
   WeightAverage,
 } from '@blt-ts/blt';
-import { createWasmBackend, Random, type Tensor, tensor } from '@blt-ts/tensor';
+import { createWasmBackend, keep, Random, type Tensor, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { backends } from '../../support/backends.ts';
@@ -257,7 +257,7 @@ describe.each(backends)('$name', ({ backend }) => {
         ]), // the first that fits
       ];
       for (const { lr, rows, gradient } of steps) {
-        const values = make(gradient, [(rows ?? allRows).length, C]);
+        const values = keep(make(gradient, [(rows ?? allRows).length, C]));
         const g: Gradient = rows === null ? values : { ids: Int32Array.from(rows), rows: values };
         alone.update(new Map([['table', g]]), lr);
         optimizer.update(
@@ -339,6 +339,21 @@ describe.each(backends)('$name', ({ backend }) => {
       expect(firstDifference(weights(restored), weights(optimizer))).toBeNull();
     },
   );
+
+  test('an update consumes the gradients: it frees them, but those that somebody keeps', () => {
+    const params = { a: make([1, 2], [2]), b: make([3], [1]), table: make(initial, [V, C]) };
+    const optimizer = new AdamW(params);
+    const [a, b, rows] = [make([1, 1], [2]), keep(make([2], [1])), make(new Float32Array(C), [1, C])];
+    expect(() => optimizer.update(new Map([['a', a]]), 0.1)).toThrow('AdamW: no gradient for parameter b');
+    expect(a.freed).toBe(false);
+    const gradients = new Map<string, Gradient>([['a', a], ['b', b], ['table', { ids: Int32Array.of(2), rows }]]); // biome-ignore format: one map
+    optimizer.update(gradients, 0.1);
+    expect([a.freed, b.freed, rows.freed]).toEqual([true, false, true]);
+    expect(() => a.readSync()).toThrow(
+      'tensor [2] was freed by the update of AdamW, which consumes the gradients; `keep` those to be read later',
+    );
+    expect(b.item()).toBe(2);
+  });
 
   test('a missing gradient and a state that does not fit are refused', () => {
     const optimizer = new AdamW(table());

@@ -187,10 +187,12 @@ describe.each(kinds)('$name', ({ name, create }) => {
   test('leaves no tensor behind, and refuses a wrong gradient before it changes anything', () => {
     const params = fresh();
     const optimizer = create(params);
-    const g = grads(1);
     const before = backend.bytesInUse;
-    optimizer.update(g, 0.1);
+    const consumed = grads(1);
+    optimizer.update(consumed, 0.1);
     expect(backend.bytesInUse).toBe(before);
+    expect(() => consumed.w.readSync()).toThrow(`by the update of ${name}, which consumes the gradients`);
+    const g = grads(1);
     const kept = numbers(params);
     expect(() => optimizer.update({ w: g.w }, 0.1)).toThrow(`${name}: no gradient for parameter b`);
     expect(() => optimizer.update({ w: g.w, b: g.w }, 0.1)).toThrow(

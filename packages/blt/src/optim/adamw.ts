@@ -2,7 +2,7 @@
 import { leaves } from '@blt-ts/autograd';
 import { full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { copyOf } from '../copy.ts';
-import { checkGradients, type Gradients, namedGradients } from './gradients.ts';
+import { checkGradients, consumeGradients, type Gradients, namedGradients } from './gradients.ts';
 import { groupOf, type ParameterGroup } from './parameter-groups.ts';
 import { type AdamWOptions, SkippedUpdates, takeRowsBehind } from './skipped-updates.ts';
 
@@ -76,7 +76,8 @@ export class AdamW {
   }
 
   /**
-   * One update. With `scale`, a scalar tensor (see `clipFactor`), every gradient is multiplied by it first.
+   * One update, which consumes the gradients: they are freed, unless somebody asked to `keep` them. With `scale`, a scalar tensor (see
+   * `clipFactor`), every gradient is multiplied by it first.
    * @param gradients the tree that `valueAndGrad` gave, or gradients by the name of the parameter, as `coalesce` makes them
    * @throws Error, TypeError, RangeError before anything is changed, naming the parameter whose gradient is missing, no gradient, of
    *   another shape or, on backends whose values can be read at once, not finite
@@ -107,6 +108,7 @@ export class AdamW {
       }
     });
     this.skipped.record(lr);
+    consumeGradients('AdamW', gradients);
   }
 
   /**

@@ -1,6 +1,16 @@
 /** @file Gradients on their way to the optimiser: by parameter name, summed over batches, rows of tables each once, clipped. */
 import { add, affine, type Cotangent, div, minimum, RowSparse, sqrt, sumSquares } from '@blt-ts/autograd';
-import { checkIds, checkTensor, describe, formatShape, scope, type Tensor } from '@blt-ts/tensor';
+import {
+  checkIds,
+  checkTensor,
+  describe,
+  forEachTensor,
+  formatShape,
+  isPinned,
+  release,
+  scope,
+  type Tensor,
+} from '@blt-ts/tensor';
 
 /** A gradient as the optimiser uses it: dense, or unique rows of a table. */
 export type Gradient = Tensor | { readonly ids: Int32Array; readonly rows: Tensor };
@@ -77,6 +87,14 @@ export function checkGradients(
     }
   }
   if (!Number.isFinite(value)) throw new RangeError(`${op}: the scale of all gradients is ${value}`);
+}
+
+/** Frees gradients that an update has used, but for those that somebody keeps. */
+export function consumeGradients(op: string, gradients: Gradients): void {
+  forEachTensor(gradients, (g) => {
+    if (!isPinned(g))
+      release(g, `by the update of ${op}, which consumes the gradients; \`keep\` those to be read later`);
+  });
 }
 
 /** The sum of two trees of gradients of the same parameters (gradient accumulation), as a flat map. */

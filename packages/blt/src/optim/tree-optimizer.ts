@@ -1,7 +1,7 @@
-/** @file The part that is common to the optimisers that are made of ordinary operations have in common: parameters by name, buffers, and a saved state. */
+/** @file The part that is common to the optimisers that are made of ordinary operations: parameters by name, buffers, and a saved state. */
 import { leaves, mul, scatterAddRows } from '@blt-ts/autograd';
 import { full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
-import { checkGradients, type Gradient, type Gradients, namedGradients } from './gradients.ts';
+import { checkGradients, consumeGradients, type Gradient, type Gradients, namedGradients } from './gradients.ts';
 import { groupOf, type ParameterGroup } from './parameter-groups.ts';
 
 /** Everything an optimiser needs to go on. */
@@ -64,7 +64,7 @@ export abstract class TreeOptimizer {
   }
 
   /**
-   * One update of every parameter, in place. With `scale`, a scalar tensor (see `clipFactor`), every gradient is multiplied by it first.
+   * One update of every parameter, in place. It consumes the gradients: they are freed, unless somebody asked to `keep` them. With `scale`, a scalar tensor (see `clipFactor`), every gradient is multiplied by it first.
    * Rows of a table that a sparse gradient leaves out have the gradient 0. Nothing it makes on the way outlives it.
    * @param gradients the tree that `valueAndGrad` gave, or gradients by the name of the parameter
    * @throws Error, TypeError, RangeError before anything is changed, naming the parameter whose gradient is missing, no gradient, of
@@ -87,6 +87,7 @@ export abstract class TreeOptimizer {
       }
     });
     this.done++;
+    consumeGradients(this.op, gradients);
   }
 
   /** Changes `p`, and the buffers, in place. */

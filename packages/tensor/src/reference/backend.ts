@@ -8,6 +8,55 @@ import type { CpuKernel, View } from './view.ts';
 
 const view = (x: Operand): View => ({ data: x.storage.handle as TypedArray, shape: x.shape });
 
+/** So many storages are counted until the collector reports them. */
+const MOST_COUNTED = 4096;
+
+/**
+ * Counts the bytes of storages that no scope owns. The collector takes them, for they are arrays like others, but reports it between jobs
+ * only: a job that makes many would fill the memory with reports to come. So the oldest are no longer counted.
+ */
+class Uncollected {
+  private readonly gone: (bytes: number) => void;
+  private registry!: FinalizationRegistry<number>;
+  private count = 0;
+  private bytes = 0;
+
+  /** @param gone told how many bytes are no longer to be counted */
+  constructor(gone: (bytes: number) => void) {
+    this.gone = gone;
+    this.begin();
+  }
+
+  private begin(): void {
+    const registry = new FinalizationRegistry<number>((bytes) => {
+      if (registry === this.registry) this.subtract(bytes);
+    });
+    this.registry = registry;
+  }
+
+  private subtract(bytes: number): void {
+    this.count--;
+    this.bytes -= bytes;
+    this.gone(bytes);
+  }
+
+  add(storage: Storage, bytes: number): void {
+    if (this.count === MOST_COUNTED) {
+      this.gone(this.bytes);
+      this.count = this.bytes = 0;
+      this.begin();
+    }
+    this.count++;
+    this.bytes += bytes;
+    this.registry.register(storage, bytes, storage);
+  }
+
+  /** A storage is freed by its owner. */
+  forget(storage: Storage, bytes: number): void {
+    if (this.registry.unregister(storage)) this.subtract(bytes);
+  }
+}
+
 /**
  * The definition: plain TypeScript loops. With `precision: 'f64'` the dtype f32 is kept in 64 bits, which is how gradient
  * rules are checked against finite differences without rounding noise.
@@ -16,6 +65,9 @@ export function createReferenceBackend(options: { precision?: 'f32' | 'f64' } = 
   checkOptions('createReferenceBackend', options, ['precision']);
   const double = options.precision === 'f64';
   let bytesInUse = 0;
+  const uncollected = new Uncollected((bytes) => {
+    bytesInUse -= bytes;
+  });
   const bytes = (s: Storage) => (s.handle as TypedArray).byteLength;
   const backend: Backend = {
     name: double ? 'reference64' : 'reference',
@@ -31,8 +83,12 @@ export function createReferenceBackend(options: { precision?: 'f32' | 'f64' } = 
       return { backend, dtype, length, refs: 0, version: 0, handle };
     },
     free(storage: Storage) {
-      bytesInUse -= bytes(storage);
+      if (storage.unowned) uncollected.forget(storage, bytes(storage));
+      else bytesInUse -= bytes(storage);
       storage.handle = null;
+    },
+    unowned(storage: Storage) {
+      uncollected.add(storage, bytes(storage));
     },
     write(storage, values) {
       (storage.handle as TypedArray).set(values);

@@ -12,9 +12,10 @@ import type { CpuKernel, View } from '../reference/view.ts';
 import type { DType } from '../shape.ts';
 import { Bf16Values, floatsOf, isBf16, runOnBf16, writeBf16 } from './bf16.ts';
 import { bindings } from './bindings.ts';
-import { isOffloaded, OffloadedTables } from './offload.ts';
+import { isOffloaded, OffloadedTables, type Staging } from './offload.ts';
 import { Recorder } from './recording.ts';
 import { type WasmOptions, WasmRuntime } from './runtime.ts';
+import { Place, Unowned } from './unowned.ts';
 
 /** The kernels that run as WebAssembly. */
 export const wasmKernels: readonly KernelName[] = Object.keys(bindings) as KernelName[];
@@ -46,7 +47,7 @@ function offloadedArray(length: number, inUse: number): Float32Array {
 
 type Kernel = (outs: readonly Operand[], ins: readonly Operand[]) => void;
 
-/** The handle of a storage is an address in the memory, or a `Float32Array` outside it, or `Bf16Values`. */
+/** The handle of a storage is an address in the memory, or a `Place`, or a `Float32Array` outside it, or `Bf16Values`. */
 class SimdBackend implements WasmBackend {
   readonly name = 'wasm';
   readonly synchronous = true;
@@ -56,11 +57,18 @@ class SimdBackend implements WasmBackend {
   private readonly mostInside: number;
   private bytesOutside = 0;
   private recorder: Recorder | null = null;
+  private readonly unownedPlaces: Unowned;
+  /** Of unowned storages whose values never move. What it holds must not refer to them. */
+  private readonly registry = new FinalizationRegistry<() => void>((free) => free());
 
   constructor(options: WasmOptions) {
     this.runtime = new WasmRuntime(options);
     this.mostInside = options.outsideBytes ?? 2 ** 28;
     this.tables = new OffloadedTables(this);
+    const { heap } = this.runtime;
+    const least = options.unownedBytes ?? Math.min(2 ** 28, heap.limit / 8);
+    this.unownedPlaces = new Unowned(heap, () => this.runtime.allInts, least);
+    heap.whenFull = () => this.unownedPlaces.makeRoom();
   }
 
   get description(): string {
@@ -89,13 +97,37 @@ class SimdBackend implements WasmBackend {
 
   free(storage: Storage): void {
     const { handle, length } = storage;
-    const { heap } = this.runtime;
-    if (handle instanceof Float32Array) {
-      this.tables.forget(handle);
-      this.bytesOutside -= handle.byteLength;
-    } else if (handle instanceof Bf16Values) heap.free(handle.address, length * 2);
-    else heap.free(handle as number, length * 4);
+    if (typeof handle === 'number') this.runtime.heap.free(handle, length * 4);
+    else if (handle instanceof Place) this.unownedPlaces.free(handle);
+    else {
+      this.registry.unregister(storage);
+      this.freeing(storage)();
+    }
     storage.handle = null;
+  }
+
+  unowned(storage: Storage): void {
+    const { handle } = storage;
+    if (typeof handle === 'number' || handle instanceof Place) this.unownedPlaces.add(storage);
+    else this.registry.register(storage, this.freeing(storage), storage);
+  }
+
+  /** Frees a storage that does not move. The function does not refer to it. */
+  private freeing({ handle, length }: Storage): () => void {
+    if (handle instanceof Bf16Values) return this.freeingBf16(handle.address, length * 2);
+    return this.freeingTable(this.tables.of(handle as Float32Array), length * 4);
+  }
+
+  // Functions of their own: closures made in one place share what any of them refers to.
+  private freeingBf16(address: number, bytes: number): () => void {
+    return () => this.runtime.heap.free(address, bytes);
+  }
+
+  private freeingTable(staging: Staging, bytes: number): () => void {
+    return () => {
+      this.tables.forget(staging);
+      this.bytesOutside -= bytes;
+    };
   }
 
   write(storage: Storage, source: ArrayLike<number>): void {
@@ -107,14 +139,15 @@ class SimdBackend implements WasmBackend {
   }
 
   storeAsBf16(storage: Storage): boolean {
-    const { handle, length } = storage;
-    if (typeof handle !== 'number' || storage.dtype !== 'f32' || length === 0 || length % 8 !== 0) return false;
-    const { heap } = this.runtime;
-    const address = heap.allocate(length * 2);
-    const floats = this.values(storage);
+    const { handle, length, dtype } = storage;
+    const movable = typeof handle === 'number' || handle instanceof Place;
+    if (!movable || dtype !== 'f32' || length === 0 || length % 8 !== 0) return false;
+    const before = { ...storage };
+    const address = this.runtime.heap.allocate(length * 2);
     storage.handle = new Bf16Values(address);
-    writeBf16(this.runtime, storage, floats);
-    heap.free(handle, length * 4);
+    writeBf16(this.runtime, storage, this.values(before));
+    this.free(before);
+    if (handle instanceof Place && handle.unowned) this.unowned(storage);
     return true;
   }
 
@@ -138,15 +171,35 @@ class SimdBackend implements WasmBackend {
     const { handle, dtype, length } = storage;
     if (handle instanceof Float32Array) return this.tables.values(handle);
     if (handle instanceof Bf16Values) return floatsOf(this.runtime, storage);
-    const { buffer } = this.runtime.compiled.memory;
-    return dtype === 'i32'
-      ? new Int32Array(buffer, handle as number, length)
-      : new Float32Array(buffer, handle as number, length);
+    const aside = handle instanceof Place ? handle.aside : null;
+    const buffer = aside ? aside.buffer : this.runtime.compiled.memory.buffer;
+    const at = aside ? 0 : handle instanceof Place ? handle.address : (handle as number);
+    return dtype === 'i32' ? new Int32Array(buffer, at, length) : new Float32Array(buffer, at, length);
+  }
+
+  /** The values of these operands are in the memory, and stay where they are during the next call. */
+  private putInPlace(outs: readonly Operand[], ins: readonly Operand[]): void {
+    const { unownedPlaces, recorder } = this;
+    unownedPlaces.nextCall();
+    let absent = false;
+    // All are named before the first is fetched: it must not push another one out.
+    for (const list of [ins, outs]) {
+      for (const x of list) {
+        recorder?.pin(x);
+        const { handle } = x.storage;
+        if (handle instanceof Place && unownedPlaces.use(handle)) absent = true;
+      }
+    }
+    if (!absent) return;
+    for (const { storage } of [...ins, ...outs]) {
+      if (storage.handle instanceof Place) unownedPlaces.fetch(storage, storage.handle);
+    }
   }
 
   private readonly view = (x: Operand): View => ({ data: this.values(x.storage), shape: x.shape });
 
   run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]): void {
+    this.putInPlace(outs, ins);
     if (!ins.some(isOffloaded) && !outs.some(isOffloaded)) {
       if (ins.some(isBf16)) runOnBf16(this.runtime, this, kernel, outs, ins, attrs);
       else this.runInside(kernel, outs, ins, attrs);
@@ -195,13 +248,17 @@ class SimdBackend implements WasmBackend {
     try {
       return Recorder.record(this.runtime, (made) => {
         this.recorder = made;
+        this.unownedPlaces.mayMove = false;
         f();
       });
     } finally {
       this.recorder = null;
+      this.unownedPlaces.mayMove = true;
     }
   }
 }
+
+const OPTIONS = ['maximumBytes', 'unownedBytes', 'outsideBytes', 'deterministic', 'wide', 'threads', 'leastShared'];
 
 /**
  * A backend that runs on the CPU with 128-bit SIMD. Each one has its own memory of up to 4 GiB.
@@ -209,7 +266,7 @@ class SimdBackend implements WasmBackend {
  * @throws RangeError if `threads` is not a whole number >= 1; CompileError if the engine has no WebAssembly SIMD
  */
 export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
-  checkOptions('createWasmBackend', options, ['outsideBytes', 'deterministic', 'wide', 'threads', 'leastShared']);
+  checkOptions('createWasmBackend', options, OPTIONS);
   const { threads = 1 } = options;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new RangeError(`createWasmBackend: threads must be a whole number >= 1, got ${threads}`);

@@ -7,7 +7,7 @@ import { contract, type KernelAttrs, type KernelEntry, type KernelName } from '.
 import { bf16ToF32, f32ToBf16 } from '../safetensors/float-formats.ts';
 import * as args from './arguments/matmul.ts';
 import type { HeapAccess } from './offload.ts';
-import type { WasmRuntime } from './runtime.ts';
+import { address, type WasmRuntime } from './runtime.ts';
 
 /** The handle of a storage of BF16 values. */
 export class Bf16Values {
@@ -52,9 +52,9 @@ function fewRows(
   const [N] = b.shape;
   if (M > FEW_ROWS || K % 8 !== 0 || K > MOST_COLUMNS || M * N * K === 0) return false;
   const { ints, kernels } = runtime;
-  ints[args.a] = a.storage.handle as number;
+  ints[args.a] = address(a);
   ints[args.b] = (b.storage.handle as Bf16Values).address;
-  ints[args.c] = y.storage.handle as number;
+  ints[args.c] = address(y);
   ints[args.M] = M;
   ints[args.N] = N;
   ints[args.K] = K;

@@ -49,6 +49,9 @@ class Free {
   }
 }
 
+/** Part of the limit from which there is a warning. What no scope owns has moved out long before. */
+const WARNED_OF = 7 / 8;
+
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 24 ? 2 : 0)} MiB`;
 
 /** Hands out blocks of one WebAssembly memory, which it grows when needed. */
@@ -57,8 +60,12 @@ export class Heap {
   /** Bytes asked for by the blocks now in use. */
   bytesInUse = 0;
   private top: number;
-  private readonly limit: number;
+  /** Bytes that it can have at most. */
+  readonly limit: number;
+  /** Asked for room when the memory is full. @returns whether some was made */
+  whenFull: () => boolean = () => false;
   private readonly grown: () => void;
+  private warned = false;
   private readonly unused = new Free();
   /** While `apart` runs: the blocks that were freed in it. */
   private own: Free | null = null;
@@ -82,7 +89,8 @@ export class Heap {
    * @throws Error when the memory is full
    */
   allocate(bytes: number): number {
-    const address = bytes > LARGEST_SMALL ? this.large(aligned(bytes)) : this.small(sizeClass(bytes));
+    let address = this.find(bytes);
+    while (address === undefined && this.whenFull()) address = this.find(bytes);
     if (address === undefined) {
       throw new Error(
         `out of memory: ${mebibytes(bytes)} asked for with ${mebibytes(this.bytesInUse)} in use, the limit is ` +
@@ -90,7 +98,19 @@ export class Heap {
       );
     }
     this.bytesInUse += bytes;
+    if (this.bytesInUse > WARNED_OF * this.limit && !this.warned) this.warn();
     return address;
+  }
+
+  private warn(): void {
+    this.warned = true;
+    console.warn(
+      `blt-ts: ${mebibytes(this.bytesInUse)} of tensors are in use, the limit is ${mebibytes(this.limit)}; if they grow with every step, wrap each step in scope(...), which frees what was made inside it`,
+    );
+  }
+
+  private find(bytes: number): number | undefined {
+    return bytes > LARGEST_SMALL ? this.large(aligned(bytes)) : this.small(sizeClass(bytes));
   }
 
   private large(size: number): number | undefined {

@@ -140,8 +140,9 @@ export interface CompiledKernels {
 /**
  * Compiles the fma build where it runs, else (or if `deterministic`) the mul+add build, and makes its memory.
  * @param wide work in pairs of vectors: by default where the engine makes 256-bit ones of them. The bits do not depend on it.
+ * @param pages what the memory may grow to
  */
-export function compileKernels(deterministic: boolean, wide?: boolean): CompiledKernels {
+export function compileKernels(deterministic: boolean, wide: boolean | undefined, pages: number): CompiledKernels {
   const optedOut = environment('BLT_NO_FMA') === '1';
   const fma = !deterministic && !optedOut && hasRelaxedSimd();
   const why = fma
@@ -157,7 +158,7 @@ export function compileKernels(deterministic: boolean, wide?: boolean): Compiled
   if (!shared) binary[memoryFlags] = 1;
   const vectors = wide === undefined ? joinsPairs() : { wide, why: wide ? 'pairs of vectors' : '128-bit vectors' };
   const where = shared ? 'shared memory' : 'unshared memory (no SharedArrayBuffer here)';
-  const { memory, maximumPages } = createMemory(shared);
+  const { memory, maximumPages } = createMemory(shared, pages);
   return {
     module: new WebAssembly.Module(binary),
     memory,
@@ -168,9 +169,9 @@ export function compileKernels(deterministic: boolean, wide?: boolean): Compiled
   };
 }
 
-/** A memory that may grow to 4 GiB, or to less where the engine cannot reserve that. */
-function createMemory(shared: boolean): { memory: WebAssembly.Memory; maximumPages: number } {
-  for (let maximum = 65536; ; maximum /= 2) {
+/** A memory that may grow to so many pages, or to less where the engine cannot reserve that. */
+function createMemory(shared: boolean, most: number): { memory: WebAssembly.Memory; maximumPages: number } {
+  for (let maximum = most; ; maximum = Math.floor(maximum / 2)) {
     try {
       return { memory: new WebAssembly.Memory({ initial: 64, maximum, shared }), maximumPages: maximum };
     } catch (error) {

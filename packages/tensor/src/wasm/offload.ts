@@ -142,11 +142,15 @@ function compare(rows: Int32Array, others: Int32Array) {
   };
 }
 
+/** The rows of one table that stay inside, if any do. It does not keep the table alive. */
+export class Staging {
+  current: StagedRows | undefined;
+}
+
 /** The tables outside the WebAssembly memory, and the rows of them that are inside at the moment. */
 export class OffloadedTables {
   private readonly heap: HeapAccess;
-  /** Rows that stay inside, by table. */
-  private readonly staged = new Map<Float32Array, StagedRows>();
+  private readonly stagings = new WeakMap<Float32Array, Staging>();
   /** Values read ahead of their use; kept so that no compiler leaves the reads out. */
   prefetchSink = 0;
 
@@ -154,24 +158,30 @@ export class OffloadedTables {
     this.heap = heap;
   }
 
+  /** The staged rows of a table. */
+  of(table: Float32Array): Staging {
+    let staging = this.stagings.get(table);
+    if (!staging) this.stagings.set(table, (staging = new Staging()));
+    return staging;
+  }
+
   /** The whole table, up to date. */
   values(table: Float32Array): Float32Array {
-    const staged = this.staged.get(table);
+    const staging = this.of(table);
+    const staged = staging.current;
     if (staged?.changed) {
       const { rows, storage, columns } = staged;
       const from = bitsOf(this.heap.values(storage));
       this.prefetchSink |= copyRows(from, countTo(rows.length), bitsOf(table), rows, columns, true);
     }
-    this.forget(table);
+    this.forget(staging);
     return table;
   }
 
   /** Drops what is kept of a table: it is freed. */
-  forget(table: Float32Array): void {
-    const staged = this.staged.get(table);
-    if (!staged) return;
-    this.heap.free(staged.storage);
-    this.staged.delete(table);
+  forget(staging: Staging): void {
+    if (staging.current) this.heap.free(staging.current.storage);
+    staging.current = undefined;
   }
 
   /**
@@ -210,14 +220,15 @@ export class OffloadedTables {
     } finally {
       for (const storage of made) this.heap.free(storage);
       // Rows that were only read go at once: the next call reads others.
-      for (const table of tables) if (!mayKeep || !this.staged.get(table)?.changed) this.values(table);
+      for (const table of tables) if (!mayKeep || !this.of(table).current?.changed) this.values(table);
     }
     return true;
   }
 
   /** Brings these rows of a table inside. Rows that were inside and are not among them go back to the table. */
   private stage(table: Float32Array, rows: Int32Array, C: number): StagedRows {
-    const old = this.staged.get(table);
+    const staging = this.of(table);
+    const old = staging.current;
     const fresh = old ? compare(rows, old.rows) : null;
     if (old && fresh!.lone.length === 0 && rows.length === old.rows.length) return old;
     const storage = this.heap.allocateInside('f32', rows.length * C);
@@ -230,8 +241,7 @@ export class OffloadedTables {
       if (old.changed) this.prefetchSink |= copyRows(from, gone.lonePlaces, bits, gone.lone, C, true);
       this.heap.free(old.storage);
     } else this.prefetchSink |= copyRows(bits, rows, to, countTo(rows.length), C, false);
-    const staged = { rows, storage, columns: C, changed: old?.changed ?? false };
-    this.staged.set(table, staged);
-    return staged;
+    staging.current = { rows, storage, columns: C, changed: old?.changed ?? false };
+    return staging.current;
   }
 }

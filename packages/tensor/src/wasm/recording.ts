@@ -4,6 +4,7 @@
  */
 import type { Operand, Recording } from '../backend.ts';
 import type { KernelCall, WasmRuntime } from './runtime.ts';
+import { Place } from './unowned.ts';
 
 /** An operand that can still be found when its tensor has been freed: a recording keeps the memory. */
 const fixed = (x: Operand): Operand => ({ storage: { ...x.storage }, dtype: x.dtype, shape: x.shape });
@@ -12,6 +13,8 @@ const fixed = (x: Operand): Operand => ({ storage: { ...x.storage }, dtype: x.dt
 export class Recorder {
   private readonly runtime: WasmRuntime;
   private readonly steps: (KernelCall | (() => void))[] = [];
+  /** Places whose addresses are written down. */
+  private readonly pinned = new Set<Place>();
 
   private constructor(runtime: WasmRuntime) {
     this.runtime = runtime;
@@ -37,9 +40,20 @@ export class Recorder {
       },
       release() {
         steps.length = 0;
+        for (const place of recorder.pinned) place.pins--;
+        recorder.pinned.clear();
         giveBack();
       },
     };
+  }
+
+  /** The values of an operand stay where they are as long as the recording lasts. */
+  pin({ storage }: Operand): void {
+    if (typeof storage.handle === 'number') storage.handle = new Place(storage.handle, storage.length * 4);
+    const { handle } = storage;
+    if (!(handle instanceof Place) || this.pinned.has(handle)) return;
+    handle.pins++;
+    this.pinned.add(handle);
   }
 
   /** Runs a kernel in TypeScript and records it, with the calls of WebAssembly in it. */

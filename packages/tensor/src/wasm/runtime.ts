@@ -4,9 +4,17 @@ import { ARGUMENTS, NEXT_UNIT, SCRATCH, SCRATCH_BYTES } from './arguments/layout
 import { Heap } from './heap.ts';
 import { type CompiledKernels, compileKernels, type Kernel, type WasmExports } from './module.ts';
 import { Pool, whyNoThreads } from './pool.ts';
+import type { Place } from './unowned.ts';
 
 /** Options of `createWasmBackend`. */
 export interface WasmOptions {
+  /** The most that its memory may grow to, 2^32 bytes by default. */
+  maximumBytes?: number;
+  /**
+   * Tensors that no scope owns may take so much of the memory (default 2^28, or an eighth of it). Beyond that the ones used least recently
+   * wait outside, where the garbage collector finds those that are dead.
+   */
+  unownedBytes?: number;
   /** Tensors of more bytes than this (default 2^28) live outside the WebAssembly memory: tables of which few rows are read. */
   outsideBytes?: number;
   /** Use the build without fused multiply-add: the same bits on every machine. What it costs: docs/backends.md. */
@@ -30,7 +38,8 @@ export interface KernelCall {
 }
 
 /** The address of an operand's values. */
-export const address = (x: Operand): number => x.storage.handle as number;
+export const address = ({ storage: { handle } }: Operand): number =>
+  typeof handle === 'number' ? handle : (handle as Place).address;
 
 /** An instance of the kernels: its memory, its heap, its argument block and its threads. */
 export class WasmRuntime {
@@ -49,8 +58,8 @@ export class WasmRuntime {
   private readonly obstacle: string | undefined;
   readonly pool: Pool | undefined;
 
-  constructor({ deterministic = false, wide, threads = 1, leastShared }: WasmOptions = {}) {
-    this.compiled = compileKernels(deterministic, wide);
+  constructor({ deterministic = false, wide, threads = 1, leastShared, maximumBytes = 2 ** 32 }: WasmOptions = {}) {
+    this.compiled = compileKernels(deterministic, wide, Math.floor(maximumBytes / 65536));
     const { imports, memory, module, maximumPages } = this.compiled;
     this.kernels = new WebAssembly.Instance(module, imports).exports as unknown as WasmExports;
     this.heap = new Heap(memory, SCRATCH + SCRATCH_BYTES, maximumPages, () => this.mapArguments());

@@ -94,7 +94,10 @@ async function remember(run: ClosingRun): Promise<{ memory: TextMemory; file: Ui
   const learning = learningMemory(train.map(({ bytes }) => bytes));
   for (;;) {
     const next = learning.next();
-    if (next.done) return { memory: next.value, file: memoryToSafetensors(next.value) };
+    if (next.done) {
+      run.log.measured();
+      return { memory: next.value, file: memoryToSafetensors(next.value) };
+    }
     run.log.progress('memory', next.value);
     if (await run.isStopped()) return 'stopped';
   }

@@ -110,8 +110,8 @@ describe('a memory of a text', () => {
     expect(first).toEqual(second);
   });
 
-  test('takes the table that its text needs: 2 MiB to 128 MiB', () => {
-    expect(new TextMemory(0).memoryBytes).toBe(2 ** 21);
+  test('takes the table that its text needs: 1 MiB to 128 MiB', () => {
+    expect(new TextMemory(0).memoryBytes).toBe(2 ** 20);
     expect(new TextMemory(2 ** 17).memoryBytes).toBe(2 ** 24);
     expect(new TextMemory(2 ** 22).memoryBytes).toBe(2 ** 27);
     expect(new TextMemory(2 ** 30).memoryBytes).toBe(2 ** 27);

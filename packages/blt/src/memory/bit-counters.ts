@@ -2,41 +2,54 @@
  * @file Counts of what followed each context, bit by bit. A byte is eight decisions, first the highest bit, and a context together with
  * the bits so far has one counter: an estimate of P(next bit = 1), how often it was seen, and the last two bits that followed.
  *
- * Counters lie in buckets of eight 32-bit words: a tag, and the seven counters of three decisions in a row (the last bucket of a byte
+ * Counters lie in buckets of eight 16-bit words: a tag, and the seven counters of three decisions in a row (the last bucket of a byte
  * holds two decisions). A byte so costs three looks into the table for each context. All contexts share one table of fixed size. A
- * context that is new takes the place of the one seen less often of the two it may lie in, so memory stays as it is.
+ * context that is new takes the place of the one seen least of the four it may lie in, so memory stays as it is.
  * @see Mahoney 2005, Adaptive weighing of context models for lossless data compression (PAQ6); Mahoney 2007, lpaq1
  */
 import { hash32 } from '@blt-ts/tensor';
 
 /** Words of a bucket. */
 const BUCKET = 8;
-/** A counter: P in the upper 16 bits, the last two bits in bits 8 and 9, times seen in the lower 8. This one has seen nothing. */
-const UNSEEN = 0x8000 << 16;
+/** Buckets that a context may lie in: those of one cache line, 64 bytes. */
+const WAYS = 4;
+/** A counter: P in the upper 10 bits, times seen in the next 4, the last two bits in the lowest. This one has seen nothing. */
+const UNSEEN = 0x8000;
+/** Values of P: 0 to 1023 thousandths, nearly. */
+export const ESTIMATES = 1024;
+const SURE = ESTIMATES - 1;
 /** Beyond so many the estimate goes on adapting at the same pace. */
-const MOST_SEEN = 127;
+const MOST_SEEN = 15;
 /** The n-th observation moves the estimate by this share of its error: the mean of what was seen and of half a bit. */
 const RATES = Float64Array.from({ length: MOST_SEEN + 1 }, (_, n) => 1 / (n + 1.5));
 
 /** Bits of a byte that the buckets begin with: decision 0, 3 and 6. */
 export const GROUP_STARTS = [0, 3, 6] as const;
 
-/** Times that a counter was updated, at most 127. */
-export const timesSeen = (counter: number): number => counter & 0xff;
+/** P of a counter, 0 .. 1023. */
+export const estimate = (counter: number): number => counter >> 6;
+/** Times that a counter was updated, at most 15. */
+export const timesSeen = (counter: number): number => (counter >> 2) & 15;
+/** The last two bits that followed, the last one lowest. */
+export const lastBits = (counter: number): number => counter & 3;
 
-const NO_BUCKETS = 'BitCounters: the logarithm of the number of buckets must be a whole number from 1 to 26';
+const NO_BUCKETS = 'BitCounters: the logarithm of the number of buckets must be a whole number from 2 to 26';
 
-/** A hashed table of counters. */
+/** Tells contexts in the same place apart; never 0. Its bits are others than those that choose the place. */
+const tagOf = (context: number, node: number): number =>
+  (Math.imul(context ^ Math.imul(node, 0x2c1b3c6d), 0x297a2d39) >>> 16) | 1;
+
+/** A hashed table of counters. Its buckets are asked for by context and node: 1, then the bits of the byte decided before the bucket. */
 export class BitCounters {
-  private readonly words: Int32Array;
+  private readonly words: Uint16Array;
   private readonly shift: number;
 
-  /** @param logBuckets the table has 2^logBuckets buckets of 32 bytes   @throws RangeError if that is no whole number 1 .. 26 */
+  /** @param logBuckets the table has 2^logBuckets buckets of 16 bytes   @throws RangeError if that is no whole number 2 .. 26 */
   constructor(logBuckets: number) {
-    if (!Number.isInteger(logBuckets) || logBuckets < 1 || logBuckets > 26) {
+    if (!Number.isInteger(logBuckets) || logBuckets < 2 || logBuckets > 26) {
       throw new RangeError(`${NO_BUCKETS}, got ${logBuckets}`);
     }
-    this.words = new Int32Array(BUCKET << logBuckets);
+    this.words = new Uint16Array(BUCKET << logBuckets);
     this.shift = 32 - logBuckets;
   }
 
@@ -45,24 +58,29 @@ export class BitCounters {
     return this.words.byteLength;
   }
 
-  /** Where the bucket of a hash lies; -1 if it is not there. */
-  find(hash: number): number {
-    const at = (hash >>> this.shift) * BUCKET;
-    const tag = hash | 1;
-    if (this.words[at] === tag) return at;
-    const other = at ^ BUCKET;
-    return this.words[other] === tag ? other : -1;
+  /** Where a bucket lies; -1 if it is not there. */
+  find(context: number, node: number): number {
+    const { words } = this;
+    const at = (hash32(context, node) >>> this.shift) * BUCKET;
+    const tag = tagOf(context, node);
+    if (words[at] === tag) return at;
+    if (words[at ^ BUCKET] === tag) return at ^ BUCKET;
+    if (words[at ^ (2 * BUCKET)] === tag) return at ^ (2 * BUCKET);
+    return words[at ^ (3 * BUCKET)] === tag ? at ^ (3 * BUCKET) : -1;
   }
 
-  /** Where the bucket of a hash lies, which is made if it is not there. */
-  findOrMake(hash: number): number {
-    const found = this.find(hash);
+  /** Where a bucket lies, which is made if it is not there. */
+  findOrMake(context: number, node: number): number {
+    const found = this.find(context, node);
     if (found >= 0) return found;
     const { words } = this;
-    const first = (hash >>> this.shift) * BUCKET;
-    const other = first ^ BUCKET;
-    const at = timesSeen(words[first + 1]) <= timesSeen(words[other + 1]) ? first : other;
-    words[at] = hash | 1;
+    const first = (hash32(context, node) >>> this.shift) * BUCKET;
+    let at = first;
+    for (let way = 1; way < WAYS; way++) {
+      const other = first ^ (way * BUCKET);
+      if (timesSeen(words[other + 1]) < timesSeen(words[at + 1])) at = other;
+    }
+    words[at] = tagOf(context, node);
     words.fill(UNSEEN, at + 1, at + BUCKET);
     return at;
   }
@@ -72,18 +90,13 @@ export class BitCounters {
     return bucket < 0 ? UNSEEN : this.words[bucket + node];
   }
 
-  /** Counts a bit. */
+  /** Counts a bit. The estimate is rounded towards the bit, so that it comes to 0 or 1023 where always the same one follows. */
   count(bucket: number, node: number, bit: number): void {
     const { words } = this;
     const counter = words[bucket + node];
-    const seen = counter & 0xff;
-    const p = counter >>> 16;
-    const moved = (p + (bit * 0xffff - p) * RATES[seen]) | 0;
-    const kept = Math.max(16, Math.min(0xffef, moved));
-    const history = (((counter >>> 7) & 2) | bit) << 8;
-    words[bucket + node] = (kept << 16) | history | (seen < MOST_SEEN ? seen + 1 : seen);
+    const seen = timesSeen(counter);
+    const p = estimate(counter);
+    const moved = bit === 1 ? p + Math.ceil((SURE - p) * RATES[seen]) : p - Math.ceil(p * RATES[seen]);
+    words[bucket + node] = (moved << 6) | (Math.min(MOST_SEEN, seen + 1) << 2) | ((counter & 1) << 1) | bit;
   }
 }
-
-/** The hash of a context and the bits of the byte so far. @param node 1, then those bits behind it */
-export const bucketHash = (context: number, node: number): number => hash32(context, node);

@@ -4,41 +4,34 @@
  * estimate) names an entry of a table, and the entry is learned.
  * @see Mahoney 2005, PAQ6: indirect context models
  */
-import { timesSeen } from './bit-counters.ts';
+import { ESTIMATES, estimate, lastBits, timesSeen } from './bit-counters.ts';
 import { roughStretch, squash } from './logistic.ts';
 
 /** Steps of a counter's estimate: quarters of its stretched value, from -8 to 8. */
-const ESTIMATES = 64;
-/** Kinds of counters by times seen: each of 0 to 6 is its own. */
+const STEPS = 64;
 const TIMES = 16;
-/** Counters by their last two bits. */
 const HISTORIES = 4;
 /** Entries of a map. */
-export const MAP_ENTRIES = ESTIMATES * TIMES * HISTORIES;
+const ENTRIES = STEPS * TIMES * HISTORIES;
 /** Beyond so many observations an entry goes on adapting at the same pace. */
 const MOST_SEEN = 1023;
 
-const estimateSteps = Uint8Array.from({ length: 4096 }, (_, i) =>
-  Math.min(ESTIMATES - 1, Math.max(0, Math.floor(4 * roughStretch((i + 0.5) / 4096) + ESTIMATES / 2))),
+const stepOf = Uint8Array.from({ length: ESTIMATES }, (_, i) =>
+  Math.min(STEPS - 1, Math.max(0, Math.floor(4 * roughStretch((i + 0.5) / ESTIMATES) + STEPS / 2))),
 );
-
-const timesSteps = Uint8Array.from({ length: 256 }, (_, n) => {
-  if (n < 7) return n;
-  return n < 9 ? 7 : n < 12 ? 8 : n < 16 ? 9 : n < 32 ? 10 : n < 64 ? 11 : n < 127 ? 12 : 13;
-});
 
 /** The entry of a counter. */
 export const entryOf = (counter: number): number =>
-  (((counter >>> 8) & 3) << 10) | (timesSteps[timesSeen(counter)] << 6) | estimateSteps[counter >>> 20];
+  (lastBits(counter) * TIMES + timesSeen(counter)) * STEPS + stepOf[estimate(counter)];
 
 /** One table for each kind of context. */
 export class LearnedMap {
   /** P(next bit = 1) of each entry. */
-  readonly probabilities = Float64Array.from({ length: MAP_ENTRIES }, (_, entry) =>
-    squash(((entry % ESTIMATES) - (ESTIMATES - 1) / 2) / 4),
+  readonly probabilities = Float64Array.from({ length: ENTRIES }, (_, entry) =>
+    squash(((entry % STEPS) - (STEPS - 1) / 2) / 4),
   );
   /** Observations behind each entry. */
-  readonly seen = new Float64Array(MAP_ENTRIES);
+  readonly seen = new Float64Array(ENTRIES);
 
   learn(entry: number, bit: number): void {
     const { probabilities, seen } = this;

@@ -31,7 +31,7 @@ interface Learned {
 }
 
 /** All that is learned in a memory, but for its counters. The arrays are the memory's own. */
-function learnedArrays({ maps, mixer, match }: TextMemory): Learned[] {
+function learnedArrays({ maps, mixer, finalMixer, match }: TextMemory): Learned[] {
   const probability = { least: 0.0001, most: 0.9999 };
   const count = { least: 0, most: Number.MAX_SAFE_INTEGER };
   return [
@@ -41,6 +41,8 @@ function learnedArrays({ maps, mixer, match }: TextMemory): Learned[] {
     { name: 'match.seen', values: match.seen, ...count },
     { name: 'mixer.weight', values: mixer.weights, least: -1000, most: 1000 },
     { name: 'mixer.seen', values: mixer.seen, ...count },
+    { name: 'final_mixer.weight', values: finalMixer.weights, least: -1000, most: 1000 },
+    { name: 'final_mixer.seen', values: finalMixer.seen, ...count },
   ];
 }
 

@@ -7,7 +7,7 @@
  * A byte is eight decisions. `node` names a decision: 1, followed by the bits decided before, so 1 is the first and 128 to 255 are the
  * last ones. Everything is + - * / on float64 and 32-bit integers, so that every machine computes the same bits.
  */
-import { BitCounters, bucketHash, GROUP_STARTS, timesSeen } from './bit-counters.ts';
+import { BitCounters, GROUP_STARTS, timesSeen } from './bit-counters.ts';
 import { CONTEXTS, History, ORDERS } from './history.ts';
 import { entryOf, LearnedMap } from './learned-map.ts';
 import { roughStretch } from './logistic.ts';
@@ -23,10 +23,10 @@ const CONSTANT = 0.3;
 export const MATCH_STEPS = 14;
 /** Values of `longest`. */
 export const LENGTHS = ORDERS.length + 1;
-/** Smallest and largest tables, in buckets of 32 bytes: 2 MiB and 128 MiB. */
-const [LEAST_LOG, MOST_LOG] = [16, 22];
-/** Buckets for each byte of text expected: English takes about three. */
-const BUCKETS_PER_BYTE = 4;
+/** Smallest and largest tables, in buckets of 16 bytes: 1 MiB and 128 MiB. */
+const [LEAST_LOG, MOST_LOG] = [16, 23];
+/** Buckets for each byte of text expected: English takes about six. */
+const BUCKETS_PER_BYTE = 8;
 
 /** 0 without a match, then by its length: in twos to 15, in eights to 31, in sixteens to 63. */
 function stepOfMatch(length: number): number {
@@ -43,12 +43,23 @@ const newMixer = () =>
     halfLife: 20_000,
   });
 
+/** The predictions of the mixer's vectors, weighted by what is decided instead of averaged. */
+const newFinalMixer = (vectors: number) =>
+  new LogisticMixer({
+    selectors: [256],
+    start: Array(vectors).fill(1 / vectors),
+    rate: 0.0005,
+    leastRate: 0.0005,
+    halfLife: 1,
+  });
+
 /** Counts of a text and the predictions that follow from them. */
 export class TextMemory {
   readonly history: History;
   readonly match: LongestMatch;
   readonly maps: readonly LearnedMap[] = Array.from({ length: CONTEXTS }, () => new LearnedMap());
   readonly mixer = newMixer();
+  readonly finalMixer = newFinalMixer(this.mixer.selectors);
   private readonly counters: BitCounters;
   private readonly buckets = new Int32Array(CONTEXTS);
   // What each of the eight decisions was predicted from, for learning from what came.
@@ -56,6 +67,8 @@ export class TextMemory {
   private readonly entries = new Int32Array(DECISIONS * CONTEXTS);
   private readonly chosen: Int32Array;
   private readonly dots: Float64Array;
+  private readonly nodes = new Int32Array(DECISIONS);
+  private readonly sums = new Float64Array(DECISIONS);
 
   /** @param textBytes length of the text to be read, from which the size of the table follows; more may be read */
   constructor(textBytes: number) {
@@ -86,7 +99,7 @@ export class TextMemory {
   lookUp(decision: number, node: number): void {
     const begin = node >> (decision % 3);
     const { contexts } = this.history;
-    for (let k = 0; k < CONTEXTS; k++) this.buckets[k] = this.counters.find(bucketHash(contexts[k], begin));
+    for (let k = 0; k < CONTEXTS; k++) this.buckets[k] = this.counters.find(contexts[k], begin);
   }
 
   /**
@@ -122,7 +135,9 @@ export class TextMemory {
     this.chosen[first] = agreed ? stepOfMatch(this.match.length) : 0;
     this.chosen[first + 1] = node;
     this.chosen[first + 2] = longest * LENGTHS + sure;
-    return mixer.mix(x, decision * INPUTS, this.chosen, first, this.dots);
+    mixer.mix(x, decision * INPUTS, this.chosen, first, this.dots);
+    this.nodes[decision] = node;
+    return this.finalMixer.mix(this.dots, first, this.nodes, decision, this.sums);
   }
 
   /** Whether the bits so far are those of the byte that the match predicts. */
@@ -136,7 +151,9 @@ export class TextMemory {
     const { mixer, x, entries } = this;
     for (let decision = 0; decision < DECISIONS; decision++) {
       const bit = (byte >> (7 - decision)) & 1;
-      mixer.learn(x, decision * INPUTS, this.chosen, decision * mixer.selectors, this.dots, bit);
+      const first = decision * mixer.selectors;
+      this.finalMixer.learn(this.dots, first, this.nodes, decision, this.sums, bit);
+      mixer.learn(x, decision * INPUTS, this.chosen, first, this.dots, bit);
       for (let k = 0; k < CONTEXTS; k++) this.maps[k].learn(entries[decision * CONTEXTS + k], bit);
     }
     this.match.learn(byte);
@@ -158,7 +175,7 @@ export class TextMemory {
       const begin = (byte | 0x100) >> (DECISIONS - start);
       const end = Math.min(DECISIONS, start + 3);
       for (let k = 0; k < CONTEXTS; k++) {
-        const bucket = counters.findOrMake(bucketHash(history.contexts[k], begin));
+        const bucket = counters.findOrMake(history.contexts[k], begin);
         for (let decision = start; decision < end; decision++) {
           const node = (byte | 0x100) >> (DECISIONS - decision);
           counters.count(bucket, localNode(decision, node), (byte >> (7 - decision)) & 1);

@@ -3,7 +3,7 @@
  * the same for every step. An exported model has none. A folder of a single step finds that of the run around it.
  */
 import { closeSync, existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import {
   type HeldOutGain,
   MemoryMixture,
@@ -26,7 +26,7 @@ const MOST_BYTES = 16 * 2 ** 20;
 function memoryPath(modelFolder: string): string {
   const own = join(modelFolder, MEMORY_FILE);
   if (existsSync(own) || !STEP.test(basename(resolve(modelFolder)))) return own;
-  return join(dirname(resolve(modelFolder)), MEMORY_FILE);
+  return join(modelFolder, '..', MEMORY_FILE);
 }
 
 /** Saves a run's memory. @param heldOut what it changed on held-out text; null where none was held out   @throws UserError naming the file */

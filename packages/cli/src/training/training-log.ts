@@ -243,8 +243,6 @@ export class TrainingLog {
 /** The figure with memory, and what follows from it. */
 function memoryLine(alone: Evaluation, withMemory: Evaluation): string {
   const helps = withMemory.bitsPerByte < alone.bitsPerByte;
-  const verdict = helps
-    ? 'it helps: eval and generate use it, --no-memory not'
-    : 'no help: --memory uses it all the same';
+  const verdict = helps ? 'it helps, so eval and generate use it' : 'no help, so it is used only with --memory';
   return `with memory    ${plusMinus(withMemory, 3)} (the training text remembered beside the model; ${verdict})`;
 }

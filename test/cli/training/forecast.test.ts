@@ -72,7 +72,7 @@ function simulate(r: Rates, minutes: number, slower: (progress: number) => numbe
   phase('entropy model', fit.entropySteps, r.entropyStep);
   pass(work.scoredBytes * r.scoredByte);
   const steps = phase('model', fit.steps, r.step);
-  pass(2 * work.finalBytes * r.evaluatedByte + 6e-6 * work.rememberedBytes + 12e-6 * work.finalBytes + 3);
+  pass(2 * work.finalBytes * r.evaluatedByte + 3);
   return { seconds: now, steps, fit };
 }
 

@@ -33,8 +33,8 @@ export function rememberedText(documents: readonly Uint8Array[]): Uint8Array<Arr
 }
 
 /**
- * A memory that has read a text. It takes about five microseconds a byte, and where the text is long nine for the last 256 kB, which it
- * predicts as it reads them.
+ * A memory that has read a text. The last 256 kB of a long text are predicted as they are read, so that it learns what its
+ * counts mean. What a byte costs stands in docs/laboratory/text-memory.md.
  * @param documents training text; the last 4 MiB are remembered
  */
 export function learnMemory(documents: readonly Uint8Array[]): TextMemory {

@@ -1,6 +1,6 @@
 /**
  * @file A memory as a safetensors file. It holds the text and what was learned about counts, some 0.9 MB, but not the counters: they
- * follow from the text, are a hundred times larger, and are counted anew in about five microseconds a byte.
+ * follow from the text, are a hundred times larger, and are counted anew when the file is read.
  */
 import { readSafetensors, SafetensorsError, type SafetensorsInput, writeSafetensors } from '@blt-ts/tensor';
 import { MOST_TEXT_BYTES } from './learn-memory.ts';

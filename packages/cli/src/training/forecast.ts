@@ -1,5 +1,5 @@
 /** @file How long a run takes and how much memory: what each kind of work costs, how much of it there is, and how much fits into a time. */
-import { bltPlan, countParameters, MOST_TEXT_BYTES, type RunPlan } from '@blt-ts/blt';
+import { bltPlan, countParameters, type RunPlan } from '@blt-ts/blt';
 import { flopsPerByte } from '../run/model-size.ts';
 
 /** Seconds that each kind of work takes. */
@@ -26,14 +26,10 @@ export interface Work {
   readonly evaluationBytes: number;
   /** Bytes of the last evaluation, on which the figure of the report rests. */
   readonly finalBytes: number;
-  /** Bytes of training text that the memory beside the model reads. */
-  readonly rememberedBytes: number;
 }
 
 /** Compressors, a sample text and the report, at the end. */
 const CLOSING_SECONDS = 3;
-/** Seconds that the memory takes to read a byte, and to predict and learn one that is held out. */
-const MEMORY_SECONDS = { read: 6e-6, scored: 12e-6 } as const;
 /** The last evaluation reads rows that overlap by half. */
 const OVERLAP = 2;
 
@@ -93,16 +89,12 @@ export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number):
     evaluations: heldOutBytes === 0 ? 0 : Math.ceil(steps / Math.max(1, plan.evalEvery)),
     evaluationBytes: Math.min(heldOutBytes, plan.evalBytes),
     finalBytes: heldOutBytes,
-    rememberedBytes: Math.min(trainBytes, MOST_TEXT_BYTES),
   };
 }
 
-/** Seconds after the last step: the memory, the evaluation of the best one, compressors, sample, report. */
+/** Seconds after the last step: the evaluation of the best one, compressors, sample, report. */
 export const closingSeconds = (work: Work, rates: Rates): number =>
-  OVERLAP * work.finalBytes * rates.evaluatedByte +
-  work.rememberedBytes * MEMORY_SECONDS.read +
-  work.finalBytes * MEMORY_SECONDS.scored +
-  CLOSING_SECONDS;
+  OVERLAP * work.finalBytes * rates.evaluatedByte + CLOSING_SECONDS;
 
 export const evaluationSeconds = (work: Work, rates: Rates): number =>
   work.evaluationBytes * rates.evaluatedByte + rates.save;

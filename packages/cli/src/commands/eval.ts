@@ -7,12 +7,15 @@ import {
   bltLogits,
   type Checkpoint,
   countBytes,
+  type Evaluation,
+  type EvaluationRow,
   encode,
   evaluateBlt,
   evaluateWithMemory,
   evaluationRows,
   layoutOptions,
   longestText,
+  type MemoryMixture,
   meanPatchSize,
   patchLengths,
   rowLimits,
@@ -131,13 +134,29 @@ function executedFlopsPerByte({ params, config }: Checkpoint, row: TrainingRow, 
   return totalFlops(ledger, ['matmul', 'intervalAttention']) / Math.max(1, countBytes(row.targets));
 }
 
+/** The figures of a model alone, and with a memory if there is one. */
+const evaluateBoth = async (
+  { params, config }: Checkpoint,
+  rows: readonly EvaluationRow[],
+  memory: MemoryMixture | null,
+): Promise<{ alone: Evaluation; withMemory: Evaluation | null }> =>
+  memory
+    ? evaluateWithMemory(params, rows, config, memory)
+    : { alone: await evaluateBlt(params, rows, config), withMemory: null };
+
+/** A figure in the words of `--json`. */
+const figure = ({ bitsPerByte, standardError }: Evaluation) => ({
+  bits_per_byte: bitsPerByte,
+  standard_error: standardError,
+});
+
 /** `blt eval`. @returns the exit code */
 export async function evalCommand(flags: EvalFlags): Promise<number> {
   const { backend, short } = await chooseBackend(flags);
   const { checkpoint, folder } = await loadModel(flags.model, backend);
   const { title, train, heldOut } = await evaluationData(flags, folder);
   if (totalBytes(heldOut) === 0) throw new UserError(`${title} is empty; give a text to evaluate on with --data`, 2);
-  const { config, params, patcher } = checkpoint;
+  const { config, patcher } = checkpoint;
   checkRowBytes(flags.rowBytes, longestText(config));
   const memory = memoryBeside(folder, flags.memory);
   const started = performance.now();
@@ -153,9 +172,7 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   const patchBytes = meanPatchSize(lengths, countBytes(documents));
   const rows = rowsOf(documents, lengths, config, flags.rowBytes);
   const row = rows.reduce((a, b) => (b.ids.length > a.ids.length ? b : a));
-  const { alone: evaluation, withMemory } = memory
-    ? await evaluateWithMemory(params, rows, config, memory)
-    : { alone: await evaluateBlt(params, rows, config), withMemory: null };
+  const { alone: evaluation, withMemory } = await evaluateBoth(checkpoint, rows, memory);
   const executed = executedFlopsPerByte(checkpoint, row, backend);
   const formula = flopsPerByte({ config }, patchBytes, flags.rowBytes);
   const seconds = (performance.now() - started) / 1000;
@@ -165,12 +182,8 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
       model: folder,
       data: title,
       bytes: evaluation.bytes,
-      bits_per_byte: evaluation.bitsPerByte,
-      standard_error: evaluation.standardError,
-      with_memory: withMemory && {
-        bits_per_byte: withMemory.bitsPerByte,
-        standard_error: withMemory.standardError,
-      },
+      ...figure(evaluation),
+      with_memory: withMemory && figure(withMemory),
       patch_size_mean: patchBytes,
       flops_per_byte: { executed, formula: formula.model, entropy_model: formula.entropyModel },
       compressors: compressors.map((y) => ({

@@ -135,6 +135,19 @@ export { type BatchByte, generateBatch, generateBatchAsync } from './decoding/ge
 export { argmax, type SamplingOptions, sampleLogits, validateSampling } from './decoding/sampling.ts';
 export type { WithReadback } from './readback.ts';
 
+// A memory beside the model
+
+export { learningMemory, learnMemory, type MemoryProgress, MOST_TEXT_BYTES } from './memory/learn-memory.ts';
+export { MemoryMixture } from './memory/memory-mixture.ts';
+export {
+  type HeldOutGain,
+  memoryFileWithGain,
+  memoryFromSafetensors,
+  memoryToSafetensors,
+  type SavedMemory,
+} from './memory/saved-memory.ts';
+export { TextMemory } from './memory/text-memory.ts';
+
 // Training: the whole run
 
 export { planRun } from './training/plan.ts';
@@ -161,6 +174,7 @@ export { learningRateMultiplier, type Schedule, type ScheduleOptions } from './o
 export { type ByteRow, byteRows, type DataCursor, EpochLoader, patchRows } from './training/data-loader.ts';
 export { type Evaluation, evaluateBlt, evaluateEntropyModel, type Progress } from './training/evaluation.ts';
 export { type EvaluationRow, type EvaluationRowsOptions, evaluationRows } from './training/evaluation-rows.ts';
+export { type EvaluationWithMemory, evaluateWithMemory } from './training/evaluation-with-memory.ts';
 export type { LoopOptions, SpikeOptions, StepReport } from './training/loop-options.ts';
 export { type LazyArray, type LazyLoopState, type LoopState, lazyArray } from './training/loop-state.ts';
 export { bitsPerByte, entropyNats, natsToBits } from './training/metrics.ts';

@@ -87,5 +87,7 @@ export { storeAsBf16 } from './tensor.ts';
 
 export { checkOptions, describe, isForeignTensor } from './given.ts';
 export { integerPower } from './numerics/integer-power.ts';
+export { naturalExp } from './numerics/natural-exp.ts';
+export { naturalLog } from './numerics/natural-log.ts';
 export { checkShape, formatShape, normalizeAxes, sameShape, sizeOf, stridesOf } from './shape.ts';
 export { checkTensor } from './tensor.ts';

@@ -42,6 +42,7 @@ function* generateBatchSteps(
   const contextBytes = checkOptions(options, checkpoint.config);
   const { maxBytes, hashRows, onDone } = options;
   if (options.draftBytes) throw new RangeError('generateBatch: draftBytes is for one text; leave it out');
+  if (options.memory) throw new RangeError('generateBatch: a memory is for one text; leave it out');
   if (prompts.length === 0 || maxBytes === 0) return;
   const texts = prompts.map((prompt, r) => new GrowingText(prompt, options, r));
   const decoders = new RenewableDecoder(checkpoint, { sequences: prompts.length, hashRows });

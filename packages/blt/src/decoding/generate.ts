@@ -2,12 +2,14 @@
 
 import { scope } from '@blt-ts/tensor';
 import { TooManyPatchesError } from '../errors.ts';
+import type { MemoryMixture } from '../memory/memory-mixture.ts';
 import { bltBatch } from '../model/batch.ts';
 import { bltLogits } from '../model/blt.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { type BltConfig, layoutOptions, longestText } from '../model/config.ts';
 import { scoreEntropiesSteps } from '../model/entropy-model.ts';
 import { modelPatchLengths } from '../patching/boundaries.ts';
+import { BYTE_OFFSET } from '../patching/vocabulary.ts';
 import { itemsAsync, itemsSync, runAsync, runSync, type WithReadback } from '../readback.ts';
 import { GrowingText, type TextOptions } from './growing-text.ts';
 import type { HashRows } from './model-steps.ts';
@@ -28,6 +30,8 @@ export interface GenerateOptions extends TextOptions {
    * (2026), BLT-S
    */
   readonly draftBytes?: number;
+  /** A memory whose prediction is mixed with the model's. It reads the prompt and what is made. Not with drafts. */
+  readonly memory?: MemoryMixture;
   /** Reads rows of hash tables that are not in memory; see `DecoderOptions`. */
   readonly hashRows?: HashRows;
   /** Receives the counts of what ran, when generation ends. */
@@ -88,7 +92,23 @@ export function checkOptions(options: GenerateOptions, config: BltConfig): numbe
       `generate: draftBytes must be a whole number >= 0 below half of contextBytes ${contextBytes}, got ${draftBytes}`,
     );
   }
+  if (options.memory && draftBytes > 0) {
+    throw new RangeError(`generate: draftBytes ${draftBytes} is for the model alone; leave it out, or the memory`);
+  }
   return contextBytes;
+}
+
+/** Draws the next id, with a memory from the mixture, which then learns from it. */
+function drawNext(text: GrowingText, logits: Float32Array, memory: MemoryMixture | undefined): number {
+  if (!memory) return text.draw(logits);
+  const id = text.draw(memory.logProbabilities(logits));
+  memory.score(logits, logits.length, id);
+  return id;
+}
+
+/** Lets a memory read what it has not predicted. */
+function readPrompt(memory: MemoryMixture | undefined, ids: readonly number[]): void {
+  if (memory) for (const id of ids) if (id >= BYTE_OFFSET) memory.read(id - BYTE_OFFSET);
 }
 
 /**
@@ -120,8 +140,9 @@ function* generateSteps(
   options: GenerateOptions,
 ): WithReadback<void, number> {
   const contextBytes = checkOptions(options, checkpoint.config);
-  const { maxBytes, draftBytes = 0, hashRows, onDone } = options;
+  const { maxBytes, draftBytes = 0, hashRows, onDone, memory } = options;
   const text = new GrowingText(prompt, options);
+  readPrompt(memory, text.ids);
   const decoders = new RenewableDecoder(checkpoint, { hashRows });
   const [drafts, copies] = [new DraftLength(draftBytes), new DraftLength(draftBytes)];
   try {
@@ -149,7 +170,7 @@ function* generateSteps(
           lengths.learn(room, next.length);
         } else {
           const [logits] = yield* decoder.feedSteps([unread]);
-          next = [text.draw(logits)];
+          next = [drawNext(text, logits, memory)];
         }
       } catch (error) {
         if (!(error instanceof TooManyPatchesError) || text.ids.length < 2) throw error;

@@ -31,7 +31,7 @@ export interface Evaluation {
 }
 
 /** Sums of nats and bytes over rows. */
-class Tally {
+export class Tally {
   private nats = 0;
   private bytes = 0;
   private readonly rows: { readonly nats: number; readonly bytes: number }[] = [];
@@ -72,7 +72,10 @@ class Tally {
 }
 
 /** Groups rows into batches of about `batchBytes` bytes. */
-function* batches<R extends { readonly ids: Int32Array }>(rows: readonly R[], batchBytes: number): Generator<R[]> {
+export function* batches<R extends { readonly ids: Int32Array }>(
+  rows: readonly R[],
+  batchBytes: number,
+): Generator<R[]> {
   let group: R[] = [];
   let size = 0;
   for (const row of rows) {
@@ -102,7 +105,8 @@ export async function result<R>(steps: AsyncGenerator<unknown, R>): Promise<R> {
   }
 }
 
-const targetCount = (rows: readonly EvaluationRow[]): number => rows.reduce((n, r) => n + r.targets.length, 0);
+/** Targets of rows, those included that are not scored. */
+export const targetCount = (rows: readonly EvaluationRow[]): number => rows.reduce((n, r) => n + r.targets.length, 0);
 
 /**
  * Bits per byte of the latent transformer on held-out rows.

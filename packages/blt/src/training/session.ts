@@ -8,6 +8,7 @@
  */
 
 import type { Backend } from '@blt-ts/tensor';
+import type { MemoryMixture } from '../memory/memory-mixture.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import type { BltConfig } from '../model/config.ts';
 import type { BltParams } from '../model/parameters.ts';
@@ -15,6 +16,7 @@ import { meanPatchSize } from '../patching/calibrate.ts';
 import { countBytes } from '../patching/vocabulary.ts';
 import { type Evaluation, evaluatingBlt, type Progress, result } from './evaluation.ts';
 import { sampleRows } from './evaluation-rows.ts';
+import { type EvaluationWithMemory, evaluatingWithMemory } from './evaluation-with-memory.ts';
 import { readArrays } from './loop-state.ts';
 import { RunParts } from './run-parts.ts';
 import type { Corpus, RunPlan } from './run-plan.ts';
@@ -196,6 +198,12 @@ export class Session {
   evaluatingFully(params: BltParams): AsyncGenerator<Progress, Evaluation> {
     const rows = this.parts.heldOutRows(Math.ceil(this.plan.model.patchesPerRow / 2));
     return evaluatingBlt(params, rows, this.config);
+  }
+
+  /** `evaluatingFully`, alone and with a memory beside the model, which then has read the held-out text. */
+  evaluatingWithMemory(params: BltParams, memory: MemoryMixture): AsyncGenerator<Progress, EvaluationWithMemory> {
+    const rows = this.parts.heldOutRows(Math.ceil(this.plan.model.patchesPerRow / 2));
+    return evaluatingWithMemory(params, rows, this.config, memory);
   }
 
   /** Mean bytes per patch of the held-out text. */

@@ -1,9 +1,20 @@
 /** @file The flags of `blt eval`. */
 import type { Command } from 'commander';
-import { backendOption, between, collect, finish, modelOption, RAW, threadsOption, whole } from './values.ts';
+import {
+  backendOption,
+  between,
+  collect,
+  finish,
+  memoryOptions,
+  modelOption,
+  RAW,
+  threadsOption,
+  whole,
+} from './values.ts';
 
 /** Adds `blt eval`. */
 export function addEval(program: Command): void {
+  const [memory, noMemory] = memoryOptions();
   program
     .command('eval')
     .description('bits per byte on held-out text, beside compressors')
@@ -12,6 +23,8 @@ export function addEval(program: Command): void {
     .option('--text-field <name>', 'field of .jsonl lines that holds the text')
     .option('--raw', RAW)
     .option('--row-bytes <n>', 'context', between(whole, 2), 512)
+    .addOption(memory)
+    .addOption(noMemory)
     .option('--json', 'one JSON object')
     .addOption(backendOption())
     .addOption(threadsOption())

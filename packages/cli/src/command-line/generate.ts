@@ -1,9 +1,20 @@
 /** @file The flags of `blt generate`. */
 import { type Command, Option } from 'commander';
-import { backendOption, between, finish, mass, modelOption, number, threadsOption, whole } from './values.ts';
+import {
+  backendOption,
+  between,
+  finish,
+  mass,
+  memoryOptions,
+  modelOption,
+  number,
+  threadsOption,
+  whole,
+} from './values.ts';
 
 /** Adds `blt generate`. */
 export function addGenerate(program: Command): void {
+  const [memory, noMemory] = memoryOptions();
   program
     .command('generate')
     .description('continue a prompt, byte by byte')
@@ -35,6 +46,8 @@ export function addGenerate(program: Command): void {
         .choices(['stored', 'f32', 'bf16'])
         .default('stored'),
     )
+    .addOption(memory)
+    .addOption(noMemory)
     .option('--json', 'one JSON object')
     .addOption(backendOption())
     .addOption(threadsOption())

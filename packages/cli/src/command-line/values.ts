@@ -46,6 +46,12 @@ export const threadsOption = () =>
   new Option('--threads <n>', 'CPU threads (all cores)').argParser(between(whole, 1, 256));
 export const modelOption = () => new Option('-m, --model <dir>', 'run or checkpoint folder (default: the newest run)');
 
+/** `--memory` and `--no-memory`; neither: the memory is used where it helped on held-out text. */
+export const memoryOptions = () => [
+  new Option('--memory', "use the run's memory of its training text (default: where it helped on held-out text)"),
+  new Option('--no-memory', 'the model alone'),
+];
+
 export const dtypeOption = () => new Option('--dtype <type>', 'of the weights written').choices(['f32', 'bf16']);
 export const behaviourOption = () =>
   new Option('--behaviour <name>', 'whose masks: facebook has window and documents').choices([

@@ -7,11 +7,15 @@ import {
   bltLogits,
   type Checkpoint,
   countBytes,
+  type Evaluation,
+  type EvaluationRow,
   encode,
   evaluateBlt,
+  evaluateWithMemory,
   evaluationRows,
   layoutOptions,
   longestText,
+  type MemoryMixture,
   meanPatchSize,
   patchLengths,
   rowLimits,
@@ -29,6 +33,7 @@ import { splitHash } from '../data/split.ts';
 import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { loadModel } from '../run/find-model.ts';
 import { RunFolder } from '../run/folder.ts';
+import { memoryBeside } from '../run/memory-file.ts';
 import { flopsPerByte } from '../run/model-size.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
@@ -41,6 +46,8 @@ export interface EvalFlags {
   readonly textField?: string;
   readonly raw?: boolean;
   readonly rowBytes: number;
+  /** undefined: where it helped on held-out text. */
+  readonly memory?: boolean;
   readonly json?: boolean;
   readonly backend?: BackendName;
   readonly threads?: number;
@@ -127,14 +134,31 @@ function executedFlopsPerByte({ params, config }: Checkpoint, row: TrainingRow, 
   return totalFlops(ledger, ['matmul', 'intervalAttention']) / Math.max(1, countBytes(row.targets));
 }
 
+/** The figures of a model alone, and with a memory if there is one. */
+const evaluateBoth = async (
+  { params, config }: Checkpoint,
+  rows: readonly EvaluationRow[],
+  memory: MemoryMixture | null,
+): Promise<{ alone: Evaluation; withMemory: Evaluation | null }> =>
+  memory
+    ? evaluateWithMemory(params, rows, config, memory)
+    : { alone: await evaluateBlt(params, rows, config), withMemory: null };
+
+/** A figure in the words of `--json`. */
+const figure = ({ bitsPerByte, standardError }: Evaluation) => ({
+  bits_per_byte: bitsPerByte,
+  standard_error: standardError,
+});
+
 /** `blt eval`. @returns the exit code */
 export async function evalCommand(flags: EvalFlags): Promise<number> {
   const { backend, short } = await chooseBackend(flags);
   const { checkpoint, folder } = await loadModel(flags.model, backend);
   const { title, train, heldOut } = await evaluationData(flags, folder);
   if (totalBytes(heldOut) === 0) throw new UserError(`${title} is empty; give a text to evaluate on with --data`, 2);
-  const { config, params, patcher } = checkpoint;
+  const { config, patcher } = checkpoint;
   checkRowBytes(flags.rowBytes, longestText(config));
+  const memory = memoryBeside(folder, flags.memory);
   const started = performance.now();
   const measures = compressorFigures(lastBytes(train, MOST_CONTEXT_BYTES), concatenated(heldOut));
   const documents = heldOut.map((d) => encode(d.bytes, { bos: true, eos: true }));
@@ -148,7 +172,7 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   const patchBytes = meanPatchSize(lengths, countBytes(documents));
   const rows = rowsOf(documents, lengths, config, flags.rowBytes);
   const row = rows.reduce((a, b) => (b.ids.length > a.ids.length ? b : a));
-  const evaluation = await evaluateBlt(params, rows, config);
+  const { alone: evaluation, withMemory } = await evaluateBoth(checkpoint, rows, memory);
   const executed = executedFlopsPerByte(checkpoint, row, backend);
   const formula = flopsPerByte({ config }, patchBytes, flags.rowBytes);
   const seconds = (performance.now() - started) / 1000;
@@ -158,8 +182,8 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
       model: folder,
       data: title,
       bytes: evaluation.bytes,
-      bits_per_byte: evaluation.bitsPerByte,
-      standard_error: evaluation.standardError,
+      ...figure(evaluation),
+      with_memory: withMemory && figure(withMemory),
       patch_size_mean: patchBytes,
       flops_per_byte: { executed, formula: formula.model, entropy_model: formula.entropyModel },
       compressors: compressors.map((y) => ({
@@ -176,6 +200,7 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   line('model', folder);
   line('data', `${title}: ${humanBytes(totalBytes(heldOut))}`);
   line('bits per byte', `${plusMinus(evaluation, 4)} (full: every byte with at least half a row of context)`);
+  if (withMemory) line('  with memory', `${plusMinus(withMemory, 4)} (a memory of the training text beside the model)`);
   for (const y of compressors)
     line(`  ${y.name}`, `${y.bitsPerByte.toFixed(4)}${y.seenTraining ? ' (having read the training part)' : ''}`);
   line('mean patch', `${patchBytes.toFixed(2)} bytes`);

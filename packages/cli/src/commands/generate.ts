@@ -1,10 +1,18 @@
 /** @file `blt generate`: continues a prompt, onto a terminal, into a pipe, or as JSON. */
-import { type GenerateCounts, generate, generateAsync, longestText, type WeightFormat } from '@blt-ts/blt';
+import {
+  type GenerateCounts,
+  generate,
+  generateAsync,
+  longestText,
+  type MemoryMixture,
+  type WeightFormat,
+} from '@blt-ts/blt';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
 import { openModelFolder } from '../files/checkpoint-files.ts';
 import { findModel, loadModel, newestRun } from '../run/find-model.ts';
 import { loadLargeModel, needsSpreading } from '../run/large-model.ts';
+import { memoryBeside } from '../run/memory-file.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
 import { sayJson } from '../terminal/output.ts';
@@ -21,6 +29,8 @@ export interface GenerateFlags {
   readonly ignoreEos?: boolean;
   readonly context?: number;
   readonly draft: number;
+  /** undefined: where it helped on held-out text. */
+  readonly memory?: boolean;
   readonly weights?: WeightFormat;
   readonly json?: boolean;
   readonly backend?: BackendName;
@@ -96,6 +106,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     contextBytes: flags.context,
     draftBytes: flags.draft,
     hashRows,
+    memory: memoryOf(flags, folder),
     onDone: (ran: GenerateCounts) => {
       counts = ran;
     },
@@ -121,6 +132,14 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     for await (const byte of bytes) process.stdout.write(Uint8Array.of(byte));
   }
   return 0;
+}
+
+/** The memory to draw with. Drafts are for the model alone, so they win where no memory was asked for. */
+function memoryOf({ memory, draft }: GenerateFlags, folder: string): MemoryMixture | undefined {
+  if (draft > 0 && memory) {
+    throw new UserError(`--draft ${draft} is for the model alone; leave it out, or give --no-memory`, 2);
+  }
+  return memoryBeside(folder, draft > 0 ? false : memory) ?? undefined;
 }
 
 async function promptOf({ prompt, model }: GenerateFlags): Promise<Uint8Array> {

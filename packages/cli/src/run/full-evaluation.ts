@@ -22,14 +22,40 @@ const schema = z.object({
   standardError: z.number().nullable(),
   /** Held-out bytes. */
   bytes: z.int().min(1),
+  /** The same bytes with the memory beside the model. Not there without a memory, and in runs of earlier versions. */
+  withMemory: z
+    .object({
+      heldOutBitsPerByte: z.number(),
+      standardError: z.number().nullable(),
+      /** Whether it is lower: then the memory is used where nothing else is said. */
+      helps: z.boolean(),
+    })
+    .optional(),
 });
 
 export type FullEvaluation = z.infer<typeof schema>;
 
 /** @throws UserError naming the file */
-export async function writeFullEvaluation(folder: string, step: number, evaluation: Evaluation): Promise<void> {
+export async function writeFullEvaluation(
+  folder: string,
+  step: number,
+  evaluation: Evaluation,
+  withMemory: Evaluation | null = null,
+): Promise<void> {
   const { bitsPerByte, standardError, bytes } = evaluation;
-  const record: FullEvaluation = { step, heldOutBitsPerByte: bitsPerByte, standardError, bytes };
+  const record: FullEvaluation = {
+    step,
+    heldOutBitsPerByte: bitsPerByte,
+    standardError,
+    bytes,
+    ...(withMemory && {
+      withMemory: {
+        heldOutBitsPerByte: withMemory.bitsPerByte,
+        standardError: withMemory.standardError,
+        helps: withMemory.bitsPerByte < bitsPerByte,
+      },
+    }),
+  };
   await writeFileAtomically(join(folder, FULL_EVALUATION), Buffer.from(`${JSON.stringify(record, null, 2)}\n`));
 }
 

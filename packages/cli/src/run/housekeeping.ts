@@ -13,6 +13,8 @@ export const housekeepingSchema = z.strictObject({
   /** Saved steps kept beside the best. */
   keepLast: z.int().min(1),
   tensorboard: z.boolean(),
+  /** Whether the run gets a memory beside the model. Runs of earlier versions do not say. */
+  memory: z.boolean().default(true),
 });
 export type Housekeeping = z.infer<typeof housekeepingSchema>;
 export const DEFAULT_HOUSEKEEPING: Housekeeping = {
@@ -21,6 +23,7 @@ export const DEFAULT_HOUSEKEEPING: Housekeeping = {
   sampleEvery: 0,
   keepLast: 1,
   tensorboard: false,
+  memory: true,
 };
 
 /** Housekeeping of a run: flags and config file win over earlier choices. */
@@ -35,5 +38,6 @@ export function housekeepingOf(
     sampleEvery: train.sample_every ?? before.sampleEvery,
     keepLast: train.keep_last ?? before.keepLast,
     tensorboard: tensorboard || before.tensorboard,
+    memory: train.memory === undefined ? before.memory : train.memory === 'on',
   };
 }

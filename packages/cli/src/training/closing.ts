@@ -1,11 +1,22 @@
 /** @file The end of a run. The best step is measured on all held-out bytes and writes a sample, and the report is made. */
-import { type Checkpoint, type Evaluation, generate, generateAsync, type Session } from '@blt-ts/blt';
+import {
+  type Checkpoint,
+  type Evaluation,
+  generate,
+  generateAsync,
+  learningMemory,
+  MemoryMixture,
+  memoryToSafetensors,
+  type Session,
+  type TextMemory,
+} from '@blt-ts/blt';
 import { concatenated, lastBytes, totalBytes } from '../data/document.ts';
 import { worseThanChance } from '../data/held-out-noise.ts';
 import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { writeReport } from '../report/training-report.ts';
 import { loadModel } from '../run/find-model.ts';
 import { writeFullEvaluation } from '../run/full-evaluation.ts';
+import { writeMemory } from '../run/memory-file.ts';
 import type { Sample } from '../run/samples-file.ts';
 import { printable } from '../terminal/byte-labels.ts';
 import { humanBytes } from '../terminal/human-units.ts';
@@ -45,15 +56,22 @@ async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<b
   comparing.catch(() => {});
   const bestStep = session.best?.step ?? session.modelStep;
   const measured = measuredBytes(job);
-  let full: Evaluation | null = null;
+  const remembered = await remember(run);
+  if (remembered === 'stopped') return false;
+  let [full, withMemory]: (Evaluation | null)[] = [null, null];
   if (session.heldOutBytes > 0) {
     log.measuring(measured);
-    full = await evaluateFully(run, checkpoint);
-    if (full === null) return false;
+    const figures = await evaluateFully(run, checkpoint, remembered?.memory ?? null);
+    if (figures === null) return false;
+    ({ alone: full, withMemory } = figures);
     log.measured();
-    await writeFullEvaluation(job.folder.path, bestStep, full);
+    await writeFullEvaluation(job.folder.path, bestStep, full, withMemory);
     const chance = worseThanChance(full.bitsPerByte, bestStep);
     if (chance !== null) log.warning(chance);
+  }
+  if (remembered) {
+    const gain = full && withMemory && { alone: full.bitsPerByte, withMemory: withMemory.bitsPerByte };
+    await writeMemory(job.folder.path, remembered.file, gain);
   }
   const compressors = await unlessStopped(comparing, run.isStopped);
   if (compressors === null) return false;
@@ -62,7 +80,7 @@ async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<b
   const facts = { data: job.title, backend: job.why, seconds, full, compressors, samples };
   const { record, train, heldOut } = job;
   const report = await writeReport({ folder: job.folder.path, record, session, checkpoint, train, heldOut, ...facts });
-  log.done({ full, measured, compressors, seconds: journal.seconds, model, report }, session);
+  log.done({ full, withMemory, measured, compressors, seconds: journal.seconds, model, report }, session);
   return true;
 }
 
@@ -72,12 +90,35 @@ function measuredBytes({ heldOut, heldOutBytes }: TrainingJob): string {
   return bytes < heldOutBytes ? `${humanBytes(bytes)} of ${humanBytes(heldOutBytes)}` : `all ${humanBytes(bytes)}`;
 }
 
-/** Null if the run was stopped before. */
-async function evaluateFully(run: ClosingRun, { params }: Checkpoint): Promise<Evaluation | null> {
-  const evaluating = run.session.evaluatingFully(params);
+/** A memory of the training text, and its file: what is read after that is not saved. Null where none is wanted. */
+async function remember(run: ClosingRun): Promise<{ memory: TextMemory; file: Uint8Array } | null | 'stopped'> {
+  const { record, train } = run.job;
+  if (!record.care.memory) return null;
+  const learning = learningMemory(train.map(({ bytes }) => bytes));
+  for (;;) {
+    const next = learning.next();
+    if (next.done) {
+      run.log.measured();
+      return { memory: next.value, file: memoryToSafetensors(next.value) };
+    }
+    run.log.progress('memory', next.value);
+    if (await run.isStopped()) return 'stopped';
+  }
+}
+
+/** The figures of the best step. Null if the run was stopped before. */
+async function evaluateFully(
+  run: ClosingRun,
+  { params }: Checkpoint,
+  memory: TextMemory | null,
+): Promise<{ alone: Evaluation; withMemory: Evaluation | null } | null> {
+  const { session } = run;
+  const evaluating = memory
+    ? session.evaluatingWithMemory(params, new MemoryMixture(memory))
+    : session.evaluatingFully(params);
   for (;;) {
     const next = await evaluating.next();
-    if (next.done) return next.value;
+    if (next.done) return 'alone' in next.value ? next.value : { alone: next.value, withMemory: null };
     run.log.progress('evaluation', next.value);
     if (await run.isStopped()) return null;
   }

@@ -33,6 +33,8 @@ export interface ModelStep {
 export interface Ending {
   /** Null without held-out bytes. */
   readonly full: Evaluation | null;
+  /** The same with a memory beside the model; null where there is none. */
+  readonly withMemory: Evaluation | null;
   /** The bytes that `full` was measured on, in words. */
   readonly measured: string;
   readonly compressors: readonly CompressorFigure[];
@@ -104,14 +106,14 @@ export class TrainingLog {
   }
 
   /** How far scoring or an evaluation has come. Its end is told by its result. */
-  progress(work: 'scoring' | 'evaluation', { done, total }: Progress): void {
+  progress(work: 'scoring' | 'evaluation' | 'memory', { done, total }: Progress): void {
     if (done >= total) return;
     if (this.work.name !== work || done < this.work.done) this.work = { name: work, since: performance.now(), done };
     const elapsed = performance.now() - this.work.since;
     if (elapsed < SHORT_MS) return;
     const perMs = (done - this.work.done) / elapsed;
     const eta = perMs > 0 ? `  eta ${humanDuration((total - done) / perMs / 1000)}` : '';
-    const name = work === 'scoring' ? 'scoring' : 'held-out';
+    const name = work === 'evaluation' ? 'held-out' : work;
     const event = { event: 'progress', work, done, total };
     this.out.status(`${name.padEnd(14)} ${humanBytes(done)} of ${humanBytes(total)}${eta}`, event);
   }
@@ -206,7 +208,10 @@ export class TrainingLog {
     this.out.say(`\nsample\n${sample.prompt}${sample.text}\n`, { event: 'sample', ...sample });
   }
 
-  done({ full, measured, compressors, seconds, model, report }: Ending, { modelStep, best }: Session): void {
+  done(
+    { full, withMemory, measured, compressors, seconds, model, report }: Ending,
+    { modelStep, best }: Session,
+  ): void {
     const lines: string[] = [];
     if (full) {
       const others = compressors.map((y) => `${y.name} ${y.bitsPerByte.toFixed(2)}`).join(', ');
@@ -217,6 +222,7 @@ export class TrainingLog {
         );
       }
     }
+    if (full && withMemory) lines.push(memoryLine(full, withMemory));
     lines.push(`trained for    ${humanDuration(seconds)}`);
     lines.push(`model          ${relative('.', model) || model}`);
     lines.push(`report         ${relative('.', report) || report}`);
@@ -227,9 +233,17 @@ export class TrainingLog {
       best,
       heldOutBitsPerByte: full?.bitsPerByte ?? null,
       standardError: full?.standardError ?? null,
+      heldOutBitsPerByteWithMemory: withMemory?.bitsPerByte ?? null,
       seconds,
       model,
       report,
     });
   }
+}
+
+/** The figure with memory, and what follows from it. */
+function memoryLine(alone: Evaluation, withMemory: Evaluation): string {
+  const helps = withMemory.bitsPerByte < alone.bitsPerByte;
+  const verdict = helps ? 'it helps, so eval and generate use it' : 'no help, so it is used only with --memory';
+  return `with memory    ${plusMinus(withMemory, 3)} (the training text remembered beside the model; ${verdict})`;
 }

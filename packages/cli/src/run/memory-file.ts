@@ -1,0 +1,71 @@
+/**
+ * @file The memory beside a model, in memory.safetensors. A run has one, in its own folder, because it is of the run's training text and
+ * the same for every step. An exported model has none. A folder of a single step finds that of the run around it.
+ */
+import { closeSync, existsSync, readFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import {
+  type HeldOutGain,
+  MemoryMixture,
+  memoryFileWithGain,
+  memoryFromSafetensors,
+  type SavedMemory,
+} from '@blt-ts/blt';
+import { SafetensorsError } from '@blt-ts/tensor';
+import { writeFileAtomically } from '../files/atomic-file.ts';
+import { openRegular } from '../files/small-file.ts';
+import { reason, UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
+import { STEP } from './folder.ts';
+
+const MEMORY_FILE = 'memory.safetensors';
+/** A memory has at most 4 MiB of text and some 0.9 MB of what was learned. */
+const MOST_BYTES = 16 * 2 ** 20;
+
+/** Where the memory of a model folder would lie: in it, or in the run that it is a step of. */
+function memoryPath(modelFolder: string): string {
+  const own = join(modelFolder, MEMORY_FILE);
+  if (existsSync(own) || !STEP.test(basename(resolve(modelFolder)))) return own;
+  return join(modelFolder, '..', MEMORY_FILE);
+}
+
+/** Saves a run's memory. @param heldOut what it changed on held-out text; null where none was held out   @throws UserError naming the file */
+export async function writeMemory(run: string, file: Uint8Array, heldOut: HeldOutGain | null): Promise<void> {
+  await writeFileAtomically(join(run, MEMORY_FILE), heldOut ? memoryFileWithGain(file, heldOut) : file);
+}
+
+/** @throws UserError naming the file and what is wrong with it */
+function readMemory(path: string): SavedMemory {
+  try {
+    const { descriptor, info } = openRegular(path);
+    try {
+      if (info.size > MOST_BYTES) throw new Error(`it has more than ${humanBytes(MOST_BYTES)}, the most of a memory`);
+      return memoryFromSafetensors(readFileSync(descriptor));
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    const message = error instanceof SafetensorsError ? error.message : reason(error);
+    throw new UserError(`cannot use ${path}: ${message}; --no-memory takes the model alone`, 1, { cause: error });
+  }
+}
+
+/**
+ * The memory to be used with a model: null where there is none, or where it did not help on held-out text.
+ * @param asked true: it is used whether it helped or not; false: it is not used
+ * @throws UserError if it was asked for and is not there, or is no memory
+ */
+export function memoryBeside(modelFolder: string, asked: boolean | undefined): MemoryMixture | null {
+  if (asked === false) return null;
+  const path = memoryPath(modelFolder);
+  if (!existsSync(path)) {
+    if (!asked) return null;
+    throw new UserError(
+      `--memory: there is no ${path}; a run gets one when it ends, unless it was trained with --memory off`,
+      2,
+    );
+  }
+  const { memory, heldOut } = readMemory(path);
+  if (!asked && !(heldOut && heldOut.withMemory < heldOut.alone)) return null;
+  return new MemoryMixture(memory);
+}

@@ -1,0 +1,83 @@
+/** @file The memory beside a model, from the command line: made and measured by `blt train`, used by `blt eval` and `blt generate`. */
+import { existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { blt } from '../support/command.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const WORDS =
+  'It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness. ';
+const TRAIN =
+  'train --threads 1 --local-width 8 --local-heads 2 --encoder-layers 1 --decoder-layers 1 --global-width 8 --global-heads 2 --global-layers 1 --hash-vocab 16 --hash-sizes 3 --patching-mode space --row-bytes 64 --batch-size 2 --steps 2'.split(
+    ' ',
+  );
+
+/** A folder with one run, `runs/r`. */
+function trained(...flags: string[]): { folder: string; stdout: string } {
+  const folder = temporaryFolder({ 'book.txt': WORDS.repeat(30) });
+  const { code, stdout, stderr } = blt(folder, [...TRAIN, '--data', 'book.txt', '--run', 'r', ...flags]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return { folder, stdout };
+}
+
+test('a run has a memory; eval and generate use it, report it beside the model alone, and leave it out with --no-memory', () => {
+  const { folder, stdout } = trained();
+  expect(stdout).toMatch(/^with memory {4}[\d.]+ ± [\d.]+ \(.*it helps, so eval and generate use it\)$/m);
+  const full = JSON.parse(readFileSync(join(folder, 'runs/r/evaluation.json'), 'utf8'));
+  expect(full.withMemory.helps).toBe(true);
+  expect(full.withMemory.heldOutBitsPerByte).toBeLessThan(full.heldOutBitsPerByte / 2);
+
+  const evaluated = (...flags: string[]) =>
+    JSON.parse(blt(folder, ['eval', '--json', '--threads', '1', '--row-bytes', '64', ...flags]).stdout);
+  const both = evaluated();
+  const alone = evaluated('--no-memory');
+  expect(both.bits_per_byte).toBe(alone.bits_per_byte);
+  expect(alone.with_memory).toBe(null);
+  expect(both.with_memory.bits_per_byte).toBeLessThan(alone.bits_per_byte / 2);
+  expect(blt(folder, ['eval', '--threads', '1']).stdout).toMatch(
+    /^bits per byte +[\d.]+ .*\n {2}with memory +[\d.]+ /m,
+  );
+
+  const made = (...flags: string[]) =>
+    JSON.parse(blt(folder, ['generate', '-p', 'it was the ', '-n', '24', '-t', '0', '--json', ...flags]).stdout).text;
+  expect(made()).toMatch(/^(best|worst|age) of /);
+  expect(made('--model', 'runs/r/step-000002')).toBe(made());
+  expect(made('--no-memory')).not.toBe(made());
+  expect(made('--draft', '4')).toBe(made('--no-memory'));
+
+  // An exported model is the model alone.
+  expect(blt(folder, ['export', '--model', 'runs/r', '--out', 'hf']).code).toBe(0);
+  expect(existsSync(join(folder, 'hf/memory.safetensors'))).toBe(false);
+
+  // Without its data the run still has its memory.
+  rmSync(join(folder, 'book.txt'));
+  renameSync(join(folder, 'runs/r'), join(folder, 'elsewhere'));
+  expect(made('--model', 'elsewhere')).toMatch(/^(best|worst|age) of /);
+}, 240_000);
+
+test('what cannot be is refused in a sentence', () => {
+  const { folder, stdout } = trained('--memory', 'off');
+  expect(stdout).not.toContain('with memory');
+  const file = join(folder, 'runs/r/memory.safetensors');
+  expect(existsSync(file)).toBe(false);
+  const generate = (...flags: string[]) => {
+    const { code, stderr } = blt(folder, ['generate', '-n', '2', '-q', ...flags]);
+    return { code, stderr };
+  };
+  expect(generate('--memory')).toEqual({
+    code: 2,
+    stderr:
+      'blt: --memory: there is no runs/r/memory.safetensors; a run gets one when it ends, unless it was trained with --memory off\n',
+  });
+  expect(generate('--memory', '--draft', '4').stderr).toBe(
+    'blt: --draft 4 is for the model alone; leave it out, or give --no-memory\n',
+  );
+  writeFileSync(file, 'no memory');
+  expect(generate()).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^blt: cannot use .*; --no-memory takes the model alone\n$/),
+  });
+  truncateSync(file, 2 ** 30);
+  expect(generate().stderr).toMatch(/^blt: cannot use .*it has more than 16\.8 MB, the most of a memory; --no-memory/);
+  expect(generate('--no-memory').code).toBe(0);
+}, 240_000);

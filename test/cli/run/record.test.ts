@@ -164,6 +164,7 @@ test('a record of a run made before runs had a care section is read', () => {
     sampleEvery: 0,
     keepLast: 1,
     tensorboard: false,
+    memory: true,
   });
 });
 

@@ -6,14 +6,15 @@ const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 const positive = (x: RawArray): RawArray => ({ data: Float32Array.from(x.data, Math.abs), shape: x.shape });
 const adam = { lr: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, step: 3 };
 
-/** Each large enough to be shared between threads, with sizes that divide evenly by nothing. */
-export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attrs: KernelAttrs[KernelName]][] {
-  const [n, C, V] = [1031, 67, 130];
-  const x = noise(n, C);
-  const big = noise(n * C);
-  const ids = integers(range(n).map((i) => (i * 7919) % V));
-  const starts = integers(range(V + 1).map((p) => Math.floor((p * n) / V)));
-  const attention = [100, 270].flatMap((window): ReturnType<typeof jobs> => {
+/** A call of a kernel, with a name. */
+export type Job = readonly [name: string, kernel: KernelName, ins: RawArray[], attrs: KernelAttrs[KernelName]];
+
+const [n, C, V] = [1031, 67, 130];
+const tableIds = () => integers(range(n).map((i) => (i * 7919) % V));
+const segments = () => integers(range(V + 1).map((p) => Math.floor((p * n) / V)));
+
+function attentionJobs(): Job[] {
+  return [100, 270].flatMap((window): Job[] => {
     const lo = integers(range(n).map((i) => Math.max(i - (i % 300), i + 1 - window)));
     const ins = [noise(n, 64), noise(n, 32), noise(n, 32), lo, integers(range(n).map((i) => i + 1))];
     const attrs = { heads: 4, kvHeads: 2, scale: 0.25, pairs: 100_000 };
@@ -27,7 +28,9 @@ export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attr
       [`attention backward, window ${window}`, 'intervalAttentionBackward', [...ins, ...kept, noise(n, 64)], attrs],
     ];
   });
-  const rows = integers(range(V).map((u) => u * 7));
+}
+
+function productJobs(): Job[] {
   const m = (transposeA: boolean, transposeB: boolean) => ({ transposeA, transposeB });
   return [
     ['rows of a product', 'matmul', [noise(n, 70), noise(50, 70)], m(false, true)],
@@ -42,6 +45,13 @@ export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attr
     ['seven rows times a matrix', 'matmul', [noise(7, 300), noise(n, 300)], m(false, true)],
     ['many small products', 'matmul', [noise(41, 20, 30), noise(41, 30, 11)], m(false, false)],
     ['two large products', 'matmul', [noise(2, 90, 80), noise(2, 80, 70)], m(false, false)],
+  ];
+}
+
+function arrayJobs(): Job[] {
+  const x = noise(n, C);
+  const big = noise(n * C);
+  return [
     ['same shapes', 'add', [big, noise(n * C)], {}],
     ['rows', 'mul', [x, noise(C)], {}],
     ['columns', 'div', [noise(n, 1), x], {}],
@@ -54,6 +64,12 @@ export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attr
     ['transpose', 'transpose', [x], { perm: [1, 0] }],
     ['slice', 'slice', [x], { begin: [3, 2], end: [1000, 60] }],
     ['concat', 'concat', [x, noise(n, 9)], { axis: 1 }],
+  ];
+}
+
+function rowJobs(): Job[] {
+  const [x, ids, starts] = [noise(n, C), tableIds(), segments()];
+  return [
     ['gather', 'gatherRows', [noise(V, C), ids], {}],
     ['scatter', 'scatterAddRows', [x, ids], { rows: V }],
     [
@@ -71,6 +87,12 @@ export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attr
     ['segment sum', 'segmentGatherSum', [noise(V, C), ids, starts], {}],
     ['segment maximum', 'segmentMax', [x, starts], {}],
     ['segment maximum backward', 'segmentMaxBackward', [x, noise(V, C), noise(V, C), starts], {}],
+  ];
+}
+
+function normJobs(): Job[] {
+  const [x, ids] = [noise(n, C), tableIds()];
+  return [
     ['softmax', 'softmax', [x], {}],
     ['logSoftmax', 'logSoftmax', [x], {}],
     ['cross-entropy', 'crossEntropy', [noise(n, V), ids], {}],
@@ -80,7 +102,13 @@ export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attr
     ['rope', 'rope', [noise(n, 60), noise(V, 10), noise(V, 10), ids], { headDim: 20, inverse: true }],
     ['swiGlu', 'swiGlu', [x, noise(n, C)], {}],
     ['swiGlu backward', 'swiGluBackward', [x, noise(n, C), noise(n, C)], {}],
-    ...attention,
+  ];
+}
+
+function optimizerJobs(): Job[] {
+  const big = noise(n * C);
+  const rows = integers(range(V).map((u) => u * 7));
+  return [
     ['adamw', 'adamw', [big, noise(n * C), positive(noise(n * C)), noise(n * C), noise()], adam],
     [
       'adamw on rows',
@@ -97,3 +125,13 @@ export function jobs(): [name: string, kernel: KernelName, ins: RawArray[], attr
     ['lerp', 'lerp', [big, noise(n * C)], { weight: 0.3 }],
   ];
 }
+
+/** Kernel calls large enough to be shared between threads, with sizes that divide evenly by nothing. */
+export const jobs = (): Job[] => [
+  ...productJobs(),
+  ...arrayJobs(),
+  ...rowJobs(),
+  ...normJobs(),
+  ...attentionJobs(),
+  ...optimizerJobs(),
+];

@@ -1,7 +1,6 @@
 /** @file Fused operations can be differentiated any number of times: from the second on, through their definitions. */
 import { gradcheck } from '@blt-ts/autograd';
 import {
-  type DifferentiableOp,
   flatGradient,
   ofVariables,
   operationOf,
@@ -26,7 +25,7 @@ const fused: readonly KernelName[] = [
 // First and second derivatives are among the laws of every operation: rules.test.ts.
 describe('the third derivative is the limit of the difference quotients of the second', () => {
   for (const kernel of fused) {
-    const op = operationOf(kernel) as unknown as DifferentiableOp;
+    const op = operationOf(kernel);
     property(
       kernel,
       op.cases(smallSize).map((c) => op.smooth?.(c) ?? c),

@@ -7,7 +7,7 @@ import { expectAllWithin, expectDefined, type Result, readAll, runCaseAsync, toT
 import { kernelNames, rowOf } from './op-table.ts';
 import { raggedSize } from './op-values.ts';
 
-/** Facts about a backend for `forwardLaws`. */
+/** The precision and name of a backend, and the kernels to look at. */
 export interface ForwardLawsOptions extends Partial<Precision> {
   /** How messages call it; its own name unless said. */
   readonly name?: string;

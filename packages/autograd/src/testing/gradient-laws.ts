@@ -11,7 +11,7 @@ import { toTensor } from './op-run.ts';
 import { rowOf } from './op-table.ts';
 import { raggedSize, smallSize } from './op-values.ts';
 
-/** Options of `gradientLaws`. */
+/** Where else gradients are computed. */
 export interface GradientLawsOptions {
   /** 32-bit backends whose gradients are held to those in 64 bits as well. */
   readonly backends?: readonly TestedBackend[];

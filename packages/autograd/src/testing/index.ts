@@ -35,4 +35,4 @@ export { type NamedTree, trees } from './trees.ts';
 export { integers, noise, type RawArray, restartNoise, runOn } from './noise.ts';
 export * from './op-gradient.ts';
 export * from './op-run.ts';
-export { jobs } from './thread-jobs.ts';
+export { type Job, jobs } from './thread-jobs.ts';

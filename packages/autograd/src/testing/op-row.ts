@@ -1,5 +1,5 @@
 /**
- * @file One row of the op table: the facts about a kernel, and the small language the definitions are written in: index vectors,
+ * @file One row of the op table: everything that is known of a kernel. And the small language the definitions are written in: index vectors,
  * `tabulate`, and numbers that carry the error which floating-point arithmetic may add to them.
  */
 import type { DType, KernelAttrs, KernelName, Tensor } from '@blt-ts/tensor';

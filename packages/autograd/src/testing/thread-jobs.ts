@@ -6,9 +6,31 @@ const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 const positive = (x: RawArray): RawArray => ({ data: Float32Array.from(x.data, Math.abs), shape: x.shape });
 const adam = { lr: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, step: 3 };
 
-type Job = [name: string, kernel: KernelName, ins: RawArray[], attrs: KernelAttrs[KernelName]];
+/** A call of a kernel, with a name. */
+export type Job = readonly [name: string, kernel: KernelName, ins: RawArray[], attrs: KernelAttrs[KernelName]];
 
-function products(n: number): Job[] {
+const [n, C, V] = [1031, 67, 130];
+const tableIds = () => integers(range(n).map((i) => (i * 7919) % V));
+const segments = () => integers(range(V + 1).map((p) => Math.floor((p * n) / V)));
+
+function attentionJobs(): Job[] {
+  return [100, 270].flatMap((window): Job[] => {
+    const lo = integers(range(n).map((i) => Math.max(i - (i % 300), i + 1 - window)));
+    const ins = [noise(n, 64), noise(n, 32), noise(n, 32), lo, integers(range(n).map((i) => i + 1))];
+    const attrs = { heads: 4, kvHeads: 2, scale: 0.25, pairs: 100_000 };
+    const [out, lse] = runOn(createWasmBackend(), 'intervalAttention', ins, attrs);
+    const kept = [
+      { data: out, shape: [n, 64] },
+      { data: lse, shape: [n, 4] },
+    ];
+    return [
+      [`attention, window ${window}`, 'intervalAttention', ins, attrs],
+      [`attention backward, window ${window}`, 'intervalAttentionBackward', [...ins, ...kept, noise(n, 64)], attrs],
+    ];
+  });
+}
+
+function productJobs(): Job[] {
   const m = (transposeA: boolean, transposeB: boolean) => ({ transposeA, transposeB });
   return [
     ['rows of a product', 'matmul', [noise(n, 70), noise(50, 70)], m(false, true)],
@@ -26,54 +48,10 @@ function products(n: number): Job[] {
   ];
 }
 
-/** Queries in documents of 300, forward and backward. */
-function attentions(n: number): Job[] {
-  return [100, 270].flatMap((window): Job[] => {
-    const lo = integers(range(n).map((i) => Math.max(i - (i % 300), i + 1 - window)));
-    const ins = [noise(n, 64), noise(n, 32), noise(n, 32), lo, integers(range(n).map((i) => i + 1))];
-    const attrs = { heads: 4, kvHeads: 2, scale: 0.25, pairs: 100_000 };
-    const [out, lse] = runOn(createWasmBackend(), 'intervalAttention', ins, attrs);
-    const kept = [
-      { data: out, shape: [n, 64] },
-      { data: lse, shape: [n, 4] },
-    ];
-    return [
-      [`attention, window ${window}`, 'intervalAttention', ins, attrs],
-      [`attention backward, window ${window}`, 'intervalAttentionBackward', [...ins, ...kept, noise(n, 64)], attrs],
-    ];
-  });
-}
-
-/** Updates of weights [n C], and of V rows of a table with n rows. */
-function updates(n: number, C: number, V: number): Job[] {
-  const rows = integers(range(V).map((u) => u * 7));
-  const big = noise(n * C);
-  return [
-    ['adamw', 'adamw', [big, noise(n * C), positive(noise(n * C)), noise(n * C), noise()], adam],
-    [
-      'adamw on rows',
-      'adamwRows',
-      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, noise(V, 257), noise()],
-      adam,
-    ],
-    [
-      'missed updates of rows',
-      'adamwCatchUp',
-      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, positive(noise(V, 5))],
-      {},
-    ],
-  ];
-}
-
-/** Each large enough to be shared between threads, with sizes that divide evenly by nothing. */
-export function jobs(): Job[] {
-  const [n, C, V] = [1031, 67, 130];
+function arrayJobs(): Job[] {
   const x = noise(n, C);
   const big = noise(n * C);
-  const ids = integers(range(n).map((i) => (i * 7919) % V));
-  const starts = integers(range(V + 1).map((p) => Math.floor((p * n) / V)));
   return [
-    ...products(n),
     ['same shapes', 'add', [big, noise(n * C)], {}],
     ['rows', 'mul', [x, noise(C)], {}],
     ['columns', 'div', [noise(n, 1), x], {}],
@@ -86,6 +64,12 @@ export function jobs(): Job[] {
     ['transpose', 'transpose', [x], { perm: [1, 0] }],
     ['slice', 'slice', [x], { begin: [3, 2], end: [1000, 60] }],
     ['concat', 'concat', [x, noise(n, 9)], { axis: 1 }],
+  ];
+}
+
+function rowJobs(): Job[] {
+  const [x, ids, starts] = [noise(n, C), tableIds(), segments()];
+  return [
     ['gather', 'gatherRows', [noise(V, C), ids], {}],
     ['scatter', 'scatterAddRows', [x, ids], { rows: V }],
     [
@@ -103,6 +87,12 @@ export function jobs(): Job[] {
     ['segment sum', 'segmentGatherSum', [noise(V, C), ids, starts], {}],
     ['segment maximum', 'segmentMax', [x, starts], {}],
     ['segment maximum backward', 'segmentMaxBackward', [x, noise(V, C), noise(V, C), starts], {}],
+  ];
+}
+
+function normJobs(): Job[] {
+  const [x, ids] = [noise(n, C), tableIds()];
+  return [
     ['softmax', 'softmax', [x], {}],
     ['logSoftmax', 'logSoftmax', [x], {}],
     ['cross-entropy', 'crossEntropy', [noise(n, V), ids], {}],
@@ -112,8 +102,36 @@ export function jobs(): Job[] {
     ['rope', 'rope', [noise(n, 60), noise(V, 10), noise(V, 10), ids], { headDim: 20, inverse: true }],
     ['swiGlu', 'swiGlu', [x, noise(n, C)], {}],
     ['swiGlu backward', 'swiGluBackward', [x, noise(n, C), noise(n, C)], {}],
-    ...attentions(n),
-    ...updates(n, C, V),
+  ];
+}
+
+function optimizerJobs(): Job[] {
+  const big = noise(n * C);
+  const rows = integers(range(V).map((u) => u * 7));
+  return [
+    ['adamw', 'adamw', [big, noise(n * C), positive(noise(n * C)), noise(n * C), noise()], adam],
+    [
+      'adamw on rows',
+      'adamwRows',
+      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, noise(V, 257), noise()],
+      adam,
+    ],
+    [
+      'missed updates of rows',
+      'adamwCatchUp',
+      [noise(n, 257), noise(n, 257), positive(noise(n, 257)), rows, positive(noise(V, 5))],
+      {},
+    ],
     ['lerp', 'lerp', [big, noise(n * C)], { weight: 0.3 }],
   ];
 }
+
+/** Kernel calls large enough to be shared between threads, with sizes that divide evenly by nothing. */
+export const jobs = (): Job[] => [
+  ...productJobs(),
+  ...arrayJobs(),
+  ...rowJobs(),
+  ...normJobs(),
+  ...attentionJobs(),
+  ...optimizerJobs(),
+];

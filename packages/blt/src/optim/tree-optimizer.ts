@@ -1,4 +1,4 @@
-/** @file The part that is common to the optimisers that are made of ordinary operations: parameters by name, buffers, and a saved state. */
+/** @file The common part of the optimisers that are made of ordinary operations: parameters by name, buffers, and a saved state. */
 import { leaves, mul, scatterAddRows } from '@blt-ts/autograd';
 import { full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { checkGradients, consumeGradients, type Gradient, type Gradients, namedGradients } from './gradients.ts';

@@ -4,7 +4,7 @@ import { take } from '../ops/axis.ts';
 import { where } from '../ops/elementwise.ts';
 import { reshape, slice, pad as zeroPad } from '../ops/shape.ts';
 
-/** What `at` takes of one axis: an element, a range 'start:stop:step', ids; null for a new axis, '...' for all axes not named. */
+/** The part of one axis that `at` takes: an element, a range 'start:stop:step', ids; null for a new axis, '...' for all axes not named. */
 export type Index = number | string | Tensor | null;
 
 /** Whole positions of one axis: from `begin` on, `count` of them, `step` apart. */

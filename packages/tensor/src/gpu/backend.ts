@@ -4,7 +4,7 @@
  * Values leave the device only through `await t.read()`. Whole numbers (ids, positions, bounds) are kept on the host as well,
  * since gradients of tables and the bounds of attention are worked out there.
  */
-import type { Backend, Operand, Storage } from '../backend.ts';
+import type { Backend, Operand, OwnSource, Storage } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
 import type { DType } from '../shape.ts';
 import { Calls, cellOf, line, rowSizes, rows } from './calls.ts';
@@ -56,6 +56,29 @@ export interface GpuBackend extends Backend {
   destroy(): Promise<void>;
 }
 
+/** Whole numbers that came from the host; without elements there are none to ask a device for. */
+const hostOf = ({ dtype, length, handle }: Storage): Int32Array | null =>
+  dtype === 'i32' ? (length === 0 ? new Int32Array(0) : (handle as Cell).host) : null;
+
+const onDevice = (mode: string) =>
+  new Error(`readSync: the values of this tensor are on the device (backend ${mode}); use await tensor.read()`);
+
+/** Whole numbers that a kernel made, which are floats on the device. 2^31 is what 2^31 - 1 is rounded to. */
+const wholeNumbers = (values: Float32Array): Int32Array => Int32Array.from(values, (v) => Math.min(v, 2 ** 31 - 1));
+
+/** Launches the source of a kernel that is not in the contract. */
+const runSource = (
+  queue: CommandQueue,
+  { name, grid, body, ...args }: OwnSource,
+  out: Operand,
+  ins: readonly Operand[],
+  scalars: readonly number[],
+): void => {
+  const [n, C] = grid === 'rows' ? rowSizes(out) : [0, 0];
+  const launch = grid === 'rows' ? rows(C, n) : line(out.storage.length);
+  new Calls(queue).into(cellOf(out), kernel(name, grid, args, body), launch, ins.map(cellOf), scalars);
+};
+
 export function backendOf(driver: Driver): GpuBackend {
   const queue = new CommandQueue(driver);
   let bytesInUse = 0;
@@ -96,24 +119,15 @@ export function backendOf(driver: Driver): GpuBackend {
       queue.write(cell(storage), values, storage.dtype === 'i32');
     },
     readSync(storage) {
-      const { host } = cell(storage);
-      if (storage.dtype === 'i32' && (host || storage.length === 0)) return host?.slice() ?? new Int32Array(0);
-      throw new Error(
-        `readSync: the values of this tensor are on the device (backend ${driver.mode}); use await tensor.read()`,
-      );
+      const known = hostOf(storage);
+      if (known) return known.slice();
+      throw onDevice(driver.mode);
     },
     async read(storage) {
       if (storage.dtype === 'f32') return queue.read(cell(storage));
-      const { host } = cell(storage);
-      // Made by a kernel, as floats.
-      return host?.slice() ?? Int32Array.from(await queue.read(cell(storage)), (v) => Math.min(v, 2 ** 31 - 1));
+      return cell(storage).host?.slice() ?? wholeNumbers(await queue.read(cell(storage)));
     },
-    runSource({ name, grid, body, ...args }, out, ins, scalars) {
-      const calls = new Calls(queue);
-      const [n, C] = grid === 'rows' ? rowSizes(out) : [0, 0];
-      const launch = grid === 'rows' ? rows(C, n) : line(out.storage.length);
-      calls.into(cell(out.storage), kernel(name, grid, args, body), launch, ins.map(cellOf), scalars);
-    },
+    runSource: (source, out, ins, scalars) => runSource(queue, source, out, ins, scalars),
     run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
       const calls = new Calls(queue);
       try {

@@ -55,9 +55,9 @@ export interface OwnKernel<Names extends readonly string[], Attrs> {
   readonly shape?: (shapes: ShapesOf<Names>, attrs: Attrs) => Shape;
   /** Fills every element of `y.data` and leaves the inputs alone. */
   readonly loop: (y: View, ins: ViewsOf<Names>, attrs: Attrs) => void;
-  /** The kernel of wasm backends. Without it they run the loop on the same memory. */
+  /** The form for wasm backends. Without it they run the loop on the same memory. */
   readonly wasm?: OwnWasm<Names, Attrs>;
-  /** The source for gpu backends. Without it they refuse the op, because their values cannot be read at once. */
+  /** The form for gpu backends. Without it they refuse the op, because their values cannot be read at once. */
   readonly gpu?: OwnGpu<Names, Attrs>;
 }
 

@@ -59,7 +59,7 @@ export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
 }
 
 export interface VarianceOptions extends ReduceOptions {
-  /** A correction, taken off the number of elements that the sum is divided by: 1 as in PyTorch, 0 as in NumPy and JAX. 1 unless given. */
+  /** Taken off the number of elements that the sum is divided by: 1 as in PyTorch, 0 as in NumPy and JAX. 1 unless given. */
   correction?: number;
 }
 

@@ -56,27 +56,28 @@ export interface GpuBackend extends Backend {
   destroy(): Promise<void>;
 }
 
-/** Runs the source of an op that its user defined. */
-function runSource(
+/** Whole numbers that came from the host; without elements there are none to ask a device for. */
+const hostOf = ({ dtype, length, handle }: Storage): Int32Array | null =>
+  dtype === 'i32' ? (length === 0 ? new Int32Array(0) : (handle as Cell).host) : null;
+
+const onDevice = (mode: string) =>
+  new Error(`readSync: the values of this tensor are on the device (backend ${mode}); use await tensor.read()`);
+
+/** Whole numbers that a kernel made, which are floats on the device. 2^31 is what 2^31 - 1 is rounded to. */
+const wholeNumbers = (values: Float32Array): Int32Array => Int32Array.from(values, (v) => Math.min(v, 2 ** 31 - 1));
+
+/** Launches the source of a kernel that is not in the contract. */
+const runSource = (
   queue: CommandQueue,
   { name, grid, body, ...args }: OwnSource,
   out: Operand,
   ins: readonly Operand[],
   scalars: readonly number[],
-): void {
-  const calls = new Calls(queue);
+): void => {
   const [n, C] = grid === 'rows' ? rowSizes(out) : [0, 0];
   const launch = grid === 'rows' ? rows(C, n) : line(out.storage.length);
-  calls.into(out.storage.handle as Cell, kernel(name, grid, args, body), launch, ins.map(cellOf), scalars);
-}
-
-/** A copy of the values of a storage, once the device has them. */
-async function readStorage(queue: CommandQueue, { dtype, handle }: Storage): Promise<Float32Array | Int32Array> {
-  const cell = handle as Cell;
-  if (dtype === 'f32') return queue.read(cell);
-  // Those that a kernel made are floats.
-  return cell.host?.slice() ?? Int32Array.from(await queue.read(cell), (v) => Math.min(v, 2 ** 31 - 1));
-}
+  new Calls(queue).into(cellOf(out), kernel(name, grid, args, body), launch, ins.map(cellOf), scalars);
+};
 
 /** The backend of a device. */
 export function backendOf(driver: Driver): GpuBackend {
@@ -119,13 +120,14 @@ export function backendOf(driver: Driver): GpuBackend {
       queue.write(cell(storage), values, storage.dtype === 'i32');
     },
     readSync(storage) {
-      const { host } = cell(storage);
-      if (storage.dtype === 'i32' && (host || storage.length === 0)) return host?.slice() ?? new Int32Array(0);
-      throw new Error(
-        `readSync: the values of this tensor are on the device (backend ${driver.mode}); use await tensor.read()`,
-      );
+      const known = hostOf(storage);
+      if (known) return known.slice();
+      throw onDevice(driver.mode);
     },
-    read: (storage) => readStorage(queue, storage),
+    async read(storage) {
+      if (storage.dtype === 'f32') return queue.read(cell(storage));
+      return cell(storage).host?.slice() ?? wholeNumbers(await queue.read(cell(storage)));
+    },
     runSource: (source, out, ins, scalars) => runSource(queue, source, out, ins, scalars),
     run<K extends KernelName>(kernel: K, outs: readonly Operand[], ins: readonly Operand[], attrs: KernelAttrs[K]) {
       const calls = new Calls(queue);

@@ -28,8 +28,17 @@ for (const name of libraries) {
     ...common,
     // The GPU backend is an entry of its own, so that gpu.js is loaded by those who ask for it; what both entries need stands in
     // a third file, once.
+    // The default backend is a file of its own too, so that a bundle may take another one (`imports` in package.json).
     entryPoints:
-      name === 'tensor' ? { index: `${source}/index.ts`, gpu: `${source}/gpu/index.ts` } : [`${source}/index.ts`],
+      name === 'tensor'
+        ? {
+            index: `${source}/index.ts`,
+            gpu: `${source}/gpu/index.ts`,
+            'default-wasm': `${source}/default/wasm.ts`,
+            'default-reference': `${source}/default/reference.ts`,
+          }
+        : [`${source}/index.ts`],
+    external: ['#default-backend'],
     outdir: `packages/${name}/dist`,
     splitting: true,
     platform: 'neutral',

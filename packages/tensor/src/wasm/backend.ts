@@ -13,8 +13,9 @@ import type { DType } from '../shape.ts';
 import { Bf16Values, floatsOf, isBf16, runOnBf16, writeBf16 } from './bf16.ts';
 import { bindings } from './bindings.ts';
 import { isOffloaded, OffloadedTables, type Staging } from './offload.ts';
+import type { WasmOptions } from './options.ts';
 import { Recorder } from './recording.ts';
-import { type WasmOptions, WasmRuntime } from './runtime.ts';
+import { WasmRuntime } from './runtime.ts';
 import { Place, Unowned } from './unowned.ts';
 
 /** The kernels that run as WebAssembly. */
@@ -30,8 +31,8 @@ export interface WasmBackend extends Backend {
   threadsReady(): Promise<void>;
 }
 
-export { availableThreads } from './pool.ts';
-export type { WasmOptions } from './runtime.ts';
+export type { WasmOptions } from './options.ts';
+export { availableThreads } from './threads.ts';
 
 /** @throws Error when the process cannot have so much */
 function offloadedArray(length: number, inUse: number): Float32Array {

@@ -157,6 +157,7 @@ test('nested values with their own shape are legal', () => {
 
 test('setDefaultBackend decides where new tensors live, and gives back the one before', () => {
   const other = createReferenceBackend();
+  setDefaultBackend(null);
   expect(setDefaultBackend(other)).toBe(null);
   expect(setDefaultBackend(null)).toBe(other);
   expect(defaultBackend()).toBe(referenceBackend);

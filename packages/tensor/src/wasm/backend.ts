@@ -266,5 +266,11 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
   if (!Number.isInteger(threads) || threads < 1) {
     throw new RangeError(`createWasmBackend: threads must be a whole number >= 1, got ${threads}`);
   }
+  for (const name of ['maximumBytes', 'unownedBytes'] as const) {
+    const bytes = options[name];
+    if (bytes !== undefined && !(bytes >= 0 && bytes <= 2 ** 32)) {
+      throw new RangeError(`createWasmBackend: ${name} must be from 0 to 2^32 bytes, got ${bytes}`);
+    }
+  }
   return new SimdBackend(options);
 }

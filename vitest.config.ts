@@ -1,9 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
+const conditions = ['blt-reference', '@blt-ts/source'];
+
 export default defineConfig({
   // Tests and editors run on the TypeScript sources; users get dist (the same trick as zod's "@zod/source").
-  resolve: { conditions: ['@blt-ts/source'] },
-  ssr: { resolve: { conditions: ['@blt-ts/source'] } },
+  // Tests that name no backend mean the definition: `blt-reference` makes it the default one. Those of the default start a process.
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
   test: {
     include: ['test/**/*.test.ts'],
     setupFiles: ['test/support/seed.ts'],

@@ -10,8 +10,9 @@ const { stdout } = spawnSync(process.execPath, ['-e', script], {
   encoding: 'utf8',
   stdio: ['ignore', 'pipe', 'inherit'],
 });
-const size = JSON.parse(stdout) as Record<'minified' | 'gzipped' | 'gzipped_without_wasm', number>;
+const size = JSON.parse(stdout) as Record<string, number>;
 const kb = (bytes: number) => (bytes / 1000).toFixed(1);
 report('size', size, [
   `tensor + autograd with their WebAssembly: ${kb(size.minified)} kB minified, ${kb(size.gzipped)} kB gzipped (${kb(size.gzipped_without_wasm)} without the kernels)`,
+  `tensor, grad and matmul alone: ${kb(size.product_gzipped)} kB gzipped, ${kb(size.product_on_reference_gzipped)} kB with the condition blt-reference`,
 ]);

@@ -22,6 +22,12 @@ function entries(name) {
   );
 }
 
+/** The default backend is a file of its own, so that a bundle may take another one (`imports` in the package.json of tensor). */
+const DEFAULT_BACKENDS = {
+  'default-wasm': 'packages/tensor/src/default/wasm.ts',
+  'default-reference': 'packages/tensor/src/default/reference.ts',
+};
+
 run('packages/tensor/scripts/build-wasm.mjs');
 
 const common = {
@@ -38,7 +44,8 @@ for (const name of libraries) {
     ...common,
     // Entries such as the GPU backend and the laws stand alone, so that gpu.js and fast-check are loaded by those who ask for them;
     // what several entries need stands in a third file, once.
-    entryPoints: entries(name),
+    entryPoints: { ...entries(name), ...(name === 'tensor' ? DEFAULT_BACKENDS : {}) },
+    external: ['#default-backend'],
     outdir: `packages/${name}/dist`,
     splitting: true,
     platform: 'neutral',

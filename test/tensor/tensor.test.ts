@@ -157,7 +157,11 @@ test('nested values with their own shape are legal', () => {
 
 test('setDefaultBackend decides where new tensors live, and gives back the one before', () => {
   const other = createReferenceBackend();
-  expect(setDefaultBackend(other)).toBe(referenceBackend);
+  setDefaultBackend(null);
+  expect(setDefaultBackend(other)).toBe(null);
+  expect(setDefaultBackend(null)).toBe(other);
+  expect(defaultBackend()).toBe(referenceBackend);
+  setDefaultBackend(other);
   try {
     expect(defaultBackend()).toBe(other);
     expect(zeros([1]).backend).toBe(other);

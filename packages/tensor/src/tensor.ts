@@ -1,9 +1,9 @@
 /** @file The class Tensor, and tensors made from numbers. */
+import { createDefaultBackend } from '#default-backend';
 import type { Backend, Storage } from './backend.ts';
 import { checkOptions, describe } from './given.ts';
 import { Lifetimes } from './lifetime.ts';
 import { format } from './printing.ts';
-import { referenceBackend } from './reference/backend.ts';
 import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
 
 declare global {
@@ -144,14 +144,17 @@ export function storeAsBf16(x: Tensor): boolean {
   return true;
 }
 
-let current: Backend = referenceBackend;
+let current: Backend | null = null;
 
-/** The backend new tensors are made on. */
-export const defaultBackend = (): Backend => current;
+/**
+ * The backend new tensors are made on. Unless one was chosen it is wasm with all threads, made when it is first asked for, or reference
+ * where there is no WebAssembly.
+ */
+export const defaultBackend = (): Backend => (current ??= createDefaultBackend());
 
-/** Chooses the backend new tensors are made on; returns the previous one. */
-export function setDefaultBackend(backend: Backend): Backend {
-  checkBackend('setDefaultBackend', backend);
+/** Chooses the backend new tensors are made on, or, with null, leaves it to the library again; returns the choice before. */
+export function setDefaultBackend(backend: Backend | null): Backend | null {
+  if (backend !== null) checkBackend('setDefaultBackend', backend);
   const previous = current;
   current = backend;
   return previous;
@@ -245,7 +248,7 @@ export function tensor(values: Nested | ArrayLike<number>, shape?: Shape, option
     throw new ShapeError(`tensor: ${flat.length} values for shape ${formatShape(sizes)}, which holds ${sizeOf(sizes)}`);
   }
   checkValues('tensor', flat, dtype);
-  const backend = options.backend ?? current;
+  const backend = options.backend ?? defaultBackend();
   const storage = backend.allocate(dtype, flat.length);
   backend.write(storage, flat);
   return new Tensor(storage, sizes);

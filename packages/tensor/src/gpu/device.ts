@@ -6,9 +6,6 @@ import { checkOptions } from '../given.ts';
 import { backendOf, type GpuBackend } from './backend.ts';
 import type { Driver } from './drivers/driver.ts';
 import type { GpuMode } from './drivers/gpu-js.ts';
-import { createWebasmDriver } from './drivers/webasm.ts';
-import { createWebgl2Driver } from './drivers/webgl2.ts';
-import { createWebgpuDriver } from './drivers/webgpu.ts';
 import { selfTest } from './self-test.ts';
 
 export const GPU_MODES: readonly GpuMode[] = ['webgpu', 'webgl2', 'webasm'];
@@ -117,18 +114,33 @@ async function findWebgpu(load: () => Promise<unknown>): Promise<string> {
   throw new GpuUnavailableError(`no WebGPU adapter (through ${how}: ${refusal}): ${remedy}; or use mode 'webasm'`);
 }
 
+/**
+ * Loads the driver of a mode, and gpu.js with it, which importers of this package have only if they asked for it.
+ * @throws GpuUnavailableError
+ */
+async function loaded<T>(driver: Promise<T>): Promise<T> {
+  try {
+    return await driver;
+  } catch (error) {
+    throw new GpuUnavailableError(
+      `the gpu backend needs the optional package gpu.js, which does not load (${reason(error)}); install it with \`npm install gpu.js@2.24.1\``,
+    );
+  }
+}
+
 async function createDriver({ mode, loadWebgpu = importDawn }: GpuOptions): Promise<Driver> {
   if (mode === 'webgpu') {
     const how = await findWebgpu(loadWebgpu);
-    return createWebgpuDriver(how);
+    return (await loaded(import('./drivers/webgpu.ts'))).createWebgpuDriver(how);
   }
-  if (mode === 'webasm') return createWebasmDriver();
+  if (mode === 'webasm') return (await loaded(import('./drivers/webasm.ts'))).createWebasmDriver();
   if (mode === 'webgl2') {
     if (typeof WebGL2RenderingContext === 'undefined') {
       throw new GpuUnavailableError(
         `no WebGL 2 ${inNode() ? 'in Node: it exists in browsers' : 'in this browser'}; use mode 'webgpu' or 'webasm'`,
       );
     }
+    const { createWebgl2Driver } = await loaded(import('./drivers/webgl2.ts'));
     try {
       return createWebgl2Driver();
     } catch (error) {

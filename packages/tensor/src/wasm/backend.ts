@@ -13,8 +13,9 @@ import type { DType } from '../shape.ts';
 import { Bf16Values, floatsOf, isBf16, runOnBf16, writeBf16 } from './bf16.ts';
 import { bindings } from './bindings.ts';
 import { isOffloaded, OffloadedTables, type Staging } from './offload.ts';
+import type { WasmOptions } from './options.ts';
 import { Recorder } from './recording.ts';
-import { type WasmOptions, WasmRuntime } from './runtime.ts';
+import { WasmRuntime } from './runtime.ts';
 import { Place, Unowned } from './unowned.ts';
 
 /** The kernels that run as WebAssembly. */
@@ -31,8 +32,8 @@ export interface WasmBackend extends Backend {
   threadsReady(): Promise<void>;
 }
 
-export { availableThreads } from './pool.ts';
-export type { WasmOptions } from './runtime.ts';
+export type { WasmOptions } from './options.ts';
+export { availableThreads } from './threads.ts';
 
 /** The array of a table outside the WebAssembly memory. @throws Error when the process cannot allocate it */
 function offloadedArray(length: number, inUse: number): Float32Array {
@@ -270,6 +271,12 @@ export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
   const { threads = 1 } = options;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new RangeError(`createWasmBackend: threads must be a whole number >= 1, got ${threads}`);
+  }
+  for (const name of ['maximumBytes', 'unownedBytes'] as const) {
+    const bytes = options[name];
+    if (bytes !== undefined && !(bytes >= 0 && bytes <= 2 ** 32)) {
+      throw new RangeError(`createWasmBackend: ${name} must be from 0 to 2^32 bytes, got ${bytes}`);
+    }
   }
   return new SimdBackend(options);
 }

@@ -51,11 +51,13 @@ const ADD = [0xfd, 0xe4, 0x01];
  */
 function binaryOf(fused: boolean): Uint8Array<ArrayBuffer> {
   const singles = alphabet.length - 2;
+  const codes = new Uint8Array(128);
+  for (let i = 0; i < alphabet.length; i++) codes[alphabet.charCodeAt(i)] = i;
   const bytes = new Uint8Array(encoded.length);
   let length = 0;
   for (let i = 0; i < encoded.length; i++) {
-    let value = alphabet.indexOf(encoded[i]);
-    if (value >= singles) value = singles * (value - singles + 1) + alphabet.indexOf(encoded[++i]);
+    let value = codes[encoded.charCodeAt(i)];
+    if (value >= singles) value = singles * (value - singles + 1) + codes[encoded.charCodeAt(++i)];
     bytes[length++] = value - 3;
   }
   const [product, sum] = fused ? [NOPS, RELAXED_MADD] : [MUL, ADD];

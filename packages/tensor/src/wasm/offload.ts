@@ -158,7 +158,7 @@ export class OffloadedTables {
     this.heap = heap;
   }
 
-  /** The staged rows of a table. */
+  /** The rows of a table that are staged. */
   of(table: Float32Array): Staging {
     let staging = this.stagings.get(table);
     if (!staging) this.stagings.set(table, (staging = new Staging()));

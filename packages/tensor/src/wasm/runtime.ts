@@ -3,32 +3,10 @@ import type { Operand } from '../backend.ts';
 import { ARGUMENTS, NEXT_UNIT, SCRATCH, SCRATCH_BYTES } from './arguments/layout.ts';
 import { Heap } from './heap.ts';
 import { type CompiledKernels, compileKernels, type Kernel, type WasmExports } from './module.ts';
-import { Pool, whyNoThreads } from './pool.ts';
+import type { WasmOptions } from './options.ts';
+import { Pool } from './pool.ts';
+import { whyNoThreads } from './threads.ts';
 import type { Place } from './unowned.ts';
-
-/** Options of `createWasmBackend`. */
-export interface WasmOptions {
-  /** The most that its memory may grow to, 2^32 bytes by default. */
-  maximumBytes?: number;
-  /**
-   * Tensors that no scope owns may take so much of the memory (default 2^28, or an eighth of it). Beyond that the ones used least recently
-   * wait outside, where the garbage collector finds those that are dead.
-   */
-  unownedBytes?: number;
-  /** Tensors of more bytes than this (default 2^28) live outside the WebAssembly memory: tables of which few rows are read. */
-  outsideBytes?: number;
-  /** Use the build without fused multiply-add: the same bits on every machine. What it costs: docs/backends.md. */
-  deterministic?: boolean;
-  /** Work in pairs of vectors; by default where the engine makes 256-bit ones of them. The bits do not depend on it. */
-  wide?: boolean;
-  /** Threads that share the work of one kernel, the calling one included; 1 by default. The bits do not depend on it. */
-  threads?: number;
-  /**
-   * A kernel that would take less than this many microseconds on one thread stays on the calling one. By default 2, and 100
-   * while the workers sleep, which they do after some 75 microseconds without work.
-   */
-  leastShared?: number;
-}
 
 /** A call written down: its kernel, its whole argument block, and how long it takes on one thread. */
 export interface KernelCall {

@@ -46,7 +46,7 @@ export class Unowned {
   private readonly list = new Set<Place>();
   private readonly registry = new FinalizationRegistry<Place>((place) => this.drop(place, true));
   private weight = 0;
-  /** Storages that came back are alive: the threshold is `least` and twice its bytes. */
+  /** Twice the bytes that came back. These are alive, so the threshold is `least` and this. */
   private credit = 0;
   private call = 0;
   /** False while a recording is made: what is freed then is the recording's. */

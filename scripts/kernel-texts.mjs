@@ -9,6 +9,7 @@ const CHAPTERS = [
   'elementwise',
   'reduce',
   'shape',
+  'axis',
   'matmul',
   'rows',
   'softmax',

@@ -35,7 +35,7 @@ export interface OwnVjpContext<Names extends readonly string[], Attrs> {
 /** WebAssembly that fills the result. The module has a memory of its own: inputs are copied in, the result is copied out. */
 export interface OwnWasm<Names extends readonly string[], Attrs> {
   /** A module that exports `memory` and the function, and imports nothing. */
-  readonly bytes: BufferSource;
+  readonly bytes: Uint8Array<ArrayBuffer> | ArrayBuffer;
   /** Name of the function: (address of the result, of each input, then `scalars`) -> nothing. All values are 4 bytes. */
   readonly call: string;
   readonly scalars?: (shapes: ShapesOf<Names>, attrs: Attrs) => readonly number[];

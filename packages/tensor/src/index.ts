@@ -22,7 +22,7 @@ export {
   type WasmOptions,
   wasmKernels,
 } from './wasm/backend.ts';
-export { wideVectorsWith } from './wasm/module.ts';
+export { wideVectorsWith } from './wasm/wide-vectors.ts';
 
 // ----- watching what runs
 

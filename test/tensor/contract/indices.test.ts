@@ -11,10 +11,11 @@ import { property } from '../../support/property.ts';
 
 const webasm = { name: 'gpu.js on the CPU', backend: await createGpuBackend({ mode: 'webasm' }) };
 const everywhere = [...backends, reference64, webasm];
-const withIndices = kernelNames.filter((kernel) => contract[kernel].inputs.includes('i32'));
+// The whole numbers of toF32 are values, of which any will do.
+const withIndices = kernelNames.filter((kernel) => contract[kernel].inputs.includes('i32') && kernel !== 'toF32');
 
 test('every input of whole numbers has its range in the contract', () => {
-  expect(withIndices.length).toBe(14);
+  expect(withIndices.length).toBe(16);
   for (const kernel of withIndices) {
     const { inputs, indices = [] } = contract[kernel];
     const whole = inputs.flatMap((dtype, i) => (dtype === 'i32' ? [i] : []));

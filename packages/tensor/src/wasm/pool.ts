@@ -1,5 +1,6 @@
 /** @file Worker threads over the kernels' shared memory: started when first needed, never keeping the process alive. */
-import { type CompiledKernels, type Kernel, nodeModule, type WasmExports } from './module.ts';
+import { nodeModule } from './host.ts';
+import type { CompiledKernels, Kernel, WasmExports } from './module.ts';
 
 /**
  * The program of a worker: no imports, so it works from a string in Node and in browsers. A part that traps is reported, not lost:

@@ -1,5 +1,5 @@
 /** @file How many threads there can be. */
-import { nodeModule } from './module.ts';
+import { nodeModule } from './host.ts';
 
 /** The reason for which there can be no workers here, or undefined if there can. */
 export function whyNoThreads(): string | undefined {

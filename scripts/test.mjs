@@ -30,7 +30,12 @@ const groups = [
 await install();
 await step('building', process.execPath, ['scripts/build.mjs']);
 await step('types', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit']);
-await step('types of the benchmarks', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'bench/tsconfig.json', '--noEmit']);
+await step('types of the benchmarks', process.execPath, [
+  'node_modules/typescript/bin/tsc',
+  '-p',
+  'bench/tsconfig.json',
+  '--noEmit',
+]);
 await step('lint', process.execPath, ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
 const knip = ['node_modules/knip/bin/knip.js', '--no-progress'];
 await step('dead code', process.execPath, knip);

@@ -42,6 +42,6 @@ export function prepared({ kernel, ins, attrs }: KernelCall, backend: Backend): 
   const operands: Tensor[] = ins.map(({ data, shape }) => tensor(data, shape, { backend }));
   return {
     run: () => scope(() => void run(kernel, operands, attrs as never)),
-    free: () => operands.forEach((x) => release(x)),
+    free: () => operands.forEach((x) => void release(x)),
   };
 }

@@ -67,7 +67,7 @@ class SimdBackend implements WasmBackend {
     this.mostInside = options.outsideBytes ?? 2 ** 28;
     this.tables = new OffloadedTables(this);
     const { heap } = this.runtime;
-    const least = options.unownedBytes ?? Math.min(2 ** 28, heap.limit / 8);
+    const least = options.unownedBytes ?? Math.min(2 ** 30, heap.limit / 4);
     this.unownedPlaces = new Unowned(heap, () => this.runtime.allInts, least);
     heap.whenFull = () => this.unownedPlaces.makeRoom();
   }

@@ -4,7 +4,7 @@ export interface WasmOptions {
   /** The most that its memory may grow to, 2^32 bytes by default. */
   maximumBytes?: number;
   /**
-   * Tensors that no scope owns may take so much of the memory (default 2^28, or an eighth of it). Beyond that the ones used least recently
+   * Tensors that no scope owns may take so much of the memory (default 2^30, or a quarter of it). Beyond that the ones used least recently
    * wait outside, where the garbage collector finds those that are dead.
    */
   unownedBytes?: number;

@@ -137,7 +137,13 @@ export type { WithReadback } from './readback.ts';
 
 // A memory beside the model
 
-export { learningMemory, learnMemory, type MemoryProgress, MOST_TEXT_BYTES } from './memory/learn-memory.ts';
+export {
+  learningMemory,
+  learnMemory,
+  type MemoryProgress,
+  MOST_TEXT_BYTES,
+  studiedBytes,
+} from './memory/learn-memory.ts';
 export { MemoryMixture } from './memory/memory-mixture.ts';
 export {
   type HeldOutGain,

@@ -25,12 +25,15 @@ describe('what fits into a time', () => {
         rates,
         fc.integer({ min: 20, max: 7200 }),
         fc.integer({ min: 1000, max: 50_000_000 }),
-        (r, seconds, trainBytes) => {
+        fc.boolean(),
+        (r, seconds, trainBytes, memory) => {
           const heldOutBytes = Math.floor(trainBytes / 9);
           const scoredFor = (steps: number) => 1_000_000 + steps * 2048;
-          const fit = fitInto(seconds, plan, r, { trainBytes, heldOutBytes, scoredFor });
+          const fit = fitInto(seconds, plan, r, { trainBytes, heldOutBytes, memory, scoredFor });
           fc.pre(fit.steps >= 1);
-          const work = workOf(planned(fit), Math.min(trainBytes, scoredFor(fit.steps)), fit.heldOutBytes);
+          expect(fit.rememberedBytes).toBeLessThanOrEqual(memory ? Math.min(trainBytes, 2 ** 22) : 0);
+          const scored = Math.min(trainBytes, scoredFor(fit.steps));
+          const work = workOf(planned(fit), scored, fit.heldOutBytes, fit.rememberedBytes);
           const takes = secondsOf(work, r);
           const evaluation = work.evaluationBytes * r.evaluatedByte + r.save;
           expect(takes).toBeLessThanOrEqual(seconds + evaluation + 2048 * r.scoredByte);
@@ -51,8 +54,9 @@ describe('what fits into a time', () => {
 /** Runs a fitted run against a clock of its own; the machine becomes `slower(progress)` times as slow as the rates say. */
 function simulate(r: Rates, minutes: number, slower: (progress: number) => number) {
   let now = 3;
-  const fit = fitInto(60 * minutes - now, plan, r, { trainBytes: 1e6, heldOutBytes: 1e5, scoredFor: () => 1e6 });
-  const work = workOf(planned(fit), 1e6, fit.heldOutBytes);
+  const sizes = { trainBytes: 1e6, heldOutBytes: 1e5, memory: true, scoredFor: () => 1e6 };
+  const fit = fitInto(60 * minutes - now, plan, r, sizes);
+  const work = workOf(planned(fit), 1e6, fit.heldOutBytes, fit.rememberedBytes);
   const budget = new TimeBudget(work, r, { minutes, fitted: true }, () => now);
   const limit = 60 * minutes;
   const pass = (seconds: number) => {
@@ -72,7 +76,10 @@ function simulate(r: Rates, minutes: number, slower: (progress: number) => numbe
   phase('entropy model', fit.entropySteps, r.entropyStep);
   pass(work.scoredBytes * r.scoredByte);
   const steps = phase('model', fit.steps, r.step);
-  pass(2 * work.finalBytes * r.evaluatedByte + 3);
+  // The memory counts its text, studies the end of it, and predicts the held-out bytes beside the model.
+  const studied = Math.min(2 ** 18, fit.rememberedBytes / 2);
+  pass(fit.rememberedBytes * r.countedByte + studied * (r.mixedByte - r.countedByte));
+  pass(work.finalBytes * (2 * r.evaluatedByte + r.mixedByte) + 3);
   return { seconds: now, steps, fit };
 }
 

@@ -5,6 +5,10 @@ import { TextMemory } from './text-memory.ts';
 export const MOST_TEXT_BYTES = 2 ** 22;
 /** The memory learns what its counts mean on so much of the text's end, and on no more than half of it. */
 const STUDIED_BYTES = 2 ** 18;
+
+/** Bytes at the end of a text that are predicted as they are read. The others are only counted, which takes a fraction of the time. */
+export const studiedBytes = (textBytes: number): number => Math.min(STUDIED_BYTES, textBytes >> 1);
+
 /** Bytes between two looks at whoever drives it. */
 const PIECE = 2 ** 15;
 
@@ -14,12 +18,12 @@ export interface MemoryProgress {
   readonly total: number;
 }
 
-/** The end of the documents, laid end to end: at most 4 MiB of them. */
-export function rememberedText(documents: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+/** The end of the documents, laid end to end: at most `most` bytes of them. */
+export function rememberedText(documents: readonly Uint8Array[], most = MOST_TEXT_BYTES): Uint8Array<ArrayBuffer> {
   const kept: Uint8Array[] = [];
   let size = 0;
-  for (let i = documents.length - 1; i >= 0 && size < MOST_TEXT_BYTES; i--) {
-    const document = documents[i].subarray(Math.max(0, documents[i].length - (MOST_TEXT_BYTES - size)));
+  for (let i = documents.length - 1; i >= 0 && size < most; i--) {
+    const document = documents[i].subarray(Math.max(0, documents[i].length - (most - size)));
     kept.unshift(document);
     size += document.length;
   }
@@ -46,10 +50,13 @@ export function learnMemory(documents: readonly Uint8Array[]): TextMemory {
 }
 
 /** `learnMemory`, piece by piece: whoever drives it may stop between two of them. */
-export function* learningMemory(documents: readonly Uint8Array[]): Generator<MemoryProgress, TextMemory> {
-  const text = rememberedText(documents);
+export function* learningMemory(
+  documents: readonly Uint8Array[],
+  most = MOST_TEXT_BYTES,
+): Generator<MemoryProgress, TextMemory> {
+  const text = rememberedText(documents, most);
   const memory = new TextMemory(text.length);
-  const studied = text.length - Math.min(STUDIED_BYTES, text.length >> 1);
+  const studied = text.length - studiedBytes(text.length);
   for (let i = 0; i < text.length; i++) {
     if (i < studied) memory.read(text[i]);
     else memory.study(text[i]);

@@ -5,8 +5,7 @@
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { WarmStart } from '@blt-ts/blt';
-import type { Backend } from '@blt-ts/tensor';
-import { type Choice, chooseBackend, measureGflops } from '../config/backend-choice.ts';
+import { type Choice, chooseBackend } from '../config/backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config/config-file.ts';
 import type { FileConfig } from '../config/config-schema.ts';
 import { camelCase, flagOf, OPTIONS, type OptionRow } from '../config/options.ts';
@@ -14,7 +13,7 @@ import { corpusIds, dataTitle, heldOutText, type LoadedCorpus, leftOutText, load
 import { totalBytes } from '../data/document.ts';
 import { differences, documentListText, heldOutHash } from '../data/document-list.ts';
 import { tooFewHeldOut } from '../data/held-out-noise.ts';
-import { HELD_OUT_FRACTION, type Split, splitHash } from '../data/split.ts';
+import { HELD_OUT_FRACTION, splitHash } from '../data/split.ts';
 import { freeRunName, RunFolder } from '../run/folder.ts';
 import { DEFAULT_HOUSEKEEPING, housekeepingOf } from '../run/housekeeping.ts';
 import { RunLock } from '../run/lock.ts';
@@ -25,9 +24,17 @@ import { humanBytes } from '../terminal/human-units.ts';
 import { endAtSignal } from '../terminal/interrupt.ts';
 import { type TrainingOutput, trainingOutput } from '../terminal/training-output.ts';
 import { checkSize } from '../training/enough-data.ts';
-import { memoryOf, ratesByFormula, workOf } from '../training/forecast.ts';
+import { memoryOf } from '../training/forecast.ts';
 import { planText } from '../training/plan-text.ts';
-import { type Documents, isFitted, type PlannedRun, planNewRun, planOf, sampled } from '../training/planned-run.ts';
+import {
+  type Documents,
+  isFitted,
+  type PlannedRun,
+  planNewRun,
+  planOf,
+  resumedPlan,
+  sampled,
+} from '../training/planned-run.ts';
 import { TimeBudget } from '../training/time-budget.ts';
 import { TrainingRun } from '../training/training-run.ts';
 import { openWarmStart, reopenWarmStart } from '../training/warm-start.ts';
@@ -89,7 +96,14 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   // Before the folder is made: a backend that is not there leaves nothing behind.
   const choice = await backendFor(config, flags);
   const housekeeping = housekeepingOf(DEFAULT_HOUSEKEEPING, config, flags);
-  const request = { ...opened, split, backend: choice.backend, minutes: housekeeping.minutes, warn };
+  const request = {
+    ...opened,
+    split,
+    backend: choice.backend,
+    minutes: housekeeping.minutes,
+    memory: housekeeping.memory,
+    warn,
+  };
   const planned = await planNewRun(request);
   const { plan, sample } = planned;
   const fitted = isFitted(request);
@@ -104,7 +118,7 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     dataHash: hash,
     heldOutHash: heldOutHash(split),
     prepared: config.data?.prepared ?? null,
-    ...(sample.trainBytes === null && sample.heldOutBytes === null ? {} : { sample }),
+    ...(Object.values(sample).every((bytes) => bytes === null) ? {} : { sample }),
     // A time that the steps were fitted to is in the steps from then on.
     ...(fitted ? { fittedMinutes: housekeeping.minutes! } : {}),
     care: fitted ? { ...housekeeping, minutes: null } : housekeeping,
@@ -188,22 +202,11 @@ async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   }
 }
 
-/** Plan and forecast of a run that is resumed. Its speed is computed by formula, until its steps are measured. */
-async function resumedPlan(record: RunRecord, split: Split, backend: Backend): Promise<PlannedRun> {
-  const { plan, sample = { trainBytes: null, heldOutBytes: null } } = record;
-  const trainBytes = sample.trainBytes ?? totalBytes(split.train);
-  const heldOutBytes = sample.heldOutBytes ?? totalBytes(split.heldOut);
-  const rates = ratesByFormula(plan, await measureGflops(backend));
-  return { plan, sample, rates, work: workOf(plan, trainBytes, heldOutBytes), measured: false };
-}
-
 /** `blt train`. @returns the exit code */
 export async function train(flags: TrainFlags): Promise<number> {
   const out = trainingOutput(flags.json === true);
   const warn = (message: string) => out.say(`warning: ${printableMessage(message)}`, { event: 'warning', message });
-  const begun = endAtSignal(
-    flags.resume ? 'the run is as it was saved' : 'no step was trained yet, so there is nothing to save',
-  );
+  const begun = endAtSignal(flags.resume ? 'the run is as it was saved' : 'no step was trained yet: nothing to save');
   const job = flags.resume ? await resumedJob(flags, warn) : await newJob(flags, warn);
   begun();
   try {

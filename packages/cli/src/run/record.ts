@@ -113,7 +113,14 @@ const recordSchema = z.strictObject({
   /** Folder of `blt prepare` that entropies come from; null: they are computed. */
   prepared: z.string().max(10_000).nullable().optional(),
   /** Bytes of each part that are read, where that is not all of them. */
-  sample: z.strictObject({ trainBytes: count().nullable(), heldOutBytes: count().nullable() }).optional(),
+  sample: z
+    .strictObject({
+      trainBytes: count().nullable(),
+      heldOutBytes: count().nullable(),
+      /** Those that the memory beside the model remembers, where a time limits them. */
+      memoryBytes: z.int().min(0).optional(),
+    })
+    .optional(),
   /** The time that the steps were fitted to. */
   fittedMinutes: z.number().gt(0).optional(),
   /** Housekeeping. The key is older than the word. */

@@ -94,7 +94,12 @@ function measuredBytes({ heldOut, heldOutBytes }: TrainingJob): string {
 async function remember(run: ClosingRun): Promise<{ memory: TextMemory; file: Uint8Array } | null | 'stopped'> {
   const { record, train } = run.job;
   if (!record.care.memory) return null;
-  const learning = learningMemory(train.map(({ bytes }) => bytes));
+  const most = record.sample?.memoryBytes;
+  if (most === 0) return null;
+  const learning = learningMemory(
+    train.map(({ bytes }) => bytes),
+    most,
+  );
   for (;;) {
     const next = learning.next();
     if (next.done) {

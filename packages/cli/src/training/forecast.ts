@@ -1,5 +1,5 @@
 /** @file How long a run takes and how much memory: what each kind of work costs, how much of it there is, and how much fits into a time. */
-import { bltPlan, countParameters, type RunPlan } from '@blt-ts/blt';
+import { bltPlan, countParameters, MOST_TEXT_BYTES, type RunPlan, studiedBytes } from '@blt-ts/blt';
 import { flopsPerByte } from '../run/model-size.ts';
 
 /** Seconds that each kind of work takes. */
@@ -14,6 +14,10 @@ export interface Rates {
   readonly evaluatedByte: number;
   /** One save. */
   readonly save: number;
+  /** One byte that the memory beside the model counts. */
+  readonly countedByte: number;
+  /** One byte that the memory predicts and learns from: the end of its text, and held-out bytes. */
+  readonly mixedByte: number;
 }
 
 /** The work that is still to be done. */
@@ -26,6 +30,8 @@ export interface Work {
   readonly evaluationBytes: number;
   /** Bytes of the last evaluation, on which the figure of the report rests. */
   readonly finalBytes: number;
+  /** Bytes of the training text that the memory remembers; 0 without a memory. */
+  readonly rememberedBytes: number;
 }
 
 /** Compressors, a sample text and the report, at the end. */
@@ -39,6 +45,9 @@ export const bytesPerStep = ({ model }: RunPlan): number =>
 
 /** Share of the speed of a matrix product that the kernels of a step reach on average. */
 const SHARE_OF_PEAK = 0.6;
+
+/** Seconds a byte of a memory with the largest table. Measured in docs/laboratory/text-memory.md, for plans that are not rehearsed. */
+const MEMORY_RATES = { countedByte: 10e-6, mixedByte: 35e-6 };
 
 /** Seconds of each kind of work by the FLOPs of the formulas. @param gflops speed of a matrix product, measured a moment ago */
 export function ratesByFormula(plan: RunPlan, gflops: number): Rates {
@@ -56,6 +65,7 @@ export function ratesByFormula(plan: RunPlan, gflops: number): Rates {
     evaluatedByte: flops.model / perSecond,
     // Weights in the checkpoint, and weights and two moments in the training state: 16 bytes for each, at 250 MB/s.
     save: (16 * countParameters(bltPlan(config))) / 250e6,
+    ...MEMORY_RATES,
   };
 }
 
@@ -81,8 +91,8 @@ export function memoryOf({ config, model }: RunPlan, corpusBytes: number, readBy
   return 4 * floats + 160e6 + 1.1 * corpusBytes + 25 * readBytes;
 }
 
-/** The work of a whole run. Bytes are those that it reads. */
-export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number): Work {
+/** The work of a whole run. Bytes are those that it reads, and those that its memory remembers. */
+export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number, rememberedBytes = 0): Work {
   const { steps } = plan.model.loop;
   return {
     entropySteps: plan.entropyModel?.loop.steps ?? 0,
@@ -91,12 +101,21 @@ export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number):
     evaluations: heldOutBytes === 0 ? 0 : Math.ceil(steps / Math.max(1, plan.evalEvery)),
     evaluationBytes: Math.min(heldOutBytes, plan.evalBytes),
     finalBytes: heldOutBytes,
+    rememberedBytes,
   };
 }
 
-/** Seconds after the last step: the evaluation of the best one, compressors, sample, report. */
-export const closingSeconds = (work: Work, rates: Rates): number =>
-  OVERLAP * work.finalBytes * rates.evaluatedByte + CLOSING_SECONDS;
+/** Seconds in which a memory of so much text is made. */
+const memorySeconds = (bytes: number, { countedByte, mixedByte }: Rates): number =>
+  bytes * countedByte + studiedBytes(bytes) * (mixedByte - countedByte);
+
+/** Seconds of one held-out byte of the last evaluation. */
+const finalByte = (rates: Rates, withMemory: boolean): number =>
+  OVERLAP * rates.evaluatedByte + (withMemory ? rates.mixedByte : 0);
+
+/** Seconds after the last step: the memory, the evaluation of the best step, compressors, sample, report. */
+export const closingSeconds = ({ finalBytes, rememberedBytes }: Work, rates: Rates): number =>
+  finalBytes * finalByte(rates, rememberedBytes > 0) + memorySeconds(rememberedBytes, rates) + CLOSING_SECONDS;
 
 /** Seconds of one evaluation while training, and of the save before it. */
 export const evaluationSeconds = (work: Work, rates: Rates): number =>
@@ -117,22 +136,26 @@ export interface Fit {
   readonly evalEvery: number;
   /** Held-out bytes that are measured at most. */
   readonly heldOutBytes: number;
+  /** Bytes of the training text that the memory remembers. */
+  readonly rememberedBytes: number;
 }
 
-/** Shares of the time: the entropy model's steps, the evaluations on the way, the last one. */
+/** Shares of the time: the entropy model's steps, the evaluations on the way, the last one, the memory. */
 const ENTROPY_SHARE = 0.12;
 const EVALUATION_SHARE = 0.08;
 const FINAL_SHARE = 0.06;
+const MEMORY_SHARE = 0.05;
 /** Evaluations on the way: fewer where they are dear. */
 const EVALUATIONS = { least: 2, most: 12 };
 /** A figure on fewer bytes says little. */
 export const LEAST_HELD_OUT_BYTES = 4096;
 
 /**
- * Steps and bytes that fit into `seconds`. The entropy model gets 12% of them at most and held-out text 14%. Scoring takes what it needs,
+ * Steps and bytes that fit into `seconds`. The entropy model gets 12% of them at most, held-out text 14% and the memory 5%. Scoring takes what it needs,
  * and the model gets the rest. With 0 steps nothing fits.
  * @param plan for a number of steps that is about right, from which its bytes per step and the most entropy steps are taken
  * @param trainBytes, heldOutBytes bytes of the corpus
+ * @param memory whether there is a memory beside the model
  * @param scoredFor bytes of the training part that a run of so many steps, and entropy steps, reads
  */
 export function fitInto(
@@ -142,13 +165,20 @@ export function fitInto(
   {
     trainBytes,
     heldOutBytes,
+    memory = false,
     scoredFor,
-  }: { trainBytes: number; heldOutBytes: number; scoredFor: (steps: number, entropySteps: number) => number },
+  }: {
+    trainBytes: number;
+    heldOutBytes: number;
+    memory?: boolean;
+    scoredFor: (steps: number, entropySteps: number) => number;
+  },
 ): Fit {
   const entropySteps = plan.entropyModel
     ? Math.max(1, Math.min(plan.entropyModel.loop.steps, Math.floor((ENTROPY_SHARE * seconds) / rates.entropyStep)))
     : 0;
-  const affordable = Math.floor((FINAL_SHARE * seconds) / (OVERLAP * rates.evaluatedByte));
+  const rememberedBytes = memory ? memoryIn(MEMORY_SHARE * seconds, trainBytes, rates) : 0;
+  const affordable = Math.floor((FINAL_SHARE * seconds) / finalByte(rates, rememberedBytes > 0));
   const measured = Math.min(heldOutBytes, Math.max(LEAST_HELD_OUT_BYTES, affordable));
   const one = Math.min(measured, plan.evalBytes) * rates.evaluatedByte + rates.save;
   const evaluations =
@@ -159,7 +189,8 @@ export function fitInto(
     seconds -
     entropySteps * rates.entropyStep -
     evaluations * one -
-    OVERLAP * measured * rates.evaluatedByte -
+    measured * finalByte(rates, rememberedBytes > 0) -
+    memorySeconds(rememberedBytes, rates) -
     CLOSING_SECONDS -
     rates.save;
   // Scoring grows with the steps, up to the whole corpus.
@@ -174,7 +205,15 @@ export function fitInto(
     steps,
     evalEvery: Math.max(1, Math.ceil(steps / Math.max(1, evaluations))),
     heldOutBytes: measured,
+    rememberedBytes,
   };
+}
+
+/** Bytes of text that a memory can remember in so many seconds. Half of a short text is studied, of a long one 256 kB. */
+function memoryIn(seconds: number, trainBytes: number, rates: Rates): number {
+  let bytes = Math.min(trainBytes, MOST_TEXT_BYTES);
+  while (bytes > 0 && memorySeconds(bytes, rates) > seconds) bytes = Math.floor(0.9 * bytes);
+  return bytes;
 }
 
 /** An average that follows what was measured lately. */

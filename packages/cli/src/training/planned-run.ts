@@ -6,6 +6,7 @@ import {
   ConfigError,
   type Corpus,
   countParameters,
+  MOST_TEXT_BYTES,
   planRun,
   type RunOptions,
   type RunPlan,
@@ -17,6 +18,7 @@ import { corpusIds } from '../data/corpus.ts';
 import { type Document, totalBytes } from '../data/document.ts';
 import { sampleDocuments } from '../data/sample.ts';
 import type { Split } from '../data/split.ts';
+import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
 import {
   bytesPerStep,
@@ -36,6 +38,8 @@ import { wallSeconds } from './time-budget.ts';
 export interface Sample {
   readonly trainBytes: number | null;
   readonly heldOutBytes: number | null;
+  /** Bytes that the memory remembers, where a time sets a limit. */
+  readonly memoryBytes?: number;
 }
 
 /** A plan, and how long its work takes here. */
@@ -88,6 +92,10 @@ export function sampled(split: Split, sample: Sample | undefined, seed: number):
   };
 }
 
+/** Bytes of the training part that the memory of a run remembers. */
+const rememberedBytesOf = (sample: Sample | undefined, trainBytes: number): number =>
+  Math.min(trainBytes, sample?.memoryBytes ?? MOST_TEXT_BYTES);
+
 const parameterCount = ({ config }: RunPlan): number => countParameters(bltPlan(config));
 
 /** `planRun`. @throws UserError in place of ConfigError, because the options come from the command line or the config file */
@@ -108,6 +116,8 @@ export interface PlanRequest {
   readonly warmStart: (plan: RunPlan) => WarmStart;
   /** Steps follow from it unless the options name them. */
   readonly minutes: number | null;
+  /** Whether there will be a memory beside the model. */
+  readonly memory: boolean;
   readonly warn: (message: string) => void;
 }
 
@@ -135,7 +145,13 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
     heldOutBytes,
     whole,
   );
-  const work = (): Work => workOf(plan, sample.trainBytes ?? trainBytes, sample.heldOutBytes ?? heldOutBytes);
+  const work = (): Work =>
+    workOf(
+      plan,
+      sample.trainBytes ?? trainBytes,
+      sample.heldOutBytes ?? heldOutBytes,
+      request.memory ? rememberedBytesOf(sample, trainBytes) : 0,
+    );
   let rates = ratesByFormula(plan, await measureGflops(backend));
   const fitted = isFitted(request);
   const horizon = Math.min(secondsOf(work(), rates), minutes === null ? Number.POSITIVE_INFINITY : 60 * minutes);
@@ -160,13 +176,26 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
     const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
     plan = planOf(withFit(options, fit), trainBytes);
     sample = sampleOf(plan, LEAST_BYTES_IN_TIME, trainBytes, fit.heldOutBytes, heldOutBytes, whole);
+    if (request.memory && fit.rememberedBytes < Math.min(trainBytes, MOST_TEXT_BYTES)) {
+      sample = { ...sample, memoryBytes: fit.rememberedBytes };
+    }
   }
   return { plan, sample, rates, work: work(), measured: rehearsed };
 }
 
+/** Plan and forecast of a run that is resumed. Its speed is computed by formula, until its steps are measured. */
+export async function resumedPlan(record: RunRecord, split: Split, backend: Backend): Promise<PlannedRun> {
+  const { plan, sample = { trainBytes: null, heldOutBytes: null } } = record;
+  const trainBytes = sample.trainBytes ?? totalBytes(split.train);
+  const heldOutBytes = sample.heldOutBytes ?? totalBytes(split.heldOut);
+  const rates = ratesByFormula(plan, await measureGflops(backend));
+  const remembered = record.care.memory ? rememberedBytesOf(sample, totalBytes(split.train)) : 0;
+  return { plan, sample, rates, work: workOf(plan, trainBytes, heldOutBytes, remembered), measured: false };
+}
+
 /** The steps that fit into the time of a run. Where these are few, the time for enough is said. @throws UserError if nothing fits */
 function fitOf(
-  { minutes, warn }: PlanRequest,
+  { minutes, memory, warn }: PlanRequest,
   plan: RunPlan,
   rates: Rates,
   trainBytes: number,
@@ -178,6 +207,7 @@ function fitOf(
     fitInto(60 * limit - spent, plan, rates, {
       trainBytes,
       heldOutBytes: Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
+      memory,
       scoredFor: (steps, entropySteps) =>
         whole ? trainBytes : neededBytes(plan, LEAST_BYTES_IN_TIME, steps, entropySteps),
     });

@@ -1,5 +1,5 @@
 /** @file A few real steps before the run, on a small part of the corpus, to know how long its work takes here. */
-import { type Corpus, type RunPlan, Session, type WarmStart } from '@blt-ts/blt';
+import { type Corpus, MOST_TEXT_BYTES, type RunPlan, Session, TextMemory, type WarmStart } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import type { Rates } from './forecast.ts';
 
@@ -63,6 +63,27 @@ export async function rehearse(
     step: typical(steps.model),
     evaluatedByte: evaluation / ids(part.heldOut),
     save: (16 * parameters) / SAVED_BYTES_PER_SECOND,
+    ...memoryRates(),
+  };
+}
+
+/** Bytes that the memory is tried on. */
+const TRIED = { counted: 16_384, mixed: 4096 };
+
+/** Seconds a byte of a memory with the largest table, whose cells are far apart. Its text has no pattern, which is the dearest. */
+function memoryRates(): Pick<Rates, 'countedByte' | 'mixedByte'> {
+  const memory = new TextMemory(MOST_TEXT_BYTES);
+  const each = (bytes: number, read: (byte: number) => void): number => {
+    const before = performance.now();
+    for (let i = 0; i < bytes; i++) read(Math.imul(i + 1, 0x9e3779b1) >>> 24);
+    return (performance.now() - before) / 1000 / bytes;
+  };
+  // Once more each: the first time compiles.
+  each(TRIED.counted, (byte) => memory.read(byte));
+  each(TRIED.mixed, (byte) => memory.study(byte));
+  return {
+    countedByte: each(TRIED.counted, (byte) => memory.read(byte)),
+    mixedByte: each(TRIED.mixed, (byte) => memory.study(byte)),
   };
 }
 

@@ -33,6 +33,7 @@ export class TimeBudget {
   private readonly entropyStep = new RunningMean(MEMORY);
   private readonly step = new RunningMean(MEMORY);
   private rates: Rates;
+  private readonly planned: Rates;
   private readonly work: Work;
   /** When the entropy model's share is used up; from the first step on. */
   private entropyEnd: number | null = null;
@@ -41,6 +42,7 @@ export class TimeBudget {
   constructor(work: Work, rates: Rates, limit: Minutes | null, now: () => number = wallSeconds) {
     this.work = work;
     this.rates = rates;
+    this.planned = rates;
     this.limit = limit;
     this.now = now;
   }
@@ -49,7 +51,8 @@ export class TimeBudget {
   took(phase: 'entropy model' | 'model', seconds: number): void {
     const mean = phase === 'model' ? this.step : this.entropyStep;
     mean.add(seconds);
-    this.rates = { ...this.rates, [phase === 'model' ? 'step' : 'entropyStep']: mean.value! };
+    if (phase === 'entropy model') this.rates = { ...this.rates, entropyStep: mean.value! };
+    else this.rates = slowed(this.planned, mean.value!, this.rates.entropyStep);
   }
 
   /** Seconds to the end of the run, at the pace of the last steps. */
@@ -105,4 +108,18 @@ export class TimeBudget {
     const fits = step + Math.max(0, Math.floor((this.entropyEnd - this.now()) / rates.entropyStep));
     return fits < steps ? fits : null;
   }
+}
+
+/** Rates as planned, with steps as they are now. A machine on which steps have become slower is slower at the end as well. */
+function slowed(planned: Rates, step: number, entropyStep: number): Rates {
+  const factor = planned.step > 0 ? Math.max(1, step / planned.step) : 1;
+  const { evaluatedByte, countedByte, mixedByte } = planned;
+  return {
+    ...planned,
+    entropyStep,
+    step,
+    evaluatedByte: factor * evaluatedByte,
+    countedByte: factor * countedByte,
+    mixedByte: factor * mixedByte,
+  };
 }

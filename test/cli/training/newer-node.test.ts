@@ -34,10 +34,14 @@ test('the first that is wide enough is taken; no file, no Node and an old one ar
   expect(widerNode([], has)).toBeUndefined();
 });
 
-/** A folder with a `node` that says it is of version 24, and otherwise runs a line of shell. */
+/**
+ * A folder with a `node` that says it is of version 24, and otherwise runs a line of JavaScript. It is no shell script, because dash
+ * loses a signal that arrives while it starts a program.
+ */
 function standIn(folder: string, line: string): string {
   mkdirSync(folder);
-  writeFileSync(join(folder, 'node'), `#!/bin/sh\nif [ "$1" = -p ]; then echo 24.5.0; exit; fi\n${line}\n`);
+  const script = `#!${process.execPath}\nif (process.argv[2] === '-p') console.log('24.5.0');\nelse {\n  ${line}\n}\n`;
+  writeFileSync(join(folder, 'node'), script);
   chmodSync(join(folder, 'node'), 0o755);
   return folder;
 }
@@ -52,7 +56,7 @@ const environment = (path: string) => ({
 
 test('flags go over as they are, and the exit code comes back', () => {
   const cwd = temporaryFolder();
-  const path = standIn(join(cwd, 'one'), 'shift; echo "with $*"; exit 7');
+  const path = standIn(join(cwd, 'one'), 'console.log("with", ...process.argv.slice(3)); process.exitCode = 7;');
   const flags = ['train', '--data', 'a b', '--dry-run'];
   const run = (more: string[], env: NodeJS.ProcessEnv) =>
     spawnSync(process.execPath, [BLT, ...flags, ...more], {
@@ -82,7 +86,7 @@ test('a signal goes over, and the answer to it comes back', async () => {
   const cwd = temporaryFolder();
   const path = standIn(
     join(cwd, 'two'),
-    'trap "echo stopped; exit 130" INT\necho ready\nwhile true; do sleep 0.05; done',
+    'process.on("SIGINT", () => { console.log("stopped"); process.exit(130); }); setInterval(() => {}, 1000); console.log("ready");',
   );
   const child = spawn(process.execPath, [BLT, 'train', '--data', 'none'], { cwd, env: environment(path) });
   let text = '';

@@ -33,7 +33,9 @@ describe('as Hugging Face tokenizers', () => {
 const anyBytes = fc.oneof(
   fc.uint8Array({ maxLength: 40 }),
   fc.string({ unit: 'grapheme', maxLength: 30 }).map(utf8),
-  fc.tuple(fc.string({ maxLength: 10 }), fc.uint8Array({ maxLength: 5 })).map(([s, b]) => Uint8Array.of(...utf8(s), ...b)),
+  fc
+    .tuple(fc.string({ maxLength: 10 }), fc.uint8Array({ maxLength: 5 }))
+    .map(([s, b]) => Uint8Array.of(...utf8(s), ...b)),
 );
 
 describe('laws', () => {

@@ -17,5 +17,11 @@ export function addStudy(program: Command): void {
     .option('--corpus <name>', 'instead of the one that an experiment names: sotu or moby-dick')
     .option('--results <file>', 'draw the page of a results.json and run nothing')
     .addOption(new Option('--one <json>', 'one run').hideHelp())
-    .action(async (name, flags) => finish(await (await import('../commands/study.ts')).study(name, flags)));
+    .action(async (name, flags) => {
+      // The processes that do the runs take the Node of this one.
+      const { trainedElsewhere } = await import('../training/newer-node.ts');
+      const quick = flags.one !== undefined || flags.results !== undefined || flags.smoke;
+      const elsewhere = quick ? undefined : await trainedElsewhere({ backend: 'wasm' });
+      finish(elsewhere ?? (await (await import('../commands/study.ts')).study(name, flags)));
+    });
 }

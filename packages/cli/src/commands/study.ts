@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { createWasmBackend } from '@blt-ts/tensor';
+import { CORPORA } from '../study/corpora.ts';
 import { experimentNames, readExperiment, smokeOf } from '../study/experiment.ts';
 import { doRun } from '../study/one-run.ts';
 import { doRuns } from '../study/queue.ts';
@@ -44,6 +45,9 @@ export async function study(name: string | undefined, flags: StudyFlags): Promis
     await folder.write(folder.path('study.html'), studyPage(await readResults(flags.results)));
     say(`page                 ${folder.path('study.html')}`);
     return 0;
+  }
+  if (flags.corpus !== undefined && !CORPORA.includes(flags.corpus)) {
+    throw new UserError(`--corpus ${flags.corpus} is no corpus of the study; there are ${CORPORA.join(', ')}`, 2);
   }
   const named = (name === undefined ? experimentNames() : [name]).map((one) => readExperiment(one, flags.corpus));
   const experiments = flags.smoke ? named.map(smokeOf) : named;

@@ -105,8 +105,8 @@ export function entropyRun(config: RunConfig): TokenConfig | null {
     corpus,
     row_bytes,
     excerpt_bytes,
-    // Batches of about 4096 bytes and this rate are those of the entropy models of `blt train`.
-    batch_rows: Math.max(1, Math.round(4096 / row_bytes)),
+    // The rate is that of the entropy models of `blt train`. Its batches are halved, because budgets are small here and steps count.
+    batch_rows: Math.max(1, Math.round(2048 / row_bytes)),
     lr: 4e-3,
     flops: entropy_flops,
     vocab: 260,

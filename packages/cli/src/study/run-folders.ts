@@ -76,7 +76,7 @@ export class StudyFolder {
     await writeFileAtomically(path, typeof data === 'string' ? Buffer.from(data) : data);
   }
 
-  /** What a file holds, made and written the first time. Two processes may make it at once: both make the same bytes. */
+  /** Contents of a file, made and written the first time. Two processes may make it at once: both make the same bytes. */
   async once(path: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
     if (existsSync(path)) return readFile(path);
     const data = await make();

@@ -10,7 +10,7 @@ export interface Exercise<Work> {
   readonly hints: readonly string[];
 }
 
-/** What became of an exercise. `text` is for the reader, and empty if it is solved. */
+/** The state of an exercise. `text` is for the reader, and empty if it is solved. */
 export interface Verdict {
   readonly state: 'solved' | 'unsolved' | 'wrong';
   readonly text: string;

@@ -11,10 +11,11 @@ import { chunkEnds, excerptOf, type StudyDocument } from '../../../packages/cli/
 import { patchArm } from '../../../packages/cli/src/study/patch-arm.ts';
 import { type PatchConfig, runConfig, type TokenConfig } from '../../../packages/cli/src/study/run-config.ts';
 import { tokenArm } from '../../../packages/cli/src/study/token-arm.ts';
+import { RECIPE } from '../../support/study-recipe.ts';
 
 /** The definition: its bits at a position do not depend on how many positions there are. */
 const backend = createReferenceBackend();
-const base = { corpus: 'x', row_bytes: 32, flops: 1e6, lr: 1e-3 };
+const base = { ...RECIPE, corpus: 'x', row_bytes: 32, flops: 1e6, lr: 1e-3 };
 const tokens = (given: object) =>
   runConfig.parse({ kind: 'token', width: 16, layers: 2, vocab: 300, ...base, ...given }) as TokenConfig;
 const patches = (given: object) =>

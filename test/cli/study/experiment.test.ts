@@ -4,9 +4,13 @@ import { describe, expect, test } from 'vitest';
 import { experimentNames, readExperiment, smokeOf } from '../../../packages/cli/src/study/experiment.ts';
 import { inOrder } from '../../../packages/cli/src/study/queue.ts';
 import { entropyRun, type RunConfig, runConfig, runName } from '../../../packages/cli/src/study/run-config.ts';
+import { RECIPE } from '../../support/study-recipe.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
-const given = { corpus: 'sotu', flops: 1e12, lr: 1e-3 };
+const given = { ...RECIPE, corpus: 'sotu', flops: 1e12, lr: 1e-3 };
+const RECIPE_LINES = Object.entries(RECIPE)
+  .map(([key, value]) => `${key} = ${value}\n`)
+  .join('');
 const patch = (options: object = {}) =>
   runConfig.parse({
     kind: 'patch',
@@ -24,7 +28,7 @@ describe('the name of a run', () => {
     expect(runName(Object.fromEntries(Object.entries(config).reverse()) as RunConfig)).toBe(runName(config));
     expect(runName(patch({ entropy_width: 64 }))).toBe(runName(config));
     expect(runName(patch({ patch_bytes: 3 }))).toBe(runName(config));
-    expect(runName(patch({ hash_sizes: [], hash_vocab: 7 }))).toBe(runName(patch({ hash_sizes: [] })));
+    expect(runName(patch({ hash_sizes: [], hash_vocab: 7, table_lr: 9 }))).toBe(runName(patch({ hash_sizes: [] })));
   });
   test('depends on every number that does', () => {
     const names = [
@@ -39,6 +43,7 @@ describe('the name of a run', () => {
       { cross_attention: 'none' },
       { hash_vocab: 7 },
       { k: 4 },
+      { beta2: 0.95 },
     ].map((options) => runName(patch(options)));
     expect(new Set(names).size).toBe(names.length);
   });
@@ -62,11 +67,18 @@ test('the ladder gives each of its five families the same number of runs for tun
   expect(tuning).toEqual([5, 5, 5, 5, 5]);
 });
 
+test('all experiments of the command train by one recipe, so that they share runs', () => {
+  const recipes = experimentNames().flatMap((name) =>
+    readExperiment(name).runs.map(({ config }) => Object.keys(RECIPE).map((key) => config[key as keyof typeof RECIPE])),
+  );
+  for (const recipe of recipes) expect(recipe).toEqual(recipes[0]);
+});
+
 test('rungs go together, sweeps are combined', () => {
   const file = join(temporaryFolder(), 'mine.toml');
   writeFileSync(
     file,
-    `title = "t"\nquestion = "q"\nbaseline = "a"\n[defaults]\ncorpus = "sotu"\nlr = 1e-3\n[[arms]]\nname = "a"\nkind = "token"\nvocab = 260
+    `title = "t"\nquestion = "q"\nbaseline = "a"\n[defaults]\ncorpus = "sotu"\nlr = 1e-3\n${RECIPE_LINES}[token]\nbatch_rows = 8\n[[arms]]\nname = "a"\nkind = "token"\nvocab = 260
 rungs = [{ flops = 1e9, width = 8, layers = 1 }, { flops = 2e9, width = 16, layers = 2 }]\n[arms.sweep]\nseed = [0, 1]\nlr = [1e-3, 2e-3]\n`,
   );
   const { runs, name } = readExperiment(file, 'moby-dick');
@@ -74,12 +86,13 @@ rungs = [{ flops = 1e9, width = 8, layers = 1 }, { flops = 2e9, width = 16, laye
   expect(runs).toHaveLength(8);
   expect(new Set(runs.map(({ config }) => runName(config))).size).toBe(8);
   expect(runs.every(({ config }) => config.corpus === 'moby-dick')).toBe(true);
+  expect(runs.every(({ config }) => config.batch_rows === 8)).toBe(true);
 });
 
 test('what is wrong with a file is said in one sentence', () => {
   const file = join(temporaryFolder(), 'wrong.toml');
   const head = 'title = "t"\nquestion = "q"\nbaseline = "b"\n[[arms]]\nname = "a"\nkind = "token"\n';
-  writeFileSync(file, `${head}flops = 1\nlr = 1\ncorpus = "x"\nvocab = 260\nwidth = 8\nlayers = 1\n`);
+  writeFileSync(file, `${head}${RECIPE_LINES}flops = 1\nlr = 1\ncorpus = "x"\nvocab = 260\nwidth = 8\nlayers = 1\n`);
   expect(() => readExperiment(file)).toThrow(`${file}: no arm is called b, the baseline; mend the file`);
   writeFileSync(file, `${head}wdith = 8\n`);
   expect(() => readExperiment(file)).toThrow(/wdith.*mend the file$/);

@@ -8,10 +8,11 @@ import {
   frontier,
   lineThrough,
 } from '../../../packages/cli/src/study/statistics.ts';
+import { RECIPE } from '../../support/study-recipe.ts';
 
 /** A run whose documents of 100 bytes have these bits per byte. */
 function run(flops: number, bpb: readonly number[], given: object = {}): FinishedRun {
-  const base = { kind: 'token', corpus: 'x', lr: 1e-3, vocab: 260, width: 8, layers: 1, flops };
+  const base = { ...RECIPE, kind: 'token', corpus: 'x', lr: 1e-3, vocab: 260, width: 8, layers: 1, flops };
   const documents = bpb.map((x, i) => ({ name: `${i}`, bits: 100 * x, bytes: 100 }));
   const bitsPerByte = bpb.reduce((sum, x) => sum + x, 0) / bpb.length;
   const result = { documents, bitsPerByte, flops: { total: flops } } as unknown as FinishedRun['result'];

@@ -16,6 +16,9 @@ const schema = z.strictObject({
   baseline: z.string(),
   /** Options of every arm. */
   defaults: options.default({}),
+  /** Options of every arm of one kind. */
+  token: options.default({}),
+  patch: options.default({}),
   arms: z
     .array(
       z
@@ -84,11 +87,13 @@ export function readExperiment(nameOrFile: string, corpus?: string): Experiment 
     );
   }
   try {
-    const { defaults, arms, ...rest } = schema.parse(parse(text));
+    const { defaults, token, patch, arms, ...rest } = schema.parse(parse(text));
+    const kinds: Record<string, object> = { token, patch };
     const runs = arms.flatMap(({ name: arm, rungs, sweep, ...own }) =>
       rungs.flatMap((rung) =>
         combinations(sweep).map((choice) => {
-          const given = { ...defaults, ...own, ...rung, ...choice };
+          const chosen: Record<string, unknown> = { ...own, ...rung, ...choice };
+          const given = { ...defaults, ...kinds[String(chosen.kind ?? defaults.kind)], ...chosen };
           return { arm, config: runConfig.parse(corpus === undefined ? given : { ...given, corpus }) };
         }),
       ),

@@ -1,6 +1,16 @@
 /** @file One run of the study, from its configuration to its result: train for a budget of FLOPs, then score excerpts of held-out documents. */
 import { crossEntropy, leaves } from '@blt-ts/autograd';
-import { countParameters, EpochLoader, initParameters, planRun, TrainingLoop } from '@blt-ts/blt';
+import {
+  ADAMW_DEFAULTS,
+  countParameters,
+  EpochLoader,
+  HASH_TABLE,
+  initParameters,
+  type LoopOptions,
+  NO_DROPOUT,
+  type ParameterPlan,
+  TrainingLoop,
+} from '@blt-ts/blt';
 import { type Backend, Random, release, type SafetensorsInput, scope, tensor, writeSafetensors } from '@blt-ts/tensor';
 import { type Arm, type StudyRow, scoredBytes } from './arm.ts';
 import { Tokenizer } from './bpe.ts';
@@ -11,7 +21,7 @@ import { cuttingOf } from './cutting.ts';
 import { patchArm } from './patch-arm.ts';
 import { entropyRun, type RunConfig } from './run-config.ts';
 import type { DocumentScore, RunResult, StudyFolder } from './run-folders.ts';
-import { tokenArm } from './token-arm.ts';
+import { NGRAM_TABLE, tokenArm } from './token-arm.ts';
 
 /** Rows of an evaluation batch. */
 const EVALUATION_ROWS = 16;
@@ -86,7 +96,35 @@ function flopsOfRow(arm: Arm, rows: readonly StudyRow[]): number {
   return (3 * model + patcher) / sample.length;
 }
 
-/** The training loop of `blt train`, with the rate and the batches of the run, and without dropout: no run of the study is long enough for it. */
+/** The recipe of a run as the numbers of a training loop. There is no dropout, because no run of the study is long enough for it. */
+function loopOptions(config: RunConfig, steps: number): LoopOptions {
+  const { beta1, beta2, weight_decay: weightDecay, table_lr: lrScale } = config;
+  return {
+    steps,
+    batchRows: config.batch_rows,
+    accumulation: 1,
+    lr: config.lr,
+    warmupSteps: Math.floor(steps * config.warmup),
+    minRatio: config.min_ratio,
+    gradClip: config.grad_clip,
+    adamw: { ...ADAMW_DEFAULTS, beta1, beta2, weightDecay },
+    dropout: NO_DROPOUT,
+    ema: null,
+    groups: [HASH_TABLE, NGRAM_TABLE].map((prefix) => ({ prefix, lrScale })),
+    seed: config.seed,
+  };
+}
+
+/** Matrices whose products are added to the residual stream. */
+const TO_RESIDUAL = /\.(self_attn\.o_proj|mlp\.down_proj)\.weight$/;
+
+/** The parameters of an arm as a run begins with them. */
+const beginning = (arm: Arm, { output_init: share }: RunConfig): ParameterPlan[] =>
+  arm.parameters.map((one) =>
+    TO_RESIDUAL.test(one.name) && one.std !== null ? { ...one, std: one.std * share } : one,
+  );
+
+/** The training loop of `blt train` with the numbers of the run. */
 function loopOf(
   arm: Arm,
   config: RunConfig,
@@ -102,20 +140,8 @@ function loopOf(
     );
   const perStep = flopsOfRow(arm, rowsOf(new Random(0), 0)) * config.batch_rows;
   const steps = Math.max(FEWEST_STEPS, Math.round(budget / perStep));
-  const { lr, seed, batch_rows: batchRows, row_bytes: rowBytes } = config;
-  const options = {
-    size: 'nano',
-    steps,
-    lr,
-    seed,
-    batchRows,
-    rowBytes,
-    dropout: 0,
-    hashDropout: 0,
-    weightDecay: 0.1,
-  } as const;
-  const { loop } = planRun(options, bytesOfAll(train)).model;
-  const params = initParameters<object>(arm.parameters, random.fork('model'), { backend });
+  const loop = loopOptions(config, steps);
+  const params = initParameters<object>(beginning(arm, config), random.fork('model'), { backend });
   const task = {
     batch(rows: readonly StudyRow[]) {
       const batch = arm.batch(rows);

@@ -29,8 +29,6 @@ import type { StudyDocument } from './chunks.ts';
 import { patchModelForward } from './executed-flops.ts';
 import type { PatchConfig } from './run-config.ts';
 
-/** Initial std of the hash tables as a share of the paper's, as `blt train` has it. */
-const HASH_INIT = 0.2;
 /** Positions of each stack: more than any row of the study has. */
 const POSITIONS = 8192;
 
@@ -122,7 +120,7 @@ function plainPatchLogits(p: BltParams, batch: BltBatch, config: BltConfig, drop
 export function patchArm(c: PatchConfig, cutting: Cutting, backend: Backend): Arm<BltParams, BltBatch> {
   const config = bltConfigOf(c, cutting.patching);
   const none = c.cross_attention === 'none';
-  const plan = bltPlan(config, HASH_INIT);
+  const plan = bltPlan(config, c.table_init);
   return {
     parameters: none ? plan.filter(({ name }) => !name.includes('.cross_attn_layers.')) : plan,
     byteLengths: new Tokenizer([]).byteLengths,

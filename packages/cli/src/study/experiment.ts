@@ -9,11 +9,18 @@ import { type RunConfig, runConfig } from './run-config.ts';
 
 const options = z.record(z.string(), z.unknown());
 
+/** A known figure to stand beside those of the runs, such as a compressor's on the same bytes. */
+export const reference = z.strictObject({ name: z.string(), bits_per_byte: z.number().positive() });
+
+/** See `reference`. */
+export type Reference = z.infer<typeof reference>;
+
 const schema = z.strictObject({
   title: z.string(),
   question: z.string(),
   /** The arm that the others are compared with. */
   baseline: z.string(),
+  references: z.array(reference).default([]),
   /** Options of every arm. */
   defaults: options.default({}),
   /** Options of every arm of one kind. */
@@ -46,6 +53,7 @@ export interface Experiment {
   readonly title: string;
   readonly question: string;
   readonly baseline: string;
+  readonly references: readonly Reference[];
   readonly runs: readonly NamedRun[];
 }
 

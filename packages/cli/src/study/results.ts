@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { reason, UserError } from '../terminal/errors.ts';
-import type { Experiment } from './experiment.ts';
+import { type Experiment, type Reference, reference } from './experiment.ts';
 import { entropyRun, type RunConfig, runConfig, runName } from './run-config.ts';
 import type { RunResult, StudyFolder } from './run-folders.ts';
 import type { FinishedRun } from './statistics.ts';
@@ -14,6 +14,7 @@ interface ListedExperiment {
   readonly title: string;
   readonly question: string;
   readonly baseline: string;
+  readonly references: readonly Reference[];
   readonly runs: readonly { readonly arm: string; readonly run: string }[];
 }
 
@@ -39,10 +40,10 @@ export function gather(experiments: readonly Experiment[], folder: StudyFolder):
     }
   }
   const sorted = Object.fromEntries(Object.entries(runs).sort(([a], [b]) => (a < b ? -1 : 1)));
-  const listed = experiments.map(({ name, title, question, baseline, runs: named }) => {
+  const listed = experiments.map(({ runs: named, ...rest }) => {
     const pairs = named.map(({ arm, config }) => ({ arm, run: runName(config) }));
     const once = new Map(pairs.map((pair) => [`${pair.arm} ${pair.run}`, pair]));
-    return { name, title, question, baseline, runs: [...once.values()] };
+    return { ...rest, runs: [...once.values()] };
   });
   return { format: 1, experiments: listed, runs: sorted };
 }
@@ -59,6 +60,7 @@ const shape = z.object({
       title: z.string(),
       question: z.string(),
       baseline: z.string(),
+      references: z.array(reference),
       runs: z.array(z.object({ arm: z.string(), run: z.string() })),
     }),
   ),

@@ -1,6 +1,7 @@
 /** @file The report of the study: a page of results.json with a figure and tables for each experiment. */
 import { escapeHtml, htmlPage } from '../report/html-page.ts';
 import { LINE_CHART_CSS, lineChart } from '../report/line-chart.ts';
+import type { Reference } from './experiment.ts';
 import { finishedRuns, type Results } from './results.ts';
 import {
   bpbRatio,
@@ -42,19 +43,23 @@ function table(heads: readonly string[], rows: readonly (readonly string[])[]): 
 }
 
 /** Bits per byte against training FLOPs, each arm's frontier as a line. */
-function chart(arms: ReadonlyMap<string, readonly Point[]>): string {
+function chart(arms: ReadonlyMap<string, readonly Point[]>, references: readonly Reference[]): string {
   const series = [...arms].map(([name, points], i) => ({
     name,
     color: `--arm${i % COLORS.length}`,
     strokeWidth: 2.5,
     points: points.map(({ flops, bitsPerByte }) => ({ x: Math.log10(flops), y: bitsPerByte })),
   }));
+  const from = series
+    .flatMap(({ points }) => points)
+    .reduce((least, { x }) => Math.min(least, x), Number.POSITIVE_INFINITY);
   return lineChart({
     series,
-    references: [],
+    references: references.map(({ name, bits_per_byte: y }) => ({ name, y })),
     xLabel: 'training FLOPs',
     yLabel: 'bits per byte, held out',
-    formatX: (x) => `1e${x.toFixed(1)}`,
+    formatX: (x) => (10 ** x).toExponential(1).replace('e+', 'e'),
+    xFrom: Math.floor(10 * from) / 10 - 0.1,
   });
 }
 
@@ -145,7 +150,7 @@ export function studyPage(results: Results): string {
     return [
       head,
       open,
-      `<div class="chart">${chart(arms)}</div>`,
+      `<div class="chart">${chart(arms, experiment.references)}</div>`,
       comparison(arms, experiment.baseline),
       lines(arms),
       appendix(runs),

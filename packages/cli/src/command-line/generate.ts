@@ -1,5 +1,5 @@
 /** @file The flags of `blt generate`. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import {
   backendOption,
   between,
@@ -9,6 +9,7 @@ import {
   modelOption,
   number,
   threadsOption,
+  weightsOption,
   whole,
 } from './values.ts';
 
@@ -38,14 +39,7 @@ export function addGenerate(program: Command): void {
       whole,
       0,
     )
-    .addOption(
-      new Option(
-        '--weights <format>',
-        'matrices in memory: as BF16 where the file has them so, or always f32 or bf16 (rounded)',
-      )
-        .choices(['stored', 'f32', 'bf16'])
-        .default('stored'),
-    )
+    .addOption(weightsOption())
     .addOption(memory)
     .addOption(noMemory)
     .option('--json', 'one JSON object')

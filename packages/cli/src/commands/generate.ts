@@ -1,18 +1,9 @@
 /** @file `blt generate`: continues a prompt, onto a terminal, into a pipe, or as JSON. */
-import {
-  type GenerateCounts,
-  generate,
-  generateAsync,
-  longestText,
-  type MemoryMixture,
-  type WeightFormat,
-} from '@blt-ts/blt';
+import { type GenerateCounts, generate, generateAsync, type MemoryMixture, type WeightFormat } from '@blt-ts/blt';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
-import { openModelFolder } from '../files/checkpoint-files.ts';
-import { findModel, loadModel, newestRun } from '../run/find-model.ts';
-import { loadLargeModel, needsSpreading } from '../run/large-model.ts';
 import { memoryBeside } from '../run/memory-file.ts';
+import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
 import { sayJson } from '../terminal/output.ts';
@@ -81,18 +72,9 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   const choice = await chooseBackend(flags);
   announce(choice);
   const { backend } = choice;
-  const path = await findModel(flags.model ?? (await newestRun()));
   const { weights = 'stored' } = flags;
-  const large = backend.name === 'wasm' && needsSpreading(openModelFolder(path).config);
-  const { checkpoint, folder, hashRows } = large
-    ? await loadLargeModel(path, backend, { weights })
-    : { ...(await loadModel(path, backend, weights)), hashRows: undefined };
-  const longest = longestText(checkpoint.config);
-  if (longest < 2)
-    throw new UserError(`${folder} reads at most ${longest} bytes; a model that continues text reads 2`, 1);
-  if (flags.context !== undefined && flags.context > longest) {
-    throw new UserError(`--context ${flags.context}: the model reads at most ${longest} bytes; give less`, 2);
-  }
+  const { checkpoint, folder, hashRows } = await openForDecoding(flags.model, backend, weights);
+  checkContext(checkpoint, flags.context);
   const prompt = await promptOf(flags);
   let counts: GenerateCounts | undefined;
   const options = {

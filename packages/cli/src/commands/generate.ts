@@ -7,10 +7,15 @@ import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
 import { sayJson } from '../terminal/output.ts';
+import { generatePrompts } from './generate-prompts.ts';
 
 export interface GenerateFlags {
   readonly model?: string;
   readonly prompt?: string;
+  /** A file of prompts, one a line. */
+  readonly prompts?: string;
+  readonly n?: number;
+  readonly out?: string;
   readonly maxBytes: number;
   readonly temperature: number;
   readonly topK?: number;
@@ -69,15 +74,15 @@ class TerminalWriter {
 
 /** `blt generate`. @returns the exit code */
 export async function generateCommand(flags: GenerateFlags): Promise<number> {
+  checkPromptFlags(flags);
   const choice = await chooseBackend(flags);
   announce(choice);
   const { backend } = choice;
   const { weights = 'stored' } = flags;
   const { checkpoint, folder, hashRows } = await openForDecoding(flags.model, backend, weights);
   checkContext(checkpoint, flags.context);
-  const prompt = await promptOf(flags);
-  let counts: GenerateCounts | undefined;
-  const options = {
+  const { context: contextBytes } = flags;
+  const text = {
     maxBytes: flags.maxBytes,
     temperature: flags.temperature,
     topK: flags.topK ?? null,
@@ -85,7 +90,17 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     seed: flags.seed,
     stop: flags.stop ? Buffer.from(flags.stop) : null,
     ignoreEos: flags.ignoreEos,
-    contextBytes: flags.context,
+  };
+  if (flags.prompts !== undefined) {
+    const { prompts, n = 1, out } = flags;
+    await generatePrompts(checkpoint, { prompts, n, out, text, contextBytes, hashRows });
+    return 0;
+  }
+  const prompt = await promptOf(flags);
+  let counts: GenerateCounts | undefined;
+  const options = {
+    ...text,
+    contextBytes,
     draftBytes: flags.draft,
     hashRows,
     memory: memoryOf(flags, folder),
@@ -114,6 +129,18 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     for await (const byte of bytes) process.stdout.write(Uint8Array.of(byte));
   }
   return 0;
+}
+
+/** @throws UserError for flags that do not go together */
+function checkPromptFlags({ prompts, prompt, n, out, json, draft, memory }: GenerateFlags): void {
+  if (prompts === undefined) {
+    const alone = n !== undefined ? '--n' : out !== undefined ? '--out' : null;
+    if (alone) throw new UserError(`${alone} is for a file of prompts; give --prompts FILE too, or leave it out`, 2);
+    return;
+  }
+  const single = { '--prompt': prompt !== undefined, '--json': json, '--draft': draft > 0, '--memory': memory };
+  const wrong = Object.entries(single).find(([, given]) => given)?.[0];
+  if (wrong) throw new UserError(`${wrong} is for a single text; leave it out, or --prompts`, 2);
 }
 
 /** The memory to draw with. Drafts are for the model alone, so they win where no memory was asked for. */

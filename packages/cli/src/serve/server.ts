@@ -15,7 +15,7 @@ import { parseScoreRequest, Scorer } from './score.ts';
 /** Bytes of a request's body. */
 const MOST_BODY_BYTES = 1024 * 1024;
 
-/** What is served, to whom, and how much of it. */
+/** The model that is served, its readers, and the limits of what they may ask. */
 export interface ServeOptions {
   readonly checkpoint: Checkpoint;
   readonly batch: ContinuousBatch;

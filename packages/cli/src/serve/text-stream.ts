@@ -45,7 +45,7 @@ export class TextStream {
     this.finish();
   }
 
-  /** What has come since the last call; null if that is nothing. */
+  /** The piece that has come since the last call; null if there is none. */
   take(): TextPiece | null {
     const { text, logprobs } = this;
     if (text === '' && logprobs.tokens.length === 0) return null;

@@ -10,6 +10,7 @@ import { addPatch } from './command-line/patch.ts';
 import { addPlay } from './command-line/play.ts';
 import { addPrepare } from './command-line/prepare.ts';
 import { addRuns } from './command-line/runs.ts';
+import { addServe } from './command-line/serve.ts';
 import { addStudy } from './command-line/study.ts';
 import { addTrace } from './command-line/trace.ts';
 import { addTrain } from './command-line/train.ts';
@@ -49,6 +50,7 @@ const COMMANDS = [
   addEval,
   addInspect,
   addPlay,
+  addServe,
   addImport,
   addExport,
   addTrace,

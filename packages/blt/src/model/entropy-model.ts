@@ -105,7 +105,7 @@ export function batchEntropies(
     const batch = byteBatch(
       rows.map((r) => r.ids),
       c,
-      { window, documents, backend },
+      { window, documents, backend, batchInvariant: true },
     );
     return entropyOfLogits(entropyModelLogits(p, batch, c));
   });

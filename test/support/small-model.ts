@@ -6,6 +6,7 @@ import {
   bltBatch,
   bltLogits,
   bltPlan,
+  type Decoder,
   type EntropyModelParams,
   entropyModelPlan,
   initParameters,
@@ -169,11 +170,32 @@ export function cut(model: SmallModel, rows: readonly Int32Array[]): PatchedRow[
 }
 
 /** Logits of each row [S * V], all rows in one batch, patched by the model itself; and the number of patches of the batch. */
-export function predict(model: SmallModel, rows: readonly Int32Array[]): { logits: Float32Array[]; patches: number } {
+export function predict(
+  model: SmallModel,
+  rows: readonly Int32Array[],
+  { batchInvariant = false } = {},
+): { logits: Float32Array[]; patches: number } {
   const { params, config, backend } = model;
-  const batch = bltBatch(cut(model, rows), config, { backend });
+  const batch = bltBatch(cut(model, rows), config, { backend, batchInvariant });
   const all = scope(() => bltLogits(params, batch, config).readSync()) as Float32Array;
   let at = 0;
   const logits = rows.map((ids) => all.subarray(at, (at += ids.length * config.vocabSize)));
   return { logits, patches: batch.layout.patches };
+}
+
+/** Feeds each row in pieces of random sizes and returns the logits after every byte. */
+export function decoded(decoder: Decoder, rows: readonly Int32Array[], pieces: readonly number[]): number[][] {
+  const logits: number[][] = rows.map(() => []);
+  const at = rows.map(() => 0);
+  for (let p = 0; at.some((a, r) => a < rows[r].length); p++) {
+    const parts = rows.map((ids, r) => {
+      const part = ids.subarray(at[r], at[r] + pieces[(p * rows.length + r) % pieces.length]);
+      at[r] += part.length;
+      return part;
+    });
+    decoder.feed(parts, { all: true }).forEach((found, r) => {
+      for (const x of found) logits[r].push(x);
+    });
+  }
+  return logits;
 }

@@ -157,15 +157,19 @@ export function smallModel(config: BltConfig, seed: number, backend: Backend): S
   };
 }
 
-export function entropiesOf({ config, patcher, backend }: SmallModel, rows: readonly Int32Array[]): Float32Array[] {
+export function entropiesOf(
+  { config, patcher, backend }: SmallModel,
+  rows: readonly Int32Array[],
+  { batchInvariant = false } = {},
+): Float32Array[] {
   const facebook = config.behaviour === 'facebook';
   const seen = { window: facebook ? config.window : null, documents: facebook };
-  return scoreEntropies(patcher, rows, config.patcher!, { ...seen, backend });
+  return scoreEntropies(patcher, rows, config.patcher!, { ...seen, backend, batchInvariant });
 }
 
 /** Rows with the patches that the model's own entropies, or its rule, give them. */
-export function cut(model: SmallModel, rows: readonly Int32Array[]): PatchedRow[] {
-  const entropies = entropiesOf(model, rows);
+export function cut(model: SmallModel, rows: readonly Int32Array[], options = {}): PatchedRow[] {
+  const entropies = entropiesOf(model, rows, options);
   return rows.map((ids, r) => ({ ids, patchLengths: modelPatchLengths(ids, entropies[r], model.config.patching) }));
 }
 
@@ -176,7 +180,7 @@ export function predict(
   { batchInvariant = false } = {},
 ): { logits: Float32Array[]; patches: number } {
   const { params, config, backend } = model;
-  const batch = bltBatch(cut(model, rows), config, { backend, batchInvariant });
+  const batch = bltBatch(cut(model, rows, { batchInvariant }), config, { backend, batchInvariant });
   const all = scope(() => bltLogits(params, batch, config).readSync()) as Float32Array;
   let at = 0;
   const logits = rows.map((ids) => all.subarray(at, (at += ids.length * config.vocabSize)));

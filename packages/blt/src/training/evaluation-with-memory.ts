@@ -44,7 +44,7 @@ export async function* evaluatingWithMemory(
   for (const group of batches(rows, batchBytes)) {
     const targets = Int32Array.from(group.flatMap((r) => [...r.targets]));
     const [logits, losses] = scope(() => {
-      const made = bltLogits(params, bltBatch(group, config, { backend, batchInvariant: true }), config);
+      const made = bltLogits(params, bltBatch(group, config, { backend }), config);
       return [made, crossEntropy(made, tensor(targets, undefined, { backend }))];
     });
     alone.add(await losses.read(), group);

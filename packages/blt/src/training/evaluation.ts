@@ -132,9 +132,7 @@ export async function* evaluatingBlt(
   const tally = new Tally();
   for (const group of batches(rows, batchBytes)) {
     const targets = Int32Array.from(group.flatMap((r) => [...r.targets]));
-    const losses = scope(() =>
-      bltLosses(params, bltBatch(group, config, { backend, batchInvariant: true }), targets, config),
-    );
+    const losses = scope(() => bltLosses(params, bltBatch(group, config, { backend }), targets, config));
     tally.add(await losses.read(), group);
     release(losses);
     done += targetCount(group);
@@ -191,7 +189,7 @@ export async function* evaluatingEntropyModel(
       const batch = byteBatch(
         group.map((r) => r.ids),
         c,
-        { ...options, backend, batchInvariant: true },
+        { ...options, backend },
       );
       const targets = Int32Array.from(group.flatMap((r) => [...r.targets]));
       return crossEntropy(entropyModelLogits(params, batch, c), tensor(targets, undefined, { backend }));

@@ -37,7 +37,7 @@ export class RangeEncoder {
     while (this.range < LEAST_RANGE) this.shift();
   }
 
-  /** The bytes of all symbols. The fewest that name a number in the interval end them; zeros are left out. */
+  /** The bytes of all symbols. The fewest that name a number in the interval end them. */
   finish(): Uint8Array<ArrayBuffer> {
     let unit = WORD;
     let end = 0;
@@ -48,9 +48,7 @@ export class RangeEncoder {
     this.low = end;
     if (this.low >= WORD) this.carry();
     while (this.low > 0) this.shift();
-    let { length } = this;
-    while (length > 0 && this.bytes[length - 1] === 0) length--;
-    return this.bytes.slice(0, length);
+    return this.bytes.slice(0, this.length);
   }
 
   private shift(): void {
@@ -93,7 +91,7 @@ export class RangeDecoder {
     return share;
   }
 
-  /** Goes on behind a symbol. Its shares are those it was encoded with. @throws ArchiveError where the bytes have ended long before */
+  /** Goes on behind a symbol, given the shares it was encoded with. @throws ArchiveError if the bytes have ended long before */
   consume(start: number, size: number, total: number): void {
     const step = Math.floor(this.range / total);
     this.distance -= step * start;
@@ -110,6 +108,8 @@ export class RangeDecoder {
   }
 
   private next(): number {
-    return this.at < this.bytes.length ? this.bytes[this.at++] : 0;
+    // The encoder leaves out no more than the zeros of its last word.
+    if (this.at >= this.bytes.length + WORD_BYTES) throw new ArchiveError('the archive is cut off, or damaged');
+    return this.bytes[this.at++] ?? 0;
   }
 }

@@ -20,7 +20,7 @@ export interface CompressOptions {
    * larger by some bytes for each.
    */
   readonly blockBytes?: number;
-  /** Most ids that the model looks back (default 512, or all it takes if that is less); 2 or more. */
+  /** Most ids that the model looks back (default 1024, or all it takes if that is less); 2 or more. */
   readonly contextBytes?: number;
   /** Blocks coded side by side (default 32). More take more memory. */
   readonly places?: number;
@@ -32,7 +32,7 @@ export interface CompressOptions {
 const longestContext = ({ checkpoint: { config } }: CodingModel): number =>
   Math.min(longestText(config), config.global.maxPositionEmbeddings);
 
-const DEFAULTS = { blockBytes: 16_384, contextBytes: 512, places: 32 };
+const DEFAULTS = { blockBytes: 16_384, contextBytes: 1024, places: 32 };
 
 /**
  * An archive of a text.
@@ -137,7 +137,7 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => hex(a) === hex(b);
 function checkModel(header: ArchiveHeader, model: CodingModel): void {
   if (!same(header.fingerprint, model.fingerprint)) {
     throw new ArchiveError(
-      `the archive was made with another model: its fingerprint is ${hex(header.fingerprint)}, this one's ${hex(model.fingerprint)}`,
+      `the archive was made with another model (fingerprint ${hex(header.fingerprint)}, not ${hex(model.fingerprint)}); give that one`,
     );
   }
   if (!same(header.arithmetic, model.arithmetic)) {

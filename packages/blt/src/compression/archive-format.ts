@@ -9,7 +9,7 @@
  * | 8 | fingerprint of the model |
  * | 4 | fingerprint of its arithmetic |
  * | 8 | the beginning of the SHA-256 of the contents |
- * | numbers | bytes of the contents, blocks, blocks side by side, bytes of context, bytes of the model inside (0: none) |
+ * | numbers | bytes of the contents, blocks, blocks side by side, bytes of context, bytes of the model inside (0: none), coded bytes |
  * | | the model inside |
  * | to the end | the coded contents |
  */
@@ -35,8 +35,6 @@ export interface ArchiveHeader {
   /** Blocks that are coded side by side. */
   readonly places: number;
   readonly contextBytes: number;
-  /** Bytes of the model inside; 0: none. */
-  readonly modelBytes: number;
 }
 
 /** An archive taken apart. */
@@ -56,7 +54,7 @@ function number(value: number): number[] {
 
 /** The bytes of an archive. */
 export async function writeArchive({ header: h, model, coded }: Archive): Promise<Uint8Array<ArrayBuffer>> {
-  const numbers = [h.size, h.blocks, h.places, h.contextBytes, h.modelBytes].flatMap(number);
+  const numbers = [h.size, h.blocks, h.places, h.contextBytes, model.length, coded.length].flatMap(number);
   const rest = Uint8Array.from([...h.fingerprint, ...h.arithmetic, ...h.checksum, ...numbers]);
   const check = (await sha256([rest])).subarray(0, HEADER_CHECK_BYTES);
   const start = Uint8Array.from([...MAGIC, VERSION, ...check, ...rest]);
@@ -103,7 +101,7 @@ export async function readArchive(bytes: Uint8Array): Promise<Archive> {
   }
   const reader = new Reader(bytes);
   const [fingerprint, arithmetic, checksum] = [FINGERPRINT_BYTES, ARITHMETIC_BYTES, CHECKSUM_BYTES].map((n) => reader.take(n)); // biome-ignore format: one line
-  const [size, blocks, places, contextBytes, modelBytes] = [0, 0, 0, 0, 0].map(() => reader.number());
+  const [size, blocks, places, contextBytes, modelBytes, codedBytes] = [0, 0, 0, 0, 0, 0].map(() => reader.number());
   const check = await sha256([bytes.subarray(HEADER_AT, reader.at)]);
   const written = bytes.subarray(MAGIC.length + 1, HEADER_AT);
   const sensible =
@@ -111,7 +109,9 @@ export async function readArchive(bytes: Uint8Array): Promise<Archive> {
   if (!sensible || written.some((byte, i) => byte !== check[i])) {
     throw new ArchiveError('the header of the archive is damaged');
   }
-  const model = reader.take(modelBytes);
-  const header = { fingerprint, arithmetic, checksum, size, blocks, places, contextBytes, modelBytes };
-  return { header, model, coded: bytes.subarray(reader.at) };
+  const [model, coded] = [reader.take(modelBytes), reader.take(codedBytes)];
+  if (reader.at < bytes.length) {
+    throw new ArchiveError(`the archive is damaged: ${bytes.length - reader.at} bytes follow its end`);
+  }
+  return { header: { fingerprint, arithmetic, checksum, size, blocks, places, contextBytes }, model, coded };
 }

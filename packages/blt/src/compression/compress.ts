@@ -16,7 +16,7 @@ import { RangeDecoder, RangeEncoder } from './range-coder.ts';
 /** Options of `compress`. They stand in the archive, so decompressing needs none. */
 export interface CompressOptions {
   /**
-   * Bytes of a block (default 16384). Each begins with no context. Decompressing is faster the more blocks there are, and the archive is
+   * Bytes of a block (default 8192). Each begins with no context. Decompressing is faster the more blocks there are, and the archive is
    * larger by some bytes for each.
    */
   readonly blockBytes?: number;
@@ -32,7 +32,7 @@ export interface CompressOptions {
 const longestContext = ({ checkpoint: { config } }: CodingModel): number =>
   Math.min(longestText(config), config.global.maxPositionEmbeddings);
 
-const DEFAULTS = { blockBytes: 16_384, contextBytes: 1024, places: 32 };
+const DEFAULTS = { blockBytes: 8192, contextBytes: 1024, places: 32 };
 
 /**
  * An archive of a text.
@@ -54,7 +54,7 @@ export async function* compressing(
   checkWhole('blockBytes', blockBytes, 1, Number.MAX_SAFE_INTEGER);
   checkWhole('places', places, 1, MOST_PLACES);
   const packed = options.packedModel ?? new Uint8Array(0);
-  const header: ArchiveHeader = {
+  const header = {
     fingerprint: model.fingerprint,
     arithmetic: model.arithmetic,
     checksum: (await sha256([text])).slice(0, CHECKSUM_BYTES),
@@ -62,7 +62,6 @@ export async function* compressing(
     blocks: Math.ceil(text.length / blockBytes),
     places,
     contextBytes,
-    modelBytes: packed.length,
   };
   const [encoder, shares] = [new RangeEncoder(), new ByteShares()];
   const code = (logits: Float32Array, at: number, byte: number) => {
@@ -101,7 +100,6 @@ export async function* decompressing(
     return byte;
   };
   yield* coded(text, header, model, { known: false, contextBytes: header.contextBytes, code });
-  decoder.checkEnd();
   const found = await sha256([text]);
   if (header.checksum.some((byte, i) => byte !== found[i])) {
     throw new ArchiveError('the archive is damaged: its contents do not have the checksum that it gives');

@@ -102,11 +102,6 @@ export class RangeDecoder {
     }
   }
 
-  /** @throws ArchiveError if there are bytes behind the last symbol's */
-  checkEnd(): void {
-    if (this.at < this.bytes.length) throw new ArchiveError('the archive is damaged: bytes follow its end');
-  }
-
   private next(): number {
     // The encoder leaves out no more than the zeros of its last word.
     if (this.at >= this.bytes.length + WORD_BYTES) throw new ArchiveError('the archive is cut off, or damaged');

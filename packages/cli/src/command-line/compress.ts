@@ -23,7 +23,7 @@ export function addCompress(program: Command): void {
       .description('store files in the bits that a model gives them; it alone opens them again'),
   )
     .option('-d, --decompress', 'the same as blt decompress')
-    .option('--block <bytes>', 'bytes that are coded on their own (16384)', between(whole, 1))
+    .option('--block <bytes>', 'bytes that are coded on their own (8192)', between(whole, 1))
     .option('--places <n>', 'blocks coded side by side (32)', between(whole, 1, 1024))
     .option(
       '--context <bytes>',

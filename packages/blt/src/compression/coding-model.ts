@@ -44,8 +44,8 @@ const text = (s: string): Uint8Array => new TextEncoder().encode(s);
 async function sha256OfCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array> {
   const hashes = [text(canonical(configToHuggingFace(checkpoint.config)))];
   for (const [name, tensor] of namedTensors(checkpoint)) {
-    const values = scope(() => tensor.readSync()) as Float32Array;
-    hashes.push(text(name), await sha256([new Uint8Array(values.buffer, values.byteOffset, values.byteLength)]));
+    const values = Float32Array.from(scope(() => tensor.readSync()));
+    hashes.push(text(name), await sha256([new Uint8Array(values.buffer)]));
   }
   return sha256(hashes);
 }

@@ -55,7 +55,7 @@ async function openModel(model: string | undefined, backend: Backend): Promise<C
 
 /** The result of a computation whose progress is shown. */
 async function shown<R>(name: string, what: string, steps: AsyncGenerator<Progress, R>): Promise<R> {
-  const line = quiet() ? null : new StatusLine(process.stderr);
+  const line = quiet() || !process.stderr.isTTY ? null : new StatusLine(process.stderr);
   const start = performance.now();
   for (;;) {
     const next = await steps.next();

@@ -2,7 +2,7 @@
 
 // Errors
 
-export { ConfigError, NonFiniteError, TooManyPatchesError } from './errors.ts';
+export { ArchiveError, ConfigError, NonFiniteError, TooManyPatchesError } from './errors.ts';
 
 // Bytes and patches
 
@@ -160,6 +160,13 @@ export {
   type SavedMemory,
 } from './memory/saved-memory.ts';
 export { TextMemory } from './memory/text-memory.ts';
+
+// Compression
+
+export { type Archive, type ArchiveHeader, readArchive } from './compression/archive-format.ts';
+export { type CodingModel, codingModel } from './compression/coding-model.ts';
+export { type CompressOptions, compress, compressing, decompress, decompressing } from './compression/compress.ts';
+export { packModel, unpackModel } from './compression/packed-model.ts';
 
 // Training: the whole run
 

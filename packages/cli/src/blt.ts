@@ -1,6 +1,7 @@
 /** @file The command `blt`: its commands and flags, and what becomes of an error. What a command does is loaded when it runs. */
 import { Command, CommanderError } from 'commander';
 import { addCompare } from './command-line/compare.ts';
+import { addCompress, addDecompress } from './command-line/compress.ts';
 import { addDoctor } from './command-line/doctor.ts';
 import { addEval } from './command-line/eval.ts';
 import { addGenerate } from './command-line/generate.ts';
@@ -49,6 +50,8 @@ const COMMANDS = [
   addPatch,
   addEval,
   addInspect,
+  addCompress,
+  addDecompress,
   addPlay,
   addServe,
   addImport,
@@ -67,6 +70,7 @@ program.hook('preAction', (_, command) => setQuiet(command.opts().quiet === true
 
 /** Errors of the libraries whose message is meant for the user. */
 const EXPECTED = new Set([
+  'ArchiveError',
   'ConfigError',
   'SafetensorsError',
   'ShapeError',

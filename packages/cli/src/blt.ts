@@ -10,6 +10,7 @@ import { addPatch } from './command-line/patch.ts';
 import { addPlay } from './command-line/play.ts';
 import { addPrepare } from './command-line/prepare.ts';
 import { addRuns } from './command-line/runs.ts';
+import { addScore } from './command-line/score.ts';
 import { addTrace } from './command-line/trace.ts';
 import { addTrain } from './command-line/train.ts';
 import { meaningOf, ourNames } from './config/aliases.ts';
@@ -46,6 +47,7 @@ const COMMANDS = [
   addGenerate,
   addPatch,
   addEval,
+  addScore,
   addInspect,
   addPlay,
   addImport,

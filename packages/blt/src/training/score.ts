@@ -6,8 +6,8 @@ import { bltLosses } from '../model/blt.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { type BltConfig, layoutOptions, longestText } from '../model/config.ts';
 import { scoreEntropiesAsync } from '../model/entropy-model.ts';
-import { meanPatchSize } from '../patching/calibrate.ts';
 import { patchLengths } from '../patching/boundaries.ts';
+import { meanPatchSize } from '../patching/calibrate.ts';
 import { BOS, BYTE_OFFSET, encode } from '../patching/vocabulary.ts';
 import { batches } from './evaluation.ts';
 import { type EvaluationRow, evaluationRows } from './evaluation-rows.ts';
@@ -74,7 +74,7 @@ export async function scoreTexts(
     bits: scored[i].subarray(prefix - 1),
     patchLengths: withoutFirst(lengths[i], prefix),
     // Entropy j was made after token j, about token j + 1.
-    entropies: entropies && entropies[i].subarray(prefix - 1, documents[i].length - 1),
+    entropies: entropies?.[i].subarray(prefix - 1, documents[i].length - 1) ?? null,
   }));
 }
 
@@ -98,7 +98,10 @@ function rowsOf(ids: Int32Array, lengths: Int32Array, config: BltConfig, size: n
   if (ids.length < 2) return [];
   const limits = rowLimits(config, 2 * size);
   const wanted = Math.max(2, Math.round(size / meanPatchSize([lengths])));
-  return evaluationRows([{ ids, patchLengths: lengths }], { patchesPerRow: Math.min(wanted, limits.maxPatches), limits });
+  return evaluationRows([{ ids, patchLengths: lengths }], {
+    patchesPerRow: Math.min(wanted, limits.maxPatches),
+    limits,
+  });
 }
 
 /** The bits of every token of each document but its first. */

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { scoreCommand } from '../../../packages/cli/src/commands/score.ts';
 import { blt } from '../../support/command.ts';
 
 // biome-ignore format: flags and their values
@@ -10,7 +11,7 @@ const TINY = [
   '--local-width', '16', '--local-heads', '2', '--decoder-layers', '1', '--global-width', '16', '--global-heads', '2',
   '--global-layers', '1', '--hash-sizes', '3', '--hash-vocab', '64', '--entropy-width', '8', '--entropy-heads', '1',
   '--entropy-layers', '1', '--entropy-steps', '5', '--row-bytes', '64', '--batch-size', '2', '--eval-every', '0', '--steps', '40',
-  '--no-memory',
+  '--memory', 'off',
 ];
 const WORDS = 'it was the best of times, it was the worst of times\n';
 const DIGITS = '192.168.0.17 5042 200\n10.0.3.254 8080 404\n';
@@ -109,19 +110,24 @@ test('the page shows each byte with its bits, and text as text', () => {
   expect(page).not.toMatch(/NaN|undefined|<script/);
 });
 
+const flags = { per: 'line', minBytes: 0 } as const;
 test.each([
-  [[], 'nothing to score: give a file, or "-" for standard input'],
-  [['mixed.txt', '--json', '--tsv'], '--json and --tsv: give one of them'],
-  [['mixed.txt', '--keep-below', '2'], '--keep-below needs a new folder: --out DIR'],
-  [['mixed.txt', '--per', 'byte', '--top', '3'], '--top chooses files or lines'],
-  [['mixed.txt', '--html', 'x.html', ...MODELS], '--html shows one model, and 2 are given'],
-  [['mixed.txt', '-m', 'runs/words', '-m', 'runs/words'], '--model runs/words is given twice'],
-  [['none.txt', '-m', 'runs/words', '--keep-below', '2', '--out', 'never'], "cannot find 'none.txt'"],
-])('%j is refused in one sentence, and nothing is left', (args, message) => {
-  const { code, stdout, stderr } = blt(folder, ['score', ...args, '-q']);
-  expect(stderr).toContain(message);
-  expect(stderr.trim().split('\n')).toHaveLength(1);
-  expect(code).toBeGreaterThan(0);
-  expect(stdout.split('\n').length).toBeLessThan(3);
+  [[], {}, 'nothing to score: give a file, or "-" for standard input'],
+  [['a'], { json: true, tsv: true }, '--json and --tsv: give one of them'],
+  [['a'], { keepBelow: 2 }, '--keep-below needs a new folder: --out DIR'],
+  [['a'], { out: 'never' }, '--out is for --keep-below BITS; give both'],
+  [['a'], { per: 'byte', top: 3 }, '--top chooses files or lines'],
+  [['a'], { top: 3, keepBelow: 2, out: 'never' }, '--keep-below writes what is expected'],
+  [['a'], { model: ['m', 'm'] }, '--model m is given twice'],
+  [['a'], { model: ['m', 'n'], html: 'x.html' }, '--html shows one model, and 2 are given'],
+] as const)('%j with %j is refused before a model is read', async (files, given, message) => {
+  await expect(scoreCommand(files, { ...flags, ...given })).rejects.toThrow(message);
+});
+
+test('a file that is not there is said in one sentence, and nothing is left', () => {
+  const args = ['none.txt', '-m', 'runs/words', '--keep-below', '2', '--out', 'never', '-q'];
+  const { code, stdout, stderr } = blt(folder, ['score', ...args]);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toMatch(/^blt: cannot find 'none\.txt'[^\n]*\n$/);
   expect(existsSync(path('never')) || readdirSync(folder).some((name) => name.includes('.tmp-'))).toBe(false);
 });

@@ -4,13 +4,13 @@ import type { BackendName } from '../config/backend-names.ts';
 import { writeFileAtomically } from '../files/atomic-file.ts';
 import { SurprisePage } from '../report/surprise-page.ts';
 import { loadModel } from '../run/find-model.ts';
-import { byteTableFormat, type Format, plainFormat, scoredJson, tableFormat } from '../scoring/formats.ts';
+import { byteTableFormat, type Format, jsonFormat, plainFormat, tableFormat } from '../scoring/formats.ts';
 import { KeptTexts } from '../scoring/keep.ts';
 import { MostSurprising, type NamedModel, type Scored, scoreGroup, surprise } from '../scoring/scored.ts';
 import { textGroups } from '../scoring/texts.ts';
 import { UserError } from '../terminal/errors.ts';
 import { humanBytes, humanDuration } from '../terminal/human-units.ts';
-import { note, printableJson, say, warn } from '../terminal/output.ts';
+import { note, say, warn } from '../terminal/output.ts';
 
 export interface ScoreFlags {
   readonly per: 'file' | 'line' | 'byte';
@@ -38,6 +38,11 @@ function checkFlags(files: readonly string[], flags: ScoreFlags): void {
   if (flags.json && flags.tsv) refused('--json and --tsv: give one of them');
   if (flags.keepBelow !== undefined && flags.out === undefined) refused('--keep-below needs a new folder: --out DIR');
   if (flags.out !== undefined && flags.keepBelow === undefined) refused('--out is for --keep-below BITS; give both');
+  const twice = flags.model?.find((path, i, all) => all.indexOf(path) !== i);
+  if (twice !== undefined) refused(`--model ${twice} is given twice; leave one out`);
+  if (flags.html !== undefined && flags.model && flags.model.length > 1) {
+    refused(`--html shows one model, and ${flags.model.length} are given; make a page for each`);
+  }
   const chosen = (['top', 'above', 'keepBelow'] as const).find((name) => flags[name] !== undefined);
   if (chosen === undefined) return;
   const name = chosen === 'keepBelow' ? 'keep-below' : chosen;
@@ -51,22 +56,17 @@ async function loadModels(flags: ScoreFlags): Promise<NamedModel[]> {
   const choice = await chooseBackend(flags);
   announce(choice);
   const paths: readonly (string | undefined)[] = flags.model ?? [undefined];
-  const twice = paths.find((path, i) => paths.indexOf(path) !== i);
-  if (twice !== undefined) throw new UserError(`--model ${twice} is given twice; leave one out`, 2);
   const models: NamedModel[] = [];
   for (const path of paths) {
     const { checkpoint, folder } = await loadModel(path, choice.backend);
     models.push({ name: path ?? folder, checkpoint });
-  }
-  if (flags.html !== undefined && models.length > 1) {
-    throw new UserError(`--html shows one model, and ${models.length} are given; make a page for each`, 2);
   }
   return models;
 }
 
 function formatOf(flags: ScoreFlags, names: readonly string[]): Format {
   const perByte = flags.per === 'byte';
-  if (flags.json) return { header: null, lines: (text) => [printableJson(scoredJson(text, names, perByte))] };
+  if (flags.json) return jsonFormat(names, perByte);
   if (perByte) return byteTableFormat(names);
   return flags.tsv ? tableFormat(names, flags.per === 'line') : plainFormat(names, flags.per === 'line');
 }
@@ -130,9 +130,9 @@ async function scoreAll(files: readonly string[], flags: ScoreFlags, kept: KeptT
   const shows = page === null && (kept === null || flags.json === true || flags.tsv === true);
   const show = (text: Scored): void => {
     page?.add(text);
-    if (shows) for (const line of format.lines(text)) say(line);
+    if (shows) format.show(text);
   };
-  if (shows && format.header !== null) say(format.header);
+  if (shows) format.begin();
   const begun = performance.now();
   for await (const group of textGroups(files, { ...flags, lines: flags.per === 'line', warn })) {
     for (const text of await scoreGroup(models, group)) {

@@ -1,12 +1,21 @@
 /** @file Scored texts as lines for people, as a table, as JSON. */
 import { printable } from '../terminal/byte-labels.ts';
+import { say, sayJson, sayRow } from '../terminal/output.ts';
 import type { Figures, Scored } from './scored.ts';
 
-/** How results are written: the line above them, if there is one, and the lines of one text. */
+/** How results are written to standard output. */
 export interface Format {
-  readonly header: string | null;
-  lines(text: Scored): string[];
+  /** Writes the line above them, if there is one. */
+  begin(): void;
+  /** Writes the lines of one text. */
+  show(text: Scored): void;
 }
+
+/** One JSON object a text. @param models their names */
+export const jsonFormat = (models: readonly string[], perByte: boolean): Format => ({
+  begin: () => {},
+  show: (text) => sayJson(scoredJson(text, models, perByte)),
+});
 
 /** 4 digits: more would change with the texts that are computed together. */
 const rounded = (value: number): number => Number(value.toFixed(4));
@@ -31,17 +40,16 @@ export function tableFormat(models: readonly string[], lines: boolean): Format {
     ...(lines ? ['text'] : []),
   ];
   return {
-    header: header.join('\t'),
-    lines: (text) => [
-      [
+    begin: () => sayRow(header),
+    show: (text) =>
+      sayRow([
         cell(text.source),
-        ...(lines ? [text.line] : []),
-        text.bytes.length,
+        ...(lines ? [String(text.line)] : []),
+        String(text.bytes.length),
         ...text.figures.flatMap((f) => [f.bits.toFixed(2), f.bitsPerByte.toFixed(4), f.patchBytes.toFixed(2)]),
         ...(several ? [cell(models[text.best])] : []),
         ...(lines ? [printable(withoutBreak(text), '\\n')] : []),
-      ].join('\t'),
-    ],
+      ]),
   };
 }
 
@@ -56,22 +64,22 @@ export function byteTableFormat(models: readonly string[]): Format {
     ...models.flatMap((model) => ['bits', 'entropy_nats', 'starts_patch'].map((name) => cell(of(name, model)))),
   ];
   return {
-    header: header.join('\t'),
-    lines: ({ source, bytes, figures }) => {
+    begin: () => sayRow(header),
+    show: ({ source, bytes, figures }) => {
       const starts = figures.map(({ scored }) => startsOf(scored.patchLengths, bytes.length));
-      return Array.from(bytes, (byte, at) =>
-        [
+      for (const [at, byte] of bytes.entries()) {
+        sayRow([
           cell(source),
-          at,
-          byte,
+          String(at),
+          String(byte),
           printable(bytes.subarray(at, at + 1), '\\n'),
           ...figures.flatMap(({ scored }, model) => [
             scored.bits[at].toFixed(4),
             scored.entropies?.[at].toFixed(4) ?? '',
-            starts[model][at],
+            String(starts[model][at]),
           ]),
-        ].join('\t'),
-      );
+        ]);
+      }
     },
   };
 }
@@ -99,7 +107,7 @@ const figuresJson = ({ bits, bitsPerByte, patchBytes, scored }: Figures, perByte
 });
 
 /** A text as one object. The figures at its top are those of the best model. */
-export function scoredJson(text: Scored, models: readonly string[], perByte: boolean): object {
+function scoredJson(text: Scored, models: readonly string[], perByte: boolean): object {
   return {
     source: text.source,
     ...(hasLines(text) && { line: text.line, ...exactText(withoutBreak(text)) }),
@@ -131,13 +139,13 @@ export function plainFormat(models: readonly string[], lines: boolean): Format {
       .filter((part) => part !== '')
       .join('  ');
   return {
-    header: row(names, 'bytes', 'patch', models.length > 1 ? 'best' : '', lines ? 'line' : 'file'),
-    lines: (text) => {
+    begin: () => say(row(names, 'bytes', 'patch', models.length > 1 ? 'best' : '', lines ? 'line' : 'file')),
+    show: (text) => {
       const { source, line, figures, bytes } = text;
       const what = line === null ? cell(source) : `${cell(source)}:${line}: ${printable(withoutBreak(text), '⏎')}`;
       const named = models.length > 1 ? cell(models[text.best]) : '';
       const values = figures.map((f) => f.bitsPerByte.toFixed(4));
-      return [row(values, String(bytes.length), figures[text.best].patchBytes.toFixed(2), named, what)];
+      say(row(values, String(bytes.length), figures[text.best].patchBytes.toFixed(2), named, what));
     },
   };
 }

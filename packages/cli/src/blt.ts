@@ -11,6 +11,7 @@ import { addPlay } from './command-line/play.ts';
 import { addPrepare } from './command-line/prepare.ts';
 import { addRuns } from './command-line/runs.ts';
 import { addScore } from './command-line/score.ts';
+import { addServe } from './command-line/serve.ts';
 import { addTrace } from './command-line/trace.ts';
 import { addTrain } from './command-line/train.ts';
 import { meaningOf, ourNames } from './config/aliases.ts';
@@ -50,6 +51,7 @@ const COMMANDS = [
   addScore,
   addInspect,
   addPlay,
+  addServe,
   addImport,
   addExport,
   addTrace,

@@ -32,6 +32,8 @@ export interface ScoreOptions {
   readonly rowBytes?: number;
   /** Ids computed at once (default 8192): more take more memory. */
   readonly batchBytes?: number;
+  /** Awaited before each batch of the model, e.g. to let other work go on. What it throws ends the scoring. */
+  readonly pause?: () => Promise<void>;
 }
 
 /** Bits of all bytes together, summed in float64. */
@@ -49,7 +51,7 @@ export const totalBits = ({ bits }: Pick<ScoredText, 'bits'>): number => bits.re
 export async function scoreTexts(
   { params, patcher, config }: Checkpoint,
   texts: readonly Uint8Array[],
-  { before = new Uint8Array(0), rowBytes, batchBytes }: ScoreOptions = {},
+  { before = new Uint8Array(0), rowBytes, batchBytes, pause }: ScoreOptions = {},
 ): Promise<ScoredText[]> {
   const longest = longestText(config);
   const size = rowBytes ?? Math.min(512, longest);
@@ -69,7 +71,7 @@ export async function scoreTexts(
   const rows = documents.flatMap((ids, i) =>
     rowsOf(ids, lengths[i], config, size).map((row): TextRow => ({ ...row, text: i })),
   );
-  const scored = await scoreRows({ params, config }, documents, rows, batchBytes);
+  const scored = await scoreRows({ params, config }, documents, rows, { batchBytes, pause });
   return texts.map((_, i) => ({
     bits: scored[i].subarray(prefix - 1),
     patchLengths: withoutFirst(lengths[i], prefix),
@@ -109,12 +111,13 @@ async function scoreRows(
   { params, config }: Pick<Checkpoint, 'params' | 'config'>,
   documents: readonly Int32Array[],
   rows: readonly TextRow[],
-  batchBytes = 8192,
+  { batchBytes = 8192, pause }: Pick<ScoreOptions, 'batchBytes' | 'pause'>,
 ): Promise<Float32Array[]> {
   const backend = params.lm_head.weight.backend;
   const scored = documents.map((ids) => new Float32Array(ids.length - 1));
   const filled = documents.map(() => 0);
   for (const group of batches(rows, batchBytes)) {
+    await pause?.();
     const targets = Int32Array.from(group.flatMap((row) => [...row.targets]));
     const losses = scope(() => bltLosses(params, bltBatch(group, config, { backend }), targets, config));
     const values = await losses.read();

@@ -1,10 +1,10 @@
 import { Session } from '@blt-ts/blt';
-import { createReferenceBackend } from '@blt-ts/tensor';
+import { createWasmBackend } from '@blt-ts/tensor';
 import { expect, test } from 'vitest';
 import { firstDifference } from '../../support/bits.ts';
 import { advance, corpus, remains, tinyPlan } from '../../support/tiny-run.ts';
 
-const backend = createReferenceBackend();
+const backend = createWasmBackend();
 const OPTIONS = {
   schedule: 'wsd',
   warmupSteps: 2,

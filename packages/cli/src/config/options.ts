@@ -150,7 +150,7 @@ export const OPTIONS = [
     doc: 'a batch whose loss stands out: ignore, skip it, or rewind to the last save' },
   { key: 'spike_factor', section: 'train', kind: 'number', above: 1, value: 'x', default: '2',
     doc: 'how many times the average loss stands out' },
-  { key: 'patience', section: 'train', ...COUNT_OR_NEVER, value: 'n', library: 'patience', default: '4',
+  { key: 'patience', section: 'train', ...COUNT_OR_NEVER, value: 'n', library: 'patience', default: '4; 0 with wsd',
     doc: 'stop after so many evaluations without a new best, 0 = never' },
 
   { key: 'patching_mode', section: 'patcher', kind: 'choice', choices: MODES, value: 'mode', library: 'patchingMode', default: 'entropy',

@@ -110,7 +110,12 @@ test('all kernels but the one that moves nothing have WebAssembly code, for ever
   expect(runOn(backend, 'add', pair, {})).toEqual(runOn(reference, 'add', pair, {}));
   expect(runOn(backend, 'where', three, {})).toEqual(runOn(reference, 'where', three, {}));
   const x = [noise(2, 3, 4, 5, 6)];
-  for (const perm of [[4, 3, 2, 1, 0], [0, 2, 1, 3, 4], [2, 0, 4, 1, 3], [1, 0, 2, 4, 3]]) {
+  for (const perm of [
+    [4, 3, 2, 1, 0],
+    [0, 2, 1, 3, 4],
+    [2, 0, 4, 1, 3],
+    [1, 0, 2, 4, 3],
+  ]) {
     expect(runOn(backend, 'transpose', x, { perm })).toEqual(runOn(reference, 'transpose', x, { perm }));
   }
   const begin = [1, 0, 2, 1, 2];
@@ -120,7 +125,12 @@ test('all kernels but the one that moves nothing have WebAssembly code, for ever
   expect(runOn(backend, 'pad', x, bounds)).toEqual(runOn(reference, 'pad', x, bounds));
   const shape = [2, 3, 4, 5, 6];
   expect(runOn(backend, 'broadcastTo', [noise(2, 1, 4, 1, 6)], { shape }).length).toBe(1);
-  for (const axes of [[0, 2, 4], [1, 3], [0, 1, 3], [0, 3, 4]]) {
+  for (const axes of [
+    [0, 2, 4],
+    [1, 3],
+    [0, 1, 3],
+    [0, 3, 4],
+  ]) {
     expect(runOn(backend, 'max', x, { axes })).toEqual(runOn(reference, 'max', x, { axes }));
     const [sums] = runOn(backend, 'sum', x, { axes });
     runOn(reference, 'sum', x, { axes })[0].forEach((want, i) => {
@@ -141,7 +151,8 @@ test('sines and cosines are within 2 roundoffs of themselves at any size, and ke
     const [y] = runOn(backend, kernel, [x], {});
     x.data.forEach((v, i) => {
       const want = Math[kernel](v);
-      if (!(Math.abs(y[i] - want) <= 2 ** -23 * Math.abs(want))) throw new Error(`${kernel} ${v}: ${y[i]}, not ${want}`);
+      if (!(Math.abs(y[i] - want) <= 2 ** -23 * Math.abs(want)))
+        throw new Error(`${kernel} ${v}: ${y[i]}, not ${want}`);
     });
     expect([...runOn(backend, kernel, [{ data: Float32Array.of(-0), shape: [1] }], {})[0]]).toEqual([Math[kernel](-0)]);
     const odd = { data: Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY), shape: [3] };

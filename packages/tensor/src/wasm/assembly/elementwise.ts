@@ -1,6 +1,6 @@
 /**
  * @file Kernels that treat each element alone. Loops run eight at a time, both halves loaded before either is stored (see
- * matmul/tile-6x16.ts). The last eight may lie beyond the end: reading there is harmless (every allocation has room behind it), and
+ * matmul/tile-6x16.ts). The last ones may lie beyond the end: reading there is harmless (every allocation has room behind it), and
  * only what is valid of the result is stored.
  */
 import * as args from '../arguments/elementwise';
@@ -185,23 +185,10 @@ function storeUpTo4(p: usize, x: v128, n: i32): void {
   else storeTail(p, x, n);
 }
 
-/** Where loops leave the last eight results, of which `copyRest` takes the valid ones. So there is one loop, for whole eights. */
-// @ts-ignore: decorator
-@inline
-function lastEight(): usize {
-  return scratch() + 64;
-}
-
-/** n < 8 floats from `lastEight` to y. */
-function copyRest(y: usize, n: i32): void {
-  storeUpTo4(y, v128.load(lastEight()), n);
-  if (n > 4) storeTail(y + 16, v128.load(lastEight(), 16), n - 4);
-}
-
-/** y[i] = f(a, b) for n elements, n a multiple of 8; aStep and bStep are 16, or 0 for an operand that repeats its first four lanes. */
+/** y[i] = f(a, b) for n elements; aStep and bStep are 16, or 0 for an operand that repeats its first four lanes. */
 function combineRow<F extends Op>(y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
   const f = changetype<F>(0);
-  for (const end = y + (<usize>n << 2); y < end; y += 32) {
+  for (const end = y + (<usize>(n & ~7) << 2); y < end; y += 32) {
     const y0 = f.of(v128.load(a), v128.load(b), f32x4.splat(0));
     const y1 = f.of(v128.load(a + aStep), v128.load(b + bStep), f32x4.splat(0));
     v128.store(y, y0);
@@ -209,10 +196,16 @@ function combineRow<F extends Op>(y: usize, a: usize, aStep: usize, b: usize, bS
     a += aStep << 1;
     b += bStep << 1;
   }
+  for (let rest = n & 7; rest > 0; rest -= 4) {
+    storeUpTo4(y, f.of(v128.load(a), v128.load(b), f32x4.splat(0)), rest);
+    y += 16;
+    a += aStep;
+    b += bStep;
+  }
 }
 
-/** One of the operations of two operands, for whole eights. */
-function combineEights(op: i32, y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
+/** One of the operations of two operands. */
+function combine(op: i32, y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
   switch (op) {
     case args.ADD: return combineRow<Add>(y, a, aStep, b, bStep, n);
     case args.SUB: return combineRow<Sub>(y, a, aStep, b, bStep, n);
@@ -222,16 +215,6 @@ function combineEights(op: i32, y: usize, a: usize, aStep: usize, b: usize, bSte
     case args.MINIMUM: return combineRow<Minimum>(y, a, aStep, b, bStep, n);
     case args.GREATER: return combineRow<Greater>(y, a, aStep, b, bStep, n);
     default: return combineRow<Equal>(y, a, aStep, b, bStep, n);
-  }
-}
-
-/** One of the operations of two operands. */
-function combine(op: i32, y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
-  combineEights(op, y, a, aStep, b, bStep, n & ~7);
-  if (n & 7) {
-    const eights = <usize>(n >> 3);
-    combineEights(op, lastEight(), a + eights * aStep * 2, aStep, b + eights * bStep * 2, bStep, 8);
-    copyRest(y + (eights << 5), n & 7);
   }
 }
 
@@ -345,10 +328,13 @@ export function unary(part: i32, parts: i32): void {
   const y = pointer(args.y) + (<usize>begin << 2), x = pointer(args.x) + (<usize>begin << 2);
   const scale = f32x4.splat(float(args.scale)), shift = f32x4.splat(float(args.shift));
   applyEights(op, y, x, whole, scale, shift);
-  if (count > whole) {
-    applyEights(op, lastEight(), x + (<usize>whole << 2), 8, scale, shift);
-    copyRest(y + (<usize>whole << 2), count - whole);
-  }
+  const rest = count - whole;
+  if (rest == 0) return;
+  // The last eight are left elsewhere, so that each operation has one loop.
+  const last = scratch(), to = y + (<usize>whole << 2);
+  applyEights(op, last, x + (<usize>whole << 2), 8, scale, shift);
+  storeUpTo4(to, v128.load(last), rest);
+  if (rest > 4) storeTail(to + 16, v128.load(last, 16), rest - 4);
 }
 
 /** a sigmoid(a) b */

@@ -3,7 +3,7 @@ import type { Operand } from '../../backend.ts';
 import type { None } from '../../contract.ts';
 import { sameShape, sizeOf, stridesOf } from '../../shape.ts';
 import * as args from '../arguments/elementwise.ts';
-import { type BroadcastPlan, collapseBroadcast } from '../broadcast.ts';
+import { type BroadcastPlan, collapseBroadcast, oneRow } from '../broadcast.ts';
 import type { Kernel } from '../module.ts';
 import { address, type WasmRuntime } from '../runtime.ts';
 import type { Binding, Run } from './binding.ts';
@@ -29,24 +29,36 @@ const OPERANDS = [
   [args.c, args.cRow, args.cColumn],
 ] as const;
 
-/** Runs a kernel that broadcasts its operands. Where they need three loops, they are repeated in memory first. */
-function runBroadcast(runtime: WasmRuntime, kernel: Kernel, op: number, y: Operand, ins: readonly Operand[]): void {
+/** y = a op b ..., the operands being at `addresses`. */
+function callBroadcast(
+  runtime: WasmRuntime,
+  kernel: Kernel,
+  op: number,
+  y: Operand,
+  { rows, columns, steps }: BroadcastPlan,
+  addresses: readonly number[],
+): void {
   const { ints } = runtime;
-  const run = (plan: BroadcastPlan, addresses: readonly number[]) => {
-    ints[args.y] = address(y);
-    ints[args.op] = op;
-    ints[args.rows] = plan.rows;
-    ints[args.columns] = plan.columns;
-    addresses.forEach((from, i) => {
-      const [at, row, column] = OPERANDS[i];
-      ints[at] = from;
-      ints[row] = plan.steps[i].row;
-      ints[column] = plan.steps[i].column;
-    });
-    runtime.call(kernel, plan.rows * plan.columns * 0.4);
-  };
-  const plan = collapseBroadcast(y.shape, ins.map((x) => x.shape)); // biome-ignore format: one sentence
-  if (plan) return run(plan, ins.map(address));
+  ints[args.y] = address(y);
+  ints[args.op] = op;
+  ints[args.rows] = rows;
+  ints[args.columns] = columns;
+  for (let i = 0; i < addresses.length; i++) {
+    const [at, row, column] = OPERANDS[i];
+    ints[at] = addresses[i];
+    ints[row] = steps[i].row;
+    ints[column] = steps[i].column;
+  }
+  runtime.call(kernel, rows * columns * 0.4);
+}
+
+/** Runs a kernel that broadcasts its operands. Where they need three loops, they are repeated in memory first. */
+function runBroadcast(runtime: WasmRuntime, kernel: Kernel, op: number, y: Operand, ins: readonly Operand[]): true {
+  const plan = collapseBroadcast(y.shape, ins);
+  if (plan) {
+    callBroadcast(runtime, kernel, op, y, plan, ins.map(address));
+    return true;
+  }
   const size = sizeOf(y.shape);
   runtime.withTemporary(ins.length * size * 4, (at) => {
     const addresses = ins.map((x, i) => {
@@ -55,8 +67,9 @@ function runBroadcast(runtime: WasmRuntime, kernel: Kernel, op: number, y: Opera
       copyBox(runtime, y.shape, { at: to, steps: stridesOf(y.shape) }, readingOf(x, y.shape));
       return to;
     });
-    run({ rows: 1, columns: size, steps: ins.map(() => ({ row: 0, column: 1 })) }, addresses);
+    callBroadcast(runtime, kernel, op, y, oneRow(size), addresses);
   });
+  return true;
 }
 
 const unary =
@@ -66,15 +79,11 @@ const unary =
 
 const binary =
   (op: number): Run<None> =>
-  (runtime, [y], ins) => {
+  (runtime, [y], ins) =>
     runBroadcast(runtime, runtime.kernels.binary, op, y, ins);
-    return true;
-  };
 
-const where: Binding<'where'> = (runtime, [y], [condition, a, b]) => {
+const where: Binding<'where'> = (runtime, [y], [condition, a, b]) =>
   runBroadcast(runtime, runtime.kernels.where, 0, y, [a, b, condition]);
-  return true;
-};
 
 const affine: Binding<'affine'> = (runtime, [y], [x], { scale, shift }) =>
   runUnary(runtime, args.AFFINE, y, x, scale, shift);

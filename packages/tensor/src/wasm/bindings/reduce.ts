@@ -44,7 +44,11 @@ const reduction =
     // Alternating runs: the one before the last stays, and is part of `outer` here. The rest is folded from what is left.
     runtime.withTemporary(outer * inner * 4, (temporary) => {
       foldRun(runtime, temporary, address(x), outer, n, inner);
-      const left: Operand = { ...x, storage: { ...x.storage, handle: temporary }, shape: [...sizes.slice(0, at), inner] };
+      const left: Operand = {
+        ...x,
+        storage: { ...x.storage, handle: temporary },
+        shape: [...sizes.slice(0, at), inner],
+      };
       const rest = runs.slice(0, at).flatMap(({ reduced }, i) => (reduced ? [i] : []));
       reduction(foldRun)(runtime, [y], [left], { axes: rest });
     });

@@ -1,18 +1,12 @@
 /** @file Rows of the library: functions of one element or two, comparisons, logic. */
-import * as ag from '@blt-ts/autograd';
+
 import type { Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
-import { errorFunction } from '../../packages/autograd/src/testing/op-elementwise.ts';
-import { type Approx, at, blank, exact, off, tabulate, ulps } from '../../packages/autograd/src/testing/op-row.ts';
-import {
-  broadcastable,
-  distinct,
-  floats,
-  number,
-  positive,
-  shapes,
-} from '../../packages/autograd/src/testing/op-values.ts';
+import * as ag from '../index.ts';
 import { type LibraryRow, row } from './library-row.ts';
+import { errorFunction } from './op-elementwise.ts';
+import { type Approx, at, blank, exact, off, tabulate, ulps } from './op-row.ts';
+import { broadcastable, distinct, floats, number, positive, shapes } from './op-values.ts';
 
 const unary = <A>(
   operation: (x: Tensor, attrs: A) => Tensor,

@@ -46,7 +46,7 @@ export async function runLoop({ loop, backend: name, steps, wait, bytes }: Plain
   return (performance.now() - begin) / 1000;
 }
 
-/** What a process or page says to the benchmark: its seconds, or why it ended. */
+/** The line that a process or page says to the benchmark: its seconds, or why it ended. */
 const spoken = (job: string): Promise<string> =>
   runLoop(JSON.parse(job) as PlainLoop).then(
     (seconds) => `seconds ${seconds.toFixed(1)}`,

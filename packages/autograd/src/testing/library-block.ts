@@ -1,4 +1,4 @@
-/** @file What rows of the library that take a block of three axes have in common. */
+/** @file The common part of rows of the library that take a block of three axes. */
 import type { Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { type LibraryRow, row } from './library-row.ts';

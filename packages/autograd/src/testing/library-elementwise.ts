@@ -129,7 +129,8 @@ export const libraryElementwise: Record<string, LibraryRow<never>> = {
     (x, b) => ag.pow(x, b),
     (x, b) => ulps(x ** b, 32 + 16 * Math.abs(b * Math.log(x))),
     fc.constantFrom(0, 1, 2, 3, 7, -1, -2, 0.5, 1.3, -0.7, 65),
-    { domain: fc.integer({ min: 922, max: 1126 }).map((i) => i / 1024) },
+    // Their 130th powers are of one size, so that the quotients see the gradient of each.
+    { domain: fc.integer({ min: 990, max: 1075 }).map((i) => i / 1024) },
   ),
   'pow, a number for the base': unary(
     (x) => ag.pow(2, x),

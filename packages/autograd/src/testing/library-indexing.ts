@@ -1,3 +1,4 @@
+/** @file Rows of the library: order and positions. */
 import fc from 'fast-check';
 import * as ag from '../index.ts';
 import { axisOf, axisRefusal, line, ofBlock, outOfRange, replaced, whole } from './library-block.ts';

@@ -1,3 +1,4 @@
+/** @file Rows of the library: products and layers. */
 import fc from 'fast-check';
 import * as ag from '../index.ts';
 import { spread, squares } from './library-numbers.ts';

@@ -5,7 +5,7 @@ import type { Arr, DifferentiableOp, Expected } from './op-row.ts';
 export interface LibraryRow<A> extends Pick<DifferentiableOp<A>, 'cases' | 'operation' | 'constants' | 'smooth'> {
   /** The result in 64 bits. */
   readonly define: (ins: readonly Arr[], attrs: A) => Expected;
-  /** What the result holds; f32 unless said. */
+  /** Type of the result; f32 unless said. */
   readonly dtype?: 'i32';
   /** Whole numbers come out or go in: there is nothing to differentiate. */
   readonly whole?: true;

@@ -1,3 +1,4 @@
+/** @file Rows of the library: convolutions and pooling. */
 import fc from 'fast-check';
 import * as ag from '../index.ts';
 import { type LibraryRow, row } from './library-row.ts';
@@ -23,6 +24,29 @@ const element = (x: Arr, n: number, c: number, place: readonly number[], beyond:
 
 const places = (x: Arr, size: readonly number[], { stride, padding, dilation }: Windows): number[] =>
   size.map((k, i) => Math.floor((x.shape[i + 2] + 2 * padding - dilation * (k - 1) - 1) / stride) + 1);
+
+const misfits: LibraryRow<Windows>['refusals'] = [
+  {
+    ins: [blank(1, 3, 4), blank(2, 2, 1), blank(2)],
+    attrs: { stride: 1, padding: 0, dilation: 1, groups: 1 },
+    message: 'conv1d: x [1,3,4] and weight [2,2,1] do not fit in 1 groups: 3 channels, 2 a group, 2 results',
+  },
+  {
+    ins: [blank(1, 1, 2), blank(1, 1, 2), blank(1)],
+    attrs: { stride: 1, padding: 0, dilation: 2, groups: 1 },
+    message: 'conv1d: a window [2] with dilation [2] does not fit into [2]',
+  },
+  {
+    ins: [blank(1, 2), blank(1, 1, 2), blank(1)],
+    attrs: { stride: 1, padding: 0, dilation: 1, groups: 1 },
+    message: 'conv1d: x must have 3 axes, got [1,2]',
+  },
+  {
+    ins: [blank(1, 1, 2), blank(1, 1, 2), blank(1)],
+    attrs: { stride: 0, padding: 0, dilation: 1, groups: 1 },
+    message: 'conv1d: stride [0] must be 1 whole numbers, each at least 1',
+  },
+];
 
 const convolution = (axes: 1 | 2): LibraryRow<never> =>
   row<Windows>({
@@ -60,31 +84,7 @@ const convolution = (axes: 1 | 2): LibraryRow<never> =>
     },
     operation: ([x, weight, bias], { groups, ...window }) =>
       (axes === 1 ? ag.conv1d : ag.conv2d)(x, weight, { ...window, groups, bias }),
-    refusals:
-      axes === 2
-        ? []
-        : [
-            {
-              ins: [blank(1, 3, 4), blank(2, 2, 1), blank(2)],
-              attrs: { stride: 1, padding: 0, dilation: 1, groups: 1 },
-              message: 'conv1d: x [1,3,4] and weight [2,2,1] do not fit in 1 groups: 3 channels, 2 a group, 2 results',
-            },
-            {
-              ins: [blank(1, 1, 2), blank(1, 1, 2), blank(1)],
-              attrs: { stride: 1, padding: 0, dilation: 2, groups: 1 },
-              message: 'conv1d: a window [2] with dilation [2] does not fit into [2]',
-            },
-            {
-              ins: [blank(1, 2), blank(1, 1, 2), blank(1)],
-              attrs: { stride: 1, padding: 0, dilation: 1, groups: 1 },
-              message: 'conv1d: x must have 3 axes, got [1,2]',
-            },
-            {
-              ins: [blank(1, 1, 2), blank(1, 1, 2), blank(1)],
-              attrs: { stride: 0, padding: 0, dilation: 1, groups: 1 },
-              message: 'conv1d: stride [0] must be 1 whole numbers, each at least 1',
-            },
-          ],
+    refusals: axes === 1 ? misfits : [],
   });
 
 const pooling = (axes: 1 | 2, largest: boolean): LibraryRow<never> =>

@@ -95,7 +95,10 @@ export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
  */
 export function normalizeAxes(op: string, axes: number | readonly number[] | undefined, rank: number): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
-  const list = (typeof axes === 'number' ? [axes] : axes).map((axis) => {
+  if (typeof axes !== 'number' && !Array.isArray(axes)) {
+    throw new TypeError(`${op}: axes are a number or an array of numbers, got ${describe(axes)}`);
+  }
+  const list = (typeof axes === 'number' ? [axes] : (axes as readonly number[])).map((axis) => {
     if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
       throw new ShapeError(`${op}: axis ${axis} is out of range for rank ${rank}; use ${-rank}..${rank - 1}`);
     }

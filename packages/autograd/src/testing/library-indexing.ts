@@ -72,7 +72,7 @@ export const libraryIndexing: Record<string, LibraryRow<never>> = {
         {
           ins: [blank(1, 1, 2)],
           attrs: { axis: -1, k: 3, largest: true },
-          message: 'argsort: count 3 is not in 0..2, the size of the axis of [1,1,2]',
+          message: 'topk: k 3 is not in 0..2, the size of the axis of [1,1,2]',
         },
       ],
     },

@@ -1,4 +1,5 @@
 /** @file From logits to the next byte: greedy, or drawn with temperature, top-k, top-p and min-p. */
+import { naturalExp } from '@blt-ts/tensor';
 
 /** How an id is drawn from logits. */
 export interface SamplingOptions {
@@ -41,7 +42,7 @@ export function sampleLogits(logits: Float32Array, options: SamplingOptions, uni
   if (temperature === 0) return best;
   const V = logits.length;
   // Softmax without its denominator; the drawn number is scaled by the kept mass instead.
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]) / temperature));
+  const weights = Float64Array.from(logits, (logit) => naturalExp((logit - logits[best]) / temperature));
   if (topP !== null) keepNucleus(weights, topP);
   else if (topK !== null && topK < V) {
     const last = logits.slice().sort()[V - topK];

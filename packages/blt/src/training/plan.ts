@@ -1,6 +1,7 @@
 /** @file One dial, `size`, from which every other number of a run follows; each may also be given by itself. */
 
 import { COPIED_BLOCKS, COPIED_LR_SCALE } from '../checkpoints/from-llama.ts';
+import { HASH_TABLE } from '../checkpoints/stored-tensors.ts';
 import { ConfigError } from '../errors.ts';
 import {
   type Behaviour,
@@ -167,14 +168,14 @@ function configOf(basis: Basis): BltConfig {
   const config: BltConfig = {
     vocabSize: VOCAB_SIZE,
     behaviour,
-    window: behaviour === 'huggingface' ? null : (o.window ?? 512),
+    window: behaviour === 'huggingface' ? null : (o.window ?? preset.window),
     encoder,
     global: globalOf(basis),
     decoder: localOf(basis, o.decoderLayers ?? preset.decoderLayers, true),
     patcher,
     crossAttnK: o.k ?? preset.k,
     hash: {
-      groupSizes: o.hashSizes ?? [3, 4, 5, 6, 7, 8],
+      groupSizes: o.hashSizes ?? preset.hashSizes,
       functions: o.hashFunctions ?? 1,
       vocab: o.hashVocab ?? preset.hashVocab,
     },
@@ -200,14 +201,17 @@ function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number
   const bytesPerStep = rowBytes * batchRows * accumulation;
   const steps = o.steps ?? stepsOver(preset.modelBytes, bytesPerStep, 6, trainBytes);
   const passes = (steps * bytesPerStep) / Math.max(1, trainBytes);
-  const adamw = { ...ADAMW_DEFAULTS, weightDecay: o.weightDecay ?? 0.1 + 0.2 * Math.min(1, Math.max(0, passes - 1)) };
+  const adamw = { ...ADAMW_DEFAULTS, beta2: o.beta2 ?? 0.99, weightDecay: o.weightDecay ?? 0.1 + 0.2 * Math.min(1, Math.max(0, passes - 1)) };
   const lr = o.lr ?? (o.from ? GOING_ON_LR_SCALE : 1) * preset.lr;
   if (lr * adamw.weightDecay >= 1) {
     throw new ConfigError(
       `lr ${lr} x weight decay ${adamw.weightDecay} must be below 1: a step shrinks weights by that share`,
     );
   }
-  const groups = o.initGlobal && [{ prefix: COPIED_BLOCKS, lrScale: o.initGlobal.lrScale ?? COPIED_LR_SCALE }];
+  const groups = [
+    { prefix: HASH_TABLE, lrScale: o.hashLrScale ?? 2 },
+    ...(o.initGlobal ? [{ prefix: COPIED_BLOCKS, lrScale: o.initGlobal.lrScale ?? COPIED_LR_SCALE }] : []),
+  ];
   return {
     steps,
     batchRows,
@@ -220,7 +224,7 @@ function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number
     dropout: dropoutOf(o, passes),
     ema: o.ema ? o.ema : null,
     spike: o.spike ?? null,
-    ...(groups && { groups }),
+    groups,
     seed: o.seed ?? 0,
   };
 }
@@ -260,6 +264,7 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
     config,
     targetPatchBytes: calibrates ? (o.patchSize ?? DEFAULT_PATCH_BYTES) : null,
     hashInit: o.hashInit ?? 0.2,
+    outputInit: o.outputInit ?? 0,
     recompute: o.recompute ?? false,
     entropyOrigin: config.patcher ? sourceOf(o.entropyModel) : null,
     globalOrigin: sourceOf(o.initGlobal),

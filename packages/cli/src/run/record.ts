@@ -60,7 +60,7 @@ const loopSchema = z.strictObject({
     .nullable()
     .optional(),
   groups: z
-    .array(z.strictObject({ prefix: z.string().max(1000), lrScale: z.number().min(0).max(1) }))
+    .array(z.strictObject({ prefix: z.string().max(1000), lrScale: z.number().min(0).max(100) }))
     .max(100)
     .optional(),
   seed: z.int().min(0),
@@ -75,6 +75,7 @@ const planSchema = z.strictObject({
   config: configSchema,
   targetPatchBytes: z.number().min(1).nullable(),
   hashInit: z.number().min(0),
+  outputInit: z.number().min(0).optional(),
   recompute: z.boolean(),
   entropyOrigin: originSchema,
   modelOrigin: originSchema,

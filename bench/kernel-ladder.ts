@@ -27,7 +27,7 @@ interface Climb {
   readonly rungs: readonly { readonly file: string; readonly adds: string; readonly run: () => void }[];
   readonly shipped: KernelCall;
   readonly source: string;
-  /** What the shipped kernel adds before fused multiply-add. */
+  /** The last idea of the shipped kernel before fused multiply-add. */
   readonly adds: string;
   readonly ceiling: { readonly run: () => void; readonly work: number };
 }

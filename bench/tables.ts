@@ -1,5 +1,5 @@
 /**
- * @file What large hash tables cost: the same step with 6 x 500,002 rows (4.6 GB with the optimiser's state at width 128) and with
+ * @file The cost of large hash tables: the same step with 6 x 500,002 rows (4.6 GB with the optimiser's state at width 128) and with
  * 6 x 8,192, in turns. `pnpm bench tables [--config S] [--hash-vocab 500002] [--threads 1] [--steps 8] [--json]`
  */
 import { createWasmBackend } from '@blt-ts/tensor';

@@ -36,7 +36,7 @@ export interface Stop {
   readonly picture: readonly string[];
 }
 
-/** What the first half of the tour knows: the ids, their entropies, and how they are cut. */
+/** The results of the first half of the tour: the ids, their entropies, and how they are cut. */
 interface Text {
   readonly ids: Int32Array;
   readonly targets: Int32Array;

@@ -44,7 +44,7 @@ export function floorsOf(arrows) {
   return [...arrows.keys()].reduce((most, file) => Math.max(most, heightOf(file)), 0);
 }
 
-/** What stands in the source folder of one package. */
+/** The files in the source folder of one package. */
 export function layoutOf(folder) {
   const all = importsIn(folder);
   const files = [...all.keys()].filter((file) => !file.endsWith('.generated.ts'));

@@ -1,4 +1,4 @@
-// What mutate.mjs changes: one place of a source text at a time.
+// The changes of mutate.mjs: one place of a source text at a time.
 
 import { transformSync } from 'esbuild';
 

@@ -85,7 +85,7 @@ const reliability = [
   { file: 'packages/tensor/src/safetensors/header.ts', stages: [format] },
 ];
 
-/** What is mutated, and which tests are asked: the likeliest to notice first. */
+/** The files that are mutated, and the tests that are asked: the likeliest to notice first. */
 const lists = { rules, reliability };
 const [chosenList = 'rules'] = positionals;
 if (!Object.hasOwn(lists, chosenList)) throw new Error(`there is no list ${chosenList}: give rules or reliability`);

@@ -43,7 +43,7 @@ function collector() {
       expect,
       onTestFinished: (run) => finished.push(run),
     },
-    /** What tests asked for at their end. */
+    /** Functions that tests asked to be run at their end. */
     async finish() {
       const runs = finished;
       finished = [];

@@ -28,7 +28,7 @@ export function quotes(markdown) {
     .map(({ rest, text }) => ({ file: rest.slice('from '.length), text }));
 }
 
-/** What a program says that it prints: the comment behind each console.log, a line each. */
+/** The lines that a program says it prints: the comment behind each console.log, a line each. */
 export function promised(program) {
   return [...program.matchAll(/console\.log\(.*\);(?: \/\/ (.*))?$/gm)].map(([, comment]) => comment ?? '');
 }

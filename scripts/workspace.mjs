@@ -1,4 +1,4 @@
-// What `npm run quickstart` and `npm test` share: they must work on a machine that has only Node and npm.
+// The part that `npm run quickstart` and `npm test` share: they must work on a machine that has only Node and npm.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -64,6 +64,22 @@ describe.each(Object.entries(ALLOWED))('every file of %s', (name, allowed) => {
   );
 });
 
+test.each(['test', 'scripts', 'examples', 'bench'])('docstrings of %s name the thing', (folder) => {
+  const repository = join(root, '..');
+  const files = (readdirSync(join(repository, folder), { recursive: true }) as string[])
+    .filter((file) => /\.(?:ts|mjs)$/.test(file) && !/(?:^|[/\\])node_modules[/\\]|house\.test\.ts$/.test(file))
+    .map((file) => ({ path: join(folder, file), text: readFileSync(join(repository, folder, file), 'utf8') }));
+  expect(files.length).toBeGreaterThan(5);
+  const offences = files.flatMap((file) => {
+    // A script may begin with a line comment in the place of @file.
+    const first = /^(?:\/\/ )(What|Who|Whom|Whose)\b/.exec(file.text);
+    return [...rules['has docstrings that name the thing'](file), ...(first ? [`"${first[1]} ..."`] : [])].map(
+      (found) => `${file.path}: ${found}`,
+    );
+  });
+  expect(offences).toEqual([]);
+});
+
 test.each(Object.keys(ALLOWED))('the folders of test/%s are folders of its sources', (name) => {
   const tests = fileURLToPath(new URL(`./${name}`, import.meta.url));
   const folders = (readdirSync(tests, { recursive: true }) as string[])

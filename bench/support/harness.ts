@@ -1,4 +1,4 @@
-/** @file What the benchmarks share: flags, the machine they ran on, timing in turns, and the two forms of a result. */
+/** @file The part that all benchmarks share: flags, the machine they ran on, timing in turns, and the two forms of a result. */
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
@@ -81,7 +81,7 @@ export function someOf<T>(rows: readonly T[], only: RegExp): readonly T[] {
   return rows.length > 0 ? rows : usage(`--only ${only.source} fits nothing; without it all names are listed`);
 }
 
-/** What every result says about where it was measured. */
+/** The place of a measurement, which every result names. */
 export const machine = () => ({
   cpu: cpus()[0]?.model.trim() ?? 'unknown',
   cores: availableParallelism(),

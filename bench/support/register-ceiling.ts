@@ -1,4 +1,4 @@
-/** @file What a core can do at most in WebAssembly: multiply-adds on registers alone, in the same build of the kernels. */
+/** @file The most that a core can do in WebAssembly: multiply-adds on registers alone, in the same build of the kernels. */
 import { compileKernels, type WasmExports } from '../../packages/tensor/src/wasm/module.ts';
 
 /** FLOPs of one step of the kernel `ceiling`: 12 multiply-adds of 4 lanes, or half a step of 12 of 8 (assembly/matmul/tile-4x8.ts). */

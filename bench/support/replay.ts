@@ -1,4 +1,4 @@
-/** @file What a step would cost without the framework: its kernel calls and uploads, written down once and done again. */
+/** @file The cost of a step without the framework: its kernel calls and uploads, written down once and done again. */
 import type { Backend, Operand, Storage, TypedArray } from '@blt-ts/tensor';
 
 export interface RecordedStep {

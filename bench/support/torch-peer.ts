@@ -7,7 +7,7 @@ export interface TorchInfo {
   readonly blas: string;
   /** Vector instructions PyTorch's own kernels use. */
   readonly capability: string;
-  /** What `--isa` asked of PyTorch and its libraries. */
+  /** The instruction set that `--isa` asked of PyTorch and its libraries. */
   readonly isa: string;
   readonly threads: number;
   /** Of the process before any model is made. */

@@ -1,4 +1,4 @@
-/** What a device does to a run that asks too much of it: one clear sentence, in time, and no wrong numbers. */
+/** @file A run that asks too much of a device: one clear sentence, in time, and no wrong numbers. */
 import { Session } from '@blt-ts/blt';
 import { run, scope, tensor } from '@blt-ts/tensor';
 import { afterEach, expect, test, vi } from 'vitest';

@@ -1,4 +1,4 @@
-/** What a model needs of a device: the size of its buffers, and the kernels that are compiled on the way. */
+/** @file The needs of a model on a device: the size of its buffers, and the kernels that are compiled on the way. */
 import {
   type BltConfig,
   type BltParams,

@@ -36,7 +36,7 @@ export async function bundleForBrowser(entry: string, minify: boolean): Promise<
   return outputFiles[0].text;
 }
 
-/** What a page must be sent with to have shared memory, and so threads. */
+/** Headers with which a page has shared memory, and so threads. */
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
 /** Opens a page that loads `script`, and gives it to `use`. Errors of the page are collected. */

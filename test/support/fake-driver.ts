@@ -3,7 +3,7 @@ import type { Driver } from '../../packages/tensor/src/gpu/drivers/driver.ts';
 import { sizeOfLaunch } from '../../packages/tensor/src/gpu/drivers/driver.ts';
 
 interface FakeBuffer {
-  /** What it was made of, innermost first: enough to see which version of an input a call has read. */
+  /** The sources it was made of, innermost first: enough to see which version of an input a call has read. */
   readonly text: string;
   readonly length: number;
   released: boolean;
@@ -12,7 +12,7 @@ interface FakeBuffer {
 export interface FakeDriver extends Driver {
   /** Buffers not yet released. */
   readonly alive: number;
-  /** What has gone wrong so far. */
+  /** Faults so far. */
   readonly complaints: string[];
   /** Calls of this kernel fail. */
   broken: string | null;

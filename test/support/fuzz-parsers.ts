@@ -339,7 +339,7 @@ function next(target: Target, pool: readonly (string | Uint8Array)[], random: Ra
   return target.change(input as never, random);
 }
 
-/** What the parser said: 'read', or its complaint without the numbers and names of this one input. */
+/** The parser's answer: 'read', or its complaint without the numbers and names of this one input. */
 async function ask(target: Target, input: string | Uint8Array, seed: number): Promise<string> {
   let answer = 'read';
   try {

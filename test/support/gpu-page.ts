@@ -1,4 +1,4 @@
-/** @file What a browser page runs for the tests: kernels of the contract on a GPU backend, cases in and values out. */
+/** @file The program that a browser page runs for the tests: kernels of the contract on a GPU backend, cases in and values out. */
 import { contract, createWasmBackend, type DType, type KernelName, run, scope, tensor } from '@blt-ts/tensor';
 import { createGpuBackend, type GpuBackend, type GpuMode } from '@blt-ts/tensor/gpu';
 import { smallPlan, trainingLosses } from './gpu-training.ts';

@@ -1,4 +1,4 @@
-/** @file What a worker of a browser page runs for the tests: kernels on one thread and on several, compared bit by bit. */
+/** @file The program that a worker of a browser page runs for the tests: kernels on one thread and on several, compared bit by bit. */
 
 import { jobs, restartNoise, runOn } from '@blt-ts/autograd/testing';
 import { availableThreads } from '@blt-ts/tensor';

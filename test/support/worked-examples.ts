@@ -7,7 +7,7 @@ import { ADAMW_DEFAULTS, AdamW, encode, hashNgrams, ropeTable } from '@blt-ts/bl
 import { type Tensor, tensor } from '@blt-ts/tensor';
 import { HASH_PRIMES } from '../../packages/blt/src/model/hashing.ts';
 
-/** What a page shows. */
+/** The numbers that a page shows. */
 export interface WorkedExample {
   /** Row of a table, by its first cell, to its numbers. The head of a table is no row. */
   readonly rows: Readonly<Record<string, ArrayLike<number> & Iterable<number>>>;

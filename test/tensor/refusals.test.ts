@@ -1,4 +1,4 @@
-/** @file What tensors are not made of, and options that do not exist: one sentence each. */
+/** @file Things that tensors are not made of, and options that do not exist: one sentence each. */
 import { createReferenceBackend, createWasmBackend, full, run, setDefaultBackend, tensor, zeros } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

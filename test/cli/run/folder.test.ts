@@ -27,7 +27,7 @@ const record = (startedAt = '2026-01-01T00:00:00.000Z'): RunRecord => ({
   plan,
 });
 
-/** What two saves of one session would write. */
+/** The contents that two saves of one session would write. */
 async function twoSteps() {
   const session = new Session(plan, corpus, backend);
   while (session.modelStep < 1) await advance(session, 1);

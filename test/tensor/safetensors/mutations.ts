@@ -59,7 +59,7 @@ function grown(data: Uint8Array, by: number): Uint8Array {
   return out;
 }
 
-/** What the message of each check says. A mutation must be refused for its own reason. */
+/** The message of each check. A mutation must be refused for its own reason. */
 export const REASONS: Readonly<Record<number, RegExp>> = {
   1: /is empty|at least 8/,
   2: /header length \d+ is over the limit|header alone needs/,

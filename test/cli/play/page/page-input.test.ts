@@ -17,7 +17,7 @@ const says = (page: Page, id: string, pattern: RegExp): Promise<unknown> =>
     { timeout: 150_000 },
   );
 
-/** What a hand does: files of this machine, dragged over the page and dropped. */
+/** The work of a hand: files of this machine, dragged over the page and dropped. */
 async function drop(page: Page, files: string[]): Promise<void> {
   const session = await page.context().newCDPSession(page);
   for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {

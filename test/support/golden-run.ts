@@ -26,6 +26,7 @@ export async function goldenRun(threads = 1): Promise<string> {
       lr: 4e-3,
       beta2: 0.95,
       hashLrScale: 1,
+      muonLr: 0,
       outputInit: 1,
       window: 512,
       dropout: 0.1,

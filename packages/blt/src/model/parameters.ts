@@ -91,7 +91,8 @@ const matrix = (name: string, out: number, inner: number, std = 1 / Math.sqrt(in
 const norm = (name: string, width: number): ParameterPlan => ({ name: `${name}.weight`, shape: [width], std: null });
 
 /** A matrix whose result is added to the residual stream. @param init its initial std as a share of fan-in^-0.5 */
-const output = (name: string, out: number, inner: number, init: number) => matrix(name, out, inner, init / Math.sqrt(inner));
+const output = (name: string, out: number, inner: number, init: number) =>
+  matrix(name, out, inner, init / Math.sqrt(inner));
 
 function attentionPlan(name: string, c: TransformerConfig, outputInit = 1): ParameterPlan[] {
   const kvWidth = keyValueWidth(c);

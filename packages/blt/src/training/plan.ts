@@ -1,7 +1,5 @@
 /** @file One dial, `size`, from which every other number of a run follows; each may also be given by itself. */
 
-import { COPIED_BLOCKS, COPIED_LR_SCALE } from '../checkpoints/from-llama.ts';
-import { HASH_TABLE } from '../checkpoints/stored-tensors.ts';
 import { ConfigError } from '../errors.ts';
 import {
   type Behaviour,
@@ -11,12 +9,13 @@ import {
   transformerConfig,
   validateConfig,
 } from '../model/config.ts';
-import { type DropoutRates, NO_DROPOUT } from '../model/dropout.ts';
+import { NO_DROPOUT } from '../model/dropout.ts';
 import { ADAMW_DEFAULTS } from '../optim/adamw.ts';
 import type { PatchingOptions } from '../patching/boundaries.ts';
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
-import { configOfModel, GOING_ON_LR_SCALE, optionsOfModel } from './from-model.ts';
+import { configOfModel, optionsOfModel } from './from-model.ts';
 import type { LoopOptions } from './loop-options.ts';
+import { HASH_INIT, OUTPUT_INIT, recipeOf } from './recipe.ts';
 import type { RunPlan } from './run-plan.ts';
 import { PRESETS, type Preset, type RunOptions, SIZES } from './sizes.ts';
 import type { WeightSource } from './warm-start.ts';
@@ -73,22 +72,6 @@ function globalFromLlamaOptions(o: RunOptions, llama: TransformerConfig, patches
     ...llama,
     numHiddenLayers: o.globalLayers ?? llama.numHiddenLayers,
     maxPositionEmbeddings: Math.max(4096, patchesPerRow),
-  };
-}
-
-/**
- * How hard to regularise: nothing while every byte is new, everything from three passes over the corpus on.
- * The full rates are those of docs/results.md; `residual` scales the element rates.
- */
-function dropoutOf(o: RunOptions, passes: number): DropoutRates {
-  const strength = Math.min(1, Math.max(0, (passes - 0.9) / 2.1));
-  const residual = o.dropout ?? 0.1 * strength;
-  return {
-    embedding: residual,
-    residual,
-    hidden: residual,
-    output: residual,
-    hash: o.hashDropout ?? 0.4 * strength,
   };
 }
 
@@ -201,30 +184,17 @@ function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number
   const bytesPerStep = rowBytes * batchRows * accumulation;
   const steps = o.steps ?? stepsOver(preset.modelBytes, bytesPerStep, 6, trainBytes);
   const passes = (steps * bytesPerStep) / Math.max(1, trainBytes);
-  const adamw = { ...ADAMW_DEFAULTS, beta2: o.beta2 ?? 0.99, weightDecay: o.weightDecay ?? 0.1 + 0.2 * Math.min(1, Math.max(0, passes - 1)) };
-  const lr = o.lr ?? (o.from ? GOING_ON_LR_SCALE : 1) * preset.lr;
-  if (lr * adamw.weightDecay >= 1) {
-    throw new ConfigError(
-      `lr ${lr} x weight decay ${adamw.weightDecay} must be below 1: a step shrinks weights by that share`,
-    );
-  }
-  const groups = [
-    { prefix: HASH_TABLE, lrScale: o.hashLrScale ?? 2 },
-    ...(o.initGlobal ? [{ prefix: COPIED_BLOCKS, lrScale: o.initGlobal.lrScale ?? COPIED_LR_SCALE }] : []),
-  ];
+  const recipe = recipeOf(o, preset.lr, passes);
   return {
     steps,
     batchRows,
     accumulation,
-    lr,
+    ...recipe,
     warmupSteps: o.warmupSteps ?? Math.min(100, Math.floor(steps / 10)),
     minRatio: o.minRatio ?? 0.02,
     gradClip: o.gradClip === 0 ? Number.POSITIVE_INFINITY : (o.gradClip ?? 1),
-    adamw,
-    dropout: dropoutOf(o, passes),
     ema: o.ema ? o.ema : null,
     spike: o.spike ?? null,
-    groups,
     seed: o.seed ?? 0,
   };
 }
@@ -263,8 +233,8 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
   return {
     config,
     targetPatchBytes: calibrates ? (o.patchSize ?? DEFAULT_PATCH_BYTES) : null,
-    hashInit: o.hashInit ?? 0.2,
-    outputInit: o.outputInit ?? 0,
+    hashInit: o.hashInit ?? HASH_INIT,
+    outputInit: o.outputInit ?? OUTPUT_INIT,
     recompute: o.recompute ?? false,
     entropyOrigin: config.patcher ? sourceOf(o.entropyModel) : null,
     globalOrigin: sourceOf(o.initGlobal),

@@ -99,6 +99,8 @@ export interface RunOptions {
   readonly beta2?: number;
   /** Learning rate of the hash tables as a multiple of `lr`. */
   readonly hashLrScale?: number;
+  /** Peak learning rate of Muon, which updates the matrices in the local models' layers; 0: AdamW updates them too. */
+  readonly muonLr?: number;
   /** 0 = none */
   readonly gradClip?: number;
   readonly accumulation?: number;

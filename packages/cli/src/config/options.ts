@@ -120,6 +120,8 @@ export const OPTIONS = [
     doc: 'share of its average of squared gradients that AdamW keeps in a step' },
   { key: 'hash_lr_scale', section: 'train', kind: 'number', min: 0, max: 100, value: 'x', library: 'hashLrScale', default: '2',
     doc: 'learning rate of the hash tables, as a multiple of --lr' },
+  { key: 'muon_lr', section: 'train', kind: 'number', min: 0, max: 10, value: 'rate', library: 'muonLr', default: '0.02',
+    doc: "peak learning rate of Muon for the local models' matrices; 0 = AdamW" },
   { key: 'grad_clip', section: 'train', kind: 'number', min: 0, value: 'norm', library: 'gradClip', default: '1',
     doc: 'largest global gradient norm, 0 = none' },
   { key: 'grad_accumulation', section: 'train', ...COUNT, value: 'n', library: 'accumulation', default: '1',

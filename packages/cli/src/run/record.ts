@@ -53,6 +53,14 @@ const loopSchema = z.strictObject({
   minRatio: z.number().min(0).max(1),
   gradClip: orInfinity(z.number().gt(0)),
   adamw: z.strictObject({ beta1: rate(), beta2: rate(), eps: z.number().gt(0), weightDecay: z.number().min(0) }),
+  muon: z
+    .strictObject({
+      prefixes: z.array(z.string().max(1000)).max(100),
+      lr: z.number().gt(0),
+      iterations: z.int().min(1).max(100),
+    })
+    .nullable()
+    .optional(),
   dropout: z.strictObject({ embedding: rate(), residual: rate(), hidden: rate(), output: rate(), hash: rate() }),
   ema: rate().nullable(),
   spike: z
@@ -141,9 +149,13 @@ export function parseRecord(text: string, name: string): RunRecord {
     throw new UserError(`${name} has ${text.length} characters: that is no run's config.json`, 2);
   const record = checked(recordSchema, parseJson(text, name, 2), name, 2);
   validateConfig(record.plan.config);
-  const { lr, adamw } = record.plan.model.loop;
-  if (lr * adamw.weightDecay >= 1) {
-    throw new UserError(`${name} cannot be used: lr ${lr} x weight decay ${adamw.weightDecay} must be below 1`, 2);
+  const { lr, adamw, groups = [] } = record.plan.model.loop;
+  const rate = lr * groups.reduce((most, { lrScale = 1 }) => Math.max(most, lrScale), 1);
+  if (rate * adamw.weightDecay >= 1) {
+    throw new UserError(
+      `${name} cannot be used: learning rate ${rate} x weight decay ${adamw.weightDecay} must be below 1`,
+      2,
+    );
   }
   return record;
 }

@@ -38,7 +38,7 @@ export class AdamWWithMuon {
     peakLr: number,
   ) {
     const all = leaves(params);
-    const chosen = (name: string) => part !== null && part.prefixes.some((prefix) => name.startsWith(prefix));
+    const chosen = (name: string) => part?.prefixes.some((prefix) => name.startsWith(prefix));
     this.matrices = new Map(all.filter(([name, p]) => chosen(name) && p.rank === 2));
     this.adamw = new AdamW(Object.fromEntries(all.filter(([name]) => !this.matrices.has(name))), options, groups);
     this.muon = part && new Muon(Object.fromEntries(this.matrices), { iterations: part.iterations }, groups);

@@ -23,6 +23,12 @@ import type { WeightSource } from './warm-start.ts';
 const sourceOf = (o: WeightSource | undefined): WeightSource | null =>
   o ? { source: o.source, sha256: o.sha256 } : null;
 
+/** Evaluations in a run. Each comes with a save, so that many of them would be a good part of a run of two minutes. */
+const EVALUATIONS = 8;
+
+/** n-gram sizes. The paper has 3 to 8. On a small corpus short ones are worth more, because most long ones are seen once. */
+const HASH_SIZES: readonly number[] = [2, 3, 4, 5, 6, 8];
+
 /** Mean bytes per patch that entropy patching is calibrated to: that of the paper's models. */
 const DEFAULT_PATCH_BYTES = 4.5;
 
@@ -151,14 +157,14 @@ function configOf(basis: Basis): BltConfig {
   const config: BltConfig = {
     vocabSize: VOCAB_SIZE,
     behaviour,
-    window: behaviour === 'huggingface' ? null : (o.window ?? preset.window),
+    window: behaviour === 'huggingface' ? null : (o.window ?? 512),
     encoder,
     global: globalOf(basis),
     decoder: localOf(basis, o.decoderLayers ?? preset.decoderLayers, true),
     patcher,
     crossAttnK: o.k ?? preset.k,
     hash: {
-      groupSizes: o.hashSizes ?? preset.hashSizes,
+      groupSizes: o.hashSizes ?? HASH_SIZES,
       functions: o.hashFunctions ?? 1,
       vocab: o.hashVocab ?? preset.hashVocab,
     },
@@ -241,7 +247,7 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
     ...(o.from && { modelOrigin: sourceOf(o.from) }),
     entropyModel: config.patcher && !o.entropyModel ? { rowBytes, loop: entropyLoopOf(basis, trainBytes) } : null,
     model: { patchesPerRow, maxRowBytes, loop },
-    evalEvery: o.evalEvery ?? Math.max(1, Math.ceil(loop.steps / 12)),
+    evalEvery: o.evalEvery ?? Math.max(1, Math.ceil(loop.steps / EVALUATIONS)),
     evalBytes: 32_768,
     patience: o.patience === 0 ? Number.POSITIVE_INFINITY : (o.patience ?? 4),
     seed: o.seed ?? 0,

@@ -70,17 +70,19 @@ export function recipeOf(o: RunOptions, presetLr: number, passes: number): Recip
 }
 
 /**
- * How hard to regularise: nothing while every byte is new, everything from three passes over the corpus on.
+ * How hard to regularise: nothing while every byte is new, everything from three passes over the corpus on. Hash rows are memorised
+ * first, so that their rate begins to rise at once, and that of the elements in the second pass: before, it only slows learning.
  * The full rates are those of docs/results.md; `residual` scales the element rates.
  */
 function dropoutOf(o: RunOptions, passes: number): DropoutRates {
-  const strength = Math.min(1, Math.max(0, (passes - 0.9) / 2.1));
-  const residual = o.dropout ?? 0.1 * strength;
+  /** 0 up to `first` passes, 1 from three on. */
+  const strength = (first: number) => Math.min(1, Math.max(0, (passes - first) / (3 - first)));
+  const residual = o.dropout ?? 0.1 * strength(1.5);
   return {
     embedding: residual,
     residual,
     hidden: residual,
     output: residual,
-    hash: o.hashDropout ?? 0.4 * strength,
+    hash: o.hashDropout ?? 0.4 * strength(0.9),
   };
 }

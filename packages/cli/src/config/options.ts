@@ -196,7 +196,7 @@ export const OPTIONS = [
   // Under 2^20 bucket arithmetic stays exact in doubles.
   { key: 'hash_vocab', section: 'model', kind: 'whole', min: 1, below: 2 ** 20, value: 'rows', library: 'hashVocab', default: BY_SIZE,
     doc: 'rows per hash table' },
-  { key: 'window', section: 'model', ...COUNT, value: 'bytes', library: 'window', default: BY_SIZE,
+  { key: 'window', section: 'model', ...COUNT, value: 'bytes', library: 'window', default: '512',
     doc: 'bytes a local layer looks back' },
   { key: 'behaviour', section: 'model', kind: 'choice', choices: ['facebook', 'huggingface'], value: 'name', library: 'behaviour', default: 'facebook',
     doc: 'facebook (window, documents) or huggingface: as transformers computes' },

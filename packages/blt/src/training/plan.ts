@@ -23,8 +23,8 @@ import type { WeightSource } from './warm-start.ts';
 const sourceOf = (o: WeightSource | undefined): WeightSource | null =>
   o ? { source: o.source, sha256: o.sha256 } : null;
 
-/** Evaluations in a run. Each comes with a save, so that many of them would be a good part of a run of two minutes. */
-const EVALUATIONS = 8;
+/** Evaluations in a run. Each comes with a save. Twelve would take a seventh of a run of two minutes. */
+const EVALUATIONS = 6;
 
 /** n-gram sizes. The paper has 3 to 8. On a small corpus short ones are worth more, because most long ones are seen once. */
 const HASH_SIZES: readonly number[] = [2, 3, 4, 5, 6, 8];

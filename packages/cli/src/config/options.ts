@@ -140,7 +140,7 @@ export const OPTIONS = [
     doc: 'evaluate averaged weights, e.g. 0.999' },
   { key: 'minutes', section: 'train', kind: 'number', above: 0, value: 'n', resume: true, default: '',
     doc: 'the whole time, report included: steps follow from it; with --steps or --resume the run stops when it is up' },
-  { key: 'eval_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', library: 'evalEvery', default: 'a twelfth of the steps',
+  { key: 'eval_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', library: 'evalEvery', default: 'a sixth of the steps',
     doc: 'steps between held-out evaluations, 0 = only at the end' },
   { key: 'save_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', resume: true, default: '0 = none',
     doc: 'steps between saves beside those of evaluations' },

@@ -183,12 +183,27 @@ function stepsOver(bytes: number, bytesPerStep: number, passes: number, trainByt
   return Math.ceil(Math.max(20 * bytesPerStep, Math.min(bytes, passes * trainBytes)) / bytesPerStep);
 }
 
-/** Training of the model. A corpus is seen six times at most. */
+/** Passes after which the model has memorised more than it learns: the hash tables know every n-gram of the corpus by then. */
+const ENOUGH_PASSES = 1.1;
+/** A small corpus is seen more often, because fewer steps than these are too few to learn from, and six times at most. */
+const ENOUGH_STEPS = 600;
+const MOST_PASSES = 6;
+
+/** Steps of the model over `bytes` at most. */
+function modelSteps(bytes: number, bytesPerStep: number, trainBytes: number): number {
+  const passes = Math.max(
+    ENOUGH_PASSES,
+    Math.min(MOST_PASSES, (ENOUGH_STEPS * bytesPerStep) / Math.max(1, trainBytes)),
+  );
+  return stepsOver(bytes, bytesPerStep, passes, trainBytes);
+}
+
+/** Training of the model. */
 function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number): LoopOptions {
   const batchRows = o.batchRows ?? preset.batchRows;
   const accumulation = o.accumulation ?? 1;
   const bytesPerStep = rowBytes * batchRows * accumulation;
-  const steps = o.steps ?? stepsOver(preset.modelBytes, bytesPerStep, 6, trainBytes);
+  const steps = o.steps ?? modelSteps(preset.modelBytes, bytesPerStep, trainBytes);
   const passes = (steps * bytesPerStep) / Math.max(1, trainBytes);
   const recipe = recipeOf(o, preset.lr, passes);
   return {

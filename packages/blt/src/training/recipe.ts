@@ -70,8 +70,8 @@ export function recipeOf(o: RunOptions, presetLr: number, passes: number): Recip
 }
 
 /**
- * How hard to regularise: nothing while every byte is new, everything from three passes over the corpus on. Hash rows are memorised
- * first, so that their rate begins to rise at once, and that of the elements in the second pass: before, it only slows learning.
+ * How hard to regularise: nothing in the first pass over the corpus, where it only slows learning, and everything from three passes
+ * on. Hash rows are memorised first, so that their rate begins to rise earlier.
  * The full rates are those of docs/results.md; `residual` scales the element rates.
  */
 function dropoutOf(o: RunOptions, passes: number): DropoutRates {
@@ -83,6 +83,6 @@ function dropoutOf(o: RunOptions, passes: number): DropoutRates {
     residual,
     hidden: residual,
     output: residual,
-    hash: o.hashDropout ?? 0.4 * strength(0.9),
+    hash: o.hashDropout ?? 0.4 * strength(1.2),
   };
 }

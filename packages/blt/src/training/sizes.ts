@@ -26,7 +26,7 @@ export interface Preset {
   readonly rowBytes: number;
   readonly batchRows: number;
   readonly lr: number;
-  /** Bytes the entropy model and the model see by default: a few passes over a small corpus, less than one over a large one. */
+  /** Bytes the entropy model and the model see at most: about one pass over a small corpus, less than one over a large one. */
   readonly entropyBytes: number;
   readonly modelBytes: number;
 }

@@ -64,10 +64,12 @@ describe.each(Object.entries(ALLOWED))('every file of %s', (name, allowed) => {
   );
 });
 
-test.each(['test', 'scripts', 'examples', 'bench'])('docstrings of %s name the thing', (folder) => {
+test.each(['test', 'scripts', 'examples', 'bench', 'exercises'])('docstrings of %s name the thing', (folder) => {
   const repository = join(root, '..');
   const files = (readdirSync(join(repository, folder), { recursive: true }) as string[])
-    .filter((file) => /\.(?:ts|mjs)$/.test(file) && !/(?:^|[/\\])node_modules[/\\]|house\.test\.ts$/.test(file))
+    .filter(
+      (file) => /\.(?:ts|mjs)$/.test(file) && !/(?:^|[/\\])(?:node_modules|mine)[/\\]|house\.test\.ts$/.test(file),
+    )
     .map((file) => ({ path: join(folder, file), text: readFileSync(join(repository, folder, file), 'utf8') }));
   expect(files.length).toBeGreaterThan(5);
   const offences = files.flatMap((file) => {

@@ -121,6 +121,12 @@ export {
 
 // Decoding
 
+export {
+  type BatchText,
+  ContinuousBatch,
+  type ContinuousBatchOptions,
+  type DrawnByte,
+} from './decoding/continuous-batch.ts';
 export { Decoder, type DecoderOptions, type HashRows } from './decoding/decoder.ts';
 export { type DecodingFlops, type DecodingLoad, decodingFlops } from './decoding/decoding-flops.ts';
 export {
@@ -132,6 +138,7 @@ export {
   nextByteLogitsAsync,
 } from './decoding/generate.ts';
 export { type BatchByte, generateBatch, generateBatchAsync } from './decoding/generate-batch.ts';
+export type { TextOptions } from './decoding/growing-text.ts';
 export { argmax, type SamplingOptions, sampleLogits, validateSampling } from './decoding/sampling.ts';
 export type { WithReadback } from './readback.ts';
 

@@ -10,6 +10,8 @@ import { addPatch } from './command-line/patch.ts';
 import { addPlay } from './command-line/play.ts';
 import { addPrepare } from './command-line/prepare.ts';
 import { addRuns } from './command-line/runs.ts';
+import { addServe } from './command-line/serve.ts';
+import { addStudy } from './command-line/study.ts';
 import { addTrace } from './command-line/trace.ts';
 import { addTrain } from './command-line/train.ts';
 import { meaningOf, ourNames } from './config/aliases.ts';
@@ -48,11 +50,13 @@ const COMMANDS = [
   addEval,
   addInspect,
   addPlay,
+  addServe,
   addImport,
   addExport,
   addTrace,
   addRuns,
   addCompare,
+  addStudy,
   addDoctor,
 ];
 for (const add of COMMANDS) add(program);

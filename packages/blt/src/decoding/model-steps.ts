@@ -183,6 +183,13 @@ export class ModelSteps {
     return this.decoderStep.run(inputs, local, n > MOST_RECORDED)[0];
   }
 
+  /** Forgets what one sequence has read. */
+  restart(sequence: number): void {
+    this.byteSlots.restart(sequence);
+    this.globalStages.restart(sequence);
+    this.patchSlots.restart(sequence);
+  }
+
   release(): void {
     this.forget();
     this.byteSlots.release();

@@ -1,0 +1,11 @@
+/**
+ * @file Exercise 18: an operation of your own, softplus(x) = ln(1 + e^x), with its rule. `defineOp` takes the name, the names of the inputs, a
+ * forward function of other operations, and the vjp: from g to one gradient for each input. examples/custom-op.ts shows another.
+ */
+import type { Tensor } from '@blt-ts/tensor';
+import { hole } from '../hole.ts';
+
+/** Makes the operation. Its result has the shape of x. */
+export function makeSoftplus(): (x: Tensor) => Tensor {
+  return hole();
+}

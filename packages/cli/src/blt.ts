@@ -12,6 +12,7 @@ import { addPlay } from './command-line/play.ts';
 import { addPrepare } from './command-line/prepare.ts';
 import { addRuns } from './command-line/runs.ts';
 import { addServe } from './command-line/serve.ts';
+import { addStudy } from './command-line/study.ts';
 import { addTrace } from './command-line/trace.ts';
 import { addTrain } from './command-line/train.ts';
 import { meaningOf, ourNames } from './config/aliases.ts';
@@ -58,6 +59,7 @@ const COMMANDS = [
   addTrace,
   addRuns,
   addCompare,
+  addStudy,
   addDoctor,
 ];
 for (const add of COMMANDS) add(program);

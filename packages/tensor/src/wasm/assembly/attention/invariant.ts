@@ -12,10 +12,13 @@
 import * as args from '../../arguments/attention';
 import { float, int, pointer, scratch, takeUnit } from '../core/call';
 import { expFast, log, madd, storeTail } from '../core/simd';
-import { packColumns, PANEL, rowTimesPanel } from '../matmul/few-rows';
+import { packFourRows } from '../matmul/pack';
 import { rowMax, scaleRow } from '../softmax';
-import { groupRows, packGroup, scoreKeys, sees, weighKeys, writeRow } from './forward';
+import { groupRows, packGroup, scoreKeys, sees, weighKeys } from './forward';
+import { writeRow } from './single-row';
 
+/** Keys of a panel. */
+const PANEL = 16;
 /** Query rows in a unit of work, and the most in a group. */
 const UNIT = 16;
 /** The most keys of a group: their scores lie in the scratch, 64 bytes for each. */
@@ -121,11 +124,36 @@ function attendGroup(head: i32, first: i32, count: i32, from: i32, n: i32): void
   }
 }
 
+/** Keys j .. j+15 of n, D values each, to a panel [D][16]. Keys beyond the last repeat it. */
+function packKeys(to: usize, k: usize, kRow: usize, j: i32, n: i32, D: i32): void {
+  for (let q = 0; q < PANEL; q += 4) {
+    packFourRows(k + min(j + q, n - 1) * kRow, k + min(j + q + 1, n - 1) * kRow, k + min(j + q + 2, n - 1) * kRow,
+      k + min(j + q + 3, n - 1) * kRow, D, to + (<usize>q << 2), PANEL * 4);
+  }
+}
+
+/** s[0:16] = sum over d of q[d] panel[d][0:16] */
+function rowTimesPanel(D: i32, q: usize, panel: usize, s: usize): void {
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  for (const end = q + (<usize>D << 2); q < end; q += 4) {
+    const x = v128.load_splat<f32>(q);
+    s0 = madd(x, v128.load(panel), s0);
+    s1 = madd(x, v128.load(panel, 16), s1);
+    s2 = madd(x, v128.load(panel, 32), s2);
+    s3 = madd(x, v128.load(panel, 48), s3);
+    panel += PANEL * 4;
+  }
+  v128.store(s, s0);
+  v128.store(s, s1, 16);
+  v128.store(s, s2, 32);
+  v128.store(s, s3, 48);
+}
+
 /** Scores of a scaled query against n keys, in whole panels of 16. */
 function scoreRow(s: usize, q: usize, k: usize, kRow: usize, n: i32, D: i32): void {
   for (let j = 0; j < n; j += PANEL) {
-    packColumns(scratch(), k, kRow, j, n, D);
-    rowTimesPanel(D, q, scratch(), s + (<usize>j << 2), false);
+    packKeys(scratch(), k, kRow, j, n, D);
+    rowTimesPanel(D, q, scratch(), s + (<usize>j << 2));
   }
 }
 

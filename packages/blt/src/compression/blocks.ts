@@ -12,7 +12,7 @@ import type { Decoder } from '../decoding/decoder.ts';
 import { BOS, BYTE_OFFSET } from '../patching/vocabulary.ts';
 
 /** Bytes from .. to-1 of a block are predicted with a context that begins at `first`. */
-export interface Window {
+interface Window {
   readonly first: number;
   readonly from: number;
   readonly to: number;

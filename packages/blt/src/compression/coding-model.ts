@@ -71,8 +71,8 @@ function sha256OfLogits(checkpoint: Checkpoint): Promise<Uint8Array> {
  * Makes a checkpoint ready to compress and decompress.
  *
  * An archive opens where the same bits are computed. `createWasmBackend({ deterministic: true, batchInvariant: true })` computes them on
- * every machine, engine and number of threads. Without \`deterministic\` they are those of machines like this one. Without
- * \`batchInvariant\` no archive is sure to open, because one text and many side by side are computed in another order.
+ * every machine, engine and number of threads. Without `deterministic` they are those of machines like this one. Without
+ * `batchInvariant` no archive is sure to open, because one text and many side by side are computed in another order.
  */
 export async function codingModel(checkpoint: Checkpoint): Promise<CodingModel> {
   const [fingerprint, arithmetic] = [await sha256OfCheckpoint(checkpoint), await sha256OfLogits(checkpoint)];

@@ -20,7 +20,7 @@ const patcher = transformerConfig({ hiddenSize: 16, numHiddenLayers: 1, numAtten
 
 /** The same random model in every engine. */
 async function model(threads: number): Promise<CodingModel> {
-  const backend = createWasmBackend({ deterministic: true, threads });
+  const backend = createWasmBackend({ deterministic: true, batchInvariant: true, threads });
   if (threads > 1) await backend.threadsReady();
   const config = {
     vocabSize: VOCAB_SIZE,

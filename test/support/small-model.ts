@@ -157,30 +157,22 @@ export function smallModel(config: BltConfig, seed: number, backend: Backend): S
   };
 }
 
-export function entropiesOf(
-  { config, patcher, backend }: SmallModel,
-  rows: readonly Int32Array[],
-  { batchInvariant = false } = {},
-): Float32Array[] {
+export function entropiesOf({ config, patcher, backend }: SmallModel, rows: readonly Int32Array[]): Float32Array[] {
   const facebook = config.behaviour === 'facebook';
   const seen = { window: facebook ? config.window : null, documents: facebook };
-  return scoreEntropies(patcher, rows, config.patcher!, { ...seen, backend, batchInvariant });
+  return scoreEntropies(patcher, rows, config.patcher!, { ...seen, backend });
 }
 
 /** Rows with the patches that the model's own entropies, or its rule, give them. */
-export function cut(model: SmallModel, rows: readonly Int32Array[], options = {}): PatchedRow[] {
-  const entropies = entropiesOf(model, rows, options);
+export function cut(model: SmallModel, rows: readonly Int32Array[]): PatchedRow[] {
+  const entropies = entropiesOf(model, rows);
   return rows.map((ids, r) => ({ ids, patchLengths: modelPatchLengths(ids, entropies[r], model.config.patching) }));
 }
 
 /** Logits of each row [S * V], all rows in one batch, patched by the model itself; and the number of patches of the batch. */
-export function predict(
-  model: SmallModel,
-  rows: readonly Int32Array[],
-  { batchInvariant = false } = {},
-): { logits: Float32Array[]; patches: number } {
+export function predict(model: SmallModel, rows: readonly Int32Array[]): { logits: Float32Array[]; patches: number } {
   const { params, config, backend } = model;
-  const batch = bltBatch(cut(model, rows, { batchInvariant }), config, { backend, batchInvariant });
+  const batch = bltBatch(cut(model, rows), config, { backend });
   const all = scope(() => bltLogits(params, batch, config).readSync()) as Float32Array;
   let at = 0;
   const logits = rows.map((ids) => all.subarray(at, (at += ids.length * config.vocabSize)));

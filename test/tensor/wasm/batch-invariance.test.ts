@@ -1,4 +1,4 @@
-/** @file A row's bits do not depend on what is computed beside it: products of any number of rows, and attention in batch-invariant mode. */
+/** @file In batch-invariant mode a row's bits do not depend on what is computed beside it, in products and in attention. */
 import { integers, type RawArray, runOn } from '@blt-ts/autograd/testing';
 import { type Backend, counterUniform, createWasmBackend } from '@blt-ts/tensor';
 import fc from 'fast-check';
@@ -7,9 +7,12 @@ import { firstDifference } from '../../support/bits.ts';
 import { property } from '../../support/property.ts';
 
 const backends = [
-  { name: '128-bit vectors', backend: createWasmBackend({ wide: false }) },
-  { name: '256-bit vectors', backend: createWasmBackend({ wide: true }) },
-  { name: 'deterministic, 3 threads', backend: createWasmBackend({ deterministic: true, threads: 3, leastShared: 0 }) },
+  { name: '128-bit vectors', backend: createWasmBackend({ batchInvariant: true, wide: false }) },
+  { name: '256-bit vectors', backend: createWasmBackend({ batchInvariant: true, wide: true }) },
+  {
+    name: 'deterministic, 3 threads',
+    backend: createWasmBackend({ batchInvariant: true, deterministic: true, threads: 3, leastShared: 0 }),
+  },
 ];
 
 const size = (max: number) => fc.integer({ min: 1, max });
@@ -42,7 +45,7 @@ const attentions = fc.record({
   seed: seeds,
 });
 
-/** Attention in batch-invariant mode. */
+/** The output of attention. */
 function attend(
   backend: Backend,
   [q, k, v]: readonly RawArray[],
@@ -50,7 +53,7 @@ function attend(
   hi: readonly number[],
   heads: readonly number[],
 ) {
-  const attrs = { heads: heads[0], kvHeads: heads[1], scale: 0.7, pairs: 1, batchInvariant: true };
+  const attrs = { heads: heads[0], kvHeads: heads[1], scale: 0.7, pairs: 1 };
   const [out] = runOn(backend, 'intervalAttention', [q, k, v, integers(lo), integers(hi)], attrs);
   return out as Float32Array;
 }

@@ -6,13 +6,13 @@
  * were a text of its own, and prediction goes on from there (`windows`). Rounds go over the blocks: byte 0 of each, byte 1 of each, ...
  *
  * Decompressing reads one byte of each block in a pass, because the next one follows from it. Compressing knows them all and reads
- * many. Both get the same bits, because inference is batch-invariant.
+ * many. Both get the same bits on a backend that is batch-invariant.
  */
 import type { Decoder } from '../decoding/decoder.ts';
 import { BOS, BYTE_OFFSET } from '../patching/vocabulary.ts';
 
 /** Bytes from .. to-1 of a block are predicted with a context that begins at `first`. */
-export interface Window {
+interface Window {
   readonly first: number;
   readonly from: number;
   readonly to: number;

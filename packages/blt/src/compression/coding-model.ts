@@ -70,8 +70,9 @@ function sha256OfLogits(checkpoint: Checkpoint): Promise<Uint8Array> {
 /**
  * Makes a checkpoint ready to compress and decompress.
  *
- * An archive opens where the same bits are computed. The wasm backend in deterministic mode, `createWasmBackend({ deterministic: true })`,
- * computes the same bits on every machine, engine and number of threads. Other backends do so on machines like this one.
+ * An archive opens where the same bits are computed. `createWasmBackend({ deterministic: true, batchInvariant: true })` computes them on
+ * every machine, engine and number of threads. Without `deterministic` they are those of machines like this one. Without
+ * `batchInvariant` no archive is sure to open, because one text and many side by side are computed in another order.
  */
 export async function codingModel(checkpoint: Checkpoint): Promise<CodingModel> {
   const [fingerprint, arithmetic] = [await sha256OfCheckpoint(checkpoint), await sha256OfLogits(checkpoint)];

@@ -140,7 +140,7 @@ function checkModel(header: ArchiveHeader, model: CodingModel): void {
   }
   if (!same(header.arithmetic, model.arithmetic)) {
     throw new ArchiveError(
-      'the model computes other bits here than where the archive was made; use the wasm backend in deterministic mode',
+      'the model computes other bits here than where the archive was made; use the wasm backend, deterministic and batchInvariant',
     );
   }
 }

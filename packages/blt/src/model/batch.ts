@@ -22,11 +22,6 @@ export interface BatchOptions {
   readonly backend?: Backend;
   /** Less memory for about a third more time: see `recompute` in @blt-ts/autograd. */
   readonly recompute?: boolean;
-  /**
-   * For inference: the logits of a byte are the same bits whether its text is computed as a whole, in chunks or byte by byte (`Decoder`),
-   * alone or in a batch. Default false, because it makes attention somewhat slower.
-   */
-  readonly batchInvariant?: boolean;
 }
 
 /** A batch for a model over bytes alone (the entropy model). */
@@ -54,10 +49,10 @@ export interface BltBatch {
 }
 
 /** An interval as tensors. */
-function bounds({ lo, hi }: Interval, backend: Backend, batchInvariant: boolean): IntervalBounds {
+function bounds({ lo, hi }: Interval, backend: Backend): IntervalBounds {
   let pairs = 0;
   for (let i = 0; i < lo.length; i++) pairs += hi[i] - lo[i];
-  return { lo: tensor(lo, undefined, { backend }), hi: tensor(hi, undefined, { backend }), pairs, batchInvariant };
+  return { lo: tensor(lo, undefined, { backend }), hi: tensor(hi, undefined, { backend }), pairs };
 }
 
 /** @throws ConfigError if a row has more positions than the stack takes */
@@ -98,7 +93,7 @@ export function byteBatch(
     local: context(
       'entropy model',
       c,
-      bounds(layout.local, backend, options.batchInvariant ?? false),
+      bounds(layout.local, backend),
       layout.positions,
       backend,
       options.recompute ?? false,
@@ -110,11 +105,10 @@ export function byteBatch(
 export function bltBatch(
   rows: readonly PatchedRow[],
   config: BltConfig,
-  { backend = defaultBackend(), recompute = false, batchInvariant = false }: BatchOptions = {},
+  { backend = defaultBackend(), recompute = false }: BatchOptions = {},
 ): BltBatch {
   const layout = buildLayout(rows, layoutOptions(config));
-  const seen = (interval: Interval) => bounds(interval, backend, batchInvariant);
-  const local = seen(layout.local);
+  const local = bounds(layout.local, backend);
   const { groupSizes, functions } = config.hash;
   const tables = functions * groupSizes.length;
   let hashIds: Int32Array | null = null;
@@ -131,13 +125,13 @@ export function bltBatch(
     global: context(
       'global transformer',
       config.global,
-      seen(layout.global),
+      bounds(layout.global, backend),
       layout.patchPositions,
       backend,
       recompute,
     ),
     decoder: context('local decoder', config.decoder, local, layout.positions, backend, recompute),
-    encoderCross: seen(layout.encoderCross),
-    decoderCross: seen(layout.decoderCross),
+    encoderCross: bounds(layout.encoderCross, backend),
+    decoderCross: bounds(layout.decoderCross, backend),
   };
 }

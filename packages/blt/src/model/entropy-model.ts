@@ -56,8 +56,6 @@ export interface ScoringOptions {
   backend?: Backend;
   /** Bytes scored at once (default 8192): more take more memory. */
   batchBytes?: number;
-  /** The bits of an entropy are those that `Decoder` gets, whatever is scored beside it; see `BatchOptions`. Default false. */
-  batchInvariant?: boolean;
   /** Called after each batch with the bytes scored so far. */
   onProgress?: (bytes: number) => void;
 }
@@ -101,13 +99,13 @@ export function batchEntropies(
   p: EntropyModelParams,
   rows: readonly ScoringRow[],
   c: TransformerConfig,
-  { window, documents, backend, batchInvariant }: ScoringOptions,
+  { window, documents, backend }: ScoringOptions,
 ): Tensor {
   return scope(() => {
     const batch = byteBatch(
       rows.map((r) => r.ids),
       c,
-      { window, documents, backend, batchInvariant },
+      { window, documents, backend },
     );
     return entropyOfLogits(entropyModelLogits(p, batch, c));
   });

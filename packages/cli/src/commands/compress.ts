@@ -35,9 +35,9 @@ export interface CompressFlags extends ArchiveFlags {
 
 const SUFFIX = '.bltz';
 
-/** The one backend whose bits are the same on every machine, engine and number of threads. */
+/** A backend whose bits are the same on every machine, engine and number of threads, and for one text as for many. */
 async function sameEverywhere(threads = availableThreads()): Promise<Backend> {
-  const backend = createWasmBackend({ threads, deterministic: true });
+  const backend = createWasmBackend({ threads, deterministic: true, batchInvariant: true });
   await backend.threadsReady();
   return backend;
 }

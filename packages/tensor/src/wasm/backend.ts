@@ -259,7 +259,16 @@ class SimdBackend implements WasmBackend {
   }
 }
 
-const OPTIONS = ['maximumBytes', 'unownedBytes', 'outsideBytes', 'deterministic', 'wide', 'threads', 'leastShared'];
+const OPTIONS = [
+  'maximumBytes',
+  'unownedBytes',
+  'outsideBytes',
+  'deterministic',
+  'batchInvariant',
+  'wide',
+  'threads',
+  'leastShared',
+];
 
 /**
  * A backend that runs on the CPU with 128-bit SIMD. Each one has its own memory of up to 4 GiB.

@@ -12,6 +12,11 @@ export interface WasmOptions {
   outsideBytes?: number;
   /** Use the build without fused multiply-add: the same bits on every machine. What it costs: docs/backends.md. */
   deterministic?: boolean;
+  /**
+   * For inference: the bits of a row do not depend on the rows computed with it. A text then gives the same bits as a whole, in chunks and
+   * byte by byte, alone and beside others. Decoding one text takes about twice the time. Default false.
+   */
+  batchInvariant?: boolean;
   /** Work in pairs of vectors; by default where the engine makes 256-bit ones of them. The bits do not depend on it. */
   wide?: boolean;
   /** Threads that share the work of one kernel, the calling one included; 1 by default. The bits do not depend on it. */

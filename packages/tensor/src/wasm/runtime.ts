@@ -36,7 +36,12 @@ export class WasmRuntime {
   private readonly obstacle: string | undefined;
   readonly pool: Pool | undefined;
 
-  constructor({ deterministic = false, wide, threads = 1, leastShared, maximumBytes = 2 ** 32 }: WasmOptions = {}) {
+  /** See `WasmOptions`. */
+  readonly batchInvariant: boolean;
+
+  constructor(options: WasmOptions = {}) {
+    const { deterministic = false, wide, threads = 1, leastShared, maximumBytes = 2 ** 32 } = options;
+    this.batchInvariant = options.batchInvariant ?? false;
     this.compiled = compileKernels(deterministic, wide, Math.floor(maximumBytes / 65536));
     const { imports, memory, module, maximumPages } = this.compiled;
     this.kernels = new WebAssembly.Instance(module, imports).exports as unknown as WasmExports;

@@ -32,3 +32,5 @@ export const y = 16;
 export const x = 17;
 /** How many */
 export const n = 18;
+/** 1 where few rows may be added up in an order of their own */
+export const fewRows = 19;

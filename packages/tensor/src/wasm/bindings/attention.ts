@@ -30,12 +30,11 @@ function writeShared(
 }
 
 const intervalAttention: Binding<'intervalAttention'> = (runtime, outs, ins, a) => {
-  const [n, width] = ins[0].shape;
+  const width = ins[0].shape[1];
   if (width / a.heads > WIDEST_HEAD) return false;
   writeShared(runtime, [...ins, ...outs], a);
   const { intervalAttention, invariantAttention } = runtime.kernels;
-  // A row alone is faster without blocks.
-  runtime.call(a.batchInvariant || n === 1 ? invariantAttention : intervalAttention, a.pairs * width * 0.12);
+  runtime.call(runtime.batchInvariant ? invariantAttention : intervalAttention, a.pairs * width * 0.12);
   return true;
 };
 

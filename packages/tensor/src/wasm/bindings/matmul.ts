@@ -33,6 +33,7 @@ const matmul: Binding<'matmul'> = (runtime, [y], [a, b], { transposeA, transpose
   ints[args.cm] = N * 4;
   ints[args.add] = 0;
   ints[args.batches] = batches;
+  ints[args.fewRows] = runtime.batchInvariant ? 0 : 1;
   ints[args.aStep] = aStep;
   ints[args.bStep] = bStep;
   ints[args.cStep] = M * N * 4;

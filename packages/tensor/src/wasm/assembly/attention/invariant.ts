@@ -12,10 +12,13 @@
 import * as args from '../../arguments/attention';
 import { float, int, pointer, scratch, takeUnit } from '../core/call';
 import { expFast, log, madd, storeTail } from '../core/simd';
-import { packColumns, PANEL, rowTimesPanel } from '../matmul/few-rows';
+import { packFourRows } from '../matmul/pack';
 import { rowMax, scaleRow } from '../softmax';
-import { groupRows, packGroup, scoreKeys, sees, weighKeys, writeRow } from './forward';
+import { groupRows, packGroup, scoreKeys, sees, weighKeys } from './forward';
+import { writeRow } from './single-row';
 
+/** Keys of a panel. */
+const PANEL = 16;
 /** Query rows in a unit of work, and the most in a group. */
 const UNIT = 16;
 /** The most keys of a group: their scores lie in the scratch, 64 bytes for each. */
@@ -89,16 +92,6 @@ function softmaxOfEight(s: usize, sRow: usize, first: i32, n: i32, lo0: v128, lo
   v128.store(maxima, sum1, 80);
 }
 
-/** Bounds of 4 rows of a group of `count`; those beyond see nothing. */
-function boundsOf(p: usize, i: i32, count: i32): v128 {
-  let x = i32x4.splat(0);
-  if (i < count) x = i32x4.replace_lane(x, 0, load<i32>(p + (<usize>i << 2)));
-  if (i + 1 < count) x = i32x4.replace_lane(x, 1, load<i32>(p + (<usize>i << 2), 4));
-  if (i + 2 < count) x = i32x4.replace_lane(x, 2, load<i32>(p + (<usize>i << 2), 8));
-  if (i + 3 < count) x = i32x4.replace_lane(x, 3, load<i32>(p + (<usize>i << 2), 12));
-  return x;
-}
-
 /** A group of rows, whose queries are the lanes, against keys from .. from+n-1. */
 function attendGroup(head: i32, first: i32, count: i32, from: i32, n: i32): void {
   const heads = int(args.heads), kvHeads = int(args.kvHeads), D = int(args.headDim);
@@ -109,9 +102,12 @@ function attendGroup(head: i32, first: i32, count: i32, from: i32, n: i32): void
   const sRow = <usize>groupRows() << 2, yRow = <usize>((D + 7) & ~7) << 2;
   packGroup(panel, pointer(args.q) + first * qRow + (<usize>(head * D) << 2), qRow, count, D, float(args.scale));
   scoreKeys(s, sRow, pointer(args.k) + offset, kRow, n, panel, D);
-  for (let e = 0; e < groupRows(); e += 8) {
-    softmaxOfEight(s + (<usize>e << 2), sRow, from, n, boundsOf(lo, e, count), boundsOf(lo, e + 4, count), boundsOf(hi, e, count),
-      boundsOf(hi, e + 4, count), maxima + (<usize>e << 2));
+  // Rows beyond see nothing. Their bounds lie where the sums of values do later.
+  memory.fill(y, 0, 128);
+  memory.copy(y, lo, <usize>count << 2);
+  memory.copy(y + 64, hi, <usize>count << 2);
+  for (let e: usize = 0; e < sRow; e += 32) {
+    softmaxOfEight(s + e, sRow, from, n, v128.load(y + e), v128.load(y + e, 16), v128.load(y + e, 64), v128.load(y + e, 80), maxima + e);
   }
   memory.fill(y, 0, groupRows() * yRow);
   weighKeys(y, yRow, s, sRow, pointer(args.v) + offset, kRow, n, D);
@@ -121,11 +117,36 @@ function attendGroup(head: i32, first: i32, count: i32, from: i32, n: i32): void
   }
 }
 
+/** Keys j .. j+15 of n, D values each, to a panel [D][16]. Keys beyond the last repeat it. */
+function packKeys(to: usize, k: usize, kRow: usize, j: i32, n: i32, D: i32): void {
+  for (let q = 0; q < PANEL; q += 4) {
+    packFourRows(k + min(j + q, n - 1) * kRow, k + min(j + q + 1, n - 1) * kRow, k + min(j + q + 2, n - 1) * kRow,
+      k + min(j + q + 3, n - 1) * kRow, D, to + (<usize>q << 2), PANEL * 4);
+  }
+}
+
+/** s[0:16] = sum over d of q[d] panel[d][0:16] */
+function rowTimesPanel(D: i32, q: usize, panel: usize, s: usize): void {
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  for (const end = q + (<usize>D << 2); q < end; q += 4) {
+    const x = v128.load_splat<f32>(q);
+    s0 = madd(x, v128.load(panel), s0);
+    s1 = madd(x, v128.load(panel, 16), s1);
+    s2 = madd(x, v128.load(panel, 32), s2);
+    s3 = madd(x, v128.load(panel, 48), s3);
+    panel += PANEL * 4;
+  }
+  v128.store(s, s0);
+  v128.store(s, s1, 16);
+  v128.store(s, s2, 32);
+  v128.store(s, s3, 48);
+}
+
 /** Scores of a scaled query against n keys, in whole panels of 16. */
 function scoreRow(s: usize, q: usize, k: usize, kRow: usize, n: i32, D: i32): void {
   for (let j = 0; j < n; j += PANEL) {
-    packColumns(scratch(), k, kRow, j, n, D);
-    rowTimesPanel(D, q, scratch(), s + (<usize>j << 2), false);
+    packKeys(scratch(), k, kRow, j, n, D);
+    rowTimesPanel(D, q, scratch(), s + (<usize>j << 2));
   }
 }
 
@@ -135,10 +156,9 @@ function exponentials(s: usize, n: i32, most: f32): void {
   for (const end = s + (<usize>n << 2); s < end; s += 16) v128.store(s, expFast(f32x4.sub(v128.load(s), shift)));
 }
 
-/** y[0:32] += sum over n keys of e[key] v[key][0:32]; returns sum + the sum of e. */
-function weigh32(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f32 {
+/** y[0:16] += sum over n keys of e[key] v[key][0:16]; returns sum + the sum of e. */
+function weigh16(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f32 {
   let y0 = v128.load(y), y1 = v128.load(y, 16), y2 = v128.load(y, 32), y3 = v128.load(y, 48);
-  let y4 = v128.load(y, 64), y5 = v128.load(y, 80), y6 = v128.load(y, 96), y7 = v128.load(y, 112);
   for (const end = e + (<usize>n << 2); e < end; e += 4) {
     const x = v128.load_splat<f32>(e);
     sum += load<f32>(e);
@@ -146,24 +166,16 @@ function weigh32(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f
     y1 = madd(x, v128.load(v, 16), y1);
     y2 = madd(x, v128.load(v, 32), y2);
     y3 = madd(x, v128.load(v, 48), y3);
-    y4 = madd(x, v128.load(v, 64), y4);
-    y5 = madd(x, v128.load(v, 80), y5);
-    y6 = madd(x, v128.load(v, 96), y6);
-    y7 = madd(x, v128.load(v, 112), y7);
     v += vRow;
   }
   v128.store(y, y0);
   v128.store(y, y1, 16);
   v128.store(y, y2, 32);
   v128.store(y, y3, 48);
-  v128.store(y, y4, 64);
-  v128.store(y, y5, 80);
-  v128.store(y, y6, 96);
-  v128.store(y, y7, 112);
   return sum;
 }
 
-/** weigh32 for 4 columns, of which fewer may exist. */
+/** weigh16 for 4 columns, of which fewer may exist. */
 function weigh4(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f32 {
   let y0 = v128.load(y);
   for (const end = e + (<usize>n << 2); e < end; e += 4) {
@@ -198,7 +210,7 @@ function attendRow(head: i32, row: i32): void {
     const v = pointer(args.v) + <usize>t * kRow + kvColumn;
     const before = sum;
     let d = 0;
-    for (; d + 32 <= D; d += 32) sum = weigh32(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
+    for (; d + 16 <= D; d += 16) sum = weigh16(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
     for (; d < D; d += 4) sum = weigh4(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
   }
   finish(head, row, most, sum, y);

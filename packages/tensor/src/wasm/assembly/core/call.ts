@@ -70,9 +70,9 @@ export function scratch(): usize {
   return scratchBase;
 }
 
-/** The end of what a kernel may use of it. */
+/** 64 floats of it that nothing else uses: where a dot product puts down its partial sums. */
 // @ts-ignore: decorator
 @inline
-export function scratchEnd(): usize {
+export function sums(): usize {
   return scratchBase + (SCRATCH_BYTES - 256);
 }

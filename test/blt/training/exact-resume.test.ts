@@ -210,7 +210,7 @@ test('the number of threads may change at every restart: the bits stay', async (
 });
 
 test('a run of 20 steps has the same SHA-256 on every machine, engine and number of threads', async () => {
-  // The same on Node 20.20 and 24.22, x64: node scripts/golden-run.mjs. A change of the arithmetic changes it: say so in the commit.
+  // The same on Node 20.20 and 24.22, Bun 1.4.5 and Deno 2.9.6, x64: node scripts/golden-run.mjs. A change of the arithmetic changes it: say so in the commit.
   const golden = 'f211909948e8160ad43a4e84bc6b8563d230a77e12e9176028ec77fd3a32cdec';
   expect(await goldenRun()).toBe(golden);
   expect(await goldenRun(2)).toBe(golden);

@@ -2,6 +2,7 @@
 import { escapeHtml, htmlPage } from '../report/html-page.ts';
 import { LINE_CHART_CSS, lineChart } from '../report/line-chart.ts';
 import type { Reference } from './experiment.ts';
+import { groupTable, measureTables } from './measure-tables.ts';
 import { finishedRuns, type Results } from './results.ts';
 import {
   bpbRatio,
@@ -147,11 +148,14 @@ export function studyPage(results: Results): string {
       missing > 0 ? `<p class="muted">${missing} of ${experiment.runs.length} runs are still to be done.</p>` : '';
     if (runs.length === 0) return head + open;
     const arms = new Map([...groupBy(runs, ({ arm }) => arm)].map(([name, of]) => [name, frontier(of)]));
+    const groups = groupTable(arms, experiment.baseline);
+    const more = [...(groups === null ? [] : [groups]), ...measureTables(runs)];
     return [
       head,
       open,
       `<div class="chart">${chart(arms, experiment.references)}</div>`,
       comparison(arms, experiment.baseline),
+      ...more.map(({ heads, rows }) => table(heads, rows)),
       lines(arms),
       appendix(runs),
     ].join('\n');

@@ -1,7 +1,8 @@
 /**
  * @file Two spirals that wind around each other, and a network that tells them apart. It draws what it believes as a picture of text.
- * `node scripts/example.mjs spirals` runs it from a checkout.
+ * `node scripts/example.mjs spirals` runs it from a checkout. With `--svg FILE` it writes the picture with the points too.
  */
+import { writeFileSync } from 'node:fs';
 import { add, linear, mean, mul, neg, randomNormal, softplus, tanh, valueAndGrad } from '@blt-ts/autograd';
 import { Adam, learningRateMultiplier } from '@blt-ts/blt/optim';
 import { Random, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
@@ -50,12 +51,48 @@ for (let step = 0; step < STEPS; step++) {
 /** Part of the points on the right side. */
 export const accuracy = [...score(params, x).readSync()].filter((z, i) => z > 0 === i < COUNT).length / points.length;
 
-// 21 rows of 41 characters cover the square from -1 to 1.
-const grid = Array.from({ length: 21 * 41 }, (_, i) => [(i % 41) / 20 - 1, 1 - Math.floor(i / 41) / 10]);
-const seen = score(params, tensor(grid)).readSync();
+/** Whether the network sees the first spiral, for columns x rows places of the square from -1 to 1, row after row from the top. */
+function believed(columns: number, rows: number): boolean[][] {
+  const place = (i: number, n: number) => (2 * i) / (n - 1) - 1;
+  const grid = Array.from({ length: rows * columns }, (_, i) => [
+    place(i % columns, columns),
+    -place(Math.floor(i / columns), rows),
+  ]);
+  const seen = score(params, tensor(grid)).readSync();
+  return Array.from({ length: rows }, (_, row) =>
+    Array.from({ length: columns }, (_, column) => seen[row * columns + column] > 0),
+  );
+}
 /** The picture: `#` where the network sees the first spiral, `.` where it sees the second. */
-export const picture = Array.from({ length: 21 }, (_, row) =>
-  [...seen.subarray(row * 41, (row + 1) * 41)].map((z) => (z > 0 ? '#' : '.')).join(''),
-);
+export const picture = believed(41, 21).map((row) => row.map((first) => (first ? '#' : '.')).join(''));
 console.log(picture.join('\n'));
 console.log(`${Math.round(100 * accuracy)}% of the points are on their side`);
+
+const PIXELS = 320;
+/** The same as SVG, with the points. */
+export function svg(): string {
+  const n = PIXELS / 4; // squares of 4 pixels
+  // Neighbours of one colour are one bar.
+  const bars = believed(n, n).flatMap((row, y) =>
+    [
+      ...row
+        .map((first) => (first ? '#' : '.'))
+        .join('')
+        .matchAll(/#+/g),
+    ].map(({ 0: run, index }) => `M${4 * index} ${4 * y}h${4 * run.length}v4h${-4 * run.length}z`),
+  );
+  const dots = points.map(([px, py], i) => {
+    const [cx, cy] = [px, -py].map((c) => (((c + 1) / 2) * PIXELS).toFixed(1));
+    return `<circle cx="${cx}" cy="${cy}" r="4" fill="${i < COUNT ? '#2f6fb0' : '#b07407'}" stroke="#fff"/>`;
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${PIXELS} ${PIXELS}" width="${PIXELS}" height="${PIXELS}" role="img">`,
+    '<title>Two spirals of points, and the two regions that a network has learnt</title>',
+    `<rect width="${PIXELS}" height="${PIXELS}" fill="#fde3b5"/>`,
+    `<path d="${bars.join('')}" fill="#cfe3f7" shape-rendering="crispEdges"/>`,
+    ...dots,
+    '</svg>\n',
+  ].join('\n');
+}
+const at = process.argv.indexOf('--svg');
+if (at > 0) writeFileSync(process.argv[at + 1], svg());

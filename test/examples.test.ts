@@ -1,4 +1,5 @@
 /** @file The examples run, and what they find is right: a law, a formula, or a number that is known. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createWasmBackend, setDefaultBackend } from '@blt-ts/tensor';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -32,9 +33,11 @@ test('xor: the four answers are those of the table', async () => {
 });
 
 test('spirals: the points are told apart, and the picture has both colours', async () => {
-  const { accuracy, picture } = await import('../examples/spirals.ts');
+  const { accuracy, picture, svg } = await import('../examples/spirals.ts');
   expect(accuracy).toBeGreaterThan(0.98);
   expect(new Set(picture.join(''))).toEqual(new Set('#.'));
+  const drawn = readFileSync(new URL('../docs/figures/spirals.svg', import.meta.url), 'utf8');
+  expect(svg(), 'draw it again: node scripts/example.mjs spirals --svg docs/figures/spirals.svg').toBe(drawn);
 });
 
 test('linear-regression: gradient descent ends at the closed form', async () => {
@@ -52,6 +55,23 @@ test('char-transformer: it knows the sentence', async () => {
   const before = 5 * characters.length;
   expect(predict(other).subarray(0, before)).toEqual(predict(text).subarray(0, before));
   expect(predict(other).subarray(before)).not.toEqual(predict(text).subarray(before));
+});
+
+test('byte-gpt: it says the tongue twister, and another byte at place 5 moves no prediction before it', async () => {
+  const { goOn, predict, TEXT } = await import('../examples/byte-gpt.ts');
+  expect(TEXT.repeat(2)).toContain(goOn('Peter Piper', 40));
+  const [text, other] = ['a peck of', 'a pec of '].map((s) => Int32Array.from(new TextEncoder().encode(s)));
+  expect(predict(other).subarray(0, 5 * 256)).toEqual(predict(text).subarray(0, 5 * 256));
+  expect(predict(other).subarray(5 * 256)).not.toEqual(predict(text).subarray(5 * 256));
+});
+
+test('an example runs as its comment says', () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/example.mjs', 'xor'], {
+    cwd: new URL('..', import.meta.url),
+    encoding: 'utf8',
+  });
+  expect([status, stderr]).toEqual([0, '']);
+  expect(stdout.length).toBeGreaterThan(20);
 });
 
 test('lstm: it keeps a bit for twelve steps', async () => {
@@ -104,7 +124,7 @@ test('backend-laws: counting breaks none, a lost element breaks those of sum alo
 
 test('each example has at most 100 lines', () => {
   const names = ['xor', 'spirals', 'linear-regression', 'char-transformer', 'lstm', 'conv1d', 'hessian-vector'];
-  for (const name of [...names, 'safetensors', 'patch-text', 'train-blt', 'backend-laws', 'custom-op']) {
+  for (const name of [...names, 'safetensors', 'patch-text', 'train-blt', 'backend-laws', 'custom-op', 'byte-gpt']) {
     const text = readFileSync(new URL(`../examples/${name}.ts`, import.meta.url), 'utf8');
     expect(text.split('\n').length, name).toBeLessThanOrEqual(101);
   }

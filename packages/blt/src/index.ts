@@ -2,7 +2,7 @@
 
 // Errors
 
-export { ConfigError, NonFiniteError, TooManyPatchesError } from './errors.ts';
+export { ArchiveError, ConfigError, NonFiniteError, TooManyPatchesError } from './errors.ts';
 
 // Bytes and patches
 
@@ -161,6 +161,13 @@ export {
 } from './memory/saved-memory.ts';
 export { TextMemory } from './memory/text-memory.ts';
 
+// Compression
+
+export { type Archive, type ArchiveHeader, readArchive } from './compression/archive-format.ts';
+export { type CodingModel, codingModel } from './compression/coding-model.ts';
+export { type CompressOptions, compress, compressing, decompress, decompressing } from './compression/compress.ts';
+export { packModel, unpackModel } from './compression/packed-model.ts';
+
 // Training: the whole run
 
 export { planRun } from './training/plan.ts';
@@ -199,6 +206,7 @@ export {
   rowLimits,
   type TrainingRow,
 } from './training/packing.ts';
+export { type ScoredText, type ScoreOptions, scoreTexts, totalBits } from './training/score.ts';
 export { type Task, TrainingLoop } from './training/training-loop.ts';
 export { WeightAverage } from './training/weight-average.ts';
 

@@ -149,12 +149,14 @@ describe.each(cases)('$name', ({ keys, lo, hi, all }) => {
     const q = noise(n, h.heads * h.D);
     const ins = [q, noise(keys, h.kvHeads * h.D), noise(keys, h.kvHeads * h.D), integers(lo), integers(hi)];
     const [out, lse] = runOn(exact, 'intervalAttention', ins, attrs);
-    const [y, z] = onWasm('intervalAttention', ins, attrs);
-    expect(distance(y, out)).toBeLessThan(2e-6);
-    expect(distance(z, lse)).toBeLessThan(2e-6);
-    for (const i of range(n).filter((row) => lo[row] >= hi[row])) {
-      expect(y.slice(i * h.heads * h.D, (i + 1) * h.heads * h.D).every((x) => x === 0)).toBe(true);
-      expect(z.slice(i * h.heads, (i + 1) * h.heads).every((x) => x === 0)).toBe(true);
+    for (const batchInvariant of [false, true]) {
+      const [y, z] = onWasm('intervalAttention', ins, { ...attrs, batchInvariant });
+      expect(distance(y, out)).toBeLessThan(2e-6);
+      expect(distance(z, lse)).toBeLessThan(2e-6);
+      for (const i of range(n).filter((row) => lo[row] >= hi[row])) {
+        expect(y.slice(i * h.heads * h.D, (i + 1) * h.heads * h.D).every((x) => x === 0)).toBe(true);
+        expect(z.slice(i * h.heads, (i + 1) * h.heads).every((x) => x === 0)).toBe(true);
+      }
     }
 
     const more = [...ins, single(out, q.shape), single(lse, [n, h.heads]), noise(n, h.heads * h.D)];
@@ -201,7 +203,7 @@ test('what comes later changes nothing before it, bit for bit', () => {
 });
 
 test('a row of one text has the same bits alone and beside other texts far away', () => {
-  const attrs = { heads: 2, kvHeads: 1, scale: 0.3, pairs: 0 };
+  const attrs = { heads: 2, kvHeads: 1, scale: 0.3, pairs: 0, batchInvariant: true };
   const { keys, lo, hi } = textsApart([40, 90, 64, 1, 70, 96], 128, [1, 1, 1, 1, 1, 1]);
   const [q, k, v] = [noise(lo.length, 16), noise(keys, 8), noise(keys, 8)];
   const [out, lse] = onWasm('intervalAttention', [q, k, v, integers(lo), integers(hi)], attrs);

@@ -13,8 +13,7 @@ import { copyCorner } from '../matmul/gemm';
 import { prefetchLines } from '../matmul/pack';
 import { tileFromRows } from '../matmul/tile-4x8';
 import { tile6x16FromRows } from '../matmul/tile-6x16';
-import { BLOCK, FAR, fourRows, groupRows, loadIntervals, packGroup, scoreKeys, sees, weighKeys } from './forward';
-import { writeRow } from './single-row';
+import { BLOCK, FAR, fourRows, groupRows, loadIntervals, packGroup, scoreKeys, sees, weighKeys, writeRow } from './forward';
 import {
   beginHead, flushKeys, packedArray, packedKeys, packedRow, packKeys, zeroGradientsBefore,
 } from './packed-keys';

@@ -11,11 +11,10 @@
  */
 import * as args from '../../arguments/attention';
 import { float, int, pointer, scratch, takeUnit, wide } from '../core/call';
-import { expFast, log } from '../core/simd';
+import { expFast, log, storeTail } from '../core/simd';
 import { packFourRows, prefetchLines } from '../matmul/pack';
 import { tileFromPanel, tileFromRows } from '../matmul/tile-4x8';
 import { tile4x16, tile4x16FromRows, tile6x16, tile6x16FromRows, tile8x8 } from '../matmul/tile-6x16';
-import { forwardRow, isAlone, writeRow } from './single-row';
 
 /** Query rows in a block, and keys in a block. */
 export const BLOCK = 64;
@@ -187,17 +186,8 @@ export function intervalAttention(part: i32, parts: i32): void {
   const n = int(args.n), heads = int(args.heads);
   const units = (n + BLOCK - 1) / BLOCK * heads;
   for (let unit = takeUnit(); unit < units; unit = takeUnit()) {
-    const block = unit / heads, head = unit - block * heads;
-    // Rows that share no keys with others go alone, those between them as a block.
-    let from = block * BLOCK;
-    const end = min(from + BLOCK, n);
-    for (let i = from; i < end; i++) {
-      if (!isAlone(i, n)) continue;
-      if (from < i) forwardBlock(head, from, i - from);
-      forwardRow(head, i);
-      from = i + 1;
-    }
-    if (from < end) forwardBlock(head, from, end - from);
+    const block = unit / heads;
+    forwardBlock(unit - block * heads, block * BLOCK, min(BLOCK, n - block * BLOCK));
   }
 }
 
@@ -260,5 +250,17 @@ function forwardBlock(head: i32, first: i32, count: i32): void {
     const lse = sum == 0 ? 0 : <f64>load<f32>(maxima + (<usize>i << 2)) + log(sum);
     store<f32>(pointer(args.lse) + (<usize>((first + i) * heads + head) << 2), <f32>lse);
     writeRow(pointer(args.out) + (first + i) * qRow + (<usize>(head * D) << 2), y + i * yRow, D, sum == 0 ? 0 : 1 / sum);
+  }
+}
+
+/** to[0:D] = factor * from[0:D] */
+export function writeRow(to: usize, from: usize, D: i32, factor: f32): void {
+  const f = f32x4.splat(factor);
+  for (let d = 0; d < D; d += 4) {
+    const x = f32x4.mul(v128.load(from), f);
+    if (d + 4 <= D) v128.store(to, x);
+    else storeTail(to, x, D - d);
+    to += 16;
+    from += 16;
   }
 }

@@ -1,17 +1,26 @@
 /**
  * @file One training step of a latent transformer: bytes per second, beside matrix products alone, the register ceiling and, with
- * `--peer python`, transformers' BLT in PyTorch, in turns. `pnpm bench train [--config S|SL|M|nano] [--threads 2] [--seconds 20]
+ * `--peer python`, transformers' BLT in PyTorch, in turns. `pnpm bench train [--config S|SL|M|nano|tiny|small|base] [--threads 2] [--seconds 20]
  * [--peer python [--isa avx2]] [--hash-vocab 500002] [--rows 8] [--row-bytes 512] [--recompute]
- * [--deterministic] [--json]`
+ * [--deterministic] [--table] [--json]` `--table` says where the time of a step goes, kernel by kernel.
  */
 import { createWasmBackend, run, scope, setDefaultBackend, tensor } from '@blt-ts/tensor';
 import { SteadyHeap } from '../packages/cli/src/training/steady-heap.ts';
 import { CONFIG_FLAGS, chosenConfig, trainingBench } from './support/configurations.ts';
 import { clockFor, flags, median, oneOf, ratio, report, short } from './support/harness.ts';
 import { registerCeiling } from './support/register-ceiling.ts';
+import { stepTable, tableLines } from './support/step-table.ts';
 import { PEER_FLAGS, TorchPeer } from './support/torch-peer.ts';
 
-const f = flags({ ...CONFIG_FLAGS, ...PEER_FLAGS, seconds: 15, threads: 1, recompute: false, deterministic: false });
+const f = flags({
+  ...CONFIG_FLAGS,
+  ...PEER_FLAGS,
+  seconds: 15,
+  threads: 1,
+  recompute: false,
+  deterministic: false,
+  table: false,
+});
 const { name, config: c } = chosenConfig(f);
 const { seconds, threads, recompute, deterministic } = f;
 const clock = clockFor(threads);
@@ -92,6 +101,7 @@ while (ours.length < 3 || performance.now() - begin < seconds * 1000) {
   peerProducts.push((2 * m * n * k) / ms / 1e6);
 }
 peer?.stop();
+const table = f.table ? await stepTable(backend, () => loop.next(), 30) : null;
 const bytes = c.rows * c.rowBytes;
 const executed = flops();
 const { maxRSS } = process.resourceUsage();
@@ -113,6 +123,7 @@ const result = {
   mflop_per_byte: short(executed / bytes / 1e6),
   rss_mb: Math.round(process.memoryUsage.rss() / 2 ** 20),
   peak_rss_mb: Math.round(maxRSS / 1024),
+  ...(table && { table }),
   ...(peer && {
     torch: peer.info,
     torch_bytes_per_s: Math.round(bytes / median(theirs)),
@@ -127,6 +138,7 @@ const lines = [
   `same run: matrix products alone ${result.matmul_gflops} GFLOP/s (ratio ${short(result.gflops / result.matmul_gflops)}), register ceiling ${result.ceiling_gflops} GFLOP/s (ratio ${short(result.gflops / result.ceiling_gflops)})`,
   `${result.mflop_per_byte} MFLOP a byte forward and backward, ${result.rss_mb} MB resident, ${result.peak_rss_mb} MB at most, ${result.backend}`,
 ];
+if (table) lines.push('where the time of a step goes, by the clock:', ...tableLines(table));
 if (peer) {
   lines.push(
     `${peer.describe()}: ${result.torch_bytes_per_s} bytes/s, matrix products ${result.torch_matmul_gflops} GFLOP/s, ${peakPeer} MB at most (${peer.info.rss_mb} MB before the model)`,

@@ -41,7 +41,7 @@ describe('benchmarks', () => {
   });
 
   it.each([
-    [['train', '--config', 'XL'], '--config must be S, SL, M or nano, got "XL"'],
+    [['train', '--config', 'XL'], '--config must be S, SL, M, nano, tiny, small or base, got "XL"'],
     [['matmul', '--threads', 'two'], '--threads needs a number above 0, got "two"'],
     [['tables', '--steps', '0'], '--steps needs a number above 0, got "0"'],
     [['decode', '--weights', 'f64'], '--weights must be f32 or bf16, got "f64"'],

@@ -6,10 +6,14 @@ import {
   bltBatch,
   bltLosses,
   bltPlan,
+  type DropoutRates,
   EpochLoader,
   initParameters,
+  NO_DROPOUT,
   type PatchedRow,
   planRun,
+  SIZES,
+  type Size,
   TrainingLoop,
   transformerConfig,
   VOCAB_SIZE,
@@ -30,6 +34,10 @@ export interface BenchConfig {
   readonly entropy: number;
   readonly rows: number;
   readonly rowBytes: number;
+  /** Of a preset: the n-gram sizes, the window and the dropout of its runs. S, SL and M have those of the paper and no dropout. */
+  readonly hashSizes?: readonly number[];
+  readonly window?: number;
+  readonly dropout?: DropoutRates;
 }
 
 const S: BenchConfig = {
@@ -45,6 +53,28 @@ const S: BenchConfig = {
   rows: 8,
   rowBytes: 512,
 };
+
+/** The model and the rows of `blt train --size`, with the dropout of a run on the built-in book. */
+function presetConfig(size: Size): BenchConfig {
+  const { config, model } = planRun({ size }, 1_073_475);
+  const { encoder, decoder, global, hash, patcher } = config;
+  return {
+    local: decoder.hiddenSize,
+    localHeads: decoder.numAttentionHeads,
+    decoderLayers: decoder.numHiddenLayers,
+    global: global.hiddenSize,
+    globalHeads: global.numAttentionHeads,
+    globalLayers: global.numHiddenLayers,
+    hidden: [encoder.intermediateSize, global.intermediateSize],
+    hashVocab: hash.vocab,
+    entropy: patcher!.hiddenSize,
+    rows: model.loop.batchRows,
+    rowBytes: model.maxRowBytes! / 2,
+    hashSizes: hash.groupSizes,
+    window: config.window ?? undefined,
+    dropout: model.loop.dropout,
+  };
+}
 
 export const CONFIGS: Record<string, BenchConfig> = {
   S,
@@ -62,20 +92,7 @@ export const CONFIGS: Record<string, BenchConfig> = {
     rows: 4,
     rowBytes: 1024,
   },
-  /** Small enough for thousands of steps in minutes. */
-  nano: {
-    local: 64,
-    localHeads: 2,
-    decoderLayers: 2,
-    global: 128,
-    globalHeads: 2,
-    globalLayers: 2,
-    hidden: [192, 384],
-    hashVocab: 4096,
-    entropy: 64,
-    rows: 4,
-    rowBytes: 256,
-  },
+  ...Object.fromEntries(SIZES.map((size) => [size, presetConfig(size)])),
 };
 
 /** The flags that choose a configuration. */
@@ -110,7 +127,7 @@ export function modelConfig(c: BenchConfig): BltConfig {
   return {
     vocabSize: VOCAB_SIZE,
     behaviour: 'facebook',
-    window: 512,
+    window: c.window ?? 512,
     encoder: local(1, false),
     global: transformerConfig({
       hiddenSize: c.global,
@@ -122,7 +139,7 @@ export function modelConfig(c: BenchConfig): BltConfig {
     decoder: local(c.decoderLayers, true),
     patcher: null,
     crossAttnK: 2,
-    hash: { groupSizes: [3, 4, 5, 6, 7, 8], functions: 1, vocab: c.hashVocab },
+    hash: { groupSizes: c.hashSizes ?? [3, 4, 5, 6, 7, 8], functions: 1, vocab: c.hashVocab },
     patching: { mode: 'space' },
   };
 }
@@ -195,7 +212,7 @@ export function trainingBench(c: BenchConfig, backend: Backend, { recompute = fa
       steps: 1e6,
       batchRows: c.rows,
       ema: null,
-      dropout: { embedding: 0, residual: 0, hidden: 0, output: 0, hash: 0 },
+      dropout: c.dropout ?? NO_DROPOUT,
     },
   );
   return {

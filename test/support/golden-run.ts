@@ -22,6 +22,13 @@ export async function goldenRun(threads = 1): Promise<string> {
       hashVocab: 500,
       ema,
       accumulation: 2,
+      // The recipe of version 0.1. What --size chooses may change.
+      lr: 4e-3,
+      beta2: 0.95,
+      hashLrScale: 1,
+      muonLr: 0,
+      outputInit: 1,
+      window: 512,
       dropout: 0.1,
       hashDropout: 0.3,
       evalEvery: 5,

@@ -188,6 +188,7 @@ export {
 // Training: its parts
 
 export { ADAMW_DEFAULTS, AdamW, type AdamWOptions, type AdamWState } from './optim/adamw.ts';
+export type { MuonPart } from './optim/adamw-with-muon.ts';
 export { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './optim/gradients.ts';
 export type { ParameterGroup } from './optim/parameter-groups.ts';
 export { learningRateMultiplier, type Schedule, type ScheduleOptions } from './optim/schedule.ts';

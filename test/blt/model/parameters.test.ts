@@ -74,6 +74,15 @@ describe('the plan', () => {
     }
   });
 
+  test('the last matrix of every attention and feed-forward layer of a block can start at 0, that of a cross-attention does not', () => {
+    const written = /layers\.\d+\.(self_attn\.o_proj|mlp\.down_proj)\.weight$/;
+    for (const [i, { name, std }] of bltPlan(config, 1, 0).entries()) {
+      expect(std, name).toBe(written.test(name) ? 0 : bltPlan(config)[i].std);
+    }
+    const { model } = initParameters<BltParams>(bltPlan(config, 1, 0), new Random(0));
+    expect(model.global_transformer.layers[0].mlp.down_proj.weight.readSync().every((w) => w === 0)).toBe(true);
+  });
+
   property('names and shapes are those of the tree', configs, 50, (c) => {
     const plan = bltPlan(c);
     const params = initParameters<BltParams>(plan, new Random(0));

@@ -1,4 +1,5 @@
 import {
+  bltPlan,
   configFromHuggingFace,
   configToHuggingFace,
   planRun,
@@ -20,6 +21,33 @@ test('a plan has window and documents, as the authors train; asked for, plain ca
   expect(() => planRun({ behaviour: 'huggingface', window: 64 }, 1_000_000)).toThrow(
     'behaviour huggingface has no window; leave out window 64',
   );
+});
+
+/** Bytes of the built-in book that are trained on. */
+const BOOK = 1_073_475;
+
+test('the recipe: Muon for the local layers, tables at twice the rate, blocks that begin as the identity, no dropout in one pass', () => {
+  const { model, outputInit, config } = planRun({}, BOOK);
+  const { muon, groups, adamw, dropout } = model.loop;
+  expect(muon).toMatchObject({ lr: 0.02, iterations: 3 });
+  expect(adamw.beta2).toBe(0.99);
+  expect(groups).toEqual([{ prefix: 'model.encoder_hash_tok_embedding.weight', lrScale: 2 }]);
+  expect([outputInit, ...Object.values(dropout)]).toEqual([0, 0, 0, 0, 0, 0]);
+  const matrices = bltPlan(config).filter(({ name }) => muon!.prefixes.some((prefix) => name.startsWith(prefix)));
+  expect(matrices.length).toBeGreaterThan(30);
+  for (const { name } of matrices) expect(name).toMatch(/^model\.local_(encoder|decoder)\.(cross_attn_)?layers\./);
+  expect(planRun({ muonLr: 0 }, BOOK).model.loop.muon).toBe(null);
+  expect(() => planRun({ lr: 4, hashLrScale: 3, weightDecay: 0.1 }, BOOK)).toThrow(
+    'lr 4 x hash lr scale 3 x weight decay 0.1 must be below 1: a step shrinks weights by that share',
+  );
+});
+
+test('a corpus is seen about once where that is enough steps, six times at most, and a large one as far as the size reads', () => {
+  const steps = (trainBytes: number) => planRun({ size: 'small' }, trainBytes).model.loop.steps;
+  expect(steps(BOOK)).toBe(600);
+  expect(steps(2_000_000)).toBe(Math.ceil((1.1 * 2_000_000) / 2048));
+  expect(steps(1e8)).toBe(Math.ceil(3_000_000 / 2048));
+  expect(steps(100_000)).toBe(Math.ceil((6 * 100_000) / 2048));
 });
 
 test('a run under behaviour huggingface cuts and trains without window; entropies start afresh after a row', async () => {

@@ -8,7 +8,7 @@ test('flags are unique, in kebab-case, and the same words as the keys', () => {
   const flags = rows.map(flagOf);
   expect(new Set(flags).size).toBe(flags.length);
   for (const row of rows) {
-    expect(flagOf(row)).toMatch(/^[a-z]+(-[a-z]+)*$/);
+    expect(flagOf(row)).toMatch(/^[a-z]+[0-9]?(-[a-z]+)*$/);
     expect(flagOf(row)).toBe(`${row.section === 'entropy_model' ? 'entropy-' : ''}${row.key.replaceAll('_', '-')}`);
   }
 });

@@ -149,11 +149,11 @@ describe('limits', () => {
   });
 });
 
-test('a share of the learning rate for some tensors is from 0 to 1', () => {
+test('a multiple of the learning rate for some tensors is from 0 to 100', () => {
   const groups = (lrScale: number) => changed((r) => (r.plan.model.loop.groups = [{ prefix: 'model.x', lrScale }]));
-  for (const share of [0, 0.25, 1])
+  for (const share of [0, 0.25, 1, 2])
     expect(parseRecord(groups(share), 'x').plan.model.loop.groups![0].lrScale).toBe(share);
-  for (const share of [-0.1, 1.5]) expect(() => parseRecord(groups(share), 'x')).toThrow(/groups\.0\.lrScale: /);
+  for (const share of [-0.1, 100.5]) expect(() => parseRecord(groups(share), 'x')).toThrow(/groups\.0\.lrScale: /);
 });
 
 test('a record of a run made before runs had a care section is read', () => {

@@ -90,24 +90,28 @@ const matrix = (name: string, out: number, inner: number, std = 1 / Math.sqrt(in
 });
 const norm = (name: string, width: number): ParameterPlan => ({ name: `${name}.weight`, shape: [width], std: null });
 
-function attentionPlan(name: string, c: TransformerConfig): ParameterPlan[] {
+/** A matrix whose result is added to the residual stream. @param init its initial std as a share of fan-in^-0.5 */
+const output = (name: string, out: number, inner: number, init: number) =>
+  matrix(name, out, inner, init / Math.sqrt(inner));
+
+function attentionPlan(name: string, c: TransformerConfig, outputInit = 1): ParameterPlan[] {
   const kvWidth = keyValueWidth(c);
   return [
     matrix(`${name}.q_proj`, c.hiddenSize, c.hiddenSize),
     matrix(`${name}.k_proj`, kvWidth, c.hiddenSize),
     matrix(`${name}.v_proj`, kvWidth, c.hiddenSize),
-    matrix(`${name}.o_proj`, c.hiddenSize, c.hiddenSize),
+    output(`${name}.o_proj`, c.hiddenSize, c.hiddenSize, outputInit),
   ];
 }
 
-function blocksPlan(name: string, c: TransformerConfig): ParameterPlan[] {
+function blocksPlan(name: string, c: TransformerConfig, outputInit = 1): ParameterPlan[] {
   return Array.from({ length: c.numHiddenLayers }, (_, i) => {
     const at = `${name}.layers.${i}`;
     return [
-      ...attentionPlan(`${at}.self_attn`, c),
+      ...attentionPlan(`${at}.self_attn`, c, outputInit),
       matrix(`${at}.mlp.gate_proj`, c.intermediateSize, c.hiddenSize),
       matrix(`${at}.mlp.up_proj`, c.intermediateSize, c.hiddenSize),
-      matrix(`${at}.mlp.down_proj`, c.hiddenSize, c.intermediateSize),
+      output(`${at}.mlp.down_proj`, c.hiddenSize, c.intermediateSize, outputInit),
       norm(`${at}.input_layernorm`, c.hiddenSize),
       norm(`${at}.post_attention_layernorm`, c.hiddenSize),
     ];
@@ -126,8 +130,10 @@ function crossPlan(name: string, c: LocalConfig): ParameterPlan[] {
  * Every parameter of the latent transformer, in the order of the forward pass (Pagnoni et al. 2024, section 3).
  * @param hashInit the hash tables' initial std as a share of width^-0.5. The released models use 1; on small corpora, where most
  *   rows are read a few times at most, less noise to unlearn is better (docs/results.md).
+ * @param outputInit the initial std of the last matrix of each attention and feed-forward layer in the blocks, as a share of
+ *   fan-in^-0.5. The released models use 1. With 0 each block begins as the identity, which learns faster (docs/results.md).
  */
-export function bltPlan(c: BltConfig, hashInit = 1): ParameterPlan[] {
+export function bltPlan(c: BltConfig, hashInit = 1, outputInit = 1): ParameterPlan[] {
   const local = c.encoder.hiddenSize;
   const wide = c.crossAttnK * local;
   const tables = c.hash.functions * c.hash.groupSizes.length;
@@ -136,16 +142,16 @@ export function bltPlan(c: BltConfig, hashInit = 1): ParameterPlan[] {
     ...(tables > 0
       ? [matrix('model.encoder_hash_tok_embedding', tables * c.hash.vocab, local, hashInit / Math.sqrt(local))]
       : []),
-    ...blocksPlan('model.local_encoder', c.encoder),
+    ...blocksPlan('model.local_encoder', c.encoder, outputInit),
     matrix('model.local_encoder.patch_embedding_projection', wide, local),
     ...crossPlan('model.local_encoder', c.encoder),
     ...(wide === c.global.hiddenSize
       ? []
       : [matrix('model.global_transformer.token_embedding_projection', c.global.hiddenSize, wide)]),
-    ...blocksPlan('model.global_transformer', c.global),
+    ...blocksPlan('model.global_transformer', c.global, outputInit),
     matrix('model.local_decoder.patch_embedding_projection', wide, c.global.hiddenSize),
     ...crossPlan('model.local_decoder', c.decoder),
-    ...blocksPlan('model.local_decoder', c.decoder),
+    ...blocksPlan('model.local_decoder', c.decoder, outputInit),
     norm('model.local_decoder.norm', local),
     matrix('lm_head', c.vocabSize, local),
   ];

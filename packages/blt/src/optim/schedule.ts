@@ -1,4 +1,5 @@
 /** @file Learning-rate schedules. */
+import { naturalCos } from '@blt-ts/tensor';
 
 /** The shapes that a learning rate may follow: see `learningRateMultiplier`. */
 export type Schedule = 'cosine' | 'linear' | 'inv_sqrt' | 'wsd' | 'constant';
@@ -47,7 +48,7 @@ export function learningRateMultiplier(step: number, options: ScheduleOptions): 
     case 'cosine':
       if (t > N) return r;
       if (t === N) return holdAtEnd ? r : 1;
-      return r + ((1 - r) / 2) * (1 + Math.cos((Math.PI * (t - W)) / (N - W)));
+      return r + ((1 - r) / 2) * (1 + naturalCos((Math.PI * (t - W)) / (N - W)));
     case 'linear':
       return t >= N ? r : 1 - ((1 - r) * (t - W)) / (N - W);
     case 'inv_sqrt':

@@ -10,7 +10,16 @@ export const GOING_ON_LR_SCALE = 0.25;
 /** Options that the model decides. */
 const DECIDED: readonly (keyof RunOptions)[] = [
   ...(['localWidth', 'localHeads', 'encoderLayers', 'decoderLayers', 'globalWidth', 'globalHeads'] as const),
-  ...(['globalLayers', 'k', 'hashSizes', 'hashFunctions', 'hashVocab', 'hashInit', 'initGlobal'] as const),
+  ...([
+    'globalLayers',
+    'k',
+    'hashSizes',
+    'hashFunctions',
+    'hashVocab',
+    'hashInit',
+    'outputInit',
+    'initGlobal',
+  ] as const),
 ];
 
 /** The rules by which a model cuts patches, as options. */

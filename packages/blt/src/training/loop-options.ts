@@ -1,5 +1,6 @@
 /** @file The numbers that a training loop follows, and the numbers that it reports after each step. */
 import type { DropoutRates } from '../model/dropout.ts';
+import type { MuonPart } from '../optim/adamw-with-muon.ts';
 import type { ParameterGroup } from '../optim/parameter-groups.ts';
 import type { AdamWOptions } from '../optim/skipped-updates.ts';
 
@@ -23,6 +24,8 @@ export interface LoopOptions {
   /** Global norm above which a gradient is scaled down. */
   readonly gradClip: number;
   readonly adamw: AdamWOptions;
+  /** The matrices that Muon updates in place of AdamW; null, and in plans of version 0.1: none. */
+  readonly muon?: MuonPart | null;
   readonly dropout: DropoutRates;
   /** Decay of the averaged weights that are evaluated and saved; null: the weights themselves. */
   readonly ema: number | null;

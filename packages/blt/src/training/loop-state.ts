@@ -74,10 +74,14 @@ export interface CheckedArrays {
   readonly optimizer: AdamWState<Float32Array>;
 }
 
-/** @throws Error naming the first array that is missing or of another size; nothing has been changed then */
+/**
+ * The arrays of a saved state for a loop whose optimiser is like `optimizer`.
+ * @throws Error naming the first array that is missing or of another size; nothing has been changed then
+ */
 export function checkArrays(
   { arrays, step }: LoopState,
   params: object,
+  optimizer: AdamWState<Tensor>,
   average: ReadonlyMap<string, Tensor> | null,
 ): CheckedArrays {
   const floats = (name: string, size: number): Float32Array => {
@@ -94,7 +98,6 @@ export function checkArrays(
     values.push([p, floats(`p.${name}`, p.size)]);
     const averaged = average?.get(name);
     if (averaged) values.push([averaged, floats(`ema.${name}`, p.size)]);
-    for (const moment of ['m', 'v']) tensors.set(`${moment}.${name}`, floats(`${moment}.${name}`, p.size));
     const lastStep = arrays.get(`lastStep.${name}`);
     if (lastStep instanceof Int32Array) {
       if (lastStep.length !== p.shape[0]) {
@@ -103,6 +106,7 @@ export function checkArrays(
       rows.set(name, lastStep);
     }
   }
+  for (const [name, t] of optimizer.tensors) tensors.set(name, floats(name, t.size));
   const rates = arrays.get('rates');
   if (!(rates instanceof Float64Array) || rates.length !== step) {
     throw new Error(`training state: rates needs ${step} values, got ${rates?.length ?? 'none'}`);

@@ -1,6 +1,5 @@
 /** @file One dial, `size`, from which every other number of a run follows; each may also be given by itself. */
 
-import { COPIED_BLOCKS, COPIED_LR_SCALE } from '../checkpoints/from-llama.ts';
 import { ConfigError } from '../errors.ts';
 import {
   type Behaviour,
@@ -10,12 +9,13 @@ import {
   transformerConfig,
   validateConfig,
 } from '../model/config.ts';
-import { type DropoutRates, NO_DROPOUT } from '../model/dropout.ts';
+import { NO_DROPOUT } from '../model/dropout.ts';
 import { ADAMW_DEFAULTS } from '../optim/adamw.ts';
 import type { PatchingOptions } from '../patching/boundaries.ts';
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
-import { configOfModel, GOING_ON_LR_SCALE, optionsOfModel } from './from-model.ts';
+import { configOfModel, optionsOfModel } from './from-model.ts';
 import type { LoopOptions } from './loop-options.ts';
+import { HASH_INIT, OUTPUT_INIT, recipeOf } from './recipe.ts';
 import type { RunPlan } from './run-plan.ts';
 import { PRESETS, type Preset, type RunOptions, SIZES } from './sizes.ts';
 import { DECAY_FRACTION } from './training-loop.ts';
@@ -23,6 +23,12 @@ import type { WeightSource } from './warm-start.ts';
 
 const sourceOf = (o: WeightSource | undefined): WeightSource | null =>
   o ? { source: o.source, sha256: o.sha256 } : null;
+
+/** Evaluations in a run. Each comes with a save. Twelve would take a seventh of a run of two minutes. */
+const EVALUATIONS = 6;
+
+/** n-gram sizes. The paper has 3 to 8. On a small corpus short ones are worth more, because most long ones are seen once. */
+const HASH_SIZES: readonly number[] = [2, 3, 4, 5, 6, 8];
 
 /** Mean bytes per patch that entropy patching is calibrated to: that of the paper's models. */
 const DEFAULT_PATCH_BYTES = 4.5;
@@ -73,22 +79,6 @@ function globalFromLlamaOptions(o: RunOptions, llama: TransformerConfig, patches
     ...llama,
     numHiddenLayers: o.globalLayers ?? llama.numHiddenLayers,
     maxPositionEmbeddings: Math.max(4096, patchesPerRow),
-  };
-}
-
-/**
- * How hard to regularise: nothing while every byte is new, everything from three passes over the corpus on.
- * The full rates are those of docs/results.md; `residual` scales the element rates.
- */
-function dropoutOf(o: RunOptions, passes: number): DropoutRates {
-  const strength = Math.min(1, Math.max(0, (passes - 0.9) / 2.1));
-  const residual = o.dropout ?? 0.1 * strength;
-  return {
-    embedding: residual,
-    residual,
-    hidden: residual,
-    output: residual,
-    hash: o.hashDropout ?? 0.4 * strength,
   };
 }
 
@@ -175,7 +165,7 @@ function configOf(basis: Basis): BltConfig {
     patcher,
     crossAttnK: o.k ?? preset.k,
     hash: {
-      groupSizes: o.hashSizes ?? [3, 4, 5, 6, 7, 8],
+      groupSizes: o.hashSizes ?? HASH_SIZES,
       functions: o.hashFunctions ?? 1,
       vocab: o.hashVocab ?? preset.hashVocab,
     },
@@ -205,35 +195,40 @@ function scheduleOf({ schedule, decayFraction }: RunOptions): Pick<LoopOptions, 
 const patienceOf = ({ patience, schedule }: RunOptions): number =>
   patience === 0 || (patience === undefined && schedule === 'wsd') ? Number.POSITIVE_INFINITY : (patience ?? 4);
 
-/** Training of the model. A corpus is seen six times at most. */
+/** Passes after which the model has memorised more than it learns: the hash tables know every n-gram of the corpus by then. */
+const ENOUGH_PASSES = 1.1;
+/** A small corpus is seen more often, because fewer steps than these are too few to learn from, and six times at most. */
+const ENOUGH_STEPS = 600;
+const MOST_PASSES = 6;
+
+/** Steps of the model over `bytes` at most. */
+function modelSteps(bytes: number, bytesPerStep: number, trainBytes: number): number {
+  const passes = Math.max(
+    ENOUGH_PASSES,
+    Math.min(MOST_PASSES, (ENOUGH_STEPS * bytesPerStep) / Math.max(1, trainBytes)),
+  );
+  return stepsOver(bytes, bytesPerStep, passes, trainBytes);
+}
+
+/** Training of the model. */
 function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number): LoopOptions {
   const batchRows = o.batchRows ?? preset.batchRows;
   const accumulation = o.accumulation ?? 1;
   const bytesPerStep = rowBytes * batchRows * accumulation;
-  const steps = o.steps ?? stepsOver(preset.modelBytes, bytesPerStep, 6, trainBytes);
+  const steps = o.steps ?? modelSteps(preset.modelBytes, bytesPerStep, trainBytes);
   const passes = (steps * bytesPerStep) / Math.max(1, trainBytes);
-  const adamw = { ...ADAMW_DEFAULTS, weightDecay: o.weightDecay ?? 0.1 + 0.2 * Math.min(1, Math.max(0, passes - 1)) };
-  const lr = o.lr ?? (o.from ? GOING_ON_LR_SCALE : 1) * preset.lr;
-  if (lr * adamw.weightDecay >= 1) {
-    throw new ConfigError(
-      `lr ${lr} x weight decay ${adamw.weightDecay} must be below 1: a step shrinks weights by that share`,
-    );
-  }
-  const groups = o.initGlobal && [{ prefix: COPIED_BLOCKS, lrScale: o.initGlobal.lrScale ?? COPIED_LR_SCALE }];
+  const recipe = recipeOf(o, preset.lr, passes);
   return {
     steps,
     batchRows,
     accumulation,
-    lr,
+    ...recipe,
     warmupSteps: o.warmupSteps ?? Math.min(100, Math.floor(steps / 10)),
     minRatio: o.minRatio ?? 0.02,
     ...scheduleOf(o),
     gradClip: o.gradClip === 0 ? Number.POSITIVE_INFINITY : (o.gradClip ?? 1),
-    adamw,
-    dropout: dropoutOf(o, passes),
     ema: o.ema ? o.ema : null,
     spike: o.spike ?? null,
-    ...(groups && { groups }),
     seed: o.seed ?? 0,
   };
 }
@@ -272,14 +267,15 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
   return {
     config,
     targetPatchBytes: calibrates ? (o.patchSize ?? DEFAULT_PATCH_BYTES) : null,
-    hashInit: o.hashInit ?? 0.2,
+    hashInit: o.hashInit ?? HASH_INIT,
+    outputInit: o.outputInit ?? OUTPUT_INIT,
     recompute: o.recompute ?? false,
     entropyOrigin: config.patcher ? sourceOf(o.entropyModel) : null,
     globalOrigin: sourceOf(o.initGlobal),
     ...(o.from && { modelOrigin: sourceOf(o.from) }),
     entropyModel: config.patcher && !o.entropyModel ? { rowBytes, loop: entropyLoopOf(basis, trainBytes) } : null,
     model: { patchesPerRow, maxRowBytes, loop },
-    evalEvery: o.evalEvery ?? Math.max(1, Math.ceil(loop.steps / 12)),
+    evalEvery: o.evalEvery ?? Math.max(1, Math.ceil(loop.steps / EVALUATIONS)),
     evalBytes: 32_768,
     patience: patienceOf(o),
     seed: o.seed ?? 0,

@@ -75,7 +75,11 @@ export class RunParts {
           { backend },
         )
       : null;
-    this.params = initParameters<BltParams>(bltPlan(config, plan.hashInit), this.random.fork('model'), { backend });
+    this.params = initParameters<BltParams>(
+      bltPlan(config, plan.hashInit, plan.outputInit),
+      this.random.fork('model'),
+      { backend },
+    );
     if (warmStart.llama) copyLlamaIntoGlobal(this.params, warmStart.llama, config.global);
     else if (plan.globalOrigin) this.missing.add(`the Llama ${plan.globalOrigin.source}`);
     if (warmStart.model) loadModel(this.params, warmStart.model);

@@ -17,6 +17,8 @@ export interface RunPlan {
   readonly targetPatchBytes: number | null;
   /** See `bltPlan`. */
   readonly hashInit: number;
+  /** See `bltPlan`. Plans of version 0.1 do not have it: 1. */
+  readonly outputInit?: number;
   /** Run blocks again in the backward pass instead of keeping their activations. */
   readonly recompute: boolean;
   /** How the entropy model is trained; null: there is none, or it is one made before. */

@@ -26,7 +26,7 @@ export interface Preset {
   readonly rowBytes: number;
   readonly batchRows: number;
   readonly lr: number;
-  /** Bytes the entropy model and the model see by default: a few passes over a small corpus, less than one over a large one. */
+  /** Bytes the entropy model and the model see at most: about one pass over a small corpus, less than one over a large one. */
   readonly entropyBytes: number;
   readonly modelBytes: number;
 }
@@ -34,14 +34,14 @@ export interface Preset {
 /** The numbers of each size. */
 export const PRESETS: Readonly<Record<Size, Preset>> = {
   // biome-ignore format: a table reads best aligned
-  nano:  { localWidth: 64,  localHeads: 2, encoderLayers: 1, decoderLayers: 2, globalWidth: 128, globalHeads: 4, globalLayers: 3, k: 2, hashVocab: 8192,
-           entropyWidth: 64, entropyHeads: 2, entropyLayers: 1, rowBytes: 512, batchRows: 4, lr: 4e-3, entropyBytes: 500_000, modelBytes: 1_200_000 },
+  nano:  { localWidth: 64,  localHeads: 2, encoderLayers: 1, decoderLayers: 2, globalWidth: 128, globalHeads: 4, globalLayers: 3, k: 2, hashVocab: 32768,
+           entropyWidth: 64, entropyHeads: 2, entropyLayers: 1, rowBytes: 512, batchRows: 4, lr: 6e-3, entropyBytes: 500_000, modelBytes: 1_200_000 },
   // biome-ignore format: a table reads best aligned
-  tiny:  { localWidth: 96,  localHeads: 3, encoderLayers: 1, decoderLayers: 2, globalWidth: 192, globalHeads: 3, globalLayers: 4, k: 2, hashVocab: 8192,
-           entropyWidth: 64, entropyHeads: 2, entropyLayers: 2, rowBytes: 512, batchRows: 4, lr: 3e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },
+  tiny:  { localWidth: 96,  localHeads: 3, encoderLayers: 1, decoderLayers: 2, globalWidth: 192, globalHeads: 3, globalLayers: 4, k: 2, hashVocab: 32768,
+           entropyWidth: 64, entropyHeads: 2, entropyLayers: 2, rowBytes: 512, batchRows: 4, lr: 4.5e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },
   // biome-ignore format: a table reads best aligned
-  small: { localWidth: 128, localHeads: 4, encoderLayers: 1, decoderLayers: 3, globalWidth: 256, globalHeads: 4, globalLayers: 4, k: 2, hashVocab: 8192,
-           entropyWidth: 96, entropyHeads: 3, entropyLayers: 2, rowBytes: 512, batchRows: 4, lr: 2e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },
+  small: { localWidth: 128, localHeads: 4, encoderLayers: 1, decoderLayers: 3, globalWidth: 256, globalHeads: 4, globalLayers: 4, k: 2, hashVocab: 32768,
+           entropyWidth: 96, entropyHeads: 3, entropyLayers: 2, rowBytes: 512, batchRows: 4, lr: 3e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },
   // biome-ignore format: a table reads best aligned
   base:  { localWidth: 256, localHeads: 8, encoderLayers: 1, decoderLayers: 4, globalWidth: 512, globalHeads: 8, globalLayers: 8, k: 2, hashVocab: 16384,
            entropyWidth: 128, entropyHeads: 4, entropyLayers: 3, rowBytes: 1024, batchRows: 8, lr: 1e-3, entropyBytes: 4_000_000, modelBytes: 30_000_000 },
@@ -93,6 +93,12 @@ export interface RunOptions {
   /** wsd only: share of the steps, at the end, in which the rate falls in a line (0.2). */
   readonly decayFraction?: number;
   readonly weightDecay?: number;
+  /** AdamW's memory of squared gradients, in the model. */
+  readonly beta2?: number;
+  /** Learning rate of the hash tables as a multiple of `lr`. */
+  readonly hashLrScale?: number;
+  /** Peak learning rate of Muon, which updates the matrices in the local models' layers; 0: AdamW updates them too. */
+  readonly muonLr?: number;
   /** 0 = none */
   readonly gradClip?: number;
   readonly accumulation?: number;
@@ -103,6 +109,8 @@ export interface RunOptions {
   readonly recompute?: boolean;
   /** Initial std of the hash tables as a share of the paper's. */
   readonly hashInit?: number;
+  /** Initial std of the matrices that write to the residual stream, as a share of the paper's. */
+  readonly outputInit?: number;
   /** 0 = none */
   readonly ema?: number;
   readonly evalEvery?: number;

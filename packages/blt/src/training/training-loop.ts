@@ -1,10 +1,10 @@
-/** @file One optimisation: parameters, rows, a loss, AdamW. The entropy model and the latent transformer are both trained by it. */
+/** @file One optimisation: parameters, rows, a loss, AdamW (with Muon). The entropy model and the latent transformer are both trained by it. */
 
 import { type Cotangent, leaves, mapTree, sum, valueAndGrad } from '@blt-ts/autograd';
 import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import { NonFiniteError } from '../errors.ts';
 import { Dropout } from '../model/dropout.ts';
-import { AdamW } from '../optim/adamw.ts';
+import { AdamWWithMuon } from '../optim/adamw-with-muon.ts';
 import { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from '../optim/gradients.ts';
 import { learningRateMultiplier, stableSteps } from '../optim/schedule.ts';
 import { countBytes } from '../patching/vocabulary.ts';
@@ -57,7 +57,7 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
   readonly options: LoopOptions;
   private readonly loader: EpochLoader<Row>;
   private readonly task: Task<P, Row, Batch>;
-  private readonly optimizer: AdamW;
+  private readonly optimizer: AdamWWithMuon;
   private readonly ema: WeightAverage | null;
   private random: Random;
   /** Updates in all: those of the options, unless the time that steps take said otherwise. */
@@ -76,7 +76,8 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
     this.task = task;
     this.options = options;
     this.total = options.steps;
-    this.optimizer = new AdamW(params, options.adamw, options.groups);
+    const { adamw, groups = [], muon = null, lr } = options;
+    this.optimizer = new AdamWWithMuon(params, adamw, groups, muon, lr);
     this.ema = options.ema === null ? null : new WeightAverage(params, options.ema);
     this.random = new Random(options.seed).fork('dropout');
   }
@@ -152,7 +153,7 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
     });
   }
 
-  /** AdamW, then the moving average of the weights. */
+  /** The optimiser, then the moving average of the weights. */
   private update({ gradients, factor }: Pass, lr: number): void {
     const step = this.step + 1;
     scope(() => {
@@ -270,7 +271,7 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
 
   /** Continues from a saved state, bit for bit. @throws Error naming the first array that is missing or of another size */
   restore(state: LoopState): void {
-    const { values, optimizer } = checkArrays(state, this.params, this.ema?.average ?? null);
+    const { values, optimizer } = checkArrays(state, this.params, this.optimizer.state(), this.ema?.average ?? null);
     // Nothing has been touched so far: a broken state leaves the loop as it was.
     this.forgetCaughtUp();
     this.optimizer.restore(optimizer);

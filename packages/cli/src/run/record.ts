@@ -55,6 +55,14 @@ const loopSchema = z.strictObject({
   decayFraction: z.number().gt(0).max(1).optional(),
   gradClip: orInfinity(z.number().gt(0)),
   adamw: z.strictObject({ beta1: rate(), beta2: rate(), eps: z.number().gt(0), weightDecay: z.number().min(0) }),
+  muon: z
+    .strictObject({
+      prefixes: z.array(z.string().max(1000)).max(100),
+      lr: z.number().gt(0),
+      iterations: z.int().min(1).max(100),
+    })
+    .nullable()
+    .optional(),
   dropout: z.strictObject({ embedding: rate(), residual: rate(), hidden: rate(), output: rate(), hash: rate() }),
   ema: rate().nullable(),
   spike: z
@@ -62,7 +70,7 @@ const loopSchema = z.strictObject({
     .nullable()
     .optional(),
   groups: z
-    .array(z.strictObject({ prefix: z.string().max(1000), lrScale: z.number().min(0).max(1) }))
+    .array(z.strictObject({ prefix: z.string().max(1000), lrScale: z.number().min(0).max(100) }))
     .max(100)
     .optional(),
   seed: z.int().min(0),
@@ -77,6 +85,7 @@ const planSchema = z.strictObject({
   config: configSchema,
   targetPatchBytes: z.number().min(1).nullable(),
   hashInit: z.number().min(0),
+  outputInit: z.number().min(0).optional(),
   recompute: z.boolean(),
   entropyOrigin: originSchema,
   modelOrigin: originSchema,
@@ -144,9 +153,13 @@ export function parseRecord(text: string, name: string): RunRecord {
     throw new UserError(`${name} has ${text.length} characters: that is no run's config.json`, 2);
   const record = checked(recordSchema, parseJson(text, name, 2), name, 2);
   validateConfig(record.plan.config);
-  const { lr, adamw } = record.plan.model.loop;
-  if (lr * adamw.weightDecay >= 1) {
-    throw new UserError(`${name} cannot be used: lr ${lr} x weight decay ${adamw.weightDecay} must be below 1`, 2);
+  const { lr, adamw, groups = [] } = record.plan.model.loop;
+  const rate = lr * groups.reduce((most, { lrScale = 1 }) => Math.max(most, lrScale), 1);
+  if (rate * adamw.weightDecay >= 1) {
+    throw new UserError(
+      `${name} cannot be used: learning rate ${rate} x weight decay ${adamw.weightDecay} must be below 1`,
+      2,
+    );
   }
   return record;
 }

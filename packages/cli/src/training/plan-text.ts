@@ -40,7 +40,7 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
   const { config, model, entropyModel } = plan;
   const parts = parametersByPart(plan);
   const total = parts.reduce((n, p) => n + p.count, 0);
-  const { dropout } = model.loop;
+  const { dropout, muon } = model.loop;
   const lines = [
     ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on`],
     ['held out', facts.heldOut],
@@ -77,7 +77,7 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
         : []),
     [
       'training',
-      `${model.loop.steps} steps of ${humanBytes(bytesPerStep(plan))}, lr ${model.loop.lr}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
+      `${model.loop.steps} steps of ${humanBytes(bytesPerStep(plan))}, lr ${model.loop.lr}${muon ? ` (Muon ${muon.lr})` : ''}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
     ],
     ['backend', facts.backend],
     [

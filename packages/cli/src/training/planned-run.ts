@@ -62,8 +62,8 @@ const LEAST_BYTES_IN_TIME = 2 ** 18;
 const MARGIN = 1.2;
 /** Shorter runs are not rehearsed: it would take as long. */
 const WORTH_REHEARSING_SECONDS = 20;
-/** The rehearsal's share of the time, and its limits in seconds. */
-const REHEARSAL = { share: 0.04, least: 1, most: 8 };
+/** The rehearsal's share of the time, less where the steps are fixed and it only serves the estimate, and its limits in seconds. */
+const REHEARSAL = { share: 0.04, shareOfFixed: 0.02, least: 1, most: 8 };
 /** Fewer steps than this teach a model next to nothing. */
 const FEW_STEPS = 100;
 
@@ -161,7 +161,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   if (rehearsed) {
     const seconds = Math.max(
       REHEARSAL.least,
-      Math.min(REHEARSAL.most, REHEARSAL.share * (fitted ? 60 * minutes! : horizon)),
+      Math.min(REHEARSAL.most, fitted ? REHEARSAL.share * 60 * minutes! : REHEARSAL.shareOfFixed * horizon),
     );
     rates = await rehearse(
       plan,

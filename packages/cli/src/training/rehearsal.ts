@@ -96,6 +96,7 @@ function rehearsalOf(plan: RunPlan, warmStart: WarmStart): { small: RunPlan; tra
     steps: MOST_STEPS,
     warmupSteps: 0,
     lr: loop.lr / 1000,
+    muon: loop.muon && { ...loop.muon, lr: loop.muon.lr / 1000 },
     spike: null,
   });
   const small: RunPlan = {

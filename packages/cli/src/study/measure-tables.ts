@@ -16,7 +16,8 @@ const percent = (right: number, of: number): string => {
   return of === 0 ? '' : `${(100 * value).toFixed(1)} % (${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)})`;
 };
 
-const groupOf = (name: string): string => name.slice(0, name.indexOf('/'));
+/** The part before the slash; nothing where there is none. */
+const groupOf = (name: string): string => name.slice(0, Math.max(0, name.indexOf('/')));
 
 /** A run whose documents are those of one group alone. */
 function part(run: FinishedRun, group: string): FinishedRun {

@@ -29,7 +29,9 @@ const COLORS = [
   '#7c4a03',
 ];
 const CSS = `${LINE_CHART_CSS}:root { ${COLORS.map((color, i) => `--arm${i}: ${color};`).join(' ')} }
-.scroll { overflow-x: auto; }`;
+.scroll { overflow-x: auto; }
+.scroll th, .scroll td { overflow-wrap: normal; }
+.scroll td:first-child { white-space: nowrap; }`;
 
 const figure = (x: number): string => (x === 0 ? '0' : x.toPrecision(3));
 const withInterval = (i: Interval | null, digits: number): string =>

@@ -10,6 +10,7 @@ import { trainBpe } from '../../../packages/cli/src/study/bpe-training.ts';
 import { chunkEnds, excerptOf, type StudyDocument } from '../../../packages/cli/src/study/chunks.ts';
 import { patchArm } from '../../../packages/cli/src/study/patch-arm.ts';
 import { type PatchConfig, runConfig, type TokenConfig } from '../../../packages/cli/src/study/run-config.ts';
+import { scoreItems } from '../../../packages/cli/src/study/scoring.ts';
 import { tokenArm } from '../../../packages/cli/src/study/token-arm.ts';
 import { RECIPE } from '../../support/study-recipe.ts';
 
@@ -114,6 +115,24 @@ describe.each(Object.entries(arms))('%s', (_, arm) => {
       }),
       { numRuns: 25 },
     );
+  });
+
+  test('the words of an answer cost together what each costs when nothing behind it has been read', async () => {
+    const model = { arm, params: weights, backend };
+    const words = [' the', ' Congress', ' of', ' 1787;'].map(utf8);
+    const prompt = utf8('The people');
+    const [together] = await scoreItems(
+      model,
+      [{ prompt, answer: Uint8Array.from(words.flatMap((w) => [...w])) }],
+      false,
+    );
+    let [nats, before] = [0, prompt];
+    for (const answer of words) {
+      const [one] = await scoreItems(model, [{ prompt: before, answer }], false);
+      nats += one.nats;
+      before = Uint8Array.from([...before, ...answer]);
+    }
+    expect(nats).toBeCloseTo(together.nats, 5);
   });
 
   test('the formula is the ledger', () => {

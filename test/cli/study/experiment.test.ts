@@ -50,11 +50,20 @@ describe('the name of a run', () => {
 });
 
 test('every experiment of the command has a baseline among its arms, and runs of known options', () => {
-  expect(experimentNames()).toEqual(['ablations', 'fixed-inference', 'ladder', 'patch-size']);
+  expect(experimentNames()).toEqual([
+    'ablations',
+    'characters',
+    'fixed-inference',
+    'ladder',
+    'languages',
+    'patch-size',
+    'robustness',
+    'spelling',
+  ]);
   for (const name of experimentNames()) {
     const { runs, baseline } = readExperiment(name);
     expect(runs.map(({ arm }) => arm)).toContain(baseline);
-    expect(smokeOf(readExperiment(name)).runs.every(({ config }) => config.corpus === 'smoke')).toBe(true);
+    expect(smokeOf(readExperiment(name)).runs.every(({ config }) => config.corpus.startsWith('smoke'))).toBe(true);
   }
 });
 
@@ -97,20 +106,41 @@ test('what is wrong with a file is said in one sentence', () => {
   writeFileSync(file, `${head}wdith = 8\n`);
   expect(() => readExperiment(file)).toThrow(/wdith.*mend the file$/);
   expect(() => readExperiment('laddr')).toThrow(
-    'give a .toml file or one of ablations, fixed-inference, ladder, patch-size',
+    'give a .toml file or one of ablations, characters, fixed-inference, ladder, languages, patch-size, robustness, spelling',
   );
 });
 
 describe('the order of the runs', () => {
   const { runs } = readExperiment('ladder');
   const configs = runs.map(({ config }) => config);
-  const names = (shard: { i: number; n: number } | null) => inOrder(configs, { shard }).map(runName);
+  const jobs = configs.map((config) => ({ config, measures: [] }));
+  const names = (shard: { i: number; n: number } | null) =>
+    inOrder(jobs, { shard }).map(({ config }) => runName(config));
   test('an entropy model comes before the runs that need it', () => {
     const order = names(null);
     for (const config of configs) {
       const entropy = entropyRun(config);
       if (entropy) expect(order.indexOf(runName(entropy))).toBeLessThan(order.indexOf(runName(config)));
     }
+  });
+  test('a run that two experiments ask for is one, with the measures of both', () => {
+    const [config] = configs;
+    const [noise, tasks] = [
+      { kind: 'noise', excerpt_bytes: 8, items: 2 } as const,
+      { kind: 'tasks', items: 2 } as const,
+    ];
+    const both = inOrder(
+      [
+        { config, measures: [noise] },
+        { config, measures: [tasks, noise] },
+      ],
+      { shard: null },
+    );
+    expect(both).toEqual([{ config, measures: [noise, tasks] }]);
+  });
+  test('the runs whose robustness is measured are runs of the ladder', () => {
+    const ladder = new Set(configs.map(runName));
+    for (const { config } of readExperiment('robustness').runs) expect(ladder).toContain(runName(config));
   });
   test('shares have every run together, and none twice but for entropy models', () => {
     const shares = [1, 2, 3].map((i) => names({ i, n: 3 }));

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { groupTable } from '../../../packages/cli/src/study/measure-tables.ts';
 import { runConfig } from '../../../packages/cli/src/study/run-config.ts';
 import {
   bpbRatio,
@@ -62,4 +63,24 @@ describe('intervals', () => {
     expect(computeMultiplier(point([4], 1e13), baseline)!.value).toBeCloseTo(10, 9);
     expect(computeMultiplier(point([4], 1e13), baseline.slice(1))).toBeNull();
   });
+});
+
+test('documents are compared by the part of their name before a slash, and not at all where there is none', () => {
+  const named = (names: readonly string[], bpb: readonly number[]) => {
+    const one = run(1e12, bpb);
+    const documents = one.result.documents.map((document, i) => ({ ...document, name: names[i] }));
+    return frontier([{ ...one, result: { ...one.result, documents } }]);
+  };
+  const arms = (names: readonly string[]) =>
+    new Map([
+      ['token', named(names, [2, 4, 3])],
+      ['blt', named(names, [1, 4, 6])],
+    ]);
+  expect(groupTable(arms(['1795.txt', '1805.txt', '1815.txt']), 'token')).toBeNull();
+  expect(groupTable(arms(['en/1', 'es/1', 'es/2']), 'token')!.rows).toEqual([
+    ['en', 'token', '2.0000', ''],
+    ['en', 'blt', '1.0000', '0.500 (0.500 to 0.500)'],
+    ['es', 'token', '3.5000', ''],
+    ['es', 'blt', '5.0000', expect.stringMatching(/^1\.429 \(1\.000 to 2\.000\)$/)],
+  ]);
 });

@@ -2,10 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { createWasmBackend } from '@blt-ts/tensor';
-import { CORPORA } from '../study/corpora.ts';
+import { z } from 'zod';
+import { isCorpus, noCorpus } from '../study/corpora.ts';
 import { experimentNames, readExperiment, smokeOf } from '../study/experiment.ts';
-import { doRun } from '../study/one-run.ts';
-import { doRuns } from '../study/queue.ts';
+import { measure } from '../study/measure.ts';
+import { doJob, doRuns, type Job } from '../study/queue.ts';
 import { gather, readResults } from '../study/results.ts';
 import { runConfig } from '../study/run-config.ts';
 import { StudyFolder } from '../study/run-folders.ts';
@@ -22,7 +23,7 @@ export interface StudyFlags {
   readonly out?: string;
   readonly corpus?: string;
   readonly results?: string;
-  /** The configuration of one run, as JSON: what this command gives to the processes that it starts. */
+  /** One job as JSON: what this command gives to the processes that it starts. */
   readonly one?: string;
 }
 
@@ -34,11 +35,16 @@ function shardOf(text: string | undefined): { i: number; n: number } | null {
   throw new UserError(`--shard ${text} is no share; give i/n with i from 1 to n, such as 2/8`, 2);
 }
 
+function jobOf(text: string): Job {
+  const { config, measures } = JSON.parse(text);
+  return { config: runConfig.parse(config), measures: z.array(measure).parse(measures) };
+}
+
 /** `blt study`. @returns the exit code */
 export async function study(name: string | undefined, flags: StudyFlags): Promise<number> {
   const folder = new StudyFolder(flags.out ?? (flags.smoke ? 'study-smoke' : 'study'));
   if (flags.one !== undefined) {
-    await doRun(runConfig.parse(JSON.parse(flags.one)), folder, createWasmBackend({ threads: 1 }));
+    await doJob(jobOf(flags.one), folder, createWasmBackend({ threads: 1 }));
     return 0;
   }
   if (flags.results !== undefined) {
@@ -46,13 +52,11 @@ export async function study(name: string | undefined, flags: StudyFlags): Promis
     say(`page                 ${folder.path('study.html')}`);
     return 0;
   }
-  if (flags.corpus !== undefined && !CORPORA.includes(flags.corpus)) {
-    throw new UserError(`--corpus ${flags.corpus} is no corpus of the study; there are ${CORPORA.join(', ')}`, 2);
-  }
+  if (flags.corpus !== undefined && !isCorpus(flags.corpus)) throw new UserError(noCorpus(flags.corpus), 2);
   const named = (name === undefined ? experimentNames() : [name]).map((one) => readExperiment(one, flags.corpus));
   const experiments = flags.smoke ? named.map(smokeOf) : named;
-  const configs = experiments.flatMap(({ runs }) => runs.map(({ config }) => config));
-  const left = await doRuns(configs, folder, {
+  const jobs = experiments.flatMap(({ runs, measures }) => runs.map(({ config }) => ({ config, measures })));
+  const left = await doRuns(jobs, folder, {
     jobs: flags.smoke ? 1 : (flags.jobs ?? availableParallelism()),
     hours: flags.hours ?? null,
     shard: shardOf(flags.shard),

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'smol-toml';
 import { z } from 'zod';
 import { reason, UserError } from '../terminal/errors.ts';
+import { type Measure, measure } from './measure.ts';
 import { type RunConfig, runConfig } from './run-config.ts';
 
 const options = z.record(z.string(), z.unknown());
@@ -21,6 +22,8 @@ const schema = z.strictObject({
   /** The arm that the others are compared with. */
   baseline: z.string(),
   references: z.array(reference).default([]),
+  /** Taken of every run when it is done. */
+  measures: z.array(measure).default([]),
   /** Options of every arm. */
   defaults: options.default({}),
   /** Options of every arm of one kind. */
@@ -54,6 +57,7 @@ export interface Experiment {
   readonly question: string;
   readonly baseline: string;
   readonly references: readonly Reference[];
+  readonly measures: readonly Measure[];
   readonly runs: readonly NamedRun[];
 }
 
@@ -115,6 +119,12 @@ export function readExperiment(nameOrFile: string, corpus?: string): Experiment 
   }
 }
 
+/** The pages that stand for a corpus. */
+function smokeCorpus(corpus: string): string {
+  if (/^(spelling|characters)-/.test(corpus)) return 'smoke-letters';
+  return corpus === 'languages' ? 'smoke-languages' : 'smoke';
+}
+
 /**
  * The same experiment on a text of some pages with models of some thousand weights: every part of the study runs, and no figure means
  * anything. Runs that differ in size alone become one.
@@ -122,7 +132,7 @@ export function readExperiment(nameOrFile: string, corpus?: string): Experiment 
 export function smokeOf(experiment: Experiment): Experiment {
   const small = (config: RunConfig): RunConfig => {
     const tiny = {
-      corpus: 'smoke',
+      corpus: smokeCorpus(config.corpus),
       row_bytes: 64,
       batch_rows: 2,
       excerpt_bytes: 256,
@@ -142,5 +152,8 @@ export function smokeOf(experiment: Experiment): Experiment {
   const flops = experiment.runs.map(({ config }) => config.flops);
   const ends = [flops.reduce((a, b) => Math.min(a, b)), flops.reduce((a, b) => Math.max(a, b))];
   const runs = experiment.runs.filter(({ config }) => ends.includes(config.flops));
-  return { ...experiment, runs: runs.map(({ arm, config }) => ({ arm, config: small(config) })) };
+  const measures = experiment.measures.map((one) =>
+    one.kind === 'noise' ? { ...one, excerpt_bytes: 64, items: 2 } : { ...one, items: 4 },
+  );
+  return { ...experiment, measures, runs: runs.map(({ arm, config }) => ({ arm, config: small(config) })) };
 }

@@ -15,18 +15,18 @@ import { type Backend, Random, release, type SafetensorsInput, scope, tensor, wr
 import { type Arm, type StudyRow, scoredBytes } from './arm.ts';
 import { Tokenizer } from './bpe.ts';
 import { type Merge, trainBpe } from './bpe-training.ts';
-import { chunkEnds, excerptOf, type StudyDocument, trainingEnds } from './chunks.ts';
+import { excerptOf, type StudyDocument, trainingEnds } from './chunks.ts';
 import { type StudyCorpus, studyCorpus } from './corpora.ts';
 import { cuttingOf } from './cutting.ts';
 import { patchArm } from './patch-arm.ts';
 import { entropyRun, type RunConfig } from './run-config.ts';
 import type { DocumentScore, RunResult, StudyFolder } from './run-folders.ts';
+import { type Scored, scoreDocument } from './scoring.ts';
 import { NGRAM_TABLE, tokenArm } from './token-arm.ts';
 
-/** Rows of an evaluation batch. */
-const EVALUATION_ROWS = 16;
-/** Rows whose FLOPs are counted to plan the steps. */
+/** Rows whose FLOPs are counted to plan the steps, and documents that they come from. */
 const SAMPLED_ROWS = 64;
+const SAMPLED_DOCUMENTS = 16;
 /** A run has at least so many steps, however small its budget. */
 const FEWEST_STEPS = 2;
 
@@ -88,10 +88,15 @@ class Tally {
   }
 }
 
+/** About so many of a list, evenly. */
+function sampleOf<T>(all: readonly T[], count: number): T[] {
+  const every = Math.max(1, Math.floor(all.length / count));
+  return all.filter((_, i) => i % every === 0);
+}
+
 /** Mean training FLOPs of a row. */
 function flopsOfRow(arm: Arm, rows: readonly StudyRow[]): number {
-  const every = Math.max(1, Math.floor(rows.length / SAMPLED_ROWS));
-  const sample = rows.filter((_, i) => i % every === 0);
+  const sample = sampleOf(rows, SAMPLED_ROWS);
   const { model, patcher } = scope(() => arm.flops(arm.batch(sample)));
   return (3 * model + patcher) / sample.length;
 }
@@ -134,11 +139,12 @@ function loopOf(
   backend: Backend,
 ) {
   const random = new Random(config.seed);
-  const rowsOf = (stream: Random, epoch: number): StudyRow[] =>
-    train.flatMap((document) =>
+  const cut = (documents: readonly StudyDocument[], stream: Random, epoch: number): StudyRow[] =>
+    documents.flatMap((document) =>
       arm.rows(document, trainingEnds(document.bytes, config.row_bytes, stream, epoch), false),
     );
-  const perStep = flopsOfRow(arm, rowsOf(new Random(0), 0)) * config.batch_rows;
+  const rowsOf = (stream: Random, epoch: number): StudyRow[] => cut(train, stream, epoch);
+  const perStep = flopsOfRow(arm, cut(sampleOf(train, SAMPLED_DOCUMENTS), new Random(0), 0)) * config.batch_rows;
   const steps = Math.max(FEWEST_STEPS, Math.round(budget / perStep));
   const loop = loopOptions(config, steps);
   const params = initParameters<object>(beginning(arm, config), random.fork('model'), { backend });
@@ -153,39 +159,6 @@ function loopOf(
     reads: ({ batch }: { batch: unknown }) => arm.reads(batch),
   };
   return new TrainingLoop(params, new EpochLoader<StudyRow>(random.fork('rows'), rowsOf), task, loop);
-}
-
-/** Bits of each target that is scored, by document. */
-async function scoreDocument(
-  arm: Arm,
-  params: object,
-  document: StudyDocument,
-  config: RunConfig,
-  tally: Tally,
-  backend: Backend,
-): Promise<DocumentScore> {
-  // A row is the chunk before and this one: every byte is predicted with at least half a row of context, where the document has it.
-  const rows = arm.rows(document, chunkEnds(document.bytes, config.row_bytes / 2), true);
-  let [nats, bytes] = [0, 0];
-  for (let at = 0; at < rows.length; at += EVALUATION_ROWS) {
-    const group = rows.slice(at, at + EVALUATION_ROWS);
-    const targets = Int32Array.from(group.flatMap((row) => [...row.targets]));
-    const losses = scope(() => {
-      const batch = arm.batch(group);
-      const scored = group.reduce((n, row) => n + row.targets.length - row.scoredFrom, 0);
-      tally.add(arm, batch, group, scored / targets.length);
-      return crossEntropy(arm.logits(params, batch), tensor(targets, undefined, { backend }));
-    });
-    const values = await losses.read();
-    release(losses);
-    let offset = 0;
-    for (const row of group) {
-      for (let i = row.scoredFrom; i < row.targets.length; i++) nats += values[offset + i];
-      offset += row.targets.length;
-      bytes += scoredBytes(row, arm.byteLengths);
-    }
-  }
-  return { name: document.name, bits: nats / Math.LN2, bytes };
 }
 
 function parametersOf(arm: Arm): { embedding: number; tables: number; rest: number } {
@@ -217,9 +190,10 @@ export async function doRun(config: RunConfig, folder: StudyFolder, backend: Bac
   const params = loop.evaluationParams();
   const evaluation = new Tally();
   const documents: DocumentScore[] = [];
+  const onBatch: Scored['onBatch'] = (batch, rows, share) => evaluation.add(arm, batch, rows, share);
   for (const document of corpus.heldOut) {
     const excerpt = excerptOf(document, config.excerpt_bytes);
-    documents.push(await scoreDocument(arm, params, excerpt, config, evaluation, backend));
+    documents.push(await scoreDocument({ arm, params, backend, onBatch }, excerpt, config.row_bytes));
   }
   const ended = performance.now();
   const bytes = documents.reduce((n, d) => n + d.bytes, 0);

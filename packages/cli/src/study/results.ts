@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { reason, UserError } from '../terminal/errors.ts';
 import { type Experiment, type Reference, reference } from './experiment.ts';
+import { type Measure, type Measured, measured, measureName } from './measure.ts';
 import { entropyRun, type RunConfig, runConfig, runName } from './run-config.ts';
 import type { RunResult, StudyFolder } from './run-folders.ts';
 import type { FinishedRun } from './statistics.ts';
@@ -15,6 +16,8 @@ interface ListedExperiment {
   readonly question: string;
   readonly baseline: string;
   readonly references: readonly Reference[];
+  /** Names of the measures, as the runs have them. */
+  readonly measures: readonly string[];
   readonly runs: readonly { readonly arm: string; readonly run: string }[];
 }
 
@@ -22,28 +25,41 @@ interface ListedExperiment {
 export interface Results {
   readonly format: 1;
   readonly experiments: readonly ListedExperiment[];
-  readonly runs: Readonly<Record<string, { readonly config: RunConfig; readonly result: RunResult }>>;
+  readonly runs: Readonly<Record<string, GatheredRun>>;
+}
+
+/** A run in results.json. */
+interface GatheredRun {
+  readonly config: RunConfig;
+  readonly result: RunResult;
+  readonly measures: Readonly<Record<string, Measured>>;
 }
 
 /** The results of experiments as far as they are done. */
 export function gather(experiments: readonly Experiment[], folder: StudyFolder): Results {
-  const runs: Record<string, { config: RunConfig; result: RunResult }> = {};
-  const add = (config: RunConfig): void => {
+  const runs: Record<string, GatheredRun> = {};
+  const add = (config: RunConfig, wanted: readonly Measure[]): void => {
     const result = folder.result(config);
-    if (result !== null) runs[runName(config)] = { config, result };
+    if (result === null) return;
+    const measures: Record<string, Measured> = { ...runs[runName(config)]?.measures };
+    for (const one of wanted) {
+      const figures = measured(config, one, folder);
+      if (figures !== null) measures[measureName(one)] = figures;
+    }
+    runs[runName(config)] = { config, result, measures };
   };
-  for (const { runs: named } of experiments) {
+  for (const { runs: named, measures } of experiments) {
     for (const { config } of named) {
-      add(config);
+      add(config, measures);
       const entropy = entropyRun(config);
-      if (entropy !== null) add(entropy);
+      if (entropy !== null) add(entropy, []);
     }
   }
   const sorted = Object.fromEntries(Object.entries(runs).sort(([a], [b]) => (a < b ? -1 : 1)));
-  const listed = experiments.map(({ runs: named, ...rest }) => {
+  const listed = experiments.map(({ runs: named, measures, ...rest }) => {
     const pairs = named.map(({ arm, config }) => ({ arm, run: runName(config) }));
     const once = new Map(pairs.map((pair) => [`${pair.arm} ${pair.run}`, pair]));
-    return { ...rest, runs: [...once.values()] };
+    return { ...rest, measures: measures.map(measureName), runs: [...once.values()] };
   });
   return { format: 1, experiments: listed, runs: sorted };
 }
@@ -61,10 +77,11 @@ const shape = z.object({
       question: z.string(),
       baseline: z.string(),
       references: z.array(reference),
+      measures: z.array(z.string()),
       runs: z.array(z.object({ arm: z.string(), run: z.string() })),
     }),
   ),
-  runs: z.record(z.string(), z.object({ config: runConfig, result: z.looseObject({ bitsPerByte: z.number() }) })),
+  runs: z.record(z.string(), z.looseObject({ config: runConfig, result: z.looseObject({ bitsPerByte: z.number() }) })),
 });
 
 /** Reads a results.json. @throws UserError if it is none */

@@ -61,8 +61,13 @@ export class StudyFolder {
     return join(this.root, 'runs', runName(config), file);
   }
 
+  /** Whether a file is there; files are written whole. */
+  has(path: string): boolean {
+    return existsSync(path);
+  }
+
   isDone(config: RunConfig): boolean {
-    return existsSync(this.runPath(config, 'result.json'));
+    return this.has(this.runPath(config, 'result.json'));
   }
 
   /** The result of a run; null if there is none yet. */

@@ -1,5 +1,6 @@
 /** @file The statistics of the study: frontiers, lines, compute multipliers, and intervals by resampling documents and seeds together. */
 import { Random } from '@blt-ts/tensor';
+import type { Measured } from './measure.ts';
 import type { RunConfig } from './run-config.ts';
 import type { RunResult } from './run-folders.ts';
 
@@ -9,6 +10,7 @@ export interface FinishedRun {
   readonly name: string;
   readonly config: RunConfig;
   readonly result: RunResult;
+  readonly measures?: Readonly<Record<string, Measured>>;
 }
 
 /** Runs of one configuration under several seeds. */
@@ -137,4 +139,12 @@ export function computeMultiplier(point: Point, baseline: readonly Point[], draw
     const points = baseline.map(({ flops, runs }) => ({ flops, bitsPerByte: bpbOf(sample(runs), documents) }));
     return multiplier(bpbOf(sample(point.runs), documents), points) ?? Number.POSITIVE_INFINITY;
   });
+}
+
+/** The 95 % interval of a share, `right` of `of`. @see Wilson 1927, Probable inference, the law of succession, and statistical inference */
+export function wilson(right: number, of: number): Interval {
+  const [z, p] = [1.959964, right / of];
+  const middle = (p + z ** 2 / (2 * of)) / (1 + z ** 2 / of);
+  const half = (z / (1 + z ** 2 / of)) * Math.sqrt((p * (1 - p)) / of + z ** 2 / (4 * of ** 2));
+  return { value: p, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
 }

@@ -2,6 +2,7 @@
 import { escapeHtml, htmlPage } from '../report/html-page.ts';
 import { LINE_CHART_CSS, lineChart } from '../report/line-chart.ts';
 import type { Reference } from './experiment.ts';
+import { groupTable, measureTables } from './measure-tables.ts';
 import { finishedRuns, type Results } from './results.ts';
 import {
   bpbRatio,
@@ -28,7 +29,9 @@ const COLORS = [
   '#7c4a03',
 ];
 const CSS = `${LINE_CHART_CSS}:root { ${COLORS.map((color, i) => `--arm${i}: ${color};`).join(' ')} }
-.scroll { overflow-x: auto; }`;
+.scroll { overflow-x: auto; }
+.scroll th, .scroll td { overflow-wrap: normal; }
+.scroll td:first-child { white-space: nowrap; }`;
 
 const figure = (x: number): string => (x === 0 ? '0' : x.toPrecision(3));
 const withInterval = (i: Interval | null, digits: number): string =>
@@ -147,11 +150,14 @@ export function studyPage(results: Results): string {
       missing > 0 ? `<p class="muted">${missing} of ${experiment.runs.length} runs are still to be done.</p>` : '';
     if (runs.length === 0) return head + open;
     const arms = new Map([...groupBy(runs, ({ arm }) => arm)].map(([name, of]) => [name, frontier(of)]));
+    const groups = groupTable(arms, experiment.baseline);
+    const more = [...(groups === null ? [] : [groups]), ...measureTables(runs)];
     return [
       head,
       open,
       `<div class="chart">${chart(arms, experiment.references)}</div>`,
       comparison(arms, experiment.baseline),
+      ...more.map(({ heads, rows }) => table(heads, rows)),
       lines(arms),
       appendix(runs),
     ].join('\n');

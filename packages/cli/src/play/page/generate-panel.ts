@@ -71,12 +71,16 @@ export class GeneratePanel {
 
   /** The model that comes with the page. */
   async loadBuiltIn(packed: Uint8Array, entropyModel: Uint8Array): Promise<void> {
-    const { config, weights } = await this.worker.call('unpack', packed, entropyModel);
-    const files = { config: new Blob([config]), weights: new Blob([weights]) };
-    await this.worker.call('load', 'built-in', files);
-    this.files.set('built-in', files);
-    this.enable('built-in');
-    this.listener.onLoaded('built-in', files, 'built in, Moby Dick');
+    try {
+      const { config, weights } = await this.worker.call('unpack', packed, entropyModel);
+      const files = { config: new Blob([config]), weights: new Blob([weights]) };
+      await this.worker.call('load', 'built-in', files);
+      this.files.set('built-in', files);
+      this.enable('built-in');
+      this.listener.onLoaded('built-in', files, 'built in, Moby Dick');
+    } catch (error) {
+      this.failed(error);
+    }
   }
 
   /** The model in training can be used; `files` are for the day when its worker is gone. */

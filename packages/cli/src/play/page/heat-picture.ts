@@ -1,8 +1,8 @@
-/** @file A text with one or two lines of squares over its letters: the darker a square, the more bits its byte costs. */
+/** @file A text with one or two lines of squares over its letters: the stronger its colour, the more bits the byte costs. */
 import { byteInWords, CELL, LABEL, labelsOf, letters, type Picture } from './picture.ts';
 
-/** Bits at which a square is as dark as it gets. */
-export const MOST_BITS = 10;
+/** Bits at which a square is as strong as it gets. */
+const MOST_BITS = 8;
 const SQUARE = 16;
 
 /** One line of squares. */

@@ -9,7 +9,6 @@ import { Strip } from './strip.ts';
 const STEP_BYTES = 192;
 /** Most columns of the picture of the hash tables. */
 const COLUMNS = 128;
-const [CELL_WIDTH, CELL_HEIGHT] = [6, 12];
 
 const EXPLAINED: Readonly<Record<PartName, string>> = {
   decoder: 'predicts the bytes, so the gradient begins here',
@@ -84,8 +83,8 @@ export class LearningPanel {
   }
 }
 
-/** The hash tables, one line for each: a square is a row, or several where a table is long; the darker, the larger its gradient. */
-export function rowsPicture(
+/** The hash tables, one line for each: a square is a row, or several where a table is long; the stronger its colour, the larger its gradient. */
+function rowsPicture(
   rows: Int32Array,
   norms: Float32Array,
   { vocab, groupSizes, functions }: LessonStep['hash'],
@@ -99,21 +98,17 @@ export function rowsPicture(
     cells[cell] = Math.max(cells[cell], norms[i]);
   });
   const most = cells.reduce((a, b) => Math.max(a, b), 1e-12);
-  const out: string[] = [];
+  let out = '';
   for (let table = 0; table < tables; table++) {
-    const y = table * (CELL_HEIGHT + 3);
-    const size = groupSizes[table % groupSizes.length];
-    out.push(`<text class="axis" x="52" y="${y + 10}">${size} bytes</text>`);
-    out.push(`<rect class="empty" x="58" y="${y}" width="${columns * CELL_WIDTH}" height="${CELL_HEIGHT}"/>`);
+    let squares = '';
     for (let c = 0; c < columns; c++) {
       const norm = cells[table * columns + c];
       if (norm === 0) continue;
       const opacity = (0.2 + 0.8 * (norm / most)).toFixed(2);
-      out.push(
-        `<rect class="heat" x="${58 + c * CELL_WIDTH}" y="${y}" width="${CELL_WIDTH - 1}" height="${CELL_HEIGHT}" fill-opacity="${opacity}"/>`,
-      );
+      squares += `<rect class="heat" x="${c}" y="0" width="0.85" height="1" fill-opacity="${opacity}"/>`;
     }
+    const size = groupSizes[table % groupSizes.length];
+    out += `<span>${size} bytes</span><svg viewBox="0 0 ${columns} 1" preserveAspectRatio="none" aria-hidden="true">${squares}</svg>`;
   }
-  const width = 58 + columns * CELL_WIDTH;
-  return `<svg class="rows-picture" viewBox="0 0 ${width} ${tables * (CELL_HEIGHT + 3)}" role="img" aria-label="Rows of the hash tables that got a gradient">${out.join('')}</svg>`;
+  return out;
 }

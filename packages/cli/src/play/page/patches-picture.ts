@@ -38,7 +38,7 @@ const round = (value: number): number => Math.round(value * 10) / 10;
 
 /** Bytes from..to of the text, `top` nats high. Coordinates are pixels. */
 function stripRow(patched: Patched, labels: readonly (Label | null)[], from: number, to: number, top: number) {
-  const { entropies, threshold, patchOf } = patched;
+  const { entropies, threshold, patchOf, patchLengths } = patched;
   const plot = entropies ? PLOT : 0;
   const y = (nats: number): number => round((1 - Math.min(1, Math.max(0, nats / top))) * (PLOT - 4) + 2);
   const x = (i: number): number => (i - from) * CELL;
@@ -48,7 +48,8 @@ function stripRow(patched: Patched, labels: readonly (Label | null)[], from: num
     let end = i + 1;
     while (end < to && patchOf[end] === patchOf[i]) end++;
     if (patchOf[i] % 2 === 1) bands.push(`M${x(i)} 0h${x(end) - x(i)}v${plot + LABEL}h${x(i) - x(end)}z`);
-    if (i === 0 || patchOf[i - 1] !== patchOf[i]) cuts.push(`M${x(i)} 0v${plot + LABEL}`);
+    const starts = i === 0 || patchOf[i - 1] !== patchOf[i];
+    if (starts && patchLengths.length > 0) cuts.push(`M${x(i)} 0v${plot + LABEL}`);
     i = end;
   }
   const out = [`<path class="odd" d="${bands.join('')}"/>`, `<path class="cuts" d="${cuts.join('')}"/>`];

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { checkpointFromSafetensors, configFromHuggingFace } from '@blt-ts/blt';
@@ -23,6 +24,9 @@ test('the whole page is under 600 kB gzipped, models and gpu.js included', () =>
   const sizes = pageFiles().map((name) => gzipSync(readFileSync(join(PAGE, name)), { level: 9 }).length);
   expect(sizes.reduce((a, b) => a + b, 0)).toBeLessThan(600_000);
 });
+
+/** Holds a tiny run, once it was asked for. */
+let trained: string | null = null;
 
 const TEXT = 'The whale swam in the sea, and the sea was deep and cold. '.repeat(40);
 const text = (page: Page, id: string): Promise<string> =>
@@ -79,6 +83,7 @@ if (browserWanted) {
     afterAll(async () => {
       await browser.then((started) => started.close()).catch(() => {});
       site?.close();
+      if (trained) rmSync(trained, { recursive: true, force: true });
     });
 
     /** Opens the page, runs `use`, and wants no complaint in the console and no request to another host. */
@@ -488,10 +493,13 @@ const TINY =
     ' ',
   );
 
-let trained: string | null = null;
 /** A folder with a tiny run, runs/first, made once for all tests that only read it. */
 function trainedFolder(): string {
-  if (!trained) train((trained = temporaryFolder({ 'text.txt': TEXT.slice(0, 300) })));
+  if (!trained) {
+    trained = mkdtempSync(join(tmpdir(), 'blt-test-'));
+    writeFileSync(join(trained, 'text.txt'), TEXT.slice(0, 300));
+    train(trained);
+  }
   return trained;
 }
 

@@ -82,10 +82,14 @@ export class SteppingPanel {
       const percent = `${(100 * probability).toFixed(1)}%`;
       const bar = element('span', [], 'bar');
       bar.style.width = percent;
-      const choose = element('button', [bar, element('span', [said], 'byte'), element('span', [percent], 'number')]);
+      const choose = element('button', [
+        bar,
+        element('span', [said], 'byte'),
+        ' ',
+        element('span', [percent], 'number'),
+      ]);
       choose.id = `candidate-${place}`;
       choose.setAttribute('type', 'button');
-      choose.setAttribute('aria-label', `Take ${said}, probability ${percent}`);
       if (id < BYTE_OFFSET) choose.setAttribute('disabled', '');
       else choose.addEventListener('click', () => this.take(id));
       return element('li', [choose]);

@@ -150,7 +150,9 @@ describe('blt play', () => {
     expect(readdirSync(built).sort()).toEqual(readdirSync(PAGE).sort());
     for (const name of ['index.html', 'style.css']) {
       // A link is an address to go to, not one that is asked for anything.
-      expect(readFileSync(join(built, name), 'utf8').replace(/<a [^>]*>/g, '')).not.toMatch(/(src|href)="(https?:)?\/\/|url\(|@import/);
+      expect(readFileSync(join(built, name), 'utf8').replace(/<a [^>]*>/g, '')).not.toMatch(
+        /(src|href)="(https?:)?\/\/|url\(|@import/,
+      );
     }
   });
 

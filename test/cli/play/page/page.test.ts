@@ -1,11 +1,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { checkpointFromSafetensors, configFromHuggingFace } from '@blt-ts/blt';
+import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { blt } from '../../../support/command.ts';
@@ -59,13 +59,9 @@ async function afterReading(page: Page, act: () => Promise<unknown>): Promise<vo
 /** The offences that axe-core finds on the page as it is: names, roles, contrast, headings, scrolling by keyboard. */
 async function offences(page: Page): Promise<string[]> {
   // As a call of the debugger, because the page allows no foreign script.
-  await page.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
+  await page.evaluate(axe.source);
   return page.evaluate(async () => {
-    interface Found {
-      readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly target: unknown }[] }[];
-    }
-    const { axe } = globalThis as unknown as { axe: { run(page: Document): Promise<Found> } };
-    const { violations } = await axe.run(document);
+    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run(document);
     return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target}`));
   });
 }

@@ -11,6 +11,7 @@ import {
 } from '@blt-ts/blt';
 import { createWasmBackend } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
+import { bandsPicture } from '../../../../packages/cli/src/play/page/bands-picture.ts';
 import { bytesOfPatches, viewOfByte } from '../../../../packages/cli/src/play/page/byte-view.ts';
 import { summary } from '../../../../packages/cli/src/play/page/surprise-summary.ts';
 import { LessonTrainer } from '../../../../packages/cli/src/play/worker/lesson-trainer.ts';
@@ -81,6 +82,23 @@ describe('a reading', () => {
     const alone = hashNgrams(encode('e I', { bos: false, eos: false }), { ...config.hash, groupSizes: [3] });
     expect(ngrams[0]).toEqual({ size: 3, span: { from: 6, to: 9, bos: false }, table: 0, row: alone[2] });
     expect(viewOfByte(reading, 0).ngrams[0].span).toEqual({ from: 0, to: 1, bos: true });
+  });
+
+  test('its bands are drawn where the intervals lie', () => {
+    const I = 8;
+    const { local, pooled, global, decoder } = viewOfByte(reading, I);
+    const svg = bandsPicture(reading).row(0, bytes.length, I);
+    const drawn = [...svg.matchAll(/class="band(\d)" x="(\d+)" y="\d+" width="(\d+)"/g)].map(([, band, x, width]) => {
+      const from = (Number(x) - 1) / 14;
+      return [Number(band), from, from + (Number(width) + 2) / 14];
+    });
+    const of = (band: number) => drawn.filter(([b]) => b === band).map(([, from, to]) => ({ from, to }));
+    expect(of(1)).toEqual([{ from: local.from, to: local.to }]);
+    expect(of(2)).toEqual([{ from: pooled.from, to: pooled.to }]);
+    // BOS is a patch, but no byte of the text.
+    expect(of(3)).toHaveLength(global.to - 1);
+    expect(of(3).at(-1)).toEqual(of(2)[0]);
+    expect(of(4)).toEqual([{ from: decoder.bytes.from, to: decoder.bytes.to }]);
   });
 
   test('the summary parts first bytes of patches from others', () => {

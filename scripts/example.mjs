@@ -2,17 +2,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { endAs, runChild } from './pass-signals.mjs';
-import { install, root, step } from './workspace.mjs';
+import { prepareSources, root } from './workspace.mjs';
 
 const [name = '', ...args] = process.argv.slice(2);
 if (!existsSync(join(root, `examples/${name}.ts`))) {
   console.error(`there is no examples/${name}.ts; usage: node scripts/example.mjs NAME`);
   process.exit(2);
 }
-if (!existsSync(join(root, 'node_modules/esbuild'))) await install();
-if (!existsSync(join(root, 'packages/tensor/src/wasm/kernels.generated.ts'))) {
-  await step('building the kernels', process.execPath, ['packages/tensor/scripts/build-wasm.mjs']);
-}
+await prepareSources();
 const { fromSources } = await import('./from-sources.mjs');
 const file = await fromSources(`examples/${name}.ts`, 'examples');
 // In the root, where the examples look for the book.

@@ -3,7 +3,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { install, root, step } from './workspace.mjs';
+import { prepareSources, root } from './workspace.mjs';
 
 const folder = join(root, 'exercises');
 const names = readdirSync(join(folder, 'holes'))
@@ -20,10 +20,7 @@ if (strange || (asked && !wanted)) {
   );
   process.exit(2);
 }
-if (!existsSync(join(root, 'node_modules/esbuild'))) await install();
-if (!existsSync(join(root, 'packages/tensor/src/wasm/kernels.generated.ts'))) {
-  await step('building the kernels', process.execPath, ['packages/tensor/scripts/build-wasm.mjs']);
-}
+await prepareSources();
 const { build } = await import('esbuild');
 
 /** The reader's file of an exercise, which begins as a copy of the hole. */

@@ -532,11 +532,92 @@ export function blocking() {
   );
 }
 
+/** Places of docs/tour.md: each byte with the entropy of its prediction, and the threshold. */
+function predictions() {
+  const page = readFileSync(join(root, 'docs', 'tour.md'), 'utf8');
+  const bars = [...page.matchAll(/^after (\S+) +(\d\.\d\d) +=+(?: +above (\d\.\d\d))?$/gm)];
+  const threshold = Number(bars.find(([, , , above]) => above)?.[3]);
+  if (bars.length === 0 || !threshold)
+    throw new Error('figures: docs/tour.md has no entropies; mend the figure of cuts');
+  // The entropy after one byte is that of the next, and the last is of the full stop.
+  const bytes = [...bars.slice(1).map(([, byte]) => byte), '.'];
+  return { threshold, places: bytes.map((byte, i) => ({ byte, entropy: Number(bars[i][2]) })) };
+}
+
+/** Figure of the README: where the next byte is hard to predict, a patch begins. Its numbers are those of docs/tour.md. */
+export function cuts() {
+  const { threshold, places } = predictions();
+  const cell = 40;
+  const [left, top, low, high] = [112, 60, 2, 3];
+  const width = left + places.length * cell + 24;
+  const [tall, yBytes] = [120, 206];
+  const y = (entropy) => top + ((high - entropy) / (high - low)) * tall;
+  const middle = (i) => left + i * cell + cell / 2;
+  const parts = [
+    text(18, 32, 'A patch begins where the next byte is hard to predict', { size: 16, weight: 600 }),
+    ...[2, 2.5, 3].map((h) => line(left, y(h), width - 24, y(h), '#e3e7ea')),
+    ...[2, 2.5, 3].map((h) => text(left - 10, y(h) + 4, h.toFixed(1), { size: 11, anchor: 'end', fill: MUTED })),
+    text(18, top + 52, 'entropy', { weight: 600 }),
+    text(18, top + 68, 'in nats', { size: 11, fill: MUTED }),
+    text(18, yBytes + 20, 'bytes', { weight: 600 }),
+    text(18, yBytes + 74, 'patches', { weight: 600 }),
+  ];
+  const starts = [...places.keys()].filter((i) => i === 0 || places[i].entropy > threshold);
+  starts.forEach((from, j) => {
+    const to = starts[j + 1] ?? places.length;
+    const [x1, x2] = [left + from * cell + 2, left + to * cell - 2];
+    const [area, ink] = [AREAS[j % AREAS.length], LINES[j % LINES.length]];
+    for (let i = from; i < to; i++) {
+      parts.push(rect(middle(i) - cell / 2 + 2, yBytes, cell - 4, 30, area, ink, 4));
+      parts.push(
+        text(middle(i), yBytes + 20, glyph(places[i].byte.replace('_', ' ')), {
+          size: 16,
+          anchor: 'middle',
+          mono: true,
+        }),
+      );
+      const cut = i === from;
+      parts.push(line(middle(i), y(low), middle(i), y(places[i].entropy), ink, ` stroke-width="${cut ? 3 : 1.5}"`));
+      parts.push(
+        `<circle cx="${n(middle(i))}" cy="${n(y(places[i].entropy))}" r="${cut ? 6 : 4}" fill="${cut ? ink : area}" stroke="${ink}"/>`,
+      );
+    }
+    parts.push(
+      `<path d="M${n(x1)} ${yBytes + 36}V${yBytes + 44}H${n(x2)}V${yBytes + 36}" fill="none" stroke="${ink}"/>`,
+    );
+    const letters = places.slice(from, to).map(({ byte }) => glyph(byte.replace('_', ' ')));
+    parts.push(
+      text((x1 + x2) / 2, yBytes + 74, letters.join(''), {
+        size: 15,
+        anchor: 'middle',
+        mono: true,
+        weight: 600,
+        fill: ink,
+      }),
+    );
+  });
+  parts.push(line(left, y(threshold), width - 24, y(threshold), INK, ' stroke-dasharray="5 4"'));
+  parts.push(
+    text(middle(places.length - 2), y(threshold) - 7, `threshold ${threshold.toFixed(2)}`, {
+      size: 11,
+      anchor: 'end',
+      fill: MUTED,
+    }),
+  );
+  return picture(
+    width,
+    yBytes + 96,
+    'A text of 16 bytes, how unsure a small model is of each, and the patches that begin where it is unsure',
+    parts,
+  );
+}
+
 /** File name -> picture. @param blt what packages/blt exports */
 export function drawAll(blt) {
   return {
     'blocking.svg': blocking(),
     'bytes-and-patches.svg': bytesAndPatches(blt),
+    'cuts.svg': cuts(),
     'intervals.svg': intervals(blt),
     'path-of-a-call.svg': pathOfACall(),
     'rope.svg': ropeRotation(),

@@ -18,9 +18,6 @@ export async function fromSources(entry, folder) {
     target: 'node20',
     external: ['esbuild', 'assemblyscript/asc'],
     conditions: ['@blt-ts/source'],
-    alias: Object.fromEntries(
-      ['tensor', 'autograd', 'blt'].map((p) => [`@blt-ts/${p}`, join(root, `packages/${p}/src/index.ts`)]),
-    ),
     logLevel: 'warning',
   });
   return outfile;

@@ -1,7 +1,8 @@
 // How the documentation reads, in numbers: `node scripts/prose.mjs [FILE.md ...]` prints for each file the number of sentences, the
 // median, the 90th percentile and the longest in words, how many have more than 40, colons and semicolons per 100 words, and the
-// longest cell of a table in characters. Sentences are those of the prose: tables, code and headings are left out. Without files: everything under docs/ but the laboratory, whose entries are notes, and with
-// `--all` those too. Exit code 1 if a file misses the bounds below.
+// longest cell of a table in characters. Sentences are those of the prose: tables, code and headings are left out. Without files: all pages
+// but the laboratory, whose entries are notes, and the changelog, which is a list. `--all` has the laboratory too. Exit code 1 if a file
+// misses the bounds below.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { root } from './workspace.mjs';
@@ -72,19 +73,29 @@ export function measure(markdown) {
 
 export const meets = (m) => m.median <= MEDIAN_WORDS && m.marks < MARKS_PER_100 && m.cell <= CELL_CHARACTERS;
 
-/** All Markdown files of docs/, with `laboratory` those of the journal too. */
-export function docsFiles(laboratory = true) {
-  return readdirSync(join(root, 'docs'), { recursive: true })
-    .map(String)
-    .filter((f) => f.endsWith('.md') && (laboratory || !f.startsWith('laboratory')))
-    .map((f) => join(root, 'docs', f))
+/** Markdown files under a folder, without installed packages and what a reader of the exercises writes. */
+function markdownIn(folder) {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return ['node_modules', 'dist', 'mine'].includes(entry.name) ? [] : markdownIn(path);
+    return entry.name.endsWith('.md') ? [path] : [];
+  });
+}
+
+/** All pages: docs/, the READMEs, and how to contribute. With `laboratory` the journal too. */
+export function proseFiles(laboratory = true) {
+  return ['docs', 'exercises', 'packages']
+    .flatMap(markdownIn)
+    .concat('README.md', 'CONTRIBUTING.md', 'SECURITY.md')
+    .filter((path) => laboratory || !path.startsWith(join('docs', 'laboratory')))
+    .map((path) => join(root, path))
     .sort();
 }
 
 if (process.argv[1] === import.meta.filename) {
   const args = process.argv.slice(2);
   const files = args.filter((a) => !a.startsWith('--'));
-  const chosen = files.length > 0 ? files : docsFiles(args.includes('--all'));
+  const chosen = files.length > 0 ? files : proseFiles(args.includes('--all'));
   const head = ['file', 'sentences', 'words', 'median', 'p90', 'longest', '> 40', ': ; per 100', 'cell', ''];
   const rows = chosen.map((file) => {
     const m = measure(readFileSync(file, 'utf8'));

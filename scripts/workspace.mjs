@@ -1,5 +1,5 @@
 // The part that `npm run quickstart` and `npm test` share: they must work on a machine that has only Node and npm.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { endAs, runChild } from './pass-signals.mjs';
@@ -30,3 +30,10 @@ export const install = () =>
     ['--yes', pnpm, 'install', '--frozen-lockfile', '--reporter=append-only'],
     { env: { ...process.env, CI: 'true' } },
   );
+
+/** Makes a fresh clone ready for what runs on the sources: installs, and builds the WebAssembly kernels. Done before, it does nothing. */
+export async function prepareSources() {
+  if (!existsSync(join(root, 'node_modules/esbuild'))) await install();
+  if (existsSync(join(root, 'packages/tensor/src/wasm/kernels.generated.ts'))) return;
+  await step('building the kernels', process.execPath, ['packages/tensor/scripts/build-wasm.mjs']);
+}

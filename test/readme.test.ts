@@ -15,6 +15,15 @@ test('the library example of the README runs from the root, on the built package
   expect(stdout.replace(/\s+/g, ' ')).toContain('[[1.8641], [3.0097]]');
 });
 
+test('the bits per byte of the README are those of the measurements', () => {
+  const [, quickstart, brotli] = /at \*\*([\d.]+) bits per byte\*\*[\s\S]*?brotli [\s\S]*?needs ([\d.]+)\./.exec(
+    readme,
+  )!;
+  const row = (page: string, pattern: RegExp) => pattern.exec(readFileSync(join(root, 'docs', page), 'utf8'))?.[1];
+  expect(quickstart).toBe(row('performance.md', /^\| quickstart \| ([\d.]+) BPB, /m));
+  expect(brotli).toBe(row('results.md', /^\| brotli -11 \| ([\d.]+) \|$/m));
+});
+
 test('every blt command of the README is one, with flags it knows', () => {
   const commands = [...readme.matchAll(/^blt (.*?)(?:\s+#.*)?$/gm)].map(([, line]) => line.trim());
   expect(commands.length).toBeGreaterThanOrEqual(5);

@@ -39,11 +39,13 @@ export async function bundleForBrowser(entry: string, minify: boolean): Promise<
 /** Headers with which a page has shared memory, and so threads. */
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
-/** Opens a page that loads `script`, and gives it to `use`. Errors of the page are collected. */
+const SHELL = '<!doctype html><script type="module" src="/script.js"></script>';
+
+/** Opens a page that loads `script`, or the page `html`, and gives it to `use`. Errors of the page are collected. */
 export async function inChromium<R>(
   script: string,
   use: (page: Page, errors: string[]) => Promise<R>,
-  { isolated = false }: { isolated?: boolean } = {},
+  { isolated = false, html = SHELL }: { isolated?: boolean; html?: string } = {},
 ): Promise<R> {
   if (!existsSync(executablePath)) {
     throw new Error(`there is no ${executablePath}; install chromium, or set CHROMIUM to the path of one`);
@@ -52,7 +54,7 @@ export async function inChromium<R>(
     if (isolated) for (const [name, value] of Object.entries(ISOLATED)) response.setHeader(name, value);
     const isScript = request.url === '/script.js';
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
-    response.end(isScript ? script : '<!doctype html><script type="module" src="/script.js"></script>');
+    response.end(isScript ? script : html);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const browser = await chromium.launch({ executablePath, args, timeout: PATIENCE });

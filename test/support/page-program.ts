@@ -1,6 +1,7 @@
 /** @file The programs of a page of documentation, run on the sources. */
 import { format } from 'node:util';
 import * as autograd from '@blt-ts/autograd';
+import * as methods from '@blt-ts/autograd/methods';
 import * as autogradTesting from '@blt-ts/autograd/testing';
 import * as blt from '@blt-ts/blt';
 import * as optim from '@blt-ts/blt/optim';
@@ -12,6 +13,7 @@ import * as vitest from 'vitest';
 
 const modules: Readonly<Record<string, object>> = {
   '@blt-ts/autograd': autograd,
+  '@blt-ts/autograd/methods': methods,
   '@blt-ts/autograd/testing': autogradTesting,
   '@blt-ts/blt': blt,
   '@blt-ts/blt/optim': optim,
@@ -21,15 +23,28 @@ const modules: Readonly<Record<string, object>> = {
   vitest,
 };
 
-/** Lines that a program prints. It may import the libraries, fast-check and vitest, and nothing else. */
+/** Lines that a program prints, each call of console.log as one line. It may import the libraries, fast-check and vitest, and nothing else, and may wait for promises. */
 export async function printedBy(program: string): Promise<string[]> {
-  const { code } = await transform(program, { loader: 'ts', format: 'cjs' });
+  const imports = /^import [^;]*;$/gm;
+  const head = (program.match(imports) ?? []).join('\n');
+  const { code } = await transform(`${head}\nmodule.exports = (async () => {${program.replace(imports, '')}\n})();`, {
+    loader: 'ts',
+    format: 'cjs',
+  });
   const lines: string[] = [];
-  const console = { log: (...values: unknown[]) => void lines.push(format(...values)) };
+  const console = { log: (...values: unknown[]) => void lines.push(format(...values).replace(/\s*\n\s*/g, ' ')) };
   const require = (name: string): object => {
     if (!Object.hasOwn(modules, name)) throw new Error(`a program of a page imports ${name}`);
     return modules[name];
   };
-  new Function('require', 'module', 'console', code)(require, {}, console);
+  const module: { exports?: Promise<void> } = {};
+  // What readers have by default, but for the threads.
+  const before = tensor.setDefaultBackend(tensor.createWasmBackend({ threads: 1 }));
+  try {
+    new Function('require', 'module', 'console', code)(require, module, console);
+    await module.exports;
+  } finally {
+    tensor.setDefaultBackend(before);
+  }
   return lines;
 }

@@ -6,6 +6,7 @@ import {
   bltBatch,
   bltLogits,
   bltPlan,
+  type Decoder,
   type EntropyModelParams,
   entropyModelPlan,
   initParameters,
@@ -156,24 +157,49 @@ export function smallModel(config: BltConfig, seed: number, backend: Backend): S
   };
 }
 
-export function entropiesOf({ config, patcher, backend }: SmallModel, rows: readonly Int32Array[]): Float32Array[] {
+export function entropiesOf(
+  { config, patcher, backend }: SmallModel,
+  rows: readonly Int32Array[],
+  { batchInvariant = false } = {},
+): Float32Array[] {
   const facebook = config.behaviour === 'facebook';
   const seen = { window: facebook ? config.window : null, documents: facebook };
-  return scoreEntropies(patcher, rows, config.patcher!, { ...seen, backend });
+  return scoreEntropies(patcher, rows, config.patcher!, { ...seen, backend, batchInvariant });
 }
 
 /** Rows with the patches that the model's own entropies, or its rule, give them. */
-export function cut(model: SmallModel, rows: readonly Int32Array[]): PatchedRow[] {
-  const entropies = entropiesOf(model, rows);
+export function cut(model: SmallModel, rows: readonly Int32Array[], options = {}): PatchedRow[] {
+  const entropies = entropiesOf(model, rows, options);
   return rows.map((ids, r) => ({ ids, patchLengths: modelPatchLengths(ids, entropies[r], model.config.patching) }));
 }
 
 /** Logits of each row [S * V], all rows in one batch, patched by the model itself; and the number of patches of the batch. */
-export function predict(model: SmallModel, rows: readonly Int32Array[]): { logits: Float32Array[]; patches: number } {
+export function predict(
+  model: SmallModel,
+  rows: readonly Int32Array[],
+  { batchInvariant = false } = {},
+): { logits: Float32Array[]; patches: number } {
   const { params, config, backend } = model;
-  const batch = bltBatch(cut(model, rows), config, { backend });
+  const batch = bltBatch(cut(model, rows, { batchInvariant }), config, { backend, batchInvariant });
   const all = scope(() => bltLogits(params, batch, config).readSync()) as Float32Array;
   let at = 0;
   const logits = rows.map((ids) => all.subarray(at, (at += ids.length * config.vocabSize)));
   return { logits, patches: batch.layout.patches };
+}
+
+/** Feeds each row in pieces of random sizes and returns the logits after every byte. */
+export function decoded(decoder: Decoder, rows: readonly Int32Array[], pieces: readonly number[]): number[][] {
+  const logits: number[][] = rows.map(() => []);
+  const at = rows.map(() => 0);
+  for (let p = 0; at.some((a, r) => a < rows[r].length); p++) {
+    const parts = rows.map((ids, r) => {
+      const part = ids.subarray(at[r], at[r] + pieces[(p * rows.length + r) % pieces.length]);
+      at[r] += part.length;
+      return part;
+    });
+    decoder.feed(parts, { all: true }).forEach((found, r) => {
+      for (const x of found) logits[r].push(x);
+    });
+  }
+  return logits;
 }

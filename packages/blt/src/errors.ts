@@ -20,3 +20,8 @@ export class TooManyPatchesError extends ConfigError {
 export class NonFiniteError extends Error {
   override readonly name = 'NonFiniteError';
 }
+
+/** An archive that cannot be opened: damaged, cut off, or made with another model. */
+export class ArchiveError extends Error {
+  override readonly name = 'ArchiveError';
+}

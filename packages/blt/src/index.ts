@@ -2,7 +2,7 @@
 
 // Errors
 
-export { ConfigError, NonFiniteError, TooManyPatchesError } from './errors.ts';
+export { ArchiveError, ConfigError, NonFiniteError, TooManyPatchesError } from './errors.ts';
 
 // Bytes and patches
 
@@ -121,6 +121,12 @@ export {
 
 // Decoding
 
+export {
+  type BatchText,
+  ContinuousBatch,
+  type ContinuousBatchOptions,
+  type DrawnByte,
+} from './decoding/continuous-batch.ts';
 export { Decoder, type DecoderOptions, type HashRows } from './decoding/decoder.ts';
 export { type DecodingFlops, type DecodingLoad, decodingFlops } from './decoding/decoding-flops.ts';
 export {
@@ -132,6 +138,7 @@ export {
   nextByteLogitsAsync,
 } from './decoding/generate.ts';
 export { type BatchByte, generateBatch, generateBatchAsync } from './decoding/generate-batch.ts';
+export type { TextOptions } from './decoding/growing-text.ts';
 export { argmax, type SamplingOptions, sampleLogits, validateSampling } from './decoding/sampling.ts';
 export type { WithReadback } from './readback.ts';
 
@@ -153,6 +160,13 @@ export {
   type SavedMemory,
 } from './memory/saved-memory.ts';
 export { TextMemory } from './memory/text-memory.ts';
+
+// Compression
+
+export { type Archive, type ArchiveHeader, readArchive } from './compression/archive-format.ts';
+export { type CodingModel, codingModel } from './compression/coding-model.ts';
+export { type CompressOptions, compress, compressing, decompress, decompressing } from './compression/compress.ts';
+export { packModel, unpackModel } from './compression/packed-model.ts';
 
 // Training: the whole run
 

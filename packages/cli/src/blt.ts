@@ -1,6 +1,7 @@
 /** @file The command `blt`: its commands and flags, and what becomes of an error. What a command does is loaded when it runs. */
 import { Command, CommanderError } from 'commander';
 import { addCompare } from './command-line/compare.ts';
+import { addCompress, addDecompress } from './command-line/compress.ts';
 import { addDoctor } from './command-line/doctor.ts';
 import { addEval } from './command-line/eval.ts';
 import { addGenerate } from './command-line/generate.ts';
@@ -10,6 +11,8 @@ import { addPatch } from './command-line/patch.ts';
 import { addPlay } from './command-line/play.ts';
 import { addPrepare } from './command-line/prepare.ts';
 import { addRuns } from './command-line/runs.ts';
+import { addServe } from './command-line/serve.ts';
+import { addStudy } from './command-line/study.ts';
 import { addTrace } from './command-line/trace.ts';
 import { addTrain } from './command-line/train.ts';
 import { meaningOf, ourNames } from './config/aliases.ts';
@@ -47,12 +50,16 @@ const COMMANDS = [
   addPatch,
   addEval,
   addInspect,
+  addCompress,
+  addDecompress,
   addPlay,
+  addServe,
   addImport,
   addExport,
   addTrace,
   addRuns,
   addCompare,
+  addStudy,
   addDoctor,
 ];
 for (const add of COMMANDS) add(program);
@@ -63,6 +70,7 @@ program.hook('preAction', (_, command) => setQuiet(command.opts().quiet === true
 
 /** Errors of the libraries whose message is meant for the user. */
 const EXPECTED = new Set([
+  'ArchiveError',
   'ConfigError',
   'SafetensorsError',
   'ShapeError',

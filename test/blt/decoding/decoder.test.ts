@@ -14,7 +14,7 @@ import { backends } from '../../support/backends.ts';
 import { fixture } from '../../support/fixture.ts';
 import { distance, type GoldenModel, loadGolden } from '../../support/golden-model.ts';
 import { runs } from '../../support/runs.ts';
-import { configs, cut, predict, row, seeds, smallModel } from '../../support/small-model.ts';
+import { configs, cut, decoded, predict, row, seeds, smallModel } from '../../support/small-model.ts';
 
 interface Trace {
   model: GoldenModel;
@@ -77,23 +77,6 @@ describe.each(backends)('$name', ({ backend }) => {
 const wasm = createWasmBackend();
 // In 64 bits, so that what is left of a difference is the rounding of the logits themselves.
 const exact = createReferenceBackend({ precision: 'f64' });
-
-/** Feeds each row in pieces of random sizes and returns the logits after every byte. */
-function decoded(decoder: Decoder, rows: readonly Int32Array[], pieces: readonly number[]): number[][] {
-  const logits: number[][] = rows.map(() => []);
-  const at = rows.map(() => 0);
-  for (let p = 0; at.some((a, r) => a < rows[r].length); p++) {
-    const parts = rows.map((ids, r) => {
-      const part = ids.subarray(at[r], at[r] + pieces[(p * rows.length + r) % pieces.length]);
-      at[r] += part.length;
-      return part;
-    });
-    decoder.feed(parts, { all: true }).forEach((found, r) => {
-      for (const x of found) logits[r].push(x);
-    });
-  }
-  return logits;
-}
 
 describe('decoding byte by byte', () => {
   test('gives the logits of the whole text, whatever the model, the patching and the pieces it is read in', () => {

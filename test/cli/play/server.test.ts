@@ -5,7 +5,7 @@ import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isOwnHost } from '../../../packages/cli/src/play/server.ts';
+import { isOwnHost } from '../../../packages/cli/src/http/listen.ts';
 import { BLT, blt } from '../../support/command.ts';
 import { PAGE, servePage } from '../../support/play-page.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';

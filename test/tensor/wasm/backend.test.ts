@@ -21,6 +21,29 @@ describe('which build runs', () => {
     expect(createWasmBackend().description).toContain('rounded separately (BLT_NO_FMA=1)');
   });
 
+  test('the description says fused where a product and a sum round once, and only there', () => {
+    // a a + c is 2^-24 rounded once, and 0 rounded twice.
+    const [a, c] = [1 + 2 ** -12, -1 - 2 ** -11];
+    const roundsOnce = (backend = createWasmBackend()) => {
+      const pair = (x: number, y: number, shape: number[]) => tensor([x, y], shape, { backend });
+      const [y] = run('matmul', [pair(1, a, [1, 2]), pair(c, a, [2, 1])], plain);
+      return y.item() !== 0;
+    };
+    expect(createWasmBackend().description.includes('fused multiply-add (')).toBe(roundsOnce());
+    expect(roundsOnce(createWasmBackend({ deterministic: true }))).toBe(false);
+    // JavaScriptCore takes the instruction of relaxed SIMD, and rounds twice.
+    class Twice extends WebAssembly.Instance {
+      override get exports() {
+        return 'f' in super.exports
+          ? { f: (x: number, y: number) => Math.fround(Math.fround(x * x) + y) }
+          : super.exports;
+      }
+    }
+    vi.stubGlobal('WebAssembly', Object.create(WebAssembly, { Instance: { value: Twice } }));
+    expect(createWasmBackend().description).toContain('rounded separately (this engine has no fused multiply-add)');
+    expect(roundsOnce()).toBe(false);
+  });
+
   test('the description says how wide the vectors are and why', () => {
     const major = Number.parseInt(process.versions.node, 10);
     const joined = process.arch === 'x64' && major >= 24 && major <= 26;

@@ -23,6 +23,7 @@ interface WindowOptions {
   dilation?: PerAxis;
 }
 
+/** How `conv1d` and `conv2d` move their windows, what they add, and which channels see each other. */
 export interface ConvOptions extends WindowOptions {
   /** [O], added to each channel of the result. */
   bias?: Tensor;
@@ -30,6 +31,7 @@ export interface ConvOptions extends WindowOptions {
   groups?: number;
 }
 
+/** How poolings move their windows. */
 export type PoolOptions = WindowOptions;
 
 /** One number for each of `axes` axes. @throws ShapeError for another number of them, or one below `least` */

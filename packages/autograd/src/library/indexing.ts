@@ -130,6 +130,7 @@ function withIds(cut: Tensor, x: Tensor, axes: readonly (number | Tensor)[], ind
   return y;
 }
 
+/** The elements that `pad` puts around a tensor. */
 export interface PadOptions {
   /** 'constant' unless given; 'reflect' mirrors at the first and the last element, 'edge' repeats them. */
   mode?: 'constant' | 'reflect' | 'edge';

@@ -58,6 +58,7 @@ export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
   return dropped(reshape(y, shape), axes, keepDims);
 }
 
+/** The axes of `variance` and `std`, and what the sum is divided by. */
 export interface VarianceOptions extends ReduceOptions {
   /** Taken off the number of elements that the sum is divided by: 1 as in PyTorch, 0 as in NumPy and JAX. 1 unless given. */
   correction?: number;

@@ -10,6 +10,11 @@ export interface IntervalBounds {
   readonly hi: Tensor;
   /** Sum of hi - lo, from which FLOPs are counted. */
   readonly pairs: number;
+  /**
+   * Inference: a row's bits depend on its query, keys and values alone, so that a text gives the same bits as a whole, byte by byte, and
+   * among others. The forward pass takes somewhat longer on the wasm backend. Other backends work like that anyway.
+   */
+  readonly batchInvariant?: boolean;
 }
 
 /**
@@ -30,6 +35,7 @@ export function intervalAttention(
 ): Tensor {
   checkTensor('intervalAttention: q', q);
   const scale = 1 / Math.sqrt(q.shape[1] / heads);
-  const attrs = { heads, kvHeads, scale, pairs: bounds.pairs };
+  const { pairs, batchInvariant } = bounds;
+  const attrs = { heads, kvHeads, scale, pairs, ...(batchInvariant && { batchInvariant }) };
   return apply('intervalAttention', [q, k, v, bounds.lo, bounds.hi], attrs);
 }

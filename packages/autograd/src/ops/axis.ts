@@ -51,6 +51,7 @@ export function cumsum(x: Tensor, options: { axis?: number; reverse?: boolean } 
   return alongAxis('cumsum', x, axis, (last) => apply('cumsum', [last], { reverse }));
 }
 
+/** The order of `sort`, `argsort` and `topk`. */
 export interface SortOptions {
   /** -1, the last one, unless given. */
   axis?: number;

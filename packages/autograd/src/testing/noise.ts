@@ -22,6 +22,7 @@ export function noise(...shape: number[]): RawArray {
   return { data: Float32Array.from({ length: product(shape) }, (_, i) => 2 * counterUniform(stream, i) - 1), shape };
 }
 
+/** Whole numbers as an i32 array of a shape, [n] unless given. */
 export const integers = (values: ArrayLike<number>, shape: readonly number[] = [values.length]): RawArray => ({
   data: Int32Array.from(values),
   shape,

@@ -15,8 +15,9 @@ const attentionCases = (size: fc.Arbitrary<number>) =>
       group: fc.integer({ min: 1, max: 3 }),
       D: fc.integer({ min: 1, max: 5 }),
       usualScale: fc.boolean(),
+      batchInvariant: fc.boolean(),
     })
-    .chain(({ n, m, kvHeads, group, D, usualScale }) =>
+    .chain(({ n, m, kvHeads, group, D, usualScale, batchInvariant }) =>
       fc
         .tuple(
           floats([n, kvHeads * group * D]),
@@ -33,6 +34,7 @@ const attentionCases = (size: fc.Arbitrary<number>) =>
             kvHeads,
             scale: usualScale ? 1 / Math.sqrt(D) : 0.375,
             pairs: plain(hi.map((h, i) => h - lo[i])),
+            ...(batchInvariant && { batchInvariant }),
           };
           return { ins: [q, k, v, i32(lo), i32(hi)], attrs, g };
         }),

@@ -4,8 +4,10 @@ import type { TestedBackend } from './backends.ts';
 import { expectEqual } from './law.ts';
 import type { Arr, Case, Expected, OpRow } from './op-row.ts';
 
+/** An array of a case as a tensor on a backend. */
 export const toTensor = (x: Arr, backend: Backend): Tensor => tensor(x.values, x.shape, { dtype: x.dtype, backend });
 
+/** The arrays of a case as tensors on a backend. */
 export const toTensors = (xs: readonly Arr[], backend: Backend): Tensor[] => xs.map((x) => toTensor(x, backend));
 
 /** Every storage is full of NaN before a kernel writes it: an element that is never written shows. */

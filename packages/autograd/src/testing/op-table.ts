@@ -17,6 +17,7 @@ import { rowsOps } from './op-rows.ts';
 import { shapeOps } from './op-shape.ts';
 import { softmaxOps } from './op-softmax.ts';
 
+/** The row of every kernel: its legal cases, its definition in 64 bits with an error bound, its gradient and its refusals. */
 export const opTable: { readonly [K in KernelName]: OpRow<K> } = {
   ...elementwiseOps,
   ...reduceOps,
@@ -31,6 +32,7 @@ export const opTable: { readonly [K in KernelName]: OpRow<K> } = {
   ...optimizerOps,
 };
 
+/** The names of all kernels of the contract. */
 export const kernelNames = Object.keys(contract) as KernelName[];
 
 /** A row whose kernel is only known at run time: inputs, attributes and definition of one row still belong together. */

@@ -25,6 +25,7 @@ export const positive = fc.integer({ min: 256, max: 4096 }).map((i) => i / 1024)
 /** +-[1/4, 4] */
 export const nonzero = fc.tuple(positive, fc.boolean()).map(([x, minus]) => (minus ? -x : x));
 
+/** An f32 array of a shape, its values drawn from `value`: multiples of 1/1024 unless given. */
 export const floats = (shape: readonly number[], value: fc.Arbitrary<number> = number): fc.Arbitrary<Arr> =>
   fc
     .array(value, { minLength: product(shape), maxLength: product(shape), size: 'max' })
@@ -56,6 +57,7 @@ export function shapes(size: fc.Arbitrary<number>, min = 0, max = 3): fc.Arbitra
 /** How many leading axes an operand lacks, and which of the others it repeats: none in most cases. */
 export const droppedAxes = (rank: number) =>
   fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat({ max: rank }) });
+/** Three booleans, each true in one case of three: the axes that an operand repeats. */
 export const repeatedAxes = fc.array(fc.constantFrom(true, false, false), { minLength: 3, maxLength: 3 });
 
 /** A common shape, and `operands` shapes that broadcast to it. */

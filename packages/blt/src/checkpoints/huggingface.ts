@@ -46,9 +46,9 @@ export function checkpointFromSafetensors(bytes: Uint8Array, config: BltConfig, 
 
 /**
  * The same from tensors wherever they lie, under the names of Hugging Face or of Facebook; one tensor at a time is in memory twice.
+ * With `hashTables: false` the hash tables stay where they are, for decoding with `hashRowsOf`. `weights` says how the matrices are kept
+ * in memory (default f32). Other formats are for models that are not trained on.
  * @param backend where the weights go, for all or by name
- * @param hashTables false: they stay where they are, for decoding with `hashRowsOf`
- * @param weights how the matrices are kept in memory (default f32); other formats are for models that are not trained on
  * @throws SafetensorsError for values that cannot be read; ConfigError naming the first missing tensor or wrong shape
  */
 export function checkpointFromStored(

@@ -177,6 +177,19 @@ export class Decoder {
     });
   }
 
+  /**
+   * Forgets one sequence, whose place may then read another text from its beginning. The other sequences stay as they are.
+   * @throws Error while ids given before are still being read
+   */
+  restart(sequence: number): void {
+    if (this.waiting) throw new Error('Decoder: it is still reading the ids given before; await that first');
+    this.states[sequence] = INITIAL_STATE;
+    this.ids[sequence] = [];
+    this.lengths[sequence] = [];
+    this.latestEntropy[sequence] = 0;
+    this.steps.restart(sequence);
+  }
+
   /** Gives the memory back at once; otherwise the garbage collector does, later. */
   release(): void {
     this.steps.release();

@@ -1,10 +1,8 @@
 /** @file Generation of several texts side by side, on one decoder. */
-import { TooManyPatchesError } from '../errors.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { itemsAsync, itemsSync, type WithReadback } from '../readback.ts';
+import { ContinuousBatch } from './continuous-batch.ts';
 import { checkOptions, type GenerateOptions } from './generate.ts';
-import { GrowingText } from './growing-text.ts';
-import { RenewableDecoder } from './renewable-decoder.ts';
 
 /** One byte of one of several sequences. */
 export interface BatchByte {
@@ -14,7 +12,7 @@ export interface BatchByte {
 
 /**
  * Continues several prompts of different lengths side by side. Bytes come in rounds, sequence after sequence. A sequence that has ended
- * takes no more steps. Each draws from a random stream of its own, and that of sequence 0 is that of `generate`.
+ * takes no more steps, and one that is too long for the context is read again alone. Each draws from a random stream of its own, and that of sequence 0 is that of `generate`.
  * @throws RangeError for impossible options, or drafts, which only single sequences have
  */
 export function* generateBatch(
@@ -39,48 +37,26 @@ function* generateBatchSteps(
   prompts: readonly (string | Uint8Array)[],
   options: GenerateOptions,
 ): WithReadback<void, BatchByte> {
-  const contextBytes = checkOptions(options, checkpoint.config);
-  const { maxBytes, hashRows, onDone } = options;
+  checkOptions(options, checkpoint.config);
+  const { maxBytes, contextBytes, hashRows, onDone } = options;
   if (options.draftBytes) throw new RangeError('generateBatch: draftBytes is for one text; leave it out');
   if (options.memory) throw new RangeError('generateBatch: a memory is for one text; leave it out');
   if (prompts.length === 0 || maxBytes === 0) return;
-  const texts = prompts.map((prompt, r) => new GrowingText(prompt, options, r));
-  const decoders = new RenewableDecoder(checkpoint, { sequences: prompts.length, hashRows });
-  let decoder = decoders.current;
-  /** Ids of each text that are known but not read yet; at first all of them. */
-  let unread: number[][] = texts.map(({ ids }) => ids);
-  /** These texts forget their older half; all are read again. */
-  const beginAnew = (forgetful: readonly GrowingText[]) => {
-    decoders.retire();
-    decoder = decoders.current;
-    for (const text of forgetful) text.forget(contextBytes);
-    unread = texts.map(({ ended, ids }) => (ended ? [] : ids));
-  };
+  const places = prompts.length;
+  const batch = new ContinuousBatch(checkpoint, { places, contextBytes, hashRows });
+  let bytes = 0;
   try {
-    while (texts.some(({ ended }) => !ended)) {
-      const full = texts.filter(({ ids }) => ids.length > contextBytes);
-      if (full.some(({ ended }) => !ended)) beginAnew(full);
-      let logits: Float32Array[];
-      try {
-        logits = yield* decoder.feedSteps(unread);
-      } catch (error) {
-        if (!(error instanceof TooManyPatchesError)) throw error;
-        const crowded = error.sequences.map((r) => texts[r]);
-        if (crowded.some(({ ids }) => ids.length < 2)) throw error;
-        beginAnew(crowded);
-        continue;
-      }
-      unread = prompts.map(() => []);
-      for (const [r, text] of texts.entries()) {
-        if (text.ended) continue;
-        const id = text.draw(logits[r]);
-        const byte = text.add(id);
-        if (byte !== null) yield { sequence: r, byte };
-        if (!text.ended) unread[r] = [id];
+    const sequences = new Map(prompts.map((prompt, r) => [batch.add(prompt, options, r), r]));
+    while (batch.size > 0) {
+      for (const { text, byte } of yield* batch.roundSteps()) {
+        if (byte === null) continue;
+        bytes++;
+        yield { sequence: sequences.get(text)!, byte };
       }
     }
   } finally {
-    decoders.retire();
-    onDone?.({ bytes: texts.reduce((n, { made }) => n + made, 0), ...decoders.counts });
+    const { counts } = batch;
+    batch.release();
+    onDone?.({ bytes, ...counts });
   }
 }

@@ -112,6 +112,11 @@ export class GlobalStages {
     return onBackend(h, x.backend);
   }
 
+  /** Forgets the patches of one sequence. */
+  restart(sequence: number): void {
+    for (const { slots } of this.stages) slots.restart(sequence);
+  }
+
   release(): void {
     for (const { slots } of this.stages) slots.release();
   }

@@ -183,6 +183,13 @@ export class ModelSteps {
     return this.decoderStep.run(inputs, local, n > MOST_RECORDED)[0];
   }
 
+  /** Forgets what one sequence has read. */
+  restart(sequence: number): void {
+    this.byteSlots.restart(sequence);
+    this.globalStages.restart(sequence);
+    this.patchSlots.restart(sequence);
+  }
+
   release(): void {
     this.forget();
     this.byteSlots.release();
@@ -206,7 +213,7 @@ export class ModelSteps {
 
   /** The place of new rows, as the layers take it. */
   private context(c: TransformerConfig, { positions, lo, hi }: StackInputs<Tensor>, pairs: number): StackContext {
-    return { positions, bounds: { lo, hi, pairs }, rope: this.tables.get(c)! };
+    return { positions, bounds: { lo, hi, pairs, batchInvariant: true }, rope: this.tables.get(c)! };
   }
 
   private entropiesOf(inputs: Tensors<ByteInputs>, { pairs }: Placement): Tensor {
@@ -236,7 +243,7 @@ export class ModelSteps {
     const { local_encoder, global_transformer, local_decoder } = this.checkpoint.params.model;
     const { config } = this;
     const { starts, bytesLo, bytesHi } = inputs;
-    const bounds: IntervalBounds = { lo: bytesLo, hi: bytesHi, pairs };
+    const bounds: IntervalBounds = { lo: bytesLo, hi: bytesHi, pairs, batchInvariant: true };
     let queries: Tensor | null = null; // [F*k, C]
     for (const { layer, cache } of this.encoderStates) {
       const states = gatherRows(cache.tensor, inputs.bytes);
@@ -256,7 +263,7 @@ export class ModelSteps {
     const { model, lm_head } = this.checkpoint.params;
     const { decoder: c, crossAttnK } = this.config;
     const { slots, crossLo, crossHi, wanted } = inputs;
-    const cross = { lo: crossLo, hi: crossHi, pairs: slots.size * crossAttnK };
+    const cross = { lo: crossLo, hi: crossHi, pairs: slots.size * crossAttnK, batchInvariant: true };
     const h = decoderLayers(
       model.local_decoder,
       gatherRows(this.encoderStates.at(-1)!.cache.tensor, slots),

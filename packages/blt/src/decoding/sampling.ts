@@ -41,7 +41,8 @@ export function sampleLogits(logits: Float32Array, options: SamplingOptions, uni
   if (temperature === 0) return best;
   const V = logits.length;
   // Softmax without its denominator; the drawn number is scaled by the kept mass instead.
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]) / temperature));
+  const weights = new Float64Array(V);
+  for (let i = 0; i < V; i++) weights[i] = Math.exp((logits[i] - logits[best]) / temperature);
   if (topP !== null) keepNucleus(weights, topP);
   else if (topK !== null && topK < V) {
     const last = logits.slice().sort()[V - topK];

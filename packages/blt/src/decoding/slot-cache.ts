@@ -85,6 +85,11 @@ export class SlotCache {
     for (let r = 0; r < this.sequences; r++) this.base[r] = keepFrom[r];
   }
 
+  /** Forgets the positions of one sequence; the next is its position 0. Rows that it wrote stay, and nobody sees them. */
+  restart(sequence: number): void {
+    this.base[sequence] = 0;
+  }
+
   release(): void {
     for (const { tensor } of this.caches) release(tensor);
   }

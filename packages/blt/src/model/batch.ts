@@ -22,6 +22,11 @@ export interface BatchOptions {
   readonly backend?: Backend;
   /** Less memory for about a third more time: see `recompute` in @blt-ts/autograd. */
   readonly recompute?: boolean;
+  /**
+   * For inference: the logits of a byte are the same bits whether its text is computed as a whole, in chunks or byte by byte (`Decoder`),
+   * alone or in a batch. Default false, because it makes attention somewhat slower.
+   */
+  readonly batchInvariant?: boolean;
 }
 
 /** A batch for a model over bytes alone (the entropy model). */
@@ -49,10 +54,10 @@ export interface BltBatch {
 }
 
 /** An interval as tensors. */
-function bounds({ lo, hi }: Interval, backend: Backend): IntervalBounds {
+function bounds({ lo, hi }: Interval, backend: Backend, batchInvariant: boolean): IntervalBounds {
   let pairs = 0;
   for (let i = 0; i < lo.length; i++) pairs += hi[i] - lo[i];
-  return { lo: tensor(lo, undefined, { backend }), hi: tensor(hi, undefined, { backend }), pairs };
+  return { lo: tensor(lo, undefined, { backend }), hi: tensor(hi, undefined, { backend }), pairs, batchInvariant };
 }
 
 /** @throws ConfigError if a row has more positions than the stack takes */
@@ -93,7 +98,7 @@ export function byteBatch(
     local: context(
       'entropy model',
       c,
-      bounds(layout.local, backend),
+      bounds(layout.local, backend, options.batchInvariant ?? false),
       layout.positions,
       backend,
       options.recompute ?? false,
@@ -105,10 +110,11 @@ export function byteBatch(
 export function bltBatch(
   rows: readonly PatchedRow[],
   config: BltConfig,
-  { backend = defaultBackend(), recompute = false }: BatchOptions = {},
+  { backend = defaultBackend(), recompute = false, batchInvariant = false }: BatchOptions = {},
 ): BltBatch {
   const layout = buildLayout(rows, layoutOptions(config));
-  const local = bounds(layout.local, backend);
+  const seen = (interval: Interval) => bounds(interval, backend, batchInvariant);
+  const local = seen(layout.local);
   const { groupSizes, functions } = config.hash;
   const tables = functions * groupSizes.length;
   let hashIds: Int32Array | null = null;
@@ -125,13 +131,13 @@ export function bltBatch(
     global: context(
       'global transformer',
       config.global,
-      bounds(layout.global, backend),
+      seen(layout.global),
       layout.patchPositions,
       backend,
       recompute,
     ),
     decoder: context('local decoder', config.decoder, local, layout.positions, backend, recompute),
-    encoderCross: bounds(layout.encoderCross, backend),
-    decoderCross: bounds(layout.decoderCross, backend),
+    encoderCross: seen(layout.encoderCross),
+    decoderCross: seen(layout.decoderCross),
   };
 }

@@ -56,6 +56,8 @@ export interface ScoringOptions {
   backend?: Backend;
   /** Bytes scored at once (default 8192): more take more memory. */
   batchBytes?: number;
+  /** The bits of an entropy are those that `Decoder` gets, whatever is scored beside it; see `BatchOptions`. Default false. */
+  batchInvariant?: boolean;
   /** Called after each batch with the bytes scored so far. */
   onProgress?: (bytes: number) => void;
 }
@@ -99,13 +101,13 @@ export function batchEntropies(
   p: EntropyModelParams,
   rows: readonly ScoringRow[],
   c: TransformerConfig,
-  { window, documents, backend }: ScoringOptions,
+  { window, documents, backend, batchInvariant }: ScoringOptions,
 ): Tensor {
   return scope(() => {
     const batch = byteBatch(
       rows.map((r) => r.ids),
       c,
-      { window, documents, backend },
+      { window, documents, backend, batchInvariant },
     );
     return entropyOfLogits(entropyModelLogits(p, batch, c));
   });

@@ -146,7 +146,7 @@ const keysInWindow = (n: number, w: number): number => (n <= w ? (n + 1) / 2 : w
  * FLOPs per byte that a model executes in matrix products and attention: the paper's sum and what it leaves out, term by term. It is the
  * ledger's figure (`withLedger`) of decoding, up to the bytes that wait in an unfinished patch, and of training's forward pass (where
  * behaviour `huggingface` computes all cross-attentions of an encoder, decoding the last alone).
- * @param contextBytes length of the texts   @param patchBytes mean bytes per patch
+ * The sum is that of texts of `contextBytes` bytes, cut into patches of `patchBytes` bytes on average.
  * @see Pagnoni et al. 2024, appendix B, for the paper's sum
  */
 export function executedFlops(

@@ -1,5 +1,5 @@
 /** @file The flags of `blt generate`. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import {
   backendOption,
   between,
@@ -9,6 +9,7 @@ import {
   modelOption,
   number,
   threadsOption,
+  weightsOption,
   whole,
 } from './values.ts';
 
@@ -20,6 +21,9 @@ export function addGenerate(program: Command): void {
     .description('continue a prompt, byte by byte')
     .addOption(modelOption())
     .option('-p, --prompt <text>', 'what to continue; - reads it from stdin')
+    .option('--prompts <file>', 'continue every prompt of a .jsonl file, many side by side (the model alone)')
+    .option('--n <k>', 'texts for each prompt of --prompts (1)', between(whole, 1, 10_000))
+    .option('--out <file>', 'where the texts of --prompts go, as .jsonl (default: stdout)')
     .option('-n, --max-bytes <n>', 'most bytes to make', whole, 200)
     .option('-t, --temperature <t>', '0 = always the likeliest byte', between(number, 0), 0.8)
     .option('--top-k <n>', 'choose among the n likeliest bytes', between(whole, 1))
@@ -38,14 +42,7 @@ export function addGenerate(program: Command): void {
       whole,
       0,
     )
-    .addOption(
-      new Option(
-        '--weights <format>',
-        'matrices in memory: as BF16 where the file has them so, or always f32 or bf16 (rounded)',
-      )
-        .choices(['stored', 'f32', 'bf16'])
-        .default('stored'),
-    )
+    .addOption(weightsOption())
     .addOption(memory)
     .addOption(noMemory)
     .option('--json', 'one JSON object')

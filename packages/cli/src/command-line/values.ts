@@ -44,6 +44,13 @@ export const backendOption = () =>
   );
 export const threadsOption = () =>
   new Option('--threads <n>', 'CPU threads (all cores)').argParser(between(whole, 1, 256));
+export const weightsOption = () =>
+  new Option(
+    '--weights <format>',
+    'matrices in memory: as BF16 where the file has them so, or always f32 or bf16 (rounded)',
+  )
+    .choices(['stored', 'f32', 'bf16'])
+    .default('stored');
 export const modelOption = () => new Option('-m, --model <dir>', 'run or checkpoint folder (default: the newest run)');
 
 /** `--memory` and `--no-memory`; neither: the memory is used where it helped on held-out text. */

@@ -1,25 +1,21 @@
 /** @file `blt generate`: continues a prompt, onto a terminal, into a pipe, or as JSON. */
-import {
-  type GenerateCounts,
-  generate,
-  generateAsync,
-  longestText,
-  type MemoryMixture,
-  type WeightFormat,
-} from '@blt-ts/blt';
+import { type GenerateCounts, generate, generateAsync, type MemoryMixture, type WeightFormat } from '@blt-ts/blt';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
-import { openModelFolder } from '../files/checkpoint-files.ts';
-import { findModel, loadModel, newestRun } from '../run/find-model.ts';
-import { loadLargeModel, needsSpreading } from '../run/large-model.ts';
 import { memoryBeside } from '../run/memory-file.ts';
+import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
 import { sayJson } from '../terminal/output.ts';
+import { generatePrompts } from './generate-prompts.ts';
 
 export interface GenerateFlags {
   readonly model?: string;
   readonly prompt?: string;
+  /** A file of prompts, one a line. */
+  readonly prompts?: string;
+  readonly n?: number;
+  readonly out?: string;
   readonly maxBytes: number;
   readonly temperature: number;
   readonly topK?: number;
@@ -78,24 +74,15 @@ class TerminalWriter {
 
 /** `blt generate`. @returns the exit code */
 export async function generateCommand(flags: GenerateFlags): Promise<number> {
+  checkPromptFlags(flags);
   const choice = await chooseBackend(flags);
   announce(choice);
   const { backend } = choice;
-  const path = await findModel(flags.model ?? (await newestRun()));
   const { weights = 'stored' } = flags;
-  const large = backend.name === 'wasm' && needsSpreading(openModelFolder(path).config);
-  const { checkpoint, folder, hashRows } = large
-    ? await loadLargeModel(path, backend, { weights })
-    : { ...(await loadModel(path, backend, weights)), hashRows: undefined };
-  const longest = longestText(checkpoint.config);
-  if (longest < 2)
-    throw new UserError(`${folder} reads at most ${longest} bytes; a model that continues text reads 2`, 1);
-  if (flags.context !== undefined && flags.context > longest) {
-    throw new UserError(`--context ${flags.context}: the model reads at most ${longest} bytes; give less`, 2);
-  }
-  const prompt = await promptOf(flags);
-  let counts: GenerateCounts | undefined;
-  const options = {
+  const { checkpoint, folder, hashRows } = await openForDecoding(flags.model, backend, weights);
+  checkContext(checkpoint, flags.context);
+  const { context: contextBytes } = flags;
+  const text = {
     maxBytes: flags.maxBytes,
     temperature: flags.temperature,
     topK: flags.topK ?? null,
@@ -103,7 +90,17 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     seed: flags.seed,
     stop: flags.stop ? Buffer.from(flags.stop) : null,
     ignoreEos: flags.ignoreEos,
-    contextBytes: flags.context,
+  };
+  if (flags.prompts !== undefined) {
+    const { prompts, n = 1, out } = flags;
+    await generatePrompts(checkpoint, { prompts, n, out, text, contextBytes, hashRows });
+    return 0;
+  }
+  const prompt = await promptOf(flags);
+  let counts: GenerateCounts | undefined;
+  const options = {
+    ...text,
+    contextBytes,
     draftBytes: flags.draft,
     hashRows,
     memory: memoryOf(flags, folder),
@@ -132,6 +129,18 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     for await (const byte of bytes) process.stdout.write(Uint8Array.of(byte));
   }
   return 0;
+}
+
+/** @throws UserError for flags that do not go together */
+function checkPromptFlags({ prompts, prompt, n, out, json, draft, memory }: GenerateFlags): void {
+  if (prompts === undefined) {
+    const alone = n !== undefined ? '--n' : out !== undefined ? '--out' : null;
+    if (alone) throw new UserError(`${alone} is for a file of prompts; give --prompts FILE too, or leave it out`, 2);
+    return;
+  }
+  const single = { '--prompt': prompt !== undefined, '--json': json, '--draft': draft > 0, '--memory': memory };
+  const wrong = Object.entries(single).find(([, given]) => given)?.[0];
+  if (wrong) throw new UserError(`${wrong} is for a single text; leave it out, or --prompts`, 2);
 }
 
 /** The memory to draw with. Drafts are for the model alone, so they win where no memory was asked for. */

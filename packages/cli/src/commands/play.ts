@@ -6,6 +6,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openModelFolder } from '../files/checkpoint-files.ts';
 import { readSmallFile } from '../files/small-file.ts';
+import { untilInterrupted } from '../http/listen.ts';
 import { pageFor, type Site, serveSite } from '../play/server.ts';
 import { findModel } from '../run/find-model.ts';
 import { reason, UserError } from '../terminal/errors.ts';
@@ -71,11 +72,7 @@ export async function playCommand(flags: PlayFlags): Promise<number> {
   const url = `http://127.0.0.1:${port}/`;
   say(`${url}  (this machine only; Ctrl-C ends it)`);
   if (flags.open) openBrowser(url);
-  await new Promise<void>((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done());
-  });
-  server.close();
-  server.closeAllConnections();
+  await untilInterrupted(server);
   return 0;
 }
 

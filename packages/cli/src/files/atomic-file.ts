@@ -23,13 +23,19 @@ export async function removeStale(path: string, now = Date.now()): Promise<void>
 /**
  * Writes a file under a name of its own, syncs it, and renames it: readers see the former contents or the new ones. What a writer that
  * died leaves is a hidden file `.NAME.<letters>.tmp` that nobody reads (see `removeStale`).
+ * @param mode permissions of a new file, before the umask
  * @throws UserError naming the file
  */
-export async function writeFileAtomically(path: string, data: Uint8Array, fs: FileCalls = nodeFs): Promise<void> {
+export async function writeFileAtomically(
+  path: string,
+  data: Uint8Array,
+  fs: FileCalls = nodeFs,
+  mode = 0o666,
+): Promise<void> {
   // Process ids repeat among machines.
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
-    const handle = await fs.open(temporary, 'wx');
+    const handle = await fs.open(temporary, 'wx', mode);
     try {
       await handle.writeFile(data);
       await handle.sync();

@@ -4,11 +4,11 @@
  */
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { extname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { reason, UserError } from '../terminal/errors.ts';
+import { isOwnHost, listen } from '../http/listen.ts';
+import { reason } from '../terminal/errors.ts';
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -34,11 +34,6 @@ const HEADERS = {
   'Referrer-Policy': 'no-referrer',
   'Cache-Control': 'no-store',
 };
-
-/** Whether a Host header names this server itself: a page of another name that was made to point here must not be served. */
-export function isOwnHost(host: string | undefined, port: number): boolean {
-  return [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`].includes(host?.toLowerCase() ?? '');
-}
 
 function refuse(response: ServerResponse, status: number, sentence: string): void {
   response.writeHead(status, { ...HEADERS, 'Content-Type': 'text/plain; charset=utf-8' });
@@ -79,24 +74,16 @@ async function answer(site: Site, port: number, request: IncomingMessage, respon
 }
 
 /** Serves the site on 127.0.0.1. @param port 0: any free one @throws UserError if the port cannot be had */
-export function serveSite(site: Site, port: number): Promise<{ server: Server; port: number }> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((request, response) => {
-      answer(site, (server.address() as AddressInfo).port, request, response).catch((error) => {
-        if (response.headersSent) response.destroy();
-        else refuse(response, 500, `The file could not be read: ${reason(error)}.`);
-      });
+export async function serveSite(site: Site, port: number): Promise<{ server: Server; port: number }> {
+  // A page needs some ten connections.
+  const options = { port, command: 'blt play', maxConnections: 64 };
+  const listening = await listen((request, response) => {
+    answer(site, listening.port, request, response).catch((error) => {
+      if (response.headersSent) response.destroy();
+      else refuse(response, 500, `The file could not be read: ${reason(error)}.`);
     });
-    // A page needs some ten connections; one that asks for nothing for minutes is cut by Node's own limits.
-    server.maxConnections = 64;
-    server.on('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'something else uses it' : reason(error);
-      reject(
-        new UserError(`cannot listen on port ${port}: ${why}; choose another: blt play --port N`, 1, { cause: error }),
-      );
-    });
-    server.listen(port, '127.0.0.1', () => resolve({ server, port: (server.address() as AddressInfo).port }));
-  });
+  }, options);
+  return listening;
 }
 
 /** The page with the name of the checkpoint it is to load. */

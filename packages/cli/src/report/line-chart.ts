@@ -24,6 +24,8 @@ export interface LineChart {
   xLabel: string;
   yLabel: string;
   formatX: (x: number) => string;
+  /** Where the axis begins (0). */
+  xFrom?: number;
 }
 
 export const LINE_CHART_CSS = `
@@ -61,13 +63,14 @@ function drawing(chart: LineChart, className: string, width: number, height: num
   const xMax = chart.series
     .flatMap(({ points }) => points)
     .reduce((a, { x }) => Math.max(a, x), Number.NEGATIVE_INFINITY);
-  const xTicks = niceTicks(0, xMax > 0 ? xMax : 1, width < 600 ? 4 : 8);
+  const xFrom = chart.xFrom ?? 0;
+  const xTicks = niceTicks(xFrom, xMax > xFrom ? xMax : xFrom + 1, width < 600 ? 4 : 8);
   const [low, high] = yRange(chart, xMax);
   const yTicks = niceTicks(low, high, 7);
   const step = yTicks.length > 1 ? yTicks[1] - yTicks[0] : 1;
   const yDigits = Math.max(0, Math.min(4, Math.ceil(-Math.log10(step))));
   const xEnd = Math.max(xMax, xTicks.at(-1) ?? xMax) || 1;
-  const px = (x: number): number => round(frame.left + (x / xEnd) * (frame.right - frame.left));
+  const px = (x: number): number => round(frame.left + ((x - xFrom) / (xEnd - xFrom)) * (frame.right - frame.left));
   const py = (y: number): number => round(frame.bottom - ((y - low) / (high - low)) * (frame.bottom - frame.top));
   const clip = `clip-${className}`;
   const out: string[] = [];

@@ -99,6 +99,8 @@ export interface AttentionAttrs {
   scale: number;
   /** sum of (hi - lo) over the query rows: what the kernel must compute, for the FLOP ledger */
   pairs: number;
+  /** true: the bits of a row depend on its query and on the keys and values that it sees alone, not on what is computed beside it */
+  batchInvariant?: boolean;
 }
 
 /** The numbers of one AdamW update, named as in its formula (contract/optimizer.ts). */

@@ -8,6 +8,7 @@ import type { Driver } from './drivers/driver.ts';
 import type { GpuMode } from './drivers/gpu-js.ts';
 import { selfTest } from './self-test.ts';
 
+/** The APIs that gpu.js kernels run on, the best one first. */
 export const GPU_MODES: readonly GpuMode[] = ['webgpu', 'webgl2', 'webasm'];
 
 /** Options of `createGpuBackend`. */

@@ -14,7 +14,7 @@
  *
  * `mix` is a bijection (each step is), so for one seed no two indices share a value, and for one index no two seeds do.
  * Not cryptographic.
- * @param seed, i integers; taken modulo 2^32
+ * @param seed an integer, taken modulo 2^32   @param i the same
  * @see Wellons, hash-prospector 2018: the two multipliers with the lowest known avalanche bias (0.107) for shifts 16, 15, 15
  */
 export function hash32(seed: number, i: number): number {

@@ -37,8 +37,6 @@ export function writeBf16(runtime: WasmRuntime, { handle, length }: Storage, val
 
 /** Up to this many rows of A the kernel reads BF16. For more rows the matrix is widened to floats first. */
 const FEW_ROWS = 16;
-/** Most columns of A: the kernel's scratch holds four rows of this many floats. */
-const MOST_COLUMNS = 65536;
 
 /** y = a b^T for few rows of a. False for other forms. */
 function fewRows(
@@ -50,7 +48,7 @@ function fewRows(
   if (isBf16(a) || attrs.transposeA || !attrs.transposeB || a.shape.length !== 2 || b.shape.length !== 2) return false;
   const [M, K] = a.shape;
   const [N] = b.shape;
-  if (M > FEW_ROWS || K % 8 !== 0 || K > MOST_COLUMNS || M * N * K === 0) return false;
+  if (M > FEW_ROWS || K % 8 !== 0 || M * N * K === 0) return false;
   const { ints, kernels } = runtime;
   ints[args.a] = address(a);
   ints[args.b] = (b.storage.handle as Bf16Values).address;

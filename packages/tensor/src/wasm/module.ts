@@ -8,10 +8,10 @@ export type { WasmExports };
 /** An exported kernel. It does part `part` of `parts` of its work; its arguments are in the argument block. */
 export type Kernel = (part: number, parts: number) => void;
 
-/** A module that uses one instruction of relaxed SIMD, f32x4.relaxed_madd, to see whether the engine takes it. */
+/** A module whose function f(a, c) is a a + c by one instruction of relaxed SIMD, f32x4.relaxed_madd. */
 const RELAXED_PROBE = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2,
-  253, 133, 2, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 125, 125, 1, 125, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 22, 1, 20, 0,
+  32, 0, 253, 19, 32, 0, 253, 19, 32, 1, 253, 19, 253, 133, 2, 253, 31, 0, 11,
 ]);
 
 /**
@@ -57,6 +57,23 @@ function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(RELAXED_PROBE);
 }
 
+/** Whether relaxed_madd rounds once here. An engine may also round twice: JavaScriptCore does, and V8 on a processor without the instruction. */
+function relaxedFuses(): boolean {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(RELAXED_PROBE));
+  // (1 + 2^-12)^2 = 1 + 2^-11 + 2^-24, which rounds to 1 + 2^-11.
+  return (exports.f as (a: number, c: number) => number)(1 + 2 ** -12, -1 - 2 ** -11) !== 0;
+}
+
+/** The build to take, and why: with fused multiply-add where the engine has it. */
+function arithmetic(deterministic: boolean): { fma: boolean; why: string } {
+  const separately = (why: string) => ({ fma: false, why: `multiply and add rounded separately${why}` });
+  if (deterministic) return separately(', the same bits on every machine');
+  if (environment('BLT_NO_FMA') === '1') return separately(' (BLT_NO_FMA=1)');
+  if (!hasRelaxedSimd()) return separately(' (this engine has no relaxed SIMD)');
+  if (!relaxedFuses()) return separately(' (this engine has no fused multiply-add)');
+  return { fma: true, why: 'fused multiply-add (relaxed SIMD)' };
+}
+
 /** Whether this engine joins pairs of 128-bit operations, once it is asked to; it is asked here. */
 function joinsPairs(): { wide: boolean; why: string } {
   const not = (why: string) => ({ wide: false, why: `128-bit vectors (${why})` });
@@ -88,15 +105,7 @@ export interface CompiledKernels {
  * @param pages what the memory may grow to
  */
 export function compileKernels(deterministic: boolean, wide: boolean | undefined, pages: number): CompiledKernels {
-  const optedOut = environment('BLT_NO_FMA') === '1';
-  const fma = !deterministic && !optedOut && hasRelaxedSimd();
-  const why = fma
-    ? 'fused multiply-add (relaxed SIMD)'
-    : deterministic
-      ? 'multiply and add rounded separately, the same bits on every machine'
-      : optedOut
-        ? 'multiply and add rounded separately (BLT_NO_FMA=1)'
-        : 'multiply and add rounded separately (this engine has no relaxed SIMD)';
+  const { fma, why } = arithmetic(deterministic);
   const shared = typeof SharedArrayBuffer !== 'undefined';
   const binary = binaryOf(fma);
   // The same module with the import declared unshared: the flags of its memory are 3 (shared, with maximum) or 1.

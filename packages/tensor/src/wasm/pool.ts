@@ -69,7 +69,7 @@ const LEAST_ASLEEP = 100;
 
 /** Kernels that cut their work themselves are called once on each thread. All others are cut into a few pieces for each. */
 const selfScheduling = (kernels: WasmExports): ReadonlySet<Kernel> =>
-  new Set([kernels.matmul, kernels.intervalAttention, kernels.intervalAttentionBackward]);
+  new Set([kernels.matmul, kernels.intervalAttention, kernels.invariantAttention, kernels.intervalAttentionBackward]);
 const PIECES_PER_THREAD = 4;
 
 /** The worker threads of one runtime. */

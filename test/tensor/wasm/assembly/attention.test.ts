@@ -60,6 +60,19 @@ function decoderCross(lengths: readonly number[], k: number): Layout {
   };
 }
 
+/** The newest rows of texts whose keys lie `capacity` rows apart, as in decoding; `rows` of each text. */
+function textsApart(seen: readonly number[], capacity: number, rows: readonly number[]): Layout {
+  const all = seen.flatMap((n, text) =>
+    range(rows[text]).map((i) => ({ lo: text * capacity, hi: text * capacity + n - rows[text] + 1 + i })),
+  );
+  return {
+    name: `texts ${capacity} keys apart, ${rows} rows of each`,
+    keys: seen.length * capacity,
+    lo: all.map(({ lo }) => lo),
+    hi: all.map(({ hi }) => hi),
+  };
+}
+
 const lengths = range(60).map((p) => (p % 9 === 4 ? 0 : 1 + ((p * 37) % 23)));
 const layouts: Layout[] = [
   selfAttention([1], 10),
@@ -76,6 +89,8 @@ const layouts: Layout[] = [
   { name: 'one new row with a long cache', keys: 9000, lo: [100], hi: [8999] },
   { name: 'one row with nothing to see', keys: 9, lo: [4], hi: [4] },
   { name: 'a few new rows with a cache', keys: 100, lo: [0, 0, 50, 60, 61], hi: [96, 97, 98, 98, 100] },
+  textsApart([40, 3, 64, 1, 70], 128, [1, 1, 1, 1, 1]),
+  textsApart([40, 90, 64, 1, 70, 100], 128, [1, 30, 1, 1, 70, 1]),
   { name: 'nothing to see', keys: 5, lo: range(70).map(() => 2), hi: range(70).map(() => 2) },
 ];
 /** Blocks that see hundreds of keys, for which the gradient keeps keys side by side. */
@@ -134,12 +149,14 @@ describe.each(cases)('$name', ({ keys, lo, hi, all }) => {
     const q = noise(n, h.heads * h.D);
     const ins = [q, noise(keys, h.kvHeads * h.D), noise(keys, h.kvHeads * h.D), integers(lo), integers(hi)];
     const [out, lse] = runOn(exact, 'intervalAttention', ins, attrs);
-    const [y, z] = onWasm('intervalAttention', ins, attrs);
-    expect(distance(y, out)).toBeLessThan(2e-6);
-    expect(distance(z, lse)).toBeLessThan(2e-6);
-    for (const i of range(n).filter((row) => lo[row] >= hi[row])) {
-      expect(y.slice(i * h.heads * h.D, (i + 1) * h.heads * h.D).every((x) => x === 0)).toBe(true);
-      expect(z.slice(i * h.heads, (i + 1) * h.heads).every((x) => x === 0)).toBe(true);
+    for (const batchInvariant of [false, true]) {
+      const [y, z] = onWasm('intervalAttention', ins, { ...attrs, batchInvariant });
+      expect(distance(y, out)).toBeLessThan(2e-6);
+      expect(distance(z, lse)).toBeLessThan(2e-6);
+      for (const i of range(n).filter((row) => lo[row] >= hi[row])) {
+        expect(y.slice(i * h.heads * h.D, (i + 1) * h.heads * h.D).every((x) => x === 0)).toBe(true);
+        expect(z.slice(i * h.heads, (i + 1) * h.heads).every((x) => x === 0)).toBe(true);
+      }
     }
 
     const more = [...ins, single(out, q.shape), single(lse, [n, h.heads]), noise(n, h.heads * h.D)];
@@ -182,6 +199,19 @@ test('what comes later changes nothing before it, bit for bit', () => {
     const after = onWasm('intervalAttention', [...changed, integers(lo2), integers(hi)], attrs);
     expect(after[0].slice(0, t * 16)).toEqual(before[0].slice(0, t * 16));
     expect(after[1].slice(0, t * 2)).toEqual(before[1].slice(0, t * 2));
+  }
+});
+
+test('a row of one text has the same bits alone and beside other texts far away', () => {
+  const attrs = { heads: 2, kvHeads: 1, scale: 0.3, pairs: 0, batchInvariant: true };
+  const { keys, lo, hi } = textsApart([40, 90, 64, 1, 70, 96], 128, [1, 1, 1, 1, 1, 1]);
+  const [q, k, v] = [noise(lo.length, 16), noise(keys, 8), noise(keys, 8)];
+  const [out, lse] = onWasm('intervalAttention', [q, k, v, integers(lo), integers(hi)], attrs);
+  for (const i of range(lo.length)) {
+    const row = { data: Float32Array.from(q.data).slice(16 * i, 16 * i + 16), shape: [1, 16] };
+    const [y, z] = onWasm('intervalAttention', [row, k, v, integers([lo[i]]), integers([hi[i]])], attrs);
+    expect(out.slice(16 * i, 16 * i + 16)).toEqual(y);
+    expect(lse.slice(2 * i, 2 * i + 2)).toEqual(z);
   }
 });
 

@@ -12,6 +12,7 @@ export { crossEntropy, crossEntropyBackward, logSoftmax, softmax } from './softm
 export { rmsNorm, rmsNormBackward, sumPartialRows } from './norm';
 export { rope } from './rope';
 export { intervalAttention } from './attention/forward';
+export { invariantAttention } from './attention/invariant';
 export { findSegments, intervalAttentionBackward } from './attention/backward';
 export { adamw, adamwCatchUp, adamwRows, lerp } from './optimizer';
 export { ceiling } from './matmul/tile-4x8';

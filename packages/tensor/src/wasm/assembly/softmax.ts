@@ -31,7 +31,7 @@ function sumExp(x: usize, n: i32, most: f32): f32 {
 }
 
 /** y = e^(x - max); returns the sum. */
-export function storeExp(y: usize, x: usize, n: i32, most: f32): f32 {
+function storeExp(y: usize, x: usize, n: i32, most: f32): f32 {
   const shift = f32x4.splat(most);
   const whole = <usize>(n & ~3) << 2;
   let total = f32x4.splat(0);

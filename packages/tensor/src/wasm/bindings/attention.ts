@@ -30,10 +30,12 @@ function writeShared(
 }
 
 const intervalAttention: Binding<'intervalAttention'> = (runtime, outs, ins, a) => {
-  const width = ins[0].shape[1];
+  const [n, width] = ins[0].shape;
   if (width / a.heads > WIDEST_HEAD) return false;
   writeShared(runtime, [...ins, ...outs], a);
-  runtime.call(runtime.kernels.intervalAttention, a.pairs * width * 0.12);
+  const { intervalAttention, invariantAttention } = runtime.kernels;
+  // A row alone is faster without blocks.
+  runtime.call(a.batchInvariant || n === 1 ? invariantAttention : intervalAttention, a.pairs * width * 0.12);
   return true;
 };
 

@@ -12,11 +12,9 @@
 import * as args from '../../arguments/attention';
 import { float, int, pointer, scratch, takeUnit, wide } from '../core/call';
 import { expFast, log, storeTail } from '../core/simd';
-import { hasFewColumns, rowTimesColumns, timesRows } from '../matmul/few-rows';
 import { packFourRows, prefetchLines } from '../matmul/pack';
 import { tileFromPanel, tileFromRows } from '../matmul/tile-4x8';
 import { tile4x16, tile4x16FromRows, tile6x16, tile6x16FromRows, tile8x8 } from '../matmul/tile-6x16';
-import { rowMax, scaleRow, storeExp } from '../softmax';
 
 /** Query rows in a block, and keys in a block. */
 export const BLOCK = 64;
@@ -186,10 +184,6 @@ function fadeRows(y: usize, yRow: usize, D: i32, factors: usize): void {
  */
 export function intervalAttention(part: i32, parts: i32): void {
   const n = int(args.n), heads = int(args.heads);
-  if (n == 1) {
-    for (let head = takeUnit(); head < heads; head = takeUnit()) forwardRow(head);
-    return;
-  }
   const units = (n + BLOCK - 1) / BLOCK * heads;
   for (let unit = takeUnit(); unit < units; unit = takeUnit()) {
     const block = unit / heads;
@@ -257,38 +251,6 @@ function forwardBlock(head: i32, first: i32, count: i32): void {
     store<f32>(pointer(args.lse) + (<usize>((first + i) * heads + head) << 2), <f32>lse);
     writeRow(pointer(args.out) + (first + i) * qRow + (<usize>(head * D) << 2), y + i * yRow, D, sum == 0 ? 0 : 1 / sum);
   }
-}
-
-/** Keys that a single row takes at a time. */
-const ROW_BLOCK = 4096;
-
-/**
- * One query row alone, as in decoding: products of a row and a matrix, nothing packed. Scratch: scores of a block of keys, sums of v.
- */
-function forwardRow(head: i32): void {
-  const heads = int(args.heads), kvHeads = int(args.kvHeads), D = int(args.headDim);
-  const kRow = <usize>(kvHeads * D) << 2;
-  const column = <usize>(head * D) << 2, kvColumn = <usize>(head / (heads / kvHeads) * D) << 2;
-  const q = pointer(args.q) + column;
-  const end = load<i32>(pointer(args.hi));
-  const s = scratch(), y = s + (ROW_BLOCK + 4) * 4;
-  let most = -f32.MAX_VALUE, sum: f32 = 0;
-  const begin = load<i32>(pointer(args.lo));
-  for (let t = begin; t < end; t += ROW_BLOCK) {
-    const n = min(ROW_BLOCK, end - t);
-    const offset = <usize>t * kRow + kvColumn;
-    rowTimesColumns(n, D, q, pointer(args.k) + offset, kRow, s, false);
-    scaleRow(s, n, float(args.scale));
-    const before = most;
-    most = max(most, rowMax(s, n));
-    const fade = f32x4.extract_lane(expFast(f32x4.splat(before - most)), 0);
-    sum = sum * fade + storeExp(s, s, n, most);
-    if (t > begin) scaleRow(y, D, fade);
-    timesRows(1, D, n, s, 0, pointer(args.v) + offset, kRow, y, 0, t > begin, hasFewColumns(D));
-  }
-  store<f32>(pointer(args.lse) + (<usize>head << 2), sum == 0 ? 0 : <f32>(<f64>most + log(sum)));
-  if (sum == 0) memory.fill(pointer(args.out) + column, 0, <usize>D << 2);
-  else writeRow(pointer(args.out) + column, y, D, 1 / sum);
 }
 
 /** to[0:D] = factor * from[0:D] */

@@ -14,7 +14,7 @@
  * 4. `zeroGradientsBefore(end)` once: keys that no query of the segment saw get gradient 0.
  */
 import * as args from '../../arguments/attention';
-import { int, pointer, sums } from '../core/call';
+import { int, pointer, scratchEnd } from '../core/call';
 import { prefetchLines } from '../matmul/pack';
 
 /** Key j is row j - origin of four arrays of `capacity` rows at `packed`; the keys from packedBegin to packedEnd are there. */
@@ -116,7 +116,7 @@ export function flushKeys(): void {
  */
 export function packKeys(at: usize, begin: i32, end: i32): bool {
   packed = at;
-  capacity = <i32>((sums() - at) / (4 * packedRow()));
+  capacity = <i32>((scratchEnd() - at) / (4 * packedRow()));
   if (end - begin > capacity) return false;
   const D = int(args.headDim), row = packedRow(), outer = outerRow(), array = packedArray();
   flushUntil(min(begin, packedEnd));

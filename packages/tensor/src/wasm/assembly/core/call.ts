@@ -70,9 +70,9 @@ export function scratch(): usize {
   return scratchBase;
 }
 
-/** 64 floats of it that nothing else uses: where a dot product puts down its partial sums. */
+/** The end of what a kernel may use of it. */
 // @ts-ignore: decorator
 @inline
-export function sums(): usize {
+export function scratchEnd(): usize {
   return scratchBase + (SCRATCH_BYTES - 256);
 }

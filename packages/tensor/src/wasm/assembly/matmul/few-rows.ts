@@ -1,37 +1,118 @@
 /**
- * @file Products with few rows of A, as in decoding one byte at a time. B is read once, from memory, so nothing is packed:
- * the limit is how fast B arrives. Four streams in different pages, each read from one end to the other, are what the processor
- * fetches ahead best, so four rows (or columns) of B pass together that lie a quarter of B apart.
+ * @file Products with few rows of A, as in decoding one byte at a time. An element of C is the same sum in the same order as in gemm.ts,
+ * so a row of the result has the same bits however many rows are computed with it. B is read once: where its columns are contiguous, 16
+ * of them are turned into a panel that stays in the first-level cache, and the rows of A pass by; where its rows are contiguous, they
+ * are added up as they stand.
  */
-import { sums, wide } from '../core/call';
-import { madd, storeTail, sumEach } from '../core/simd';
+import { scratch } from '../core/call';
+import { madd, storeTail } from '../core/simd';
+import { blockOfK, copyCorner } from './gemm';
+import { packFourRows } from './pack';
 
 /** Up to this many rows of A the product is done here. */
 export const FEW_ROWS = 8;
-/** Columns done together where rows of B are contiguous, for one row of A: so much of C stays in the first-level cache. */
-const STRIP = 4096;
-/** Columns done together for more rows, which read four rows of B that wide from the first-level cache. */
-const SHARED_STRIP = 1024;
-/**
- * A matrix of at most 128 columns (the values of a head) is read in strips of 32, whose sums run in rising k; a wider one, and the
- * columns left over, by quarters of k. So threads may cut such a product only between strips, or the bits would depend on them.
- */
+/** Columns of a panel. */
+export const PANEL = 16;
+/** Columns done together where rows of B are contiguous: so much of C stays in the first-level cache. */
+const STRIP = 1024;
+/** Places in the scratch: a panel at 0 (384 k and a few beyond), then a spare tile of two rows; or partial sums of a strip of C. */
+const SPARE: usize = 392 * PANEL * 4;
+
+/** Column j of B and the next 15, K values each, to a panel [K][16]. Columns beyond the last repeat it. */
+export function packColumns(to: usize, b: usize, bn: usize, j: i32, N: i32, K: i32): void {
+  for (let q = 0; q < PANEL; q += 4) {
+    packFourRows(b + min(j + q, N - 1) * bn, b + min(j + q + 1, N - 1) * bn, b + min(j + q + 2, N - 1) * bn,
+      b + min(j + q + 3, N - 1) * bn, K, to + (<usize>q << 2), PANEL * 4);
+  }
+}
+
+/** c[0:16] = (add ? c[0:16] : 0) + sum over k of a[k] panel[k][0:16], rows of the panel 64 bytes apart. */
+export function rowTimesPanel(K: i32, a: usize, panel: usize, c: usize, add: bool): void {
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  for (const end = a + (<usize>K << 2); a < end; a += 4) {
+    const x = v128.load_splat<f32>(a);
+    s0 = madd(x, v128.load(panel), s0);
+    s1 = madd(x, v128.load(panel, 16), s1);
+    s2 = madd(x, v128.load(panel, 32), s2);
+    s3 = madd(x, v128.load(panel, 48), s3);
+    panel += 64;
+  }
+  putRow(c, s0, s1, s2, s3, add);
+}
+
+/** rowTimesPanel for two rows of A, `am` bytes apart, and of C, `cm` bytes apart. */
+function twoRowsTimesPanel(K: i32, a: usize, am: usize, panel: usize, c: usize, cm: usize, add: bool): void {
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
+  for (const end = a + (<usize>K << 2); a < end; a += 4) {
+    const x = v128.load_splat<f32>(a), y = v128.load_splat<f32>(a + am);
+    const b0 = v128.load(panel), b1 = v128.load(panel, 16), b2 = v128.load(panel, 32), b3 = v128.load(panel, 48);
+    s0 = madd(x, b0, s0);
+    s1 = madd(x, b1, s1);
+    s2 = madd(x, b2, s2);
+    s3 = madd(x, b3, s3);
+    t0 = madd(y, b0, t0);
+    t1 = madd(y, b1, t1);
+    t2 = madd(y, b2, t2);
+    t3 = madd(y, b3, t3);
+    panel += 64;
+  }
+  putRow(c, s0, s1, s2, s3, add);
+  putRow(c + cm, t0, t1, t2, t3, add);
+}
+
+/** Writes or adds 16 neighbouring sums. */
 // @ts-ignore: decorator
 @inline
-export const hasFewColumns = (columns: i32): bool => columns <= 128;
-export const FEW_COLUMNS_STRIP = 32;
+function putRow(c: usize, s0: v128, s1: v128, s2: v128, s3: v128, add: bool): void {
+  if (add) {
+    s0 = f32x4.add(v128.load(c), s0);
+    s1 = f32x4.add(v128.load(c, 16), s1);
+    s2 = f32x4.add(v128.load(c, 32), s2);
+    s3 = f32x4.add(v128.load(c, 48), s3);
+  }
+  v128.store(c, s0);
+  v128.store(c, s1, 16);
+  v128.store(c, s2, 32);
+  v128.store(c, s3, 48);
+}
 
-/** c[0:N] += a[0] b[0] + a[1] b[1] + a[2] b[2] + a[3] b[3]; values of a are `ak`, rows of B `apart` bytes from one another. */
-function addFourRows(N: i32, a: usize, ak: usize, b: usize, apart: usize, c: usize): void {
-  const a0 = v128.load_splat<f32>(a), a1 = v128.load_splat<f32>(a + ak);
-  const a2 = v128.load_splat<f32>(a + ak * 2), a3 = v128.load_splat<f32>(a + ak * 3);
-  const two = apart * 2, three = apart * 3;
+/** Columns j .. j+15 of C (+)= A times a panel, as far as there are `columns` of them. */
+export function rowsTimesPanel(M: i32, K: i32, a: usize, am: usize, panel: usize, c: usize, cm: usize, columns: i32, add: bool): void {
+  const whole = columns >= PANEL;
+  const spare = scratch() + SPARE;
+  let i = 0;
+  for (; i + 2 <= M; i += 2) {
+    twoRowsTimesPanel(K, a + i * am, am, panel, whole ? c + i * cm : spare, whole ? cm : 64, whole && add);
+    if (!whole) copyCorner(spare, 64, c + i * cm, cm, 2, columns, add);
+  }
+  if (i == M) return;
+  rowTimesPanel(K, a + i * am, panel, whole ? c + i * cm : spare, whole && add);
+  if (!whole) copyCorner(spare, 64, c + i * cm, cm, 1, columns, add);
+}
+
+/** C (+)= A B, columns of B contiguous. */
+function timesColumns(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bn: usize, c: usize, cm: usize, add: bool): void {
+  const kBlock = blockOfK(K);
+  for (let j = 0; j < N; j += PANEL) {
+    for (let l = 0; l < K; l += kBlock) {
+      const k = min(kBlock, K - l);
+      packColumns(scratch(), b + (<usize>l << 2), bn, j, N, k);
+      rowsTimesPanel(M, k, a + (<usize>l << 2), am, scratch(), c + (<usize>j << 2), cm, N - j, add || l > 0);
+    }
+  }
+}
+
+/** c[0:N] += a[0] b[0] + a[1] b[1] + a[2] b[2] + a[3] b[3], one after the other; rows of B are `bk` bytes apart. */
+function addFourRows(N: i32, a: usize, b: usize, bk: usize, c: usize): void {
+  const a0 = v128.load_splat<f32>(a), a1 = v128.load_splat<f32>(a, 4), a2 = v128.load_splat<f32>(a, 8), a3 = v128.load_splat<f32>(a, 12);
+  const two = bk * 2, three = bk * 3;
   for (const end = c + (<usize>(N & ~7) << 2); c < end; c += 32) {
     let y0 = v128.load(c), y1 = v128.load(c, 16);
     y0 = madd(a0, v128.load(b), y0);
     y1 = madd(a0, v128.load(b, 16), y1);
-    y0 = madd(a1, v128.load(b + apart), y0);
-    y1 = madd(a1, v128.load(b + apart, 16), y1);
+    y0 = madd(a1, v128.load(b + bk), y0);
+    y1 = madd(a1, v128.load(b + bk, 16), y1);
     y0 = madd(a2, v128.load(b + two), y0);
     y1 = madd(a2, v128.load(b + two, 16), y1);
     y0 = madd(a3, v128.load(b + three), y0);
@@ -42,7 +123,7 @@ function addFourRows(N: i32, a: usize, ak: usize, b: usize, apart: usize, c: usi
   }
   for (let left = N & 7; left > 0; left -= 4) {
     let y = madd(a0, v128.load(b), v128.load(c));
-    y = madd(a1, v128.load(b + apart), y);
+    y = madd(a1, v128.load(b + bk), y);
     y = madd(a2, v128.load(b + two), y);
     y = madd(a3, v128.load(b + three), y);
     if (left >= 4) v128.store(c, y);
@@ -64,279 +145,30 @@ function addRow(N: i32, a: usize, b: usize, c: usize): void {
   }
 }
 
-/** c[0:32] += sum over k of a[k] b[k][0:32], rows of B `row` bytes apart: the sums stay in registers. */
-function addRowsOf32(K: i32, a: usize, b: usize, row: usize, c: usize): void {
-  let c0 = v128.load(c), c1 = v128.load(c, 16), c2 = v128.load(c, 32), c3 = v128.load(c, 48);
-  let c4 = v128.load(c, 64), c5 = v128.load(c, 80), c6 = v128.load(c, 96), c7 = v128.load(c, 112);
-  for (const end = a + (<usize>K << 2); a < end; a += 4) {
-    const x = v128.load_splat<f32>(a);
-    c0 = madd(x, v128.load(b), c0);
-    c1 = madd(x, v128.load(b, 16), c1);
-    c2 = madd(x, v128.load(b, 32), c2);
-    c3 = madd(x, v128.load(b, 48), c3);
-    c4 = madd(x, v128.load(b, 64), c4);
-    c5 = madd(x, v128.load(b, 80), c5);
-    c6 = madd(x, v128.load(b, 96), c6);
-    c7 = madd(x, v128.load(b, 112), c7);
-    b += row;
-  }
-  v128.store(c, c0);
-  v128.store(c, c1, 16);
-  v128.store(c, c2, 32);
-  v128.store(c, c3, 48);
-  v128.store(c, c4, 64);
-  v128.store(c, c5, 80);
-  v128.store(c, c6, 96);
-  v128.store(c, c7, 112);
-}
-
-/** p[0:n] = 0. For short rows, where a call of memory.fill would take longer than the work. */
-function clear(p: usize, n: i32): void {
-  const zero = f32x4.splat(0);
-  const end = p + (<usize>(n & ~3) << 2);
-  for (; p < end; p += 16) v128.store(p, zero);
-  if (n & 3) storeTail(p, zero, n & 3);
-}
-
-/**
- * C (+)= A B, rows of B contiguous: B passes once, the rows of C stay in the cache.
- * @param fewColumns whether the whole product has few columns, of which these may be some
- */
-export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool,
-  fewColumns: bool): void {
-  if (!add) for (let i = 0; i < M; i++) clear(c + i * cm, N);
-  if (fewColumns) {
-    for (; N >= FEW_COLUMNS_STRIP; N -= FEW_COLUMNS_STRIP) {
-      for (let i = 0; i < M; i++) addRowsOf32(K, a + i * am, b, bk, c + i * cm);
-      b += 128;
-      c += 128;
+/** C (+)= A B, rows of B contiguous: four of them pass by all rows of A, whose sums of a block of k gather in the scratch. */
+function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool): void {
+  const kBlock = blockOfK(K);
+  const y = scratch(), yRow = <usize>STRIP << 2;
+  for (let j = 0; j < N; j += STRIP) {
+    const n = min(STRIP, N - j);
+    for (let l = 0; l < K; l += kBlock) {
+      const to = min(l + kBlock, K);
+      for (let i = 0; i < M; i++) memory.fill(y + i * yRow, 0, <usize>n << 2);
+      let k = l;
+      for (; k + 4 <= to; k += 4) {
+        for (let i = 0; i < M; i++) addFourRows(n, a + i * am + (<usize>k << 2), b + k * bk + (<usize>j << 2), bk, y + i * yRow);
+      }
+      for (; k < to; k++) {
+        for (let i = 0; i < M; i++) addRow(n, a + i * am + (<usize>k << 2), b + k * bk + (<usize>j << 2), y + i * yRow);
+      }
+      copyCorner(y, yRow, c + (<usize>j << 2), cm, M, n, add || l > 0);
     }
-    if (N == 0) return;
   }
-  const strip = M == 1 ? STRIP : SHARED_STRIP;
-  for (; N > 0; N -= strip) {
-    const n = min(strip, N);
-    addQuarters(M, n, K, a, am, b, bk, c, cm);
-    b += <usize>strip << 2;
-    c += <usize>strip << 2;
-  }
-}
-
-/** C += A B: of B four rows pass at a time, by all rows of A, that lie a quarter of B apart. */
-function addQuarters(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize): void {
-  const quarter = K >> 2;
-  const apart = quarter * bk, ak = <usize>quarter << 2;
-  for (let k = 0; k < quarter; k++) {
-    for (let i = 0; i < M; i++) addFourRows(N, a + i * am, ak, b, apart, c + i * cm);
-    a += 4;
-    b += bk;
-  }
-  a += ak * 3;
-  b += apart * 3;
-  for (let k = quarter << 2; k < K; k++) {
-    for (let i = 0; i < M; i++) addRow(N, a + i * am, b, c + i * cm);
-    a += 4;
-    b += bk;
-  }
-}
-
-/** Sums to (or added to) c[0], c[step], ...; the first `count` of them. */
-// @ts-ignore: decorator
-@inline
-function putApart(c: usize, step: usize, sums: v128, count: i32, add: bool): void {
-  store<f32>(c, f32x4.extract_lane(sums, 0) + (add ? load<f32>(c) : 0));
-  if (count == 1) return;
-  store<f32>(c + step, f32x4.extract_lane(sums, 1) + (add ? load<f32>(c + step) : 0));
-  store<f32>(c + step * 2, f32x4.extract_lane(sums, 2) + (add ? load<f32>(c + step * 2) : 0));
-  store<f32>(c + step * 3, f32x4.extract_lane(sums, 3) + (add ? load<f32>(c + step * 3) : 0));
-}
-
-/**
- * 8 partial sums each of the dot products of a with four columns of B, over K & ~7 terms, to `to`. Stored, because only pairs that end
- * in neighbouring addresses become 256-bit operations: see tile-6x16.ts.
- */
-function dotFour(K: i32, a: usize, b0: usize, apart: usize, to: usize): void {
-  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
-  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
-  let at: usize = 0;
-  for (const end = <usize>(K & ~7) << 2; at < end; at += 32) {
-    const x = v128.load(a + at), y = v128.load(a + at, 16);
-    s0 = madd(x, v128.load(b0 + at), s0);
-    t0 = madd(y, v128.load(b0 + at, 16), t0);
-    s1 = madd(x, v128.load(b1 + at), s1);
-    t1 = madd(y, v128.load(b1 + at, 16), t1);
-    s2 = madd(x, v128.load(b2 + at), s2);
-    t2 = madd(y, v128.load(b2 + at, 16), t2);
-    s3 = madd(x, v128.load(b3 + at), s3);
-    t3 = madd(y, v128.load(b3 + at, 16), t3);
-  }
-  v128.store(to, s0);
-  v128.store(to, t0, 16);
-  v128.store(to, s1, 32);
-  v128.store(to, t1, 48);
-  v128.store(to, s2, 64);
-  v128.store(to, t2, 80);
-  v128.store(to, s3, 96);
-  v128.store(to, t3, 112);
-}
-
-/** 8 partial sums as 4. */
-// @ts-ignore: decorator
-@inline
-function fold8(p: usize): v128 {
-  return f32x4.add(v128.load(p), v128.load(p, 16));
-}
-
-/** The sums of dotFour as single vectors, two folded into one, and each vector's lanes added up. */
-function dotFourSingle(K: i32, a: usize, b0: usize, apart: usize): v128 {
-  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
-  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
-  let at: usize = 0;
-  for (const end = <usize>(K & ~7) << 2; at < end; at += 32) {
-    const x = v128.load(a + at);
-    s0 = madd(x, v128.load(b0 + at), s0);
-    s1 = madd(x, v128.load(b1 + at), s1);
-    s2 = madd(x, v128.load(b2 + at), s2);
-    s3 = madd(x, v128.load(b3 + at), s3);
-    const y = v128.load(a + at, 16);
-    t0 = madd(y, v128.load(b0 + at, 16), t0);
-    t1 = madd(y, v128.load(b1 + at, 16), t1);
-    t2 = madd(y, v128.load(b2 + at, 16), t2);
-    t3 = madd(y, v128.load(b3 + at, 16), t3);
-  }
-  return sumEach(f32x4.add(s0, t0), f32x4.add(s1, t1), f32x4.add(s2, t2), f32x4.add(s3, t3));
-}
-
-/** Dot products of the row a with four columns of B, `apart` bytes from one another, to c[0], c[step], ... */
-export function rowTimesFour(K: i32, a: usize, b0: usize, apart: usize, c: usize, step: usize, count: i32, add: bool): void {
-  let four: v128;
-  if (wide) {
-    const p = sums();
-    dotFour(K, a, b0, apart, p);
-    four = sumEach(fold8(p), fold8(p + 32), fold8(p + 64), fold8(p + 96));
-  } else four = dotFourSingle(K, a, b0, apart);
-  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
-  let at = <usize>(K & ~7) << 2;
-  for (let left = K & 7; left > 0; left--) {
-    const w = f32x4(load<f32>(b0 + at), load<f32>(b1 + at), load<f32>(b2 + at), load<f32>(b3 + at));
-    four = madd(v128.load_splat<f32>(a + at), w, four);
-    at += 4;
-  }
-  putApart(c, step, four, count, add);
-}
-
-/**
- * 8 partial sums each of the dot products of two rows of A with four columns of B, over K & ~7 terms, to `to`: row, then column. In
- * pairs.
- */
-function dotEight(K: i32, a: usize, am: usize, b0: usize, apart: usize, to: usize): void {
-  let s00 = f32x4.splat(0), s01 = f32x4.splat(0), s02 = f32x4.splat(0), s03 = f32x4.splat(0);
-  let t00 = f32x4.splat(0), t01 = f32x4.splat(0), t02 = f32x4.splat(0), t03 = f32x4.splat(0);
-  let s10 = f32x4.splat(0), s11 = f32x4.splat(0), s12 = f32x4.splat(0), s13 = f32x4.splat(0);
-  let t10 = f32x4.splat(0), t11 = f32x4.splat(0), t12 = f32x4.splat(0), t13 = f32x4.splat(0);
-  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
-  let at: usize = 0;
-  for (const end = <usize>(K & ~7) << 2; at < end; at += 32) {
-    const x0 = v128.load(a + at), x1 = v128.load(a + at, 16);
-    const y0 = v128.load(a + at + am), y1 = v128.load(a + at + am, 16);
-    let w0 = v128.load(b0 + at), w1 = v128.load(b0 + at, 16);
-    s00 = madd(x0, w0, s00); t00 = madd(x1, w1, t00); s10 = madd(y0, w0, s10); t10 = madd(y1, w1, t10);
-    w0 = v128.load(b1 + at); w1 = v128.load(b1 + at, 16);
-    s01 = madd(x0, w0, s01); t01 = madd(x1, w1, t01); s11 = madd(y0, w0, s11); t11 = madd(y1, w1, t11);
-    w0 = v128.load(b2 + at); w1 = v128.load(b2 + at, 16);
-    s02 = madd(x0, w0, s02); t02 = madd(x1, w1, t02); s12 = madd(y0, w0, s12); t12 = madd(y1, w1, t12);
-    w0 = v128.load(b3 + at); w1 = v128.load(b3 + at, 16);
-    s03 = madd(x0, w0, s03); t03 = madd(x1, w1, t03); s13 = madd(y0, w0, s13); t13 = madd(y1, w1, t13);
-  }
-  v128.store(to, s00); v128.store(to, t00, 16); v128.store(to, s01, 32); v128.store(to, t01, 48);
-  v128.store(to, s02, 64); v128.store(to, t02, 80); v128.store(to, s03, 96); v128.store(to, t03, 112);
-  v128.store(to, s10, 128); v128.store(to, t10, 144); v128.store(to, s11, 160); v128.store(to, t11, 176);
-  v128.store(to, s12, 192); v128.store(to, t12, 208); v128.store(to, s13, 224); v128.store(to, t13, 240);
-}
-
-/** The first 4 of each 8 of these partial sums; from 16 bytes on in a, b0 and `to`, the others. Single vectors. */
-function dotFourOfEight(K: i32, a: usize, am: usize, b0: usize, apart: usize, to: usize): void {
-  let s00 = f32x4.splat(0), s01 = f32x4.splat(0), s02 = f32x4.splat(0), s03 = f32x4.splat(0);
-  let s10 = f32x4.splat(0), s11 = f32x4.splat(0), s12 = f32x4.splat(0), s13 = f32x4.splat(0);
-  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
-  let at: usize = 0;
-  for (const end = <usize>(K & ~7) << 2; at < end; at += 32) {
-    const x = v128.load(a + at), y = v128.load(a + at + am);
-    let w = v128.load(b0 + at);
-    s00 = madd(x, w, s00); s10 = madd(y, w, s10);
-    w = v128.load(b1 + at);
-    s01 = madd(x, w, s01); s11 = madd(y, w, s11);
-    w = v128.load(b2 + at);
-    s02 = madd(x, w, s02); s12 = madd(y, w, s12);
-    w = v128.load(b3 + at);
-    s03 = madd(x, w, s03); s13 = madd(y, w, s13);
-  }
-  v128.store(to, s00); v128.store(to, s01, 32); v128.store(to, s02, 64); v128.store(to, s03, 96);
-  v128.store(to, s10, 128); v128.store(to, s11, 160); v128.store(to, s12, 192); v128.store(to, s13, 224);
-}
-
-/** rowTimesFour for two rows of A, `am` bytes apart, and of C, `cm` bytes apart. */
-export function twoRowsTimesFour(K: i32, a: usize, am: usize, b0: usize, apart: usize, c: usize, cm: usize, step: usize, count: i32,
-  add: bool): void {
-  const b1 = b0 + apart, b2 = b1 + apart, b3 = b2 + apart;
-  const p = sums();
-  if (wide) dotEight(K, a, am, b0, apart, p);
-  else {
-    dotFourOfEight(K, a, am, b0, apart, p);
-    dotFourOfEight(K, a + 16, am, b0 + 16, apart, p + 16);
-  }
-  let s = sumEach(fold8(p), fold8(p + 32), fold8(p + 64), fold8(p + 96));
-  let t = sumEach(fold8(p + 128), fold8(p + 160), fold8(p + 192), fold8(p + 224));
-  const other = a + am;
-  let at = <usize>(K & ~7) << 2;
-  for (let left = K & 7; left > 0; left--) {
-    const w = f32x4(load<f32>(b0 + at), load<f32>(b1 + at), load<f32>(b2 + at), load<f32>(b3 + at));
-    s = madd(v128.load_splat<f32>(a + at), w, s);
-    t = madd(v128.load_splat<f32>(other + at), w, t);
-    at += 4;
-  }
-  putApart(c, step, s, count, add);
-  putApart(c + cm, step, t, count, add);
-}
-
-/** Four columns of C, or `count` of them: two rows of A at a time. */
-// @ts-ignore: decorator
-@inline
-function fourColumns(M: i32, K: i32, a: usize, am: usize, b: usize, apart: usize, c: usize, cm: usize, step: usize, count: i32,
-  add: bool): void {
-  let i = 0;
-  for (; i + 2 <= M; i += 2) twoRowsTimesFour(K, a + i * am, am, b, apart, c + i * cm, cm, step, count, add);
-  if (i < M) rowTimesFour(K, a + i * am, b, apart, c + i * cm, step, count, add);
-}
-
-/** C (+)= A B, columns of B contiguous: four columns a quarter of B apart pass at a time, by all rows of A. */
-function timesColumns(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bn: usize, c: usize, cm: usize, add: bool): void {
-  const quarter = N >> 2;
-  const apart = quarter * bn, step = <usize>quarter << 2;
-  for (let j = 0; j < quarter; j++) {
-    fourColumns(M, K, a, am, b, apart, c, cm, step, 4, add);
-    b += bn;
-    c += 4;
-  }
-  b += apart * 3;
-  c += step * 3;
-  for (let j = quarter << 2; j < N; j++) {
-    fourColumns(M, K, a, am, b, 0, c, cm, 0, 1, add);
-    b += bn;
-    c += 4;
-  }
-}
-
-/** c (+)= a B for one row a, columns of B contiguous. */
-export function rowTimesColumns(N: i32, K: i32, a: usize, b: usize, bn: usize, c: usize, add: bool): void {
-  timesColumns(1, N, K, a, 0, b, bn, c, 0, add);
 }
 
 /** C (+)= A B for few contiguous rows of A. B has contiguous rows (bn = 4) or contiguous columns (bk = 4). */
 export function fewRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, bn: usize,
-  c: usize, cm: usize, add: bool, fewColumns: bool): void {
-  if (bn == 4) timesRows(M, N, K, a, am, b, bk, c, cm, add, fewColumns);
+  c: usize, cm: usize, add: bool): void {
+  if (bn == 4) timesRows(M, N, K, a, am, b, bk, c, cm, add);
   else timesColumns(M, N, K, a, am, b, bn, c, cm, add);
 }

@@ -47,6 +47,11 @@ function evenBlock(n: i32, most: i32, unit: i32): i32 {
   return min(most, ((n + blocks - 1) / blocks + unit - 1) / unit * unit);
 }
 
+/** The terms of a sum come in blocks of so many, each added up by itself: in all products, whatever their shape. */
+export function blockOfK(K: i32): i32 {
+  return evenBlock(K, KC, 4);
+}
+
 /** Copies or adds the valid corner of a spare tile, whose rows are `fromRow` bytes apart, to C. */
 export function copyCorner(from: usize, fromRow: usize, c: usize, cm: usize, rows: i32, columns: i32, add: bool): void {
   for (let i = 0; i < rows; i++) {
@@ -115,7 +120,7 @@ export function gemm(M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: 
   }
   const packedB = scratch();
   const packedA = packedB + PACKED_A;
-  const kBlock = evenBlock(K, KC, 4);
+  const kBlock = blockOfK(K);
   const nBlock = evenBlock(N, NC, panelColumns());
   for (let j = 0; j < N; j += nBlock) {
     const n = min(nBlock, N - j);

@@ -1,7 +1,7 @@
 /** @file The kernel `matmul`: a batch of products, cut into pieces for the threads. */
 import * as args from '../../arguments/matmul';
 import { int, partBegin, pointer, takeUnit } from '../core/call';
-import { FEW_ROWS, FEW_COLUMNS_STRIP, fewRows, hasFewColumns } from './few-rows';
+import { FEW_ROWS, fewRows, PANEL } from './few-rows';
 import { gemm } from './gemm';
 import { panelColumns, panelRows } from './pack';
 
@@ -35,14 +35,13 @@ export function matmul(part: i32, parts: i32): void {
   const am = pointer(args.am), ak = pointer(args.ak), bk = pointer(args.bk), bn = pointer(args.bn), cm = pointer(args.cm);
   const add = int(args.add) != 0;
   const batches = int(args.batches);
-  const few = M <= FEW_ROWS && ak == 4 && (bk == 4 || bn == 4);
+  const few = M <= FEW_ROWS && K > 0 && ak == 4 && (bk == 4 || bn == 4);
   // At least a piece for each thread, and up to two where pieces stay large, for threads are not equally fast; but each piece
   // packs rows or columns that others pack too.
   const least = (parts + batches - 1) / batches;
   const pieces = parts == 1 ? 1 : least * max(1, min(2, <i32>((<i64>M * N) / LEAST_PIECE) / least));
   const rows = few ? 1 : rowsOfPieces(M, N, pieces);
-  const fewColumns = hasFewColumns(N);
-  const grain = few && bn == 4 && fewColumns ? FEW_COLUMNS_STRIP : panelColumns();
+  const grain = few ? PANEL : panelColumns();
   const columns = pieces / rows;
   for (let unit = takeUnit(); unit < batches * pieces; unit = takeUnit()) {
     const batch = unit / pieces;
@@ -54,7 +53,7 @@ export function matmul(part: i32, parts: i32): void {
     const a = pointer(args.a) + batch * pointer(args.aStep) + i * am;
     const b = pointer(args.b) + batch * pointer(args.bStep) + j * bn;
     const c = pointer(args.c) + batch * pointer(args.cStep) + i * cm + (<usize>j << 2);
-    if (few) fewRows(m, n, K, a, am, b, bk, bn, c, cm, add, fewColumns);
+    if (few) fewRows(m, n, K, a, am, b, bk, bn, c, cm, add);
     else gemm(m, n, K, a, am, ak, b, bk, bn, c, cm, add);
   }
 }

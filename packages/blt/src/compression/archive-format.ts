@@ -1,0 +1,117 @@
+/**
+ * @file The file that compression makes. Numbers are little-endian groups of seven bits, the eighth set on all but the last.
+ *
+ * | bytes | what |
+ * |---|---|
+ * | 4 | "BLTZ" |
+ * | 1 | version |
+ * | 4 | the beginning of the SHA-256 of the rest of the header |
+ * | 8 | fingerprint of the model |
+ * | 4 | fingerprint of its arithmetic |
+ * | 8 | the beginning of the SHA-256 of the contents |
+ * | numbers | bytes of the contents, blocks, blocks side by side, bytes of context, bytes of the model inside (0: none), coded bytes |
+ * | | the model inside |
+ * | to the end | the coded contents |
+ */
+import { ArchiveError } from '../errors.ts';
+import { ARITHMETIC_BYTES, FINGERPRINT_BYTES, sha256 } from './coding-model.ts';
+
+const MAGIC = [0x42, 0x4c, 0x54, 0x5a];
+const VERSION = 1;
+export const CHECKSUM_BYTES = 8;
+const HEADER_CHECK_BYTES = 4;
+const HEADER_AT = MAGIC.length + 1 + HEADER_CHECK_BYTES;
+/** Most blocks side by side: a decoder keeps keys and values of all. */
+export const MOST_PLACES = 1024;
+
+/** Everything that an archive says before the coded contents. */
+export interface ArchiveHeader {
+  readonly fingerprint: Uint8Array;
+  readonly arithmetic: Uint8Array;
+  readonly checksum: Uint8Array;
+  /** Bytes of the contents. */
+  readonly size: number;
+  readonly blocks: number;
+  /** Blocks that are coded side by side. */
+  readonly places: number;
+  readonly contextBytes: number;
+}
+
+/** An archive taken apart. */
+export interface Archive {
+  readonly header: ArchiveHeader;
+  /** The model inside (see `packModel`), empty if there is none. */
+  readonly model: Uint8Array;
+  readonly coded: Uint8Array;
+}
+
+function number(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  return [...bytes, rest];
+}
+
+/** The bytes of an archive. */
+export async function writeArchive({ header: h, model, coded }: Archive): Promise<Uint8Array<ArrayBuffer>> {
+  const numbers = [h.size, h.blocks, h.places, h.contextBytes, model.length, coded.length].flatMap(number);
+  const rest = Uint8Array.from([...h.fingerprint, ...h.arithmetic, ...h.checksum, ...numbers]);
+  const check = (await sha256([rest])).subarray(0, HEADER_CHECK_BYTES);
+  const start = Uint8Array.from([...MAGIC, VERSION, ...check, ...rest]);
+  const all = new Uint8Array(start.length + model.length + coded.length);
+  all.set(start);
+  all.set(model, start.length);
+  all.set(coded, start.length + model.length);
+  return all;
+}
+
+/** Takes the parts of an archive one after the other. */
+class Reader {
+  at = HEADER_AT;
+  private readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  take(count: number): Uint8Array {
+    if (this.at + count > this.bytes.length) throw new ArchiveError('the archive is cut off');
+    return this.bytes.subarray(this.at, (this.at += count));
+  }
+
+  number(): number {
+    let value = 0;
+    for (let unit = 1; unit < 2 ** 53; unit *= 128) {
+      const [byte] = this.take(1);
+      value += (byte % 128) * unit;
+      if (byte < 128) return value;
+    }
+    throw new ArchiveError('the header of the archive is damaged');
+  }
+}
+
+/** @throws ArchiveError in one sentence for anything that is no whole archive; damage to the coded contents shows later */
+export async function readArchive(bytes: Uint8Array): Promise<Archive> {
+  if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
+    throw new ArchiveError(bytes.length === 0 ? 'it is empty' : 'it is no archive: it does not begin with BLTZ');
+  }
+  const version = bytes[MAGIC.length];
+  if (version !== undefined && version !== VERSION) {
+    throw new ArchiveError(`the archive has version ${version}, this program reads ${VERSION}; take a newer one`);
+  }
+  const reader = new Reader(bytes);
+  const [fingerprint, arithmetic, checksum] = [FINGERPRINT_BYTES, ARITHMETIC_BYTES, CHECKSUM_BYTES].map((n) => reader.take(n)); // biome-ignore format: one line
+  const [size, blocks, places, contextBytes, modelBytes, codedBytes] = [0, 0, 0, 0, 0, 0].map(() => reader.number());
+  const check = await sha256([bytes.subarray(HEADER_AT, reader.at)]);
+  const written = bytes.subarray(MAGIC.length + 1, HEADER_AT);
+  const sensible =
+    blocks <= size && (blocks > 0 || size === 0) && places > 0 && places <= MOST_PLACES && contextBytes >= 2;
+  if (!sensible || written.some((byte, i) => byte !== check[i])) {
+    throw new ArchiveError('the header of the archive is damaged');
+  }
+  const [model, coded] = [reader.take(modelBytes), reader.take(codedBytes)];
+  if (reader.at < bytes.length) {
+    throw new ArchiveError(`the archive is damaged: ${bytes.length - reader.at} bytes follow its end`);
+  }
+  return { header: { fingerprint, arithmetic, checksum, size, blocks, places, contextBytes }, model, coded };
+}

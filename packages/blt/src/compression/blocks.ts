@@ -1,0 +1,103 @@
+/**
+ * @file The order in which the bytes of a text are predicted, which compressing and decompressing share.
+ *
+ * A text is cut into blocks, which know nothing of each other, so that a decoder reads them side by side. Within a block a byte is
+ * predicted from the bytes before it, at most `contextBytes` of them. When the context is full, its newest quarter is read again as if it
+ * were a text of its own, and prediction goes on from there (`windows`). Rounds go over the blocks: byte 0 of each, byte 1 of each, ...
+ *
+ * Decompressing reads one byte of each block in a pass, because the next one follows from it. Compressing knows them all and reads
+ * many. Both get the same bits, because inference is batch-invariant.
+ */
+import type { Decoder } from '../decoding/decoder.ts';
+import { BOS, BYTE_OFFSET } from '../patching/vocabulary.ts';
+
+/** Bytes from .. to-1 of a block are predicted with a context that begins at `first`. */
+export interface Window {
+  readonly first: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The windows of a block. Contexts never have more than `contextBytes` ids, and from the second on at least a quarter of them. */
+export function windows(length: number, contextBytes: number): Window[] {
+  const all: Window[] = [];
+  const kept = Math.ceil(contextBytes / 4);
+  for (let from = 0; from < length; ) {
+    const first = Math.max(0, from - kept);
+    const to = Math.min(length, first + contextBytes);
+    all.push({ first, from, to });
+    from = to;
+  }
+  return all;
+}
+
+/** A text cut into `count` blocks whose lengths differ by 1 at most. They are views of it. */
+export const cutBlocks = (text: Uint8Array, count: number): Uint8Array[] =>
+  Array.from({ length: count }, (_, i) =>
+    text.subarray(Math.floor((i * text.length) / count), Math.floor(((i + 1) * text.length) / count)),
+  );
+
+/** Bytes of each block in one pass where they are known. */
+const PASS_BYTES = 64;
+
+const idsOf = (bytes: Uint8Array): number[] => Array.from(bytes, (byte) => byte + BYTE_OFFSET);
+
+/** How the bytes of blocks are coded. */
+export interface BlockCoding {
+  readonly contextBytes: number;
+  /** Whether the blocks hold their bytes already. */
+  readonly known: boolean;
+  /** Codes a byte with the logits that begin at `at`. @returns the byte, which is read next */
+  code(logits: Float32Array, at: number, byte: number): number;
+}
+
+/**
+ * Codes blocks side by side, and fills in their bytes where they are not known. Yields the bytes coded so far now and then.
+ * @param decoder with as many sequences as there are blocks, or more
+ */
+export function* codeBlocks(decoder: Decoder, blocks: readonly Uint8Array[], coding: BlockCoding): Generator<number> {
+  // The first is no shorter than the others by more than 1: rounds reach the longest.
+  const longest = blocks.reduce((most, { length }) => Math.max(most, length), 0);
+  let coded = 0;
+  for (const window of windows(longest, coding.contextBytes)) {
+    for (const done of codeWindow(decoder, blocks, window, coding)) yield coded + done;
+    coded += blocks.reduce((sum, { length }) => sum + Math.max(0, Math.min(length, window.to) - window.from), 0);
+  }
+}
+
+function* codeWindow(
+  decoder: Decoder,
+  blocks: readonly Uint8Array[],
+  { first, from, to }: Window,
+  { known, code }: BlockCoding,
+): Generator<number> {
+  const V = decoder.config.vocabSize;
+  const others = Array.from({ length: decoder.sequences - blocks.length }, (): number[] => []);
+  const feed = (ids: (block: Uint8Array) => number[]) => decoder.feed([...blocks.map(ids), ...others], { all: known });
+  /** Bytes of the blocks that the next pass reads; the last of a window is predicted, and not read. */
+  const following = (at: number) => (block: Uint8Array) =>
+    idsOf(block.subarray(at, Math.min(at + (known ? PASS_BYTES : 1), to - 1, block.length - 1)));
+
+  for (let r = 0; r < decoder.sequences; r++) decoder.restart(r);
+  const contexts = blocks.map((block) => {
+    if (from >= block.length) return [];
+    return [...(first === 0 ? [BOS] : []), ...idsOf(block.subarray(first, from))];
+  });
+  /** The logits of the byte that comes next, in the last rows of these. */
+  let newest = decoder.feed([...contexts, ...others]);
+  let coded = 0;
+  for (let at = from; at < to; at += known ? PASS_BYTES : 1) {
+    const before = newest;
+    if (known) newest = feed(following(at));
+    for (let i = at; i < Math.min(to, at + (known ? PASS_BYTES : 1)); i++) {
+      for (const [r, block] of blocks.entries()) {
+        if (i >= block.length) continue;
+        const logits = i === at ? before[r] : newest[r];
+        block[i] = code(logits, i === at ? logits.length - V : (i - at - 1) * V, block[i]);
+        coded++;
+      }
+    }
+    if (!known) newest = feed(following(at));
+    if (known || (at - from) % PASS_BYTES === 0) yield coded;
+  }
+}

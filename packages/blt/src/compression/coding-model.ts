@@ -1,0 +1,83 @@
+/** @file A model for compression, and the fingerprints by which an archive knows it again. */
+import { scope } from '@blt-ts/tensor';
+import { namedTensors } from '../checkpoints/huggingface.ts';
+import { configToHuggingFace } from '../checkpoints/huggingface-config.ts';
+import { Decoder } from '../decoding/decoder.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
+import { longestText } from '../model/config.ts';
+import { BOS, BYTE_OFFSET } from '../patching/vocabulary.ts';
+
+/** A checkpoint that compresses, see `codingModel`. */
+export interface CodingModel {
+  readonly checkpoint: Checkpoint;
+  /** [8] the beginning of the SHA-256 of configuration and weights. */
+  readonly fingerprint: Uint8Array;
+  /** [4] the beginning of the SHA-256 of some logits as this backend computes them. */
+  readonly arithmetic: Uint8Array;
+}
+
+/** SHA-256 of the parts, laid end to end. */
+export async function sha256(parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', all));
+}
+
+export const FINGERPRINT_BYTES = 8;
+export const ARITHMETIC_BYTES = 4;
+
+/** The same text for the same value, whatever the order of its keys. */
+function canonical(value: unknown): string {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${value.map(canonical)}]`;
+  const entries = Object.entries(value).filter(([, x]) => x !== undefined);
+  return `{${entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, x]) => `${JSON.stringify(key)}:${canonical(x)}`)}}`;
+}
+
+const text = (s: string): Uint8Array => new TextEncoder().encode(s);
+
+/** The SHA-256 of a checkpoint's configuration and of all its values, as float32: the same however its file keeps them. */
+async function sha256OfCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array> {
+  const hashes = [text(canonical(configToHuggingFace(checkpoint.config)))];
+  for (const [name, tensor] of namedTensors(checkpoint)) {
+    const values = Float32Array.from(scope(() => tensor.readSync()));
+    hashes.push(text(name), await sha256([new Uint8Array(values.buffer)]));
+  }
+  return sha256(hashes);
+}
+
+/** Bytes whose logits are compared: texts of several lengths, so that products of one row and of several are among them. */
+const PROBE = 96;
+
+/** The SHA-256 of the logits of bytes that look like nothing. */
+function sha256OfLogits(checkpoint: Checkpoint): Promise<Uint8Array> {
+  const ids = Array.from({ length: Math.min(PROBE, longestText(checkpoint.config)) }, (_, i) =>
+    i === 0 ? BOS : BYTE_OFFSET + ((i * i * 7 + 13 * i) % 256),
+  );
+  const decoder = new Decoder(checkpoint);
+  try {
+    const [{ buffer, byteOffset, byteLength }] = decoder.feed([ids], { all: true });
+    return sha256([new Uint8Array(buffer, byteOffset, byteLength)]);
+  } finally {
+    decoder.release();
+  }
+}
+
+/**
+ * Makes a checkpoint ready to compress and decompress.
+ *
+ * An archive opens where the same bits are computed. The wasm backend in deterministic mode, `createWasmBackend({ deterministic: true })`,
+ * computes the same bits on every machine, engine and number of threads. Other backends do so on machines like this one.
+ */
+export async function codingModel(checkpoint: Checkpoint): Promise<CodingModel> {
+  const [fingerprint, arithmetic] = [await sha256OfCheckpoint(checkpoint), await sha256OfLogits(checkpoint)];
+  return {
+    checkpoint,
+    fingerprint: fingerprint.slice(0, FINGERPRINT_BYTES),
+    arithmetic: arithmetic.slice(0, ARITHMETIC_BYTES),
+  };
+}

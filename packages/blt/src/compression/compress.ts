@@ -1,0 +1,151 @@
+/**
+ * @file Compression: the bytes of a text under a range coder, with the probabilities that a model gives them. The archive has as many bits
+ * as the model's cross-entropy, and some 50 bytes. Whoever has the model reads it back, byte for byte.
+ * @see docs/compression.md; Bellard 2023, ts_zip; Bellard 2019, Lossless data compression with neural networks (NNCP)
+ */
+import { Decoder } from '../decoding/decoder.ts';
+import { ArchiveError } from '../errors.ts';
+import { longestText } from '../model/config.ts';
+import { type Progress, result } from '../training/evaluation.ts';
+import { type Archive, type ArchiveHeader, CHECKSUM_BYTES, MOST_PLACES, writeArchive } from './archive-format.ts';
+import { type BlockCoding, codeBlocks, cutBlocks } from './blocks.ts';
+import { ByteShares } from './byte-shares.ts';
+import { type CodingModel, sha256 } from './coding-model.ts';
+import { RangeDecoder, RangeEncoder } from './range-coder.ts';
+
+/** Options of `compress`. They stand in the archive, so decompressing needs none. */
+export interface CompressOptions {
+  /**
+   * Bytes of a block (default 8192). Each begins with no context. Decompressing is faster the more blocks there are, and the archive is
+   * larger by some bytes for each.
+   */
+  readonly blockBytes?: number;
+  /** Most ids that the model looks back (default 1024, or all it takes if that is less); 2 or more. */
+  readonly contextBytes?: number;
+  /** Blocks coded side by side (default 32). More take more memory. */
+  readonly places?: number;
+  /** The model as `packModel` made it, to travel with the archive. It must be the one that compresses. */
+  readonly packedModel?: Uint8Array;
+}
+
+/** Most ids that the model can look back: no text has more patches than bytes, so these always fit. */
+const longestContext = ({ checkpoint: { config } }: CodingModel): number =>
+  Math.min(longestText(config), config.global.maxPositionEmbeddings);
+
+const DEFAULTS = { blockBytes: 8192, contextBytes: 1024, places: 32 };
+
+/**
+ * An archive of a text.
+ * @throws RangeError for an option out of range, NonFiniteError for a model whose predictions are no numbers
+ */
+export const compress = (text: Uint8Array, model: CodingModel, options?: CompressOptions): Promise<Uint8Array> =>
+  result(compressing(text, model, options));
+
+/** `compress`, piece by piece: whoever drives it may stop between two of them. */
+export async function* compressing(
+  text: Uint8Array,
+  model: CodingModel,
+  options: CompressOptions = {},
+): AsyncGenerator<Progress, Uint8Array<ArrayBuffer>> {
+  const most = longestContext(model);
+  const contextBytes = options.contextBytes ?? Math.min(DEFAULTS.contextBytes, most);
+  const { blockBytes = DEFAULTS.blockBytes, places = DEFAULTS.places } = options;
+  checkWhole('contextBytes', contextBytes, 2, most);
+  checkWhole('blockBytes', blockBytes, 1, Number.MAX_SAFE_INTEGER);
+  checkWhole('places', places, 1, MOST_PLACES);
+  const packed = options.packedModel ?? new Uint8Array(0);
+  const header = {
+    fingerprint: model.fingerprint,
+    arithmetic: model.arithmetic,
+    checksum: (await sha256([text])).slice(0, CHECKSUM_BYTES),
+    size: text.length,
+    blocks: Math.ceil(text.length / blockBytes),
+    places,
+    contextBytes,
+  };
+  const [encoder, shares] = [new RangeEncoder(), new ByteShares()];
+  const code = (logits: Float32Array, at: number, byte: number) => {
+    shares.take(logits, at);
+    encoder.encode(shares.starts[byte], shares.size(byte), shares.total);
+    return byte;
+  };
+  // Coding fills in the bytes that it codes, here with themselves.
+  yield* coded(text, header, model, { known: true, contextBytes, code });
+  return writeArchive({ header, model: packed, coded: encoder.finish() });
+}
+
+/**
+ * The text of an archive.
+ * @throws ArchiveError if the model is another, the machine computes other bits, or the archive is damaged or cut off
+ */
+export const decompress = (archive: Archive, model: CodingModel): Promise<Uint8Array> =>
+  result(decompressing(archive, model));
+
+/** `decompress`, piece by piece. The text is checked before it is returned, and nothing of it is given out before. */
+export async function* decompressing(
+  { header, coded: bytes }: Archive,
+  model: CodingModel,
+): AsyncGenerator<Progress, Uint8Array<ArrayBuffer>> {
+  checkModel(header, model);
+  const most = longestContext(model);
+  if (header.contextBytes > most) {
+    throw new ArchiveError(`the archive needs a context of ${header.contextBytes}, the model takes ${most}`);
+  }
+  const text = new Uint8Array(header.size);
+  const [decoder, shares] = [new RangeDecoder(bytes), new ByteShares()];
+  const code = (logits: Float32Array, at: number) => {
+    shares.take(logits, at);
+    const byte = shares.byteOf(decoder.share(shares.total));
+    decoder.consume(shares.starts[byte], shares.size(byte), shares.total);
+    return byte;
+  };
+  yield* coded(text, header, model, { known: false, contextBytes: header.contextBytes, code });
+  const found = await sha256([text]);
+  if (header.checksum.some((byte, i) => byte !== found[i])) {
+    throw new ArchiveError('the archive is damaged: its contents do not have the checksum that it gives');
+  }
+  return text;
+}
+
+/** Codes all blocks of a text, some side by side, group after group. */
+async function* coded(
+  text: Uint8Array,
+  { blocks: count, places }: ArchiveHeader,
+  { checkpoint }: CodingModel,
+  coding: BlockCoding,
+): AsyncGenerator<Progress> {
+  if (text.length === 0) return;
+  const blocks = cutBlocks(text, count);
+  const decoder = new Decoder(checkpoint, { sequences: Math.min(places, count), chunkBytes: 4096 });
+  let done = 0;
+  try {
+    for (let first = 0; first < count; first += places) {
+      const group = blocks.slice(first, first + places);
+      for (const now of codeBlocks(decoder, group, coding)) yield { done: done + now, total: text.length };
+      done += group.reduce((sum, { length }) => sum + length, 0);
+    }
+  } finally {
+    decoder.release();
+  }
+}
+
+const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+const same = (a: Uint8Array, b: Uint8Array): boolean => hex(a) === hex(b);
+
+function checkModel(header: ArchiveHeader, model: CodingModel): void {
+  if (!same(header.fingerprint, model.fingerprint)) {
+    throw new ArchiveError(
+      `the archive was made with another model (fingerprint ${hex(header.fingerprint)}, not ${hex(model.fingerprint)}); give that one`,
+    );
+  }
+  if (!same(header.arithmetic, model.arithmetic)) {
+    throw new ArchiveError(
+      'the model computes other bits here than where the archive was made; use the wasm backend in deterministic mode',
+    );
+  }
+}
+
+function checkWhole(name: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new RangeError(`compress: ${name} must be a whole number from ${least} to ${most}, got ${value}`);
+}

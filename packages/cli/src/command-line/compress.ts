@@ -1,0 +1,45 @@
+/** @file The flags of `blt compress` and `blt decompress`. */
+import type { Command } from 'commander';
+import { between, finish, modelOption, threadsOption, whole } from './values.ts';
+
+/** Flags that both have, as gzip has them. */
+const withFileFlags = (command: Command): Command =>
+  command
+    .argument('[files...]', 'files; none, or -: standard input')
+    .addOption(modelOption())
+    .option('-c, --stdout', 'write to standard output')
+    .option('-o, --out <file>', 'where the result of a single file goes')
+    .option('-f, --force', 'overwrite files, write archives to a terminal')
+    .option('-k, --keep', 'keep the files that are read (the default)')
+    .option('--rm', 'delete each file that was read once its result is on the disk')
+    .option('--json', 'one JSON object for each file')
+    .addOption(threadsOption());
+
+/** Adds `blt compress`. */
+export function addCompress(program: Command): void {
+  withFileFlags(
+    program
+      .command('compress')
+      .description('store files in the bits that a model gives them; it alone opens them again'),
+  )
+    .option('-d, --decompress', 'the same as blt decompress')
+    .option('--block <bytes>', 'bytes that are coded on their own (8192)', between(whole, 1))
+    .option('--places <n>', 'blocks coded side by side (32)', between(whole, 1, 1024))
+    .option(
+      '--context <bytes>',
+      'most bytes the model looks back (1024, or all it takes if that is less)',
+      between(whole, 2),
+    )
+    .option('--self-contained', 'put the model into the archive, as BF16')
+    .action(async (files, flags) => {
+      const { compressCommand, decompressCommand } = await import('../commands/compress.ts');
+      finish(await (flags.decompress ? decompressCommand(files, flags) : compressCommand(files, flags)));
+    });
+}
+
+/** Adds `blt decompress`. */
+export function addDecompress(program: Command): void {
+  withFileFlags(program.command('decompress').description('open archives of blt compress')).action(
+    async (files, flags) => finish(await (await import('../commands/compress.ts')).decompressCommand(files, flags)),
+  );
+}

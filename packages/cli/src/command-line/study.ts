@@ -1,0 +1,27 @@
+/** @file The flags of `blt study`. */
+import { type Command, Option } from 'commander';
+import { between, finish, number, whole } from './values.ts';
+
+/** Adds `blt study`. */
+export function addStudy(program: Command): void {
+  program
+    .command('study [experiment]')
+    .description(
+      'experiments of tokens, bytes and patches at equal training FLOPs (default: all; a name or a .toml file)',
+    )
+    .addOption(new Option('--hours <h>', 'begin no run that would end later than this').argParser(between(number, 0)))
+    .addOption(new Option('--jobs <n>', 'processes, one thread each (all cores)').argParser(between(whole, 1, 1024)))
+    .option('--smoke', 'every experiment with models of a moment, to see that all parts run')
+    .option('--shard <i/n>', 'the i-th of n shares of the runs, for several machines on one folder')
+    .option('--out <dir>', 'where runs, results.json and the page are kept (study)')
+    .option('--corpus <name>', 'instead of the one that an experiment names: sotu or moby-dick')
+    .option('--results <file>', 'draw the page of a results.json and run nothing')
+    .addOption(new Option('--one <json>', 'one run').hideHelp())
+    .action(async (name, flags) => {
+      // The processes that do the runs take the Node of this one.
+      const { trainedElsewhere } = await import('../training/newer-node.ts');
+      const quick = flags.one !== undefined || flags.results !== undefined || flags.smoke;
+      const elsewhere = quick ? undefined : await trainedElsewhere({ backend: 'wasm' });
+      finish(elsewhere ?? (await (await import('../commands/study.ts')).study(name, flags)));
+    });
+}

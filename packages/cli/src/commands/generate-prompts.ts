@@ -1,0 +1,145 @@
+/** @file `blt generate --prompts`: continues every prompt of a file, many side by side. */
+
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type BatchText, type Checkpoint, ContinuousBatch, type HashRows, type TextOptions } from '@blt-ts/blt';
+import { writeFileAtomically } from '../files/atomic-file.ts';
+import { parseJson, readSmallFile } from '../files/small-file.ts';
+import { UserError } from '../terminal/errors.ts';
+import { printableJson, quiet } from '../terminal/output.ts';
+import { StatusLine } from '../terminal/progress.ts';
+
+/** Most texts side by side. */
+const PLACES = 32;
+/** Bytes of the file of prompts. */
+const MOST_FILE_BYTES = 256 * 1024 * 1024;
+
+/** One line of the file: its fields go into the answers. */
+interface PromptLine {
+  readonly prompt: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** One text that is wanted, and how far it is. */
+interface Wanted {
+  readonly line: PromptLine;
+  readonly index: number;
+  readonly options: TextOptions;
+  readonly made: number[];
+  finish: 'stop' | 'length';
+}
+
+/** @throws UserError naming the line that is no prompt */
+export function parsePrompts(text: string, name: string): PromptLine[] {
+  const lines: PromptLine[] = [];
+  for (const [i, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const where = `${name} line ${i + 1}`;
+    const value = parseJson(line, where);
+    if (typeof value === 'string') {
+      lines.push({ prompt: value, fields: { prompt: value } });
+      continue;
+    }
+    const fields = typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+    const { prompt } = fields as { prompt?: unknown };
+    if (typeof prompt !== 'string') {
+      throw new UserError(`${where} has no prompt; each line must be a text, or an object such as {"prompt": "..."}`);
+    }
+    lines.push({ prompt, fields: fields as Record<string, unknown> });
+  }
+  if (lines.length === 0) throw new UserError(`${name} has no prompt; give one JSON value a line`);
+  return lines;
+}
+
+/** The answers of one text as a line: the fields of its prompt, its number among `n`, and its text. */
+function answerLine({ line, index, made, finish }: Wanted): string {
+  const bytes = Uint8Array.from(made);
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  const isText = Buffer.from(text).equals(bytes);
+  // Bytes that are no UTF-8 would be lost in the text.
+  return printableJson({ ...line.fields, index, text, ...(isText ? {} : { bytes: made }), finish_reason: finish });
+}
+
+/** Whether bytes end with a stop text. */
+const endsWith = (bytes: readonly number[], stop: Uint8Array | null | undefined): boolean =>
+  !!stop && stop.length > 0 && Buffer.from(bytes.slice(-stop.length)).equals(stop);
+
+/** Makes all texts, as many side by side as there are places. */
+async function makeTexts(
+  batch: ContinuousBatch,
+  wanted: readonly Wanted[],
+  { synchronous, onText }: { synchronous: boolean; onText: (done: number) => void },
+): Promise<void> {
+  const texts = new Map<BatchText, Wanted>();
+  let next = 0;
+  let done = 0;
+  while (next < wanted.length || batch.size > 0) {
+    while (next < wanted.length && batch.free > 0) {
+      const one = wanted[next++];
+      const text = batch.add(one.line.prompt, one.options, one.index);
+      if (text.ended) onText(++done);
+      else texts.set(text, one);
+    }
+    for (const { text, byte } of synchronous ? batch.round() : await batch.roundAsync()) {
+      const one = texts.get(text)!;
+      if (byte === null) one.finish = 'stop';
+      else one.made.push(byte);
+      if (!text.ended) continue;
+      if (endsWith(one.made, one.options.stop)) one.finish = 'stop';
+      texts.delete(text);
+      onText(++done);
+    }
+  }
+}
+
+/** Options of `generatePrompts`. */
+export interface PromptsOptions {
+  readonly prompts: string;
+  readonly n: number;
+  readonly out?: string;
+  readonly text: TextOptions & { readonly seed: number };
+  readonly contextBytes?: number;
+  readonly hashRows?: HashRows;
+}
+
+/**
+ * Continues each prompt `n` times. The texts of line i (from 0) are drawn with the seed + i, each from a random stream of its own, so
+ * a text depends on no other.
+ * @throws UserError for a file that is no list of prompts, or an output that cannot be written
+ */
+export async function generatePrompts(checkpoint: Checkpoint, options: PromptsOptions): Promise<void> {
+  const { prompts, n, out, text, contextBytes, hashRows } = options;
+  const lines = parsePrompts(readPromptFile(prompts), prompts);
+  if (out !== undefined && !statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UserError(`cannot write ${out}: there is no folder ${dirname(out)}; make it first`, 2);
+  }
+  const wanted = lines.flatMap((line, i) =>
+    Array.from({ length: n }, (_, index): Wanted => {
+      const seed = (text.seed + i) % 2 ** 32;
+      return { line, index, options: { ...text, seed }, made: [], finish: 'length' };
+    }),
+  );
+  const batch = new ContinuousBatch(checkpoint, { places: Math.min(PLACES, wanted.length), contextBytes, hashRows });
+  const progress = quiet() ? null : new StatusLine(process.stderr);
+  try {
+    const { synchronous } = checkpoint.params.lm_head.weight.backend;
+    await makeTexts(batch, wanted, {
+      synchronous,
+      onText: (done) => progress?.show(`${done} of ${wanted.length} texts`),
+    });
+  } finally {
+    progress?.finish();
+    batch.release();
+  }
+  const result = wanted.map((one) => `${answerLine(one)}\n`).join('');
+  if (out === undefined) process.stdout.write(result);
+  else await writeFileAtomically(out, Buffer.from(result));
+}
+
+function readPromptFile(path: string): string {
+  try {
+    return readSmallFile(path, MOST_FILE_BYTES);
+  } catch (error) {
+    throw new UserError(`cannot read ${path}: ${(error as Error).message}`, 2, { cause: error });
+  }
+}

@@ -1,0 +1,126 @@
+/** @file Files that become other files, one after the other, with the manners of gzip. */
+import { existsSync, statSync } from 'node:fs';
+import { rm, utimes } from 'node:fs/promises';
+import { plainView, readBytes } from '../data/read-file.ts';
+import { reason, UserError } from '../terminal/errors.ts';
+import { complain } from '../terminal/output.ts';
+import { writeFileAtomically } from './atomic-file.ts';
+
+/** Where results go. */
+export interface ConversionFlags {
+  /** To standard output. */
+  readonly stdout?: boolean;
+  /** Name of the only result. */
+  readonly out?: string;
+  /** Overwrite, and write binary to a terminal. */
+  readonly force?: boolean;
+  readonly keep?: boolean;
+  /** Delete what was read. */
+  readonly rm?: boolean;
+  readonly json?: boolean;
+}
+
+/** A kind of conversion. */
+export interface Conversion {
+  /** The name of a file's result. @throws UserError if it has none */
+  readonly nameOf: (file: string) => string;
+  /** Whether results may be bytes that a terminal should not get. */
+  readonly binary: boolean;
+  /** @param name of the file, for messages */
+  readonly convert: (bytes: Uint8Array, name: string) => Promise<Uint8Array>;
+  /** Tells what has come of a file. @param to null: standard output */
+  readonly report: (from: string, to: string | null) => void;
+}
+
+const STDIN = '-';
+
+/**
+ * Converts files, each as a whole: its result is there complete or not at all. What goes wrong with one is said, and the others go on.
+ * @returns the exit code: 0, or 1 if a file failed
+ * @throws UserError for flags that do not go together
+ */
+export async function convertFiles(
+  files: readonly string[],
+  flags: ConversionFlags,
+  conversion: Conversion,
+): Promise<number> {
+  const all = files.length === 0 ? [STDIN] : files;
+  checkFlags(all, flags, conversion);
+  let code = 0;
+  for (const file of all) {
+    try {
+      await convertFile(file, flags, conversion);
+    } catch (error) {
+      if (!isAnswer(error)) throw error;
+      complain(`${shown(file)}: ${error.message}`);
+      code = 1;
+    }
+  }
+  return code;
+}
+
+const shown = (file: string): string => (file === STDIN ? 'standard input' : file);
+
+/** Errors whose message says all. */
+const isAnswer = (error: unknown): error is Error =>
+  error instanceof UserError ||
+  (error instanceof Error && ['ArchiveError', 'NonFiniteError', 'ConfigError'].includes(error.name)) ||
+  (error instanceof Error && 'code' in error);
+
+function checkFlags(files: readonly string[], flags: ConversionFlags, { binary }: Conversion): void {
+  const { stdout, out, force, keep, rm, json } = flags;
+  const toStdout = stdout || (files.includes(STDIN) && out === undefined);
+  const apart = (a: string, b: string) => new UserError(`${a} and ${b} do not go together; leave one out`, 2);
+  if (stdout && out !== undefined) throw apart('--stdout', '--out');
+  if (keep && rm) throw apart('--keep', '--rm');
+  if (rm && toStdout) throw apart('--rm', 'standard output');
+  if (json && toStdout) throw apart('--json', 'standard output');
+  if (out !== undefined && files.length > 1) {
+    throw new UserError(`--out names one file, but ${files.length} were given; leave it out`, 2);
+  }
+  if (toStdout && binary && !force && process.stdout.isTTY) {
+    throw new UserError(
+      'an archive is no text for a terminal; redirect it, name files or --out, or force it with -f',
+      1,
+    );
+  }
+}
+
+async function convertFile(file: string, flags: ConversionFlags, conversion: Conversion): Promise<void> {
+  const to = flags.stdout ? null : (flags.out ?? (file === STDIN ? null : conversion.nameOf(file)));
+  if (to !== null && existsSync(to) && !flags.force) {
+    throw new UserError(`${to} exists already; overwrite it with -f, or name another with --out`);
+  }
+  const bytes = await contents(file);
+  const made = await conversion.convert(bytes, shown(file));
+  if (to === null) await written(made);
+  else await writeLike(file, to, made);
+  conversion.report(shown(file), to);
+  if (flags.rm && file !== STDIN) await rm(file);
+}
+
+async function contents(file: string): Promise<Uint8Array> {
+  if (file === STDIN) {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+    return plainView(Buffer.concat(chunks));
+  }
+  try {
+    return (await readBytes(file)).bytes;
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(reason(error), 1, { cause: error });
+  }
+}
+
+/** Writes a result with the permissions and the times of what it was made of: a private file stays private. */
+async function writeLike(file: string, to: string, data: Uint8Array): Promise<void> {
+  const info = file === STDIN ? null : statSync(file);
+  await writeFileAtomically(to, data, undefined, info?.isFile() ? info.mode & 0o777 : undefined);
+  if (info?.isFile()) await utimes(to, info.atime, info.mtime).catch(() => {});
+}
+
+const written = (data: Uint8Array): Promise<void> =>
+  new Promise((resolve, reject) => {
+    process.stdout.write(data, (error) => (error ? reject(error) : resolve()));
+  });

@@ -1,0 +1,137 @@
+/** @file The body of `POST /v1/completions`: the fields of OpenAI's API, each taken, or refused by name. */
+import { z } from 'zod';
+import { ApiError } from './api-error.ts';
+
+/** Bounds of what one request may ask for. */
+export interface RequestLimits {
+  /** Bytes of one answer. */
+  readonly maxBytes: number;
+  /** Answers of one request: prompts times `n`. */
+  readonly maxTexts: number;
+}
+
+const byteList = z.array(z.int().min(0).max(255));
+const text = z.string();
+const stopText = z.string().min(1).max(256);
+
+const schema = z.object({
+  model: text.nullish(),
+  prompt: z.union([text, z.array(text).min(1), byteList, z.array(byteList).min(1)]).default(''),
+  max_tokens: z.int().min(0).nullish(),
+  temperature: z.number().min(0).max(100).nullish(),
+  top_p: z.number().gt(0).max(1).nullish(),
+  top_k: z.int().min(1).nullish(),
+  min_p: z.number().min(0).max(1).nullish(),
+  n: z.int().min(1).nullish(),
+  stream: z.boolean().nullish(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
+  logprobs: z.int().min(0).max(5).nullish(),
+  echo: z.boolean().nullish(),
+  stop: z.union([stopText, z.array(stopText).max(4)]).nullish(),
+  seed: z.int().nullish(),
+  user: text.nullish(),
+  ignore_eos: z.boolean().nullish(),
+  best_of: z.int().nullish(),
+  suffix: text.nullish(),
+  presence_penalty: z.number().nullish(),
+  frequency_penalty: z.number().nullish(),
+  logit_bias: z.record(text, z.number()).nullish(),
+});
+
+/** A request for completions, checked. */
+export interface CompletionRequest {
+  readonly model: string | null;
+  readonly prompts: readonly Uint8Array[];
+  readonly n: number;
+  readonly maxBytes: number;
+  readonly temperature: number;
+  readonly topP: number | null;
+  readonly topK: number | null;
+  readonly minP: number | null;
+  /** null: any. */
+  readonly seed: number | null;
+  readonly stops: readonly Uint8Array[];
+  readonly ignoreEos: boolean;
+  readonly echo: boolean;
+  /** How many of the likeliest bytes are told of each place; null: no log-probabilities. */
+  readonly logprobs: number | null;
+  readonly stream: boolean;
+  readonly includeUsage: boolean;
+}
+
+/** Fields of the API that this server cannot serve, and the values that change nothing. */
+const UNSERVED = [
+  ['best_of', (body: Body) => body.best_of == null || body.best_of === (body.n ?? 1)],
+  ['suffix', (body: Body) => !body.suffix],
+  ['presence_penalty', (body: Body) => !body.presence_penalty],
+  ['frequency_penalty', (body: Body) => !body.frequency_penalty],
+  ['logit_bias', (body: Body) => Object.keys(body.logit_bias ?? {}).length === 0],
+] as const;
+
+type Body = z.infer<typeof schema>;
+
+/** The first thing that a schema found wrong, as a refusal. */
+export function refusal({ issues: [issue] }: z.ZodError): ApiError {
+  const param = issue.path.join('.');
+  return new ApiError(
+    400,
+    param === '' ? `the body is not as expected: ${issue.message}` : `${param}: ${issue.message}`,
+    param,
+  );
+}
+
+function promptsOf(prompt: Body['prompt']): Uint8Array[] {
+  if (typeof prompt === 'string') return [Buffer.from(prompt)];
+  if (prompt.length === 0) return [new Uint8Array()];
+  if (typeof prompt[0] === 'number') return [Uint8Array.from(prompt as number[])];
+  return (prompt as (string | number[])[]).map((one) =>
+    typeof one === 'string' ? Buffer.from(one) : Uint8Array.from(one),
+  );
+}
+
+/** @throws ApiError naming the field, its value and what is allowed */
+export function parseCompletionRequest(value: unknown, limits: RequestLimits): CompletionRequest {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw refusal(parsed.error);
+  const body = parsed.data;
+  for (const [name, isNeutral] of UNSERVED) {
+    if (!isNeutral(body)) throw new ApiError(400, `${name} is not served; leave it out`, name);
+  }
+  const prompts = promptsOf(body.prompt);
+  const [n, maxBytes] = [body.n ?? 1, body.max_tokens ?? 16];
+  if (maxBytes > limits.maxBytes) {
+    throw new ApiError(
+      400,
+      `max_tokens is ${maxBytes}, this server makes at most ${limits.maxBytes} (--max-bytes)`,
+      'max_tokens',
+    );
+  }
+  if (prompts.length * n > limits.maxTexts) {
+    throw new ApiError(
+      400,
+      `${prompts.length} prompts with n ${n} are ${prompts.length * n} texts, one request may ask for ${limits.maxTexts}`,
+      'n',
+    );
+  }
+  if (body.echo && body.logprobs != null) {
+    throw new ApiError(400, 'echo with logprobs is not served; POST /v1/score gives the bits of a text', 'echo');
+  }
+  const stops = body.stop == null ? [] : [body.stop].flat();
+  return {
+    model: body.model ?? null,
+    prompts,
+    n,
+    maxBytes,
+    temperature: body.temperature ?? 1,
+    topP: body.top_p ?? null,
+    topK: body.top_k ?? null,
+    minP: body.min_p ?? null,
+    seed: body.seed ?? null,
+    stops: stops.map((stop) => Buffer.from(stop)),
+    ignoreEos: body.ignore_eos ?? false,
+    echo: body.echo ?? false,
+    logprobs: body.logprobs ?? null,
+    stream: body.stream ?? false,
+    includeUsage: body.stream_options?.include_usage ?? false,
+  };
+}

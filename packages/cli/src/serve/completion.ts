@@ -1,0 +1,233 @@
+/** @file One request for completions, from its texts in the scheduler to the answer, whole or as a stream of events. */
+import { randomBytes, randomInt } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import { ApiError, errorBody, sendJson } from './api-error.ts';
+import type { CompletionRequest } from './completion-request.ts';
+import { byteLogprob, type Logprobs } from './logprobs.ts';
+import type { Metrics } from './metrics.ts';
+import type { Job, Scheduler } from './scheduler.ts';
+import { destroyIfStalled } from './slow-reader.ts';
+import { TextStream } from './text-stream.ts';
+
+/** Milliseconds between two events of a stream. The first byte of a text is sent at once. */
+const EVENT_INTERVAL = 20;
+
+type FinishReason = 'stop' | 'length';
+
+interface Choice {
+  readonly index: number;
+  readonly job: Job;
+  readonly text: TextStream;
+  /** Text before the made bytes: the prompt, if it is to be echoed. */
+  echo: string;
+  finish: FinishReason | null;
+  /** Something of it has been sent. */
+  begun: boolean;
+}
+
+/** Numbers of a seed, which the API allows to be negative and large: its lowest 32 bits. */
+const seed32 = (seed: number | null): number =>
+  seed === null ? randomInt(2 ** 32) : Number(BigInt.asUintN(32, BigInt(seed)));
+
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The texts of one request, and what has been sent of them. */
+export class Completion {
+  private readonly request: CompletionRequest;
+  private readonly scheduler: Scheduler;
+  private readonly metrics: Metrics;
+  private readonly response: ServerResponse;
+  private readonly head: {
+    readonly id: string;
+    readonly created: number;
+    readonly model: string;
+    readonly seed: number;
+  };
+  private readonly choices: readonly Choice[];
+  private readonly started = performance.now();
+  private open: number;
+  private firstByteSeen = false;
+  private over = false;
+  private timer: NodeJS.Timeout | null = null;
+
+  /** @param model name for the answer */
+  constructor(
+    request: CompletionRequest,
+    response: ServerResponse,
+    { model, scheduler, metrics }: { model: string; scheduler: Scheduler; metrics: Metrics },
+  ) {
+    this.request = request;
+    this.response = response;
+    this.scheduler = scheduler;
+    this.metrics = metrics;
+    const id = `cmpl-${randomBytes(12).toString('hex')}`;
+    this.head = { id, created: Math.floor(Date.now() / 1000), model, seed: seed32(request.seed) };
+    this.choices = request.prompts.flatMap((prompt, p) =>
+      Array.from({ length: request.n }, (_, j) => this.choice(prompt, p * request.n + j, j)),
+    );
+    this.open = this.choices.length;
+  }
+
+  /** Hands the texts to the scheduler. @throws ApiError 429 if they are too many for now */
+  begin(): void {
+    const { scheduler, response, request } = this;
+    if (!scheduler.accepts(this.choices.length)) {
+      const { active, waiting } = scheduler.load;
+      throw new ApiError(
+        429,
+        `${active} texts are being made and ${waiting} wait, there is no room for ${this.choices.length} more; try again later`,
+        null,
+        { 'Retry-After': '1' },
+      );
+    }
+    response.on('close', () => this.clientLeft());
+    this.metrics.promptBytes.inc(this.promptBytes);
+    if (request.stream) {
+      response.writeHead(200, {
+        'Content-Type': 'text/event-stream; charset=utf-8',
+        'Cache-Control': 'no-store',
+        'X-Content-Type-Options': 'nosniff',
+      });
+    }
+    for (const { job } of this.choices) scheduler.submit(job);
+  }
+
+  private get promptBytes(): number {
+    return this.request.prompts.reduce((n, { length }) => n + length, 0);
+  }
+
+  private choice(prompt: Uint8Array, index: number, stream: number): Choice {
+    const { request } = this;
+    const { maxBytes, temperature, topP, topK, minP, ignoreEos } = request;
+    const job: Job = {
+      prompt,
+      options: { maxBytes, temperature, topP, topK, minP, ignoreEos, seed: this.head.seed },
+      stream,
+      onByte: (byte, logits) => this.onByte(choice, byte, logits),
+      onEnd: (reason) => {
+        choice.text.end();
+        this.onEnd(choice, reason);
+      },
+      onError: (error) => this.fail(error),
+    };
+    const text = new TextStream(request.stops, request.logprobs !== null);
+    const choice: Choice = {
+      index,
+      job,
+      text,
+      echo: request.echo ? utf8.decode(prompt) : '',
+      finish: null,
+      begun: false,
+    };
+    return choice;
+  }
+
+  private onByte(choice: Choice, byte: number, logits: Float32Array): boolean {
+    if (!this.firstByteSeen) {
+      this.firstByteSeen = true;
+      this.metrics.firstByte.observe((performance.now() - this.started) / 1000);
+    }
+    const { logprobs } = this.request;
+    const stopped = choice.text.push(
+      logprobs === null ? { byte, logprob: 0, top: {} } : byteLogprob(logits, byte, logprobs),
+    );
+    if (stopped) this.onEnd(choice, 'stop');
+    else if (this.request.stream) this.flushSoon(choice);
+    return !stopped;
+  }
+
+  private onEnd(choice: Choice, reason: FinishReason): void {
+    choice.finish = reason;
+    this.open--;
+    if (this.open > 0) {
+      if (this.request.stream) this.flushSoon(choice);
+      return;
+    }
+    this.over = true;
+    if (this.timer) clearTimeout(this.timer);
+    this.metrics.duration.observe((performance.now() - this.started) / 1000);
+    if (this.request.stream) this.endStream();
+    else this.sendWhole();
+    destroyIfStalled(this.response);
+  }
+
+  private get usage() {
+    const made = this.choices.reduce((n, { text }) => n + text.bytes, 0);
+    const { promptBytes } = this;
+    return { prompt_tokens: promptBytes, completion_tokens: made, total_tokens: promptBytes + made };
+  }
+
+  private sendWhole(): void {
+    const choices = this.choices.map(({ index, text, echo, finish }) => {
+      const piece = text.take() ?? { text: '', logprobs: null };
+      return { index, text: echo + piece.text, logprobs: piece.logprobs, finish_reason: finish };
+    });
+    sendJson(this.response, 200, { object: 'text_completion', ...this.head, choices, usage: this.usage });
+  }
+
+  private event(value: unknown): void {
+    this.response.write(`data: ${JSON.stringify(value)}\n\n`);
+  }
+
+  private chunk(index: number, text: string, logprobs: Logprobs | null, finish: FinishReason | null): void {
+    const usage = this.request.includeUsage ? { usage: null } : {};
+    const choices = [{ index, text, logprobs, finish_reason: finish }];
+    this.event({ object: 'text_completion', ...this.head, choices, ...usage });
+  }
+
+  /** Sends the first byte of a text now, and others with those of the next milliseconds. */
+  private flushSoon(choice: Choice): void {
+    if (!choice.begun) this.flush(choice);
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      if (this.over) return;
+      // Whoever does not read gets no more until he does. What is held back is text alone, at most `max_tokens` bytes of it.
+      if (this.response.writableNeedDrain) {
+        destroyIfStalled(this.response);
+        this.response.once('drain', () => this.flushAll());
+      } else this.flushAll();
+    }, EVENT_INTERVAL);
+  }
+
+  private flushAll(): void {
+    if (!this.over) for (const choice of this.choices) this.flush(choice);
+  }
+
+  private flush(choice: Choice): void {
+    const piece = choice.text.take();
+    if (!piece && choice.echo === '') return;
+    choice.begun = true;
+    this.chunk(choice.index, choice.echo + (piece?.text ?? ''), piece?.logprobs ?? null, null);
+    choice.echo = '';
+  }
+
+  private endStream(): void {
+    for (const choice of this.choices) {
+      this.flush(choice);
+      this.chunk(choice.index, '', null, choice.finish);
+    }
+    if (this.request.includeUsage)
+      this.event({ object: 'text_completion', ...this.head, choices: [], usage: this.usage });
+    this.response.end('data: [DONE]\n\n');
+  }
+
+  /** Ends the texts of a client that has gone away. */
+  private clientLeft(): void {
+    if (this.timer) clearTimeout(this.timer);
+    if (this.over) return;
+    this.over = true;
+    this.metrics.cancelled.inc();
+    for (const { job } of this.choices) this.scheduler.cancel(job);
+  }
+
+  private fail(error: Error): void {
+    if (this.over) return;
+    this.over = true;
+    if (this.timer) clearTimeout(this.timer);
+    const refusal = new ApiError(500, error.message);
+    if (this.response.headersSent) {
+      this.event(errorBody(refusal));
+      this.response.end();
+    } else sendJson(this.response, 500, errorBody(refusal));
+  }
+}

@@ -1,0 +1,188 @@
+/** @file The server of `blt serve`: who may ask, what is read of a request, and which part of the API answers. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Checkpoint, ContinuousBatch } from '@blt-ts/blt';
+import { parseJson } from '../files/small-file.ts';
+import { isOwnHost, LOOPBACK, listen } from '../http/listen.ts';
+import { UserError } from '../terminal/errors.ts';
+import { ApiError, errorBody, sendJson } from './api-error.ts';
+import { Completion } from './completion.ts';
+import { parseCompletionRequest, type RequestLimits } from './completion-request.ts';
+import { Metrics } from './metrics.ts';
+import { Scheduler } from './scheduler.ts';
+import { parseScoreRequest, Scorer } from './score.ts';
+
+/** Bytes of a request's body. */
+const MOST_BODY_BYTES = 1024 * 1024;
+
+/** The model that is served, its readers, and the limits of what they may ask. */
+export interface ServeOptions {
+  readonly checkpoint: Checkpoint;
+  readonly batch: ContinuousBatch;
+  /** Name of the model in the API. */
+  readonly model: string;
+  readonly host: string;
+  readonly port: number;
+  /** null: everybody who reaches the server may ask. */
+  readonly apiKey: string | null;
+  /** Texts that may wait for a place. */
+  readonly mostWaiting: number;
+  readonly limits: RequestLimits;
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
+interface Route {
+  readonly method: 'GET' | 'POST';
+  /** Answered without a key. */
+  readonly open?: boolean;
+  readonly handle: Handler;
+}
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** The JSON of a request. @throws ApiError if it is not JSON, too long, or cut off */
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const type = request.headers['content-type'] ?? 'none';
+  // A foreign page may send plain text to any address without asking first; JSON it may not.
+  if (!/^application\/json\b/i.test(type)) {
+    throw new ApiError(415, `Content-Type is ${type.slice(0, 100)}, it must be application/json`, null, CLOSE);
+  }
+  const tooLong = () =>
+    new ApiError(413, `the body has more than ${MOST_BODY_BYTES} bytes, the most that is read`, null, CLOSE);
+  if (Number(request.headers['content-length'] ?? 0) > MOST_BODY_BYTES) throw tooLong();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MOST_BODY_BYTES) throw tooLong();
+    chunks.push(chunk);
+  }
+  try {
+    return parseJson(Buffer.concat(chunks).toString(), 'the body');
+  } catch (error) {
+    if (error instanceof UserError) throw new ApiError(400, error.message);
+    throw error;
+  }
+}
+
+/** For answers to requests whose body has not been read. */
+const CLOSE = { Connection: 'close' };
+
+/** The parts of the API around one model. */
+class Api {
+  readonly metrics: Metrics;
+  private readonly options: ServeOptions;
+  private readonly scheduler: Scheduler;
+  private readonly scorer: Scorer;
+  private readonly routes: ReadonlyMap<string, Route>;
+  private readonly created = Math.floor(Date.now() / 1000);
+
+  constructor(options: ServeOptions) {
+    this.options = options;
+    const { batch, mostWaiting, checkpoint } = options;
+    const { synchronous } = checkpoint.params.lm_head.weight.backend;
+    this.scheduler = new Scheduler(batch, { mostWaiting, synchronous });
+    this.scorer = new Scorer(checkpoint);
+    this.metrics = new Metrics(this.scheduler);
+    const card = { id: options.model, object: 'model', created: this.created, owned_by: 'blt' };
+    const get = (value: () => unknown, open = false): Route => ({
+      method: 'GET',
+      open,
+      handle: (_, response) => sendJson(response, 200, value()),
+    });
+    this.routes = new Map<string, Route>([
+      ['/health', get(() => ({ status: 'ok', model: options.model, ...this.scheduler.load }), true)],
+      ['/v1/models', get(() => ({ object: 'list', data: [card] }))],
+      [`/v1/models/${encodeURIComponent(options.model)}`, get(() => card)],
+      ['/metrics', { method: 'GET', handle: (_, response) => this.sendMetrics(response) }],
+      ['/v1/completions', { method: 'POST', handle: (request, response) => this.complete(request, response) }],
+      ['/v1/score', { method: 'POST', handle: (request, response) => this.score(request, response) }],
+    ]);
+  }
+
+  /** Answers one request. @param port of this server */
+  async answer(request: IncomingMessage, response: ServerResponse, port: number): Promise<void> {
+    const path = (request.url ?? '/').split(/[?#]/, 1)[0];
+    const known = this.routes.has(path) ? path : 'other';
+    response.on('finish', () => this.metrics.requests.inc({ path: known, status: String(response.statusCode) }));
+    try {
+      await this.routeOf(request, path, port).handle(request, response);
+    } catch (error) {
+      // The client went away while its request was read.
+      if (request.destroyed && !request.complete) return void response.destroy();
+      const refusal = error instanceof ApiError ? error : new ApiError(500, (error as Error).message);
+      if (response.headersSent) response.destroy();
+      else sendJson(response, refusal.status, errorBody(refusal), refusal.headers);
+    }
+  }
+
+  /** @throws ApiError unless the request may be answered */
+  private routeOf(request: IncomingMessage, path: string, port: number): Route {
+    const { host, apiKey } = this.options;
+    if (host === LOOPBACK && !isOwnHost(request.headers.host, port)) {
+      throw new ApiError(421, `this server answers to http://${LOOPBACK}:${port}/ only`, null, CLOSE);
+    }
+    const route = this.routes.get(path);
+    if (apiKey !== null && !route?.open) {
+      const given = /^Bearer (.*)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+      if (!timingSafeEqual(digest(given), digest(apiKey))) {
+        throw new ApiError(401, 'the API key is missing or wrong; send Authorization: Bearer KEY', null, CLOSE);
+      }
+    }
+    if (!route) throw new ApiError(404, `there is no ${path.slice(0, 100)} here`, null, CLOSE);
+    if (request.method !== route.method) {
+      throw new ApiError(405, `${path} takes ${route.method}, not ${request.method}`, null, {
+        Allow: route.method,
+        ...CLOSE,
+      });
+    }
+    return route;
+  }
+
+  private checkModel(name: string | null): void {
+    const { model } = this.options;
+    if (name === null || name === model) return;
+    throw new ApiError(
+      404,
+      `there is no model ${JSON.stringify(name.slice(0, 100))} here, this server has ${JSON.stringify(model)}`,
+      'model',
+    );
+  }
+
+  private async complete(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const wanted = parseCompletionRequest(await readJson(request), this.options.limits);
+    this.checkModel(wanted.model);
+    if (response.destroyed) return;
+    const { scheduler, metrics } = this;
+    new Completion(wanted, response, { model: this.options.model, scheduler, metrics }).begin();
+  }
+
+  private async score(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { model, texts } = parseScoreRequest(await readJson(request));
+    this.checkModel(model);
+    const scores = await this.scorer.score(texts, () => !response.destroyed);
+    if (!scores) return;
+    const data = scores.map((score, index) => ({ object: 'score', index, ...score }));
+    sendJson(response, 200, { object: 'list', model: this.options.model, data });
+  }
+
+  private async sendMetrics(response: ServerResponse): Promise<void> {
+    const body = await this.metrics.registry.metrics();
+    response.writeHead(200, { 'Content-Type': this.metrics.registry.contentType, 'Cache-Control': 'no-store' });
+    response.end(body);
+  }
+}
+
+/** Serves a model. @throws UserError if the port cannot be had */
+export async function serveModel(options: ServeOptions): Promise<{ server: Server; port: number }> {
+  const api = new Api(options);
+  const { host, port } = options;
+  const listening = await listen((request, response) => void api.answer(request, response, listening.port), {
+    host,
+    port,
+    command: 'blt serve',
+    maxConnections: 1024,
+  });
+  return listening;
+}

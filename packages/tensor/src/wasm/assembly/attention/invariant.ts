@@ -1,0 +1,205 @@
+/**
+ * @file Interval attention, batch-invariant: the bits of a row depend on its query and on the keys and values of its interval alone, not
+ * on where the interval begins, nor on the rows and keys beside it. A text then gives the same bits as a whole, in chunks, byte by
+ * byte, and among other texts.
+ *
+ * The forward pass for training (forward.ts) carries a running maximum from block to block of keys, so the blocks show in the last
+ * bits. Here the maximum of the whole interval is found first. It does not depend on an order. The weights e^(s - max) and the values
+ * that they weigh are then added up in one sum each, in rising order of the keys. That is the same whether a row is computed alone or
+ * as a lane of a group, because a key that a row of the group does not see adds an exact 0.
+ * @see He 2025, Defeating Nondeterminism in LLM Inference (Thinking Machines): batch invariance
+ */
+import * as args from '../../arguments/attention';
+import { float, int, pointer, scratch, takeUnit } from '../core/call';
+import { expFast, log, madd, storeTail } from '../core/simd';
+import { packColumns, PANEL, rowTimesPanel } from '../matmul/few-rows';
+import { rowMax, scaleRow } from '../softmax';
+import { groupRows, packGroup, scoreKeys, sees, weighKeys, writeRow } from './forward';
+
+/** Query rows in a unit of work, and the most in a group. */
+const UNIT = 16;
+/** The most keys of a group: their scores lie in the scratch, 64 bytes for each. */
+const GROUP_KEYS = 8192;
+/** Keys that a single row takes at a time. */
+const ROW_BLOCK = 4096;
+/** The widest head. */
+const WIDEST: usize = 512;
+
+/** Places in the scratch: a panel of queries or keys, sums of values, maxima and sums, a scaled query, scores. */
+const SUMS_OF_VALUES: usize = WIDEST * UNIT * 4;
+const MAXIMA: usize = SUMS_OF_VALUES + WIDEST * UNIT * 4;
+const QUERY: usize = MAXIMA + 128;
+const SCORES: usize = QUERY + WIDEST * 4;
+
+/** Kernel. Arguments: out, lse, q, k, v, lo, hi, n, heads, kvHeads, D, scale. */
+export function invariantAttention(part: i32, parts: i32): void {
+  const n = int(args.n), heads = int(args.heads);
+  const units = (n + UNIT - 1) / UNIT * heads;
+  for (let unit = takeUnit(); unit < units; unit = takeUnit()) {
+    const block = unit / heads, head = unit - block * heads;
+    const end = min(n, (block + 1) * UNIT);
+    for (let i = block * UNIT; i < end; i += groupRows()) attendRows(head, i, min(groupRows(), end - i));
+  }
+}
+
+/** Rows first .. first+count-1 as a group where they see much the same keys, else one by one. */
+function attendRows(head: i32, first: i32, count: i32): void {
+  const lo = pointer(args.lo) + (<usize>first << 2), hi = pointer(args.hi) + (<usize>first << 2);
+  const keys = load<i32>(hi + (<usize>(count - 1) << 2)) - load<i32>(lo);
+  let pairs = 0;
+  for (let i: usize = 0; i < <usize>count << 2; i += 4) pairs += load<i32>(hi + i) - load<i32>(lo + i);
+  // A pair costs a row alone about three times as much as it costs a full group.
+  if (keys <= GROUP_KEYS && <i64>keys * groupRows() <= <i64>pairs * 3) attendGroup(head, first, count, load<i32>(lo), keys);
+  else for (let i = first; i < first + count; i++) attendRow(head, i);
+}
+
+/** The row's sum of e^(s - max) and their logarithm; 1 / sum, or 0 where nothing is seen. */
+function finish(head: i32, row: i32, most: f32, sum: f32, y: usize): void {
+  const heads = int(args.heads), D = int(args.headDim);
+  store<f32>(pointer(args.lse) + (<usize>(row * heads + head) << 2), sum == 0 ? 0 : <f32>(<f64>most + log(sum)));
+  writeRow(pointer(args.out) + (<usize>((row * heads + head) * D) << 2), y, D, sum == 0 ? 0 : 1 / sum);
+}
+
+/** S [n keys][8 queries] becomes e^(s - max), 0 where a query does not see a key; the maxima and the sums of 8 queries are kept. */
+function softmaxOfEight(s: usize, sRow: usize, first: i32, n: i32, lo0: v128, lo1: v128, hi0: v128, hi1: v128, maxima: usize): void {
+  const end = s + n * sRow;
+  const hidden = f32x4.splat(-Infinity);
+  let max0 = f32x4.splat(-f32.MAX_VALUE), max1 = max0;
+  let j = i32x4.splat(first);
+  for (let p = s; p < end; p += sRow) {
+    const s0 = v128.bitselect(v128.load(p), hidden, sees(j, lo0, hi0));
+    const s1 = v128.bitselect(v128.load(p, 16), hidden, sees(j, lo1, hi1));
+    v128.store(p, s0);
+    v128.store(p, s1, 16);
+    max0 = f32x4.pmax(max0, s0);
+    max1 = f32x4.pmax(max1, s1);
+    j = i32x4.add(j, i32x4.splat(1));
+  }
+  let sum0 = f32x4.splat(0), sum1 = f32x4.splat(0);
+  for (let p = s; p < end; p += sRow) {
+    const e0 = expFast(f32x4.sub(v128.load(p), max0)), e1 = expFast(f32x4.sub(v128.load(p, 16), max1));
+    v128.store(p, e0);
+    v128.store(p, e1, 16);
+    sum0 = f32x4.add(sum0, e0);
+    sum1 = f32x4.add(sum1, e1);
+  }
+  v128.store(maxima, max0);
+  v128.store(maxima, max1, 16);
+  v128.store(maxima, sum0, 64);
+  v128.store(maxima, sum1, 80);
+}
+
+/** Bounds of 4 rows of a group of `count`; those beyond see nothing. */
+function boundsOf(p: usize, i: i32, count: i32): v128 {
+  let x = i32x4.splat(0);
+  if (i < count) x = i32x4.replace_lane(x, 0, load<i32>(p + (<usize>i << 2)));
+  if (i + 1 < count) x = i32x4.replace_lane(x, 1, load<i32>(p + (<usize>i << 2), 4));
+  if (i + 2 < count) x = i32x4.replace_lane(x, 2, load<i32>(p + (<usize>i << 2), 8));
+  if (i + 3 < count) x = i32x4.replace_lane(x, 3, load<i32>(p + (<usize>i << 2), 12));
+  return x;
+}
+
+/** A group of rows, whose queries are the lanes, against keys from .. from+n-1. */
+function attendGroup(head: i32, first: i32, count: i32, from: i32, n: i32): void {
+  const heads = int(args.heads), kvHeads = int(args.kvHeads), D = int(args.headDim);
+  const qRow = <usize>(heads * D) << 2, kRow = <usize>(kvHeads * D) << 2;
+  const offset = <usize>from * kRow + (<usize>(head / (heads / kvHeads) * D) << 2);
+  const lo = pointer(args.lo) + (<usize>first << 2), hi = pointer(args.hi) + (<usize>first << 2);
+  const panel = scratch(), y = panel + SUMS_OF_VALUES, maxima = panel + MAXIMA, s = panel + SCORES;
+  const sRow = <usize>groupRows() << 2, yRow = <usize>((D + 7) & ~7) << 2;
+  packGroup(panel, pointer(args.q) + first * qRow + (<usize>(head * D) << 2), qRow, count, D, float(args.scale));
+  scoreKeys(s, sRow, pointer(args.k) + offset, kRow, n, panel, D);
+  for (let e = 0; e < groupRows(); e += 8) {
+    softmaxOfEight(s + (<usize>e << 2), sRow, from, n, boundsOf(lo, e, count), boundsOf(lo, e + 4, count), boundsOf(hi, e, count),
+      boundsOf(hi, e + 4, count), maxima + (<usize>e << 2));
+  }
+  memory.fill(y, 0, groupRows() * yRow);
+  weighKeys(y, yRow, s, sRow, pointer(args.v) + offset, kRow, n, D);
+  for (let i = 0; i < count; i++) {
+    const at = maxima + (<usize>i << 2);
+    finish(head, first + i, load<f32>(at), load<f32>(at, 64), y + i * yRow);
+  }
+}
+
+/** Scores of a scaled query against n keys, in whole panels of 16. */
+function scoreRow(s: usize, q: usize, k: usize, kRow: usize, n: i32, D: i32): void {
+  for (let j = 0; j < n; j += PANEL) {
+    packColumns(scratch(), k, kRow, j, n, D);
+    rowTimesPanel(D, q, scratch(), s + (<usize>j << 2), false);
+  }
+}
+
+/** s becomes e^(s - max), n values. */
+function exponentials(s: usize, n: i32, most: f32): void {
+  const shift = f32x4.splat(most);
+  for (const end = s + (<usize>n << 2); s < end; s += 16) v128.store(s, expFast(f32x4.sub(v128.load(s), shift)));
+}
+
+/** y[0:32] += sum over n keys of e[key] v[key][0:32]; returns sum + the sum of e. */
+function weigh32(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f32 {
+  let y0 = v128.load(y), y1 = v128.load(y, 16), y2 = v128.load(y, 32), y3 = v128.load(y, 48);
+  let y4 = v128.load(y, 64), y5 = v128.load(y, 80), y6 = v128.load(y, 96), y7 = v128.load(y, 112);
+  for (const end = e + (<usize>n << 2); e < end; e += 4) {
+    const x = v128.load_splat<f32>(e);
+    sum += load<f32>(e);
+    y0 = madd(x, v128.load(v), y0);
+    y1 = madd(x, v128.load(v, 16), y1);
+    y2 = madd(x, v128.load(v, 32), y2);
+    y3 = madd(x, v128.load(v, 48), y3);
+    y4 = madd(x, v128.load(v, 64), y4);
+    y5 = madd(x, v128.load(v, 80), y5);
+    y6 = madd(x, v128.load(v, 96), y6);
+    y7 = madd(x, v128.load(v, 112), y7);
+    v += vRow;
+  }
+  v128.store(y, y0);
+  v128.store(y, y1, 16);
+  v128.store(y, y2, 32);
+  v128.store(y, y3, 48);
+  v128.store(y, y4, 64);
+  v128.store(y, y5, 80);
+  v128.store(y, y6, 96);
+  v128.store(y, y7, 112);
+  return sum;
+}
+
+/** weigh32 for 4 columns, of which fewer may exist. */
+function weigh4(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f32 {
+  let y0 = v128.load(y);
+  for (const end = e + (<usize>n << 2); e < end; e += 4) {
+    sum += load<f32>(e);
+    y0 = madd(v128.load_splat<f32>(e), v128.load(v), y0);
+    v += vRow;
+  }
+  v128.store(y, y0);
+  return sum;
+}
+
+/** One row alone, against any number of keys. */
+function attendRow(head: i32, row: i32): void {
+  const heads = int(args.heads), kvHeads = int(args.kvHeads), D = int(args.headDim);
+  const kRow = <usize>(kvHeads * D) << 2, kvColumn = <usize>(head / (heads / kvHeads) * D) << 2;
+  const y = scratch() + SUMS_OF_VALUES, q = scratch() + QUERY, s = scratch() + SCORES;
+  memory.copy(q, pointer(args.q) + (<usize>((row * heads + head) * D) << 2), <usize>D << 2);
+  scaleRow(q, D, float(args.scale));
+  memory.fill(y, 0, <usize>(D + 3) << 2);
+  const from = load<i32>(pointer(args.lo) + (<usize>row << 2)), to = load<i32>(pointer(args.hi) + (<usize>row << 2));
+  let most: f32 = -f32.MAX_VALUE, sum: f32 = 0;
+  for (let t = from; t < to; t += ROW_BLOCK) {
+    const n = min(ROW_BLOCK, to - t);
+    scoreRow(s, q, pointer(args.k) + <usize>t * kRow + kvColumn, kRow, n, D);
+    most = max(most, rowMax(s, n));
+  }
+  for (let t = from; t < to; t += ROW_BLOCK) {
+    const n = min(ROW_BLOCK, to - t);
+    // Of a single block the scores are still there.
+    if (to - from > ROW_BLOCK) scoreRow(s, q, pointer(args.k) + <usize>t * kRow + kvColumn, kRow, n, D);
+    exponentials(s, n, most);
+    const v = pointer(args.v) + <usize>t * kRow + kvColumn;
+    const before = sum;
+    let d = 0;
+    for (; d + 32 <= D; d += 32) sum = weigh32(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
+    for (; d < D; d += 4) sum = weigh4(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
+  }
+  finish(head, row, most, sum, y);
+}

@@ -1,0 +1,156 @@
+/** @file Archives: what comes out is what went in, and damage, another model or another arithmetic is noticed. */
+import {
+  ArchiveError,
+  type CodingModel,
+  codingModel,
+  compress,
+  decompress,
+  encode,
+  packModel,
+  readArchive,
+  unpackModel,
+} from '@blt-ts/blt';
+import { type Backend, createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { windows } from '../../../packages/blt/src/compression/blocks.ts';
+import { property } from '../../support/property.ts';
+import { runs } from '../../support/runs.ts';
+import { configs, predict, type SmallModel, seeds, smallModel } from '../../support/small-model.ts';
+
+const wasm = createWasmBackend({ deterministic: true, wide: false });
+const threaded = createWasmBackend({ deterministic: true, wide: true, threads: 3, leastShared: 0 });
+
+const model = (small: SmallModel): Promise<CodingModel> => codingModel(small);
+const [config] = fc.sample(configs, { numRuns: 1, seed: 4 });
+const known = (backend: Backend = wasm, seed = 7) => model(smallModel(config, seed, backend));
+
+const options = fc.record({
+  blockBytes: fc.integer({ min: 1, max: 60 }),
+  contextBytes: fc.integer({ min: 2, max: 40 }),
+  places: fc.integer({ min: 1, max: 9 }),
+});
+const bytes = (maxLength: number) => fc.uint8Array({ maxLength, size: 'max' });
+const text = new TextEncoder().encode('It was the best of times, it was the worst of times. '.repeat(4));
+
+describe('a text', () => {
+  test('is read back, whatever the model, the blocks, the threads and the vectors', async () => {
+    await fc.assert(
+      fc.asyncProperty(configs, seeds, options, bytes(120), async (someConfig, seed, how, content) => {
+        const archive = await compress(content, await model(smallModel(someConfig, seed, wasm)), how);
+        const elsewhere = await model(smallModel(someConfig, seed, threaded));
+        expect(await decompress(await readArchive(archive), elsewhere)).toEqual(content);
+      }),
+      { numRuns: runs(6) },
+    );
+  });
+
+  test('stays as it is while it is compressed', async () => {
+    const copy = text.slice();
+    await compress(copy, await known());
+    expect(copy).toEqual(text);
+  });
+
+  test('takes the bits of the model, and a header', async () => {
+    const small = smallModel(config, 7, wasm);
+    const content = text.subarray(0, 60);
+    const { logits } = predict(small, [encode(content, { bos: true, eos: false })], { batchInvariant: true });
+    let bits = 0;
+    for (const [i, byte] of content.entries()) {
+      // The last rows of ids 4 .. 259: specials are left out.
+      const row = logits[0].subarray(i * 260 + 4, (i + 1) * 260);
+      const total = row.reduce((sum, logit) => sum + Math.exp(logit), 0);
+      bits -= Math.log2(Math.exp(row[byte]) / total);
+    }
+    const { header, coded } = await readArchive(await compress(content, await model(small)));
+    expect(header).toMatchObject({ size: 60, blocks: 1 });
+    expect(8 * coded.length).toBeGreaterThanOrEqual(bits);
+    expect(8 * coded.length).toBeLessThan(bits + 8 + 60 * 0.001);
+  });
+
+  test('of no bytes is an archive too', async () => {
+    const archive = await compress(new Uint8Array(0), await known());
+    expect(await decompress(await readArchive(archive), await known())).toEqual(new Uint8Array(0));
+  });
+
+  test('travels with its model', async () => {
+    const small = smallModel(config, 7, wasm);
+    const packedModel = packModel(small);
+    const archive = await compress(text, await codingModel(unpackModel(packedModel, wasm)), { packedModel });
+    const opened = await readArchive(archive);
+    const inside = await codingModel(unpackModel(opened.model, createWasmBackend({ deterministic: true })));
+    expect(await decompress(opened, inside)).toEqual(text);
+  });
+});
+
+describe('an archive', () => {
+  test('opens with its own model only', async () => {
+    const archive = await readArchive(await compress(text, await known()));
+    const changed = smallModel({ ...config, patching: { mode: 'static', patchSize: 3 } }, 7, wasm);
+    await expect(decompress(archive, await model(changed))).rejects.toThrow('another model');
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.constant(config), configs), seeds, async (other, seed) => {
+        fc.pre(other !== config || seed !== 7);
+        const opened = decompress(archive, await model(smallModel(other, seed, wasm)));
+        await expect(opened).rejects.toThrow(/another model \(fingerprint \w{16}, not/);
+      }),
+      { numRuns: process.env.BLT_SLOW ? 1000 : 10 },
+    );
+  });
+
+  test('opens where the same bits are computed only', async () => {
+    const archive = await readArchive(await compress(text, await known()));
+    const other = known(createReferenceBackend({ precision: 'f64' }));
+    await expect(decompress(archive, await other)).rejects.toThrow('the model computes other bits here');
+  });
+
+  const damage = fc.oneof(
+    fc.record({ kind: fc.constant('flip' as const), at: fc.nat(), bit: fc.nat(7) }),
+    fc.record({ kind: fc.constant('cut' as const), at: fc.nat(), bit: fc.constant(0) }),
+    fc.record({ kind: fc.constant('more' as const), at: fc.nat(255), bit: fc.constant(0) }),
+  );
+  test('that is damaged gives an error, never another text', async () => {
+    const coding = await known();
+    const archive = await compress(text.subarray(0, 40), coding, { blockBytes: 20 });
+    await fc.assert(
+      fc.asyncProperty(damage, async ({ kind, at, bit }) => {
+        const damaged = [...archive];
+        if (kind === 'flip') damaged[at % archive.length] ^= 1 << bit;
+        if (kind === 'cut') damaged.length = at % archive.length;
+        if (kind === 'more') damaged.push(at);
+        const opened = readArchive(Uint8Array.from(damaged)).then((taken) => decompress(taken, coding));
+        await expect(opened).rejects.toThrow(ArchiveError);
+      }),
+      { numRuns: process.env.BLT_SLOW ? 10_000 : 60 },
+    );
+  });
+
+  test('must not name what no archive has', async () => {
+    const cases = ['', 'BLT', 'BLTZ', 'BLTZ\u0001', 'BLTZ\u0002......', 'gzip?', 'BLTZ\u0001'.padEnd(80, 'x')];
+    for (const made of cases) await expect(readArchive(new TextEncoder().encode(made))).rejects.toThrow(ArchiveError);
+  });
+});
+
+test('options out of range are refused by name', async () => {
+  const coding = await known();
+  await expect(compress(text, coding, { blockBytes: 0 })).rejects.toThrow('blockBytes must be a whole number from 1');
+  await expect(compress(text, coding, { contextBytes: 65 })).rejects.toThrow('contextBytes must be a whole number');
+  await expect(compress(text, coding, { places: 1.5 })).rejects.toThrow('places must be a whole number from 1 to 1024');
+});
+
+property(
+  'windows cover a block once, with contexts that fit',
+  fc.tuple(fc.nat(500), fc.integer({ min: 2, max: 90 })),
+  100,
+  ([length, contextBytes]) => {
+    let at = 0;
+    for (const { first, from, to } of windows(length, contextBytes)) {
+      expect(from).toBe(at);
+      expect(to).toBeGreaterThan(from);
+      expect(to - first).toBeLessThanOrEqual(contextBytes);
+      expect(from - first).toBe(Math.min(from, Math.ceil(contextBytes / 4)));
+      at = to;
+    }
+    expect(at).toBe(length);
+  },
+);

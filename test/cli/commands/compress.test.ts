@@ -1,0 +1,120 @@
+/** @file `blt compress` and `blt decompress` as gzip's users know it: files, pipes, exit codes, and one sentence for what goes wrong. */
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BLT, blt, type Outcome } from '../../support/command.ts';
+
+const fixtures = fileURLToPath(new URL('../../fixtures', import.meta.url));
+const model = join(fixtures, 'tiny_A_1b_like');
+const folder = mkdtempSync(join(tmpdir(), 'blt-test-'));
+const at = (name: string) => join(folder, name);
+const text = Buffer.from('Call me Ishmael. Some years ago, never mind how long precisely. \0\xff'.repeat(3), 'latin1');
+
+const run = (...args: string[]): Outcome => blt(folder, [...args, '--model', model, '--threads', '1']);
+/** Standard output and what was written to it, as bytes. */
+const piped = (args: string[], input: Uint8Array) =>
+  spawnSync(process.execPath, [BLT, ...args, '--threads', '1'], { cwd: folder, input });
+
+beforeAll(() => {
+  writeFileSync(at('a.txt'), text);
+  chmodSync(at('a.txt'), 0o600);
+  expect(run('compress', 'a.txt', '--block', '60')).toMatchObject({ code: 0, stdout: '' });
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('files', () => {
+  test('come back as they were, private ones private, and stay', () => {
+    expect(readFileSync(at('a.txt'))).toEqual(text);
+    expect(statSync(at('a.txt.bltz')).mode & 0o777).toBe(0o600);
+    const { code, stdout } = run('decompress', 'a.txt.bltz', '--out', 'b.txt', '--json');
+    expect(code).toBe(0);
+    const { bytes, archive_bytes } = JSON.parse(stdout);
+    expect([bytes, archive_bytes]).toEqual([text.length, statSync(at('a.txt.bltz')).size]);
+    expect(readFileSync(at('b.txt'))).toEqual(text);
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  test('are not overwritten without -f, nor deleted without --rm', () => {
+    expect(run('decompress', 'a.txt.bltz')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('a.txt exists already; overwrite it with -f'),
+    });
+    writeFileSync(at('c'), 'short');
+    expect(run('compress', 'c', '--rm')).toMatchObject({ code: 0 });
+    expect(existsSync(at('c'))).toBe(false);
+    expect(run('compress', '-d', '-f', 'c.bltz')).toMatchObject({ code: 0 });
+    expect(readFileSync(at('c'), 'utf8')).toBe('short');
+  });
+
+  test('that fail do not keep the others from their turn', () => {
+    writeFileSync(at('d'), 'more');
+    const { code, stderr } = run('compress', 'missing', 'a.txt.bltz', 'd');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/missing: .*no such file/);
+    expect(stderr).toContain('a.txt.bltz: it ends in .bltz already');
+    expect(existsSync(at('d.bltz'))).toBe(true);
+  });
+});
+
+test('pipes carry archives and contents, whole and alone', () => {
+  const archive = piped(['compress', '-m', model], text);
+  expect(archive.status).toBe(0);
+  const back = piped(['decompress', '-c', '-q', '-m', model, '-'], archive.stdout);
+  expect(back.stdout).toEqual(text);
+  expect(String(back.stderr)).toBe('');
+});
+
+describe('refusals', () => {
+  const cases: [string, (bytes: Buffer) => Uint8Array, RegExp][] = [
+    ['cut', (bytes) => bytes.subarray(0, bytes.length - 9), /the archive is (cut off|damaged)/],
+    ['changed', (bytes) => bytes.map((byte, i) => (i === bytes.length - 20 ? byte ^ 4 : byte)), /is damaged|cut off/],
+    ['foreign', () => Buffer.from('PK\u0003\u0004'), /it is no archive/],
+  ];
+  test.each(cases)('an archive that is %s: one sentence, and nothing is written', (name, change, message) => {
+    writeFileSync(at(`${name}.bltz`), change(readFileSync(at('a.txt.bltz'))));
+    const { code, stdout, stderr } = run('decompress', `${name}.bltz`, '-q');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(existsSync(at(name))).toBe(false);
+  });
+
+  test('another model is named as the reason', () => {
+    const other = join(fixtures, 'tiny_B_7b_like');
+    const { code, stderr } = blt(folder, ['decompress', 'a.txt.bltz', '-c', '-q', '--model', other]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('a.txt.bltz: the archive was made with another model');
+  });
+
+  test('flags that do not go together leave with code 2', () => {
+    for (const flags of [
+      ['-c', '--rm'],
+      ['-k', '--rm', 'd', '--out', 'x'],
+    ]) {
+      expect(run('compress', 'a.txt', ...flags)).toMatchObject({ code: 2, stderr: expect.stringContaining('leave') });
+    }
+  });
+});
+
+test('an archive with its model opens without one', () => {
+  expect(run('compress', 'a.txt', '--self-contained', '--out', 'whole.bltz')).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/the model inside has .*pays/),
+  });
+  const { stdout, status } = piped(['decompress', '-c', '-q', 'whole.bltz'], Buffer.alloc(0));
+  expect(status).toBe(0);
+  expect(stdout).toEqual(text);
+});

@@ -1,0 +1,108 @@
+/** @file `blt serve` and `blt generate --prompts` as commands. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { BLT, blt } from '../../support/command.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+const TEXT = 'It was the best of times, it was the worst of times. '.repeat(30);
+const TINY =
+  '--local-width 16 --local-heads 2 --decoder-layers 1 --global-width 16 --global-heads 2 --global-layers 1 --hash-vocab 64 --entropy-width 16 --entropy-heads 2 --entropy-layers 1 --entropy-steps 2 --row-bytes 64 --batch-size 2 --steps 2'.split(
+    ' ',
+  );
+
+/** A folder with a trained run `first`. */
+function trained(files: Record<string, string> = {}): string {
+  const folder = temporaryFolder({ 'book.txt': TEXT, ...files });
+  expect(blt(folder, ['train', ...TINY, '--data', 'book.txt', '--run', 'first']).code).toBe(0);
+  return folder;
+}
+
+describe('blt serve', () => {
+  test('serves a run to curl, and ends on SIGINT', async () => {
+    const folder = trained();
+    const child = spawn(process.execPath, [BLT, 'serve', 'runs/first', '--port', '0', '--places', '2'], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, BLT_API_KEY: 'secret' },
+    });
+    try {
+      const [line] = await once(child.stdout!, 'data');
+      const [url] = /http:\S+/.exec(String(line))!;
+      expect(String(line)).toContain('serves first (this machine only');
+      const curl = (path: string, ...args: string[]) =>
+        spawnSync('curl', ['-sS', `${url}/${path}`, '-H', 'Authorization: Bearer secret', ...args], {
+          encoding: 'utf8',
+        });
+      expect(JSON.parse(curl('models').stdout).data[0].id).toBe('first');
+      const body = JSON.stringify({ model: 'first', prompt: 'It was', max_tokens: 20, seed: 4, ignore_eos: true });
+      const { stdout } = curl('completions', '-H', 'Content-Type: application/json', '-d', body);
+      const flags = [
+        '--prompt',
+        'It was',
+        '-n',
+        '20',
+        '--seed',
+        '4',
+        '--ignore-eos',
+        '-t',
+        '1',
+        '--no-memory',
+        '--json',
+      ];
+      const alone = JSON.parse(blt(folder, ['generate', '--model', 'runs/first', ...flags]).stdout) as { text: string };
+      expect(JSON.parse(stdout).choices[0].text).toBe(alone.text);
+      const ended = once(child, 'exit');
+      child.kill('SIGINT');
+      expect(await ended).toEqual([0, null]);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
+  test('other machines need a key', () => {
+    const { code, stderr } = blt(temporaryFolder(), ['serve', 'nowhere', '--host', '0.0.0.0']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('--host 0.0.0.0 lets other machines in, so a key is needed');
+  });
+});
+
+describe('blt generate --prompts', () => {
+  test('continues each prompt n times, in the order of the file, each as if it were alone', () => {
+    const lines = ['{"prompt": "It was", "id": "x"}', '', '"the best"', '{"prompt": ""}'];
+    const folder = trained({
+      'prompts.jsonl': `${lines.join('\n')}\n`,
+      'one.jsonl': `${lines[0]}\n`,
+      'bad.jsonl': '"a"\n{"text": "b"}\n',
+    });
+    const generate = (...args: string[]) =>
+      blt(folder, ['generate', '--model', 'runs/first', '-n', '12', '--seed', '9', ...args]);
+    expect(generate('--prompts', 'prompts.jsonl', '--n', '3', '--out', 'out.jsonl').code).toBe(0);
+    const read = (text: string) =>
+      text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { prompt: string; index: number; text: string; finish_reason: string });
+    const answers = read(readFileSync(join(folder, 'out.jsonl'), 'utf8'));
+    expect(answers.map(({ prompt, index }) => [prompt, index])).toEqual(
+      ['It was', 'the best', ''].flatMap((prompt) => [0, 1, 2].map((index) => [prompt, index])),
+    );
+    expect(answers[0]).toMatchObject({ id: 'x', index: 0 });
+    const alone = JSON.parse(generate('--prompt', 'It was', '--no-memory', '--json').stdout) as { text: string };
+    expect(answers[0].text).toBe(alone.text);
+    expect(read(generate('--prompts', 'one.jsonl').stdout)).toEqual([answers[0]]);
+
+    const refused = (...args: string[]) => {
+      const { code, stderr } = generate(...args);
+      expect(code).not.toBe(0);
+      return stderr.trim().split('\n').at(-1);
+    };
+    expect(refused('--prompts', 'bad.jsonl')).toContain('bad.jsonl line 2 has no prompt');
+    expect(refused('--prompts', 'none.jsonl')).toContain('cannot read none.jsonl');
+    expect(refused('--prompts', 'one.jsonl', '--out', 'no/out.jsonl')).toContain('there is no folder no');
+    expect(refused('--prompts', 'one.jsonl', '--json')).toContain('--json is for a single text');
+    expect(refused('--n', '2')).toContain('give --prompts FILE too');
+  });
+});

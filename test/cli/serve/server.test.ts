@@ -1,0 +1,349 @@
+/** @file The server of `blt serve`: the official client, other clients beside it, and hostile ones. */
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { type Checkpoint, ContinuousBatch, encode, generate, nextByteLogits } from '@blt-ts/blt';
+import { createReferenceBackend } from '@blt-ts/tensor';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { serveModel } from '../../../packages/cli/src/serve/server.ts';
+import { smallModel } from '../../support/small-model.ts';
+
+const KEY = 'a key';
+const stack = {
+  hiddenSize: 8,
+  numHiddenLayers: 1,
+  numAttentionHeads: 2,
+  numKeyValueHeads: 1,
+  intermediateSize: 8,
+  maxPositionEmbeddings: 512,
+  rmsNormEps: 1e-5,
+  ropeTheta: 10_000,
+};
+/** In 64 bits, where a neighbour in the batch changes no byte. */
+const checkpoint = smallModel(
+  {
+    behaviour: 'facebook',
+    window: 64,
+    vocabSize: 260,
+    encoder: { ...stack, crossAttnAllLayers: true },
+    decoder: { ...stack, crossAttnAllLayers: true },
+    global: { ...stack, hiddenSize: 16 },
+    patcher: stack,
+    crossAttnK: 2,
+    hash: { groupSizes: [3], functions: 1, vocab: 40 },
+    patching: { mode: 'entropy', threshold: 5.5, monotonic: false, thresholdAdd: null, maxPatchLength: 8 },
+  },
+  7,
+  createReferenceBackend({ precision: 'f64' }),
+) as Checkpoint;
+
+const batch = new ContinuousBatch(checkpoint, { places: 4, promptBytes: 64 });
+let url: string;
+let port: number;
+let close: () => void;
+beforeAll(async () => {
+  const limits = { maxBytes: 20_000, maxTexts: 16 };
+  const options = {
+    checkpoint,
+    batch,
+    model: 'small',
+    host: '127.0.0.1',
+    port: 0,
+    apiKey: KEY,
+    mostWaiting: 12,
+    limits,
+  };
+  const { server, port: own } = await serveModel(options);
+  port = own;
+  url = `http://127.0.0.1:${port}`;
+  close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+});
+afterAll(() => close());
+
+const client = () => new OpenAI({ baseURL: `${url}/v1`, apiKey: KEY, maxRetries: 0 });
+
+/** The text that `blt generate` makes, as the server sends it. */
+const alone = (prompt: string, maxBytes: number, seed: number, options = {}) =>
+  new TextDecoder().decode(Uint8Array.from(generate(checkpoint, prompt, { maxBytes, seed, ...options })));
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Record<string, unknown>;
+  readonly body: string;
+}
+
+/** A raw request, with the key unless it is told otherwise. */
+function ask(
+  path: string,
+  { method = 'GET', headers = {}, body = '' }: { method?: string; headers?: object; body?: string } = {},
+) {
+  return new Promise<Answer>((resolve, reject) => {
+    const all = { Authorization: `Bearer ${KEY}`, ...headers };
+    const sent = httpRequest({ host: '127.0.0.1', port, path, method, headers: all, agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk) => (text += chunk));
+      response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, body: text }));
+      response.on('error', reject);
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+const post = (path: string, value: unknown, headers: object = {}) =>
+  ask(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: typeof value === 'string' ? value : JSON.stringify(value),
+  });
+
+/** Figures of /metrics by name. */
+async function metrics(): Promise<Map<string, number>> {
+  const { body } = await ask('/metrics');
+  return new Map(
+    [...body.matchAll(/^(\w+(?:\{[^}]*\})?) ([-\d.e+]+)$/gm)].map(([, name, value]) => [name, Number(value)]),
+  );
+}
+
+/** Waits until nothing is made and nothing waits. */
+async function quiet(): Promise<void> {
+  for (;;) {
+    const { active, waiting } = JSON.parse((await ask('/health')).body) as { active: number; waiting: number };
+    if (active + waiting === 0) return;
+    await new Promise((done) => setTimeout(done, 5));
+  }
+}
+
+describe('the official client', () => {
+  test('lists the model', async () => {
+    const { data } = await client().models.list();
+    expect(data.map(({ id }) => id)).toEqual(['small']);
+    expect((await client().models.retrieve('small')).object).toBe('model');
+  });
+
+  test('gets the text of blt generate, whole and as a stream', async () => {
+    const options = { model: 'small', prompt: 'abc def', max_tokens: 40, seed: 3 };
+    const whole = await client().completions.create(options);
+    expect(whole.choices[0].text).toBe(alone('abc def', 40, 3));
+    expect(whole.usage).toMatchObject({ prompt_tokens: 7 });
+    let text = '';
+    let reason: string | null = null;
+    let usage: unknown = null;
+    const stream = { ...options, stream: true, stream_options: { include_usage: true } } as const;
+    for await (const chunk of await client().completions.create(stream)) {
+      text += chunk.choices[0]?.text ?? '';
+      reason = chunk.choices[0]?.finish_reason ?? reason;
+      usage = chunk.usage ?? usage;
+    }
+    expect(text).toBe(whole.choices[0].text);
+    expect(reason).toBe(whole.choices[0].finish_reason);
+    expect(usage).toEqual(whole.usage);
+  });
+
+  test('asks for several texts of several prompts; a text depends on no other', async () => {
+    const sampling = { max_tokens: 12, seed: 5, temperature: 0.7, top_p: 0.9 };
+    const { choices } = await client().completions.create({
+      model: 'small',
+      prompt: ['one', 'two'],
+      n: 3,
+      ...sampling,
+    });
+    expect(choices.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5]);
+    const options = { temperature: 0.7, topP: 0.9 };
+    expect(choices[0].text).toBe(alone('one', 12, 5, options));
+    expect(choices[3].text).toBe(alone('two', 12, 5, options));
+    const two = await client().completions.create({ model: 'small', prompt: 'two', n: 2, ...sampling });
+    expect(two.choices.map(({ text }) => text)).toEqual([choices[3].text, choices[4].text]);
+    expect(new Set(choices.map(({ text }) => text)).size).toBe(6);
+  });
+
+  test('gets log-probabilities of bytes', async () => {
+    const { choices } = await client().completions.create({
+      model: 'small',
+      prompt: 'x',
+      max_tokens: 6,
+      seed: 1,
+      logprobs: 2,
+      temperature: 0,
+    });
+    const { tokens, token_logprobs, top_logprobs, text_offset } = choices[0].logprobs!;
+    expect(tokens).toHaveLength(6);
+    expect(text_offset).toHaveLength(6);
+    token_logprobs!.forEach((logprob, i) => {
+      expect(Math.exp(logprob)).toBeGreaterThan(1 / 260);
+      // Greedy: the byte is the likeliest.
+      expect(Object.keys(top_logprobs![i])[0]).toBe(tokens![i]);
+      expect(Object.values(top_logprobs![i])[0]).toBe(logprob);
+    });
+  });
+
+  test('stops before a stop text, and echoes the prompt', async () => {
+    const options = { model: 'small', prompt: 'stop', max_tokens: 60, seed: 2 };
+    const free = (await client().completions.create(options)).choices[0];
+    const stop = /[ -~]{2}/.exec(free.text)![0];
+    const cut = (await client().completions.create({ ...options, stop: ['not there', stop], echo: true })).choices[0];
+    expect(cut.text).toBe(`stop${free.text.slice(0, free.text.indexOf(stop))}`);
+    expect(cut.finish_reason).toBe('stop');
+  });
+
+  test('reads the errors', async () => {
+    const { completions } = client();
+    const bad = completions.create({ model: 'small', prompt: 'a', temperature: -1 });
+    await expect(bad).rejects.toMatchObject({ status: 400, param: 'temperature' });
+    await expect(completions.create({ model: 'gpt-5', prompt: 'a' })).rejects.toMatchObject({
+      status: 404,
+      param: 'model',
+    });
+    const stranger = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'wrong', maxRetries: 0 });
+    await expect(stranger.models.list()).rejects.toMatchObject({ status: 401 });
+  });
+});
+
+describe('many clients', () => {
+  test('each gets its own text, whoever else is there', async () => {
+    const texts = await Promise.all(
+      Array.from({ length: 14 }, async (_, i) => {
+        const { choices } = await client().completions.create({
+          model: 'small',
+          prompt: `text ${i}`.repeat(1 + (i % 3)),
+          max_tokens: 5 + i,
+          seed: i,
+        });
+        return choices[0].text;
+      }),
+    );
+    for (const [i, text] of texts.entries()) {
+      expect(text).toBe(alone(`text ${i}`.repeat(1 + (i % 3)), 5 + i, i));
+    }
+  });
+
+  test('who goes away leaves the place to others', async () => {
+    const before = await metrics();
+    const controller = new AbortController();
+    const stream = await client().completions.create(
+      {
+        model: 'small',
+        prompt: 'gone',
+        max_tokens: 20_000,
+        stream: true,
+        n: 4,
+        ignore_eos: true,
+      } as OpenAI.CompletionCreateParamsStreaming,
+      { signal: controller.signal },
+    );
+    for await (const _ of stream) break;
+    controller.abort();
+    await quiet();
+    const after = await metrics();
+    expect(after.get('blt_cancelled_total')! - before.get('blt_cancelled_total')!).toBe(1);
+    expect(after.get('blt_generated_bytes_total')! - before.get('blt_generated_bytes_total')!).toBeLessThan(40_000);
+    expect(batch.free).toBe(4);
+  });
+
+  test('more than the queue takes are told to come again, and nothing of theirs is made', async () => {
+    const many = { prompt: 'queue', max_tokens: 200, n: 16, ignore_eos: true, seed: 1 };
+    const [first, second] = await Promise.all([post('/v1/completions', many), post('/v1/completions', many)]);
+    expect([first.status, second.status].sort()).toEqual([200, 429]);
+    const refused = first.status === 429 ? first : second;
+    expect(refused.headers['retry-after']).toBe('1');
+    expect(JSON.parse(refused.body).error).toMatchObject({ type: 'rate_limit_error' });
+  });
+
+  test('a client that does not read costs the others nothing', async () => {
+    const body = JSON.stringify({ prompt: 'slow', max_tokens: 3000, stream: true, ignore_eos: true });
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.pause();
+    socket.write(
+      `POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${KEY}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    const { status } = await post('/v1/completions', { prompt: 'quick', max_tokens: 5 });
+    expect(status).toBe(200);
+    socket.destroy();
+    await quiet();
+    expect(batch.free).toBe(4);
+  });
+});
+
+test('/v1/score gives the bits of texts: minus the logarithm of each byte given those before it', async () => {
+  const texts = ['abc', '', 'Wörter und wörter'.repeat(2)];
+  const { status, body } = await post('/v1/score', { input: texts });
+  expect(status).toBe(200);
+  const { data } = JSON.parse(body) as { data: { bytes: number; bits: number; bits_per_byte: number | null }[] };
+  expect(data[1]).toMatchObject({ bits: 0, bits_per_byte: null });
+  for (const [i, text] of texts.entries()) {
+    let nats = 0;
+    const ids = encode(text, { bos: true, eos: false });
+    for (let at = 1; at < ids.length; at++) {
+      const logits = nextByteLogits(checkpoint, ids.slice(0, at));
+      nats += Math.log(logits.reduce((sum, x) => sum + Math.exp(x), 0)) - logits[ids[at]];
+    }
+    expect(data[i].bytes).toBe(Buffer.byteLength(text));
+    expect(data[i].bits).toBeCloseTo(nats / Math.LN2, 4);
+  }
+  expect((await post('/v1/score', { input: 'a'.repeat(70_000) })).status).toBe(400);
+});
+
+describe('hostile clients', () => {
+  const refused = [
+    ['not JSON', '{"prompt": ', 400],
+    ['deep nesting', `${'['.repeat(500_000)}`, 400],
+    ['a list', '[]', 400],
+    ['no whole number', { prompt: 'a', max_tokens: 1.5 }, 400],
+    ['too much', { prompt: 'a', max_tokens: 20_001 }, 400],
+    ['too many', { prompt: 'a', n: 17 }, 400],
+    ['an empty stop text', { prompt: 'a', stop: '' }, 400],
+    ['a prompt of no bytes', { prompt: [1, 256] }, 400],
+    ['a field that is not served', { prompt: 'a', suffix: 'b' }, 400],
+    ['__proto__', '{"__proto__": {"stream": true}, "prompt": 7}', 400],
+    ['a body that is too long', { prompt: 'a'.repeat(1_100_000) }, 413],
+  ] as const;
+  test.each(refused)('%s is refused in one sentence', async (_, value, status) => {
+    const answer = await post('/v1/completions', value);
+    expect(answer.status).toBe(status);
+    const { message } = JSON.parse(answer.body).error as { message: string };
+    expect(message.length).toBeLessThan(300);
+    expect(message).not.toMatch(/\n|at .*:\d+/);
+  });
+
+  test('paths, methods, types, hosts and keys that are not served', async () => {
+    const status = async (path: string, options: Parameters<typeof ask>[1]) => (await ask(path, options)).status;
+    expect(await status('/v1/../health', {})).toBe(404);
+    expect(await status('/v1/completions', {})).toBe(405);
+    expect(await status('/v1/models', { method: 'OPTIONS' })).toBe(405);
+    expect(
+      await status('/v1/completions', { method: 'POST', headers: { 'Content-Type': 'text/plain' }, body: '{}' }),
+    ).toBe(415);
+    expect(await status('/v1/models', { headers: { Host: 'evil.example' } })).toBe(421);
+    for (const Authorization of ['', 'Bearer', 'Bearer a  key', `Basic ${KEY}`]) {
+      expect(await status('/metrics', { headers: { Authorization } })).toBe(401);
+    }
+    expect(await status('/health', { headers: { Authorization: '' } })).toBe(200);
+  });
+
+  test('a body of unknown length ends where too much has come; what is no HTTP is refused', async () => {
+    const body = 'a'.repeat(1_200_000);
+    const chunked = ask('/v1/completions', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Transfer-Encoding': 'chunked' },
+      body,
+    });
+    // The connection may be cut while the rest is still being sent.
+    expect(
+      await chunked.then(
+        ({ status }) => status,
+        () => 413,
+      ),
+    ).toBe(413);
+    const socket = connect(port, '127.0.0.1');
+    socket.end('GARBAGE\r\n\r\n');
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toContain('400');
+    expect(JSON.parse((await ask('/health')).body)).toMatchObject({ status: 'ok', active: 0, waiting: 0 });
+  });
+});

@@ -1,0 +1,63 @@
+/** @file The four packages as they would be published: what their tarballs offer is there, and tools find the types and the code of each entry. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { afterAll, expect, test } from 'vitest';
+import { packPackages } from './support/packed.ts';
+
+const NAMES = ['tensor', 'autograd', 'blt', 'cli'];
+const folder = mkdtempSync(join(tmpdir(), 'blt-test-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const tarballs = packPackages(NAMES, folder);
+const bytesOf = (i: number) => Uint8Array.from(readFileSync(tarballs[i])).buffer;
+const manifestOf = (name: string) =>
+  JSON.parse(readFileSync(fileURLToPath(new URL(`../packages/${name}/package.json`, import.meta.url)), 'utf8'));
+
+test.each(NAMES.map((name, i) => [name, i] as const))('publint finds nothing in %s', async (_, i) => {
+  const { messages, pkg } = await publint({ pack: { tarball: bytesOf(i) }, level: 'suggestion', strict: true });
+  expect(messages.map((message) => formatMessage(message, pkg, { color: false }))).toEqual([]);
+});
+
+/** The libraries are ES modules only. `require` loads them in Node from 20.19 on, which are-the-types-wrong does not count on. */
+const ALLOWED = ['CJSResolvesToESM'];
+/** Resolution without `exports`, that of Node 10, finds the main entry of a package only. */
+const old = 'node10';
+
+test.each(NAMES.slice(0, 3).map((name, i) => [name, i] as const))(
+  'are-the-types-wrong finds nothing in %s',
+  async (name, i) => {
+    const result = await checkPackage(createPackageFromTarballData(new Uint8Array(bytesOf(i))));
+    if (result.types === false) throw new Error(`${name} has no types`);
+    const problems = result.problems
+      .filter(({ kind }) => !ALLOWED.includes(kind))
+      .filter((problem) => !('resolutionKind' in problem) || problem.resolutionKind !== old);
+    expect(problems).toEqual([]);
+    expect(Object.keys(result.entrypoints)).toEqual(Object.keys(manifestOf(name).exports));
+  },
+);
+
+test.each(NAMES)('the manifest of %s says where it comes from, what it is, and what has side effects', (name) => {
+  const { description, keywords, license, repository, engines, sideEffects, exports } = manifestOf(name);
+  expect({ description, license, node: engines.node }).toEqual({
+    description: expect.stringMatching(/\.$/),
+    license: 'MIT',
+    node: '>=20.16',
+  });
+  expect(keywords.length).toBeGreaterThan(4);
+  expect(repository).toEqual({ ...manifestOf('tensor').repository, directory: `packages/${name}` });
+  expect(repository.url).toMatch(/^git\+https:.*\.git$/);
+  // The command is started, never imported.
+  expect(sideEffects === undefined).toBe(name === 'cli');
+  for (const entry of Object.values(exports ?? {}) as Record<string, string>[]) {
+    expect(Object.keys(entry)).toEqual(['@blt-ts/source', 'types', 'default']);
+  }
+});
+
+test('a tarball holds no test, no cache and no secret, only what `files` names', () => {
+  for (const name of NAMES) expect(manifestOf(name).files).toEqual(['dist', 'src']);
+  expect(readdirSync(folder).filter((file) => file.endsWith('.tgz'))).toHaveLength(NAMES.length);
+});

@@ -19,12 +19,34 @@ const READ_ROWS = 12000;
 const within = (limit: number) => (i: number) => (Math.imul(i + 1, 0x9e3779b1) >>> 0) % limit;
 const adamw = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, step: 3 };
 const M = 1 << 20;
+/** 0 and 1, as conditions are. */
+const signs = (shape: readonly number[]) => {
+  const { data } = noise(shape);
+  return { shape, data: data.map((v) => Number(v > 0)) };
+};
 const targets = integers(N, within(V));
 
 /** Name, bytes that one call must move, the call; by chapter of the kernel contract. Products and attention have benchmarks of their own. */
 const OPS: readonly (readonly [string, number, KernelCall])[] = [
   [`swiGlu ${N}x${F}`, 12 * N * F, call('swiGlu', [noise([N, F]), noise([N, F])], {})],
   [`swiGluBackward ${N}x${F}`, 20 * N * F, call('swiGluBackward', [noise([N, F]), noise([N, F]), noise([N, F])], {})],
+  [`where ${N}x${C}`, 16 * N * C, call('where', [signs([N, C]), noise([N, C]), noise([N, C])], {})],
+  [`where, a row of conditions, ${N}x${C}`, 12 * N * C, call('where', [signs([C]), noise([N, C]), noise([N, C])], {})],
+  [`sin ${N}x${C}`, 8 * N * C, call('sin', [noise([N, C], 20)], {})],
+  [`cos ${N}x${C}`, 8 * N * C, call('cos', [noise([N, C], 20)], {})],
+  [`maximum ${N}x${C}`, 12 * N * C, call('maximum', [noise([N, C]), noise([N, C])], {})],
+  [`max over columns ${N}x${C}`, 4 * N * C, call('max', [noise([N, C])], { axes: [1] })],
+  [`max over rows ${N}x${C}`, 4 * N * C, call('max', [noise([N, C])], { axes: [0] })],
+  [`max over two of four axes ${N}x${C}`, 4 * N * C, call('max', [noise([8, N / 8, 8, C / 8])], { axes: [1, 3] })],
+  [`sum over two of four axes ${N}x${C}`, 4 * N * C, call('sum', [noise([8, N / 8, 8, C / 8])], { axes: [1, 3] })],
+  [`add of three loops ${N}x${C}`, 4 * N * C, call('add', [noise([8, 1, C]), noise([1, N / 8, 1])], {})],
+  [`pad (gradient of slice) ${N}x${C}`, 8 * N * C, call('pad', [noise([N, C])], { before: [1, 3], after: [2, 5] })],
+  [`slice ${N}x${C}`, 8 * N * C, call('slice', [noise([N + 2, C + 8])], { begin: [1, 3], end: [N + 1, C + 3] })],
+  [
+    `transpose of four axes ${N}x${C}`,
+    8 * N * C,
+    call('transpose', [noise([8, N / 8, 8, C / 8])], { perm: [3, 1, 2, 0] }),
+  ],
   [`add ${N}x${C}`, 12 * N * C, call('add', [noise([N, C]), noise([N, C])], {})],
   [`dropout ${N}x${C}`, 8 * N * C, call('dropout', [noise([N, C])], { rate: 0.1, seed: 1 })],
   [`sum over rows ${N}x${C}`, 4 * N * C, call('sum', [noise([N, C])], { axes: [0] })],

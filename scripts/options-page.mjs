@@ -64,7 +64,7 @@ ${lines.join('\n')}`;
 
 Every option has a key in the config file (\`blt train --config run.toml\`) and a flag. Flags win over the file. An option that is in
 neither follows from \`--size\`, from the data, or from the default in the column "without it". The library takes the same value
-under the name in the column "in \`RunOptions\`". A run that goes on (\`--resume\`) takes only what does not change the bits.
+under the name in the column "in \`RunOptions\`". A run that goes on (\`--resume\`) takes only what leaves the steps before it as they are.
 
 ${sections.join('\n\n')}
 `;

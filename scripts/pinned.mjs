@@ -17,7 +17,7 @@ export function checkIntegrity(bytes, integrity, name) {
  */
 export function pinnedFile(root, { name, version, integrity }, file) {
   const cache = join(root, 'node_modules/.cache/blt-pinned');
-  const place = join(cache, `${name}-${version}-${integrity.slice(7, 19).replace(/\W/g, '_')}`);
+  const place = join(cache, `${name.replace('/', '+')}-${version}-${integrity.slice(7, 19).replace(/\W/g, '_')}`);
   const path = join(place, 'package', file);
   if (existsSync(path)) return path;
   mkdirSync(cache, { recursive: true });

@@ -1,21 +1,27 @@
 /** @file Ops of a user's own: out of operations, and as kernels on every backend. */
 import * as ag from '@blt-ts/autograd';
+import {
+  at,
+  evaluate,
+  expectWithin,
+  flatGradient,
+  floats,
+  ofVariables,
+  raggedSize,
+  relativeDistance,
+  row,
+  shapes,
+  smallSize,
+  tabulate,
+  toTensor,
+  toTensors,
+  ulps,
+} from '@blt-ts/autograd/testing';
 import { Replay, ShapeError, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import { createGpuBackend } from '@blt-ts/tensor/gpu';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  evaluate,
-  flatGradient,
-  ofVariables,
-  relativeDistance,
-} from '../../packages/autograd/src/testing/op-gradient.ts';
-import { at, tabulate, ulps } from '../../packages/autograd/src/testing/op-row.ts';
-import { expectWithin, toTensor, toTensors } from '../../packages/autograd/src/testing/op-run.ts';
-import { floats, raggedSize, shapes, smallSize } from '../../packages/autograd/src/testing/op-values.ts';
 import { backends, reference64 } from '../support/backends.ts';
-import { row } from '../support/library-row.ts';
-import { asGradient } from '../support/library-table.ts';
 import { property } from '../support/property.ts';
 
 /** (module (memory (export "memory") 1) (func (export "cube") (param $y i32) (param $x i32) (param $n i32) ...)): y[i] = x[i] * x[i] * x[i]. */
@@ -79,14 +85,13 @@ describe.each([
   { kind: 'a loop, WebAssembly and gpu.js', cube: everywhere },
 ])('an op of one own, $kind, obeys the laws of the op table', ({ cube }) => {
   const own = rowFor(cube);
-  const gradient = asGradient(own);
   for (const tested of [...backends, reference64]) {
     property(`it equals its definition on ${tested.name}`, own.cases(raggedSize), 20, ({ ins }) =>
       scope(() => {
         const y = cube(toTensor(ins[0], tested.backend));
         expectWithin({ shape: y.shape, values: y.readSync() }, own.define(ins, {} as never), tested, 'cube');
-        const got = evaluate(gradient.operation, { ins, attrs: {} as never }, gradient, tested.backend);
-        const want = evaluate(gradient.operation, { ins, attrs: {} as never }, gradient, reference64.backend);
+        const got = evaluate(own.operation, { ins, attrs: {} as never }, own, tested.backend);
+        const want = evaluate(own.operation, { ins, attrs: {} as never }, own, reference64.backend);
         expect(relativeDistance(got.grads[0], want.grads[0])).toBeLessThan(1e-5);
       }),
     );
@@ -96,7 +101,7 @@ describe.each([
     own.cases(smallSize),
     10,
     ({ ins }) => {
-      const f = ofVariables(gradient.operation, { ins, attrs: {} as never }, gradient);
+      const f = ofVariables(own.operation, { ins, attrs: {} as never }, own);
       scope(() => ag.gradcheck(cube, toTensors(ins, reference64.backend)));
       scope(() =>
         ag.gradcheck((...xs) => flatGradient(f)(xs), toTensors(ins, reference64.backend), { tolerance: 1e-5 }),

@@ -3,6 +3,7 @@
  * The tape knows no kernel by name and no formula: rules.ts has the rules, backward.ts walks the tape back.
  */
 import {
+  checkTensor,
   contract,
   formatShape,
   type KernelAttrs,
@@ -270,6 +271,7 @@ export function apply<K extends KernelName>(kernel: K, ins: readonly Tensor[], a
  * No data moves: y shares the memory of x.
  */
 export function stopGradient(x: Tensor): Tensor {
+  checkTensor('stopGradient: x', x);
   const [y] = unwatched(() => run('reshape', [x], { shape: x.shape }));
   for (const recorder of open) recorder.recordConstant(x, y);
   return y;

@@ -206,6 +206,7 @@ export {
   rowLimits,
   type TrainingRow,
 } from './training/packing.ts';
+export { type ScoredText, type ScoreOptions, scoreTexts, totalBits } from './training/score.ts';
 export { type Task, TrainingLoop } from './training/training-loop.ts';
 export { WeightAverage } from './training/weight-average.ts';
 

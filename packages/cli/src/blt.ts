@@ -11,6 +11,7 @@ import { addPatch } from './command-line/patch.ts';
 import { addPlay } from './command-line/play.ts';
 import { addPrepare } from './command-line/prepare.ts';
 import { addRuns } from './command-line/runs.ts';
+import { addScore } from './command-line/score.ts';
 import { addServe } from './command-line/serve.ts';
 import { addStudy } from './command-line/study.ts';
 import { addTrace } from './command-line/trace.ts';
@@ -49,6 +50,7 @@ const COMMANDS = [
   addGenerate,
   addPatch,
   addEval,
+  addScore,
   addInspect,
   addCompress,
   addDecompress,

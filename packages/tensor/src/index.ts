@@ -89,5 +89,6 @@ export { checkOptions, describe, isForeignTensor } from './given.ts';
 export { integerPower } from './numerics/integer-power.ts';
 export { naturalExp } from './numerics/natural-exp.ts';
 export { naturalLog } from './numerics/natural-log.ts';
+export { naturalCos, naturalSin } from './numerics/natural-sine.ts';
 export { checkShape, formatShape, normalizeAxes, sameShape, sizeOf, stridesOf } from './shape.ts';
 export { checkTensor } from './tensor.ts';

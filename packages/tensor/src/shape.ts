@@ -36,6 +36,27 @@ export function stridesOf(shape: Shape): number[] {
   return strides;
 }
 
+/** Strides for reading `shape` as if it were `out`, which it broadcasts to: 0 along axes that it repeats. */
+export function broadcastStrides(shape: Shape, out: Shape): number[] {
+  const own = stridesOf(shape);
+  const lead = out.length - shape.length;
+  return out.map((_, i) => (i < lead || shape[i - lead] === 1 ? 0 : own[i - lead]));
+}
+
+/** Axes to reduce as alternating runs: neighbours of one kind merged, axes of size 1 dropped. */
+export function reducedRuns(shape: Shape, axes: readonly number[]): { size: number; reduced: boolean }[] {
+  const among = new Set(axes.map((axis) => (axis < 0 ? axis + shape.length : axis)));
+  const runs: { size: number; reduced: boolean }[] = [];
+  shape.forEach((size, axis) => {
+    if (size === 1) return;
+    const reduced = among.has(axis);
+    const last = runs.at(-1);
+    if (last && last.reduced === reduced) last.size *= size;
+    else runs.push({ size, reduced });
+  });
+  return runs;
+}
+
 /** @throws ShapeError unless every size is a whole number >= 0, TypeError for what is no array */
 export function checkShape(shape: Shape, what: string): void {
   if (!Array.isArray(shape)) {
@@ -74,7 +95,10 @@ export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
  */
 export function normalizeAxes(op: string, axes: number | readonly number[] | undefined, rank: number): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
-  const list = (typeof axes === 'number' ? [axes] : axes).map((axis) => {
+  if (typeof axes !== 'number' && !Array.isArray(axes)) {
+    throw new TypeError(`${op}: axes are a number or an array of numbers, got ${describe(axes)}`);
+  }
+  const list = (typeof axes === 'number' ? [axes] : (axes as readonly number[])).map((axis) => {
     if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
       throw new ShapeError(`${op}: axis ${axis} is out of range for rank ${rank}; use ${-rank}..${rank - 1}`);
     }

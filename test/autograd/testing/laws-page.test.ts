@@ -7,6 +7,8 @@ import {
   kernelNames,
   type Law,
   law,
+  libraryNames,
+  libraryTable,
   memoryLaws,
   operationOf,
   rowOf,
@@ -26,7 +28,7 @@ const backend = createReferenceBackend();
 /** Statement, function and number of cases. */
 type Line = readonly [statement: string, of: string, cases: number];
 
-const lines = (of: string, laws: readonly Law[], from: RegExp, to: string): Line[] =>
+const lines = (of: string, laws: readonly Law[], from: RegExp | string, to: string): Line[] =>
   laws.map(({ name, cases }) => [name.replace(from, to), of, cases]);
 
 test('the list is that of the code', () => {
@@ -43,6 +45,10 @@ test('the list is that of the code', () => {
     ...operations.flatMap((kernel) =>
       lines('gradientLaws', gradientLaws(operationOf(kernel), { backends: [tested(backend, 'B')] }), /^\w+/, 'K'),
     ),
+    ...libraryNames.flatMap((name) => [
+      ...lines('forwardLaws', forwardLaws(backend, { operations: [name] }), name, 'K'),
+      ...(libraryTable[name].whole ? [] : lines('gradientLaws', gradientLaws(operationOf(name)), name, 'K')),
+    ]),
     ...lines('threadLaws', threadLaws(backend, backend), /^.*\)(?=:)/, 'J'),
     ...lines('memoryLaws', memoryLaws({ name: 'L', turn: () => {}, backend }), /^$/, ''),
     ...lines('modelLaws', modelLaws(model), /^$/, ''),

@@ -58,6 +58,13 @@ test('cosine and linear end at minRatio and hold it', () => {
   }
 });
 
+test('the decay of wsd in a line starts at 1, ends at minRatio, and nothing before it depends on the number of steps', () => {
+  const wsd = { schedule: 'wsd', warmupSteps: 5, minRatio: 0, decay: 'line', decayFraction: 0.25 } as const;
+  const at = (t: number, totalSteps: number) => learningRateMultiplier(t, { ...wsd, totalSteps });
+  expect([30, 31, 32, 35, 40, 41].map((t) => at(t, 40))).toEqual([1, 0.9, 0.8, 0.5, 0, 0]);
+  for (let t = 0; t <= 30; t++) expect(at(t, 80)).toBe(at(t, 40));
+});
+
 test('options that make no sense are refused', () => {
   const at =
     (o: object, step = 1) =>
@@ -68,6 +75,7 @@ test('options that make no sense are refused', () => {
   expect(at({ totalSteps: 0 })).toThrow('totalSteps must be an integer >= 1, got 0');
   expect(at({ minRatio: 2 })).toThrow('minRatio must be 0 .. 1, got 2');
   expect(at({ schedule: 'wsd' })).toThrow('wsd needs a minRatio above 0');
+  expect(at({ schedule: 'wsd', minRatio: 0.1, decay: 'curve' })).toThrow("unknown decay 'curve'");
   expect(at({ decayFraction: -1 })).toThrow('decayFraction must be 0 .. 1, got -1');
   expect(at({}, -1)).toThrow('step must be >= 0, got -1');
 });

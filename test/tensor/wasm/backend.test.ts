@@ -1,7 +1,7 @@
 /** @file The WebAssembly backend: memory, options, builds. */
 
 import { noise, runOn } from '@blt-ts/autograd/testing';
-import { createReferenceBackend, createWasmBackend, run, scope, tensor, wasmKernels } from '@blt-ts/tensor';
+import { contract, createReferenceBackend, createWasmBackend, run, scope, tensor, wasmKernels } from '@blt-ts/tensor';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
 afterEach(() => {
@@ -122,13 +122,63 @@ describe('memory', () => {
   });
 });
 
-test('kernels without WebAssembly code run the definition on the same memory', () => {
-  expect(wasmKernels).toContain('matmul');
-  expect(wasmKernels).not.toContain('where');
-  const ins = [noise(3, 4), noise(3, 4), noise(4)];
+test('all kernels but the one that moves nothing have WebAssembly code, for every form of broadcasting and every order of axes', () => {
+  expect(Object.keys(contract).filter((name) => !(wasmKernels as string[]).includes(name))).toEqual(['reshape']);
   const [backend, reference] = [createWasmBackend(), createReferenceBackend()];
-  expect(runOn(backend, 'where', ins, {})).toEqual(runOn(reference, 'where', ins, {}));
-  // Three loops of broadcasting: `add` has WebAssembly code, but not for this.
+  // The definition, which loops in TypeScript, must not be asked.
+  const definition = vi.spyOn(backend as unknown as { runDefinition: () => void }, 'runDefinition');
+  // Three loops of broadcasting, and more.
   const pair = [noise(3, 1, 5), noise(1, 4, 1)];
+  const three = [noise(2, 1, 3, 1, 5), noise(1, 4, 1, 2, 1), noise(3, 1, 1)];
   expect(runOn(backend, 'add', pair, {})).toEqual(runOn(reference, 'add', pair, {}));
+  expect(runOn(backend, 'where', three, {})).toEqual(runOn(reference, 'where', three, {}));
+  const x = [noise(2, 3, 4, 5, 6)];
+  for (const perm of [
+    [4, 3, 2, 1, 0],
+    [0, 2, 1, 3, 4],
+    [2, 0, 4, 1, 3],
+    [1, 0, 2, 4, 3],
+  ]) {
+    expect(runOn(backend, 'transpose', x, { perm })).toEqual(runOn(reference, 'transpose', x, { perm }));
+  }
+  const begin = [1, 0, 2, 1, 2];
+  const end = [2, 3, 3, 4, 5];
+  expect(runOn(backend, 'slice', x, { begin, end })).toEqual(runOn(reference, 'slice', x, { begin, end }));
+  const bounds = { before: begin, after: [0, 2, 1, 0, 3] };
+  expect(runOn(backend, 'pad', x, bounds)).toEqual(runOn(reference, 'pad', x, bounds));
+  const shape = [2, 3, 4, 5, 6];
+  expect(runOn(backend, 'broadcastTo', [noise(2, 1, 4, 1, 6)], { shape }).length).toBe(1);
+  for (const axes of [
+    [0, 2, 4],
+    [1, 3],
+    [0, 1, 3],
+    [0, 3, 4],
+  ]) {
+    expect(runOn(backend, 'max', x, { axes })).toEqual(runOn(reference, 'max', x, { axes }));
+    const [sums] = runOn(backend, 'sum', x, { axes });
+    runOn(reference, 'sum', x, { axes })[0].forEach((want, i) => {
+      expect(sums[i]).toBeCloseTo(want, 4);
+    });
+  }
+  expect(definition).not.toHaveBeenCalled();
+});
+
+test('sines and cosines are within 2 roundoffs of themselves at any size, and keep the sign of 0', () => {
+  const backend = createWasmBackend();
+  // Near multiples of pi/2, where all leading bits cancel, and far out, where the multiple of pi/2 needs many of them.
+  const turns = Array.from({ length: 2000 }, (_, k) => Math.fround((k * k + 1) * (Math.PI / 2)));
+  const far = Array.from({ length: 120 }, (_, e) => Math.fround(1.234567 * 2 ** (e - 20)));
+  const values = [...turns, ...far, 0, 1e-30, 3.4028234663852886e38];
+  for (const kernel of ['sin', 'cos'] as const) {
+    const x = { data: Float32Array.from([...values, ...values.map((v) => -v)]), shape: [values.length * 2] };
+    const [y] = runOn(backend, kernel, [x], {});
+    x.data.forEach((v, i) => {
+      const want = Math[kernel](v);
+      if (!(Math.abs(y[i] - want) <= 2 ** -23 * Math.abs(want)))
+        throw new Error(`${kernel} ${v}: ${y[i]}, not ${want}`);
+    });
+    expect([...runOn(backend, kernel, [{ data: Float32Array.of(-0), shape: [1] }], {})[0]]).toEqual([Math[kernel](-0)]);
+    const odd = { data: Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY), shape: [3] };
+    expect([...runOn(backend, kernel, [odd], {})[0]]).toEqual([Number.NaN, Number.NaN, Number.NaN]);
+  }
 });

@@ -1,5 +1,5 @@
 /** @file Activation functions. */
-import { checkOptions, describe, type Tensor } from '@blt-ts/tensor';
+import { checkOptions, checkTensor, describe, type Tensor } from '@blt-ts/tensor';
 import { defineOp } from '../define-op.ts';
 import { abs, add, affine, erf, exp, greater, maximum, mul, neg, sigmoid, tanh, where } from '../ops/elementwise.ts';
 import { expm1, log1p } from './math.ts';
@@ -10,6 +10,7 @@ import { expm1, log1p } from './math.ts';
  * @throws TypeError for another approximation
  */
 export function gelu(x: Tensor, options: { approximate?: 'none' | 'tanh' } = {}): Tensor {
+  checkTensor('gelu: x', x);
   checkOptions('gelu', options, ['approximate']);
   const { approximate = 'none' } = options;
   if (approximate !== 'none' && approximate !== 'tanh') {
@@ -30,14 +31,27 @@ export const softplus: (x: Tensor) => Tensor = /* @__PURE__ */ defineOp({
 });
 
 /** ln(1 / (1 + e^-x)) = -softplus(-x) */
-export const logSigmoid = (x: Tensor): Tensor => neg(softplus(neg(x)));
+export function logSigmoid(x: Tensor): Tensor {
+  checkTensor('logSigmoid: x', x);
+  return neg(softplus(neg(x)));
+}
+
+function checkNumber(what: string, value: unknown): void {
+  if (typeof value !== 'number') throw new TypeError(`${what} must be a number, got ${describe(value)}`);
+}
 
 /** Exponential linear unit: x above 0, else alpha (e^x - 1). @see Clevert et al. 2016 */
 export function elu(x: Tensor, alpha = 1): Tensor {
+  checkTensor('elu: x', x);
+  checkNumber('elu: alpha', alpha);
   const above = greater(x, 0);
   // Only what is below 0 goes through the exponential, which would overflow.
   return where(above, x, affine(expm1(where(above, 0, x)), alpha));
 }
 
 /** x above 0, else slope x. @see Maas et al. 2013 */
-export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => where(greater(x, 0), x, affine(x, slope));
+export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  checkTensor('leakyRelu: x', x);
+  checkNumber('leakyRelu: slope', slope);
+  return where(greater(x, 0), x, affine(x, slope));
+}

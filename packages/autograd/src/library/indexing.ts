@@ -2,7 +2,7 @@
 import { checkOptions, checkTensor, describe, formatShape, ones, ShapeError, Tensor, tensor } from '@blt-ts/tensor';
 import { take } from '../ops/axis.ts';
 import { where } from '../ops/elementwise.ts';
-import { reshape, slice, pad as zeroPad } from '../ops/shape.ts';
+import { checkList, reshape, slice, pad as zeroPad } from '../ops/shape.ts';
 
 /** The part of one axis that `at` takes: an element, a range 'start:stop:step', ids; null for a new axis, '...' for all axes not named. */
 export type Index = number | string | Tensor | null;
@@ -49,6 +49,8 @@ export function stridedSlice(
   strides: readonly number[] = [],
 ): Tensor {
   checkTensor('stridedSlice: x', x);
+  checkList('stridedSlice: begin', begin);
+  checkList('stridedSlice: end', end);
   const count = Math.max(begin.length, end.length, strides.length);
   if (count > x.rank)
     throw new ShapeError(`stridedSlice: ${count} bounds for the ${x.rank} axes of ${formatShape(x.shape)}`);
@@ -154,6 +156,8 @@ const places = {
  */
 export function pad(x: Tensor, before: readonly number[], after: readonly number[], options: PadOptions = {}): Tensor {
   checkTensor('pad: x', x);
+  checkList('pad: before', before);
+  checkList('pad: after', after);
   checkOptions('pad', options, ['mode', 'value']);
   const { mode = 'constant', value = 0 } = options;
   if (mode === 'constant') {

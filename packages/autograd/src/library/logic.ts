@@ -1,31 +1,56 @@
 /** @file Comparisons and logic: 1 for true, 0 for false, and no gradient. Operands broadcast; a comparison with NaN is false, but for `notEqual`. */
-import { checkOptions, type Tensor } from '@blt-ts/tensor';
-import { abs, add, affine, equal, greater, maximum, mul, type Operand, sub } from '../ops/elementwise.ts';
+import { checkOptions, checkTensor, type Tensor } from '@blt-ts/tensor';
+import { abs, add, affine, equal, greater, maximum, mul, type Operand, pair, sub } from '../ops/elementwise.ts';
 import { type ReduceOptions, sum } from '../ops/reduce.ts';
 import { over } from './reduce.ts';
 
 /** 1 where a < b, else 0 */
-export const less = (a: Operand, b: Operand): Tensor => greater(b, a);
+export function less(a: Operand, b: Operand): Tensor {
+  const [x, y] = pair('less', a, b);
+  return greater(y, x);
+}
 /** 1 where a >= b, else 0 */
-export const greaterEqual = (a: Operand, b: Operand): Tensor => add(greater(a, b), equal(a, b));
+export function greaterEqual(a: Operand, b: Operand): Tensor {
+  const [x, y] = pair('greaterEqual', a, b);
+  return add(greater(x, y), equal(x, y));
+}
 /** 1 where a <= b, else 0 */
-export const lessEqual = (a: Operand, b: Operand): Tensor => greaterEqual(b, a);
+export function lessEqual(a: Operand, b: Operand): Tensor {
+  const [x, y] = pair('lessEqual', a, b);
+  return greaterEqual(y, x);
+}
 /** 1 where a and b differ, else 0; NaN differs from everything. */
-export const notEqual = (a: Operand, b: Operand): Tensor => affine(equal(a, b), -1, 1);
+export function notEqual(a: Operand, b: Operand): Tensor {
+  const [x, y] = pair('notEqual', a, b);
+  return affine(equal(x, y), -1, 1);
+}
 
 /** 1 where x is 0, else 0 */
-export const logicalNot = (x: Tensor): Tensor => equal(x, 0);
+export function logicalNot(x: Tensor): Tensor {
+  checkTensor('logicalNot: x', x);
+  return equal(x, 0);
+}
 /** 1 where neither a nor b is 0, else 0 */
-export const logicalAnd = (a: Tensor, b: Tensor): Tensor => mul(notEqual(a, 0), notEqual(b, 0));
+export function logicalAnd(a: Tensor, b: Tensor): Tensor {
+  const [x, y] = pair('logicalAnd', a, b);
+  return mul(notEqual(x, 0), notEqual(y, 0));
+}
 /** 1 where a or b is not 0, else 0 */
-export const logicalOr = (a: Tensor, b: Tensor): Tensor => maximum(notEqual(a, 0), notEqual(b, 0));
+export function logicalOr(a: Tensor, b: Tensor): Tensor {
+  const [x, y] = pair('logicalOr', a, b);
+  return maximum(notEqual(x, 0), notEqual(y, 0));
+}
 
 /** 1 where no element over the axes is 0, else 0; of nothing 1. @throws ShapeError as `sum` */
-export const all = (x: Tensor, options: ReduceOptions = {}): Tensor =>
-  equal(sum(logicalNot(x), over('all', x, options)), 0);
+export function all(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = over('all', x, options);
+  return equal(sum(logicalNot(x), axes), 0);
+}
 /** 1 where an element over the axes is not 0, else 0; of nothing 0. @throws ShapeError as `sum` */
-export const any = (x: Tensor, options: ReduceOptions = {}): Tensor =>
-  greater(sum(notEqual(x, 0), over('any', x, options)), 0);
+export function any(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = over('any', x, options);
+  return greater(sum(notEqual(x, 0), axes), 0);
+}
 
 /**
  * Whether |a - b| <= atol + rtol |b| everywhere, or a = b (infinities). It reads the values at once.
@@ -33,6 +58,8 @@ export const any = (x: Tensor, options: ReduceOptions = {}): Tensor =>
  */
 export function allclose(a: Tensor, b: Tensor, options: { rtol?: number; atol?: number } = {}): boolean {
   checkOptions('allclose', options, ['rtol', 'atol']);
+  checkTensor('allclose: a', a);
+  checkTensor('allclose: b', b);
   const { rtol = 1e-5, atol = 1e-8 } = options;
   const near = lessEqual(abs(sub(a, b)), affine(abs(b), rtol, atol));
   return all(logicalOr(near, equal(a, b))).item() === 1;

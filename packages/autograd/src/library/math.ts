@@ -1,5 +1,5 @@
 /** @file Functions of one element or two, out of the elementwise operations. */
-import { full, type Tensor } from '@blt-ts/tensor';
+import { checkTensor, full, type Tensor } from '@blt-ts/tensor';
 import { defineOp } from '../define-op.ts';
 import {
   abs,
@@ -14,6 +14,7 @@ import {
   mul,
   neg,
   type Operand,
+  pair,
   reciprocal,
   sqrt,
   tanh,
@@ -23,7 +24,12 @@ import { unbroadcast } from '../ops/reduce.ts';
 import { less, notEqual } from './logic.ts';
 
 /** x kept within low and high: min(max(x, low), high). At a bound half of the gradient passes, as in `maximum`. */
-export const clip = (x: Tensor, low: Operand, high: Operand): Tensor => minimum(maximum(x, low), high);
+export function clip(x: Tensor, low: Operand, high: Operand): Tensor {
+  checkTensor('clip: x', x);
+  const [, least] = pair('clip', x, low);
+  const [, most] = pair('clip', x, high);
+  return minimum(maximum(x, least), most);
+}
 
 const FIRST = { ins: [0], outs: false };
 

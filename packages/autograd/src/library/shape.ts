@@ -1,7 +1,16 @@
 /** @file Axes added, dropped, moved, joined, cut, turned round and repeated. */
-import { checkTensor, formatShape, normalizeAxes, ShapeError, sizeOf, type Tensor, tensor } from '@blt-ts/tensor';
+import {
+  checkTensor,
+  describe,
+  formatShape,
+  normalizeAxes,
+  ShapeError,
+  sizeOf,
+  type Tensor,
+  tensor,
+} from '@blt-ts/tensor';
 import { take } from '../ops/axis.ts';
-import { broadcastTo, concat, reshape, slice, transpose } from '../ops/shape.ts';
+import { broadcastTo, checkList, concat, reshape, slice, transpose } from '../ops/shape.ts';
 
 /** One axis, counted from the end if negative. @throws ShapeError if it is out of range for `rank` */
 const one = (op: string, axis: number, rank: number): number => normalizeAxes(op, [axis], rank)[0];
@@ -60,6 +69,7 @@ export function swapaxes(x: Tensor, a: number, b: number): Tensor {
 
 /** The tensors along a new axis: two of [3], axis 0 -> [2,3]. @throws ShapeError if their shapes differ */
 export function stack(xs: readonly Tensor[], axis = 0): Tensor {
+  if (!Array.isArray(xs)) throw new TypeError(`stack: takes an array of tensors, got ${describe(xs)}`);
   xs.forEach((x, i) => {
     checkTensor(`stack: input ${i}`, x);
     if (formatShape(x.shape) !== formatShape(xs[0].shape)) {
@@ -82,6 +92,7 @@ export function split(x: Tensor, parts: number | readonly number[], axis = 0): T
   checkTensor('split: x', x);
   const at = one('split', axis, x.rank);
   const size = x.shape[at];
+  if (typeof parts !== 'number') checkList('split: parts', parts);
   const sizes = typeof parts === 'number' ? new Array<number>(parts).fill(size / parts) : parts;
   if (sizes.some((s) => !Number.isInteger(s) || s < 0) || sizes.reduce((a, b) => a + b, 0) !== size) {
     const wanted = typeof parts === 'number' ? `${parts} equal parts` : `parts of [${parts.join(',')}]`;
@@ -124,6 +135,7 @@ const checkCount = (op: string, n: number): void => {
  */
 export function tile(x: Tensor, repetitions: readonly number[]): Tensor {
   checkTensor('tile: x', x);
+  checkList('tile: repetitions', repetitions);
   if (repetitions.length !== x.rank) {
     throw new ShapeError(`tile: ${repetitions.length} repetitions for the ${x.rank} axes of ${formatShape(x.shape)}`);
   }

@@ -33,7 +33,9 @@ export function intervalAttention(
   heads: number,
   kvHeads: number = heads,
 ): Tensor {
-  checkTensor('intervalAttention: q', q);
+  for (const [name, x] of Object.entries({ q, k, v, lo: bounds?.lo, hi: bounds?.hi })) {
+    checkTensor(`intervalAttention: ${name}`, x);
+  }
   const scale = 1 / Math.sqrt(q.shape[1] / heads);
   const { pairs, batchInvariant } = bounds;
   const attrs = { heads, kvHeads, scale, pairs, ...(batchInvariant && { batchInvariant }) };

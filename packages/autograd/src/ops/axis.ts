@@ -3,8 +3,10 @@ import {
   checkOptions,
   checkTensor,
   createReferenceBackend,
+  formatShape,
   normalizeAxes,
   run,
+  ShapeError,
   scope,
   type Tensor,
   tensor,
@@ -104,6 +106,10 @@ export function topk(
   const { axis = -1, largest = true } = options;
   const perm = toLast('topk', x, axis);
   const last = perm ? transpose(x, perm) : x;
+  const size = last.shape[last.rank - 1];
+  if (!(Number.isInteger(k) && k >= 0 && k <= size)) {
+    throw new ShapeError(`topk: k ${k} is not in 0..${size}, the size of the axis of ${formatShape(x.shape)}`);
+  }
   const order = positions(last, largest, k);
   const values = apply('gatherAxis', [last, order], {});
   if (!perm) return { values, indices: order };

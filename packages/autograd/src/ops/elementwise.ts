@@ -11,15 +11,13 @@ export type Operand = Tensor | number;
 const scalarLike = (value: Operand, { backend }: Tensor): Tensor =>
   typeof value === 'number' ? full([], value, { backend }) : value;
 
-/** Both operands as tensors on one backend. @throws TypeError for two numbers, or for what is no operand */
-function pair(a: Operand, b: Operand): [Tensor, Tensor] {
-  if (typeof a !== 'number') {
-    checkTensor('the first operand', a);
-    return [a, scalarLike(b, a)];
-  }
-  if (typeof b === 'number') throw new TypeError('needs at least one tensor, got two numbers');
-  checkTensor('the second operand', b);
-  return [scalarLike(a, b), b];
+/** Both operands of `op` as tensors on one backend. @throws TypeError for two numbers, or for what is no operand */
+export function pair(op: string, a: Operand, b: Operand): [Tensor, Tensor] {
+  if (typeof a !== 'number') checkTensor(`${op}: the first operand`, a);
+  if (typeof b !== 'number') checkTensor(`${op}: the second operand`, b);
+  if (typeof a !== 'number') return [a, scalarLike(b, a)];
+  if (typeof b !== 'number') return [scalarLike(a, b), b];
+  throw new TypeError(`${op}: needs at least one tensor, got two numbers`);
 }
 
 // ----- one input -----------------------------------------------------------------------------------------------------
@@ -58,14 +56,24 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   if (dtype === x.dtype) return x;
   return apply(dtype === 'i32' ? 'toI32' : 'toF32', [x], {});
 }
-/** scale * x + shift */
-export const affine = (x: Tensor, scale: number, shift = 0): Tensor => apply('affine', [x], { scale, shift });
+/** scale * x + shift @throws TypeError unless both are numbers */
+export function affine(x: Tensor, scale: number, shift = 0): Tensor {
+  if (typeof scale === 'number' && typeof shift === 'number') return apply('affine', [x], { scale, shift });
+  throw new TypeError(`affine: scale and shift must be numbers, got ${describe(scale)} and ${describe(shift)}`);
+}
 /** x^2 */
-export const square = (x: Tensor): Tensor => mul(x, x);
+export function square(x: Tensor): Tensor {
+  checkTensor('square: x', x);
+  return mul(x, x);
+}
 /** x * sigmoid(x) */
-export const silu = (x: Tensor): Tensor => mul(x, sigmoid(x));
+export function silu(x: Tensor): Tensor {
+  checkTensor('silu: x', x);
+  return mul(x, sigmoid(x));
+}
 /** max(x, 0); the gradient at 0 is 0, at NaN it is NaN */
 export function relu(x: Tensor): Tensor {
+  checkTensor('relu: x', x);
   const y = maximum(x, 0);
   // sign(y) is 1, 0 or NaN, so y stays as it is. At x = 0 it makes the gradient 0, where `maximum` alone would give one half.
   return mul(y, sign(y));
@@ -83,30 +91,30 @@ export const dropout = (x: Tensor, rate: number, seed: number): Tensor => apply(
 export function add(a: Operand, b: Operand): Tensor {
   if (typeof b === 'number' && typeof a !== 'number') return affine(a, 1, b);
   if (typeof a === 'number' && typeof b !== 'number') return affine(b, 1, a);
-  return apply('add', pair(a, b), {});
+  return apply('add', pair('add', a, b), {});
 }
 /** a - b */
 export function sub(a: Operand, b: Operand): Tensor {
   if (typeof b === 'number' && typeof a !== 'number') return affine(a, 1, -b);
   if (typeof a === 'number' && typeof b !== 'number') return affine(b, -1, a);
-  return apply('sub', pair(a, b), {});
+  return apply('sub', pair('sub', a, b), {});
 }
 /** a * b */
 export function mul(a: Operand, b: Operand): Tensor {
   if (typeof b === 'number' && typeof a !== 'number') return affine(a, b);
   if (typeof a === 'number' && typeof b !== 'number') return affine(b, a);
-  return apply('mul', pair(a, b), {});
+  return apply('mul', pair('mul', a, b), {});
 }
 /** a / b */
-export const div = (a: Operand, b: Operand): Tensor => apply('div', pair(a, b), {});
+export const div = (a: Operand, b: Operand): Tensor => apply('div', pair('div', a, b), {});
 /** The larger of a and b; where they are equal the gradient is shared evenly, where one is NaN it is NaN. */
-export const maximum = (a: Operand, b: Operand): Tensor => apply('maximum', pair(a, b), {});
+export const maximum = (a: Operand, b: Operand): Tensor => apply('maximum', pair('maximum', a, b), {});
 /** The smaller of a and b; where they are equal the gradient is shared evenly, where one is NaN it is NaN. */
-export const minimum = (a: Operand, b: Operand): Tensor => apply('minimum', pair(a, b), {});
+export const minimum = (a: Operand, b: Operand): Tensor => apply('minimum', pair('minimum', a, b), {});
 /** 1 where a > b, else 0; the gradient is 0 */
-export const greater = (a: Operand, b: Operand): Tensor => apply('greater', pair(a, b), {});
+export const greater = (a: Operand, b: Operand): Tensor => apply('greater', pair('greater', a, b), {});
 /** 1 where a = b, else 0; the gradient is 0 */
-export const equal = (a: Operand, b: Operand): Tensor => apply('equal', pair(a, b), {});
+export const equal = (a: Operand, b: Operand): Tensor => apply('equal', pair('equal', a, b), {});
 /** a where condition is not 0, else b. All three broadcast. The gradient of condition is 0. */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   checkTensor('where: the condition', condition);

@@ -33,5 +33,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 
 /** x W^T: x [.., in], weight [out, in] -> [.., out]. */
 export function linear(x: Tensor, weight: Tensor): Tensor {
+  checkTensor('linear: x', x);
+  checkTensor('linear: weight', weight);
   return matmul(x, weight, { transposeB: true });
 }

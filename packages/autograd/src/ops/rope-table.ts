@@ -1,5 +1,5 @@
 /** @file The tables of cosines and sines that rotary positions are made with. */
-import { type Backend, keep, tensor } from '@blt-ts/tensor';
+import { type Backend, keep, naturalCos, naturalExp, naturalLog, naturalSin, tensor } from '@blt-ts/tensor';
 import type { RopeTable } from './rope.ts';
 
 const ropeTables = new WeakMap<Backend, Map<string, RopeTable>>();
@@ -8,7 +8,7 @@ const ropeTables = new WeakMap<Backend, Map<string, RopeTable>>();
  * cos and sin of position * theta^(-2j/headDim), each [at least positions, headDim/2], for `rope`. The table is kept per backend,
  * theta and headDim, and grown in powers of two.
  * The angle is rounded to float32 where the reference implementations do so.
- * Powers of theta are e^(x ln theta): V8 has changed the last bits of `**` between versions, those of exp and log never.
+ * Powers of theta are e^(x ln theta). No function of Math is used, because engines differ in their last bits.
  * @param theta 10000 in Su et al. 2021   @param headDim an even number
  * @see Su et al. 2021, eq. 15 and 34
  */
@@ -23,11 +23,11 @@ export function ropeTable(backend: Backend, theta: number, headDim: number, posi
   const cos = new Float32Array(rows * half);
   const sin = new Float32Array(rows * half);
   for (let j = 0; j < half; j++) {
-    const frequency = Math.fround(1 / Math.fround(Math.exp(Math.fround((2 * j) / headDim) * Math.log(theta))));
+    const frequency = Math.fround(1 / Math.fround(naturalExp(Math.fround((2 * j) / headDim) * naturalLog(theta))));
     for (let p = 0; p < rows; p++) {
       const angle = Math.fround(p * frequency);
-      cos[p * half + j] = Math.cos(angle);
-      sin[p * half + j] = Math.sin(angle);
+      cos[p * half + j] = naturalCos(angle);
+      sin[p * half + j] = naturalSin(angle);
     }
   }
   const table = {

@@ -16,4 +16,4 @@ export interface RopeTable {
  * @see Su et al. 2021, eq. 34
  */
 export const rope = (x: Tensor, table: RopeTable, positions: Tensor, headDim: number, inverse = false): Tensor =>
-  apply('rope', [x, table.cos, table.sin, positions], { headDim, inverse });
+  apply('rope', [x, table?.cos, table?.sin, positions], { headDim, inverse });

@@ -3,7 +3,18 @@ import { type Backend, contract, donating, type KernelName, run, scope, type Ten
 import fc from 'fast-check';
 import { type Precision, type TestedBackend, tested } from './backends.ts';
 import { asyncLaw, expectEqual, expectSameBits, type Law, law } from './law.ts';
-import { expectAllWithin, expectDefined, type Result, readAll, runCaseAsync, toTensors } from './op-run.ts';
+import { libraryNames, libraryTable } from './library-table.ts';
+import type { OpCase } from './op-row.ts';
+import {
+  expectAllWithin,
+  expectDefined,
+  expectWithin,
+  inPoisonedMemory,
+  type Result,
+  readAll,
+  runCaseAsync,
+  toTensors,
+} from './op-run.ts';
 import { kernelNames, rowOf } from './op-table.ts';
 import { raggedSize } from './op-values.ts';
 
@@ -11,8 +22,10 @@ import { raggedSize } from './op-values.ts';
 export interface ForwardLawsOptions extends Partial<Precision> {
   /** How messages call it; its own name unless said. */
   readonly name?: string;
-  /** Laws of these kernels alone; of all unless said. */
+  /** Laws of these kernels alone; of all unless said, and of none where only operations are. */
   readonly kernels?: readonly KernelName[];
+  /** Laws of these operations of the library alone (`libraryNames`); of all unless said, and of none where only kernels are. */
+  readonly operations?: readonly string[];
 }
 
 /** Sizes beyond every vector register, and not a multiple of one. */
@@ -93,20 +106,53 @@ function donationLaw(kernel: KernelName, aliases: readonly number[], { backend }
   );
 }
 
+/** An operation of the library, whose kernels all write into memory that is full of NaN. */
+function libraryLaw(name: string, on: TestedBackend): Law {
+  const { backend } = on;
+  const { cases, operation, define, dtype = 'f32' } = libraryTable[name];
+  const statement = `${name} equals its definition`;
+  const result = ({ ins, attrs }: OpCase<never>): Tensor => {
+    const tensors = toTensors(ins, backend);
+    const y = backend.synchronous
+      ? inPoisonedMemory(backend, () => operation(tensors, attrs))
+      : operation(tensors, attrs);
+    expectEqual(y.dtype, dtype, `${name}: dtype`);
+    return y;
+  };
+  if (backend.synchronous) {
+    return law(statement, cases(raggedSize), 20, (c) =>
+      scope(() => {
+        const y = result(c);
+        expectWithin({ shape: y.shape, values: y.readSync() }, define(c.ins, c.attrs), on, name);
+      }),
+    );
+  }
+  return asyncLaw(statement, cases(raggedSize), 20, async (c) => {
+    const [y] = await readAll(() => [result(c)]);
+    expectWithin(y, define(c.ins, c.attrs), on, name);
+  });
+}
+
 /**
  * The laws of a backend, for each kernel of the contract:
  * - it equals its definition in 64 bits, within an error bound that is derived and not measured, and writes every element;
  * - it leaves its inputs alone unless the contract says that it overwrites them;
  * - where it may write its result over an input, the bits are the same.
  *
+ * Each operation of the library equals its definition too, because it is made of these kernels.
+ *
  * Sizes are 0 and 1 too, around the widths of vectors, and beyond them where a kernel has a sum. Memory is full of NaN before a
  * kernel writes it. A backend whose values must be waited for is checked with `await law.check()`.
  * @param backend the backend   @param options its roundoff where it is not 2^-24, and the kernels to look at
  */
 export function forwardLaws(backend: Backend, options: ForwardLawsOptions = {}): Law[] {
-  const { kernels = kernelNames, ...precision } = options;
+  const {
+    kernels = options.operations ? [] : kernelNames,
+    operations = options.kernels ? [] : libraryNames,
+    ...precision
+  } = options;
   const on: TestedBackend = { ...tested(backend), ...precision };
-  return kernels.flatMap((kernel) => {
+  const ofKernels = kernels.flatMap((kernel) => {
     const { aliases } = contract[kernel];
     return [
       definitionLaw(kernel, on, raggedSize, 40, `${kernel} equals its definition and writes every element`),
@@ -117,4 +163,5 @@ export function forwardLaws(backend: Backend, options: ForwardLawsOptions = {}):
       ...(aliases && backend.synchronous ? [donationLaw(kernel, aliases, on)] : []),
     ];
   });
+  return [...ofKernels, ...operations.map((name) => libraryLaw(name, on))];
 }

@@ -21,6 +21,8 @@ export { threadLaws } from './thread-laws.ts';
 // ----- what they are about
 
 export { type Precision, reference64, type TestedBackend, tested } from './backends.ts';
+export { type LibraryRow, row } from './library-row.ts';
+export { libraryNames, libraryTable } from './library-table.ts';
 export * from './op-row.ts';
 export { kernelNames, opTable, rowOf } from './op-table.ts';
 

@@ -75,6 +75,10 @@ export interface DifferentiableOp<Attrs = never> {
   readonly operation: (ins: readonly Tensor[], attrs: Attrs) => Tensor;
   /** How often it can be differentiated: 2 (default) or 1. */
   readonly order?: 1 | 2;
+  /** Largest relative error of difference quotients of the gradient (1e-6). */
+  readonly tolerance?: number;
+  /** How many roundoffs gradients in 32 bits may be off, besides four for each element of the longest axis (256). */
+  readonly roundoffs?: number;
   /** Float inputs that are constants by contract (no gradient flows to them), by index. */
   readonly constants?: readonly number[];
   /** Makes a case differentiable: away from kinks and ties. */

@@ -1,4 +1,5 @@
 /** @file From logits to the next byte: greedy, or drawn with temperature, top-k, top-p and min-p. */
+import { naturalExp } from '@blt-ts/tensor';
 
 /** How an id is drawn from logits. */
 export interface SamplingOptions {
@@ -42,7 +43,7 @@ export function sampleLogits(logits: Float32Array, options: SamplingOptions, uni
   const V = logits.length;
   // Softmax without its denominator; the drawn number is scaled by the kept mass instead.
   const weights = new Float64Array(V);
-  for (let i = 0; i < V; i++) weights[i] = Math.exp((logits[i] - logits[best]) / temperature);
+  for (let i = 0; i < V; i++) weights[i] = naturalExp((logits[i] - logits[best]) / temperature);
   if (topP !== null) keepNucleus(weights, topP);
   else if (topK !== null && topK < V) {
     const last = logits.slice().sort()[V - topK];

@@ -1,4 +1,5 @@
 /** @file Learning-rate schedules. */
+import { naturalCos } from '@blt-ts/tensor';
 
 /** The shapes that a learning rate may follow: see `learningRateMultiplier`. */
 export type Schedule = 'cosine' | 'linear' | 'inv_sqrt' | 'wsd' | 'constant';
@@ -14,6 +15,8 @@ export interface ScheduleOptions {
   readonly minRatio?: number;
   /** wsd only: the part of the run that decays (default 0.1). */
   readonly decayFraction?: number;
+  /** wsd only: the shape of the decay. Default 'inverse', that of the authors' code; 'line' comes down to r. */
+  readonly decay?: 'inverse' | 'line';
   /**
    * Default true: from step N on the multiplier keeps its final value. false reproduces the authors' code, where cosine
    * jumps to 1 at exactly t = N (and is r after it) and wsd starts a new cycle at 1.
@@ -29,12 +32,14 @@ export interface ScheduleOptions {
  * - inv_sqrt: max(r, sqrt(W/t))
  * - wsd (warm-up, stable, decay): 1 up to N-D, D = floor(decayFraction*N); then 1 / (1 + x*(1/r - 1)), x = (t-(N-D))/N.
  *   As in the authors' code x counts in parts of N, not of D, so the end is above r: 0.526 for r = 0.1, decayFraction 0.1.
+ *   With decay 'line' it is 1 - (1-r)*(t-(N-D))/D instead. Up to N-D nothing depends on N, so a run can be made longer from there.
  * @throws RangeError if an option is out of range
- * @see Loshchilov & Hutter 2017 (cosine); Wen et al. 2024, arXiv 2410.05192 (wsd)
+ * @see Loshchilov & Hutter 2017 (cosine); Wen et al. 2024, arXiv 2410.05192 (wsd); Hägele et al. 2024, arXiv 2405.18392 (its decay in a line)
  */
 export function learningRateMultiplier(step: number, options: ScheduleOptions): number {
   const { schedule, warmupSteps: W, totalSteps: N, minRatio: r = 0, decayFraction = 0.1, holdAtEnd = true } = options;
-  validate(step, schedule, W, N, r, decayFraction);
+  const { decay = 'inverse' } = options;
+  validate(step, { schedule, W, N, r, decayFraction, decay });
   if (step < W) return step / W;
   const t = holdAtEnd ? Math.min(step, N) : step;
   switch (schedule) {
@@ -43,22 +48,37 @@ export function learningRateMultiplier(step: number, options: ScheduleOptions): 
     case 'cosine':
       if (t > N) return r;
       if (t === N) return holdAtEnd ? r : 1;
-      return r + ((1 - r) / 2) * (1 + Math.cos((Math.PI * (t - W)) / (N - W)));
+      return r + ((1 - r) / 2) * (1 + naturalCos((Math.PI * (t - W)) / (N - W)));
     case 'linear':
       return t >= N ? r : 1 - ((1 - r) * (t - W)) / (N - W);
     case 'inv_sqrt':
       return t === 0 ? 1 : Math.max(r, Math.sqrt(W / t));
     case 'wsd': {
       if (t >= N && !holdAtEnd) return 1;
-      const stable = N - Math.floor(decayFraction * N);
+      const stable = stableSteps(N, decayFraction);
       if (t <= stable) return 1;
+      if (decay === 'line') return 1 - ((1 - r) * (t - stable)) / (N - stable);
       const x = (t - stable) / N;
       return 1 / (1 + x * (1 / r - 1));
     }
   }
 }
 
-function validate(step: number, schedule: string, W: number, N: number, r: number, decayFraction: number): void {
+/** N - D of wsd: the last step at the full rate. */
+export const stableSteps = (totalSteps: number, decayFraction: number): number =>
+  totalSteps - Math.floor(decayFraction * totalSteps);
+
+function validate(
+  step: number,
+  {
+    schedule,
+    W,
+    N,
+    r,
+    decayFraction,
+    decay,
+  }: { schedule: string; W: number; N: number; r: number; decayFraction: number; decay: string },
+): void {
   const fail = (text: string): never => {
     throw new RangeError(`learningRateMultiplier: ${text}`);
   };
@@ -73,5 +93,8 @@ function validate(step: number, schedule: string, W: number, N: number, r: numbe
   }
   if (!(r >= 0 && r <= 1)) fail(`minRatio must be 0 .. 1, got ${r}`);
   if (!(decayFraction >= 0 && decayFraction <= 1)) fail(`decayFraction must be 0 .. 1, got ${decayFraction}`);
-  if (schedule === 'wsd' && r === 0) fail('wsd needs a minRatio above 0: its decay divides by it');
+  if (!['inverse', 'line'].includes(decay)) fail(`unknown decay '${decay}', use inverse or line`);
+  if (schedule === 'wsd' && decay === 'inverse' && r === 0) {
+    fail('wsd needs a minRatio above 0: its decay divides by it; or decay line');
+  }
 }

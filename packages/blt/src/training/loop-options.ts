@@ -15,8 +15,11 @@ export interface LoopOptions {
   readonly lr: number;
   /** Updates of linear warm-up. */
   readonly warmupSteps: number;
-  /** The rate falls along a cosine to lr * minRatio. */
+  /** The rate falls to lr * minRatio at the end. */
   readonly minRatio: number;
+  /** Fall of the rate: along a cosine (default), or 'wsd': constant, then in a line over the last `decayFraction` (0.2) of the steps. */
+  readonly schedule?: 'cosine' | 'wsd';
+  readonly decayFraction?: number;
   /** Global norm above which a gradient is scaled down. */
   readonly gradClip: number;
   readonly adamw: AdamWOptions;

@@ -1,4 +1,5 @@
 /** @file Bits per byte, and entropies of logits. */
+import { naturalExp, naturalLog } from '@blt-ts/tensor';
 
 /** Bits = nats / ln 2. */
 export function natsToBits(nats: number): number {
@@ -38,12 +39,12 @@ export function entropyNats(logits: Float32Array, classes: number): Float32Array
     let weighted = 0;
     for (let v = 0; v < classes; v++) {
       const z = logits[start + v] - max;
-      const e = Math.exp(z);
+      const e = naturalExp(z);
       Z += e;
       // A class at -Infinity has p = 0 and adds nothing; 0 * -Infinity would be NaN.
       if (e > 0) weighted += e * z;
     }
-    out[row] = Math.log(Z) - weighted / Z;
+    out[row] = naturalLog(Z) - weighted / Z;
   }
   return out;
 }

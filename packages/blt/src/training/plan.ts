@@ -18,6 +18,7 @@ import { configOfModel, GOING_ON_LR_SCALE, optionsOfModel } from './from-model.t
 import type { LoopOptions } from './loop-options.ts';
 import type { RunPlan } from './run-plan.ts';
 import { PRESETS, type Preset, type RunOptions, SIZES } from './sizes.ts';
+import { DECAY_FRACTION } from './training-loop.ts';
 import type { WeightSource } from './warm-start.ts';
 
 const sourceOf = (o: WeightSource | undefined): WeightSource | null =>
@@ -193,6 +194,17 @@ function stepsOver(bytes: number, bytesPerStep: number, passes: number, trainByt
   return Math.ceil(Math.max(20 * bytesPerStep, Math.min(bytes, passes * trainBytes)) / bytesPerStep);
 }
 
+/** The schedule, where it is not the cosine. @throws ConfigError */
+function scheduleOf({ schedule, decayFraction }: RunOptions): Pick<LoopOptions, 'schedule' | 'decayFraction'> {
+  if (schedule === 'wsd') return { schedule, decayFraction: decayFraction ?? DECAY_FRACTION };
+  if (decayFraction === undefined) return {};
+  throw new ConfigError(`decay_fraction ${decayFraction} is of schedule wsd; add schedule wsd, or leave it out`);
+}
+
+/** How long to go on without a new best. A run of wsd waits for its decay, which brings most of its gain. */
+const patienceOf = ({ patience, schedule }: RunOptions): number =>
+  patience === 0 || (patience === undefined && schedule === 'wsd') ? Number.POSITIVE_INFINITY : (patience ?? 4);
+
 /** Training of the model. A corpus is seen six times at most. */
 function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number): LoopOptions {
   const batchRows = o.batchRows ?? preset.batchRows;
@@ -215,6 +227,7 @@ function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number
     lr,
     warmupSteps: o.warmupSteps ?? Math.min(100, Math.floor(steps / 10)),
     minRatio: o.minRatio ?? 0.02,
+    ...scheduleOf(o),
     gradClip: o.gradClip === 0 ? Number.POSITIVE_INFINITY : (o.gradClip ?? 1),
     adamw,
     dropout: dropoutOf(o, passes),
@@ -268,7 +281,7 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
     model: { patchesPerRow, maxRowBytes, loop },
     evalEvery: o.evalEvery ?? Math.max(1, Math.ceil(loop.steps / 12)),
     evalBytes: 32_768,
-    patience: o.patience === 0 ? Number.POSITIVE_INFINITY : (o.patience ?? 4),
+    patience: patienceOf(o),
     seed: o.seed ?? 0,
   };
 }

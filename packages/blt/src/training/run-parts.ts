@@ -201,6 +201,16 @@ export class RunParts {
     this.bestSoFar.restore(state.json);
   }
 
+  /** See `Session.extend`. */
+  extend(steps: number): void {
+    const loop = this.modelLoop;
+    if (!loop) throw new RangeError('only a run whose model is being trained can be extended');
+    if (steps <= loop.step) throw new RangeError(`the run has done ${loop.step} steps; it cannot end after ${steps}`);
+    loop.endAt(steps);
+    this.phase = 'model';
+    this.bestSoFar.restore({ ...this.bestSoFar.state, stale: 0 });
+  }
+
   /** See `Session.rewind`. */
   rewind(state: SessionState): void {
     const { phase, loop } = state.json;

@@ -165,6 +165,20 @@ export class Session {
     this.parts.loop?.endAt(steps);
   }
 
+  /**
+   * Makes a restored run longer, or one that has ended go on: its last phase ends after `steps` updates. Nothing that was done before
+   * changes. A run of schedule wsd that goes on from where `beginsDecay` was true has the bits of one that was planned for `steps`.
+   * @throws RangeError if so many have been done
+   */
+  extend(steps: number): void {
+    this.parts.extend(steps);
+  }
+
+  /** See `TrainingLoop.beginsDecay`. */
+  get beginsDecay(): boolean {
+    return this.parts.phase === 'model' && this.parts.modelLoop!.beginsDecay;
+  }
+
   /** Checks every kernel's results from now on (slow), see `withAnomalyDetection`. */
   detectAnomaly(): void {
     this.parts.detectAnomaly();

@@ -88,6 +88,10 @@ export interface RunOptions {
   readonly lr?: number;
   readonly warmupSteps?: number;
   readonly minRatio?: number;
+  /** Fall of the learning rate (default `cosine`). A run of `wsd` can be made longer at no loss, see `Session.extend`. */
+  readonly schedule?: 'cosine' | 'wsd';
+  /** wsd only: share of the steps, at the end, in which the rate falls in a line (0.2). */
+  readonly decayFraction?: number;
   readonly weightDecay?: number;
   /** 0 = none */
   readonly gradClip?: number;

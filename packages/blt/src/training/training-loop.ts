@@ -6,7 +6,7 @@ import { NonFiniteError } from '../errors.ts';
 import { Dropout } from '../model/dropout.ts';
 import { AdamW } from '../optim/adamw.ts';
 import { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from '../optim/gradients.ts';
-import { learningRateMultiplier } from '../optim/schedule.ts';
+import { learningRateMultiplier, stableSteps } from '../optim/schedule.ts';
 import { countBytes } from '../patching/vocabulary.ts';
 import type { EpochLoader } from './data-loader.ts';
 import { anomalyText, causeOfAnomaly } from './diagnosis.ts';
@@ -19,6 +19,8 @@ import { WeightAverage } from './weight-average.ts';
 const MOST_SKIPPED = 10;
 /** Steps that the moving average of the loss remembers. */
 const AVERAGE_OVER = 50;
+/** Share of the steps of wsd in which the rate falls. */
+export const DECAY_FRACTION = 0.2;
 /** Step from which on that average is trusted to find spikes. */
 const AVERAGE_FROM = 20;
 
@@ -186,9 +188,15 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
   }
 
   private learningRate(step: number): number {
-    const { lr, warmupSteps, minRatio } = this.options;
-    const schedule = { warmupSteps: Math.min(warmupSteps, this.total - 1), totalSteps: this.total, minRatio };
-    return lr * learningRateMultiplier(step, { schedule: 'cosine', ...schedule });
+    const { lr, warmupSteps, minRatio, schedule = 'cosine', decayFraction = DECAY_FRACTION } = this.options;
+    const numbers = { warmupSteps: Math.min(warmupSteps, this.total - 1), totalSteps: this.total, minRatio };
+    return lr * learningRateMultiplier(step, { schedule, ...numbers, decayFraction, decay: 'line' });
+  }
+
+  /** True with schedule wsd where the next update is the first of the decay: up to here nothing depended on the number of steps. */
+  get beginsDecay(): boolean {
+    const { schedule, decayFraction = DECAY_FRACTION } = this.options;
+    return schedule === 'wsd' && this.step === stableSteps(this.total, decayFraction);
   }
 
   private account({ bytes, lossNats }: StepReport): void {

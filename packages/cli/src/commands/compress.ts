@@ -69,7 +69,7 @@ async function shown<R>(name: string, what: string, steps: AsyncGenerator<Progre
   }
 }
 
-/** What became of the file converted last. */
+/** The outcome of the file converted last. */
 interface Figures {
   readonly bytes: number;
   readonly archiveBytes: number;

@@ -11,9 +11,10 @@ import type { FileConfig } from '../config/config-schema.ts';
 import { camelCase, flagOf, OPTIONS, type OptionRow } from '../config/options.ts';
 import { corpusIds, dataTitle, heldOutText, type LoadedCorpus, leftOutText, loadCorpus } from '../data/corpus.ts';
 import { totalBytes } from '../data/document.ts';
-import { differences, documentListText, heldOutHash } from '../data/document-list.ts';
+import { documentListText, heldOutHash } from '../data/document-list.ts';
 import { tooFewHeldOut } from '../data/held-out-noise.ts';
 import { HELD_OUT_FRACTION, splitHash } from '../data/split.ts';
+import { changedData } from '../run/changed-data.ts';
 import { freeRunName, RunFolder } from '../run/folder.ts';
 import { DEFAULT_HOUSEKEEPING, housekeepingOf } from '../run/housekeeping.ts';
 import { RunLock } from '../run/lock.ts';
@@ -24,6 +25,7 @@ import { humanBytes } from '../terminal/human-units.ts';
 import { endAtSignal } from '../terminal/interrupt.ts';
 import { type TrainingOutput, trainingOutput } from '../terminal/training-output.ts';
 import { checkSize } from '../training/enough-data.ts';
+import { extended } from '../training/extension.ts';
 import { memoryOf } from '../training/forecast.ts';
 import { planText } from '../training/plan-text.ts';
 import {
@@ -35,7 +37,7 @@ import {
   resumedPlan,
   sampled,
 } from '../training/planned-run.ts';
-import { TimeBudget } from '../training/time-budget.ts';
+import { type Position, TimeBudget } from '../training/time-budget.ts';
 import { TrainingRun } from '../training/training-run.ts';
 import { openWarmStart, reopenWarmStart } from '../training/warm-start.ts';
 import { VERSION } from '../version.ts';
@@ -165,20 +167,7 @@ async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const lock = flags.dryRun ? null : await RunLock.acquire(path);
   try {
     const split = await loadCorpus({ ...record, seed: record.plan.seed }, warn);
-    const hash = splitHash(split);
-    if (hash !== record.dataHash) {
-      const documentList = await folder.documentList();
-      const what = documentList
-        ? differences(documentList, split.all)
-        : `its SHA-256 begins ${hash.slice(0, 12)}, the run's ${record.dataHash.slice(0, 12)}`;
-      const again =
-        record.plan.config.patching.mode === 'entropy'
-          ? `, with the same entropy model: blt train --entropy-model ${path}`
-          : '';
-      throw new UserError(
-        `the data is not that of ${path}: ${what}; restore it to go on with the run, or train a new run on the data as it is${again}`,
-      );
-    }
+    if (splitHash(split) !== record.dataHash) throw await changedData(folder, record, split);
     const config = overrideConfig(
       {},
       Object.fromEntries(ROWS.filter((row) => row.resume).map((row) => [flagName(row), flags[flagName(row)]])),
@@ -186,13 +175,17 @@ async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     const housekeeping = housekeepingOf(record.care, config, flags);
     checkSize(split, record.plan, record);
     const choice = await backendFor(config, flags);
-    const planned = await resumedPlan(record, split, choice.backend);
+    const wish = { steps: config.train?.steps, minutes: config.train?.minutes, write: lock !== null };
+    const short = await resumedPlan(record, split, choice.backend);
+    const fits = (minutes: number, at: Position) => budgetOf(short, minutes, true).newEnd(at);
+    const { record: longer, fitted } = await extended(folder, record, wish, fits, warn);
+    const planned = longer === record ? short : await resumedPlan(longer, split, choice.backend);
     const job = {
       path,
-      record: { ...record, care: housekeeping },
+      record: { ...longer, care: fitted ? { ...housekeeping, minutes: null } : housekeeping },
       warmStart: () => reopenWarmStart(record, () => corpusIds(split)),
       planned,
-      budget: budgetOf(planned, housekeeping.minutes, false),
+      budget: budgetOf(planned, housekeeping.minutes, fitted),
       ...split,
     };
     return { choice, place: lock && { folder, lock }, ...job };

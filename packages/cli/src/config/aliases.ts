@@ -35,6 +35,8 @@ const ALIASES: Readonly<Record<string, readonly string[]>> = {
   ].concat(['sequence_length', 'max_seq_len', 'max_seq_length', 'max_length']),
   grad_accumulation: ['gradient_accumulation_steps', 'grad_accum', 'accumulate', 'accumulation_steps', 'accumulation'],
   grad_clip: ['max_grad_norm', 'clip', 'clip_grad', 'gradient_clip', 'gradient_clip_val', 'clip_norm'],
+  schedule: ['lr_schedule', 'lr_scheduler', 'lr_scheduler_type', 'scheduler', 'lr_decay_style'],
+  decay_fraction: ['cooldown_fraction', 'decay_ratio'],
   weight_decay: ['wd', 'l2'],
   warmup_steps: ['warmup', 'warmup_iters', 'num_warmup_steps', 'warm_up'],
   eval_every: ['eval_interval', 'eval_steps', 'evaluate_every', 'val_every', 'val_interval', 'validate_every'],

@@ -38,7 +38,7 @@ export interface OptionRow {
   readonly value?: string;
   /** The same thing in `RunOptions` of the library, if it is there under one name with one meaning. */
   readonly library?: keyof RunOptions;
-  /** May be given with --resume, because it does not change the bits. */
+  /** May be given with --resume: what was trained so far keeps its bits. */
   readonly resume?: true;
   readonly doc: string;
   /** The value where nothing is given, in words. Empty: nothing, or off. */
@@ -98,8 +98,8 @@ export const OPTIONS = [
   { key: 'threads', kind: 'whole', min: 1, max: 256, value: 'n', resume: true, default: 'all cores',
     doc: 'CPU threads' },
 
-  { key: 'steps', section: 'train', ...COUNT, value: 'n', library: 'steps', default: BY_DATA,
-    doc: 'updates of the model' },
+  { key: 'steps', section: 'train', ...COUNT, value: 'n', library: 'steps', resume: true, default: BY_DATA,
+    doc: 'updates of the model; with --resume the run is made so long' },
   { key: 'batch_size', section: 'train', ...COUNT, value: 'rows', library: 'batchRows', default: BY_SIZE,
     doc: 'rows per step' },
   { key: 'row_bytes', section: 'train', kind: 'whole', min: 2, value: 'n', library: 'rowBytes', default: BY_SIZE,
@@ -114,6 +114,10 @@ export const OPTIONS = [
     doc: 'steps of linear warm-up' },
   { key: 'lr_min_ratio', section: 'train', kind: 'number', min: 0, max: 1, value: 'share', library: 'minRatio', default: '0.02',
     doc: 'final rate as a share of the peak' },
+  { key: 'schedule', section: 'train', kind: 'choice', choices: ['cosine', 'wsd'], value: 'name', library: 'schedule', default: 'cosine',
+    doc: 'fall of the rate: cosine, or wsd: constant, then in a line at the end, so that the run can be made longer' },
+  { key: 'decay_fraction', section: 'train', kind: 'number', above: 0, max: 1, value: 'share', library: 'decayFraction', default: '0.2',
+    doc: 'share of the steps of wsd in which the rate falls' },
   { key: 'weight_decay', section: 'train', kind: 'number', min: 0, max: 10, value: 'rate', library: 'weightDecay', default: '0.1 to 0.3, by passes over the data',
     doc: 'AdamW weight decay' },
   { key: 'grad_clip', section: 'train', kind: 'number', min: 0, value: 'norm', library: 'gradClip', default: '1',
@@ -131,7 +135,7 @@ export const OPTIONS = [
   { key: 'ema', section: 'train', ...SHARE, value: 'decay', library: 'ema', default: '0 = none',
     doc: 'evaluate averaged weights, e.g. 0.999' },
   { key: 'minutes', section: 'train', kind: 'number', above: 0, value: 'n', resume: true, default: '',
-    doc: 'the whole time, report included: steps follow from it; with --steps or --resume the run stops when it is up' },
+    doc: 'the whole time, report included: steps follow from it; with --steps or --resume the run stops when it is up; a finished run goes on for it' },
   { key: 'eval_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', library: 'evalEvery', default: 'a twelfth of the steps',
     doc: 'steps between held-out evaluations, 0 = only at the end' },
   { key: 'save_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', resume: true, default: '0 = none',
@@ -146,7 +150,7 @@ export const OPTIONS = [
     doc: 'a batch whose loss stands out: ignore, skip it, or rewind to the last save' },
   { key: 'spike_factor', section: 'train', kind: 'number', above: 1, value: 'x', default: '2',
     doc: 'how many times the average loss stands out' },
-  { key: 'patience', section: 'train', ...COUNT_OR_NEVER, value: 'n', library: 'patience', default: '4',
+  { key: 'patience', section: 'train', ...COUNT_OR_NEVER, value: 'n', library: 'patience', default: '4; 0 with wsd',
     doc: 'stop after so many evaluations without a new best, 0 = never' },
 
   { key: 'patching_mode', section: 'patcher', kind: 'choice', choices: MODES, value: 'mode', library: 'patchingMode', default: 'entropy',

@@ -17,7 +17,12 @@ export interface PatchedBytes {
   entropies?: readonly (number | null)[];
   /** Nats; left out or null for modes that have none. */
   threshold?: number | null;
+  /** -log2 p of each byte, bits: the cell of a byte is the redder the more it surprises. Left out where no model predicted them. */
+  bits?: readonly number[];
 }
+
+/** Bits of the deepest red: 1 in 65,536. */
+const MOST_RED_BITS = 16;
 
 /** Longer texts are cut: each byte is an element of the page. */
 export const MAX_STRIP_BYTES = 20_000;
@@ -43,6 +48,8 @@ export const ENTROPY_STRIP_CSS = `
   white-space: pre; }
 .strip u.escape { color: var(--muted); font-size: 10px; }
 .strip u.long { writing-mode: vertical-rl; font-size: 9px; line-height: ${CELL}px; padding-top: 3px; text-align: left; }
+.strip b.heat::after { content: ''; position: absolute; inset: auto 0 0 0; height: ${LABEL}px; background: var(--held);
+  opacity: var(--heat); pointer-events: none; }
 .strip b:hover { outline: 2px solid var(--curve); }
 .strip.flat { padding-left: 0; }
 .strip.flat b { height: ${LABEL}px; }
@@ -66,6 +73,11 @@ export function entropyStrip(data: PatchedBytes): string {
   if (entropies && entropies.length !== bytes.length) {
     throw new UserError(`there are ${entropies.length} entropies for ${bytes.length} bytes; give one for each byte`);
   }
+  if (data.bits && data.bits.length !== bytes.length) {
+    throw new UserError(
+      `there are bits of ${data.bits.length} bytes for ${bytes.length} bytes; give them for each byte`,
+    );
+  }
   const count = Math.min(bytes.length, MAX_STRIP_BYTES);
   const threshold = entropies ? (data.threshold ?? null) : null;
   const top = axisTop(entropies ?? [], threshold);
@@ -75,14 +87,19 @@ export function entropyStrip(data: PatchedBytes): string {
   const cells: string[] = [];
   for (let i = 0; i < count; i++) {
     const patch = patchOf[i];
-    const classes = [patch % 2 === 1 ? 'odd' : '', isStart[i] ? 'start' : ''].filter(Boolean).join(' ');
+    const heat = data.bits?.[i];
+    const classes = [patch % 2 === 1 ? 'odd' : '', isStart[i] ? 'start' : '', heat === undefined ? '' : 'heat']
+      .filter(Boolean)
+      .join(' ');
     const hex = `0x${bytes[i].toString(16).padStart(2, '0')}`;
     const nats = entropies?.[i];
     const value = nats === null || nats === undefined || !Number.isFinite(nats) ? '' : `, ${nats.toFixed(3)} nats`;
     const size = lengths[patch];
-    const title = `byte ${i}: ${labels[i].name} ${hex}${value}, patch ${patch} of ${size} ${size === 1 ? 'byte' : 'bytes'}`;
+    const title = `byte ${i}: ${labels[i].name} ${hex}${bitsText(heat)}${value}, patch ${patch} of ${size} ${size === 1 ? 'byte' : 'bytes'}`;
     const curve = entropies ? `<svg viewBox="0 0 ${CELL} ${PLOT}"><path d="${piece(entropies, i, y)}"/></svg>` : '';
-    cells.push(`<b${classes && ` class="${classes}"`} title="${escapeHtml(title)}">${curve}${labels[i].html}</b>`);
+    cells.push(
+      `<b${classes && ` class="${classes}"`}${heatStyle(heat)} title="${escapeHtml(title)}">${curve}${labels[i].html}</b>`,
+    );
   }
   const classes = ['strip', threshold === null ? '' : 'cut', entropies ? '' : 'flat'].filter(Boolean).join(' ');
   const axis = entropies
@@ -91,12 +108,16 @@ export function entropyStrip(data: PatchedBytes): string {
   const line = threshold === null ? '' : `--threshold-top:${y(threshold)}px;`;
   const cutNote =
     count < bytes.length ? `<p class="muted">The first ${count} of ${bytes.length} bytes are shown.</p>` : '';
-  return `${key(entropies !== undefined, threshold)}
+  return `${key(entropies !== undefined, threshold, data.bits !== undefined)}
 <div class="${classes}" style="${axis}${line}">${cells.join('')}</div>
 ${cutNote}`;
 }
 
-function key(hasCurve: boolean, threshold: number | null): string {
+const bitsText = (bits: number | undefined): string => (bits === undefined ? '' : `, ${bits.toFixed(2)} bits`);
+const heatStyle = (bits: number | undefined): string =>
+  bits === undefined ? '' : ` style="--heat:${Math.min(1, bits / MOST_RED_BITS).toFixed(2)}"`;
+
+function key(hasCurve: boolean, threshold: number | null, hasBits: boolean): string {
   const items = ['<span><i class="bar" style="border-color:var(--muted)"></i>a patch starts</span>'];
   if (hasCurve) {
     items.unshift('<span><i style="border-color:var(--curve)"></i>entropy of the prediction of each byte, nats</span>');
@@ -104,6 +125,11 @@ function key(hasCurve: boolean, threshold: number | null): string {
   if (threshold !== null) {
     items.push(
       `<span><i style="border-color:var(--threshold)"></i>threshold ${escapeHtml(threshold.toFixed(3))} nats</span>`,
+    );
+  }
+  if (hasBits) {
+    items.push(
+      `<span><i style="border-color:var(--held)"></i>the redder, the more surprising (0 to ${MOST_RED_BITS} bits)</span>`,
     );
   }
   return `<div class="key">${items.join('')}</div>`;

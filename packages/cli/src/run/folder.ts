@@ -6,6 +6,8 @@
  *   runs/<name>/report.html
  *   runs/<name>/step-000500/        config.json, model.safetensors (Hugging Face layout), training_state.{json,safetensors}
  *   runs/<name>/latest, best        names of the newest and the best step
+ *   runs/<name>/before-decay        with schedule wsd: name of the last step at the full learning rate
+ *   runs/<name>/finished-000500/    a model that the run had come to before it was made longer
  *   runs/<name>/lock.json           while it is being trained: by whom
  */
 import { existsSync } from 'node:fs';
@@ -51,6 +53,7 @@ import {
 
 export const STEP = /^step-\d+$/;
 const DATA_FILE = 'data.jsonl';
+const BEFORE_DECAY = 'before-decay';
 
 export const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`;
 
@@ -193,9 +196,27 @@ export class RunFolder {
     const name = stepName(step);
     await setLatest(this.path, name, fs);
     if (best) await setPointer(this.path, 'best', name, fs);
-    const keep = await this.bestName();
-    await pruneFolders(this.path, { keepLast, keep: keep ? [keep] : [], only: STEP, fs });
+    await pruneFolders(this.path, { keepLast, keep: await this.pointedAt(), only: STEP, fs });
   }
+
+  private async pointedAt(): Promise<string[]> {
+    return [await this.bestName(), await this.beforeDecayName()].filter((name) => name !== null);
+  }
+
+  /** Marks a saved step as the last one before the decay of the learning rate: it is kept, because the run can be made longer from it. */
+  async markBeforeDecay(step: number): Promise<void> {
+    await setPointer(this.path, BEFORE_DECAY, stepName(step), this.fs);
+  }
+
+  /** @throws UserError */
+  async writeRecord(record: RunRecord): Promise<void> {
+    await replaceFile(this.path, 'config.json', recordText(record), this.fs).catch((error) => {
+      throw new UserError(`cannot write ${join(this.path, 'config.json')}: ${reason(error)}`, 1, { cause: error });
+    });
+  }
+
+  /** The newest step whose files are all there; null if nothing was saved. */
+  latestName = async (): Promise<string | null> => (await latestFolder(this.path, { fs: this.fs })) ?? null;
 
   /**
    * The newest sound step and its training state, or null if nothing was saved yet.
@@ -243,8 +264,17 @@ export class RunFolder {
   }
 
   /** @throws UserError if there is a pointer that cannot be read: the best step must not be deleted for that */
-  async bestName(): Promise<string | null> {
-    const pointer = join(this.path, 'best');
+  bestName(): Promise<string | null> {
+    return this.pointer('best');
+  }
+
+  /** The last step before the decay of the learning rate, if it has come. @throws UserError as `bestName` */
+  beforeDecayName(): Promise<string | null> {
+    return this.pointer(BEFORE_DECAY);
+  }
+
+  private async pointer(file: string): Promise<string | null> {
+    const pointer = join(this.path, file);
     const text = await this.fs.readFile(pointer, 'utf8').catch((error) => {
       if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return '';
       throw new UserError(`cannot read ${pointer}: ${reason(error)}`, 1, { cause: error });

@@ -51,6 +51,8 @@ const loopSchema = z.strictObject({
   lr: z.number().gt(0),
   warmupSteps: z.int().min(0),
   minRatio: z.number().min(0).max(1),
+  schedule: z.enum(['cosine', 'wsd']).optional(),
+  decayFraction: z.number().gt(0).max(1).optional(),
   gradClip: orInfinity(z.number().gt(0)),
   adamw: z.strictObject({ beta1: rate(), beta2: rate(), eps: z.number().gt(0), weightDecay: z.number().min(0) }),
   dropout: z.strictObject({ embedding: rate(), residual: rate(), hidden: rate(), output: rate(), hash: rate() }),
@@ -121,6 +123,8 @@ const recordSchema = z.strictObject({
       memoryBytes: z.int().min(0).optional(),
     })
     .optional(),
+  /** Where the run was made longer: the step that it went on from, and the steps that it had been planned for. */
+  extended: z.array(z.strictObject({ from: z.int().min(0), steps: count() })).optional(),
   /** The time that the steps were fitted to. */
   fittedMinutes: z.number().gt(0).optional(),
   /** Housekeeping. The key is older than the word. */

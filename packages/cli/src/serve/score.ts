@@ -1,17 +1,6 @@
 /** @file `POST /v1/score`: the bits that the model needs for texts. */
 import { setImmediate } from 'node:timers/promises';
-import {
-  type Checkpoint,
-  encode,
-  evaluateBlt,
-  evaluationRows,
-  layoutOptions,
-  longestText,
-  meanPatchSize,
-  patchLengths,
-  rowLimits,
-  scoreEntropiesAsync,
-} from '@blt-ts/blt';
+import { type Checkpoint, scoreTexts, totalBits } from '@blt-ts/blt';
 import { z } from 'zod';
 import { ApiError } from './api-error.ts';
 import { refusal } from './completion-request.ts';
@@ -20,10 +9,8 @@ import { refusal } from './completion-request.ts';
 const MOST_BYTES = 64 * 1024;
 /** Requests that may wait while another is computed. */
 const MOST_WAITING = 16;
-/** Context of a byte, as `blt eval` has it. */
-const ROW_BYTES = 512;
-/** Bytes of evaluation rows between two looks at the other clients. */
-const GROUP_BYTES = 1024;
+/** Bytes scored between two looks at the other clients. */
+const BATCH_BYTES = 1024;
 
 const schema = z.object({ model: z.string().nullish(), input: z.union([z.string(), z.array(z.string()).min(1)]) });
 
@@ -88,32 +75,21 @@ export class Scorer {
   }
 
   private async scoreOne(text: Uint8Array, wanted: () => boolean): Promise<TextScore | null> {
-    const { config, params, patcher } = this.checkpoint;
     if (text.length === 0) return { bytes: 0, bits: 0, bits_per_byte: null, patches: 0 };
-    const ids = encode(text, { bos: true, eos: false });
-    const { backend } = params.lm_head.weight;
-    const [entropies] =
-      config.patching.mode === 'entropy'
-        ? await scoreEntropiesAsync(patcher!, [ids], config.patcher!, { ...layoutOptions(config), backend })
-        : [null];
-    const lengths = patchLengths(ids, entropies, config.patching, { includeNextToken: false });
-    const rowBytes = Math.min(ROW_BYTES, longestText(config));
-    const patchesPerRow = Math.max(2, Math.round(rowBytes / meanPatchSize([lengths])));
-    const rows = evaluationRows([{ ids, patchLengths: lengths }], {
-      patchesPerRow,
-      limits: rowLimits(config, 2 * rowBytes),
-    });
-    let nats = 0;
-    for (let at = 0; at < rows.length; ) {
-      let [end, size] = [at, 0];
-      while (end < rows.length && (end === at || size + rows[end].ids.length <= GROUP_BYTES))
-        size += rows[end++].ids.length;
+    const pause = async (): Promise<void> => {
       await setImmediate();
-      if (!wanted()) return null;
-      nats += (await evaluateBlt(params, rows.slice(at, end), config)).nats;
-      at = end;
+      if (!wanted()) throw new Unwanted();
+    };
+    try {
+      const [scored] = await scoreTexts(this.checkpoint, [text], { batchBytes: BATCH_BYTES, pause });
+      const bits = totalBits(scored);
+      return { bytes: text.length, bits, bits_per_byte: bits / text.length, patches: scored.patchLengths.length };
+    } catch (error) {
+      if (error instanceof Unwanted) return null;
+      throw error;
     }
-    const bits = nats / Math.LN2;
-    return { bytes: text.length, bits, bits_per_byte: bits / text.length, patches: lengths.length };
   }
 }
+
+/** Nobody waits for the score any more. */
+class Unwanted extends Error {}

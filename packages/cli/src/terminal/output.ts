@@ -22,6 +22,10 @@ export const sayColoured = (text: string): void => void process.stdout.write(`${
 /** The result as one line of JSON, on standard output. Reading it back gives the same value. */
 export const sayJson = (value: unknown): void => void process.stdout.write(`${printableJson(value)}\n`);
 
+/** Cells of a table, with tabs between them, on standard output. A tab in a cell is shown. */
+export const sayRow = (cells: readonly string[]): void =>
+  void process.stdout.write(`${cells.map(printableMessage).join('\t')}\n`);
+
 /** A line beside the result, on standard error; left out with --quiet. */
 export function note(text: string): void {
   if (!isQuiet) process.stderr.write(`${printableMessage(text)}\n`);

@@ -32,7 +32,7 @@ export class Saving {
   isDue(step: number): boolean {
     if (this.session.evaluationDue) return false;
     const { saveEvery } = this.job.record.care;
-    const due = saveEvery > 0 && step % saveEvery === 0;
+    const due = (saveEvery > 0 && step % saveEvery === 0) || this.session.beginsDecay;
     return due || performance.now() - this.savedAt > 1000 * LONGEST_UNSAVED_SECONDS;
   }
 
@@ -44,6 +44,7 @@ export class Saving {
     this.journal.sync();
     const options = { best, keepLast: care.keepLast, plan };
     await this.job.folder.save(step, session.checkpoint(), session.lazyState(), options);
+    if (session.beginsDecay) await this.job.folder.markBeforeDecay(step);
     this.hasSaved(step);
   }
 

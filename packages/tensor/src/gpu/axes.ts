@@ -1,5 +1,5 @@
 /** @file Axes of strided reads, merged as far as all operands allow: a kernel reads one axis of columns and four of rows. */
-import { type Shape, sizeOf, stridesOf } from '../shape.ts';
+import { broadcastStrides, type Shape, sizeOf } from '../shape.ts';
 import { ROW_AXES } from './kernels/strided.ts';
 
 /** How one operand is read: at offset + sum of index * step. */
@@ -20,12 +20,11 @@ export interface StridedPlan {
   readonly line: readonly number[] | null;
 }
 
-/** Strides for reading `shape` as if it were `out`: 0 along axes it repeats. */
-export function broadcastReading(shape: Shape, out: Shape): Reading {
-  const own = stridesOf(shape);
-  const lead = out.length - shape.length;
-  return { offset: 0, steps: out.map((_, i) => (i < lead || shape[i - lead] === 1 ? 0 : own[i - lead])) };
-}
+/** `shape` read as if it were `out`. */
+export const broadcastReading = (shape: Shape, out: Shape): Reading => ({
+  offset: 0,
+  steps: broadcastStrides(shape, out),
+});
 
 /** Row numbers are divided in floats, which is exact below this. */
 const MOST_ROWS = 2 ** 22;
@@ -72,18 +71,4 @@ export function planStrided(op: string, out: Shape, readings: readonly Reading[]
     }),
     line,
   };
-}
-
-/** Axes to reduce as alternating runs: neighbours of one kind merged, axes of size 1 dropped. */
-export function reducedRuns(shape: Shape, axes: readonly number[]): { size: number; reduced: boolean }[] {
-  const among = new Set(axes.map((axis) => (axis < 0 ? axis + shape.length : axis)));
-  const runs: { size: number; reduced: boolean }[] = [];
-  shape.forEach((size, axis) => {
-    if (size === 1) return;
-    const reduced = among.has(axis);
-    const last = runs.at(-1);
-    if (last && last.reduced === reduced) last.size *= size;
-    else runs.push({ size, reduced });
-  });
-  return runs;
 }

@@ -1,12 +1,5 @@
 /** @file Walking over arrays that broadcast against one another, one element at a time. */
-import { type Shape, stridesOf } from '../shape.ts';
-
-/** Strides for reading `shape` as if it were `out`: 0 along axes it repeats. */
-function broadcastStrides(shape: Shape, out: Shape): number[] {
-  const own = stridesOf(shape);
-  const lead = out.length - shape.length;
-  return out.map((_, i) => (i < lead || shape[i - lead] === 1 ? 0 : own[i - lead]));
-}
+import { broadcastStrides, type Shape } from '../shape.ts';
 
 /** Calls `visit(i, offsets)` for every element i of `out`, with the matching offset in each input. */
 export function eachBroadcast(

@@ -71,7 +71,7 @@ export function runOnBf16<K extends KernelName>(
 ): void {
   const entry: KernelEntry<KernelAttrs[K]> = contract[kernel];
   if (entry.mutates?.some((i) => isBf16(ins[i]))) {
-    throw new Error(`${kernel}: weights kept as BF16 cannot be changed; load the model with --weights f32`);
+    throw new Error(`${kernel}: weights kept as BF16 cannot be changed; keep them as 32-bit floats`);
   }
   if (kernel === 'matmul' && isBf16(ins[1]) && fewRows(runtime, outs, ins, attrs as KernelAttrs['matmul'])) return;
   const made: Storage[] = [];

@@ -1,6 +1,6 @@
 /** @file Choosing and compiling a build of the kernels. */
 import { environment, nodeModule, nodeProcess } from './host.ts';
-import { alphabet, encoded, memoryFlags, type WasmExports } from './kernels.generated.ts';
+import { alphabet, common, encoded, memoryFlags, type WasmExports } from './kernels.generated.ts';
 import { whyNarrow } from './wide-vectors.ts';
 
 export type { WasmExports };
@@ -26,18 +26,21 @@ const ADD = [0xfd, 0xe4, 0x01];
 
 /**
  * The bytes of the build with or without fused multiply-add. In the text `encoded`, a character of `alphabet` is a byte; its last two
- * characters begin a pair. The byte is the value of the character, or pair, minus 3.
+ * characters begin a pair. The value of the character, or pair, is the place of the byte in an order that begins with `common`.
  */
 function binaryOf(fused: boolean): Uint8Array<ArrayBuffer> {
   const singles = alphabet.length - 2;
   const codes = new Uint8Array(128);
   for (let i = 0; i < alphabet.length; i++) codes[alphabet.charCodeAt(i)] = i;
+  const order = new Set(common.match(/../g)!.map((byte) => Number.parseInt(byte, 16)));
+  for (let byte = 0; byte < 256; byte++) order.add(byte);
+  const byteAt = [...order];
   const bytes = new Uint8Array(encoded.length);
   let length = 0;
   for (let i = 0; i < encoded.length; i++) {
     let value = codes[encoded.charCodeAt(i)];
     if (value >= singles) value = singles * (value - singles + 1) + codes[encoded.charCodeAt(++i)];
-    bytes[length++] = value - 3;
+    bytes[length++] = byteAt[value];
   }
   const [product, sum] = fused ? [NOPS, RELAXED_MADD] : [MUL, ADD];
   for (let i = 0; i + 2 < length; i++) {

@@ -1,7 +1,6 @@
 /** @file How reductions run on the device. */
 import type { Operand } from '../../backend.ts';
-import { sizeOf } from '../../shape.ts';
-import { reducedRuns } from '../axes.ts';
+import { reducedRuns, sizeOf } from '../../shape.ts';
 import { type Calls, cellOf } from '../calls.ts';
 import type { Fold } from '../kernels/reduce.ts';
 import type { Plain, Program } from './program.ts';

@@ -29,6 +29,10 @@ export const g = 16;
 export const seed = 17;
 /** Rate of dropout times 2^32, unsigned */
 export const threshold = 18;
+/** Third operand, the condition of `where`, and its steps */
+export const c = 19;
+export const cRow = 20;
+export const cColumn = 21;
 
 // Codes of the operations of one operand.
 export const NEG = 0;
@@ -44,8 +48,10 @@ export const AFFINE = 9;
 export const ERF = 10;
 export const TO_I32 = 11;
 export const TO_F32 = 12;
+/** sin(x + shift pi/2) */
+export const WAVE = 13;
 
-// Codes of the operations of two; FIRST is their first operand, broadcast.
+// Codes of the operations of two.
 export const ADD = 0;
 export const SUB = 1;
 export const MUL = 2;
@@ -54,4 +60,3 @@ export const MAXIMUM = 4;
 export const MINIMUM = 5;
 export const GREATER = 6;
 export const EQUAL = 7;
-export const FIRST = 8;

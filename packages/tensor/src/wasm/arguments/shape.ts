@@ -9,6 +9,12 @@ export const length = 3;
 /** Elements from one piece to the next */
 export const toStep = 4;
 export const fromStep = 5;
+/** The same again, `outer` times, so many elements on */
+export const outer = 11;
+export const toOuter = 12;
+export const fromOuter = 13;
+/** From one element of a piece to the next where they come from */
+export const fromElement = 14;
 /** x transposed */
 export const y = 6;
 /** [batch, rows, columns] */

@@ -1,11 +1,12 @@
 /**
  * @file Kernels that treat each element alone. Loops run eight at a time, both halves loaded before either is stored (see
- * matmul/tile-6x16.ts), then four at a time to the end and beyond: reading past the last element is harmless (every allocation has
- * room behind it), and the last store keeps the valid lanes only.
+ * matmul/tile-6x16.ts). The last ones may lie beyond the end: reading there is harmless (every allocation has room behind it), and
+ * only what is valid of the result is stored.
  */
 import * as args from '../arguments/elementwise';
 import { float, int, partBegin, pointer, scratch } from './core/call';
 import { exp4, log, madd, sigmoid4, storeTail } from './core/simd';
+import { wave4 } from './core/trigonometry';
 
 /** In memory, so that spreading it over the lanes is one instruction: see EXP in simd.ts. */
 const ONE = memory.data<f32>([1]);
@@ -69,10 +70,6 @@ class Greater extends Op {
 
 class Equal extends Op {
   of(a: v128, b: v128, c: v128): v128 { return v128.and(f32x4.eq(a, b), f32x4.splat(1)); }
-}
-
-class First extends Op {
-  of(a: v128, b: v128, c: v128): v128 { return a; }
 }
 
 class Neg extends Op {
@@ -172,9 +169,20 @@ class Erf extends Op {
   }
 }
 
+/** sin(x + shift pi/2), shift 0 or 1. */
+class Wave extends Op {
+  of(x: v128, scale: v128, shift: v128): v128 { return wave4(x, shift); }
+}
+
 function logOf(x: f32): f32 {
   if (x > 0 && x < Infinity) return <f32>log(x);
   return x == 0 ? -Infinity : x > 0 ? x : NaN;
+}
+
+/** The first n lanes at p, all four if there are more. */
+function storeUpTo4(p: usize, x: v128, n: i32): void {
+  if (n >= 4) v128.store(p, x);
+  else storeTail(p, x, n);
 }
 
 /** y[i] = f(a, b) for n elements; aStep and bStep are 16, or 0 for an operand that repeats its first four lanes. */
@@ -188,13 +196,12 @@ function combineRow<F extends Op>(y: usize, a: usize, aStep: usize, b: usize, bS
     a += aStep << 1;
     b += bStep << 1;
   }
-  if (n & 4) {
-    v128.store(y, f.of(v128.load(a), v128.load(b), f32x4.splat(0)));
+  for (let rest = n & 7; rest > 0; rest -= 4) {
+    storeUpTo4(y, f.of(v128.load(a), v128.load(b), f32x4.splat(0)), rest);
     y += 16;
     a += aStep;
     b += bStep;
   }
-  if (n & 3) storeTail(y, f.of(v128.load(a), v128.load(b), f32x4.splat(0)), n & 3);
 }
 
 /** One of the operations of two operands. */
@@ -207,8 +214,7 @@ function combine(op: i32, y: usize, a: usize, aStep: usize, b: usize, bStep: usi
     case args.MAXIMUM: return combineRow<Maximum>(y, a, aStep, b, bStep, n);
     case args.MINIMUM: return combineRow<Minimum>(y, a, aStep, b, bStep, n);
     case args.GREATER: return combineRow<Greater>(y, a, aStep, b, bStep, n);
-    case args.EQUAL: return combineRow<Equal>(y, a, aStep, b, bStep, n);
-    default: return combineRow<First>(y, a, aStep, b, bStep, n);
+    default: return combineRow<Equal>(y, a, aStep, b, bStep, n);
   }
 }
 
@@ -247,44 +253,88 @@ export function binary(part: i32, parts: i32): void {
   }
 }
 
+/** a where c is not 0, else b. */
+// @ts-ignore: decorator
+@inline
+function choose(c: v128, a: v128, b: v128): v128 {
+  return v128.bitselect(b, a, f32x4.eq(c, f32x4.splat(0)));
+}
+
+/** Kernel: y = a where c is not 0, else b, over a matrix [rows, columns]. Arguments: y, c, a, b, and rows, columns and steps as in `binary`. */
+export function where(part: i32, parts: i32): void {
+  const rows = int(args.rows), columns = int(args.columns);
+  // A single row is cut across, more rows are cut between.
+  const begin = rows == 1 ? 0 : partBegin(rows, 1, part, parts), end = rows == 1 ? 1 : partBegin(rows, 1, part + 1, parts);
+  const first = rows == 1 ? partBegin(columns, GRAIN, part, parts) : 0;
+  const n = (rows == 1 ? partBegin(columns, GRAIN, part + 1, parts) : columns) - first;
+  const aColumn = int(args.aColumn), bColumn = int(args.bColumn), cColumn = int(args.cColumn);
+  const aStep = <usize>aColumn << 4, bStep = <usize>bColumn << 4, cStep = <usize>cColumn << 4;
+  const repeated = scratch();
+  for (let i = begin; i < end; i++) {
+    let y = pointer(args.y) + (<usize>(i * columns + first) << 2);
+    let a = pointer(args.a) + (<usize>(i * int(args.aRow) + first * aColumn) << 2);
+    let b = pointer(args.b) + (<usize>(i * int(args.bRow) + first * bColumn) << 2);
+    let c = pointer(args.c) + (<usize>(i * int(args.cRow) + first * cColumn) << 2);
+    // A repeated value is spread over four lanes, and its pointer stands still.
+    if (!aColumn) v128.store(repeated, v128.load_splat<f32>(a)), a = repeated;
+    if (!bColumn) v128.store(repeated + 16, v128.load_splat<f32>(b)), b = repeated + 16;
+    if (!cColumn) v128.store(repeated + 32, v128.load_splat<f32>(c)), c = repeated + 32;
+    for (const last = y + (<usize>(n & ~3) << 2); y < last; y += 16) {
+      v128.store(y, choose(v128.load(c), v128.load(a), v128.load(b)));
+      a += aStep;
+      b += bStep;
+      c += cStep;
+    }
+    if (n & 3) storeTail(y, choose(v128.load(c), v128.load(a), v128.load(b)), n & 3);
+  }
+}
+
+/** y[i] = f(x[i]) for n elements, n a multiple of 8. */
 function applyAll<F extends Op>(y: usize, x: usize, n: i32, scale: v128, shift: v128): void {
   const f = changetype<F>(0);
-  for (const end = y + (<usize>(n & ~7) << 2); y < end; y += 32) {
+  for (const end = y + (<usize>n << 2); y < end; y += 32) {
     const y0 = f.of(v128.load(x), scale, shift), y1 = f.of(v128.load(x, 16), scale, shift);
     v128.store(y, y0);
     v128.store(y, y1, 16);
     x += 32;
   }
-  if (n & 4) {
-    v128.store(y, f.of(v128.load(x), scale, shift));
-    y += 16;
-    x += 16;
+}
+
+/** One of the operations of one operand, for whole eights. */
+function applyEights(op: i32, y: usize, x: usize, n: i32, scale: v128, shift: v128): void {
+  switch (op) {
+    case args.NEG: return applyAll<Neg>(y, x, n, scale, shift);
+    case args.EXP: return applyAll<Exp>(y, x, n, scale, shift);
+    case args.LOG: return applyAll<Log>(y, x, n, scale, shift);
+    case args.SQRT: return applyAll<Sqrt>(y, x, n, scale, shift);
+    case args.RECIPROCAL: return applyAll<Reciprocal>(y, x, n, scale, shift);
+    case args.TANH: return applyAll<Tanh>(y, x, n, scale, shift);
+    case args.SIGMOID: return applyAll<Sigmoid>(y, x, n, scale, shift);
+    case args.ABS: return applyAll<Abs>(y, x, n, scale, shift);
+    case args.SIGN: return applyAll<Sign>(y, x, n, scale, shift);
+    case args.ERF: return applyAll<Erf>(y, x, n, scale, shift);
+    case args.TO_I32: return applyAll<ToI32>(y, x, n, scale, shift);
+    case args.TO_F32: return applyAll<ToF32>(y, x, n, scale, shift);
+    case args.WAVE: return applyAll<Wave>(y, x, n, scale, shift);
+    default: return applyAll<Affine>(y, x, n, scale, shift);
   }
-  if (n & 3) storeTail(y, f.of(v128.load(x), scale, shift), n & 3);
 }
 
 /** Kernel: y[i] = f(x[i]), f being `op`. Arguments: y, x, op, n, scale, shift. */
 export function unary(part: i32, parts: i32): void {
-  const n = int(args.n);
+  const n = int(args.n), op = int(args.op);
   const begin = partBegin(n, GRAIN, part, parts);
-  const count = partBegin(n, GRAIN, part + 1, parts) - begin;
+  const count = partBegin(n, GRAIN, part + 1, parts) - begin, whole = count & ~7;
   const y = pointer(args.y) + (<usize>begin << 2), x = pointer(args.x) + (<usize>begin << 2);
   const scale = f32x4.splat(float(args.scale)), shift = f32x4.splat(float(args.shift));
-  switch (int(args.op)) {
-    case args.NEG: return applyAll<Neg>(y, x, count, scale, shift);
-    case args.EXP: return applyAll<Exp>(y, x, count, scale, shift);
-    case args.LOG: return applyAll<Log>(y, x, count, scale, shift);
-    case args.SQRT: return applyAll<Sqrt>(y, x, count, scale, shift);
-    case args.RECIPROCAL: return applyAll<Reciprocal>(y, x, count, scale, shift);
-    case args.TANH: return applyAll<Tanh>(y, x, count, scale, shift);
-    case args.SIGMOID: return applyAll<Sigmoid>(y, x, count, scale, shift);
-    case args.ABS: return applyAll<Abs>(y, x, count, scale, shift);
-    case args.SIGN: return applyAll<Sign>(y, x, count, scale, shift);
-    case args.ERF: return applyAll<Erf>(y, x, count, scale, shift);
-    case args.TO_I32: return applyAll<ToI32>(y, x, count, scale, shift);
-    case args.TO_F32: return applyAll<ToF32>(y, x, count, scale, shift);
-    default: return applyAll<Affine>(y, x, count, scale, shift);
-  }
+  applyEights(op, y, x, whole, scale, shift);
+  const rest = count - whole;
+  if (rest == 0) return;
+  // The last eight are left elsewhere, so that each operation has one loop.
+  const last = scratch(), to = y + (<usize>whole << 2);
+  applyEights(op, last, x + (<usize>whole << 2), 8, scale, shift);
+  storeUpTo4(to, v128.load(last), rest);
+  if (rest > 4) storeTail(to + 16, v128.load(last, 16), rest - 4);
 }
 
 /** a sigmoid(a) b */
@@ -306,13 +356,12 @@ export function swiGlu(part: i32, parts: i32): void {
     a += 32;
     b += 32;
   }
-  if (count & 16) {
-    v128.store(y, swiGlu4(v128.load(a), v128.load(b)));
+  for (let rest = <i32>(count & 31) >> 2; rest > 0; rest -= 4) {
+    storeUpTo4(y, swiGlu4(v128.load(a), v128.load(b)), rest);
     y += 16;
     a += 16;
     b += 16;
   }
-  if (count & 15) storeTail(y, swiGlu4(v128.load(a), v128.load(b)), (count & 15) >> 2);
 }
 
 /** g b s (1 + x (1 - s)) */
@@ -344,13 +393,8 @@ export function swiGluBackward(part: i32, parts: i32): void {
     const x = v128.load(a + at), gs = v128.load(g + at);
     const s = sigmoid4(x);
     const left = gateGradient(x, v128.load(b + at), gs, s), right = f32x4.mul(gs, f32x4.mul(x, s));
-    if (at + 16 <= end) {
-      v128.store(da + at, left);
-      v128.store(db + at, right);
-    } else {
-      storeTail(da + at, left, <i32>(end - at) >> 2);
-      storeTail(db + at, right, <i32>(end - at) >> 2);
-    }
+    storeUpTo4(da + at, left, <i32>(end - at) >> 2);
+    storeUpTo4(db + at, right, <i32>(end - at) >> 2);
   }
 }
 

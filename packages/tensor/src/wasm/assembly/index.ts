@@ -1,7 +1,7 @@
 /** @file The module's exports: kernels by chapter, then the machinery. */
-export { binary, dropout, swiGlu, swiGluBackward, unary } from './elementwise';
-export { sumChunks, sumLast, sumMiddle, sumPartials } from './reduce';
-export { copyPieces, transpose } from './shape';
+export { binary, dropout, swiGlu, swiGluBackward, unary, where } from './elementwise';
+export { maxLast, maxMiddle, sumChunks, sumLast, sumMiddle, sumPartials } from './reduce';
+export { copyPieces, fillZero, transpose } from './shape';
 export { argsort, cumsum, gatherAxis, scatterAddAxis } from './axis';
 export { matmul } from './matmul/kernel';
 export { matmulBf16, widenBf16 } from './matmul/bf16';

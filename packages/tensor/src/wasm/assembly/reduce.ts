@@ -1,7 +1,7 @@
-/** @file Sums, kept in 64 bits and rounded once. */
+/** @file Sums, kept in 64 bits and rounded once; maxima. */
 import * as args from '../arguments/reduce';
 import { int, partBegin, pointer } from './core/call';
-import { storeTail } from './core/simd';
+import { maxLanes, storeTail } from './core/simd';
 
 /** Elements per partial sum, whatever the number of threads. */
 const CHUNK = 16384;
@@ -86,4 +86,41 @@ export function sumPartials(part: i32, parts: i32): void {
   let total: f64 = 0;
   for (let i = 0; i < int(args.count); i++) total += load<f64>(pointer(args.partials) + (<usize>i << 3));
   store<f32>(pointer(args.y), <f32>total);
+}
+
+/** Kernel: the largest along the last axis. Arguments: y, x, outer, n. */
+export function maxLast(part: i32, parts: i32): void {
+  const rows = int(args.outer), n = int(args.n);
+  const end = partBegin(rows, 16, part + 1, parts);
+  for (let i = partBegin(rows, 16, part, parts); i < end; i++) {
+    let x = pointer(args.x) + (<usize>(i * n) << 2);
+    let s = f32x4.splat(-Infinity), t = s;
+    for (const last = x + (<usize>(n & ~7) << 2); x < last; x += 32) {
+      s = f32x4.max(s, v128.load(x));
+      t = f32x4.max(t, v128.load(x, 16));
+    }
+    let most = maxLanes(f32x4.max(s, t));
+    for (let k = 0; k < (n & 7); k++) most = max(most, load<f32>(x + (<usize>k << 2)));
+    store<f32>(pointer(args.y) + (<usize>i << 2), most);
+  }
+}
+
+/** Kernel: y [outer, C] = the largest along the middle axis of x [outer, n, C]. Threads take columns. Arguments: y, x, outer, n, C. */
+export function maxMiddle(part: i32, parts: i32): void {
+  const outer = int(args.outer), n = int(args.n), C = int(args.inner);
+  const row = <usize>C << 2;
+  const begin = partBegin(C, 16, part, parts), end = partBegin(C, 16, part + 1, parts);
+  for (let o = 0; o < outer; o++) {
+    for (let c = begin; c < end; c += 4) {
+      let most = f32x4.splat(-Infinity);
+      let from = pointer(args.x) + <usize>o * n * row + (<usize>c << 2);
+      for (let i = 0; i < n; i++) {
+        most = f32x4.max(most, v128.load(from));
+        from += row;
+      }
+      const to = pointer(args.y) + o * row + (<usize>c << 2);
+      if (c + 4 <= C) v128.store(to, most);
+      else storeTail(to, most, C - c);
+    }
+  }
 }

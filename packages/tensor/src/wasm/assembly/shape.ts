@@ -1,4 +1,4 @@
-/** @file Kernels that move elements: strided copies, transposes. */
+/** @file Kernels that move elements: boxes copied, transposes. */
 import * as args from '../arguments/shape';
 import { int, partBegin, pointer } from './core/call';
 import { storeTail, storeTransposed } from './core/simd';
@@ -14,16 +14,65 @@ export function copyRow(to: usize, from: usize, C: i32): void {
   if (C & 3) storeTail(to, v128.load(from), C & 3);
 }
 
-/** Kernel: `count` pieces of `length` elements, each `toStep` and `fromStep` elements on. Arguments: to, from, count, length, toStep, fromStep. */
-export function copyPieces(part: i32, parts: i32): void {
-  const count = int(args.count), length = int(args.length);
-  const toStep = <usize>int(args.toStep) << 2, fromStep = <usize>int(args.fromStep) << 2;
-  const end = partBegin(count, 1, part + 1, parts);
-  for (let i = partBegin(count, 1, part, parts); i < end; i++) {
-    const to = pointer(args.to) + i * toStep, from = pointer(args.from) + i * fromStep;
-    if (length < 256) copyRow(to, from, length);
-    else memory.copy(to, from, <usize>length << 2);
+/** C values that stand `step` bytes apart, one behind the other; one value C times if step is 0. */
+function copyEvery(to: usize, from: usize, step: usize, C: i32): void {
+  if (step == 0) {
+    const value = v128.load_splat<f32>(from);
+    for (const end = to + (<usize>(C & ~3) << 2); to < end; to += 16) v128.store(to, value);
+    if (C & 3) storeTail(to, value, C & 3);
+    return;
   }
+  for (const end = to + (<usize>(C & ~3) << 2); to < end; to += 16) {
+    const low = from + (step << 1);
+    v128.store(to, f32x4(load<f32>(from), load<f32>(from + step), load<f32>(low), load<f32>(low + step)));
+    from = low + (step << 1);
+  }
+  for (let i = 0; i < (C & 3); i++) {
+    store<f32>(to + (<usize>i << 2), load<f32>(from));
+    from += step;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function copyPiece(to: usize, from: usize, element: usize, length: i32): void {
+  if (element != 4) copyEvery(to, from, element, length);
+  else if (length < 256) copyRow(to, from, length);
+  else memory.copy(to, from, <usize>length << 2);
+}
+
+/**
+ * Kernel: `outer` times `count` pieces of `length` elements. From piece to piece it is `toStep` and `fromStep` elements, from one of the
+ * outer ones to the next `toOuter` and `fromOuter`; in a piece the elements of `from` are `fromElement` apart.
+ * Arguments: to, from, outer, count, length, and the steps.
+ */
+export function copyPieces(part: i32, parts: i32): void {
+  const count = int(args.count), length = int(args.length), outer = int(args.outer);
+  const toStep = <usize>int(args.toStep) << 2, fromStep = <usize>int(args.fromStep) << 2;
+  const toOuter = <usize>int(args.toOuter) << 2, fromOuter = <usize>int(args.fromOuter) << 2;
+  const element = <usize>int(args.fromElement) << 2;
+  if (outer * count == 1) {
+    const first = partBegin(length, 1024, part, parts);
+    copyPiece(pointer(args.to) + (<usize>first << 2), pointer(args.from) + first * element, element, partBegin(length, 1024, part + 1, parts) - first);
+    return;
+  }
+  const begin = partBegin(outer * count, 1, part, parts);
+  let left = partBegin(outer * count, 1, part + 1, parts) - begin;
+  for (let o = begin / count, i = begin - o * count; left > 0; o++, i = 0) {
+    const end = min(count, i + left);
+    left -= end - i;
+    const toRow = pointer(args.to) + o * toOuter, fromRow = pointer(args.from) + o * fromOuter;
+    for (; i < end; i++) {
+      copyPiece(toRow + i * toStep, fromRow + i * fromStep, element, length);
+    }
+  }
+}
+
+/** Kernel: zeros. Arguments: to, length. */
+export function fillZero(part: i32, parts: i32): void {
+  const length = int(args.length);
+  const begin = partBegin(length, 1024, part, parts), end = partBegin(length, 1024, part + 1, parts);
+  memory.fill(pointer(args.to) + (<usize>begin << 2), 0, <usize>(end - begin) << 2);
 }
 
 /** Kernel: y [batch, n, m] = x [batch, m, n] transposed. Arguments: y, x, batch, m, n. */

@@ -1,11 +1,13 @@
 /** @file Elementwise kernels, broadcasting included; see assembly/elementwise.ts. */
 import type { Operand } from '../../backend.ts';
 import type { None } from '../../contract.ts';
-import { sizeOf } from '../../shape.ts';
+import { sameShape, sizeOf, stridesOf } from '../../shape.ts';
 import * as args from '../arguments/elementwise.ts';
-import { collapseBroadcast } from '../broadcast.ts';
+import { type BroadcastPlan, collapseBroadcast, oneRow } from '../broadcast.ts';
+import type { Kernel } from '../module.ts';
 import { address, type WasmRuntime } from '../runtime.ts';
 import type { Binding, Run } from './binding.ts';
+import { copyBox, readingOf } from './box.ts';
 
 function runUnary(runtime: WasmRuntime, op: number, y: Operand, x: Operand, scale: number, shift: number): boolean {
   const { ints, floats, kernels } = runtime;
@@ -20,34 +22,68 @@ function runUnary(runtime: WasmRuntime, op: number, y: Operand, x: Operand, scal
   return true;
 }
 
-/** y = a op b, or y = a broadcast for `args.FIRST`. */
-export function runBinary(runtime: WasmRuntime, op: number, y: Operand, a: Operand, b: Operand): boolean {
-  const plan = collapseBroadcast(y.shape, a.shape, b.shape);
-  if (plan === undefined) return false;
-  const { ints, kernels } = runtime;
+/** The words of the operands of a kernel that broadcasts: address, step from row to row, from column to column. */
+const OPERANDS = [
+  [args.a, args.aRow, args.aColumn],
+  [args.b, args.bRow, args.bColumn],
+  [args.c, args.cRow, args.cColumn],
+] as const;
+
+/** y = a op b ..., the operands being at `addresses`. */
+function callBroadcast(
+  runtime: WasmRuntime,
+  kernel: Kernel,
+  op: number,
+  y: Operand,
+  { rows, columns, steps }: BroadcastPlan,
+  addresses: readonly number[],
+): void {
+  const { ints } = runtime;
   ints[args.y] = address(y);
-  ints[args.a] = address(a);
-  ints[args.b] = address(b);
   ints[args.op] = op;
-  ints[args.rows] = plan.rows;
-  ints[args.columns] = plan.columns;
-  ints[args.aRow] = plan.aRow;
-  ints[args.aColumn] = plan.aColumn;
-  ints[args.bRow] = plan.bRow;
-  ints[args.bColumn] = plan.bColumn;
-  runtime.call(kernels.binary, plan.rows * plan.columns * 0.4);
+  ints[args.rows] = rows;
+  ints[args.columns] = columns;
+  for (let i = 0; i < addresses.length; i++) {
+    const [at, row, column] = OPERANDS[i];
+    ints[at] = addresses[i];
+    ints[row] = steps[i].row;
+    ints[column] = steps[i].column;
+  }
+  runtime.call(kernel, rows * columns * 0.4);
+}
+
+/** Runs a kernel that broadcasts its operands. Where they need three loops, they are repeated in memory first. */
+function runBroadcast(runtime: WasmRuntime, kernel: Kernel, op: number, y: Operand, ins: readonly Operand[]): true {
+  const plan = collapseBroadcast(y.shape, ins);
+  if (plan) {
+    callBroadcast(runtime, kernel, op, y, plan, ins.map(address));
+    return true;
+  }
+  const size = sizeOf(y.shape);
+  runtime.withTemporary(ins.length * size * 4, (at) => {
+    const addresses = ins.map((x, i) => {
+      if (sameShape(x.shape, y.shape)) return address(x);
+      const to = at + i * size * 4;
+      copyBox(runtime, y.shape, { at: to, steps: stridesOf(y.shape) }, readingOf(x, y.shape));
+      return to;
+    });
+    callBroadcast(runtime, kernel, op, y, oneRow(size), addresses);
+  });
   return true;
 }
 
 const unary =
-  (op: number): Run<None> =>
+  (op: number, shift = 0): Run<None> =>
   (runtime, [y], [x]) =>
-    runUnary(runtime, op, y, x, 0, 0);
+    runUnary(runtime, op, y, x, 0, shift);
 
 const binary =
   (op: number): Run<None> =>
-  (runtime, [y], [a, b]) =>
-    runBinary(runtime, op, y, a, b);
+  (runtime, [y], ins) =>
+    runBroadcast(runtime, runtime.kernels.binary, op, y, ins);
+
+const where: Binding<'where'> = (runtime, [y], [condition, a, b]) =>
+  runBroadcast(runtime, runtime.kernels.where, 0, y, [a, b, condition]);
 
 const affine: Binding<'affine'> = (runtime, [y], [x], { scale, shift }) =>
   runUnary(runtime, args.AFFINE, y, x, scale, shift);
@@ -95,6 +131,8 @@ export const elementwiseBindings = {
   log: unary(args.LOG),
   sqrt: unary(args.SQRT),
   reciprocal: unary(args.RECIPROCAL),
+  sin: unary(args.WAVE),
+  cos: unary(args.WAVE, 1),
   tanh: unary(args.TANH),
   sigmoid: unary(args.SIGMOID),
   abs: unary(args.ABS),
@@ -112,6 +150,7 @@ export const elementwiseBindings = {
   minimum: binary(args.MINIMUM),
   greater: binary(args.GREATER),
   equal: binary(args.EQUAL),
+  where,
   swiGlu,
   swiGluBackward,
 };

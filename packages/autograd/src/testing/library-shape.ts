@@ -1,52 +1,11 @@
-/** @file Rows of the library: axes, parts, order, positions. */
-import * as ag from '@blt-ts/autograd';
+/** @file Rows of the library: axes and parts. */
 import type { Tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
-import {
-  type Arr,
-  at,
-  blank,
-  type Expected,
-  exact,
-  i32,
-  product,
-  range,
-  tabulate,
-  total,
-} from '../../packages/autograd/src/testing/op-row.ts';
-import { distinct, floats, ids } from '../../packages/autograd/src/testing/op-values.ts';
+import * as ag from '../index.ts';
+import { axisOf, axisRefusal, ofBlock, outOfRange, replaced, whole } from './library-block.ts';
 import { type LibraryRow, row } from './library-row.ts';
-
-/** x of three axes, and attributes. */
-const ofBlock = <A>(
-  attrs: fc.Arbitrary<A> | ((shape: readonly number[]) => fc.Arbitrary<A>),
-  define: (x: Arr, attrs: A) => Expected,
-  operation: (x: Tensor, attrs: A) => Tensor,
-  options: Partial<LibraryRow<A>> = {},
-): LibraryRow<never> =>
-  row<A>({
-    cases: (size) =>
-      fc.tuple(size, size, size).chain((sizes) => {
-        const shape = sizes.map((d) => Math.min(d, 5));
-        return fc.record({ ins: fc.tuple(floats(shape)), attrs: typeof attrs === 'function' ? attrs(shape) : attrs });
-      }),
-    define: ([x], a) => define(x, a),
-    operation: ([x], a) => operation(x, a),
-    ...options,
-  });
-
-const axisOf = fc.constantFrom<number>(0, 1, 2, -1, -2, -3);
-const whole = (axis: number, rank = 3): number => (axis < 0 ? axis + rank : axis);
-const replaced = (xs: readonly number[], at: number, value: number): number[] =>
-  xs.map((x, i) => (i === at ? value : x));
-
-/** The elements of x along an axis, at the place of `index`. */
-const line = (x: Arr, axis: number, index: readonly number[]): number[] =>
-  range(x.shape[axis]).map((l) => at(x, ...replaced(index, axis, l)));
-
-const outOfRange = (op: string, rank = 3) =>
-  `${op}: axis 3 is out of range for rank ${rank}; use ${-rank}..${rank - 1}`;
-const axisRefusal = (op: string) => ({ ins: [blank(1, 2, 1)], attrs: 3 as number, message: outOfRange(op) });
+import { at, blank, exact, product, range, tabulate } from './op-row.ts';
+import { floats, ids, shapes } from './op-values.ts';
 
 /** A Python slice of 0..n-1, by walking. */
 function sliced(n: number, start: number | undefined, stop: number | undefined, step: number): number[] {
@@ -76,7 +35,7 @@ const reshaped = <A>(
   refusals: LibraryRow<A>['refusals'] = [],
 ) => ofBlock(attrs, (x, a) => ({ shape: shape(x.shape, a), values: x.values.map(exact) }), operation, { refusals });
 
-const parts: Record<string, LibraryRow<never>> = {
+export const libraryShape: Record<string, LibraryRow<never>> = {
   squeeze: row<number>({
     cases: (size) =>
       size.chain((n) => fc.record({ ins: fc.tuple(floats([1, Math.min(n, 5), 1])), attrs: fc.constantFrom(0, -1, 2) })),
@@ -288,123 +247,25 @@ const parts: Record<string, LibraryRow<never>> = {
       ),
     ]),
   ),
-};
 
-/** x, and ids [.., m, ..] along an axis. */
-const withIds = (size: fc.Arbitrary<number>) =>
-  fc.tuple(size, size, size, axisOf, fc.integer({ min: 0, max: 4 })).chain(([a, b, c, axis, m]) => {
-    const shape = [a, b, c].map((d, i) => Math.max(Math.min(d, 4), Number(i === whole(axis))));
-    return fc.record({
-      ins: fc.tuple(
-        floats(shape),
-        ids(replaced(shape, whole(axis), m), shape[whole(axis)]),
-        floats(replaced(shape, whole(axis), m)),
-      ),
-      attrs: fc.constant({ axis, size: shape[whole(axis)] }),
-    });
-  });
-
-const sorted = (x: Arr, axis: number, index: readonly number[], descending: boolean): [value: number, from: number][] =>
-  line(x, axis, index)
-    .map((v, i): [number, number] => [v, i])
-    .sort(([a, i], [b, j]) => (descending ? b - a : a - b) || i - j);
-
-const order = fc.record({ axis: axisOf, descending: fc.boolean() });
-
-const positions: Record<string, LibraryRow<never>> = {
-  'cumsum, any axis': ofBlock(
-    axisOf,
-    (x, axis) => tabulate(x.shape, (...i) => total(line(x, whole(axis), i).slice(0, i[whole(axis)] + 1))),
-    (x, axis) => ag.cumsum(x, { axis }),
-    { refusals: [axisRefusal('cumsum')] },
-  ),
-  sort: ofBlock(
-    order,
-    (x, { axis, descending }) =>
-      tabulate(x.shape, (...i) => exact(sorted(x, whole(axis), i, descending)[i[whole(axis)]][0])),
-    (x, options) => ag.sort(x, options),
-    {
-      smooth: distinct,
-      refusals: [{ ins: [blank(1, 1, 1)], attrs: { axis: 3, descending: true }, message: outOfRange('sort') }],
-    },
-  ),
-  argsort: ofBlock(
-    order,
-    (x, { axis, descending }) =>
-      tabulate(x.shape, (...i) => exact(sorted(x, whole(axis), i, descending)[i[whole(axis)]][1])),
-    (x, options) => ag.argsort(x, options),
-    { whole: true },
-  ),
-  'topk, values': ofBlock(
-    (shape) =>
-      axisOf.chain((axis) =>
-        fc.record({ axis: fc.constant(axis), k: fc.nat({ max: shape[whole(axis)] }), largest: fc.boolean() }),
-      ),
-    (x, { axis, k, largest }) =>
-      tabulate(replaced(x.shape, whole(axis), k), (...i) =>
-        exact(sorted(x, whole(axis), i, largest)[i[whole(axis)]][0]),
-      ),
-    (x, { k, axis, largest }) => ag.topk(x, k, { axis, largest }).values,
-    {
-      smooth: distinct,
-      refusals: [
-        {
-          ins: [blank(1, 1, 2)],
-          attrs: { axis: -1, k: 3, largest: true },
-          message: 'argsort: count 3 is not in 0..2, the size of the axis of [1,1,2]',
-        },
-      ],
-    },
-  ),
-  'topk, positions': ofBlock(
-    (shape) => axisOf.chain((axis) => fc.record({ axis: fc.constant(axis), k: fc.nat({ max: shape[whole(axis)] }) })),
-    (x, { axis, k }) =>
-      tabulate(replaced(x.shape, whole(axis), k), (...i) => exact(sorted(x, whole(axis), i, true)[i[whole(axis)]][1])),
-    (x, { k, axis }) => ag.topk(x, k, { axis }).indices,
-    { whole: true },
-  ),
-  'gather, any axis': row<{ axis: number }>({
-    cases: withIds,
-    define: ([x, which], { axis }) => tabulate(which.shape, (...i) => exact(line(x, whole(axis), i)[at(which, ...i)])),
-    operation: ([x, which], { axis }) => ag.gather(x, which, axis),
-    constants: [2],
-    refusals: [{ ins: [blank(1, 1, 1), i32([0], [1, 1, 1])], attrs: { axis: 3 }, message: outOfRange('gather') }],
-  }),
-  'scatterAdd, any axis': row<{ axis: number; size: number }>({
-    cases: withIds,
-    define: ([x, which, values], { axis, size }) =>
-      tabulate(x.shape, (...i) => {
-        const ids = line(which, whole(axis), i);
-        return total(line(values, whole(axis), i).filter((_, l) => size > 0 && ids[l] === i[whole(axis)]));
+  ...Object.fromEntries(
+    (
+      [
+        ['tril', ag.tril, 1],
+        ['triu', ag.triu, -1],
+      ] as const
+    ).map(([name, operation, sign]) => [
+      name,
+      row<number>({
+        cases: (size) =>
+          shapes(size, 2).chain((shape) =>
+            fc.record({ ins: fc.tuple(floats(shape)), attrs: fc.integer({ min: -2, max: 2 }) }),
+          ),
+        define: ([x], k) =>
+          tabulate(x.shape, (...i) => exact(sign * (i[i.length - 1] - i[i.length - 2] - k) <= 0 ? at(x, ...i) : 0)),
+        operation: ([x], k) => operation(x, k),
+        refusals: [{ ins: [blank(3)], attrs: 0, message: `${name}: x needs at least two axes, got [3]` }],
       }),
-    operation: ([, which, values], { axis, size }) => ag.scatterAdd(values, which, size, axis),
-    constants: [0],
-    refusals: [
-      {
-        ins: [blank(), i32([0], [1, 1, 1]), blank(1, 1, 1)],
-        attrs: { axis: 3, size: 1 },
-        message: outOfRange('scatterAdd'),
-      },
-    ],
-  }),
-  take: row<number>({
-    cases: (size) =>
-      fc.tuple(size, size, size, axisOf).chain(([a, b, c, axis]) => {
-        const shape = [a, b, c].map((d, i) => Math.max(Math.min(d, 4), Number(i === whole(axis))));
-        return fc.record({ ins: fc.tuple(floats(shape), ids([2, 3], shape[whole(axis)])), attrs: fc.constant(axis) });
-      }),
-    define: ([x, which], axis) => {
-      const place = whole(axis);
-      return tabulate([...x.shape.slice(0, place), 2, 3, ...x.shape.slice(place + 1)], (...i) =>
-        exact(at(x, ...i.slice(0, place), at(which, i[place], i[place + 1]), ...i.slice(place + 2))),
-      );
-    },
-    operation: ([x, which], axis) => ag.take(x, which, axis),
-    refusals: [
-      { ins: [blank(1, 1, 1), i32([0])], attrs: 3, message: outOfRange('take') },
-      { ins: [blank(2, 1, 1), i32([2])], attrs: 0, message: 'gatherRows: id 2 at position 0 is outside 0..1' },
-    ],
-  }),
+    ]),
+  ),
 };
-
-export const libraryShape: Record<string, LibraryRow<never>> = { ...parts, ...positions };

@@ -1,0 +1,162 @@
+/**
+ * @file A run made longer: `blt train --resume RUN --steps N`, or `--minutes M` for one that has ended. A run of schedule wsd goes on from the
+ * state before its decay, so that it becomes the run that was planned for N steps. Any other goes on from its last state.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RunPlan, SessionState } from '@blt-ts/blt';
+import { linkedFiles, listFolders, pruneFolders, setLatest, setPointer, writeFolder } from '../files/atomic-folder.ts';
+import { readSmallFile } from '../files/small-file.ts';
+import { type RunFolder, STEP, stepName } from '../run/folder.ts';
+import { MetricsFile } from '../run/metrics-file.ts';
+import type { RunRecord } from '../run/record.ts';
+import { parseStateJson, STATE_ARRAYS, STATE_JSON, stateJsonText } from '../run/state-files.ts';
+import { UserError } from '../terminal/errors.ts';
+import type { Position } from './time-budget.ts';
+
+/** A place that a run can go on from for longer. */
+interface ExtensionPoint {
+  /** Folder of the step. */
+  readonly name: string;
+  readonly step: number;
+  /** Updates done in all, those after this place included. */
+  readonly done: number;
+  /** Whether the run is at its end. */
+  readonly ended: boolean;
+  /** Nothing before this place depended on the number of steps. */
+  readonly isBeforeDecay: boolean;
+}
+
+const MAX_STATE_JSON = 4 * 1024 * 1024;
+const METRICS = 'metrics.jsonl';
+
+function stateJson(folder: RunFolder, name: string) {
+  const file = join(folder.path, name, STATE_JSON);
+  return parseStateJson(readSmallFile(file, MAX_STATE_JSON), file);
+}
+
+/** The place that a run would go on from if it were made longer; null for one whose model has no step yet. */
+async function extensionPoint(folder: RunFolder, { plan }: RunRecord): Promise<ExtensionPoint | null> {
+  const latest = await folder.latestName();
+  if (latest === null) return null;
+  const { phase, loop } = stateJson(folder, latest);
+  if (loop === null || (phase !== 'model' && phase !== 'done')) return null;
+  const ended = phase === 'done' || loop.step >= (loop.steps ?? plan.model.loop.steps);
+  const at = { done: loop.step, ended };
+  const before = await folder.beforeDecayName();
+  if (before === null) return { ...at, name: latest, step: loop.step, isBeforeDecay: false };
+  const { step } = stateJson(folder, before).loop!;
+  // A run that has not come to its decay has nothing to take back.
+  if (step > loop.step) return { ...at, name: latest, step: loop.step, isBeforeDecay: false };
+  return { ...at, name: before, step, isBeforeDecay: true };
+}
+
+/** The wish that a run be made longer: to so many steps, or, if it is at its end, for a time. */
+interface Wish {
+  readonly steps: number | undefined;
+  readonly minutes: number | undefined;
+  /** false: the run's files stay as they are. */
+  readonly write: boolean;
+}
+
+/**
+ * The record of a run that is made longer if that is asked for.
+ * @param fits the number of steps, in all, that fit into so many minutes from a position
+ * @returns the record, the same one if nothing changes, and whether its steps follow from the time
+ */
+export async function extended(
+  folder: RunFolder,
+  record: RunRecord,
+  { steps, minutes, write }: Wish,
+  fits: (minutes: number, at: Position) => number | null,
+  warn: (message: string) => void,
+): Promise<{ record: RunRecord; fitted: boolean }> {
+  const asBefore = { record, fitted: false };
+  if (steps === undefined && minutes === undefined) return asBefore;
+  const point = await extensionPoint(folder, record);
+  if (point === null) {
+    if (steps === undefined) return asBefore;
+    throw new UserError(`${folder.path} has no step of its model yet; resume it without --steps first`, 2);
+  }
+  if (steps === undefined && !point.ended) return asBefore;
+  const { step, done } = point;
+  const end = steps ?? Math.max(done + 1, fits(minutes!, { phase: 'model', step, steps: step }) ?? 0);
+  checkSteps(folder, done, end);
+  const longer = write ? await extendRun(folder, record, point, end, warn) : lengthened(record, point, end);
+  return { record: longer, fitted: steps === undefined };
+}
+
+/** Keeps the model that a run has come to, with its metrics, beside its steps. @returns its folder */
+async function keepFinished(folder: RunFolder): Promise<string> {
+  const from = (await folder.bestName()) ?? (await folder.latestName())!;
+  const linked = await linkedFiles(join(folder.path, from));
+  const { [STATE_JSON]: _, [STATE_ARRAYS]: __, ...model } = linked;
+  const metrics = readFileSync(join(folder.path, METRICS));
+  return writeFolder(
+    folder.path,
+    from.replace('step', 'finished'),
+    { ...model, [METRICS]: metrics },
+    { overwrite: true },
+  );
+}
+
+/** Makes a saved step the newest, with the numbers of `json` as its state. The steps after it go. */
+async function goBackTo(path: string, name: string, json: SessionState['json'], plan: RunPlan): Promise<void> {
+  const linked = await linkedFiles(join(path, name));
+  await writeFolder(path, name, { ...linked, [STATE_JSON]: stateJsonText(json, plan) }, { overwrite: true });
+  const steps = (await listFolders(path)).filter((step) => STEP.test(step));
+  const keep = steps.slice(0, steps.indexOf(name) + 1);
+  await setLatest(path, name);
+  const best = json.best && stepName(json.best.step);
+  await setPointer(path, 'best', best !== null && keep.includes(best) ? best : name);
+  await pruneFolders(path, { keepLast: 0, keep, only: STEP });
+}
+
+/** The record of a run with so many steps. */
+function lengthened(record: RunRecord, { step }: Pick<ExtensionPoint, 'step'>, steps: number): RunRecord {
+  const { model } = record.plan;
+  const extended = [...(record.extended ?? []), { from: step, steps: model.loop.steps }];
+  return { ...record, extended, plan: { ...record.plan, model: { ...model, loop: { ...model.loop, steps } } } };
+}
+
+/**
+ * Makes a run longer on disk, so that a resume does the rest: config.json and the state that it goes on from have the new number of steps.
+ * The model that the run has come to is kept in a folder of its own where steps are done anew.
+ * @returns the new record   @throws UserError if the run has done so many steps
+ */
+async function extendRun(
+  folder: RunFolder,
+  record: RunRecord,
+  { name, step, done, isBeforeDecay }: ExtensionPoint,
+  steps: number,
+  warn: (message: string) => void,
+): Promise<RunRecord> {
+  const longer = lengthened(record, { step }, steps);
+  const kept = step < done ? await keepFinished(folder) : null;
+  await folder.writeRecord(longer);
+  const { plan: _, loop, ...state } = stateJson(folder, name);
+  const { steps: __, ...rest } = loop!;
+  await goBackTo(folder.path, name, { ...state, phase: 'model', stale: 0, loop: rest }, longer.plan);
+  new MetricsFile(join(folder.path, METRICS), {
+    resumeStep: step,
+    resumeEvaluated: state.evaluatedAt === step,
+  }).close();
+  warn(changesText({ step, steps, kept, isBeforeDecay, wsd: record.plan.model.loop.schedule === 'wsd' }));
+  return longer;
+}
+
+function checkSteps(folder: RunFolder, done: number, steps: number): void {
+  if (steps > done) return;
+  throw new UserError(`${folder.path} has done ${done} steps; to make it longer give more: --steps ${2 * done}`, 2);
+}
+
+/** The differences from a run that was planned for so many steps. */
+function changesText(e: { step: number; steps: number; kept: string | null; isBeforeDecay: boolean; wsd: boolean }) {
+  const rest = 'dropout, weight decay, warm-up and evaluations stay as they were planned';
+  if (!e.isBeforeDecay) {
+    const hint = e.wsd ? '' : '; a run of --schedule wsd loses nothing by it';
+    return `from step ${e.step} on the learning rate is that of a run of ${e.steps} steps, so it rises once${hint}; ${rest}`;
+  }
+  const model = e.kept === null ? '' : `, and the model of the shorter run is kept in ${e.kept}`;
+  return `the run goes on from step ${e.step}, before its decay, as if planned for ${e.steps} steps${model}; ${rest}`;
+}

@@ -1,0 +1,133 @@
+/** @file `blt score` as it is called: a model of letters and one of digits, each trained for a moment. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { scoreCommand } from '../../../packages/cli/src/commands/score.ts';
+import { blt } from '../../support/command.ts';
+
+// biome-ignore format: flags and their values
+const TINY = [
+  '--local-width', '16', '--local-heads', '2', '--decoder-layers', '1', '--global-width', '16', '--global-heads', '2',
+  '--global-layers', '1', '--hash-sizes', '3', '--hash-vocab', '64', '--entropy-width', '8', '--entropy-heads', '1',
+  '--entropy-layers', '1', '--entropy-steps', '5', '--row-bytes', '64', '--batch-size', '2', '--eval-every', '0', '--steps', '40',
+  '--memory', 'off',
+];
+const WORDS = 'it was the best of times, it was the worst of times\n';
+const DIGITS = '192.168.0.17 5042 200\n10.0.3.254 8080 404\n';
+
+const folder = mkdtempSync(join(tmpdir(), 'blt-score-'));
+const path = (...parts: string[]): string => join(folder, ...parts);
+beforeAll(() => {
+  writeFileSync(path('words.txt'), WORDS.repeat(60));
+  writeFileSync(path('digits.txt'), DIGITS.repeat(80));
+  writeFileSync(path('mixed.txt'), `${WORDS}192.168.3.17 8080 200\nwas it the worst of times\n`);
+  for (const name of ['words', 'digits']) {
+    expect(blt(folder, ['train', '--data', `${name}.txt`, ...TINY, '--run', name]).code).toBe(0);
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const MODELS = ['-m', 'runs/words', '-m', 'runs/digits'];
+const json = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+test('the model that a line comes from is named, and its figures stand at the top', () => {
+  const { code, stdout, stderr } = blt(folder, ['score', 'mixed.txt', '--per', 'line', ...MODELS, '--json']);
+  expect(code).toBe(0);
+  const lines = json(stdout);
+  expect(lines.map(({ best }) => best)).toEqual(['runs/words', 'runs/digits', 'runs/words']);
+  expect(lines.map(({ text }) => text)).toEqual(readFileSync(path('mixed.txt'), 'utf8').trim().split('\n'));
+  for (const { best, bits, bytes, bits_per_byte, models } of lines) {
+    expect(models.find(({ model }: { model: string }) => model === best).bits).toBe(bits);
+    expect(bits_per_byte).toBeCloseTo(bits / bytes, 3);
+  }
+  expect(stderr).toContain('runs/words');
+});
+
+test('standard input gives the lines of the file, and the most surprising come first', () => {
+  const whole = blt(folder, ['score', 'mixed.txt', '--per', 'line', '-m', 'runs/words', '--json']);
+  const piped = blt(
+    folder,
+    ['score', '-', '--per', 'line', '-m', 'runs/words', '--json'],
+    readFileSync(path('mixed.txt')),
+  );
+  expect(json(piped.stdout)).toEqual(json(whole.stdout).map((line) => ({ ...line, source: 'stdin' })));
+  const { stdout } = blt(folder, [
+    'score',
+    'mixed.txt',
+    '--per',
+    'line',
+    '-m',
+    'runs/words',
+    '--top',
+    '1',
+    '--tsv',
+    '-q',
+  ]);
+  const [header, first, ...rest] = stdout.trimEnd().split('\n');
+  expect(header).toBe('source\tline\tbytes\tbits\tbits_per_byte\tpatch_bytes\ttext');
+  expect(first.split('\t').slice(0, 2)).toEqual(['mixed.txt', '2']);
+  expect(rest).toEqual([]);
+});
+
+test('the bits of bytes add up to those of the file', () => {
+  const file = json(blt(folder, ['score', 'mixed.txt', '-m', 'runs/words', '--json']).stdout)[0];
+  const table = blt(folder, ['score', 'mixed.txt', '-m', 'runs/words', '--per', 'byte']).stdout.trimEnd().split('\n');
+  expect(table[0]).toBe('source\tat\tbyte\tshown\tbits\tentropy_nats\tstarts_patch');
+  const rows = table.slice(1).map((row) => row.split('\t'));
+  expect(Buffer.from(rows.map((row) => Number(row[2]))).toString()).toBe(readFileSync(path('mixed.txt'), 'utf8'));
+  expect(rows.reduce((sum, row) => sum + Number(row[4]), 0)).toBeCloseTo(file.bits, 1);
+  const patches = rows.filter((row) => row[6] === '1').length;
+  expect(rows.length / patches).toBeCloseTo(file.patch_size_mean, 2);
+});
+
+test('expected lines are kept in a new folder', () => {
+  const args = ['score', 'mixed.txt', '--per', 'line', '-m', 'runs/words', '--out', 'kept', '--keep-below'];
+  const bits = json(blt(folder, ['score', 'mixed.txt', '--per', 'line', '-m', 'runs/words', '--json']).stdout).map(
+    (line) => line.bits_per_byte as number,
+  );
+  const limit = String((bits[1] + Math.max(bits[0], bits[2])) / 2);
+  const { code, stderr } = blt(folder, [...args, limit]);
+  expect({ code, kept: /^kept 2 of 3 \(.*\), 78 B, in kept$/m.test(stderr) }).toEqual({ code: 0, kept: true });
+  expect(readFileSync(path('kept/mixed.txt'), 'utf8')).toBe(`${WORDS}was it the worst of times\n`);
+  const again = blt(folder, [...args, limit]);
+  expect({ code: again.code, stderr: again.stderr }).toEqual({
+    code: 2,
+    stderr: 'blt: kept exists already; give a new folder with --out\n',
+  });
+});
+
+test('the page shows each byte with its bits, and text as text', () => {
+  writeFileSync(path('markup.txt'), '<b>&\n');
+  expect(blt(folder, ['score', 'markup.txt', '-m', 'runs/words', '--html', 'page.html']).code).toBe(0);
+  const page = readFileSync(path('page.html'), 'utf8');
+  expect(page.match(/class="[^"]*heat" style="--heat:[\d.]+" title="byte \d+: [^"]* bits/g)).toHaveLength(5);
+  expect(page).toContain('<u>&lt;</u>');
+  expect(page).not.toMatch(/NaN|undefined|<script/);
+});
+
+const flags = { per: 'line', minBytes: 0 } as const;
+test.each([
+  [[], {}, 'nothing to score: give a file, or "-" for standard input'],
+  [['a'], { json: true, tsv: true }, '--json and --tsv: give one of them'],
+  [['a'], { keepBelow: 2 }, '--keep-below needs a new folder: --out DIR'],
+  [['a'], { out: 'never' }, '--out is for --keep-below BITS; give both'],
+  [['a'], { per: 'byte', top: 3 }, '--top chooses files or lines'],
+  [['a'], { top: 3, keepBelow: 2, out: 'never' }, '--keep-below writes what is expected'],
+  [['a'], { model: ['m', 'm'] }, '--model m is given twice'],
+  [['a'], { model: ['m', 'n'], html: 'x.html' }, '--html shows one model, and 2 are given'],
+] as const)('%j with %j is refused before a model is read', async (files, given, message) => {
+  await expect(scoreCommand(files, { ...flags, ...given })).rejects.toThrow(message);
+});
+
+test('a file that is not there is said in one sentence, and nothing is left', () => {
+  const args = ['none.txt', '-m', 'runs/words', '--keep-below', '2', '--out', 'never', '-q'];
+  const { code, stdout, stderr } = blt(folder, ['score', ...args]);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(/^blt: cannot find 'none\.txt'[^\n]*\n$/);
+  expect(existsSync(path('never')) || readdirSync(folder).some((name) => name.includes('.tmp-'))).toBe(false);
+});

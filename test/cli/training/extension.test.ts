@@ -1,0 +1,48 @@
+/** @file Runs made longer, as they are called: the wsd run of 20 steps that is extended to 40 is the one that was planned for 40. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { blt } from '../../support/command.ts';
+
+// biome-ignore format: flags and their values
+const TINY = [
+  '--local-width', '16', '--local-heads', '2', '--decoder-layers', '1', '--global-width', '16', '--global-heads', '2',
+  '--global-layers', '1', '--hash-sizes', '3', '--hash-vocab', '64', '--entropy-width', '8', '--entropy-heads', '1',
+  '--entropy-layers', '1', '--entropy-steps', '5', '--row-bytes', '64', '--batch-size', '2', '--eval-every', '8', '--warmup-steps', '2', '--dropout', '0', '--hash-dropout', '0', '--weight-decay', '0.1', 
+  '--memory', 'off',
+];
+
+const folder = mkdtempSync(join(tmpdir(), 'blt-extension-'));
+const path = (...parts: string[]): string => join(folder, ...parts);
+const train = (...args: string[]) => blt(folder, ['train', ...args]);
+beforeAll(() => {
+  writeFileSync(path('words.txt'), 'it was the best of times, it was the worst of times\n'.repeat(60));
+  const wsd = ['--data', 'words.txt', ...TINY, '--schedule', 'wsd'];
+  for (const steps of ['20', '40']) expect(train(...wsd, '--steps', steps, '--run', `wsd-${steps}`).code).toBe(0);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('--resume RUN --steps N goes on from before the decay, to the bits of a run planned for N', () => {
+  expect(readFileSync(path('runs/wsd-20/before-decay'), 'utf8')).toBe('step-000016\n');
+  const refused = train('--resume', 'runs/wsd-20', '--steps', '20');
+  expect({ code: refused.code, stderr: refused.stderr }).toEqual({
+    code: 2,
+    stderr: 'blt: runs/wsd-20 has done 20 steps; to make it longer give more: --steps 40\n',
+  });
+  const { code, stdout } = train('--resume', 'runs/wsd-20', '--steps', '40');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    /goes on from step 16, before its decay, as if planned for 40 steps, .* kept in .*finished-\d+/,
+  );
+  const [extended, planned] = ['wsd-20', 'wsd-40'].map((run) => path('runs', run));
+  const weights = (run: string) => readFileSync(join(run, 'step-000040/model.safetensors'));
+  expect(weights(extended).equals(weights(planned))).toBe(true);
+  const lines = readFileSync(join(extended, 'metrics.jsonl'), 'utf8').trim().split('\n');
+  const steps = lines.map((line) => JSON.parse(line)).filter((line) => 'learningRate' in line);
+  expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+  const { plan, extended: history } = JSON.parse(readFileSync(join(extended, 'config.json'), 'utf8'));
+  expect([plan.model.loop.steps, history]).toEqual([40, [{ from: 16, steps: 20 }]]);
+  const [kept] = readdirSync(extended).filter((name) => name.startsWith('finished-'));
+  expect(existsSync(join(extended, kept, 'model.safetensors'))).toBe(true);
+});

@@ -320,12 +320,7 @@ describe('the terminal', () => {
         /process\.std(out|err)\.write|console\.(log|error|warn)/.test(readFileSync(new URL(file, root), 'utf8')),
       );
     // generate writes bytes, blt.ts what commander says (escaped there), pack-models is a script.
-    expect(writing.sort()).toEqual([
-      'blt.ts',
-      'commands/generate.ts',
-      'play/pack-models.ts',
-      'terminal/output.ts',
-    ]);
+    expect(writing.sort()).toEqual(['blt.ts', 'commands/generate.ts', 'play/pack-models.ts', 'terminal/output.ts']);
   });
 });
 

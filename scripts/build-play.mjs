@@ -1,4 +1,4 @@
-// The page of `blt play`, into packages/cli/dist/play: two scripts, the worker's gpu.js chunk, the entropy model, and the source of
+// The page of `blt play`, into packages/cli/dist/play: two scripts, the worker's gpu.js chunk, the two models, and the source of
 // every kernel for reading.
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,6 +33,8 @@ export async function buildPlay(root) {
   await build({ ...common, entryPoints, outdir: out, format: 'esm', splitting: true, chunkNames: 'chunk-[hash]' });
   await build({ ...common, entryPoints: [join(source, 'page/style.css')], outfile: join(out, 'style.css') });
   copyFileSync(join(source, 'page/index.html'), join(out, 'index.html'));
-  copyFileSync(join(source, 'assets/entropy-model.safetensors'), join(out, 'entropy-model.safetensors'));
+  for (const name of ['entropy-model.safetensors', 'moby-dick.safetensors']) {
+    copyFileSync(join(source, 'assets', name), join(out, name));
+  }
   writeFileSync(join(out, 'kernels.json'), JSON.stringify({ gpu: existsSync(gpu), ...kernelTexts(root) }));
 }

@@ -1,5 +1,5 @@
 /** @file Messages between the page and its workers: calls with one answer each, and events that come whenever there is news. */
-import type { SamplingOptions } from '@blt-ts/blt';
+import type { HashConfig, Layout, SamplingOptions } from '@blt-ts/blt';
 import type { KernelName } from '@blt-ts/tensor';
 
 /** Names of backends. The gpu.js ones are there only where their chunk loads and the browser has the device. */
@@ -29,6 +29,9 @@ export interface Scores {
 
 /** How often each kernel ran, and what it computed, in the last scoring or training step. */
 export type KernelUse = readonly { readonly kernel: KernelName; readonly calls: number; readonly flops: number }[];
+
+/** Models that can be used: the one that comes with the page, the one trained here, the checkpoint that was loaded. */
+export type ModelSlot = 'built-in' | 'trained' | 'loaded';
 
 /** The two files of a checkpoint. */
 export interface CheckpointFiles {
@@ -61,7 +64,7 @@ export interface TrainingFacts {
 }
 
 export interface GenerationRequest extends SamplingOptions {
-  readonly model: 'trained' | 'loaded';
+  readonly model: ModelSlot;
   readonly prompt: Uint8Array;
   readonly maxBytes: number;
   readonly seed: number;
@@ -71,6 +74,68 @@ export interface GenerationFacts {
   readonly bytes: number;
   readonly seconds: number;
   readonly stopped: boolean;
+}
+
+/** A passage as the whole model reads it. Positions of the layout count BOS: byte i stands at position i + 1. */
+export interface Reading {
+  /** [n] */
+  readonly bytes: Uint8Array;
+  /** [n] nats; entropies[i] is that of the prediction of byte i. Null for a model that cuts without entropies. */
+  readonly entropies: Float32Array | null;
+  /** [n] bits; -log2 of the probability that the model gave to byte i. */
+  readonly surprise: Float32Array;
+  readonly layout: Layout;
+  readonly hash: HashConfig;
+  /** [n + 1, tables] rows of the fused hash table. */
+  readonly hashIds: Int32Array | null;
+}
+
+/** The state of a text that is made byte by byte, before the next byte is chosen. */
+export interface PatchStep {
+  /** Prompt and bytes made. */
+  readonly text: Uint8Array;
+  readonly promptBytes: number;
+  /** Lengths of the patches that have ended, BOS being the first. */
+  readonly patchLengths: readonly number[];
+  /** Nats; of the entropy model's prediction of the next byte. Null for a model that cuts without entropies. */
+  readonly entropy: number | null;
+  readonly threshold: number | null;
+  /** Whether the next byte starts a patch, so that the global model has just read the one that ended. */
+  readonly startsPatch: boolean;
+  /** Steps that the global model has taken. */
+  readonly globalSteps: number;
+  /** The most probable next ids, the first one most of all. */
+  readonly candidates: readonly { readonly id: number; readonly probability: number }[];
+}
+
+/** The parts of the model in the order in which a gradient reaches them. */
+export type PartName = 'decoder' | 'global transformer' | 'encoder' | 'hash tables';
+
+/** One part of the model in a training step. */
+export interface PartOfStep {
+  readonly part: PartName;
+  readonly parameters: number;
+  /** Norm of the gradient of the mean loss. */
+  readonly gradientNorm: number;
+  /** Root mean square of what AdamW adds to the weights. */
+  readonly update: number;
+}
+
+/** One training step on a passage. */
+export interface LessonStep {
+  /** Steps so far, this one included. */
+  readonly step: number;
+  readonly bytes: Uint8Array;
+  /** [n] bits per byte, before the step. */
+  readonly before: Float32Array;
+  /** [n] bits per byte, after the step. */
+  readonly after: Float32Array;
+  readonly parts: readonly PartOfStep[];
+  readonly hash: HashConfig;
+  /** The rows of the fused hash table that were read. */
+  readonly rows: Int32Array;
+  /** Norm of the gradient of each of these rows. */
+  readonly rowNorms: Float32Array;
 }
 
 /** Everything a worker can be asked for. */
@@ -85,9 +150,19 @@ export interface WorkerCalls {
   /** Trains until the end or until `pause`; how it stopped. */
   advance(): 'paused' | 'done';
   pause(): void;
-  load(slot: 'trained' | 'loaded', files: CheckpointFiles): CheckpointFacts;
+  load(slot: ModelSlot, files: CheckpointFiles): CheckpointFacts;
   generate(request: GenerationRequest): GenerationFacts;
   stopGenerating(): void;
+  /** The two files of a checkpoint, from a packed model and its entropy model. */
+  unpack(model: Uint8Array, entropyModel: Uint8Array): { config: string; weights: Uint8Array<ArrayBuffer> };
+  /** The model that the calls below are about. */
+  useLessonModel(files: CheckpointFiles): void;
+  readPassage(bytes: Uint8Array): Reading;
+  beginPatch(prompt: Uint8Array): PatchStep;
+  nextByte(byte: number): PatchStep;
+  trainOnce(bytes: Uint8Array, lr: number): LessonStep;
+  /** Forgets what `trainOnce` has learnt. */
+  untrain(): void;
 }
 
 export type WorkerEvent =

@@ -89,7 +89,7 @@ if (browserWanted) {
       onPage(async (page) => {
         const focused = () => page.evaluate(() => document.activeElement?.id ?? '');
         const goTo = async (id: string) => {
-          for (let i = 0; i < 60 && (await focused()) !== id; i++) await page.keyboard.press('Tab');
+          for (let i = 0; i < 140 && (await focused()) !== id; i++) await page.keyboard.press('Tab');
           expect(await focused()).toBe(id);
         };
         const visible = await page.evaluate(() =>
@@ -98,7 +98,7 @@ if (browserWanted) {
             .map((control) => control.id),
         );
         const reached = new Set<string>();
-        for (let i = 0; i < 60; i++) {
+        for (let i = 0; i < 140; i++) {
           await page.keyboard.press('Tab');
           reached.add(await focused());
         }

@@ -14,7 +14,6 @@ import {
   type EntropyModel,
   entropyModelFromFile,
   entropyModelToFile,
-  roundMantissa,
 } from '../../../../packages/cli/src/play/worker/entropy-file.ts';
 import { commonEnd, commonStart, EntropyScorer } from '../../../../packages/cli/src/play/worker/scoring.ts';
 import { runs } from '../../../support/runs.ts';
@@ -121,17 +120,5 @@ describe('the file of an entropy model', () => {
     const patches = 1 + entropies.slice(1).filter((nats) => nats > shipped.threshold).length;
     expect(bytes.length / patches).toBeGreaterThan(3.5);
     expect(bytes.length / patches).toBeLessThan(5.5);
-  });
-
-  test('rounding the mantissa is to the nearest, and exact where nothing is lost', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: -4096, max: 4096 }), fc.integer({ min: 1, max: 7 }), (i, bits) => {
-        const value = Math.fround(i / 1024);
-        const [rounded] = roundMantissa(Float32Array.of(value), bits);
-        expect(Math.abs(rounded - value)).toBeLessThanOrEqual(Math.abs(value) * 2 ** -(bits + 1));
-        expect(roundMantissa(Float32Array.of(rounded), bits)[0]).toBe(rounded);
-      }),
-      { numRuns: runs(100) },
-    );
   });
 });

@@ -1,4 +1,4 @@
-/** @file Section 4: what computes, how fast, and the source of its kernels beside their definitions. */
+/** @file Chapter 9: what computes, how fast, and the source of its kernels beside their definitions. */
 import { humanBytes, humanCount } from '../../terminal/human-units.ts';
 import type { BackendChoice, BackendFacts, KernelUse } from '../messages.ts';
 import { button, byId, Sentence, select } from './dom.ts';

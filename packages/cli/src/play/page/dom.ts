@@ -45,3 +45,18 @@ export class Sentence {
     this.place.textContent = '';
   }
 }
+
+/** A new element with these children. */
+export function element(tag: string, children: readonly (Node | string)[], className = ''): HTMLElement {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  // biome-ignore lint/plugin: the children of one element
+  made.append(...children);
+  return made;
+}
+
+/** Puts these children into a place, instead of those that are there. */
+export function fill(place: Element, children: readonly Node[]): void {
+  // biome-ignore lint/plugin: as many as a person looks at
+  place.replaceChildren(...children);
+}

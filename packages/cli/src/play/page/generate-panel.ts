@@ -1,29 +1,33 @@
-/** @file Section 3: a checkpoint, trained here or loaded, continues a prompt, byte by byte. */
+/** @file Chapter 8: a checkpoint, trained here or loaded, continues a prompt, byte by byte. */
 import { printable, utf8Length } from '../../terminal/byte-labels.ts';
 import { humanCount } from '../../terminal/human-units.ts';
 import { type FileAt, findCheckpoint } from '../checkpoint-files.ts';
-import type { CheckpointFiles } from '../messages.ts';
+import type { CheckpointFiles, ModelSlot } from '../messages.ts';
 import { button, byId, input, numberIn, Sentence, select } from './dom.ts';
 import { chosenFiles } from './dropped-files.ts';
 import type { WorkerClient } from './worker-client.ts';
 
-type Slot = 'trained' | 'loaded';
+/** Told of the models that are loaded here. */
+export interface GenerateListener {
+  /** The entropy model of a checkpoint that was loaded. */
+  onEntropyModel(file: Uint8Array, name: string): void;
+  onLoaded(slot: ModelSlot, files: CheckpointFiles, name: string): void;
+}
 
 export class GeneratePanel {
   private readonly worker: WorkerClient;
-  private readonly onEntropyModel: (file: Uint8Array, name: string) => void;
+  private readonly listener: GenerateListener;
   private readonly sentence = new Sentence('generate-error');
-  private readonly files = new Map<Slot, CheckpointFiles>();
+  private readonly files = new Map<ModelSlot, CheckpointFiles>();
   /** The files that a new worker has to be given first. */
-  private readonly missing = new Set<Slot>();
+  private readonly missing = new Set<ModelSlot>();
   private made: number[] = [];
   private shown = 0;
   private drawing = false;
 
-  /** @param onEntropyModel told of the entropy model of each loaded checkpoint */
-  constructor(worker: WorkerClient, onEntropyModel: (file: Uint8Array, name: string) => void) {
+  constructor(worker: WorkerClient, listener: GenerateListener) {
     this.worker = worker;
-    this.onEntropyModel = onEntropyModel;
+    this.listener = listener;
     for (const id of ['checkpoint-folder', 'checkpoint-files']) {
       input(id).addEventListener('change', () => {
         const files = chosenFiles(input(id).files);
@@ -57,9 +61,24 @@ export class GeneratePanel {
       byId('checkpoint-facts').textContent =
         `${name}: ${humanCount(facts.parameters)} parameters, patches by ${facts.patching}.`;
       this.enable('loaded');
-      if (facts.entropyModel) this.onEntropyModel(facts.entropyModel, `of ${name}`);
+      if (facts.entropyModel) this.listener.onEntropyModel(facts.entropyModel, `of ${name}`);
+      this.listener.onLoaded('loaded', files, name);
     } catch (error) {
       byId('checkpoint-facts').textContent = 'No checkpoint is loaded.';
+      this.failed(error);
+    }
+  }
+
+  /** The model that comes with the page. */
+  async loadBuiltIn(packed: Uint8Array, entropyModel: Uint8Array): Promise<void> {
+    try {
+      const { config, weights } = await this.worker.call('unpack', packed, entropyModel);
+      const files = { config: new Blob([config]), weights: new Blob([weights]) };
+      await this.worker.call('load', 'built-in', files);
+      this.files.set('built-in', files);
+      this.enable('built-in');
+      this.listener.onLoaded('built-in', files, 'built in, Moby Dick');
+    } catch (error) {
       this.failed(error);
     }
   }
@@ -81,7 +100,7 @@ export class GeneratePanel {
     byId('generate-status').dataset.busy = 'false';
   }
 
-  private enable(slot: Slot): void {
+  private enable(slot: ModelSlot): void {
     const list = select('generate-model');
     for (const option of list.options) if (option.value === slot) option.disabled = false;
     list.value = slot;
@@ -90,7 +109,7 @@ export class GeneratePanel {
 
   private async generate(): Promise<void> {
     this.sentence.clear();
-    const slot = select('generate-model').value as Slot;
+    const slot = select('generate-model').value as ModelSlot;
     const prompt = new TextEncoder().encode(input('prompt').value);
     const output = byId('generated');
     output.hidden = false;

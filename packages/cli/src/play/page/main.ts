@@ -1,11 +1,17 @@
-/** @file The page of `blt play`: wires its sections to two workers, one for cutting text while it is typed, one for the model. */
+/** @file The page of `blt play`: wires its chapters to two workers, one for cutting text while it is typed, one for the model. */
 import { LINE_CHART_CSS } from '../../report/line-chart.ts';
 import { BackendsPanel } from './backends-panel.ts';
+import { followChapters, tryCuts, tryTexts } from './chapters.ts';
 import { byId, Sentence } from './dom.ts';
 import { droppedFiles, looksLikeCheckpoint } from './dropped-files.ts';
 import { GeneratePanel } from './generate-panel.ts';
+import { LearningPanel } from './learning-panel.ts';
+import { Lessons } from './lessons.ts';
 import { PatchesPanel } from './patches-panel.ts';
 import { SAMPLE_TEXT } from './sample-text.ts';
+import { SeeingPanel } from './seeing-panel.ts';
+import { SteppingPanel } from './stepping-panel.ts';
+import { SurprisePanel } from './surprise-panel.ts';
 import { TrainingPanel } from './training-panel.ts';
 import { WorkerClient } from './worker-client.ts';
 
@@ -19,7 +25,10 @@ function start(): void {
   const scorer = new WorkerClient(
     'worker.js',
     () => {},
-    (reason) => patches.lost(reason),
+    (reason) => {
+      lessons.lost();
+      patches.lost(reason);
+    },
   );
   const model = new WorkerClient(
     'worker.js',
@@ -29,7 +38,12 @@ function start(): void {
       generate.lost(reason);
     },
   );
-  const patches = new PatchesPanel(scorer);
+  const lessons = new Lessons(scorer);
+  new SeeingPanel(lessons);
+  new SurprisePanel(lessons);
+  new SteppingPanel(lessons);
+  new LearningPanel(lessons);
+  const patches = new PatchesPanel(scorer, (bytes) => lessons.text(bytes));
   const backends = new BackendsPanel(scorer, model, {
     before: () => training.suspend(),
     after: () => {
@@ -37,15 +51,22 @@ function start(): void {
       training.resume();
     },
   });
-  const generate = new GeneratePanel(model, (file, name) => patches.offer('loaded', name, file));
+  const generate = new GeneratePanel(model, {
+    onEntropyModel: (file, name) => patches.offer('loaded', name, file),
+    onLoaded: (slot, files, name) => lessons.offer(slot, name, files),
+  });
   const training = new TrainingPanel(model, () => patches.bytes, {
     onCheckpoint(files, entropyModel) {
       generate.trained(files);
+      lessons.offer('trained', 'trained on this page', files);
       if (entropyModel) patches.offer('trained', 'trained on this page', entropyModel);
     },
     onSpeed: (bytesPerSecond, kernels) => backends.trained(bytesPerSecond, kernels),
   });
 
+  followChapters();
+  tryTexts((text) => patches.setText(text));
+  tryCuts();
   acceptDrops(
     (file) => patches.open(file),
     (files) => generate.open(files),
@@ -57,8 +78,10 @@ async function boot(patches: PatchesPanel, backends: BackendsPanel, generate: Ge
   patches.setText(SAMPLE_TEXT);
   const file = await fetched('entropy-model.safetensors');
   const entropyModel = new Uint8Array(await file.arrayBuffer());
-  await patches.offer('shipped', 'Moby Dick', entropyModel);
+  await patches.offer('built-in', 'Moby Dick', entropyModel);
   await backends.start(entropyModel);
+  const packed = new Uint8Array(await (await fetched('moby-dick.safetensors')).arrayBuffer());
+  await generate.loadBuiltIn(packed, entropyModel);
   // The server of `blt play --model DIR` writes the folder's name here.
   const name = document.querySelector<HTMLMetaElement>('meta[name=blt-model]')?.content;
   if (name) {

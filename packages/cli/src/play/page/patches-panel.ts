@@ -1,26 +1,27 @@
-/** @file Section 1: text in, entropies and patches out, again after every keystroke. */
-import { calibrateThreshold, encode, type PatchingOptions, patchLengths } from '@blt-ts/blt';
+/** @file Chapters 1 and 2: text in, entropies and patches out, again after every keystroke. */
+import { calibrateThreshold, type PatchingOptions } from '@blt-ts/blt';
 import { humanBytes } from '../../terminal/human-units.ts';
-import type { EntropyModelFacts, Scores } from '../messages.ts';
+import type { EntropyModelFacts, ModelSlot, Scores } from '../messages.ts';
+import { cut, decoded, key, withLast } from './cutting.ts';
 import { byId, input, numberIn, Sentence, select } from './dom.ts';
 import { readText } from './dropped-files.ts';
+import { patchesPicture, patchNumbers } from './patches-picture.ts';
 import { Strip } from './strip.ts';
-import { patchNumbers } from './strip-row.ts';
 import type { WorkerClient } from './worker-client.ts';
 
 /** Most bytes of a text that the view shows. Training reads all of it. */
 export const MAX_SHOWN_BYTES = 20_000;
-
-type Slot = 'shipped' | 'trained' | 'loaded';
 
 export class PatchesPanel {
   /** The whole text. */
   bytes: Uint8Array = new Uint8Array(0);
   private readonly worker: WorkerClient;
   private readonly text = byId<HTMLTextAreaElement>('text');
+  private readonly curve = new Strip(byId('curve'), byId('curve-facts'));
   private readonly strip = new Strip(byId('strip'), byId('byte-facts'));
+  private readonly onText: (bytes: Uint8Array) => void;
   private readonly sentence = new Sentence('text-error');
-  private readonly models = new Map<Slot, Uint8Array>();
+  private readonly models = new Map<ModelSlot, Uint8Array>();
   private fileBytes: Uint8Array | null = null;
   private scores: Scores | null = null;
   private scored: Uint8Array = new Uint8Array(0);
@@ -29,8 +30,10 @@ export class PatchesPanel {
   private stale = false;
   private typedAt = 0;
 
-  constructor(worker: WorkerClient) {
+  /** @param onText told of every new text */
+  constructor(worker: WorkerClient, onText: (bytes: Uint8Array) => void) {
     this.worker = worker;
+    this.onText = onText;
     this.text.addEventListener('input', () => this.edited());
     input('text-file').addEventListener('change', () => {
       const [file] = input('text-file').files ?? [];
@@ -50,11 +53,11 @@ export class PatchesPanel {
       if (wanted !== null && wanted >= 1) this.aim(wanted);
       this.show();
     });
-    select('entropy-model').addEventListener('change', () => this.useModel(select('entropy-model').value as Slot));
+    select('entropy-model').addEventListener('change', () => this.useModel(select('entropy-model').value as ModelSlot));
   }
 
   /** Offers an entropy model; the one in use is replaced at once. */
-  async offer(slot: Slot, name: string, file: Uint8Array): Promise<void> {
+  async offer(slot: ModelSlot, name: string, file: Uint8Array): Promise<void> {
     this.models.set(slot, file);
     const list = select('entropy-model');
     let option = [...list.options].find(({ value }) => value === slot);
@@ -71,7 +74,7 @@ export class PatchesPanel {
     this.busy = false;
     this.sentence.say(`The worker that cuts the text has stopped: ${reason}.`, {
       label: 'Start it again',
-      run: () => this.useModel(select('entropy-model').value as Slot),
+      run: () => this.useModel(select('entropy-model').value as ModelSlot),
     });
   }
 
@@ -110,7 +113,7 @@ export class PatchesPanel {
     this.edited();
   }
 
-  private async useModel(slot: Slot): Promise<void> {
+  private async useModel(slot: ModelSlot): Promise<void> {
     const file = this.models.get(slot);
     if (!file) return;
     try {
@@ -137,6 +140,7 @@ export class PatchesPanel {
       n > MAX_SHOWN_BYTES
         ? `${n.toLocaleString('en')} bytes, the first ${MAX_SHOWN_BYTES.toLocaleString('en')} are shown`
         : `${n.toLocaleString('en')} bytes`;
+    this.onText(this.bytes);
     if (!this.usesEntropy) this.show();
     this.score();
   }
@@ -155,6 +159,7 @@ export class PatchesPanel {
         const bytes = this.bytes.slice(0, MAX_SHOWN_BYTES);
         this.scores = await this.worker.call('score', bytes);
         this.scored = bytes;
+        this.showCurve();
         this.show();
         this.timed();
       } while (this.stale);
@@ -235,15 +240,17 @@ export class PatchesPanel {
     const threshold = options.mode === 'entropy' ? options.threshold : null;
     byId('threshold-value').textContent = threshold === null ? '' : `${threshold.toFixed(2)} nats`;
     const line = options.mode === 'entropy' && !options.monotonic ? threshold : null;
-    this.strip.show({
-      bytes,
-      entropies,
-      threshold: line,
-      patchLengths: lengths,
-      patchOf: patchNumbers(lengths, bytes.length),
-    });
+    const patchOf = patchNumbers(lengths, bytes.length);
+    this.strip.show(patchesPicture({ bytes, entropies, threshold: line, patchLengths: lengths, patchOf }));
     this.summarise(lengths, bytes.length);
     byId('strip-key').innerHTML = key(entropies !== null, line !== null);
+  }
+
+  /** Chapter 1 shows the entropies alone. */
+  private showCurve(): void {
+    const { scored: bytes, scores } = this;
+    const uncut = { threshold: null, patchLengths: new Int32Array(0), patchOf: new Int32Array(bytes.length) };
+    this.curve.show(patchesPicture({ bytes, entropies: scores!.entropies, ...uncut }));
   }
 
   private summarise(lengths: Int32Array, bytes: number): void {
@@ -254,37 +261,4 @@ export class PatchesPanel {
         : `${lengths.length.toLocaleString('en')} patches, ${mean.toFixed(2)} bytes each on average, the longest ${lengths.reduce((a, b) => Math.max(a, b), 0)}.`;
     if (document.activeElement !== input('target')) input('target').value = mean.toFixed(1);
   }
-}
-
-/** Entropies of positions BOS, byte 0, ...: one more than there are bytes, of which the last predicts nothing and is never read. */
-function withLast(entropies: Float32Array): Float32Array {
-  const all = new Float32Array(entropies.length + 1);
-  all.set(entropies);
-  return all;
-}
-
-/** Patch lengths of the bytes, as `blt patch` gives them: BOS, a patch of its own, is left out. */
-function cut(bytes: Uint8Array, entropies: Float32Array | null, options: PatchingOptions): Int32Array {
-  const ids = encode(bytes, { bos: true, eos: false });
-  const all = entropies && options.mode === 'entropy' ? withLast(entropies) : null;
-  const [first, ...rest] = patchLengths(ids, all, options, { includeNextToken: false });
-  return Int32Array.from(first > 1 ? [first - 1, ...rest] : rest);
-}
-
-/** Text of well-formed UTF-8, else null. A NUL byte means that it is no text either. */
-function decoded(bytes: Uint8Array): string | null {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    // A text field turns carriage returns into newlines: such files stay as they are.
-    return /[\0\r]/.test(text) ? null : text;
-  } catch {
-    return null;
-  }
-}
-
-function key(hasCurve: boolean, hasThreshold: boolean): string {
-  const items = ['<span><i class="bar" style="border-color:var(--muted)"></i>a patch starts</span>'];
-  if (hasCurve) items.unshift('<span><i style="border-color:var(--curve)"></i>entropy of each byte, nats</span>');
-  if (hasThreshold) items.push('<span><i style="border-color:var(--threshold)"></i>threshold</span>');
-  return items.join('');
 }

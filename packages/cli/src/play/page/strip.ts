@@ -1,22 +1,25 @@
-/** @file The patch view: as many lines as the text needs, of which only those in sight exist. */
-import { byteEscape } from '../../terminal/byte-labels.ts';
-import { AXIS, axisTop, CELL, type Label, labelsOf, type Patched, rowHeight, stripRow } from './strip-row.ts';
+/** @file A text as a picture that is read byte by byte: as many lines as it needs, of which only those in sight exist. */
+import { AXIS, CELL, type Picture } from './picture.ts';
 
 /** Lines kept ready above and below the ones in sight. */
 const SPARE = 2;
 
+/** A picture in a frame: the pointer or the arrow keys choose a byte, and a sentence says what is known of it. */
 export class Strip {
+  /** The byte that is looked at. */
+  chosen: number | null = null;
   private readonly frame: HTMLElement;
   private readonly facts: HTMLElement;
+  private readonly onChoose: (byte: number) => void;
   private readonly rows = document.createElement('div');
-  private patched: Patched | null = null;
-  private labels: (Label | null)[] = [];
+  private picture: Picture | null = null;
   private columns = 0;
-  private chosen: number | null = null;
 
-  constructor(frame: HTMLElement, facts: HTMLElement) {
+  /** @param facts where the sentence about the chosen byte goes */
+  constructor(frame: HTMLElement, facts: HTMLElement, onChoose: (byte: number) => void = () => {}) {
     this.frame = frame;
     this.facts = facts;
+    this.onChoose = onChoose;
     this.rows.className = 'rows';
     // The facts below say what the picture shows, byte by byte; its loose characters would say nothing.
     this.rows.setAttribute('aria-hidden', 'true');
@@ -28,35 +31,41 @@ export class Strip {
     new ResizeObserver(() => this.draw()).observe(frame);
   }
 
-  show(patched: Patched): void {
-    if (!this.patched || !sameBytes(this.patched.bytes, patched.bytes)) this.labels = labelsOf(patched.bytes);
-    this.patched = patched;
-    if (this.chosen !== null && this.chosen >= patched.bytes.length) this.chosen = null;
-    this.frame.setAttribute('aria-valuemax', String(Math.max(0, patched.bytes.length - 1)));
+  show(picture: Picture): void {
+    this.picture = picture;
+    if (this.chosen !== null && this.chosen >= picture.length) this.chosen = null;
+    this.frame.setAttribute('aria-valuemax', String(Math.max(0, picture.length - 1)));
     this.draw();
     if (this.chosen !== null) this.tell(this.chosen);
   }
 
+  /** Looks at a byte. */
+  choose(byte: number): void {
+    if (!this.picture || byte === this.chosen || byte < 0 || byte >= this.picture.length) return;
+    this.chosen = byte;
+    this.draw();
+    this.tell(byte);
+    this.onChoose(byte);
+  }
+
   private draw(): void {
-    const { patched, frame } = this;
-    if (!patched) return;
-    const n = patched.bytes.length;
-    const height = rowHeight(patched);
+    const { picture, frame, chosen } = this;
+    if (!picture) return;
+    const { length, rowHeight: height } = picture;
     this.columns = Math.max(4, Math.floor((frame.clientWidth - 16 - AXIS) / CELL));
-    const count = Math.ceil(n / this.columns);
+    const count = Math.ceil(length / this.columns);
     this.rows.style.height = `${count * height}px`;
     const first = Math.max(0, Math.floor((frame.scrollTop - 8) / height) - SPARE);
     const last = Math.min(count, Math.ceil((frame.scrollTop + frame.clientHeight) / height) + SPARE);
-    const top = axisTop(patched);
     let html = '';
     for (let row = first; row < last; row++) {
       const from = row * this.columns;
-      const to = Math.min(n, from + this.columns);
+      const to = Math.min(length, from + this.columns);
       const mark =
-        this.chosen !== null && this.chosen >= from && this.chosen < to
-          ? `<rect class="chosen" x="${(this.chosen - from) * CELL}" y="0" width="${CELL}" height="${height - 10}"/>`
+        chosen !== null && chosen >= from && chosen < to
+          ? `<rect class="chosen" x="${(chosen - from) * CELL}" y="0" width="${CELL}" height="${height - 10}"/>`
           : '';
-      html += `<svg width="${(to - from) * CELL}" height="${height}" style="left:${AXIS}px;top:${row * height}px">${stripRow(patched, this.labels, from, to, top)}${mark}</svg>`;
+      html += `<svg width="${(to - from) * CELL}" height="${height}" style="left:${AXIS}px;top:${row * height}px">${picture.row(from, to, chosen)}${mark}</svg>`;
     }
     this.rows.innerHTML = html;
   }
@@ -64,13 +73,14 @@ export class Strip {
   private point(event: PointerEvent): void {
     const box = this.rows.getBoundingClientRect();
     const column = Math.floor((event.clientX - box.left - AXIS) / CELL);
-    const row = Math.floor((event.clientY - box.top) / rowHeight(this.patched ?? { entropies: null }));
+    const row = Math.floor((event.clientY - box.top) / (this.picture?.rowHeight ?? 1));
     if (column < 0 || column >= this.columns || row < 0) return;
     this.choose(row * this.columns + column);
   }
 
   private key(event: KeyboardEvent): void {
-    const n = this.patched?.bytes.length ?? 0;
+    if (!this.picture) return;
+    const { length: n, rowHeight: height } = this.picture;
     const steps: Record<string, number> = {
       ArrowLeft: -1,
       ArrowRight: 1,
@@ -84,7 +94,6 @@ export class Strip {
     else return;
     event.preventDefault();
     this.choose(Math.max(0, Math.min(n - 1, to)));
-    const height = rowHeight(this.patched!);
     const y = Math.floor((this.chosen ?? 0) / this.columns) * height;
     if (y < this.frame.scrollTop) this.frame.scrollTop = y;
     else if (y + height + 16 > this.frame.scrollTop + this.frame.clientHeight) {
@@ -92,31 +101,10 @@ export class Strip {
     }
   }
 
-  private choose(byte: number): void {
-    if (!this.patched || byte === this.chosen || byte < 0 || byte >= this.patched.bytes.length) return;
-    this.chosen = byte;
-    this.draw();
-    this.tell(byte);
-  }
-
-  private tell(i: number): void {
-    const { bytes, entropies, patchOf, patchLengths } = this.patched!;
-    let at = i;
-    while (at > 0 && !this.labels[at]) at--;
-    const label = this.labels[at];
-    const text = label && !label.isEscape ? `"${label.text}"` : bytes[i] === 32 ? 'space' : byteEscape(bytes[i]);
-    const part = at === i ? '' : `, byte ${i - at + 1} of it`;
-    const nats = entropies
-      ? `, entropy ${entropies[i].toFixed(3)} nats (${(entropies[i] / Math.LN2).toFixed(2)} bits)`
-      : '';
-    const length = patchLengths[patchOf[i]];
-    const said = `Byte ${i}: ${text} 0x${bytes[i].toString(16).padStart(2, '0')}${part}${nats}; patch ${patchOf[i] + 1} of ${patchLengths.length}, ${length} ${length === 1 ? 'byte' : 'bytes'} long.`;
+  private tell(byte: number): void {
+    const said = this.picture!.facts(byte);
     this.facts.textContent = said;
-    this.frame.setAttribute('aria-valuenow', String(i));
+    this.frame.setAttribute('aria-valuenow', String(byte));
     this.frame.setAttribute('aria-valuetext', said);
   }
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

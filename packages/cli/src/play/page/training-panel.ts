@@ -1,4 +1,4 @@
-/** @file Section 2: a nano model trained on the text, with its loss as it falls, and its checkpoint to take home. */
+/** @file Chapter 7: a nano model trained on the text, with its loss as it falls, and its checkpoint to take home. */
 
 import { lineChart, type Point } from '../../report/line-chart.ts';
 import { printable } from '../../terminal/byte-labels.ts';

@@ -15,7 +15,6 @@ import {
 } from '@blt-ts/blt';
 import {
   type Backend,
-  f32ToBf16,
   formatShape,
   readSafetensors,
   type SafetensorsInput,
@@ -23,9 +22,9 @@ import {
   scope,
   type Tensor,
   tensor,
-  toFloat32,
   writeSafetensors,
 } from '@blt-ts/tensor';
+import { type NamedValues, packTensors, unpackTensors } from './packed-weights.ts';
 
 export interface EntropyModel {
   readonly params: EntropyModelParams;
@@ -44,53 +43,45 @@ type Header = Pick<EntropyModel, 'config' | 'window' | 'documents' | 'threshold'
 
 const KIND = 'blt entropy model';
 
-/** Rounds to `bits` bits of mantissa: such numbers compress well, and bfloat16 holds 7. */
-export function roundMantissa(values: Float32Array, bits: number): Float32Array {
-  const drop = 23 - bits;
-  const words = new Uint32Array(values.slice().buffer);
-  for (let i = 0; i < words.length; i++) {
-    // Half a unit of the last kept bit is added before the rest is cut off; the carry may rightly move the exponent.
-    words[i] = ((words[i] + 2 ** (drop - 1)) & (-1 << drop)) >>> 0;
-  }
-  return new Float32Array(words.buffer);
-}
-
 /** The tensor at a path such as `layers.0.mlp.up_proj.weight`. */
 const leafAt = (tree: object, path: string): Tensor =>
   path.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], tree) as Tensor;
 
 /**
  * @param config of the whole model that `params` was trained with
- * @param options `mantissaBits`: store bfloat16 rounded to so many bits (1..7) instead of float32
+ * @param options `bits`: store each weight of a matrix in so many bits (`packRows`) instead of as float32
  */
 export function entropyModelToFile(
   params: EntropyModelParams,
   config: BltConfig,
-  options: { mantissaBits?: number } = {},
+  { bits }: { bits?: number } = {},
 ): Uint8Array {
   const { window, documents } = layoutOptions(config);
   const threshold = config.patching.mode === 'entropy' ? config.patching.threshold : 1.335;
   const header: Header = { config: config.patcher!, window, documents, threshold };
-  const { mantissaBits } = options;
-  return writeSafetensors(
-    entropyModelPlan(config.patcher!, config.vocabSize).map(({ name }): [string, SafetensorsInput] => {
-      const leaf = leafAt(params, name);
-      const values = leaf.readSync() as Float32Array;
-      return mantissaBits === undefined
-        ? [name, { dtype: 'F32', shape: leaf.shape, data: values }]
-        : [name, { dtype: 'BF16', shape: leaf.shape, data: f32ToBf16(roundMantissa(values, mantissaBits)) }];
-    }),
-    { kind: KIND, config: JSON.stringify(header) },
-  );
+  const tensors = entropyModelPlan(config.patcher!, config.vocabSize).map(({ name }): NamedValues => {
+    const leaf = leafAt(params, name);
+    return { name, shape: leaf.shape, values: leaf.readSync() as Float32Array };
+  });
+  const stored =
+    bits === undefined
+      ? tensors.map(({ name, shape, values }): [string, SafetensorsInput] => [
+          name,
+          { dtype: 'F32', shape, data: values },
+        ])
+      : packTensors(tensors, bits);
+  return writeSafetensors(stored, { kind: KIND, config: JSON.stringify(header) });
 }
 
 /** @throws SafetensorsError or ConfigError for a file that is no entropy model */
 export function entropyModelFromFile(bytes: Uint8Array, backend: Backend): EntropyModel {
-  const { tensors, metadata } = readSafetensors(bytes);
+  const file = readSafetensors(bytes);
+  const { metadata } = file;
   if (metadata.get('kind') !== KIND)
     throw new ConfigError(`this file is no entropy model: its metadata lacks "${KIND}"`);
   const header = JSON.parse(metadata.get('config') ?? '') as Header;
   const plan = entropyModelPlan(header.config, VOCAB_SIZE);
+  const tensors = unpackTensors(file);
   const loaded = scope(() =>
     plan.map(({ name, shape }) => {
       const found = tensors.get(name);
@@ -98,7 +89,7 @@ export function entropyModelFromFile(bytes: Uint8Array, backend: Backend): Entro
         const got = found ? formatShape(found.shape) : 'nothing';
         throw new ConfigError(`entropy model: ${name} must have shape ${formatShape(shape)}, the file has ${got}`);
       }
-      return [name, tensor(toFloat32(found, name), shape, { backend })] as const;
+      return [name, tensor(found.values, shape, { backend })] as const;
     }),
   );
   const params = treeFromNames<EntropyModelParams>(loaded);

@@ -10,6 +10,7 @@ import type {
   CallMessage,
   CheckpointFiles,
   GenerationRequest,
+  ModelSlot,
   TrainingRequest,
   WorkerCalls,
   WorkerEvent,
@@ -17,6 +18,8 @@ import type {
 } from '../messages.ts';
 import { type Chosen, type GpuBackend, onCpu, startBackend } from './backends.ts';
 import { type EntropyModel, entropyModelFromFile, entropyModelToFile } from './entropy-file.ts';
+import { Lessons } from './lessons.ts';
+import { checkpointFiles } from './model-file.ts';
 import { EntropyScorer } from './scoring.ts';
 import { kernelUse, Trainer } from './training.ts';
 
@@ -42,7 +45,8 @@ let trainer: Trainer | null = null;
 let training: Promise<unknown> | null = null;
 let generating: Promise<unknown> | null = null;
 let stopGenerating = false;
-const loaded = new Map<'trained' | 'loaded', { files: CheckpointFiles; checkpoint: Checkpoint }>();
+const lessons = new Lessons();
+const loaded = new Map<ModelSlot, { files: CheckpointFiles; checkpoint: Checkpoint }>();
 
 const currentBackend = async () => (await chosen).backend;
 
@@ -135,7 +139,7 @@ const answers: Answers = {
     if (trainer) trainer.paused = true;
   },
 
-  async load(slot: 'trained' | 'loaded', files: CheckpointFiles) {
+  async load(slot: ModelSlot, files: CheckpointFiles) {
     const checkpoint = await readCheckpoint(files, await currentBackend());
     loaded.set(slot, { files, checkpoint });
     const { config, patcher } = checkpoint;
@@ -164,10 +168,18 @@ const answers: Answers = {
   async stopGenerating() {
     stopGenerating = true;
   },
+
+  unpack: async (model, entropyModel) => checkpointFiles(model, entropyModel),
+  useLessonModel: (files) => lessons.use(files),
+  readPassage: async (bytes) => lessons.read(bytes),
+  beginPatch: async (prompt) => lessons.begin(prompt),
+  nextByte: async (byte) => lessons.next(byte),
+  trainOnce: async (bytes, lr) => lessons.train(bytes, lr),
+  untrain: async () => lessons.untrain(),
 };
 
 /** @throws Error if there is none yet */
-async function checkpointFor(model: 'trained' | 'loaded'): Promise<Checkpoint> {
+async function checkpointFor(model: ModelSlot): Promise<Checkpoint> {
   if (model === 'trained' && trainer) {
     if (trainer.session.phase === 'model' || trainer.session.phase === 'done') return trainer.session.checkpoint();
     throw new Error(

@@ -1,14 +1,9 @@
-/** @file One line of the patch view as SVG: patches as bands, cuts, the entropy curve, the threshold, and the bytes underneath. */
+/** @file The patch view, line by line as SVG: patches as bands, cuts, the entropy curve, the threshold, and the bytes underneath. */
 
-import { escapeHtml } from '../../report/html-page.ts';
-import { characters } from '../../terminal/byte-labels.ts';
+import { byteInWords, CELL, LABEL, type Label, labelsOf, letters, type Picture } from './picture.ts';
 
-export const CELL = 14;
 const PLOT = 56;
-const LABEL = 18;
-export const ROW = PLOT + LABEL + 10;
-/** Room for the numbers of the axis. */
-export const AXIS = 22;
+const ROW = PLOT + LABEL + 10;
 
 export interface Patched {
   readonly bytes: Uint8Array;
@@ -19,21 +14,6 @@ export interface Patched {
   /** Number of the patch each byte belongs to. */
   readonly patchOf: Int32Array;
   readonly patchLengths: Int32Array;
-}
-
-export interface Label {
-  readonly text: string;
-  readonly isEscape: boolean;
-}
-
-/** The label under each byte: a character under its first byte, nothing under its others. */
-export function labelsOf(bytes: Uint8Array): (Label | null)[] {
-  const labels: (Label | null)[] = Array.from(bytes, () => null);
-  for (const { at, text, isEscape } of characters(bytes)) {
-    const shown = text === ' ' ? '␣' : /^\p{M}/u.test(text) ? `◌${text}` : text;
-    labels[at] = { text: isEscape ? shown.replace('\\x', '') : shown, isEscape: isEscape || text === ' ' };
-  }
-  return labels;
 }
 
 /** Patch numbers from lengths. */
@@ -48,7 +28,7 @@ export function patchNumbers(lengths: Int32Array, bytes: number): Int32Array {
 }
 
 /** Nats at the top of the axis: the next whole number above everything drawn. */
-export function axisTop({ entropies, threshold }: Pick<Patched, 'entropies' | 'threshold'>): number {
+function axisTop({ entropies, threshold }: Pick<Patched, 'entropies' | 'threshold'>): number {
   let highest = threshold ?? 0;
   for (const nats of entropies ?? []) if (nats > highest) highest = nats;
   return Math.max(1, Math.ceil(highest));
@@ -57,8 +37,8 @@ export function axisTop({ entropies, threshold }: Pick<Patched, 'entropies' | 't
 const round = (value: number): number => Math.round(value * 10) / 10;
 
 /** Bytes from..to of the text, `top` nats high. Coordinates are pixels. */
-export function stripRow(patched: Patched, labels: readonly (Label | null)[], from: number, to: number, top: number) {
-  const { entropies, threshold, patchOf } = patched;
+function stripRow(patched: Patched, labels: readonly (Label | null)[], from: number, to: number, top: number) {
+  const { entropies, threshold, patchOf, patchLengths } = patched;
   const plot = entropies ? PLOT : 0;
   const y = (nats: number): number => round((1 - Math.min(1, Math.max(0, nats / top))) * (PLOT - 4) + 2);
   const x = (i: number): number => (i - from) * CELL;
@@ -68,7 +48,8 @@ export function stripRow(patched: Patched, labels: readonly (Label | null)[], fr
     let end = i + 1;
     while (end < to && patchOf[end] === patchOf[i]) end++;
     if (patchOf[i] % 2 === 1) bands.push(`M${x(i)} 0h${x(end) - x(i)}v${plot + LABEL}h${x(i) - x(end)}z`);
-    if (i === 0 || patchOf[i - 1] !== patchOf[i]) cuts.push(`M${x(i)} 0v${plot + LABEL}`);
+    const starts = i === 0 || patchOf[i - 1] !== patchOf[i];
+    if (starts && patchLengths.length > 0) cuts.push(`M${x(i)} 0v${plot + LABEL}`);
     i = end;
   }
   const out = [`<path class="odd" d="${bands.join('')}"/>`, `<path class="cuts" d="${cuts.join('')}"/>`];
@@ -86,14 +67,28 @@ export function stripRow(patched: Patched, labels: readonly (Label | null)[], fr
       out.push(`<path class="threshold" d="M0 ${y(threshold)}h${width}"/>`);
     }
   }
-  for (let i = from; i < to; i++) {
-    const label = labels[i];
-    if (!label) continue;
-    const className = label.isEscape ? ' class="escape"' : '';
-    out.push(`<text${className} x="${x(i) + CELL / 2}" y="${plot + 13}">${escapeHtml(label.text)}</text>`);
-  }
+  out.push(letters(labels, from, to, plot + 13));
   return out.join('');
 }
 
-/** Height of a line of a text with or without entropies. */
-export const rowHeight = ({ entropies }: Pick<Patched, 'entropies'>): number => (entropies ? ROW : ROW - PLOT);
+/** The picture of a text with its entropies and patches. */
+export function patchesPicture(patched: Patched, labels = labelsOf(patched.bytes)): Picture {
+  const { bytes, entropies, patchOf, patchLengths } = patched;
+  const top = axisTop(patched);
+  return {
+    length: bytes.length,
+    rowHeight: entropies ? ROW : ROW - PLOT,
+    row: (from, to) => stripRow(patched, labels, from, to, top),
+    facts(i) {
+      const nats = entropies
+        ? `, entropy ${entropies[i].toFixed(3)} nats (${(entropies[i] / Math.LN2).toFixed(2)} bits)`
+        : '';
+      const length = patchLengths[patchOf[i]];
+      const patch =
+        patchLengths.length > 0
+          ? `; patch ${patchOf[i] + 1} of ${patchLengths.length}, ${length} ${length === 1 ? 'byte' : 'bytes'} long`
+          : '';
+      return `${byteInWords(bytes, labels, i)}${nats}${patch}.`;
+    },
+  };
+}

@@ -1,0 +1,114 @@
+/** @file Chapter 5: one training step on the passage, and everything that the gradient reaches. */
+import type { LessonStep, PartName } from '../messages.ts';
+import { button, byId, element, fill, select } from './dom.ts';
+import { heatPicture } from './heat-picture.ts';
+import type { Lessons } from './lessons.ts';
+import { Strip } from './strip.ts';
+
+/** Bytes that a step learns from. */
+const STEP_BYTES = 192;
+/** Most columns of the picture of the hash tables. */
+const COLUMNS = 128;
+
+const EXPLAINED: Readonly<Record<PartName, string>> = {
+  decoder: 'predicts the bytes, so the gradient begins here',
+  'global transformer': 'is reached through the patches that the decoder reads',
+  encoder: 'is reached through the patches and through its bytes',
+  'hash tables': 'are reached last, in the rows that were read',
+};
+
+export class LearningPanel {
+  private readonly lessons: Lessons;
+  private readonly strip = new Strip(byId('step-heat'), byId('step-facts'));
+
+  constructor(lessons: Lessons) {
+    this.lessons = lessons;
+    button('step-take').addEventListener('click', () => this.take());
+    button('step-forget').addEventListener('click', () => this.forget());
+    lessons.onModel(() => this.clear());
+  }
+
+  private async take(): Promise<void> {
+    const lr = Number(select('step-lr').value);
+    const step = await this.lessons.ask('trainOnce', this.lessons.passage.slice(0, STEP_BYTES), lr);
+    if (step) this.show(step);
+  }
+
+  private async forget(): Promise<void> {
+    await this.lessons.ask('untrain');
+    this.clear();
+  }
+
+  private clear(): void {
+    byId('step-result').hidden = true;
+    button('step-forget').disabled = true;
+    byId('step-summary').textContent = 'No step yet.';
+  }
+
+  private show(step: LessonStep): void {
+    const { bytes, before, after, parts } = step;
+    byId('step-result').hidden = false;
+    button('step-forget').disabled = false;
+    this.strip.show(
+      heatPicture(bytes, [
+        { name: 'before the step', bits: before },
+        { name: 'after it', bits: after },
+      ]),
+    );
+    const [was, is] = [before, after].map((bits) => bits.reduce((sum, b) => sum + b, 0) / bits.length);
+    byId('step-summary').textContent =
+      `Step ${step.step}: the passage cost ${was.toFixed(3)} bits per byte before and costs ${is.toFixed(3)} after.`;
+    const most = parts.reduce((high, { gradientNorm }) => Math.max(high, gradientNorm), 1e-12);
+    const rows = parts.map(({ part, parameters, gradientNorm, update }) => {
+      const bar = element('span', [], 'bar');
+      bar.style.width = `${((100 * gradientNorm) / most).toFixed(1)}%`;
+      return element('tr', [
+        element('th', [part, element('small', [EXPLAINED[part]])]),
+        element('td', [element('span', [bar], 'track'), element('span', [gradientNorm.toFixed(3)])], 'norm'),
+        element('td', [update.toPrecision(2)], 'number'),
+        element('td', [parameters.toLocaleString('en')], 'number'),
+      ]);
+    });
+    fill(byId('step-parts').querySelector('tbody')!, rows);
+    this.showRows(step);
+  }
+
+  private showRows({ rows, rowNorms, hash }: LessonStep): void {
+    const tables = hash.functions * hash.groupSizes.length;
+    byId('step-rows-figure').hidden = tables === 0;
+    byId('step-rows-facts').textContent =
+      `${rows.length.toLocaleString('en')} of ${(tables * hash.vocab).toLocaleString('en')} rows were read and moved. ` +
+      'AdamW leaves the others as they are until somebody reads them.';
+    byId('step-rows').innerHTML = rowsPicture(rows, rowNorms, hash);
+  }
+}
+
+/** The hash tables, one line for each: a square is a row, or several where a table is long; the stronger its colour, the larger its gradient. */
+function rowsPicture(
+  rows: Int32Array,
+  norms: Float32Array,
+  { vocab, groupSizes, functions }: LessonStep['hash'],
+): string {
+  const tables = functions * groupSizes.length;
+  const columns = Math.min(vocab, COLUMNS);
+  const cells = new Float32Array(tables * columns);
+  rows.forEach((row, i) => {
+    const table = Math.floor(row / vocab);
+    const cell = table * columns + Math.floor(((row - table * vocab) * columns) / vocab);
+    cells[cell] = Math.max(cells[cell], norms[i]);
+  });
+  const most = cells.reduce((a, b) => Math.max(a, b), 1e-12);
+  let out = '';
+  for (let table = 0; table < tables; table++) {
+    let squares = '';
+    for (let c = 0; c < columns; c++) {
+      const norm = cells[table * columns + c];
+      if (norm === 0) continue;
+      const opacity = (0.2 + 0.8 * (norm / most)).toFixed(2);
+      squares += `<rect class="heat" x="${c}" y="0" width="0.85" height="1" fill-opacity="${opacity}"/>`;
+    }
+    const size = groupSizes[table % groupSizes.length];
+    out += `<span>${size} bytes</span><svg viewBox="0 0 ${columns} 1" preserveAspectRatio="none" aria-hidden="true">${squares}</svg>`;
+  }
+  return out;
+}

@@ -319,8 +319,14 @@ describe('the terminal', () => {
       .filter((file) =>
         /process\.std(out|err)\.write|console\.(log|error|warn)/.test(readFileSync(new URL(file, root), 'utf8')),
       );
-    // generate writes bytes, blt.ts what commander says (escaped there), pack-models is a script.
-    expect(writing.sort()).toEqual(['blt.ts', 'commands/generate.ts', 'play/pack-models.ts', 'terminal/output.ts']);
+    // generate and converted-files (compress, decompress) write bytes, blt.ts what commander says (escaped there), pack-models is a script.
+    expect(writing.sort()).toEqual([
+      'blt.ts',
+      'commands/generate.ts',
+      'files/converted-files.ts',
+      'play/pack-models.ts',
+      'terminal/output.ts',
+    ]);
   });
 });
 

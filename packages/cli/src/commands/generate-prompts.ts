@@ -6,7 +6,7 @@ import { type BatchText, type Checkpoint, ContinuousBatch, type HashRows, type T
 import { writeFileAtomically } from '../files/atomic-file.ts';
 import { parseJson, readSmallFile } from '../files/small-file.ts';
 import { UserError } from '../terminal/errors.ts';
-import { printableJson, quiet } from '../terminal/output.ts';
+import { printableJson, quiet, sayJson } from '../terminal/output.ts';
 import { StatusLine } from '../terminal/progress.ts';
 
 /** Most texts side by side. */
@@ -52,12 +52,12 @@ export function parsePrompts(text: string, name: string): PromptLine[] {
 }
 
 /** The answers of one text as a line: the fields of its prompt, its number among `n`, and its text. */
-function answerLine({ line, index, made, finish }: Wanted): string {
+function answerOf({ line, index, made, finish }: Wanted): object {
   const bytes = Uint8Array.from(made);
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
   const isText = Buffer.from(text).equals(bytes);
   // Bytes that are no UTF-8 would be lost in the text.
-  return printableJson({ ...line.fields, index, text, ...(isText ? {} : { bytes: made }), finish_reason: finish });
+  return { ...line.fields, index, text, ...(isText ? {} : { bytes: made }), finish_reason: finish };
 }
 
 /** Whether bytes end with a stop text. */
@@ -131,9 +131,9 @@ export async function generatePrompts(checkpoint: Checkpoint, options: PromptsOp
     progress?.finish();
     batch.release();
   }
-  const result = wanted.map((one) => `${answerLine(one)}\n`).join('');
-  if (out === undefined) process.stdout.write(result);
-  else await writeFileAtomically(out, Buffer.from(result));
+  const answers = wanted.map(answerOf);
+  if (out === undefined) answers.forEach(sayJson);
+  else await writeFileAtomically(out, Buffer.from(answers.map((one) => `${printableJson(one)}\n`).join('')));
 }
 
 function readPromptFile(path: string): string {

@@ -146,8 +146,8 @@ test('arguments and options that nobody would read', () => {
     'gradcheck: there is no option tol, only eps, tolerance, backend',
   );
   says(() => ag.matmul(x, any(undefined)), 'matmul: b must be a tensor, got undefined');
-  says(() => ag.div(1, any(null)), 'the second operand must be a tensor, got null');
-  says(() => ag.mul(any([1]), x), 'the first operand must be a tensor, got an array');
+  says(() => ag.div(1, any(null)), 'div: the second operand must be a tensor, got null');
+  says(() => ag.mul(any([1]), x), 'mul: the first operand must be a tensor, got an array');
   says(() => ag.sum(any(3)), 'sum: x must be a tensor, got 3');
   says(
     () => ag.grad(() => x)(any({ w: { storage: x.storage, shape: [1], freed: false } })),

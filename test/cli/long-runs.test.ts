@@ -191,7 +191,7 @@ test('runs lists them all, compare puts them in one page, doctor finds this mach
   expect({ code: compared.code, stderr: compared.stderr }).toEqual({ code: 0, stderr: '' });
   const page = readFileSync(join(folder, 'both.html'), 'utf8');
   expect(page).toContain('<polyline');
-  expect(page).toMatch(/<td>model\.loop\.lr<\/td><td>0\.004<\/td><td>0\.001<\/td>/);
+  expect(page).toMatch(/<td>model\.loop\.lr<\/td><td>0\.006<\/td><td>0\.001<\/td>/);
   const { differences } = JSON.parse(blt(folder, ['compare', 'runs/a', 'runs/b', '--json']).stdout);
   expect(differences.map(({ path }: { path: string }) => path)).toContain('model.loop.steps');
   expect(blt(folder, ['compare', 'runs/a', 'runs/none'])).toMatchObject({ code: 2, stderr: /runs\/none is no run/ });

@@ -137,7 +137,7 @@ function llamaOf(params: BltParams, c: TransformerConfig): StoredTensors {
 }
 
 const wasm = createWasmBackend();
-const plain = tinyPlan({ steps: 5, patchingMode: 'space', weightDecay: 0.5, globalWidth: 16 });
+const plain = tinyPlan({ steps: 5, patchingMode: 'space', weightDecay: 0.5, outputInit: 1, globalWidth: 16 });
 const sizes = plain.config.global;
 const llama = llamaOf(new Session(plain, corpus, wasm).checkpoint().params, sizes);
 const byteified = (lrScale?: number, steps = 5) =>
@@ -145,6 +145,8 @@ const byteified = (lrScale?: number, steps = 5) =>
     steps,
     patchingMode: 'space',
     weightDecay: 0.5,
+    // With 0 the first step leaves the global model as it is, because nothing leads from it to the loss yet.
+    outputInit: 1,
     initGlobal: { source: 'llama/', sha256: '00', config: sizes, ...(lrScale !== undefined && { lrScale }) },
   });
 const isCopied = (name: string) => name.startsWith(COPIED_BLOCKS);

@@ -46,7 +46,7 @@ test('blt train --init-global: plan, weights, inspect; stopped and resumed it en
   const whole = blt(folder, [...args, '--run', 'whole']);
   expect(whole.stderr).toBe('');
   expect(whole.code).toBe(0);
-  expect(whole.stdout).toMatch(/^global +starts with the blocks of llama, at 0\.1 of the learning rate \(0\.0004\)$/m);
+  expect(whole.stdout).toMatch(/^global +starts with the blocks of llama, at 0\.1 of the learning rate \(0\.0006\)$/m);
   expect(whole.stdout).toContain('global 24 x 2 layers');
 
   // Copied values hardly move in 40 slow steps; fresh ones of this size would be elsewhere altogether.
@@ -56,7 +56,7 @@ test('blt train --init-global: plan, weights, inspect; stopped and resumed it en
   const values = [llama, trained].map((t) => toFloat32({ dtype: t.dtype, shape: [...t.shape], data: t.read() }));
   const moved = distance(values[0], values[1]);
   expect(moved).toBeGreaterThan(1e-4);
-  expect(moved).toBeLessThan(40 * 4e-4 * 3);
+  expect(moved).toBeLessThan(40 * 6e-4 * 3);
 
   const inspected = blt(folder, ['inspect', 'runs/whole']);
   expect(inspected.stdout).toMatch(/^global blocks +began as llama, trained at 0\.1 of the learning rate/m);

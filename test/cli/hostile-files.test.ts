@@ -323,7 +323,7 @@ describe('the terminal', () => {
     expect(writing.sort()).toEqual([
       'blt.ts',
       'commands/generate.ts',
-      'files/converted-files.ts',
+      'data/converted-files.ts',
       'play/pack-models.ts',
       'terminal/output.ts',
     ]);

@@ -11,8 +11,8 @@ import {
   unpackModel,
 } from '@blt-ts/blt';
 import { availableThreads, type Backend, createWasmBackend } from '@blt-ts/tensor';
+import { type ConversionFlags, convertFiles } from '../data/converted-files.ts';
 import { openModelFolder } from '../files/checkpoint-files.ts';
-import { type ConversionFlags, convertFiles } from '../files/converted-files.ts';
 import { findModel, loadModel, newestRun } from '../run/find-model.ts';
 import { needsSpreading } from '../run/large-model.ts';
 import { UserError } from '../terminal/errors.ts';

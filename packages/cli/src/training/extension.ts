@@ -39,9 +39,10 @@ function stateJson(folder: RunFolder, name: string) {
 async function extensionPoint(folder: RunFolder, { plan }: RunRecord): Promise<ExtensionPoint | null> {
   const latest = await folder.latestName();
   if (latest === null) return null;
-  const { phase, loop } = stateJson(folder, latest);
+  const { phase, loop, stale } = stateJson(folder, latest);
   if (loop === null || (phase !== 'model' && phase !== 'done')) return null;
-  const ended = phase === 'done' || loop.step >= (loop.steps ?? plan.model.loop.steps);
+  // The phase does not say it: a run whose time is up has its report too, and goes on as it was planned.
+  const ended = loop.step >= (loop.steps ?? plan.model.loop.steps) || stale >= plan.patience;
   const at = { done: loop.step, ended };
   const before = await folder.beforeDecayName();
   if (before === null) return { ...at, name: latest, step: loop.step, isBeforeDecay: false };

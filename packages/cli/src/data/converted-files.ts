@@ -1,10 +1,10 @@
 /** @file Files that become other files, one after the other, with the manners of gzip. */
 import { existsSync, statSync } from 'node:fs';
 import { rm, utimes } from 'node:fs/promises';
-import { plainView, readBytes } from '../data/read-file.ts';
+import { writeFileAtomically } from '../files/atomic-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { complain } from '../terminal/output.ts';
-import { writeFileAtomically } from './atomic-file.ts';
+import { plainView, readBytes } from './read-file.ts';
 
 /** Where results go. */
 export interface ConversionFlags {

@@ -99,6 +99,14 @@ describe('refusals', () => {
     expect(stderr).toContain('a.txt.bltz: the archive was made with another model');
   });
 
+  test('a file that is not there is said without the words of the system', () => {
+    expect(run('compress', 'none.txt', '-q')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^blt: none\.txt: there is no such file\n$/),
+    });
+  });
+
   test('flags that do not go together leave with code 2', () => {
     for (const flags of [
       ['-c', '--rm'],

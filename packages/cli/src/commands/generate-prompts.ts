@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { type BatchText, type Checkpoint, ContinuousBatch, type HashRows, type TextOptions } from '@blt-ts/blt';
 import { writeFileAtomically } from '../files/atomic-file.ts';
 import { parseJson, readSmallFile } from '../files/small-file.ts';
-import { UserError } from '../terminal/errors.ts';
+import { reason, UserError } from '../terminal/errors.ts';
 import { printableJson, quiet, sayJson } from '../terminal/output.ts';
 import { StatusLine } from '../terminal/progress.ts';
 
@@ -140,6 +140,6 @@ function readPromptFile(path: string): string {
   try {
     return readSmallFile(path, MOST_FILE_BYTES);
   } catch (error) {
-    throw new UserError(`cannot read ${path}: ${(error as Error).message}`, 2, { cause: error });
+    throw new UserError(`cannot read ${path}: ${reason(error)}`, 2, { cause: error });
   }
 }

@@ -4,7 +4,7 @@ import { parse as parseToml, TomlError } from 'smol-toml';
 import type * as z from 'zod';
 import { MISLEADING } from '../files/checked.ts';
 import { parseJson, readSmallFile } from '../files/small-file.ts';
-import { abridged, errorCode, reason, UserError } from '../terminal/errors.ts';
+import { abridged, reason, UserError } from '../terminal/errors.ts';
 import { didYouMean, nearestName } from '../terminal/nearest-name.ts';
 import { meaningOf, ourNames } from './aliases.ts';
 import { configSchema, type FileConfig, unusedPatching } from './config-schema.ts';
@@ -26,7 +26,7 @@ export async function loadConfig(path: string): Promise<FileConfig> {
   try {
     text = readSmallFile(path, MAX_CONFIG_BYTES);
   } catch (error) {
-    const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
+    const why = reason(error);
     throw new UserError(`cannot read the config file ${path}: ${why}`, 2, { cause: error });
   }
   return parseConfig(text, path);

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { rm, utimes } from 'node:fs/promises';
 import { writeFileAtomically } from '../files/atomic-file.ts';
-import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { reason, UserError } from '../terminal/errors.ts';
 import { complain } from '../terminal/output.ts';
 import { plainView, readBytes } from './read-file.ts';
 
@@ -109,7 +109,7 @@ async function contents(file: string): Promise<Uint8Array> {
     return (await readBytes(file)).bytes;
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error), 1, { cause: error });
+    throw new UserError(reason(error), 1, { cause: error });
   }
 }
 

@@ -3,7 +3,7 @@ import { closeSync, existsSync, readSync, type Stats } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { StoredTensor, StoredTensors } from '@blt-ts/blt';
 import { parseSafetensorsHeader, SafetensorsError, safetensorsHeaderSize } from '@blt-ts/tensor';
-import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { reason, UserError } from '../terminal/errors.ts';
 import { checkManifest } from './checksums.ts';
 import { openRegular, parseJson, readSmallFile } from './small-file.ts';
 
@@ -26,7 +26,7 @@ export function readJson(file: string): unknown {
 }
 
 const unreadable = (file: string, error: unknown): UserError => {
-  const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
+  const why = reason(error);
   return new UserError(`cannot read ${file}: ${why}`, 1, { cause: error });
 };
 

@@ -244,7 +244,7 @@ export class RunFolder {
       try {
         return await readFile(join(folder, file));
       } catch (error) {
-        const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : reason(error);
+        const why = reason(error);
         throw new UserError(`cannot go on from ${join(folder, file)}: ${why}`, 1, { cause: error });
       }
     };

@@ -1,9 +1,10 @@
 /** @file Experiments as files: named arms, each a configuration with rungs and sweeps, which become runs. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'smol-toml';
 import { z } from 'zod';
+import { readSmallFile } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { type Measure, measure } from './measure.ts';
 import { type RunConfig, runConfig } from './run-config.ts';
@@ -90,7 +91,7 @@ export function readExperiment(nameOrFile: string, corpus?: string): Experiment 
   const file = nameOrFile.endsWith('.toml') ? nameOrFile : join(shelf(), `${nameOrFile}.toml`);
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readSmallFile(file);
   } catch (error) {
     const known = experimentNames().join(', ');
     throw new UserError(

@@ -20,6 +20,7 @@ export function errorCode(error: unknown): string | undefined {
 }
 
 const REASONS: Record<string, string> = {
+  ENOENT: 'there is no such file',
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
   ENOSPC: 'no space left on the device',

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { planRun } from '@blt-ts/blt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isOwnHost } from '../../../packages/cli/src/http/listen.ts';
 import { BLT, blt } from '../../support/command.ts';
@@ -25,6 +26,12 @@ function ask(url: string, path: string, headers: Record<string, string> = {}, me
     sent.end();
   });
 }
+
+test('the page shows the learning rate that an empty field stands for', () => {
+  const page = readFileSync(join(PAGE, 'index.html'), 'utf8');
+  const [, shown] = /id="train-lr"[^>]*placeholder="([\d.]+)"/.exec(page)!;
+  expect(Number(shown)).toBe(planRun({ size: 'nano' }, 1_000_000).model.loop.lr);
+});
 
 describe('the server of blt play', () => {
   let site: Awaited<ReturnType<typeof servePage>>;

@@ -37,6 +37,7 @@ test('the recipe: Muon for the local layers, tables at twice the rate, blocks th
   expect(matrices.length).toBeGreaterThan(30);
   for (const { name } of matrices) expect(name).toMatch(/^model\.local_(encoder|decoder)\.(cross_attn_)?layers\./);
   expect(planRun({ muonLr: 0 }, BOOK).model.loop.muon).toBe(null);
+  expect(planRun({ lr: model.loop.lr / 2 }, BOOK).model.loop.muon?.lr).toBe(0.01);
   expect(() => planRun({ lr: 4, hashLrScale: 3, weightDecay: 0.1 }, BOOK)).toThrow(
     'lr 4 x hash lr scale 3 x weight decay 0.1 must be below 1: a step shrinks weights by that share',
   );

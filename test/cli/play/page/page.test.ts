@@ -247,6 +247,9 @@ if (browserWanted) {
         expect(await text(page, 'train-status')).toMatch(/[\d.]+ held out at best/);
         expect(await page.locator('#samples figure').count()).toBe(3);
         expect(await page.locator('#train-chart svg').count()).toBe(2);
+        // Chapter 9 lists the kernels of a training step.
+        await page.selectOption('#kernel', 'rmsNormBackward');
+        expect(await text(page, 'kernel-facts')).toMatch(/Run \d+ times in the last training step, [\d.]+/);
 
         const files: { name: string; path: string }[] = [];
         for (const link of ['#download-config', '#download-weights']) {

@@ -1,6 +1,6 @@
 /** @file Bits per byte against minutes as a picture: the best of each contender at each budget. */
 
-/** What one run learned. */
+/** The figure of one run. */
 export interface Learned {
   /** The contender. */
   readonly name: string;

@@ -43,7 +43,7 @@ const bounded = (x: number): number => Math.min(SUREST, Math.max(-SUREST, x));
 /** A whole number 0 .. 15 of a stretched probability. */
 const step = (x: number): number => Math.min(2 * SUREST - 1, Math.floor(bounded(x)) + SUREST);
 
-/** What follows costs so much, by a network and a memory. The memory may be in another thread. */
+/** Losses of a network and a memory together. The memory may be in another thread. */
 export interface MixedLosses {
   /** See `MemoryMixture.losses`. Calls must be in the order of the text; the next may come before the last has its result. */
   losses(logits: Float32Array, vocabSize: number, ids: Int32Array): Float64Array | Promise<Float64Array>;

@@ -67,6 +67,9 @@ const LEAST_AWAKE = 2;
 /** Shortest job worth sharing while workers are asleep, because waking one takes tens of microseconds. */
 const LEAST_ASLEEP = 100;
 
+/** Shortest run of jobs that workers are woken for, in microseconds on one thread. Each may be too short to wake them for it alone. */
+const LEAST_RUN = 200;
+
 /** Kernels that cut their work themselves are called once on each thread. All others are cut into a few pieces for each. */
 const selfScheduling = (kernels: WasmExports): ReadonlySet<Kernel> =>
   new Set([kernels.matmul, kernels.intervalAttention, kernels.invariantAttention, kernels.intervalAttentionBackward]);
@@ -144,6 +147,11 @@ export class Pool {
   /** Resolves once the workers take part, or it is known that they will not. */
   async whenReady(): Promise<void> {
     while (!this.ready() && this.state === 'starting') await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
+  /** Wakes sleeping workers if the jobs that follow, which take so long on one thread together, are worth it. */
+  wake(nanoseconds: number): void {
+    if (this.state === 'ready' && nanoseconds >= 1000 * LEAST_RUN) this.exports.wakeWorkers();
   }
 
   /** Runs the kernel on all threads; false if that would not pay, or the workers have not started yet. */

@@ -33,6 +33,7 @@ import {
 } from './forecast.ts';
 import { rehearse } from './rehearsal.ts';
 import { wallSeconds } from './time-budget.ts';
+import { hasRoomBeside } from './work-beside.ts';
 
 /** How much of a corpus a run reads; null: all of it. */
 export interface Sample {
@@ -63,7 +64,7 @@ const MARGIN = 1.2;
 /** Shorter runs are not rehearsed: it would take as long. */
 const WORTH_REHEARSING_SECONDS = 20;
 /** The rehearsal's share of the time, less where the steps are fixed and it only serves the estimate, and its limits in seconds. */
-const REHEARSAL = { share: 0.04, shareOfFixed: 0.02, least: 1, most: 8 };
+const REHEARSAL = { share: 0.04, shareOfFixed: 0.01, least: 1, most: 8 };
 /** Fewer steps than this teach a model next to nothing. */
 const FEW_STEPS = 100;
 
@@ -152,7 +153,8 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       sample.heldOutBytes ?? heldOutBytes,
       request.memory ? rememberedBytesOf(sample, trainBytes) : 0,
     );
-  let rates = ratesByFormula(plan, await measureGflops(backend));
+  const beside = hasRoomBeside(request);
+  let rates: Rates = { ...ratesByFormula(plan, await measureGflops(backend)), beside };
   const fitted = isFitted(request);
   const horizon = Math.min(secondsOf(work(), rates), minutes === null ? Number.POSITIVE_INFINITY : 60 * minutes);
   // A run that does not fit into memory is not rehearsed: it fails by itself, after its plan has been shown.
@@ -163,7 +165,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       REHEARSAL.least,
       Math.min(REHEARSAL.most, fitted ? REHEARSAL.share * 60 * minutes! : REHEARSAL.shareOfFixed * horizon),
     );
-    rates = await rehearse(
+    const measured = await rehearse(
       plan,
       rehearsalCorpus(split, plan.seed),
       backend,
@@ -171,6 +173,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       parameterCount(plan),
       seconds,
     );
+    rates = { ...measured, beside };
   }
   if (fitted) {
     const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
@@ -188,7 +191,7 @@ export async function resumedPlan(record: RunRecord, split: Split, backend: Back
   const { plan, sample = { trainBytes: null, heldOutBytes: null } } = record;
   const trainBytes = sample.trainBytes ?? totalBytes(split.train);
   const heldOutBytes = sample.heldOutBytes ?? totalBytes(split.heldOut);
-  const rates = ratesByFormula(plan, await measureGflops(backend));
+  const rates = { ...ratesByFormula(plan, await measureGflops(backend)), beside: hasRoomBeside({ backend }) };
   const remembered = record.care.memory ? rememberedBytesOf(sample, totalBytes(split.train)) : 0;
   return { plan, sample, rates, work: workOf(plan, trainBytes, heldOutBytes, remembered), measured: false };
 }

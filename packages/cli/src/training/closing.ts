@@ -48,7 +48,7 @@ export async function closeRun(run: ClosingRun): Promise<boolean> {
 async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<boolean> {
   const { job, session, journal, log } = run;
   const { checkpoint, folder: model } = await loadModel(job.folder.path, job.backend);
-  const comparing = compressorFigures(lastBytes(job.train, MOST_CONTEXT_BYTES), concatenated(job.heldOut), {
+  const comparing = compressorFigures(lastBytes(job.end, MOST_CONTEXT_BYTES), concatenated(job.heldOut), {
     seconds: job.compressorSeconds,
     signal,
   });
@@ -78,8 +78,16 @@ async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<b
   await writeSample(run, checkpoint, bestStep);
   const { seconds, samples } = journal;
   const facts = { data: job.title, backend: job.why, seconds, full, compressors, samples };
-  const { record, train, heldOut } = job;
-  const report = await writeReport({ folder: job.folder.path, record, session, checkpoint, train, heldOut, ...facts });
+  const { record, trainBytes, heldOut } = job;
+  const report = await writeReport({
+    folder: job.folder.path,
+    record,
+    session,
+    checkpoint,
+    trainBytes,
+    heldOut,
+    ...facts,
+  });
   log.done({ full, withMemory, measured, compressors, seconds: journal.seconds, model, report }, session);
   return true;
 }
@@ -92,12 +100,12 @@ function measuredBytes({ heldOut, heldOutBytes }: TrainingJob): string {
 
 /** A memory of the training text, and its file: what is read after that is not saved. Null where none is wanted. */
 async function remember(run: ClosingRun): Promise<{ memory: TextMemory; file: Uint8Array } | null | 'stopped'> {
-  const { record, train } = run.job;
+  const { record, end } = run.job;
   if (!record.care.memory) return null;
   const most = record.sample?.memoryBytes;
   if (most === 0) return null;
   const learning = learningMemory(
-    train.map(({ bytes }) => bytes),
+    end.map(({ bytes }) => bytes),
     most,
   );
   for (;;) {

@@ -10,7 +10,7 @@ export interface ConvertedModel {
   readonly bytes: number;
   /** Files of weights. */
   readonly files: readonly string[];
-  /** Whose layout it had. */
+  /** The layout that it had. */
   readonly layout: string;
   readonly config: BltConfig;
   /** Its tensors as they were found. */

@@ -102,6 +102,24 @@ async function moveNew(from: string, to: string): Promise<void> {
 
 const TEMPORARY = '.blt-writing-';
 
+/** The tensors of a model in order, cut into files of at most `most` bytes; a larger tensor has a file of its own. */
+function inShards(config: BltConfig, stored: StoredTensors, dtype: WeightDtype, most: number) {
+  const width = elementBytes[dtype]!;
+  const shards: [string, StoredTensor][][] = [[]];
+  let filled = 0;
+  for (const { name } of checkpointPlan(config)) {
+    const tensor = stored.get(name)!;
+    const bytes = (tensor.bytes / (elementBytes[tensor.dtype] ?? width)) * width;
+    if (filled > 0 && filled + bytes > most) {
+      shards.push([]);
+      filled = 0;
+    }
+    shards.at(-1)!.push([name, tensor]);
+    filled += bytes;
+  }
+  return shards;
+}
+
 /**
  * Writes a folder in the Hugging Face layout; it is a model when it is whole, and not before. Nothing that is there is removed.
  * @throws UserError if the folder exists and is not empty, before the work or when it is to take its place
@@ -114,19 +132,7 @@ export async function writeModelFolder(
 ): Promise<{ dtype: WeightDtype; files: string[]; bytes: number }> {
   const { path, exists } = placeFor(folder);
   const to = dtype ?? ([...stored.values()].every((t) => t.dtype === 'BF16') ? 'BF16' : 'F32');
-  const width = elementBytes[to]!;
-  const shards: [string, StoredTensor][][] = [[]];
-  let filled = 0;
-  for (const { name } of checkpointPlan(config)) {
-    const tensor = stored.get(name)!;
-    const bytes = (tensor.bytes / (elementBytes[tensor.dtype] ?? width)) * width;
-    if (filled > 0 && filled + bytes > shardBytes) {
-      shards.push([]);
-      filled = 0;
-    }
-    shards.at(-1)!.push([name, tensor]);
-    filled += bytes;
-  }
+  const shards = inShards(config, stored, to, shardBytes);
   const temporary = join(
     exists ? path : dirname(path),
     `${TEMPORARY}${basename(path)}-${randomBytes(6).toString('hex')}`,

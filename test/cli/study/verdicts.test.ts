@@ -136,7 +136,8 @@ describe('claim 2, the order of the families', () => {
     expect(decided(byArm({ ...inOrder, 'BLT space': 0.99 }), 2)).toBe('refuted');
     const tied = verdict(byArm({ ...inOrder, 'BLT space': 1 }), 2);
     expect(tied.verdict).toBe('open');
-    expect(tied.notes).toEqual(['Ties: BLT entropy to BLT space at 1.5e13, BLT entropy to BLT space at 3.5e13.']);
+    expect(tied.figure).toBe('of 6 pairs of neighbours 4 are in this order and 0 in the opposite one');
+    expect(tied.notes.at(-1)).toBe('Ties: BLT entropy to BLT space at 1.5e13, BLT entropy to BLT space at 3.5e13.');
   });
 });
 
@@ -288,6 +289,24 @@ describe('claim 6, spelling', () => {
     expect(verdict(errors(1), 6).figure).toMatch(
       /^100\.0 % \(99\.8 to 100\.0\) of words never seen, 1 errors, after 100000 examples/,
     );
+  });
+  test('counts the larger budget where it has been done', () => {
+    const more = worldOf(['spelling'], {
+      measured: ({ arm, config }) => ({
+        kind: 'tasks',
+        tasks: [
+          {
+            task: 'spell',
+            items: '1'.repeat(3000 - (config.flops > 3e12 ? 0 : 60) - (arm === 'token' ? 90 : 0)).padEnd(3000, '0'),
+            whole: '',
+          },
+        ],
+      }),
+    });
+    expect(verdict(more, 6)).toMatchObject({
+      verdict: 'confirmed',
+      figure: expect.stringMatching(/ 0 errors, after 100000 examples and 6e12 FLOPs; tokens 97\.0 %/),
+    });
   });
   test('is not confirmed by fewer words, nor where tokens spell as well', () => {
     expect(

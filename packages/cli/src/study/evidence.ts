@@ -92,7 +92,7 @@ export class Evidence {
   }
 
   /**
-   * What forbids a verdict about the tuning of an arm: null if its best rate has a lower and a higher one beside it. A size that was tried
+   * The objection to a verdict that the tuning of an arm: null if its best rate has a lower and a higher one beside it. A size that was tried
    * at three rates or more shows it.
    */
   untuned(arm: string): string | null {

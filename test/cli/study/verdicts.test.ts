@@ -113,7 +113,7 @@ describe('claim 1, equal bits per byte', () => {
     const { verdict: found, notes } = verdict(steep, 1);
     expect(found).toBe('not decided');
     expect(notes).toEqual([
-      'the best rate of token, 0.008, is the highest that was tried, so the sweep must be extended first',
+      'The best rate of token, 0.008, is the highest that was tried, so the sweep must be extended first.',
     ]);
   });
   test('does not take runs on another text for those that were registered', () => {
@@ -380,4 +380,8 @@ test('without any run nothing is decided, and nothing breaks', () => {
     [1, 2, 3, 4, 5, 6, 7].map((number) => [number, 'not decided']),
   );
   for (const { missing } of found) expect(missing.length).toBeGreaterThan(1);
+  expect(found[0].missing[0]).toBe('token at 6e12 and 3.5e13 FLOPs (ladder)');
+  expect(found[5].missing[0]).toBe(
+    'token at 2.5e12 FLOPs on spelling-100, spelling-1000, spelling-10000 and spelling-100000 (spelling)',
+  );
 });

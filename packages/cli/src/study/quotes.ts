@@ -21,7 +21,7 @@ function pointOf(results: Results, [experiment, arm, flops, corpus = 'sotu']: re
 function verdicts(results: Results): string {
   const rows = verdictsOf(results).map((one) => {
     const { number, title, verdict, missing, hours } = one;
-    const lacks = `${missing.length} runs missing, about ${hours.toPrecision(2)} hours of one core`;
+    const lacks = `runs missing, about ${hours.toPrecision(2)} hours of one core`;
     return `| ${number}. ${title} | ${verdict} | ${missing.length > 0 ? lacks : figureOf(one)} |`;
   });
   return `\n| claim | verdict | figure (95 %) |\n|---|---|---|\n${rows.join('\n')}\n`;

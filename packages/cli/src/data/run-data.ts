@@ -21,7 +21,7 @@ export interface Documents {
   readonly heldOut: readonly Document[];
 }
 
-/** What a run reads of its data. */
+/** The bytes of its data that a run reads. */
 export interface ReadData extends Documents {
   /** The end of the training part: no less of it than memory and compressors read. */
   readonly end: readonly Document[];

@@ -49,7 +49,7 @@ const asList = (value: string | readonly string[] | undefined): readonly string[
 /** Everything that is decided before training begins. */
 export interface Job {
   readonly data: RunData;
-  /** What the run reads of them. */
+  /** The bytes of them that the run reads. */
   readonly read: ReadData;
   /** The folder of the run, locked; null with --dry-run. */
   readonly place: { readonly folder: RunFolder; readonly lock: RunLock } | null;
@@ -106,7 +106,7 @@ const places = ({ runs }: TrainFlags, out: TrainingOutput) => ({
     }),
 });
 
-/** What data are, as the record of a run has it. */
+/** The choice of data, as the record of a run has it. */
 type Source = Pick<RunRecord, 'data' | 'heldOut' | 'heldOutFraction' | 'dedupe' | 'textField' | 'raw'>;
 
 /** @throws UserError where the whole corpus is needed and is not in memory */

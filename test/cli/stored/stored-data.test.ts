@@ -112,7 +112,7 @@ test('data on disk have the documents, the split and the samples of data in memo
         expect(disk[key]).toBe(memory[key]);
       }
       for (const sample of [undefined, { trainBytes: 90_000, heldOutBytes: 1000 }]) {
-        const [here, there] = [await memory.sampled(sample, seed), await disk.sampled(sample, seed)];
+        const [here, there] = [await memory.sampled(sample, seed, 5000), await disk.sampled(sample, seed, 5000)];
         expect(bytesOf(there.train)).toEqual(bytesOf(here.train));
         expect(bytesOf(there.heldOut)).toEqual(bytesOf(here.heldOut));
         expect(Buffer.compare(lastBytes(there.end, 5000), lastBytes(here.end, 5000))).toBe(0);
@@ -126,7 +126,7 @@ test('data on disk have the documents, the split and the samples of data in memo
 test('what a run reads is kept, and is refused when it has changed', async () => {
   const folder = temporaryFolder({ 'data/a.txt': prose(3000, 1), 'data/b.txt': prose(2000, 2) });
   const disk = await onDisk(source(`${folder}/data`, 'tails', 0));
-  const read = await disk.sampled(undefined, 0);
+  const read = await disk.sampled(undefined, 0, 100);
   const kept = keptFiles(read);
   await kept.write(folder);
   expect(readKept(folder, kept.sha256)).toEqual(read);
@@ -163,7 +163,7 @@ test('text of the whole is the same however it is read', async () => {
   const text = prose(150_000, 3);
   const folder = temporaryFolder({ 'a.txt': text });
   const disk = await onDisk(source(`${folder}/a.txt`, 'end', 0));
-  const { train, heldOut } = await disk.sampled(undefined, 0);
+  const { train, heldOut } = await disk.sampled(undefined, 0, 100);
   expect(Buffer.from(concatenated([...train, ...heldOut])).toString()).toBe(text);
   disk.close();
 });

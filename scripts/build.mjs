@@ -1,13 +1,14 @@
 // Builds everything: WebAssembly kernels, JavaScript bundles (esbuild), and type declarations (tsc).
-// `--js` leaves the declarations out: enough to run the command line.
+// `--js` leaves the declarations out: enough to run the command line. In a fresh clone it installs first.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
-import { buildPlay } from './build-play.mjs';
+import { basename, join } from 'node:path';
+import { installOnce, root } from './workspace.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+await installOnce();
+const { build } = await import('esbuild');
+const { buildPlay } = await import('./build-play.mjs');
+
 const libraries = ['tensor', 'autograd', 'blt'];
 const run = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
 
@@ -52,11 +53,12 @@ for (const name of libraries) {
     packages: 'external',
   });
 }
-// The command is one file: it starts faster than a tree of modules.
+// The command is one file: it starts faster than a tree of modules. What it runs in another thread is a second one.
 await build({
   ...common,
-  entryPoints: ['packages/cli/src/blt.ts'],
-  outfile: 'packages/cli/dist/blt.js',
+  entryPoints: ['packages/cli/src/blt.ts', 'packages/cli/src/training/memory-worker.ts'],
+  entryNames: '[name]',
+  outdir: 'packages/cli/dist',
   platform: 'node',
   conditions: ['@blt-ts/source'],
   // The GPU half is the one that the tensor package was built with: gpu.js is parsed only where it is used.

@@ -156,7 +156,7 @@ export const OPTIONS = [
   { key: 'sample_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', resume: true, default: '0',
     doc: 'steps between sample texts, 0 = only at the end' },
   { key: 'memory', section: 'train', kind: 'choice', choices: ['on', 'off'], value: 'on|off', resume: true, default: 'on',
-    doc: 'a memory of the training text beside the model, made and measured at the end' },
+    doc: 'a memory of the training text beside the model, made while it is trained, measured at the end' },
   { key: 'on_spike', section: 'train', kind: 'choice', choices: ['ignore', 'skip', 'rewind'], value: 'action', default: 'ignore',
     doc: 'a batch whose loss stands out: ignore, skip it, or rewind to the last save' },
   { key: 'spike_factor', section: 'train', kind: 'number', above: 1, value: 'x', default: '2',

@@ -30,6 +30,7 @@ import {
 } from './forecast.ts';
 import { rehearse } from './rehearsal.ts';
 import { wallSeconds } from './time-budget.ts';
+import { hasRoomBeside } from './work-beside.ts';
 
 /** A plan, and how long its work takes here. */
 export interface PlannedRun {
@@ -52,7 +53,7 @@ const MARGIN = 1.2;
 /** Shorter runs are not rehearsed: it would take as long. */
 const WORTH_REHEARSING_SECONDS = 20;
 /** The rehearsal's share of the time, less where the steps are fixed and it only serves the estimate, and its limits in seconds. */
-const REHEARSAL = { share: 0.04, shareOfFixed: 0.02, least: 1, most: 8 };
+const REHEARSAL = { share: 0.04, shareOfFixed: 0.01, least: 1, most: 8 };
 /** Fewer steps than this teach a model next to nothing. */
 const FEW_STEPS = 100;
 
@@ -125,7 +126,8 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       sample.heldOutBytes ?? heldOutBytes,
       request.memory ? rememberedBytesOf(sample, trainBytes) : 0,
     );
-  let rates = ratesByFormula(plan, await measureGflops(backend));
+  const beside = hasRoomBeside(request);
+  let rates: Rates = { ...ratesByFormula(plan, await measureGflops(backend)), beside };
   const fitted = isFitted(request);
   const horizon = Math.min(secondsOf(work(), rates), minutes === null ? Number.POSITIVE_INFINITY : 60 * minutes);
   // A run that does not fit into memory is not rehearsed: it fails by itself, after its plan has been shown.
@@ -136,7 +138,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       REHEARSAL.least,
       Math.min(REHEARSAL.most, fitted ? REHEARSAL.share * 60 * minutes! : REHEARSAL.shareOfFixed * horizon),
     );
-    rates = await rehearse(
+    const measured = await rehearse(
       plan,
       corpusIds(data.rehearsal(plan.seed)),
       backend,
@@ -144,6 +146,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       parameterCount(plan),
       seconds,
     );
+    rates = { ...measured, beside };
   }
   if (fitted) {
     const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
@@ -161,7 +164,7 @@ export async function resumedPlan(record: RunRecord, data: RunData, backend: Bac
   const { plan, sample = { trainBytes: null, heldOutBytes: null } } = record;
   const trainBytes = sample.trainBytes ?? data.trainBytes;
   const heldOutBytes = sample.heldOutBytes ?? data.heldOutBytes;
-  const rates = ratesByFormula(plan, await measureGflops(backend));
+  const rates = { ...ratesByFormula(plan, await measureGflops(backend)), beside: hasRoomBeside({ backend }) };
   const remembered = record.care.memory ? rememberedBytesOf(sample, data.trainBytes) : 0;
   return { plan, sample, rates, work: workOf(plan, trainBytes, heldOutBytes, remembered), measured: false };
 }

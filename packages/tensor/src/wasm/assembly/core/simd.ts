@@ -150,6 +150,28 @@ export function log(x: f64): f64 {
   return 2 * s * sum + <f64>exponent * 0.6931471805599453;
 }
 
+/** `log` of two numbers above 0 and below Infinity, step by step the same. */
+export function logPair(x: v128): v128 {
+  const two52 = 4503599627370496.0;
+  // The exponent's bits under those of 2^52 are a float: 2^52 and the exponent.
+  let exponent = f64x2.sub(v128.or(i64x2.shr_u(x, 52), f64x2.splat(two52)), f64x2.splat(two52 + 1023));
+  let m = v128.or(v128.and(x, i64x2.splat(0x000fffffffffffff)), f64x2.splat(1));
+  const large = f64x2.gt(m, f64x2.splat(1.4142135623730951));
+  m = v128.bitselect(f64x2.mul(m, f64x2.splat(0.5)), m, large);
+  exponent = f64x2.add(exponent, v128.and(large, f64x2.splat(1)));
+  const s = f64x2.div(f64x2.sub(m, f64x2.splat(1)), f64x2.add(m, f64x2.splat(1)));
+  const t = f64x2.mul(s, s);
+  let sum = f64x2.splat(1.0 / 15);
+  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 13));
+  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 11));
+  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 9));
+  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 7));
+  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 5));
+  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 3));
+  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1));
+  return f64x2.add(f64x2.mul(f64x2.add(s, s), sum), f64x2.mul(exponent, f64x2.splat(0.6931471805599453)));
+}
+
 /** (x0 + x1) + (x2 + x3) */
 // @ts-ignore: decorator
 @inline

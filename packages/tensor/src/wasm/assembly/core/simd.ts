@@ -124,33 +124,12 @@ export function sigmoid4(x: v128): v128 {
   return v128.andnot(f32x4.div(constant(ONE), f32x4.add(constant(ONE), expFast(t))), f32x4.lt(x, constant(SIGMOID_LOWEST)));
 }
 
-/**
- * Natural logarithm of a positive x, in 64 bits: ln m + e ln 2 with ln m = 2 artanh((m - 1) / (m + 1)). NaN stays NaN, Infinity
- * stays Infinity: their exponent bits would pass for a number near 710.
- */
+/** Natural logarithm of a positive x, in 64 bits. NaN stays NaN, Infinity stays Infinity: their exponent bits would pass for a number near 710. */
 export function log(x: f64): f64 {
-  if (!(x < Infinity)) return x;
-  const bits = reinterpret<u64>(x);
-  let exponent = <i32>(bits >> 52) - 1023;
-  let m = reinterpret<f64>((bits & 0x000fffffffffffff) | 0x3ff0000000000000);
-  if (m > 1.4142135623730951) {
-    m *= 0.5;
-    exponent++;
-  }
-  const s = (m - 1) / (m + 1);
-  const t = s * s;
-  let sum: f64 = 1.0 / 15;
-  sum = sum * t + 1.0 / 13;
-  sum = sum * t + 1.0 / 11;
-  sum = sum * t + 1.0 / 9;
-  sum = sum * t + 1.0 / 7;
-  sum = sum * t + 1.0 / 5;
-  sum = sum * t + 1.0 / 3;
-  sum = sum * t + 1.0;
-  return 2 * s * sum + <f64>exponent * 0.6931471805599453;
+  return x < Infinity ? f64x2.extract_lane(logPair(f64x2.splat(x)), 0) : x;
 }
 
-/** `log` of two numbers above 0 and below Infinity, step by step the same. */
+/** Natural logarithms of two numbers above 0 and below Infinity: ln m + e ln 2 with ln m = 2 artanh((m - 1) / (m + 1)). */
 export function logPair(x: v128): v128 {
   const two52 = 4503599627370496.0;
   // The exponent's bits under those of 2^52 are a float: 2^52 and the exponent.

@@ -161,15 +161,19 @@ async function contents(
     }
     return documents;
   }
-  if (isParquetName(name)) return rowsOf(file, options.textField);
+  if (isParquetName(name)) return rowsOf(file, options, inside?.room);
   if (isJsonlName(name)) return parseJsonl(file.bytes, file.name, options.textField);
   refusePacked(file.name, file.bytes, { isFound: options.onlyFiles, inner: name });
   return [file];
 }
 
-async function rowsOf({ name, bytes }: Document, textField?: string): Promise<Document[]> {
+async function rowsOf({ name, bytes }: Document, options: SourceOptions, room?: number): Promise<Document[]> {
+  const limit = room ?? options.maxGunzipBytes ?? gunzipLimit(bytes.length);
   const documents: Document[] = [];
-  for await (const { firstRow, texts } of parquetTexts(bufferOf(bytes), name, textField)) {
+  for await (const { firstRow, texts } of parquetTexts(bufferOf(bytes), name, {
+    textField: options.textField,
+    limit,
+  })) {
     for (const [i, text] of texts.entries()) documents.push({ name: `${name}:${firstRow + i + 1}`, bytes: text });
   }
   return documents;

@@ -100,17 +100,19 @@ async function moveNew(from: string, to: string): Promise<void> {
   await rm(from);
 }
 
-const TEMPORARY = '.blt-writing-';
-
-/** The tensors of a model in order, cut into files of at most `most` bytes; a larger tensor has a file of its own. */
-function inShards(config: BltConfig, stored: StoredTensors, dtype: WeightDtype, most: number) {
-  const width = elementBytes[dtype]!;
+/** Tensors in the order of the plan, in files of at most so many bytes. @param width bytes of an element in the file */
+function inShards(
+  config: BltConfig,
+  stored: StoredTensors,
+  width: number,
+  shardBytes: number,
+): [string, StoredTensor][][] {
   const shards: [string, StoredTensor][][] = [[]];
   let filled = 0;
   for (const { name } of checkpointPlan(config)) {
     const tensor = stored.get(name)!;
     const bytes = (tensor.bytes / (elementBytes[tensor.dtype] ?? width)) * width;
-    if (filled > 0 && filled + bytes > most) {
+    if (filled > 0 && filled + bytes > shardBytes) {
       shards.push([]);
       filled = 0;
     }
@@ -119,6 +121,8 @@ function inShards(config: BltConfig, stored: StoredTensors, dtype: WeightDtype, 
   }
   return shards;
 }
+
+const TEMPORARY = '.blt-writing-';
 
 /**
  * Writes a folder in the Hugging Face layout; it is a model when it is whole, and not before. Nothing that is there is removed.
@@ -132,7 +136,7 @@ export async function writeModelFolder(
 ): Promise<{ dtype: WeightDtype; files: string[]; bytes: number }> {
   const { path, exists } = placeFor(folder);
   const to = dtype ?? ([...stored.values()].every((t) => t.dtype === 'BF16') ? 'BF16' : 'F32');
-  const shards = inShards(config, stored, to, shardBytes);
+  const shards = inShards(config, stored, elementBytes[to]!, shardBytes);
   const temporary = join(
     exists ? path : dirname(path),
     `${TEMPORARY}${basename(path)}-${randomBytes(6).toString('hex')}`,

@@ -22,7 +22,7 @@ import { apply, applyAll } from './tape.ts';
 // ----- the form of a rule ---------------------------------------------------------------------------------------------
 
 /** One input of a call: its shape in one example, and its values, which all examples share unless it is `batched`. */
-export interface Batched {
+interface Batched {
   readonly x: Tensor;
   readonly shape: Shape;
   readonly batched: boolean;

@@ -147,9 +147,9 @@ function replay(steps: readonly Step[], batch: Map<Tensor, Tensor>, n: number): 
  * through it, in any order: `vmap(grad(f))` gives the gradient of each example, `grad` of `sum(vmap(f)(x))` their sum.
  *
  * f runs on the first example, and the kernels it called run on the whole batch by their batching rules (batching.ts). A kernel without one
- * runs once for each example. If f read a value of the example (`item`, `readSync`), called an op of its own (`defineOp`) or changed a
- * tensor in place, then f itself runs once for each example, because it may do something else there. So f must depend on its arguments
- * alone: a random number that it draws is the same for all examples.
+ * runs once for each example. If f reads a value of the example (`item`, `readSync`), calls an op of `defineOp`, or changes or frees a tensor
+ * that a kernel has read, then f itself runs once for each example, because it may do something else there. Otherwise f must depend on its
+ * arguments alone: a random number that it draws is the same for all examples.
  * @throws ShapeError if an argument lacks the axis, sizes on it differ, or there is no example
  * @see `jax.vmap`
  */

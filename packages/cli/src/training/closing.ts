@@ -66,8 +66,11 @@ async function measureAndReport(run: ClosingRun): Promise<boolean> {
   await writeSample(run, checkpoint, bestStep);
   const { seconds, samples } = journal;
   const facts = { data: job.title, backend: job.why, seconds, full, compressors, samples };
-  const { record, train, heldOut } = job;
-  const report = await writeReport({ folder: job.folder.path, record, session, checkpoint, train, heldOut, ...facts });
+  const { record, trainBytes, heldOut } = job;
+  const report = await writeReport({
+    ...{ folder: job.folder.path, record, session, checkpoint, trainBytes, heldOut },
+    ...facts,
+  });
   log.done({ full, withMemory, measured, compressors, seconds: journal.seconds, model, report }, session);
   return true;
 }

@@ -25,10 +25,10 @@ export class WorkBeside {
   }
 
   /** One after the other, so that no more than one core is taken. */
-  private async compress({ train, heldOut, compressorSeconds }: TrainingJob): Promise<CompressorFigure[]> {
+  private async compress({ end, heldOut, compressorSeconds }: TrainingJob): Promise<CompressorFigure[]> {
     // Whoever waits for the file is told of its failure.
     await this.memory?.file.catch(() => {});
-    return compressorFigures(lastBytes(train, MOST_CONTEXT_BYTES), concatenated(heldOut), {
+    return compressorFigures(lastBytes(end, MOST_CONTEXT_BYTES), concatenated(heldOut), {
       seconds: compressorSeconds,
       signal: this.stopping.signal,
     });
@@ -53,12 +53,12 @@ export class WorkBeside {
   }
 }
 
-function memoryOf({ record, train }: TrainingJob): MemoryBeside | null {
+function memoryOf({ record, end }: TrainingJob): MemoryBeside | null {
   const most = record.sample?.memoryBytes;
   if (!record.care.memory || most === 0) return null;
   return new MemoryBeside(
     rememberedText(
-      train.map(({ bytes }) => bytes),
+      end.map(({ bytes }) => bytes),
       most,
     ),
   );

@@ -9,7 +9,7 @@ const text = (words: string) => [{ name: 'a.txt', bytes: Buffer.from(words.repea
 function jobOn(threads?: number): { job: TrainingJob; paused: boolean[] } {
   const paused: boolean[] = [];
   const backend = { threads, pauseThreads: (now: boolean) => paused.push(now) };
-  const parts = { record: { care: { memory: false } }, train: text('so it is. '), heldOut: text('it is so. ') };
+  const parts = { record: { care: { memory: false } }, end: text('so it is. '), heldOut: text('it is so. ') };
   return { job: { ...parts, backend } as unknown as TrainingJob, paused };
 }
 
@@ -40,7 +40,7 @@ test('of two threads it gets the second one until it is done; of more, and on a 
 
 test('ended before it is done, it gives the second thread back', async () => {
   const { job, paused } = jobOn(2);
-  const beside = new WorkBeside({ ...job, train: text('a long text '.repeat(20_000)) });
+  const beside = new WorkBeside({ ...job, end: text('a long text '.repeat(8000)) });
   beside.makeRoom(job);
   await beside.end();
   await expect(beside.compressors).rejects.toThrow();

@@ -65,7 +65,7 @@ test('every command of the README can be pasted after the quickstart: what it re
   expect(problems).toEqual([]);
 });
 
-/** What the quickstart leaves, from a model of a moment. */
+/** The files that the quickstart leaves, from a model of a moment. */
 const QUICKSTART =
   'train --steps 2 --entropy-steps 2 --local-width 16 --local-heads 2 --decoder-layers 1 --global-width 16 --global-heads 2 --global-layers 1 ' +
   '--hash-vocab 64 --entropy-width 16 --entropy-heads 2 --entropy-layers 1 --row-bytes 64 --batch-size 2 --eval-every 0 --run nano-1 --data README.md';

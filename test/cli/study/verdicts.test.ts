@@ -113,7 +113,7 @@ describe('claim 1, equal bits per byte', () => {
     const { verdict: found, notes } = verdict(steep, 1);
     expect(found).toBe('not decided');
     expect(notes).toEqual([
-      'The best rate of token, 0.008, is the highest that was tried, so the sweep must be extended first.',
+      'The best rate of token, 0.016, is the highest that was tried, so the sweep must be extended first.',
     ]);
   });
   test('does not take runs on another text for those that were registered', () => {

@@ -83,7 +83,7 @@ const zshValue = (value: Value): string =>
         ? ' '
         : `(${value.words.join(' ')})`;
 
-/** What _arguments is told of a flag. It may come several times, because some flags collect. */
+/** A flag as _arguments is told of it. It may come several times, because some flags collect. */
 const zshFlag = (flag: Flag): string[] =>
   namesOf(flag).map((name) => {
     const joint = flag.value === null ? '' : name.startsWith('--') ? '=' : '+';

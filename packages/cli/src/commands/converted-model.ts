@@ -10,7 +10,7 @@ export interface ConvertedModel {
   readonly bytes: number;
   /** Files of weights. */
   readonly files: readonly string[];
-  /** Whose layout it had. */
+  /** The library in whose layout it was. */
   readonly layout: string;
   readonly config: BltConfig;
   /** Its tensors as they were found. */

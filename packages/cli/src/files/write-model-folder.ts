@@ -100,6 +100,28 @@ async function moveNew(from: string, to: string): Promise<void> {
   await rm(from);
 }
 
+/** Tensors in the order of the plan, in files of at most so many bytes. @param width bytes of an element in the file */
+function inShards(
+  config: BltConfig,
+  stored: StoredTensors,
+  width: number,
+  shardBytes: number,
+): [string, StoredTensor][][] {
+  const shards: [string, StoredTensor][][] = [[]];
+  let filled = 0;
+  for (const { name } of checkpointPlan(config)) {
+    const tensor = stored.get(name)!;
+    const bytes = (tensor.bytes / (elementBytes[tensor.dtype] ?? width)) * width;
+    if (filled > 0 && filled + bytes > shardBytes) {
+      shards.push([]);
+      filled = 0;
+    }
+    shards.at(-1)!.push([name, tensor]);
+    filled += bytes;
+  }
+  return shards;
+}
+
 const TEMPORARY = '.blt-writing-';
 
 /**
@@ -114,19 +136,7 @@ export async function writeModelFolder(
 ): Promise<{ dtype: WeightDtype; files: string[]; bytes: number }> {
   const { path, exists } = placeFor(folder);
   const to = dtype ?? ([...stored.values()].every((t) => t.dtype === 'BF16') ? 'BF16' : 'F32');
-  const width = elementBytes[to]!;
-  const shards: [string, StoredTensor][][] = [[]];
-  let filled = 0;
-  for (const { name } of checkpointPlan(config)) {
-    const tensor = stored.get(name)!;
-    const bytes = (tensor.bytes / (elementBytes[tensor.dtype] ?? width)) * width;
-    if (filled > 0 && filled + bytes > shardBytes) {
-      shards.push([]);
-      filled = 0;
-    }
-    shards.at(-1)!.push([name, tensor]);
-    filled += bytes;
-  }
+  const shards = inShards(config, stored, elementBytes[to]!, shardBytes);
   const temporary = join(
     exists ? path : dirname(path),
     `${TEMPORARY}${basename(path)}-${randomBytes(6).toString('hex')}`,

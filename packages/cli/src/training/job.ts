@@ -225,7 +225,7 @@ export async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const record = await folder.record();
   const lock = flags.dryRun ? null : await RunLock.acquire(path);
   try {
-    const data = record.stored
+    const data: RunData = record.stored
       ? new KeptData(path, record, record.stored)
       : new DataInMemory(await loadCorpus({ ...record, seed: record.plan.seed }, warn));
     if (data.hash !== record.dataHash) throw await changedData(folder, record, data);

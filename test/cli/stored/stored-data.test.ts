@@ -4,7 +4,7 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import { expect, test } from 'vitest';
 import { loadCorpus } from '../../../packages/cli/src/data/corpus.ts';
 import { concatenated, type Document, lastBytes } from '../../../packages/cli/src/data/document.ts';
-import { DataInMemory } from '../../../packages/cli/src/data/run-data.ts';
+import { DataInMemory, type RunData } from '../../../packages/cli/src/data/run-data.ts';
 import { SPLIT_CHOICES } from '../../../packages/cli/src/data/split.ts';
 import { keptFiles, readKept } from '../../../packages/cli/src/stored/kept-data.ts';
 import { parseBytes } from '../../../packages/cli/src/stored/open-data.ts';
@@ -101,7 +101,7 @@ test('data on disk have the documents, the split and the samples of data in memo
     fc.asyncProperty(corpora, fc.constantFrom(...SPLIT_CHOICES), fc.nat(50), async (recipe, split, seed) => {
       const of = source(temporaryFolder(corpusOf(recipe)), split, seed);
       const refusal = (error: Error) => error.message;
-      const memory = await loadCorpus(of, null).then((loaded) => new DataInMemory(loaded), refusal);
+      const memory: RunData | string = await loadCorpus(of, null).then((loaded) => new DataInMemory(loaded), refusal);
       const disk = await onDisk(of).catch(refusal);
       if (typeof memory === 'string' || typeof disk === 'string') {
         expect(disk).toBe(memory);

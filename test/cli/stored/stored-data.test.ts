@@ -94,7 +94,7 @@ const source = (folder: string, split: (typeof SPLIT_CHOICES)[number], seed: num
 });
 
 const onDisk = (of: Parameters<typeof surveyData>[0]) =>
-  surveyData(of, { folder: temporaryFolder(), warn: () => {}, onProgress: () => {} });
+  surveyData(of, { folder: temporaryFolder(), why: 'they are large', warn: () => {}, onProgress: () => {} });
 
 test('data on disk have the documents, the split and the samples of data in memory', async () => {
   await fc.assert(
@@ -111,7 +111,7 @@ test('data on disk have the documents, the split and the samples of data in memo
         expect(disk[key]).toBe(memory[key]);
       }
       for (const sample of [undefined, { trainBytes: 90_000, heldOutBytes: 1000 }]) {
-        const [here, there] = [await memory.sampled(sample, seed, 5000), await disk.sampled(sample, seed, 5000)];
+        const [here, there] = [await memory.sampled(sample, seed), await disk.sampled(sample, seed, 5000)];
         expect(bytesOf(there.train)).toEqual(bytesOf(here.train));
         expect(bytesOf(there.heldOut)).toEqual(bytesOf(here.heldOut));
         expect(Buffer.compare(lastBytes(there.end, 5000), lastBytes(here.end, 5000))).toBe(0);
@@ -165,6 +165,12 @@ test('text of the whole is the same however it is read', async () => {
   const { train, heldOut } = await disk.sampled(undefined, 0, 100);
   expect(Buffer.from(concatenated([...train, ...heldOut])).toString()).toBe(text);
   disk.close();
+});
+
+test('copies are not looked for among data on disk: asking for that is refused with the reason', async () => {
+  const folder = temporaryFolder({ 'a.txt': 'whales' });
+  const of = { ...source(`${folder}/a.txt`, 'auto', 0), dedupe: true };
+  await expect(onDisk(of)).rejects.toThrow(/--dedupe compares all data .* they are large; raise --max-memory/);
 });
 
 test('sizes of memory are read', () => {

@@ -7,6 +7,7 @@ import { memoryBytes } from '../data/read-file.ts';
 import { DataInMemory, type RunData } from '../data/run-data.ts';
 import { Tally } from '../data/tally.ts';
 import { UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
 import { surveyData } from './stored-data.ts';
 import { type SurveyProgress, sourceFiles } from './survey.ts';
 
@@ -54,9 +55,11 @@ interface OpenOptions {
  * @throws UserError in one sentence
  */
 export async function openData(source: CorpusSource, options: OpenOptions): Promise<RunData> {
-  const most = mostMemory(options.maxMemory) / SHARE_OF_DATA;
-  const fits = (await sizeOf(source)) <= most;
-  return fits ? new DataInMemory(await loadCorpus(source, options.warn)) : surveyData(source, options);
+  const memory = mostMemory(options.maxMemory);
+  const size = await sizeOf(source);
+  if (size <= memory / SHARE_OF_DATA) return new DataInMemory(await loadCorpus(source, options.warn));
+  const why = `about ${humanBytes(size)} are more than an eighth of ${humanBytes(memory)}, so they stay on disk`;
+  return surveyData(source, { ...options, why });
 }
 
 /** About the bytes of all documents. Standard input, and what cannot be found, count nothing: loading says what is wrong. */

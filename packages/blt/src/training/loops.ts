@@ -7,7 +7,7 @@ import { bltLosses } from '../model/blt.ts';
 import { type BltConfig, layoutOptions } from '../model/config.ts';
 import { entropyModelLogits } from '../model/entropy-model.ts';
 import type { BltParams, EntropyModelParams } from '../model/parameters.ts';
-import { type ByteRow, byteRows, EpochLoader, patchRows } from './data-loader.ts';
+import { type ByteRow, EpochLoader, lazyByteRows, lazyPatchRows } from './data-loader.ts';
 import { type PatchedDocument, rowLimits, type TrainingRow } from './packing.ts';
 import type { RunPlan } from './run-plan.ts';
 import { TrainingLoop } from './training-loop.ts';
@@ -33,7 +33,7 @@ export function entropyModelLoop(
   const { rowBytes, loop } = plan.entropyModel!;
   const c = plan.config.patcher!;
   const loader = new EpochLoader<ByteRow>(random.fork('entropy model rows'), (stream, epoch) =>
-    byteRows(documents, rowBytes, stream, epoch),
+    lazyByteRows(documents, rowBytes, stream, epoch),
   );
   const options = { ...layoutOptions(plan.config), backend };
   const idsOf = (rows: readonly ByteRow[]) => rows.map((r) => r.ids);
@@ -60,7 +60,7 @@ export function modelLoop(
 ): TrainingLoop<BltParams, TrainingRow> {
   const { maxPatches, maxBytes } = rowLimits(config, model.maxRowBytes);
   const loader = new EpochLoader<TrainingRow>(random.fork('rows'), (stream, epoch) =>
-    patchRows(documents, Math.min(model.patchesPerRow, maxPatches), maxBytes, stream, epoch),
+    lazyPatchRows(documents, Math.min(model.patchesPerRow, maxPatches), maxBytes, stream, epoch),
   );
   return new TrainingLoop(
     params,

@@ -1,9 +1,9 @@
 /** @file Experiments as files: named arms, each a configuration with rungs and sweeps, which become runs. */
 import { readdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, join } from 'node:path';
 import { parse } from 'smol-toml';
 import { z } from 'zod';
+import { packageFolder } from '../files/package-folder.ts';
 import { readSmallFile } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { type Measure, measure } from './measure.ts';
@@ -12,7 +12,12 @@ import { type RunConfig, runConfig } from './run-config.ts';
 const options = z.record(z.string(), z.unknown());
 
 /** A known figure to stand beside those of the runs, such as a compressor's on the same bytes. */
-export const reference = z.strictObject({ name: z.string(), bits_per_byte: z.number().positive() });
+export const reference = z.strictObject({
+  name: z.string(),
+  bits_per_byte: z.number().positive(),
+  /** The corpus that it is of, in an experiment with several. */
+  corpus: z.string().optional(),
+});
 
 /** See `reference`. */
 export type Reference = z.infer<typeof reference>;
@@ -70,11 +75,7 @@ const combinations = (sweep: Record<string, unknown[]>): Record<string, unknown>
   );
 
 /** The folder of the experiments that the command brings: `study` in its package. */
-function shelf(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (basename(folder) !== 'src' && basename(folder) !== 'dist') folder = dirname(folder);
-  return join(dirname(folder), 'study');
-}
+const shelf = (): string => join(packageFolder(), 'study');
 
 /** Names of the experiments that the command brings. */
 export const experimentNames = (): string[] =>

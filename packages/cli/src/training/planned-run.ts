@@ -4,7 +4,6 @@ import { totalmem } from 'node:os';
 import {
   bltPlan,
   ConfigError,
-  type Corpus,
   countParameters,
   MOST_TEXT_BYTES,
   planRun,
@@ -15,9 +14,7 @@ import {
 import type { Backend } from '@blt-ts/tensor';
 import { measureGflops } from '../config/backend-choice.ts';
 import { corpusIds } from '../data/corpus.ts';
-import { type Document, totalBytes } from '../data/document.ts';
-import { sampleDocuments } from '../data/sample.ts';
-import type { Split } from '../data/split.ts';
+import type { RunData, Sample } from '../data/run-data.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
 import {
@@ -33,14 +30,7 @@ import {
 } from './forecast.ts';
 import { rehearse } from './rehearsal.ts';
 import { wallSeconds } from './time-budget.ts';
-
-/** How much of a corpus a run reads; null: all of it. */
-export interface Sample {
-  readonly trainBytes: number | null;
-  readonly heldOutBytes: number | null;
-  /** Bytes that the memory remembers, where a time sets a limit. */
-  readonly memoryBytes?: number;
-}
+import { hasRoomBeside } from './work-beside.ts';
 
 /** A plan, and how long its work takes here. */
 export interface PlannedRun {
@@ -63,7 +53,7 @@ const MARGIN = 1.2;
 /** Shorter runs are not rehearsed: it would take as long. */
 const WORTH_REHEARSING_SECONDS = 20;
 /** The rehearsal's share of the time, less where the steps are fixed and it only serves the estimate, and its limits in seconds. */
-const REHEARSAL = { share: 0.04, shareOfFixed: 0.02, least: 1, most: 8 };
+const REHEARSAL = { share: 0.04, shareOfFixed: 0.01, least: 1, most: 8 };
 /** Fewer steps than this teach a model next to nothing. */
 const FEW_STEPS = 100;
 
@@ -75,21 +65,6 @@ function neededBytes(plan: RunPlan, least: number, steps?: number, entropySteps?
     ? entropyModel.rowBytes * entropyModel.loop.batchRows * (entropySteps ?? entropyModel.loop.steps)
     : 0;
   return Math.ceil(Math.max(least, MARGIN * Math.max(modelBytes, entropyBytes)));
-}
-
-/** Both parts of a corpus. */
-export interface Documents {
-  readonly train: readonly Document[];
-  readonly heldOut: readonly Document[];
-}
-
-/** The documents that a run reads. The same record gives the same ones. */
-export function sampled(split: Split, sample: Sample | undefined, seed: number): Documents {
-  const { trainBytes = null, heldOutBytes = null } = sample ?? {};
-  return {
-    train: trainBytes === null ? split.train : sampleDocuments(split.train, trainBytes, seed),
-    heldOut: heldOutBytes === null ? split.heldOut : sampleDocuments(split.heldOut, heldOutBytes, seed),
-  };
 }
 
 /** Bytes of the training part that the memory of a run remembers. */
@@ -111,7 +86,7 @@ export function planOf(options: RunOptions, trainBytes: number): RunPlan {
 /** The wishes that a plan is made from. */
 export interface PlanRequest {
   readonly options: RunOptions;
-  readonly split: Split;
+  readonly data: RunData;
   readonly backend: Backend;
   readonly warmStart: (plan: RunPlan) => WarmStart;
   /** Steps follow from it unless the options name them. */
@@ -131,9 +106,8 @@ export const isFitted = ({ options, minutes }: Pick<PlanRequest, 'options' | 'mi
  * @throws UserError if what is asked for does not fit together, or nothing fits into the time
  */
 export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
-  const { options, split, backend, warmStart, minutes } = request;
-  const trainBytes = totalBytes(split.train);
-  const heldOutBytes = totalBytes(split.heldOut);
+  const { options, data, backend, warmStart, minutes } = request;
+  const { trainBytes, heldOutBytes } = data;
   let plan = planOf(options, trainBytes);
   // Entropies made before are those of whole documents.
   const whole = warmStart(plan).entropies != null || warmStart(plan).patches != null;
@@ -152,25 +126,27 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       sample.heldOutBytes ?? heldOutBytes,
       request.memory ? rememberedBytesOf(sample, trainBytes) : 0,
     );
-  let rates = ratesByFormula(plan, await measureGflops(backend));
+  const beside = hasRoomBeside(request);
+  let rates: Rates = { ...ratesByFormula(plan, await measureGflops(backend)), beside };
   const fitted = isFitted(request);
   const horizon = Math.min(secondsOf(work(), rates), minutes === null ? Number.POSITIVE_INFINITY : 60 * minutes);
   // A run that does not fit into memory is not rehearsed: it fails by itself, after its plan has been shown.
-  const fits = memoryOf(plan, trainBytes + heldOutBytes, 0) < totalmem();
+  const fits = memoryOf(plan, data.bytesInMemory, 0) < totalmem();
   const rehearsed = fitted || (fits && horizon > WORTH_REHEARSING_SECONDS);
   if (rehearsed) {
     const seconds = Math.max(
       REHEARSAL.least,
       Math.min(REHEARSAL.most, fitted ? REHEARSAL.share * 60 * minutes! : REHEARSAL.shareOfFixed * horizon),
     );
-    rates = await rehearse(
+    const measured = await rehearse(
       plan,
-      rehearsalCorpus(split, plan.seed),
+      corpusIds(data.rehearsal(plan.seed)),
       backend,
       warmStart(plan),
       parameterCount(plan),
       seconds,
     );
+    rates = { ...measured, beside };
   }
   if (fitted) {
     const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
@@ -184,12 +160,12 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
 }
 
 /** Plan and forecast of a run that is resumed. Its speed is computed by formula, until its steps are measured. */
-export async function resumedPlan(record: RunRecord, split: Split, backend: Backend): Promise<PlannedRun> {
+export async function resumedPlan(record: RunRecord, data: RunData, backend: Backend): Promise<PlannedRun> {
   const { plan, sample = { trainBytes: null, heldOutBytes: null } } = record;
-  const trainBytes = sample.trainBytes ?? totalBytes(split.train);
-  const heldOutBytes = sample.heldOutBytes ?? totalBytes(split.heldOut);
-  const rates = ratesByFormula(plan, await measureGflops(backend));
-  const remembered = record.care.memory ? rememberedBytesOf(sample, totalBytes(split.train)) : 0;
+  const trainBytes = sample.trainBytes ?? data.trainBytes;
+  const heldOutBytes = sample.heldOutBytes ?? data.heldOutBytes;
+  const rates = { ...ratesByFormula(plan, await measureGflops(backend)), beside: hasRoomBeside({ backend }) };
+  const remembered = record.care.memory ? rememberedBytesOf(sample, data.trainBytes) : 0;
   return { plan, sample, rates, work: workOf(plan, trainBytes, heldOutBytes, remembered), measured: false };
 }
 
@@ -250,12 +226,4 @@ function sampleOf(
     trainBytes: !whole && needed < trainBytes / MARGIN ? needed : null,
     heldOutBytes: !whole && measured < heldOutBytes ? measured : null,
   };
-}
-
-/** Enough for a few steps, from all over the corpus. */
-function rehearsalCorpus(split: Split, seed: number): Corpus {
-  return corpusIds({
-    train: sampleDocuments(split.train, 2 ** 18, seed),
-    heldOut: sampleDocuments(split.heldOut, 2 ** 14, seed),
-  });
 }

@@ -19,6 +19,7 @@ import { SteadyHeap } from './steady-heap.ts';
 import type { Position } from './time-budget.ts';
 import { resumeCommand, type TrainingJob } from './training-job.ts';
 import { TrainingLog } from './training-log.ts';
+import { hasRoomBeside, WorkBeside } from './work-beside.ts';
 
 /** Training batches that the first evaluation is compared with. */
 const RECENT_STEPS = 8;
@@ -36,6 +37,7 @@ export class TrainingRun {
   private readonly pace = new Pace();
   private session!: Session;
   private saving: Saving | undefined;
+  private beside: WorkBeside | null = null;
   private rewinds = 0;
   private heldOutBitsPerByte: number | undefined;
   private isFirstEvaluation = true;
@@ -53,7 +55,11 @@ export class TrainingRun {
   async train(): Promise<number> {
     try {
       const saving = await this.startOrResume();
-      const { session } = this;
+      const { session, job } = this;
+      if (hasRoomBeside(job)) {
+        this.beside = new WorkBeside(job);
+        this.beside.makeRoom(job);
+      }
       const heap = new SteadyHeap();
       while (session.phase !== 'done') {
         const event = await session.next();
@@ -62,11 +68,12 @@ export class TrainingRun {
         if (await this.isStopped()) return await this.stop(saving);
       }
       await saving.saveRest({ best: session.best === null && session.step >= session.steps });
-      const whole = await closeRun({ ...this.parts, session, isStopped: () => this.isStopped() });
+      const whole = await closeRun({ ...this.parts, session, beside: this.beside, isStopped: () => this.isStopped() });
       return whole ? 0 : await this.stop(saving);
     } catch (error) {
       throw this.explained(error);
     } finally {
+      await this.beside?.end();
       this.interrupt.dispose();
       this.journal.close();
     }

@@ -30,6 +30,8 @@ export interface WasmBackend extends Backend {
    * then the calling thread does all the work.
    */
   threadsReady(): Promise<void>;
+  /** With true, all kernels stay on the calling thread until it is called with false: other work gets the cores. The bits do not change. */
+  pauseThreads(paused: boolean): void;
 }
 
 export type { WasmOptions } from './options.ts';
@@ -77,6 +79,9 @@ class SimdBackend implements WasmBackend {
   }
   get threads(): number {
     return this.runtime.threads;
+  }
+  pauseThreads(paused: boolean): void {
+    if (this.runtime.pool) this.runtime.pool.paused = paused;
   }
   async threadsReady(): Promise<void> {
     await this.runtime.pool?.whenReady();
@@ -152,10 +157,10 @@ class SimdBackend implements WasmBackend {
     return true;
   }
 
-  readSync(storage: Storage): Float32Array | Int32Array {
-    const { handle, length } = storage;
-    if (typeof handle !== 'number') return this.values(storage).slice();
-    return this.all(storage.dtype).slice(handle / 4, handle / 4 + length);
+  readSync(storage: Storage, from = 0, to = storage.length): Float32Array | Int32Array {
+    const { handle } = storage;
+    if (typeof handle !== 'number') return this.values(storage).slice(from, to);
+    return this.all(storage.dtype).slice(handle / 4 + from, handle / 4 + to);
   }
 
   async read(storage: Storage): Promise<Float32Array | Int32Array> {

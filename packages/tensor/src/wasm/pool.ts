@@ -87,6 +87,8 @@ export class Pool {
   private readonly leastAwake: number;
   private readonly leastAsleep: number;
   private state: 'idle' | 'starting' | 'ready' | 'failed' = 'idle';
+  /** While it is true, the calling thread does everything: something else needs the cores. */
+  paused = false;
   /** Why there are no workers after all. */
   trouble: string | undefined;
   private readonly startAll: () => void;
@@ -154,7 +156,7 @@ export class Pool {
 
   /** Runs the kernel on all threads; false if that would not pay, or the workers have not started yet. */
   run(kernel: Kernel, nanoseconds: number): boolean {
-    if (nanoseconds < this.leastAwake || !this.ready()) return false;
+    if (this.paused || nanoseconds < this.leastAwake || !this.ready()) return false;
     const { exports } = this;
     if (nanoseconds < this.leastAsleep && exports.workersAsleep() > 0) return false;
     const pieces = this.selfScheduling.has(kernel) ? 0 : this.threads * PIECES_PER_THREAD;

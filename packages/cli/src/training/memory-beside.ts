@@ -1,0 +1,63 @@
+/** @file The memory of a run, made in a thread of its own while the model is trained: the thread's side that faces the run. */
+import { Worker } from 'node:worker_threads';
+import type { MemoryProgress, MixedLosses } from '@blt-ts/blt';
+import { UserError } from '../terminal/errors.ts';
+import type { MemoryAnswer, MixRequest } from './memory-worker.ts';
+
+/** Where the build puts memory-worker.ts: beside the command. */
+const PROGRAM = new URL('./memory-worker.js', import.meta.url);
+
+/** Somebody who waits for an answer. */
+interface Waiting<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A memory that learns in another thread. */
+export class MemoryBeside implements MixedLosses {
+  /** How far the counting is. */
+  progress: MemoryProgress;
+  /** The memory's file. It is made before any batch is mixed: the memory has then read the training text alone. */
+  readonly file: Promise<Uint8Array>;
+  private readonly worker: Worker;
+  private readonly waiting: Waiting<Float64Array>[] = [];
+  private failure: UserError | null = null;
+
+  /** @param text that is remembered */
+  constructor(text: Uint8Array) {
+    this.progress = { done: 0, total: text.length };
+    this.worker = new Worker(PROGRAM, { workerData: text, name: 'blt memory' });
+    this.file = new Promise((resolve, reject) => {
+      this.worker.on('message', (answer: MemoryAnswer) => {
+        if ('progress' in answer) this.progress = answer.progress;
+        else if ('file' in answer) resolve(answer.file);
+        else this.waiting.shift()!.resolve(answer.losses);
+      });
+      this.worker.on('error', (error: Error) => {
+        this.failure = new UserError(
+          `the memory beside the model failed: ${error.message}; --memory off trains without one`,
+          1,
+          { cause: error },
+        );
+        reject(this.failure);
+        for (const { reject } of this.waiting.splice(0)) reject(this.failure);
+      });
+    });
+    // A failure is thrown where the file is awaited; without this line it would be an unhandled rejection.
+    this.file.catch(() => {});
+  }
+
+  losses(logits: Float32Array, vocabSize: number, ids: Int32Array): Promise<Float64Array> {
+    const request: MixRequest = { logits: logits as Float32Array<ArrayBuffer>, vocabSize, ids };
+    if (this.failure) return Promise.reject(this.failure);
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject });
+      this.worker.postMessage(request);
+    });
+  }
+
+  /** Ends the thread, whatever it is doing. */
+  async end(): Promise<void> {
+    await this.worker.terminate();
+  }
+}

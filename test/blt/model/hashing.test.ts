@@ -69,6 +69,14 @@ test('a hash reads its window only: bytes outside it do not matter', () => {
   );
 });
 
+test('from some position on, the rows are those of the whole', () => {
+  const row = Int32Array.from({ length: 20 }, (_, i) => 4 + ((i * 97) % 256));
+  const options = { groupSizes: [3, 5, 8], functions: 2, vocab: 61 };
+  const whole = hashNgrams(row, options);
+  for (const first of [0, 1, 7, 19, 20]) expect(hashNgrams(row, options, first)).toEqual(whole.slice(first * 6));
+  expect(() => hashNgrams(row, options, 21)).toThrow('first must be a whole number from 0 to the 20 ids, got 21');
+});
+
 test('a megabyte with the six sizes of the released model takes well under two seconds', () => {
   const row = Int32Array.from({ length: 1_200_000 }, (_, i) => 4 + ((i * 2654435761) >>> 24));
   const start = performance.now();

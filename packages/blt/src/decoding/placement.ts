@@ -154,7 +154,7 @@ function hashRows(
     const window = new Int32Array(past.length + row.length);
     window.set(past);
     window.set(row, past.length);
-    out.set(hashNgrams(window, hash).subarray(past.length * tables), starts[r] * tables);
+    out.set(hashNgrams(window, hash, past.length), starts[r] * tables);
   });
   return out;
 }

@@ -56,16 +56,20 @@ export interface HashOptions {
  * Tables are ordered function-major, then size; table m owns the rows m*vocab .. (m+1)*vocab - 1:
  * out[i*T + m] = m*vocab + (h_m(i) mod vocab), T = functions * groupSizes.length, floor modulo (never negative).
  *
- * @param ids [n], each -1 .. 259   @returns [n*T], position-major
+ * @param ids [n], each -1 .. 259   @param first the positions before it are only read, and have no rows
+ * @returns [(n - first)*T], position-major
  * @throws RangeError if a size, the number of functions, the vocab or an id is out of range
  * @see Pagnoni et al. 2024, section 3.2.1 and appendix C (both differ from the released code, which this follows)
  */
-export function hashNgrams(ids: Int32Array, options: HashOptions): Int32Array {
+export function hashNgrams(ids: Int32Array, options: HashOptions, first = 0): Int32Array {
   const { groupSizes, functions, vocab } = options;
   const T = functions * groupSizes.length;
   validate(ids, options);
   const n = ids.length;
-  const out = new Int32Array(n * T);
+  if (!Number.isInteger(first) || first < 0 || first > n) {
+    throw new RangeError(`hashNgrams: first must be a whole number from 0 to the ${n} ids, got ${first}`);
+  }
+  const out = new Int32Array((n - first) * T);
   const twoTo32Mod = TWO_32 % vocab;
   const twoTo64Mod = (twoTo32Mod * twoTo32Mod) % vocab;
   for (let f = 0; f < functions; f++) {
@@ -73,7 +77,7 @@ export function hashNgrams(ids: Int32Array, options: HashOptions): Int32Array {
       const m = f * groupSizes.length + s;
       const g = groupSizes[s];
       const { high, low } = primePowers(HASH_PRIMES[f], g);
-      for (let i = 0; i < n; i++) {
+      for (let i = first; i < n; i++) {
         // id * word < 2^9 * 2^32, so both sums are exact integers in a double.
         let lo = 0;
         let hi = 0;
@@ -90,7 +94,7 @@ export function hashNgrams(ids: Int32Array, options: HashOptions): Int32Array {
           bucket -= twoTo64Mod;
           if (bucket < 0) bucket += vocab;
         }
-        out[i * T + m] = m * vocab + bucket;
+        out[(i - first) * T + m] = m * vocab + bucket;
       }
     }
   }

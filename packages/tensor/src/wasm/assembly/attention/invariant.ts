@@ -152,16 +152,13 @@ function scoreFourKeys(s: usize, q: usize, k0: usize, k1: usize, k2: usize, k3: 
 
 /** Scores of a scaled query, zeros behind it, against n keys, in whole fours. The keys are read where they lie. */
 function scoreRow(s: usize, q: usize, k: usize, kRow: usize, n: i32, D: i32): void {
-  let j = 0;
-  for (; j + 4 <= n; j += 4) {
-    const k1 = k + kRow, k2 = k1 + kRow, k3 = k2 + kRow;
+  for (let j = 0; j < n; j += 4) {
+    // Keys beyond the last repeat it.
+    const k1 = j + 1 < n ? k + kRow : k, k2 = j + 2 < n ? k1 + kRow : k1, k3 = j + 3 < n ? k2 + kRow : k2;
     scoreFourKeys(s, q, k, k1, k2, k3, D);
     s += 16;
     k = k3 + kRow;
   }
-  if (j == n) return;
-  const k1 = j + 1 < n ? k + kRow : k, k2 = j + 2 < n ? k1 + kRow : k1;
-  scoreFourKeys(s, q, k, k1, k2, k2, D);
 }
 
 /** s becomes e^(s - max), n values in whole eights. */

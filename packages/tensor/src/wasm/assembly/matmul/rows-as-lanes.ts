@@ -21,21 +21,16 @@ const TURNED: usize = TILE + 256;
 function turnTile(from: usize, fromRow: usize, c: usize, cm: usize, rows: i32, columns: i32, add: bool): void {
   const turned = scratch() + TURNED;
   for (; rows > 0; rows -= 4) {
-    const x0 = v128.load(from), x1 = v128.load(from + fromRow);
-    const x2 = v128.load(from + fromRow * 2), x3 = v128.load(from + fromRow * 3);
-    if (!add && rows >= 4 && columns == 4) storeTransposed(c, cm, x0, x1, x2, x3);
-    else {
-      storeTransposed(turned, 16, x0, x1, x2, x3);
-      for (let i = 0; i < min(rows, 4); i++) {
-        const at = c + i * cm;
-        let y = v128.load(turned + (<usize>i << 4));
-        if (add) y = f32x4.add(v128.load(at), y);
-        if (columns == 4) v128.store(at, y);
-        else storeTail(at, y, columns);
-      }
+    storeTransposed(turned, 16, v128.load(from), v128.load(from + fromRow), v128.load(from + fromRow * 2),
+      v128.load(from + fromRow * 3));
+    for (let i = 0; i < min(rows, 4); i++) {
+      let y = v128.load(turned + (<usize>i << 4));
+      if (add) y = f32x4.add(v128.load(c), y);
+      if (columns == 4) v128.store(c, y);
+      else storeTail(c, y, columns);
+      c += cm;
     }
     from += 16;
-    c += cm << 2;
   }
 }
 

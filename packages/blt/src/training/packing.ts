@@ -7,6 +7,8 @@ export interface PatchedDocument {
   readonly ids: Int32Array;
   /** [P], all >= 1, sum S */
   readonly patchLengths: Int32Array;
+  /** [S] 1 for the ids that count as targets, 0 for the others. Left out: all count. */
+  readonly counted?: Uint8Array;
 }
 
 /** One row of a training batch, ready for `buildLayout`. */
@@ -17,6 +19,8 @@ export interface TrainingRow {
   readonly targets: Int32Array;
   /** [P], first 1, sum S+1: the last target is the next token. */
   readonly patchLengths: Int32Array;
+  /** [S] 1 for the targets that count, 0 for the others. Left out: all count. */
+  readonly counted?: Uint8Array;
 }
 
 /** The most that one row may hold. */
@@ -44,6 +48,8 @@ export interface PatchStream {
   readonly tokens: Int32Array;
   /** [P] the end (exclusive) of each patch; the last is T. */
   readonly ends: Int32Array;
+  /** [T] 1 for the tokens that count as targets. Left out: all count. */
+  readonly counted?: Uint8Array;
 }
 
 /**
@@ -56,7 +62,7 @@ export interface PatchStream {
  * @returns the row, its end, and the patch that token `end` belongs to
  */
 export function cutRow(
-  { tokens, ends }: PatchStream,
+  { tokens, ends, counted }: PatchStream,
   start: number,
   patch: number,
   { maxPatches, maxBytes }: RowLimits,
@@ -74,6 +80,7 @@ export function cutRow(
     ids: tokens.slice(start, end - 1),
     targets: tokens.slice(start + 1, end),
     patchLengths: Int32Array.from(lengths),
+    ...(counted && { counted: counted.slice(start + 1, end) }),
   };
   return { row, end, patch };
 }
@@ -144,11 +151,13 @@ function concatenate(documents: readonly PatchedDocument[]): PatchStream {
   });
   const tokens = new Int32Array(total);
   const ends = new Int32Array(patches);
+  const counted = documents.some((d) => d.counted) ? new Uint8Array(total).fill(1) : undefined;
   let at = 0;
   let p = 0;
-  for (const { ids, patchLengths } of documents) {
+  for (const { ids, patchLengths, ...document } of documents) {
     tokens.set(ids, at);
+    if (document.counted) counted!.set(document.counted, at);
     for (const length of patchLengths) ends[p++] = at += length;
   }
-  return { tokens, ends };
+  return { tokens, ends, counted };
 }

@@ -102,7 +102,7 @@ export class RunParts {
   }
 
   private startEntropyModel(): void {
-    this.entropyLoop = entropyModelLoop(this.plan, this.patcher!, this.corpus.train, this.random, this.backend);
+    this.entropyLoop = entropyModelLoop(this.plan, this.patcher!, this.corpus, this.random, this.backend);
     this.entropyLoop.detectAnomaly = this.checking;
   }
 
@@ -138,14 +138,14 @@ export class RunParts {
   }
 
   private startModel(): void {
-    const documents = patchedDocuments(this.corpus.train, this.patches.train);
-    this.modelLoop = modelLoop(this.plan, this.config, this.params, documents, this.random, this.backend);
+    const { plan, config, params, corpus, patches, random } = this;
+    this.modelLoop = modelLoop(plan, config, params, corpus, patches.train, random, this.backend);
     this.modelLoop.detectAnomaly = this.checking;
   }
 
   /** Held-out text in rows, `stride` patches between the starts of two. */
   heldOutRows(stride: number): EvaluationRow[] {
-    const documents = patchedDocuments(this.corpus.heldOut, this.patches.heldOut);
+    const documents = patchedDocuments(this.corpus, 'heldOut', this.patches.heldOut);
     return heldOutRows(this.plan, this.config, documents, stride);
   }
 

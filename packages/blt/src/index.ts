@@ -171,7 +171,7 @@ export { packModel, unpackModel } from './compression/packed-model.ts';
 // Training: the whole run
 
 export { planRun } from './training/plan.ts';
-export type { Corpus, RunPlan } from './training/run-plan.ts';
+export type { Corpus, MarkedCorpus, RunPlan } from './training/run-plan.ts';
 export { Session } from './training/session.ts';
 export type { Phase, SessionEvent } from './training/session-events.ts';
 export type { LazySessionState, SessionState } from './training/session-state.ts';
@@ -184,6 +184,19 @@ export {
   type WarmStart,
   type WeightSource,
 } from './training/warm-start.ts';
+
+// Chats
+
+export {
+  type AnsweredText,
+  answeredIds,
+  CHAT_END,
+  CHAT_HEADING,
+  type ChatMessage,
+  chatPrompt,
+  chatText,
+  completionText,
+} from './chat/chat-template.ts';
 
 // Training: its parts
 

@@ -11,7 +11,7 @@ import { type ByteRow, byteRows, EpochLoader, patchRows, type RowLoader } from '
 import type { EvaluatedDocument } from './evaluation-rows.ts';
 import { MixtureLoader } from './mixture-loader.ts';
 import { type PatchedDocument, rowLimits, type TrainingRow } from './packing.ts';
-import type { Corpus, RunPlan } from './run-plan.ts';
+import type { MarkedCorpus, RunPlan } from './run-plan.ts';
 import { TrainingLoop } from './training-loop.ts';
 import { concatInts } from './warm-start.ts';
 
@@ -20,7 +20,7 @@ const targetsOf = (rows: readonly { readonly targets: Int32Array }[]): Int32Arra
 
 /** The documents of one part of a corpus, with the lengths of their patches, what counts in them, and their sources. */
 export const patchedDocuments = (
-  corpus: Corpus,
+  corpus: MarkedCorpus,
   part: 'train' | 'heldOut',
   patchLengths: readonly Int32Array[],
 ): EvaluatedDocument[] =>
@@ -55,7 +55,7 @@ function loaderOf<D, Row>(
 export function entropyModelLoop(
   plan: RunPlan,
   patcher: EntropyModelParams,
-  { train, sources }: Corpus,
+  { train, sources }: MarkedCorpus,
   random: Random,
   backend: Backend,
 ): TrainingLoop<EntropyModelParams, ByteRow> {
@@ -87,7 +87,7 @@ export function modelLoop(
   plan: RunPlan,
   config: BltConfig,
   params: BltParams,
-  corpus: Corpus,
+  corpus: MarkedCorpus,
   patchLengths: readonly Int32Array[],
   random: Random,
   backend: Backend,

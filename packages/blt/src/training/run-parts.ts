@@ -20,7 +20,7 @@ import { type EvaluationRow, heldOutRows } from './evaluation-rows.ts';
 import { entropyModelLoop, modelLoop, patchedDocuments } from './loops.ts';
 import type { TrainingRow } from './packing.ts';
 import { CorpusEntropies, needsEntropies, patchCorpus } from './patch-corpus.ts';
-import type { Corpus, RunPlan } from './run-plan.ts';
+import type { MarkedCorpus, RunPlan } from './run-plan.ts';
 import type { Phase } from './session-events.ts';
 import {
   type LazySessionState,
@@ -37,7 +37,7 @@ import { loadEntropyModel, loadModel, type PerDocument, type WarmStart } from '.
 /** Weights, loops and patches of a run. Those of a phase are made when the phase before it ends, or when a state of the phase is restored. */
 export class RunParts {
   readonly plan: RunPlan;
-  readonly corpus: Corpus;
+  readonly corpus: MarkedCorpus;
   readonly patcher: EntropyModelParams | null;
   readonly params: BltParams;
   /** Inputs still to be supplied, for the error message. */
@@ -60,7 +60,7 @@ export class RunParts {
   private checking = false;
 
   /** @throws ConfigError if the warm start does not fit the plan */
-  constructor(plan: RunPlan, corpus: Corpus, backend: Backend, warmStart: WarmStart) {
+  constructor(plan: RunPlan, corpus: MarkedCorpus, backend: Backend, warmStart: WarmStart) {
     const { config } = plan;
     this.plan = plan;
     this.corpus = corpus;

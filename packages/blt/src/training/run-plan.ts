@@ -8,6 +8,10 @@ import type { PerDocument, WeightSource } from './warm-start.ts';
 export interface Corpus {
   readonly train: readonly Int32Array[];
   readonly heldOut: readonly Int32Array[];
+}
+
+/** A corpus, and what is known about its documents beside their ids. */
+export interface MarkedCorpus extends Corpus {
   /** The number of each document's source, for a plan with a mixture and for figures of each source. */
   readonly sources?: PerDocument<number>;
   /** Which ids of each document count as targets, see `TrainingRow.counted`; null: all. The entropy model learns from all of them. */

@@ -2,41 +2,36 @@
  * @file `blt train`: makes the job of a new run (`newJob`) or of one that is resumed (`resumedJob`), shows its plan, and trains. The training
  * itself is in training/training-run.ts.
  */
-import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { WarmStart } from '@blt-ts/blt';
 import { type Choice, chooseBackend } from '../config/backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config/config-file.ts';
 import type { FileConfig } from '../config/config-schema.ts';
 import { camelCase, flagOf, OPTIONS, type OptionRow } from '../config/options.ts';
-import { corpusIds, dataTitle, heldOutText, type LoadedCorpus, leftOutText, loadCorpus } from '../data/corpus.ts';
+import { corpusIds, dataTitle, type LoadedCorpus, loadCorpus } from '../data/corpus.ts';
 import { totalBytes } from '../data/document.ts';
 import { documentListText, heldOutHash } from '../data/document-list.ts';
-import { tooFewHeldOut } from '../data/held-out-noise.ts';
 import { HELD_OUT_FRACTION, splitHash } from '../data/split.ts';
 import { changedData } from '../run/changed-data.ts';
 import { freeRunName, RunFolder } from '../run/folder.ts';
 import { DEFAULT_HOUSEKEEPING, housekeepingOf } from '../run/housekeeping.ts';
 import { RunLock } from '../run/lock.ts';
-import { parametersByPart } from '../run/model-size.ts';
 import { parseRecord, type RunRecord, recordText } from '../run/record.ts';
 import { printableMessage, UserError } from '../terminal/errors.ts';
-import { humanBytes } from '../terminal/human-units.ts';
 import { endAtSignal } from '../terminal/interrupt.ts';
 import { type TrainingOutput, trainingOutput } from '../terminal/training-output.ts';
 import { checkSize } from '../training/enough-data.ts';
 import { extended } from '../training/extension.ts';
-import { memoryOf } from '../training/forecast.ts';
-import { planText } from '../training/plan-text.ts';
 import {
-  type Documents,
   isFitted,
   type PlannedRun,
   planNewRun,
+  plannedBytes,
   planOf,
   resumedPlan,
   sampled,
 } from '../training/planned-run.ts';
+import { type PlannedJob, sayPlan } from '../training/say-plan.ts';
 import { type Position, TimeBudget } from '../training/time-budget.ts';
 import { TrainingRun } from '../training/training-run.ts';
 import { openWarmStart, reopenWarmStart } from '../training/warm-start.ts';
@@ -60,14 +55,9 @@ const asList = (value: string | readonly string[] | undefined): readonly string[
   value === undefined ? [] : typeof value === 'string' ? [value] : value;
 
 /** Everything that is decided before training begins. */
-interface Job extends LoadedCorpus {
+interface Job extends PlannedJob {
   /** The folder of the run, locked; null with --dry-run. */
   readonly place: { readonly folder: RunFolder; readonly lock: RunLock } | null;
-  readonly path: string;
-  readonly record: RunRecord;
-  readonly choice: Choice;
-  readonly planned: PlannedRun;
-  readonly budget: TimeBudget;
   /** Pretrained weights and prepared entropies. Needed by a run that has not made its patches yet. */
   readonly warmStart: () => Promise<WarmStart>;
 }
@@ -93,8 +83,9 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const chosen = { ...source, split: config.data?.split ?? 'auto', seed: config.seed };
   const split = await loadCorpus(chosen, warn);
   const hash = splitHash(split);
-  const opened = await openWarmStart(config, () => corpusIds(split), hash, warn);
-  checkSize(split, planOf(opened.options, totalBytes(split.train)), source);
+  const start = await openWarmStart(config, () => corpusIds(split), hash, warn);
+  const opened = { ...start, options: { ...start.options, ...(split.weights && { mixture: split.weights }) } };
+  checkSize(split, planOf(opened.options, plannedBytes(split)), source);
   // Before the folder is made: a backend that is not there leaves nothing behind.
   const choice = await backendFor(config, flags);
   const housekeeping = housekeepingOf(DEFAULT_HOUSEKEEPING, config, flags);
@@ -117,6 +108,7 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     startedAt: new Date().toISOString(),
     ...source,
     split: split.mode ?? undefined,
+    splits: split.splits && [...split.splits],
     dataHash: hash,
     heldOutHash: heldOutHash(split),
     prepared: config.data?.prepared ?? null,
@@ -209,56 +201,6 @@ export async function train(flags: TrainFlags): Promise<number> {
   }
 }
 
-/** Shows the plan of a run, with its estimate and warnings. @param read the documents that the run reads */
-function sayPlan(job: Job, read: Documents, out: TrainingOutput, warn: Warn): void {
-  const { record } = job;
-  const { plan } = record;
-  const { backend, short, why } = job.choice;
-  const trainBytes = totalBytes(job.train);
-  const heldOutBytes = totalBytes(job.heldOut);
-  const title = dataTitle(record.data, job.documents);
-  const readBytes = totalBytes(read.train) + totalBytes(read.heldOut);
-  const estimate = {
-    seconds: job.budget.secondsLeft({ ...START, steps: plan.entropyModel?.loop.steps ?? 0 }),
-    bytes: memoryOf(plan, trainBytes + heldOutBytes, readBytes),
-    measured: job.planned.measured,
-  };
-  const sample = record.sample
-    ? `${humanBytes(totalBytes(read.train))} of the training part, ${humanBytes(totalBytes(read.heldOut))} of the held-out one, drawn from all over it`
-    : null;
-  const heldOut = heldOutText(job);
-  const leftOut = record.dedupe ? leftOutText(job) : null;
-  const facts = { data: title, trainBytes, heldOut, leftOut, sample, backend: short, estimate, folder: job.path };
-  out.say(planText(plan, facts), {
-    event: 'plan',
-    folder: job.path,
-    data: title,
-    trainBytes,
-    heldOutBytes,
-    heldOut,
-    split: job.mode,
-    heldOutDocuments: job.heldOut.length,
-    leftOutDocuments: job.leftOut.length,
-    parameters: Object.fromEntries(parametersByPart(plan).map(({ part, count }) => [part, count])),
-    steps: plan.model.loop.steps,
-    modelOrigin: plan.modelOrigin ?? null,
-    globalOrigin: plan.globalOrigin ?? null,
-    entropyOrigin: plan.entropyOrigin ?? null,
-    sample: record.sample ?? null,
-    lrGroups: plan.model.loop.groups ?? [],
-    backend: why,
-    estimate,
-  });
-  if (backend.synchronous && estimate.bytes > totalmem()) {
-    warn(
-      `this takes about ${humanBytes(estimate.bytes)} of memory, and the machine has ${humanBytes(totalmem())}; ` +
-        'smaller: --size, --batch-size, --row-bytes, --hash-vocab, or --recompute',
-    );
-  }
-  const few = tooFewHeldOut(heldOutBytes);
-  if (few !== null) warn(few);
-}
-
 /** Shows the plan and, unless it is a dry run, trains. @returns the exit code */
 async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: Warn): Promise<number> {
   const { record } = job;
@@ -273,9 +215,10 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
       train: job.train,
       heldOut: read.heldOut,
       heldOutBytes: totalBytes(job.heldOut),
+      heldOutSources: job.heldOutSources,
       budget: job.budget,
       compressorSeconds: record.fittedMinutes && COMPRESSOR_SHARE * 60 * record.fittedMinutes,
-      title: dataTitle(record.data, job.documents),
+      title: dataTitle(record.data, job.documents, job.weights),
       corpus: corpusIds(read),
       warmStart: job.warmStart,
       backend,
@@ -289,5 +232,3 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
 
 /** Share of a limited time that the compressors of the report may take. */
 const COMPRESSOR_SHARE = 0.05;
-
-const START = { phase: 'entropy model', step: 0 } as const;

@@ -1,5 +1,7 @@
 /** @file Documents from JSON lines: one line, one document. */
+import type { AnsweredText } from '@blt-ts/blt';
 import { UserError } from '../terminal/errors.ts';
+import { answeredLine, describe } from './chat-lines.ts';
 import type { Document } from './document.ts';
 
 /** Names that a text field goes by, tried in this order when none is given. */
@@ -34,7 +36,8 @@ class TextBlocks {
 }
 
 /**
- * Reads JSON Lines: one document a line, either an object with a text field or a plain JSON string. Blank lines are skipped.
+ * Reads JSON Lines: one document a line, either an object with a text field or a plain JSON string. Blank lines are skipped. An object
+ * without `text` that has `messages`, or `prompt` and `completion`, is a document of which only the answers are to be learned.
  * @param name file name for messages and for the documents' names (`name:line`)
  * @param textField the field that holds the text; otherwise the first of {@link TEXT_FIELDS} that is there
  * @throws UserError naming the line that is not valid UTF-8, not JSON, or without the field
@@ -65,14 +68,17 @@ export function parseJsonl(bytes: Uint8Array, name: string, textField?: string):
     if (text === '') continue;
     // What JSON writes with an escape takes no more bytes without.
     const cut = end === bytes.length ? LAST_LINE : '';
-    documents.push({ name: `${name}:${line}`, bytes: blocks.bytes(lineText(text, where, textField, cut), lineBytes) });
+    const found = lineText(text, where, textField, cut);
+    const document = `${name}:${line}`;
+    if (typeof found === 'string') documents.push({ name: document, bytes: blocks.bytes(found, lineBytes) });
+    else documents.push({ name: document, ...found });
   }
   return documents;
 }
 
 const LAST_LINE = '; it is the last line and has no end, so the file may be cut short';
 
-function lineText(json: string, where: string, textField: string | undefined, hint: string): string {
+function lineText(json: string, where: string, textField: string | undefined, hint: string): string | AnsweredText {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -90,18 +96,19 @@ function lineText(json: string, where: string, textField: string | undefined, hi
   const record = value as Record<string, unknown>;
   const names = textField === undefined ? TEXT_FIELDS : [textField];
   const field = names.find((candidate) => Object.hasOwn(record, candidate));
+  if (textField === undefined && field !== 'text') {
+    const answered = answeredLine(record, where);
+    if (answered !== null) return answered;
+  }
   if (field === undefined) {
     const keys = Object.keys(record).slice(0, 8).join(', ').slice(0, 200) || 'none';
-    const looked = textField === undefined ? `none of the fields ${TEXT_FIELDS.join(', ')}` : `no field '${textField}'`;
+    const looked =
+      textField === undefined
+        ? `none of the fields ${TEXT_FIELDS.join(', ')}, messages, or prompt and completion`
+        : `no field '${textField}'`;
     throw new UserError(`${where} has ${looked} (its fields: ${keys}); name the field with --text-field`);
   }
   const text = record[field];
   if (typeof text !== 'string') throw new UserError(`${where}: field '${field}' is ${describe(text)}, not a string`);
   return text;
-}
-
-function describe(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

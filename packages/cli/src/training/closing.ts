@@ -10,9 +10,9 @@ import {
   type Session,
   type TextMemory,
 } from '@blt-ts/blt';
-import { concatenated, lastBytes, totalBytes } from '../data/document.ts';
+import { answerBytes, lastBytes, totalBytes } from '../data/document.ts';
 import { worseThanChance } from '../data/held-out-noise.ts';
-import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
+import { comparedBytes, compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { writeReport } from '../report/training-report.ts';
 import { loadModel } from '../run/find-model.ts';
 import { writeFullEvaluation } from '../run/full-evaluation.ts';
@@ -48,7 +48,7 @@ export async function closeRun(run: ClosingRun): Promise<boolean> {
 async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<boolean> {
   const { job, session, journal, log } = run;
   const { checkpoint, folder: model } = await loadModel(job.folder.path, job.backend);
-  const comparing = compressorFigures(lastBytes(job.train, MOST_CONTEXT_BYTES), concatenated(job.heldOut), {
+  const comparing = compressorFigures(lastBytes(job.train, MOST_CONTEXT_BYTES), comparedBytes(job.heldOut), {
     seconds: job.compressorSeconds,
     signal,
   });
@@ -65,7 +65,7 @@ async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<b
     if (figures === null) return false;
     ({ alone: full, withMemory } = figures);
     log.measured();
-    await writeFullEvaluation(job.folder.path, bestStep, full, withMemory);
+    await writeFullEvaluation(job.folder.path, bestStep, full, withMemory, job.heldOutSources);
     const chance = worseThanChance(full.bitsPerByte, bestStep);
     if (chance !== null) log.warning(chance);
   }
@@ -86,6 +86,8 @@ async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<b
 
 /** The held-out bytes that are measured, in words. */
 function measuredBytes({ heldOut, heldOutBytes }: TrainingJob): string {
+  const answers = answerBytes(heldOut);
+  if (answers !== null) return `${humanBytes(answers)} of answers`;
   const bytes = totalBytes(heldOut);
   return bytes < heldOutBytes ? `${humanBytes(bytes)} of ${humanBytes(heldOutBytes)}` : `all ${humanBytes(bytes)}`;
 }

@@ -3,6 +3,7 @@
 import { totalmem } from 'node:os';
 import {
   bltPlan,
+  bytesOfMixture,
   ConfigError,
   type Corpus,
   countParameters,
@@ -34,7 +35,7 @@ import {
 import { rehearse } from './rehearsal.ts';
 import { wallSeconds } from './time-budget.ts';
 
-/** How much of a corpus a run reads; null: all of it. */
+/** How much of a corpus a run reads; null: all of it. Of a mixture each source gives its share, or all that it has. */
 export interface Sample {
   readonly trainBytes: number | null;
   readonly heldOutBytes: number | null;
@@ -86,10 +87,38 @@ export interface Documents {
 /** The documents that a run reads. The same record gives the same ones. */
 export function sampled(split: Split, sample: Sample | undefined, seed: number): Documents {
   const { trainBytes = null, heldOutBytes = null } = sample ?? {};
+  const { weights, train, heldOut } = split;
+  // Each source is measured on as many bytes. Given held-out text has sources of its own.
+  const sources = heldOut.reduce((most, { source = 0 }) => Math.max(most, source + 1), 0);
+  const even = weights && Array.from({ length: sources }, () => 1);
   return {
-    train: trainBytes === null ? split.train : sampleDocuments(split.train, trainBytes, seed),
-    heldOut: heldOutBytes === null ? split.heldOut : sampleDocuments(split.heldOut, heldOutBytes, seed),
+    train: trainBytes === null ? train : sampleOfEach(train, weights, trainBytes, seed),
+    heldOut: heldOutBytes === null ? heldOut : sampleOfEach(heldOut, even, heldOutBytes, seed),
   };
+}
+
+/** A sample of so many bytes; of a mixture, each source's share of them. */
+function sampleOfEach(
+  documents: readonly Document[],
+  weights: readonly number[] | null | undefined,
+  bytes: number,
+  seed: number,
+): Document[] {
+  if (!weights) return sampleDocuments(documents, bytes, seed);
+  const total = weights.reduce((sum, w) => sum + w, 0);
+  return weights.flatMap((w, s) => {
+    const own = documents.filter(({ source }) => source === s);
+    return sampleDocuments(own, Math.ceil((bytes * w) / total), seed);
+  });
+}
+
+/** Bytes of the training part that a plan is made for, see `bytesOfMixture`. */
+export function plannedBytes({ train, weights }: Split): number {
+  if (!weights) return totalBytes(train);
+  return bytesOfMixture(
+    weights,
+    weights.map((_, s) => totalBytes(train.filter(({ source }) => source === s))),
+  );
 }
 
 /** Bytes of the training part that the memory of a run remembers. */
@@ -134,7 +163,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   const { options, split, backend, warmStart, minutes } = request;
   const trainBytes = totalBytes(split.train);
   const heldOutBytes = totalBytes(split.heldOut);
-  let plan = planOf(options, trainBytes);
+  let plan = planOf(options, plannedBytes(split));
   // Entropies made before are those of whole documents.
   const whole = warmStart(plan).entropies != null || warmStart(plan).patches != null;
   let sample = sampleOf(
@@ -174,7 +203,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   }
   if (fitted) {
     const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
-    plan = planOf(withFit(options, fit), trainBytes);
+    plan = planOf(withFit(options, fit), plannedBytes(split));
     sample = sampleOf(plan, LEAST_BYTES_IN_TIME, trainBytes, fit.heldOutBytes, heldOutBytes, whole);
     if (request.memory && fit.rememberedBytes < Math.min(trainBytes, MOST_TEXT_BYTES)) {
       sample = { ...sample, memoryBytes: fit.rememberedBytes };
@@ -254,8 +283,5 @@ function sampleOf(
 
 /** Enough for a few steps, from all over the corpus. */
 function rehearsalCorpus(split: Split, seed: number): Corpus {
-  return corpusIds({
-    train: sampleDocuments(split.train, 2 ** 18, seed),
-    heldOut: sampleDocuments(split.heldOut, 2 ** 14, seed),
-  });
+  return corpusIds(sampled(split, { trainBytes: 2 ** 18, heldOutBytes: 2 ** 14 }, seed));
 }

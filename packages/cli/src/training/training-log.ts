@@ -163,13 +163,15 @@ export class TrainingLog {
 
   evaluation({ step, evaluation, best, stale }: EventOf<'evaluation'>, session: Session, saved: string | null): void {
     const { bitsPerByte } = evaluation;
+    const { heldOutSources } = this.job;
+    const sources = heldOutSources ? sourceFigures(evaluation, heldOutSources) : null;
     this.endProgress();
     const verdict = best
       ? `best so far, saved ${stepName(step)}`
       : `worse than step ${session.best!.step} (${stale} in a row)`;
     this.out.say(
-      `held-out       ${bitsPerByte.toFixed(3)} bpb (quick) after ${humanBytes(session.bytesSeen)}: ${verdict}`,
-      { event: 'evaluation', step, heldOutBitsPerByte: bitsPerByte, best, stale, saved },
+      `held-out       ${bitsPerByte.toFixed(3)} bpb (quick${sourcesText(sources)}) after ${humanBytes(session.bytesSeen)}: ${verdict}`,
+      { event: 'evaluation', step, heldOutBitsPerByte: bitsPerByte, best, stale, saved, ...(sources && { sources }) },
     );
   }
 
@@ -257,6 +259,14 @@ export class TrainingLog {
 /** `full; xz 2.5, brotli 2.4` */
 const fullText = ([full, ...others]: readonly string[]): string =>
   others.length === 0 ? full : `${full}; ${others.join(', ')}`;
+
+/** `; a.txt 2.012, b.txt 1.998` */
+const sourcesText = (sources: readonly SourceFigure[] | null): string =>
+  (sources ?? []).reduce(
+    (text, { source, heldOutBitsPerByte: bits }, i) =>
+      `${text}${i === 0 ? '; ' : ', '}${source} ${bits?.toFixed(3) ?? '-'}`,
+    '',
+  );
 
 /** The figure of one source of a mixture. */
 function sourceLine({ source, heldOutBitsPerByte: bitsPerByte, ...rest }: SourceFigure): string {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const conditions = ['blt-reference', '@blt-ts/source'];
@@ -14,8 +15,8 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: 'forks',
-    // By default one core is left free, which on two cores means one test file after the other.
-    maxWorkers: '100%',
+    // One more than there are cores, because tests of browsers and of signals wait most of their time.
+    maxWorkers: availableParallelism() + 1,
     // The Node that runs the tests runs the commands too, whatever else stands in PATH.
     env: { BLT_THIS_NODE: '1' },
   },

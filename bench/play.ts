@@ -5,6 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { Session } from '@blt-ts/blt';
@@ -77,8 +78,8 @@ async function keystroke(page: Page): Promise<{ typed: number[]; all: number[] }
   return { typed, all };
 }
 
-/** Milliseconds from a click or a key to the frame that shows its result in the element `id`, the median of `times`. */
-async function answeredIn(page: Page, id: string, type: 'click' | 'keydown', act: () => Promise<unknown>, times = 11) {
+/** Milliseconds from an event of the page to the frame that shows its result in the element `id`, of each of `times`. @param act makes it */
+async function answers(page: Page, id: string, type: string, act: (i: number) => Promise<unknown>, times: number) {
   const found: number[] = [];
   for (let i = 0; i < times; i++) {
     await page.evaluate(
@@ -98,21 +99,40 @@ async function answeredIn(page: Page, id: string, type: 'click' | 'keydown', act
       },
       [id, type],
     );
-    await act();
+    await act(i);
     found.push(await page.evaluate(() => (globalThis as unknown as { answered: Promise<number> }).answered));
   }
-  return median(found);
+  return found;
 }
 
-/** Every interaction of the chapters about the whole model. */
+/** Every interaction of the chapters but typing, the files and the long computations: milliseconds, the median of 11. */
 async function chapters(page: Page) {
   await page.fill('#text', text.slice(0, 2000));
   await page.waitForTimeout(2000);
+  const figures: Record<string, number> = {};
+  const time = async (name: string, id: string, type: string, act: (i: number) => Promise<unknown>) => {
+    const found = await answers(page, id, type, act, 11);
+    figures[`${name}_ms`] = short(median(found));
+    return found;
+  };
+  await time('threshold', 'patch-summary', 'input', (i) => page.locator('#threshold').fill(String(2 + (i % 5) / 10)));
+  await time('way_of_cutting', 'patch-summary', 'change', (i) =>
+    page.selectOption('#mode', ['space', 'entropy'][i % 2]),
+  );
+  await page.locator('#bands').scrollIntoViewIfNeeded();
+  const bands = (await page.locator('#bands').boundingBox())!;
+  await time('point_at_a_byte', 'bands-facts', 'pointermove', (i) =>
+    page.mouse.move(bands.x + 60 + 30 * i, bands.y + 20),
+  );
   await page.focus('#bands');
-  const look = await answeredIn(page, 'bands-facts', 'keydown', () => page.keyboard.press('ArrowRight'));
-  const byte = await answeredIn(page, 'stepping-gate', 'click', () => page.click('#stepping-next'));
-  const step = await answeredIn(page, 'step-summary', 'click', () => page.click('#step-take'));
-  return { look_ms: short(look), next_byte_ms: short(byte), training_step_ms: short(step) };
+  await time('byte_by_key', 'bands-facts', 'keydown', () => page.keyboard.press('ArrowRight'));
+  await time('next_byte', 'stepping-gate', 'click', () => page.click('#stepping-next'));
+  const [first] = await time('training_step', 'step-summary', 'click', () => page.click('#step-take'));
+  figures.first_training_step_ms = short(first);
+  await page.focus('#heat');
+  await time('heat_map', 'heat-facts', 'keydown', () => page.keyboard.press('ArrowRight'));
+  await time('kernel', 'kernel-facts', 'change', (i) => page.selectOption('#kernel', ['rope', 'matmul'][i % 2]));
+  return figures;
 }
 
 const request = {
@@ -193,8 +213,10 @@ try {
   const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
   await page.goto(`http://127.0.0.1:${port}/index.html`);
   await page.waitForSelector('body[data-ready=true]', { timeout: 120_000 });
+  const loadBefore = loadavg()[0];
   const { typed, all } = await keystroke(page);
-  const lessons = await chapters(page);
+  const interactions = await chapters(page);
+  const load = (loadBefore + loadavg()[0]) / 2;
   const before = await trainInNode();
   const inPage = await trainInPage(page);
   const inNode = (before + (await trainInNode())) / 2;
@@ -207,7 +229,8 @@ try {
     keystroke_goal_ms: GOAL.keystroke_ms,
     all_anew_ms: short(anew),
     keystroke_to_all_anew: short(middle / anew),
-    ...lessons,
+    ...interactions,
+    load: short(load),
     train_bytes_per_s: short(inPage),
     node_bytes_per_s: short(inNode),
     train_to_node: short(inPage / inNode),
@@ -219,7 +242,9 @@ try {
   report('play', result, [
     `blt play in Chromium ${result.browser}`,
     `keystroke in 2,000 bytes  ${result.keystroke_ms} ms to the frame, 95% within ${result.keystroke_p95_ms} ms (goal ${GOAL.keystroke_ms}); all 2,000 anew ${result.all_anew_ms} ms, ratio ${result.keystroke_to_all_anew}`,
-    `chapters                  a byte ${result.look_ms} ms, the next byte ${result.next_byte_ms} ms, a training step ${result.training_step_ms} ms`,
+    `interactions              ${Object.entries(interactions)
+      .map(([name, ms]) => `${name.replace(/_ms$/, '').replaceAll('_', ' ')} ${ms}`)
+      .join(', ')} ms (goal ${GOAL.keystroke_ms}); load ${result.load}`,
     `nano training, one thread ${result.train_bytes_per_s} bytes/s; in Node ${result.node_bytes_per_s}, ratio ${result.train_to_node}`,
     `page, gzipped             ${(total / 1000).toFixed(1)} kB (goal ${GOAL.page_bytes / 1000}), ${(startWeight / 1000).toFixed(1)} at the start, gpu.js ${(result.gpu_gzip_bytes / 1000).toFixed(1)} when chosen`,
   ]);

@@ -139,7 +139,7 @@ export function bltLogits(p: Blt, ids: Int32Array, starts: readonly number[]): T
 }
 
 // ----- 8. Training: the cross-entropy of the next byte, and AdamW.
-// The real thing: training-loop.ts and adamw.ts in packages/blt/src/training/
+// The real thing: packages/blt/src/training/training-loop.ts and packages/blt/src/optim/adamw.ts
 type Logits<P> = (p: P, ids: Int32Array) => Tensor;
 /** Loss in nats: the mean of -ln p(next byte). Bits per byte are nats / ln 2. */
 export const nats = <P>(logits: Logits<P>, p: P, ids: Int32Array): Tensor =>

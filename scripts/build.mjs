@@ -52,11 +52,12 @@ for (const name of libraries) {
     packages: 'external',
   });
 }
-// The command is one file: it starts faster than a tree of modules.
+// The command is one file: it starts faster than a tree of modules. What it runs in another thread is a second one.
 await build({
   ...common,
-  entryPoints: ['packages/cli/src/blt.ts'],
-  outfile: 'packages/cli/dist/blt.js',
+  entryPoints: ['packages/cli/src/blt.ts', 'packages/cli/src/training/memory-worker.ts'],
+  entryNames: '[name]',
+  outdir: 'packages/cli/dist',
   platform: 'node',
   conditions: ['@blt-ts/source'],
   // The GPU half is the one that the tensor package was built with: gpu.js is parsed only where it is used.

@@ -1,8 +1,7 @@
 // How the documentation reads, in numbers: `node scripts/prose.mjs [FILE.md ...]` prints for each file the number of sentences, the
 // median, the 90th percentile and the longest in words, how many have more than 40, colons and semicolons per 100 words, and the
 // longest cell of a table in characters. Sentences are those of the prose: tables, code and headings are left out. Without files: all pages
-// but the laboratory, whose entries are notes, and the changelog, which is a list. `--all` has the laboratory too. Exit code 1 if a file
-// misses the bounds below.
+// but the laboratory, whose entries are notes. `--all` has the laboratory too. Exit code 1 if a file misses the bounds below.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { root } from './workspace.mjs';
@@ -82,11 +81,11 @@ function markdownIn(folder) {
   });
 }
 
-/** All pages: docs/, the READMEs, and how to contribute. With `laboratory` the journal too. */
+/** All pages: docs/, the READMEs, the changelog, and how to contribute. With `laboratory` the journal too. */
 export function proseFiles(laboratory = true) {
   return ['docs', 'exercises', 'packages']
     .flatMap(markdownIn)
-    .concat('README.md', 'CONTRIBUTING.md', 'SECURITY.md')
+    .concat('README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md')
     .filter((path) => laboratory || !path.startsWith(join('docs', 'laboratory')))
     .map((path) => join(root, path))
     .sort();

@@ -12,10 +12,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const script = (name: string) => import(pathToFileURL(join(root, 'scripts', name)).href);
 
 const { proseFiles, measure, meets } = await script('prose.mjs');
-const pages = (proseFiles() as string[])
-  .map((path) => relative(root, path))
-  .concat('CHANGELOG.md')
-  .sort();
+const pages = (proseFiles() as string[]).map((path) => relative(root, path));
 
 /** All calls of a program in the documentation. */
 const calls = (program: string): (Command & { page: string })[] =>

@@ -11,10 +11,14 @@ export interface PlainLoop {
   readonly loop: 'descent' | 'forward' | 'adamw';
   readonly backend: 'wasm' | 'reference';
   readonly steps: number;
+  /** It ends after so many seconds if that is sooner. */
+  readonly seconds: number;
   /** Never; for a promise, which lets no finalizer run; for a timer. */
   readonly wait: 'none' | 'await' | 'timer';
   /** Bytes of the parameter. */
   readonly bytes: number;
+  /** Bytes that may stay unowned in the WebAssembly memory. */
+  readonly unowned: number;
 }
 
 const f = (x: Tensor): Tensor => sum(mul(x, x));
@@ -33,23 +37,33 @@ function stepOf(loop: PlainLoop['loop'], start: Tensor): () => void {
   return () => void optimizer.update(gradients({ w }), 1e-3);
 }
 
-/** Runs a loop. @returns its seconds */
-export async function runLoop({ loop, backend: name, steps, wait, bytes }: PlainLoop): Promise<number> {
-  const backend = name === 'wasm' ? createWasmBackend({ threads: 1 }) : createReferenceBackend();
+/** Runs a loop. @returns the steps it made, and its seconds */
+async function runLoop({
+  loop,
+  backend: name,
+  steps,
+  seconds,
+  wait,
+  bytes,
+  unowned,
+}: PlainLoop): Promise<[number, number]> {
+  const backend = name === 'wasm' ? createWasmBackend({ threads: 1, unownedBytes: unowned }) : createReferenceBackend();
   const step = stepOf(loop, tensor(new Float32Array(bytes / 4).fill(0.5), undefined, { backend }));
   const begin = performance.now();
-  for (let i = 0; i < steps; i++) {
+  const elapsed = () => (performance.now() - begin) / 1000;
+  let done = 0;
+  for (; done < steps && elapsed() < seconds; done++) {
     step();
     if (wait === 'await') await Promise.resolve();
     if (wait === 'timer') await new Promise((resolve) => setTimeout(resolve));
   }
-  return (performance.now() - begin) / 1000;
+  return [done, elapsed()];
 }
 
-/** The line that a process or page says to the benchmark: its seconds, or why it ended. */
+/** The line that a process or page says to the benchmark: its steps and seconds, or why it ended. */
 const spoken = (job: string): Promise<string> =>
   runLoop(JSON.parse(job) as PlainLoop).then(
-    (seconds) => `seconds ${seconds.toFixed(1)}`,
+    ([steps, seconds]) => `${steps} steps in ${seconds.toFixed(1)} s`,
     (error: Error) => `stopped: ${error.message}`,
   );
 

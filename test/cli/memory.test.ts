@@ -55,6 +55,14 @@ test('a run has a memory; eval and generate use it, report it beside the model a
   expect(made('--model', 'elsewhere')).toMatch(/^(best|worst|age) of /);
 }, 240_000);
 
+test('it is the same whether it is made beside the training or behind it', () => {
+  const made = (threads: string) => {
+    const { folder } = trained('--threads', threads);
+    return ['evaluation.json', 'memory.safetensors'].map((file) => readFileSync(join(folder, 'runs/r', file)));
+  };
+  expect(made('2')).toEqual(made('1'));
+}, 240_000);
+
 test('what cannot be is refused in a sentence', () => {
   const { folder, stdout } = trained('--memory', 'off');
   expect(stdout).not.toContain('with memory');

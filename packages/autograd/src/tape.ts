@@ -99,13 +99,20 @@ export interface Recorder {
   depends(x: Tensor): boolean;
   /** Whether the backward pass may read the memory behind `x`, under this tensor or under another shape. */
   sharesMemory(x: Tensor): boolean;
+  /** Notes that the host, or a kernel that no tape records, reads the values of `x`. */
+  noteRead?(x: Tensor): void;
+}
+
+/** A recorder that says which tensors the scopes under it may not free. */
+interface SavingRecorder extends Recorder {
+  saves(x: Tensor): boolean;
 }
 
 /** Above this many bytes in use, memory is worth more than the time of computing something cheap twice. */
 const REMAT_ABOVE_BYTES = 2 ** 28;
 
 /** The kernel calls of one forward pass, in order, and the tensors that the backward pass will read. */
-export class Tape implements Recorder {
+export class Tape implements SavingRecorder {
   readonly nodes: (KernelNode | OwnNode | CheckpointNode)[] = [];
   /** Tensors whose value depends on a tensor that the gradient is taken with respect to; those tensors too. */
   readonly tracked = new Set<Tensor>();
@@ -193,7 +200,7 @@ export const isRecording = (): boolean => open.length > 0;
 export const onlyRecorder = (): Recorder | undefined => (open.length === 1 ? open[0] : undefined);
 
 /** Runs `f` with `tape` recording, as well as every tape already open (gradients of gradients). */
-export function recording<R>(tape: Tape, f: () => R): R {
+export function recording<R>(tape: SavingRecorder, f: () => R): R {
   open.push(tape);
   const before = watchReads(refuseUnrecorded);
   try {
@@ -232,6 +239,7 @@ export function recordOwn(call: OwnCall): void {
 
 /** Refuses `readSync` and `run` on a tracked tensor, because whatever is computed from its values would silently be a constant. */
 function refuseUnrecorded(x: Tensor, how: string): void {
+  for (const recorder of open) recorder.noteRead?.(x);
   if (x.dtype !== 'f32' || !open.some((tape) => tape.depends(x))) return;
   const what = how === 'readSync' ? 'readSync' : `run('${how}')`;
   throw new Error(

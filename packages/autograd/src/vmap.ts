@@ -1,6 +1,9 @@
 /** @file `vmap`: a function of one example as a function of a batch. */
-import { formatShape, ShapeError, scope, type Tensor, tensor } from '@blt-ts/tensor';
-import { concat, reshape, slice } from './ops/shape.ts';
+import { contract, formatShape, ShapeError, scope, type Tensor } from '@blt-ts/tensor';
+import { batched, example, stacked } from './batching.ts';
+import { transposeIds } from './ops/axis.ts';
+import { transpose } from './ops/shape.ts';
+import { type KernelCall, type OwnCall, type Recorder, recording, stopGradient } from './tape.ts';
 import { leaves, mapTree, type Tree, treeMap } from './tree.ts';
 
 /** Where the batch is. */
@@ -13,29 +16,14 @@ export interface VmapOptions {
 
 const fromEnd = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
-/** x[..., b, ...] on an axis, without that axis. */
-function example(x: Tensor, axis: number, b: number): Tensor {
-  const shape = x.shape.filter((_, i) => i !== axis);
-  if (x.dtype === 'f32') {
-    const begin = x.shape.map((_, i) => (i === axis ? b : 0));
-    return reshape(slice(x, begin, x.shape.map((d, i) => (i === axis ? b + 1 : d))), shape); // biome-ignore format: one sentence
-  }
-  // Whole numbers have no gradient, and no kernel cuts them.
-  const inner = x.shape.slice(axis + 1).reduce((n, d) => n * d, 1);
-  const stride = inner * x.shape[axis];
-  const values = x.readSync().filter((_, i) => Math.floor((i % stride) / inner) === b);
-  return tensor(values, shape, { dtype: x.dtype, backend: x.backend });
-}
+// ----- the axis of the examples ---------------------------------------------------------------------------------------
 
-/** The tensors along a new axis. */
-function stack(xs: readonly Tensor[], outAxes: number): Tensor {
-  const [{ shape }] = xs;
-  const axis = fromEnd(outAxes, shape.length + 1);
-  if (!(axis >= 0 && axis <= shape.length)) {
-    throw new ShapeError(`vmap: outAxes ${outAxes} is no axis of a batch of results ${formatShape(shape)}`);
-  }
-  const one = [...shape.slice(0, axis), 1, ...shape.slice(axis)];
-  return concat(xs.map((x) => reshape(x, one)), axis); // biome-ignore format: one sentence
+/** x with its axis `from` as axis `to`, the others in their order. */
+function moveAxis(x: Tensor, from: number, to: number): Tensor {
+  if (from === to) return x;
+  const perm = [...x.shape.keys()].filter((i) => i !== from);
+  perm.splice(to, 0, from);
+  return x.dtype === 'f32' ? transpose(x, perm) : transposeIds(x, perm);
 }
 
 /** The number of examples in all arguments. @throws ShapeError unless all have the axis, and the same size on it */
@@ -54,14 +42,111 @@ function batchSize(args: readonly Tree[], inAxes: number): number {
   return size;
 }
 
+/** A result with the axis of the examples where it was asked for. */
+function toOutAxis(y: Tensor, outAxes: number): Tensor {
+  const axis = fromEnd(outAxes, y.rank);
+  if (!(axis >= 0 && axis < y.rank)) {
+    throw new ShapeError(`vmap: outAxes ${outAxes} is no axis of a batch of results ${formatShape(y.shape.slice(1))}`);
+  }
+  return moveAxis(y, 0, axis);
+}
+
+// ----- what f does to one example -------------------------------------------------------------------------------------
+
+/** A call whose result depends on the example: of a kernel, or of `stopGradient`, which no tape records. */
+type Step = KernelCall | { readonly stopped: Tensor; readonly outs: readonly [Tensor] };
+
+/** The steps of f on one example, in their order. While it records, no scope frees what they read. */
+class Program implements Recorder {
+  /** False if what f does may be another thing for another example, or has no rule. */
+  batchable = true;
+  private readonly steps: Step[] = [];
+  private readonly dependent: Set<Tensor>;
+  /** Versions of what kernels read: it must still be there, and the same, when the batch reads it. */
+  private readonly versions = new Map<Tensor, number>();
+
+  constructor(args: Iterable<Tensor>) {
+    this.dependent = new Set(args);
+  }
+
+  record(call: KernelCall | OwnCall): void {
+    if (!call.ins.some((x) => this.dependent.has(x))) return;
+    for (const x of call.ins) this.versions.set(x, x.storage.version);
+    for (const y of call.outs) this.dependent.add(y);
+    // The gradient rule of an op of one's own is for one call.
+    if ('rule' in call || contract[call.kernel].mutates) this.batchable = false;
+    else this.steps.push(call);
+  }
+
+  recordConstant(x: Tensor, y: Tensor): void {
+    if (!this.dependent.has(x)) return;
+    this.dependent.add(y);
+    this.steps.push({ stopped: x, outs: [y] });
+  }
+
+  noteRead(x: Tensor): void {
+    if (this.dependent.has(x)) this.batchable = false;
+  }
+
+  depends(): boolean {
+    // No gradient is taken here.
+    return false;
+  }
+
+  sharesMemory(): boolean {
+    return false;
+  }
+
+  saves(): boolean {
+    return true;
+  }
+
+  /** Whether every example may go the way of this one. */
+  holdsForAll(): boolean {
+    return this.batchable && [...this.versions].every(([x, version]) => !x.freed && x.storage.version === version);
+  }
+
+  /** Those steps that the results depend on. */
+  needed(results: Iterable<Tensor>): Step[] {
+    const read = new Set(results);
+    const found = this.steps
+      .slice()
+      .reverse()
+      .filter((step) => {
+        if (!step.outs.some((y) => read.has(y))) return false;
+        for (const x of 'stopped' in step ? [step.stopped] : step.ins) read.add(x);
+        return true;
+      });
+    return found.reverse();
+  }
+}
+
+/** Runs steps for all examples. @param batch the tensors of the batch by those of the example; what is made is added */
+function replay(steps: readonly Step[], batch: Map<Tensor, Tensor>, n: number): void {
+  for (const step of steps) {
+    if ('stopped' in step) {
+      batch.set(step.outs[0], stopGradient(batch.get(step.stopped)!));
+      continue;
+    }
+    const ins = step.ins.map((x) => ({ x: batch.get(x) ?? x, shape: x.shape, batched: batch.has(x) }));
+    const outs = batched(step.kernel, ins, step.attrs, n);
+    step.outs.forEach((y, i) => {
+      batch.set(y, outs[i]);
+    });
+  }
+}
+
+// ----- vmap -----------------------------------------------------------------------------------------------------------
+
 /**
  * From f of one example to a function of a batch: vmap(f)(x)[b] = f(x[b]). Arguments and results may be trees, and every leaf has the
  * axis of the batch; what all examples share is a variable that f closes over, or a parameter of an enclosing `grad`. Gradients go
  * through it, in any order: `vmap(grad(f))` gives the gradient of each example, `grad` of `sum(vmap(f)(x))` their sum.
  *
- * f runs once for each example, and the results are stacked: there are no batching rules, so that everything f may do is right,
- * conditions on values too. A batch costs as much as its examples one by one; where f is a chain of matrix products, write the batch
- * axis into it instead.
+ * f runs on the first example, and the kernels it called run on the whole batch by their batching rules (batching.ts). A kernel without one
+ * runs once for each example. If f read a value of the example (`item`, `readSync`), called an op of its own (`defineOp`) or changed a
+ * tensor in place, then f itself runs once for each example, because it may do something else there. So f must depend on its arguments
+ * alone: a random number that it draws is the same for all examples.
  * @throws ShapeError if an argument lacks the axis, sizes on it differ, or there is no example
  * @see `jax.vmap`
  */
@@ -69,15 +154,28 @@ export function vmap<A extends readonly Tree[], Y extends Tree>(
   f: (...args: A) => Y,
   { inAxes = 0, outAxes = 0 }: VmapOptions = {},
 ): (...args: A) => Y {
+  // biome-ignore lint/plugin: the parameters of one function
+  const call = (args: A) => f(...args);
   return (...args) =>
     scope(() => {
-      const results = Array.from({ length: batchSize(args, inAxes) }, (_, b) => {
-        const one = mapTree(args, (x) => example(x, fromEnd(inAxes, x.rank), b)) as unknown as A;
-        // biome-ignore lint/plugin: the parameters of one function
-        return f(...one);
+      const n = batchSize(args, inAxes);
+      const inputs = mapTree(args, (x) => moveAxis(x, fromEnd(inAxes, x.rank), 0)) as unknown as A;
+      const batch = new Map<Tensor, Tensor>();
+      const exampleOf = (b: number) => mapTree(inputs, (x) => example(x, b)) as unknown as A;
+      const first = exampleOf(0);
+      const [ones, alls] = [leaves(first), leaves(inputs)];
+      ones.forEach(([, x], i) => {
+        batch.set(x, alls[i][1]);
       });
-      const [first, ...rest] = results;
+      const program = new Program(batch.keys());
+      const result = recording(program, () => call(first));
+      if (n > 1 && program.holdsForAll()) {
+        replay(program.needed(leaves(result).map(([, y]) => y)), batch, n);
+        const ofAll = (y: Tensor) => batch.get(y) ?? stacked(Array(n).fill(y));
+        return mapTree(result, (y) => toOutAxis(ofAll(y), outAxes)) as unknown as Y;
+      }
+      const others = Array.from({ length: n - 1 }, (_, b) => call(exampleOf(b + 1)));
       // biome-ignore lint/plugin: one tree for each example
-      return treeMap((...xs) => stack(xs, outAxes), first, ...rest) as unknown as Y;
+      return treeMap((...ys) => toOutAxis(stacked(ys), outAxes), result, ...others) as unknown as Y;
     });
 }

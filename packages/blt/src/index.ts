@@ -149,9 +149,10 @@ export {
   learnMemory,
   type MemoryProgress,
   MOST_TEXT_BYTES,
+  rememberedText,
   studiedBytes,
 } from './memory/learn-memory.ts';
-export { MemoryMixture } from './memory/memory-mixture.ts';
+export { MemoryMixture, type MixedLosses, NOT_SCORED } from './memory/memory-mixture.ts';
 export {
   type HeldOutGain,
   memoryFileWithGain,

@@ -8,6 +8,8 @@ import {
   generateBatch,
   learnMemory,
   MemoryMixture,
+  type MixedLosses,
+  NOT_SCORED,
   patchLengths,
   rowLimits,
   transformerConfig,
@@ -62,6 +64,40 @@ test('how many rows are computed at once changes no bit', async () => {
   expect(one.withMemory.standardError).toBe(all.withMemory.standardError);
   expect(one.withMemory.bitsPerByte).toBeCloseTo(all.withMemory.bitsPerByte, 12);
   expect(some.withMemory.bitsPerByte).toBeCloseTo(all.withMemory.bitsPerByte, 12);
+});
+
+/** A memory in another thread answers later; here, after a turn of the event loop. */
+function later(answer: (...asked: Parameters<MixedLosses['losses']>) => Float64Array): MixedLosses {
+  return {
+    async losses(logits, vocabSize, ids) {
+      const made = answer(logits, vocabSize, ids);
+      await new Promise((resolve) => setTimeout(resolve));
+      return made;
+    },
+  };
+}
+
+test('a memory that answers later gives the same bits, and its failure ends the evaluation', async () => {
+  const [here, there] = [mixture(), mixture()];
+  const remote = later((...asked) => there.losses(...asked));
+  const figures = await evaluateWithMemory(model.params, rows, config, here, { batchBytes: 50 });
+  expect(await evaluateWithMemory(model.params, rows, config, remote, { batchBytes: 50 })).toEqual(figures);
+
+  let calls = 0;
+  const broken = later((_, __, ids) => {
+    if (++calls === 2) throw new Error('the thread has ended');
+    return new Float64Array(ids.length);
+  });
+  await expect(evaluateWithMemory(model.params, rows, config, broken, { batchBytes: 50 })).rejects.toThrow(
+    'the thread has ended',
+  );
+});
+
+test('an id that is not scored costs nothing and teaches nothing', () => {
+  const [some, all] = [mixture(), mixture()];
+  const [logits, vocab] = [Float32Array.from({ length: 780 }, (_, i) => (i * 7) % 5), 260];
+  const losses = some.losses(logits, vocab, Int32Array.of(70, NOT_SCORED, 90));
+  expect([...losses]).toEqual([all.score(logits, vocab, 70, 0), 0, all.score(logits, vocab, 90, 520)]);
 });
 
 test('an untrained model writes what its memory has read; drafts and batches are for the model alone', () => {

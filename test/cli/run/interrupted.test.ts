@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { blt, bltInterrupted } from '../../support/command.ts';
-import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { sharedFolder, temporaryFolder } from '../../support/temporary-folder.ts';
 
 const TINY =
   '--local-width 16 --local-heads 2 --decoder-layers 1 --global-width 16 --global-heads 2 --global-layers 1 --hash-vocab 64 --entropy-width 16 --entropy-heads 2 --entropy-layers 1 --entropy-steps 3 --row-bytes 64 --batch-size 2 --data book.txt'.split(
@@ -12,7 +12,7 @@ const TINY =
   );
 // No sentence twice: nothing is a copy of held-out text.
 const TEXT = Array.from(
-  { length: 12_000 },
+  { length: 2_500 },
   (_, i) => `Chapter ${i}: it was the best of ${(i * 7919) % 997} times. `,
 ).join('');
 
@@ -28,25 +28,27 @@ const figures = (folder: string, run: string) =>
     .map((m) => [m.step, m.lossNats, m.gradNorm, m.heldOutBitsPerByte]);
 
 describe('Ctrl-C', () => {
-  test.each([
-    ['in the entropy model', /step 1\/3/],
-    ['while the corpus is scored', /scoring [\d.]+ kB \.\.\./],
-    ['in training', /step 1\/6 /],
-    ['while the best step is measured', /measuring the best step/],
-  ])('%s is heard, and the run goes on to the same bits', async (_, when) => {
-    const folder = temporaryFolder({ 'book.txt': TEXT });
-    const args = ['train', ...TINY, '--steps', '6', '--eval-every', '3'];
+  const args = ['train', ...TINY, '--steps', '6', '--eval-every', '3'];
+  const folder = sharedFolder({ 'book.txt': TEXT });
+  beforeAll(() => {
     expect(blt(folder, [...args, '--run', 'whole']).code).toBe(0);
-    const { code, stdout } = await bltInterrupted(folder, [...args, '--run', 'parts'], when, 'SIGINT');
+  });
+  test.each([
+    ['in the entropy model', 'a', /step 1\/3/],
+    ['while the corpus is scored', 'b', /scoring [\d.]+ kB \.\.\./],
+    ['in training', 'c', /step 1\/6 /],
+    ['while the best step is measured', 'd', /measuring the best step/],
+  ])('%s is heard, and the run goes on to the same bits', async (_, run, when) => {
+    const { code, stdout } = await bltInterrupted(folder, [...args, '--run', run], when, 'SIGINT');
     expect(code, stdout).toBe(130);
     expect(stdout).toMatch(
-      /stopped by SIGINT; saved runs\/parts\/step-00000\d\. Go on with:\n {2}blt train --resume runs\/parts\n$/,
+      /stopped by SIGINT; saved runs\/\w\/step-00000\d\. Go on with:\n {2}blt train --resume runs\/\w\n$/,
     );
-    const resumed = blt(folder, ['train', '--resume', 'runs/parts']);
+    const resumed = blt(folder, ['train', '--resume', `runs/${run}`]);
     expect(resumed.code, resumed.stderr).toBe(0);
-    expect(model(folder, 'parts', 'step-000006')).toBe(model(folder, 'whole', 'step-000006'));
-    expect(figures(folder, 'parts')).toEqual(figures(folder, 'whole'));
-    expect(existsSync(join(folder, 'runs', 'parts', 'report.html'))).toBe(true);
+    expect(model(folder, run, 'step-000006')).toBe(model(folder, 'whole', 'step-000006'));
+    expect(figures(folder, run)).toEqual(figures(folder, 'whole'));
+    expect(existsSync(join(folder, 'runs', run, 'report.html'))).toBe(true);
   });
 });
 
@@ -64,12 +66,12 @@ test('a run of fixed steps that its time stops changes nothing of what follows: 
 });
 
 test('a run whose steps follow from its time says how many, and a resume goes on to the last of them', async () => {
-  const folder = temporaryFolder({ 'book.txt': TEXT.slice(0, 60_000) });
-  const args = ['train', ...TINY, '--minutes', '0.15', '--run', 'r'];
+  const folder = temporaryFolder({ 'book.txt': TEXT.slice(0, 12_000) });
+  const args = ['train', ...TINY, '--minutes', '0.2', '--run', 'r'];
   const first = await bltInterrupted(folder, args, /step \d+\/\d+ {2}loss/, 'SIGINT');
   expect(first.code, first.stdout + first.stderr).toBe(130);
   const record = JSON.parse(readFileSync(join(folder, 'runs', 'r', 'config.json'), 'utf8'));
-  expect(record).toMatchObject({ fittedMinutes: 0.15, care: { minutes: null } });
+  expect(record).toMatchObject({ fittedMinutes: 0.2, care: { minutes: null } });
   const { code, stdout } = blt(folder, ['train', '--resume', 'runs/r']);
   expect(code).toBe(0);
   expect(stdout).not.toContain('time is up');

@@ -4,6 +4,7 @@ import { expectSameBits, integers, noise, runOn, threadLaws } from '@blt-ts/auto
 import { run, scope, tensor, zeros } from '@blt-ts/tensor';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { availableThreads, createWasmBackend } from '../../../packages/tensor/src/wasm/backend.ts';
+import type { WasmRuntime } from '../../../packages/tensor/src/wasm/runtime.ts';
 import { holdLaws } from '../../support/property.ts';
 
 const alone = createWasmBackend({ wide: false });
@@ -22,6 +23,25 @@ describe('the bits depend neither on the number of threads nor on the width of v
   ] as const) {
     describe(name, () => holdLaws(threadLaws(backend, alone)));
   }
+});
+
+test('threads that are paused leave all work to the calling one, with the same bits', async () => {
+  const [backend] = shared;
+  await backend.threadsReady();
+  const ins = [noise(200, 100), noise(100, 90)];
+  const attrs = { transposeA: false, transposeB: false };
+  const { pool } = (backend as unknown as { runtime: WasmRuntime }).runtime;
+  const product = () => runOn(backend, 'matmul', ins, attrs)[0];
+  const [together, ran] = [product(), vi.spyOn(pool!, 'run')];
+  backend.pauseThreads(true);
+  expectSameBits(product(), together, 'alone');
+  expect(new Set(ran.mock.results.map(({ value }) => value))).toEqual(new Set([false]));
+  backend.pauseThreads(false);
+  expectSameBits(product(), together, 'together again');
+  expect(ran.mock.results.some(({ value }) => value === true)).toBe(true);
+  // Without workers there is nothing to pause.
+  alone.pauseThreads(true);
+  expectSameBits(runOn(alone, 'matmul', ins, attrs)[0], together, 'without workers');
 });
 
 test('a job that reads outside the memory fails on every thread, and the next one works', async () => {

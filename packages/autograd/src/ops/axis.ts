@@ -32,7 +32,7 @@ function alongAxis(op: string, x: Tensor, axis: number, f: (x: Tensor) => Tensor
 }
 
 /** i32 ids with their axes in another order, by way of the host, where ids are known on every backend. */
-function transposeIds(ids: Tensor, perm: readonly number[]): Tensor {
+export function transposeIds(ids: Tensor, perm: readonly number[]): Tensor {
   const { backend } = ids;
   return scope(() => {
     const exact = tensor(Float64Array.from(ids.readSync()), ids.shape, {

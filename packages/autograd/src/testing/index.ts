@@ -17,6 +17,7 @@ export { type GradientLawsOptions, gradientLaws, operationOf } from './gradient-
 export { asyncLaw, type CheckOptions, expectEqual, expectSameBits, type Law, law } from './law.ts';
 export { type LoopUnderTest, memoryLaws, peakBytes } from './memory-laws.ts';
 export { threadLaws } from './thread-laws.ts';
+export { vmapLaws } from './vmap-laws.ts';
 
 // ----- what they are about
 

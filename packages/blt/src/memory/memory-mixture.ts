@@ -13,6 +13,9 @@ import { clamped, squash } from './logistic.ts';
 import { LogisticMixer } from './logistic-mixer.ts';
 import { DECISIONS, LENGTHS, MATCH_STEPS, type TextMemory } from './text-memory.ts';
 
+/** In place of an id: it costs nothing. */
+export const NOT_SCORED = -1;
+
 const BYTES = 256;
 /** The network, the memory, and a constant. */
 const INPUTS = 3;
@@ -40,8 +43,14 @@ const bounded = (x: number): number => Math.min(SUREST, Math.max(-SUREST, x));
 /** A whole number 0 .. 15 of a stretched probability. */
 const step = (x: number): number => Math.min(2 * SUREST - 1, Math.floor(bounded(x)) + SUREST);
 
+/** Losses of a network and a memory together. The memory may be in another thread. */
+export interface MixedLosses {
+  /** See `MemoryMixture.losses`. Calls must be in the order of the text; the next may come before the last has its result. */
+  losses(logits: Float32Array, vocabSize: number, ids: Int32Array): Float64Array | Promise<Float64Array>;
+}
+
 /** Predicts text byte by byte from a network's logits and a memory, and learns from each byte. */
-export class MemoryMixture {
+export class MemoryMixture implements MixedLosses {
   private readonly memory: TextMemory;
   private readonly gate = newGate();
   /** Mass that the network gives to the bytes that begin with the bits of a node; leaves from 256 on. */
@@ -72,6 +81,16 @@ export class MemoryMixture {
     const nats = -(this.logBytes + naturalLog(this.follow(byte)));
     this.learn(byte);
     return nats;
+  }
+
+  /**
+   * `score` of many ids, one row of logits each. An id of NOT_SCORED has been read before: its loss is 0, and nothing is learned from it.
+   * @returns losses in nats
+   */
+  losses(logits: Float32Array, vocabSize: number, ids: Int32Array): Float64Array {
+    return Float64Array.from(ids, (id, i) =>
+      id === NOT_SCORED ? 0 : this.score(logits, vocabSize, id, i * vocabSize),
+    );
   }
 
   /** Reads a byte that nobody predicted: a prompt. */

@@ -1,7 +1,7 @@
 /** @file Bits per byte of held-out text, of a model alone and with a memory beside it, in one pass. */
 import { crossEntropy } from '@blt-ts/autograd';
 import { release, scope, tensor } from '@blt-ts/tensor';
-import type { MemoryMixture } from '../memory/memory-mixture.ts';
+import { type MixedLosses, NOT_SCORED } from '../memory/memory-mixture.ts';
 import { bltBatch } from '../model/batch.ts';
 import { bltLogits } from '../model/blt.ts';
 import type { BltConfig } from '../model/config.ts';
@@ -25,22 +25,26 @@ export const evaluateWithMemory = (
   params: BltParams,
   rows: readonly EvaluationRow[],
   config: BltConfig,
-  memory: MemoryMixture,
+  memory: MixedLosses,
   options: { batchBytes?: number } = {},
 ): Promise<EvaluationWithMemory> => result(evaluatingWithMemory(params, rows, config, memory, options));
 
-/** `evaluateWithMemory`, batch by batch: whoever drives it may stop between two of them. */
+/**
+ * `evaluateWithMemory`, batch by batch: whoever drives it may stop between two of them. The network goes on to the next batch while a memory
+ * in another thread mixes the last one.
+ */
 export async function* evaluatingWithMemory(
   params: BltParams,
   rows: readonly EvaluationRow[],
   config: BltConfig,
-  memory: MemoryMixture,
+  memory: MixedLosses,
   { batchBytes = 8192 }: { batchBytes?: number } = {},
 ): AsyncGenerator<Progress, EvaluationWithMemory> {
   const total = targetCount(rows);
   let done = 0;
   const backend = params.lm_head.weight.backend;
   const [alone, withMemory] = [new Tally(), new Tally()];
+  let mixing = Promise.resolve();
   for (const group of batches(rows, batchBytes)) {
     const targets = Int32Array.from(group.flatMap((r) => [...r.targets]));
     const [logits, losses] = scope(() => {
@@ -48,29 +52,23 @@ export async function* evaluatingWithMemory(
       return [made, crossEntropy(made, tensor(targets, undefined, { backend }))];
     });
     alone.add(await losses.read(), group);
-    withMemory.add(mixedLosses((await logits.read()) as Float32Array, config.vocabSize, group, memory), group);
+    const mixed = memory.losses((await logits.read()) as Float32Array, config.vocabSize, scoredIds(group));
+    await mixing;
+    mixing = Promise.resolve(mixed).then((found) => withMemory.add(found, group));
+    // A failure is thrown where it is awaited; without this line it would be an unhandled rejection.
+    mixing.catch(() => {});
     release(losses);
     release(logits);
     done += targetCount(group);
     yield { done, total };
   }
+  await mixing;
   return { alone: alone.evaluation(), withMemory: withMemory.evaluation() };
 }
 
-/** Losses of the mixture, in nats. Targets that are not scored have been read before: theirs are 0. */
-function mixedLosses(
-  logits: Float32Array,
-  vocabSize: number,
-  rows: readonly EvaluationRow[],
-  memory: MemoryMixture,
-): Float64Array {
-  const losses = new Float64Array(logits.length / vocabSize);
-  let begin = 0;
-  for (const { targets, scoredFrom } of rows) {
-    for (let i = scoredFrom; i < targets.length; i++) {
-      losses[begin + i] = memory.score(logits, vocabSize, targets[i], (begin + i) * vocabSize);
-    }
-    begin += targets.length;
-  }
-  return losses;
+/** The targets of rows, end to end. Those that an earlier row has scored are marked. */
+function scoredIds(rows: readonly EvaluationRow[]): Int32Array {
+  return Int32Array.from(
+    rows.flatMap(({ targets, scoredFrom }) => [...targets].map((id, i) => (i < scoredFrom ? NOT_SCORED : id))),
+  );
 }

@@ -8,7 +8,7 @@
  */
 
 import type { Backend } from '@blt-ts/tensor';
-import type { MemoryMixture } from '../memory/memory-mixture.ts';
+import type { MixedLosses } from '../memory/memory-mixture.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import type { BltConfig } from '../model/config.ts';
 import type { BltParams } from '../model/parameters.ts';
@@ -215,7 +215,7 @@ export class Session {
   }
 
   /** `evaluatingFully`, alone and with a memory beside the model, which then has read the held-out text. */
-  evaluatingWithMemory(params: BltParams, memory: MemoryMixture): AsyncGenerator<Progress, EvaluationWithMemory> {
+  evaluatingWithMemory(params: BltParams, memory: MixedLosses): AsyncGenerator<Progress, EvaluationWithMemory> {
     const rows = this.parts.heldOutRows(Math.ceil(this.plan.model.patchesPerRow / 2));
     return evaluatingWithMemory(params, rows, this.config, memory);
   }

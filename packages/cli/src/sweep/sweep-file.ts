@@ -73,10 +73,10 @@ const nameOf = (settings: Readonly<Record<string, string>>): string =>
     .join('_')
     .slice(0, LONGEST_NAME);
 
-/** Options by flag that are not the same in all of the configs. */
-function differing(configs: readonly Tree[]): Readonly<Record<string, string>>[] {
+/** Options by flag that are not the same in all of the configs. @param own parts of the file that are not the base, in whose order they come */
+function differing(configs: readonly Tree[], own: readonly Tree[]): Readonly<Record<string, string>>[] {
   const all = configs.map((config) => new Map(places(config).map(([path, value]) => [flag(path), valueText(value)])));
-  const flags = new Set(all.flatMap((one) => [...one.keys()]));
+  const flags = new Set(own.flatMap(places).map(([path]) => flag(path)));
   const differ = [...flags].filter((key) => key !== 'run' && new Set(all.map((one) => one.get(key))).size > 1);
   return all.map((one) => Object.fromEntries(differ.map((key) => [key, one.get(key) ?? 'default'])));
 }
@@ -92,8 +92,11 @@ function fromToml(text: string, name: string): Tree {
   }
 }
 
-/** The configs of a file. @throws UserError */
-function configsOf({ base = {}, grid, run: list, ...rest }: Tree, name: string): Tree[] {
+/** The configs of a file, and the parts of it that make them differ. @throws UserError */
+function configsOf(
+  { base = {}, grid, run: list, ...rest }: Tree,
+  name: string,
+): { configs: Tree[]; own: readonly Tree[] } {
   const stranger = Object.keys(rest)[0];
   if (stranger !== undefined) {
     throw new UserError(
@@ -108,14 +111,16 @@ function configsOf({ base = {}, grid, run: list, ...rest }: Tree, name: string):
   }
   if (grid !== undefined) {
     if (!isTree(grid)) throw new UserError(`${name}: grid must be a section, [grid]`, 2);
-    return combinations(grid, name).map((values) =>
+    const configs = combinations(grid, name).map((values) =>
       values.reduce((tree, [path, value]) => withValue(tree, path, value), base),
     );
+    return { configs, own: [grid] };
   }
   if (!Array.isArray(list) || list.length === 0 || list.length > MOST_RUNS || !list.every(isTree)) {
     throw new UserError(`${name}: write each run as a section of its own, [[run]]; at most ${MOST_RUNS}`, 2);
   }
-  return list.map((one) => places(one).reduce((tree, [path, value]) => withValue(tree, path, value), base as Tree));
+  const configs = list.map((one) => places(one).reduce((tree, [path, value]) => withValue(tree, path, value), base));
+  return { configs, own: list };
 }
 
 /**
@@ -124,8 +129,8 @@ function configsOf({ base = {}, grid, run: list, ...rest }: Tree, name: string):
  * @throws UserError naming the run whose config is wrong, or two runs that are the same
  */
 export function parseSweep(text: string, name: string): SweepRun[] {
-  const configs = configsOf(fromToml(text.replace(/^\uFEFF/, ''), name), name);
-  const settings = differing(configs);
+  const { configs, own: parts } = configsOf(fromToml(text.replace(/^\uFEFF/, ''), name), name);
+  const settings = differing(configs, parts);
   const runs = configs.map(({ run, ...config }, i): SweepRun => {
     const own = typeof run === 'string' ? run : nameOf(settings[i]) || 'run';
     const checked = checkConfig({ ...config, run: own }, `${name}, run ${i + 1} (${own})`);

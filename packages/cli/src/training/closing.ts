@@ -1,15 +1,5 @@
 /** @file The end of a run. The best step is measured on all held-out bytes and writes a sample, and the report is made. */
-import {
-  type Checkpoint,
-  type Evaluation,
-  generate,
-  generateAsync,
-  learningMemory,
-  MemoryMixture,
-  memoryToSafetensors,
-  type Session,
-  type TextMemory,
-} from '@blt-ts/blt';
+import { type Checkpoint, type Evaluation, generate, generateAsync, type Session } from '@blt-ts/blt';
 import { answerBytes, lastBytes, totalBytes } from '../data/document.ts';
 import { worseThanChance } from '../data/held-out-noise.ts';
 import { comparedBytes, compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
@@ -21,6 +11,7 @@ import type { Sample } from '../run/samples-file.ts';
 import { printable } from '../terminal/byte-labels.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 import type { Journal } from './journal.ts';
+import { type MemoryBeside, startMemory } from './memory-beside.ts';
 import type { TrainingJob } from './training-job.ts';
 import type { TrainingLog } from './training-log.ts';
 
@@ -33,16 +24,23 @@ export interface ClosingRun {
   readonly session: Session;
   readonly journal: Journal;
   readonly log: TrainingLog;
+  /** The memory, if it was begun beside the training. */
+  readonly memory: MemoryBeside | null;
   readonly isStopped: () => Promise<boolean>;
 }
 
 /** Loads the best step, measures it, samples, writes the report. @returns false if the run was stopped before the end */
 export async function closeRun(run: ClosingRun): Promise<boolean> {
   const stopping = new AbortController();
-  const whole = await measureAndReport(run, stopping.signal);
-  // Compressors that still run would hold up the end of the process.
-  if (!whole) stopping.abort();
-  return whole;
+  const memory = run.memory ?? startMemory(run.job);
+  try {
+    const whole = await measureAndReport({ ...run, memory }, stopping.signal);
+    // Compressors that still run would hold up the end of the process.
+    if (!whole) stopping.abort();
+    return whole;
+  } finally {
+    await memory?.end();
+  }
 }
 
 async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<boolean> {
@@ -56,12 +54,12 @@ async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<b
   comparing.catch(() => {});
   const bestStep = session.best?.step ?? session.modelStep;
   const measured = measuredBytes(job);
-  const remembered = await remember(run);
-  if (remembered === 'stopped') return false;
+  const memoryFile = run.memory && (await remember(run, run.memory));
+  if (memoryFile === 'stopped') return false;
   let [full, withMemory]: (Evaluation | null)[] = [null, null];
   if (session.heldOutBytes > 0) {
     log.measuring(measured);
-    const figures = await evaluateFully(run, checkpoint, remembered?.memory ?? null);
+    const figures = await evaluateFully(run, checkpoint);
     if (figures === null) return false;
     ({ alone: full, withMemory } = figures);
     log.measured();
@@ -69,9 +67,9 @@ async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<b
     const chance = worseThanChance(full.bitsPerByte, bestStep);
     if (chance !== null) log.warning(chance);
   }
-  if (remembered) {
+  if (memoryFile) {
     const gain = full && withMemory && { alone: full.bitsPerByte, withMemory: withMemory.bitsPerByte };
-    await writeMemory(job.folder.path, remembered.file, gain);
+    await writeMemory(job.folder.path, memoryFile, gain);
   }
   const compressors = await unlessStopped(comparing, run.isStopped);
   if (compressors === null) return false;
@@ -92,37 +90,20 @@ function measuredBytes({ heldOut, heldOutBytes }: TrainingJob): string {
   return bytes < heldOutBytes ? `${humanBytes(bytes)} of ${humanBytes(heldOutBytes)}` : `all ${humanBytes(bytes)}`;
 }
 
-/** A memory of the training text, and its file: what is read after that is not saved. Null where none is wanted. */
-async function remember(run: ClosingRun): Promise<{ memory: TextMemory; file: Uint8Array } | null | 'stopped'> {
-  const { record, train } = run.job;
-  if (!record.care.memory) return null;
-  const most = record.sample?.memoryBytes;
-  if (most === 0) return null;
-  const learning = learningMemory(
-    train.map(({ bytes }) => bytes),
-    most,
-  );
-  for (;;) {
-    const next = learning.next();
-    if (next.done) {
-      run.log.measured();
-      return { memory: next.value, file: memoryToSafetensors(next.value) };
-    }
-    run.log.progress('memory', next.value);
-    if (await run.isStopped()) return 'stopped';
-  }
+/** Waits until the memory of the training text is made. @returns its file */
+async function remember({ log, isStopped }: ClosingRun, memory: MemoryBeside): Promise<Uint8Array | 'stopped'> {
+  const file = await unlessStopped(memory.file, isStopped, () => log.progress('memory', memory.progress));
+  log.measured();
+  return file ?? 'stopped';
 }
 
 /** The figures of the best step. Null if the run was stopped before. */
 async function evaluateFully(
   run: ClosingRun,
   { params }: Checkpoint,
-  memory: TextMemory | null,
 ): Promise<{ alone: Evaluation; withMemory: Evaluation | null } | null> {
-  const { session } = run;
-  const evaluating = memory
-    ? session.evaluatingWithMemory(params, new MemoryMixture(memory))
-    : session.evaluatingFully(params);
+  const { session, memory } = run;
+  const evaluating = memory ? session.evaluatingWithMemory(params, memory) : session.evaluatingFully(params);
   for (;;) {
     const next = await evaluating.next();
     if (next.done) return 'alone' in next.value ? next.value : { alone: next.value, withMemory: null };
@@ -131,15 +112,21 @@ async function evaluateFully(
   }
 }
 
-/** The result of `work`, or null if the run is stopped before. */
-async function unlessStopped<T>(work: Promise<T>, isStopped: () => Promise<boolean>): Promise<T | null> {
+/** The result of `work`, or null if the run is stopped before. @param look called while it is waited for */
+async function unlessStopped<T>(
+  work: Promise<T>,
+  isStopped: () => Promise<boolean>,
+  look: () => void = () => {},
+): Promise<T | null> {
   let result: { readonly value: T } | null = null;
   const done = work.then((value) => {
     result = { value };
   });
   while (result === null) {
     await Promise.race([done, new Promise((resolve) => setTimeout(resolve, LOOK_MS))]);
-    if (result === null && (await isStopped())) return null;
+    if (result !== null) break;
+    look();
+    if (await isStopped()) return null;
   }
   return (result as { readonly value: T }).value;
 }

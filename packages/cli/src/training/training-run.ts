@@ -13,6 +13,7 @@ import type { TrainingOutput } from '../terminal/training-output.ts';
 import { closeRun, writeSample } from './closing.ts';
 import { bytesPerStep, RunningMean } from './forecast.ts';
 import { Journal } from './journal.ts';
+import { hasRoomBeside, type MemoryBeside, makeRoom, startMemory } from './memory-beside.ts';
 import { Pace } from './pace.ts';
 import { Saving } from './saving.ts';
 import { SteadyHeap } from './steady-heap.ts';
@@ -36,6 +37,7 @@ export class TrainingRun {
   private readonly pace = new Pace();
   private session!: Session;
   private saving: Saving | undefined;
+  private memory: MemoryBeside | null = null;
   private rewinds = 0;
   private heldOutBitsPerByte: number | undefined;
   private isFirstEvaluation = true;
@@ -53,7 +55,9 @@ export class TrainingRun {
   async train(): Promise<number> {
     try {
       const saving = await this.startOrResume();
-      const { session } = this;
+      const { session, job } = this;
+      if (hasRoomBeside(job)) this.memory = startMemory(job);
+      if (this.memory) makeRoom(this.memory, job);
       const heap = new SteadyHeap();
       while (session.phase !== 'done') {
         const event = await session.next();
@@ -62,11 +66,12 @@ export class TrainingRun {
         if (await this.isStopped()) return await this.stop(saving);
       }
       await saving.saveRest({ best: session.best === null && session.step >= session.steps });
-      const whole = await closeRun({ ...this.parts, session, isStopped: () => this.isStopped() });
+      const whole = await closeRun({ ...this.parts, session, memory: this.memory, isStopped: () => this.isStopped() });
       return whole ? 0 : await this.stop(saving);
     } catch (error) {
       throw this.explained(error);
     } finally {
+      await this.memory?.end();
       this.interrupt.dispose();
       this.journal.close();
     }

@@ -30,6 +30,8 @@ export interface WasmBackend extends Backend {
    * then the calling thread does all the work.
    */
   threadsReady(): Promise<void>;
+  /** With true, all kernels stay on the calling thread until it is called with false: other work gets the cores. The bits do not change. */
+  pauseThreads(paused: boolean): void;
 }
 
 export type { WasmOptions } from './options.ts';
@@ -77,6 +79,9 @@ class SimdBackend implements WasmBackend {
   }
   get threads(): number {
     return this.runtime.threads;
+  }
+  pauseThreads(paused: boolean): void {
+    if (this.runtime.pool) this.runtime.pool.paused = paused;
   }
   async threadsReady(): Promise<void> {
     await this.runtime.pool?.whenReady();

@@ -67,6 +67,9 @@ const LEAST_AWAKE = 2;
 /** Shortest job worth sharing while workers are asleep, because waking one takes tens of microseconds. */
 const LEAST_ASLEEP = 100;
 
+/** Shortest run of jobs that workers are woken for, in microseconds on one thread. Each may be too short to wake them for it alone. */
+const LEAST_RUN = 200;
+
 /** Kernels that cut their work themselves are called once on each thread. All others are cut into a few pieces for each. */
 const selfScheduling = (kernels: WasmExports): ReadonlySet<Kernel> =>
   new Set([kernels.matmul, kernels.intervalAttention, kernels.invariantAttention, kernels.intervalAttentionBackward]);
@@ -84,6 +87,8 @@ export class Pool {
   private readonly leastAwake: number;
   private readonly leastAsleep: number;
   private state: 'idle' | 'starting' | 'ready' | 'failed' = 'idle';
+  /** While it is true, the calling thread does everything: something else needs the cores. */
+  paused = false;
   /** Why there are no workers after all. */
   trouble: string | undefined;
   private readonly startAll: () => void;
@@ -144,9 +149,14 @@ export class Pool {
     while (!this.ready() && this.state === 'starting') await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
+  /** Wakes sleeping workers if the jobs that follow, which take so long on one thread together, are worth it. */
+  wake(nanoseconds: number): void {
+    if (this.state === 'ready' && nanoseconds >= 1000 * LEAST_RUN) this.exports.wakeWorkers();
+  }
+
   /** Runs the kernel on all threads; false if that would not pay, or the workers have not started yet. */
   run(kernel: Kernel, nanoseconds: number): boolean {
-    if (nanoseconds < this.leastAwake || !this.ready()) return false;
+    if (this.paused || nanoseconds < this.leastAwake || !this.ready()) return false;
     const { exports } = this;
     if (nanoseconds < this.leastAsleep && exports.workersAsleep() > 0) return false;
     const pieces = this.selfScheduling.has(kernel) ? 0 : this.threads * PIECES_PER_THREAD;

@@ -31,8 +31,10 @@ export class Recorder {
     } finally {
       runtime.onCall = null;
     }
+    const nanoseconds = steps.reduce((sum, step) => sum + (typeof step === 'function' ? 0 : step.nanoseconds), 0);
     return {
       replay() {
+        runtime.pool?.wake(nanoseconds);
         for (const step of steps) {
           if (typeof step === 'function') step();
           else runtime.repeat(step);

@@ -36,6 +36,14 @@ const OVERHEAD = 4096;
 const weight = ({ bytes }: Place): number => bytes + OVERHEAD;
 /** At least so much is moved out at once when the memory is full. */
 const CHUNK = 2 ** 26;
+/** At most so many bytes move out before `collect` is called. */
+const PORTION = 2 ** 28;
+
+/**
+ * Collects at once in Bun, and does nothing elsewhere. JavaScriptCore counts a WebAssembly memory twice and lets as many bytes of dead arrays
+ * wait as it counts, so a memory of 1 GiB would have 2 GiB of them beside it. V8 collects by the bytes of the arrays alone.
+ */
+const collect = (): void => void (globalThis as { Bun?: { gc?(now: boolean): unknown } }).Bun?.gc?.(true);
 
 /** The unowned storages inside the memory, those used least recently first. */
 export class Unowned {
@@ -49,6 +57,8 @@ export class Unowned {
   /** Twice the bytes that came back. These are alive, so the threshold is `least` and this. */
   private credit = 0;
   private call = 0;
+  /** Bytes that moved out since a collection was asked for. */
+  private moved = 0;
   /** False while a recording is made: what is freed then is the recording's. */
   mayMove = true;
 
@@ -142,5 +152,9 @@ export class Unowned {
     place.aside = this.words().slice(at, at + place.bytes / 4);
     this.registry.unregister(place);
     this.drop(place, true);
+    this.moved += place.bytes;
+    if (this.moved < Math.min(PORTION, this.least)) return;
+    this.moved = 0;
+    collect();
   }
 }

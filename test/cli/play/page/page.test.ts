@@ -56,12 +56,14 @@ async function afterReading(page: Page, act: () => Promise<unknown>): Promise<vo
   await page.waitForFunction((n) => Number(document.getElementById('seeing')!.dataset.readings ?? 0) > n, before);
 }
 
-/** The offences that axe-core finds on the page as it is: names, roles, contrast, headings, scrolling by keyboard. */
+/** The offences that axe-core finds on the page as it is: names, roles, contrast, headings, size of targets, scrolling by keyboard. */
 async function offences(page: Page): Promise<string[]> {
   // As a call of the debugger, because the page allows no foreign script.
   await page.evaluate(axe.source);
   return page.evaluate(async () => {
-    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run(document);
+    // Targets of a finger are at least 24 pixels wide and high.
+    const options = { rules: { 'target-size': { enabled: true } } };
+    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run(document, options);
     return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target}`));
   });
 }
@@ -146,7 +148,7 @@ if (browserWanted) {
         await page.fill('#threshold', '-1');
         expect(await text(page, 'patch-summary')).toContain('10 patches');
         await page.fill('#threshold', '6');
-        expect(await text(page, 'patch-summary')).toContain('1 patches');
+        expect(await text(page, 'patch-summary')).toMatch(/^1 patch, /);
         expect(await page.locator('#text-error').isVisible()).toBe(false);
 
         const strip = page.locator('#strip');
@@ -247,6 +249,9 @@ if (browserWanted) {
         expect(await text(page, 'train-status')).toMatch(/[\d.]+ held out at best/);
         expect(await page.locator('#samples figure').count()).toBe(3);
         expect(await page.locator('#train-chart svg').count()).toBe(2);
+        // Chapter 9 lists the kernels of a training step.
+        await page.selectOption('#kernel', 'rmsNormBackward');
+        expect(await text(page, 'kernel-facts')).toMatch(/Run \d+ times in the last training step, [\d.]+/);
 
         const files: { name: string; path: string }[] = [];
         for (const link of ['#download-config', '#download-weights']) {

@@ -31,8 +31,9 @@ function training(backend: GpuBackend): void {
       expect(backend.description).toMatch(/^WebGPU on .+, through the package webgpu/);
     });
 
-    test('50 steps of a nano model follow the CPU within 1e-3 nats; nothing is compiled after step 2, ragged batches included', async () => {
-      const plan = nanoPlan(50);
+    const steps = process.env.BLT_SLOW ? 50 : 16;
+    test(`${steps} steps of a nano model follow the CPU within 1e-3 nats; nothing is compiled after step 2, ragged batches included`, async () => {
+      const plan = nanoPlan(steps);
       const want = await trainingLosses(createWasmBackend(), plan);
       const compiles: number[] = [];
       const buffers: number[] = [];
@@ -40,8 +41,8 @@ function training(backend: GpuBackend): void {
         compiles.push(backend.compiles);
         buffers.push(backend.buffers);
       });
-      expect(got.length).toBe(50);
-      expect(want[49]).toBeLessThan(want[0] - 2);
+      expect(got.length).toBe(steps);
+      expect(want[steps - 1]).toBeLessThan(want[0] - (process.env.BLT_SLOW ? 2 : 0.5));
       got.forEach((loss, i) => {
         expect(Math.abs(loss - want[i]), `step ${i + 1}`).toBeLessThan(1e-3);
       });

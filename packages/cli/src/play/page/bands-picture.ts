@@ -4,7 +4,7 @@ import { type ByteView, bytesOfPatches, type Span, viewOfByte } from './byte-vie
 import { byteInWords, CELL, LABEL, labelsOf, letters, type Picture } from './picture.ts';
 
 const BAND = 6;
-const GAP = 3;
+const GAP = 5;
 const TOP = LABEL + 6;
 const ROW = TOP + 4 * (BAND + GAP) + 14;
 

@@ -77,7 +77,7 @@ export class LearningPanel {
     const tables = hash.functions * hash.groupSizes.length;
     byId('step-rows-figure').hidden = tables === 0;
     byId('step-rows-facts').textContent =
-      `${rows.length.toLocaleString('en')} of ${(tables * hash.vocab).toLocaleString('en')} rows were read and moved. ` +
+      `${rows.length.toLocaleString('en')} of ${(tables * hash.vocab).toLocaleString('en')} rows of the hash tables were read and moved. ` +
       'AdamW leaves the others as they are until somebody reads them.';
     byId('step-rows').innerHTML = rowsPicture(rows, rowNorms, hash);
   }

@@ -258,7 +258,7 @@ export class PatchesPanel {
     byId('patch-summary').textContent =
       bytes === 0
         ? 'No text yet.'
-        : `${lengths.length.toLocaleString('en')} patches, ${mean.toFixed(2)} bytes each on average, the longest ${lengths.reduce((a, b) => Math.max(a, b), 0)}.`;
+        : `${lengths.length.toLocaleString('en')} ${lengths.length === 1 ? 'patch' : 'patches'}, ${mean.toFixed(2)} bytes each on average, the longest ${lengths.reduce((a, b) => Math.max(a, b), 0)}.`;
     if (document.activeElement !== input('target')) input('target').value = mean.toFixed(1);
   }
 }

@@ -65,7 +65,7 @@ export class SteppingPanel {
 
   private meter({ entropy, threshold }: PatchStep): void {
     const place = byId('stepping-meter');
-    place.hidden = entropy === null || threshold === null;
+    byId('stepping-gauge').hidden = entropy === null || threshold === null;
     if (entropy === null || threshold === null) return;
     const percent = (nats: number) => `${(100 * Math.min(1, Math.max(0, nats / MOST_NATS))).toFixed(1)}%`;
     const [bar, line] = [byId('stepping-entropy'), byId('stepping-threshold')];
@@ -80,14 +80,10 @@ export class SteppingPanel {
     const list = candidates.map(({ id, probability }, place) => {
       const said = nameOf(id);
       const percent = `${(100 * probability).toFixed(1)}%`;
+      const shown = probability < 0.0005 ? 'below 0.1%' : percent;
       const bar = element('span', [], 'bar');
       bar.style.width = percent;
-      const choose = element('button', [
-        bar,
-        element('span', [said], 'byte'),
-        ' ',
-        element('span', [percent], 'number'),
-      ]);
+      const choose = element('button', [bar, element('span', [said], 'byte'), ' ', element('span', [shown], 'number')]);
       choose.id = `candidate-${place}`;
       choose.setAttribute('type', 'button');
       if (id < BYTE_OFFSET) choose.setAttribute('disabled', '');

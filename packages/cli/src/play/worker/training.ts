@@ -109,9 +109,8 @@ export class Trainer {
     }
   }
 
-  /** The session's next piece of work, and the kernels it took. */
+  /** The session's next piece of work, and the kernels it started before its first await. A step after another one starts all of its own so. */
   private async next(): Promise<{ event: SessionEvent; ledger: Ledger }> {
-    // A step's kernels are all started before its first await.
     const { result, ledger } = withLedger(() => this.session.next());
     return { event: await result, ledger };
   }
@@ -133,7 +132,8 @@ export class Trainer {
       const { event, ledger } = await this.next();
       if (event.kind === 'step') {
         this.bytes += event.report.bytes;
-        this.kernels = kernelUse(ledger);
+        // The first step after other work starts later, and leaves nothing in the ledger.
+        if (ledger.size > 0) this.kernels = kernelUse(ledger);
         const now = performance.now();
         if (now - spoke > REPORT_MS || event.report.step === 1) {
           spoke = now;

@@ -18,5 +18,5 @@ export { adamw, adamwCatchUp, adamwRows, lerp } from './optimizer';
 export { ceiling } from './matmul/tile-4x8';
 export { setScratch, takeUnit } from './core/call';
 export {
-  awaitJob, finishJob, jobPieces, joinJob, postJob, takeFailures, workerReady, workersAsleep, workersReady,
+  awaitJob, finishJob, jobPieces, joinJob, postJob, takeFailures, wakeWorkers, workerReady, workersAsleep, workersReady,
 } from './core/pool';

@@ -12,8 +12,8 @@ import { expFast, lanesBelow, sumLanes } from '../core/simd';
 import { copyCorner } from '../matmul/gemm';
 import { prefetchLines } from '../matmul/pack';
 import { tileFromRows } from '../matmul/tile-4x8';
-import { tile6x16FromRows } from '../matmul/tile-6x16';
-import { BLOCK, FAR, fourRows, groupRows, loadIntervals, packGroup, scoreKeys, sees, weighKeys } from './forward';
+import { tile4x16FromRows, tile6x16FromRows } from '../matmul/tile-6x16';
+import { BLOCK, FAR, groupRows, loadIntervals, packGroup, scoreKeys, sees, weighKeys } from './forward';
 import { writeRow } from './single-row';
 import {
   beginHead, flushKeys, packedArray, packedKeys, packedRow, packKeys, zeroGradientsBefore,
@@ -68,7 +68,7 @@ function differentiate(s: usize, dp: usize, first: i32, n: i32, lo: usize, hi: u
 function weighQueriesSix(y: usize, yRow: usize, w: usize, x: usize, xRow: usize, queries: i32, D: i32): void {
   const w3 = w + 3 * S_ROW;
   for (let d: usize = 0; d < <usize>D << 2; d += 64) {
-    tile6x16FromRows(queries, w, w + S_ROW, w + 2 * S_ROW, w3, w3 + S_ROW, w3 + 2 * S_ROW, x + d, xRow, y + d, yRow, true);
+    tile6x16FromRows(queries, w, w + S_ROW, w + 2 * S_ROW, w3, w3 + S_ROW, w3 + 2 * S_ROW, 4, x + d, xRow, y + d, yRow, true);
   }
 }
 
@@ -80,7 +80,7 @@ function weighQueries(y: usize, yRow: usize, keys: i32, w: usize, x: usize, xRow
   if (wide) {
     for (; d + 16 <= D; d += 16) {
       const to = y + (<usize>d << 2);
-      fourRows(queries, w, w1, w2, w3, x + (<usize>d << 2), xRow, whole ? to : spare, whole ? yRow : 64, whole);
+      tile4x16FromRows(queries, w, w1, w2, w3, 4, x + (<usize>d << 2), xRow, whole ? to : spare, whole ? yRow : 64, whole);
       if (!whole) copyCorner(spare, 64, to, yRow, keys, 16, true);
     }
   }
@@ -88,7 +88,7 @@ function weighQueries(y: usize, yRow: usize, keys: i32, w: usize, x: usize, xRow
     const to = y + (<usize>d << 2);
     const columns = min(8, D - d);
     const fits = whole && columns == 8;
-    tileFromRows(queries, w, w1, w2, w3, x + (<usize>d << 2), xRow, fits ? to : spare, fits ? yRow : 32, fits);
+    tileFromRows(queries, w, w1, w2, w3, 4, x + (<usize>d << 2), xRow, fits ? to : spare, fits ? yRow : 32, fits);
     if (!fits) copyCorner(spare, 32, to, yRow, keys, columns, true);
   }
 }

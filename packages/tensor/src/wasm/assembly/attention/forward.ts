@@ -60,22 +60,18 @@ export function packGroup(to: usize, from: usize, row: usize, count: i32, D: i32
   }
 }
 
-/** `tile4x16FromRows`, once: few keys are left after the sixes. */
-export function fourRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {
-  tile4x16FromRows(K, a0, a1, a2, a3, b, bRow, c, cRow, add);
-}
-
 /**
- * For n keys against one group: S[key] = x[key] . panel, rows of S `sRow` bytes apart, in whole fours of keys: beyond the end
- * the last key is repeated.
+ * For n keys against one group: S[key] (+)= x[key] . panel, rows of S `sRow` bytes apart, in whole fours of keys: beyond the end
+ * the last key is repeated. Of keys and panel every `every`-th value counts, D of them.
  */
-export function scoreKeys(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, panel: usize, D: i32): void {
+export function scoreEvery(every: usize, s: usize, sRow: usize, x: usize, xRow: usize, n: i32, panel: usize, D: i32, add: bool): void {
+  const step = every << 2;
   let j = 0;
   if (wide) {
     for (; j + 6 <= n; j += 6) {
       const x0 = x + j * xRow;
       const x1 = x0 + xRow, x2 = x1 + xRow, x3 = x2 + xRow, x4 = x3 + xRow;
-      tile6x16FromRows(D, x0, x1, x2, x3, x4, x4 + xRow, panel, 64, s + j * sRow, sRow, false);
+      tile6x16FromRows(D, x0, x1, x2, x3, x4, x4 + xRow, step, panel, every << 6, s + j * sRow, sRow, add);
     }
   }
   for (const end = (n + 3) & ~3; j < end; j += 4) {
@@ -83,9 +79,14 @@ export function scoreKeys(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, 
     const x1 = j + 1 < n ? x0 + xRow : x0;
     const x2 = j + 2 < n ? x1 + xRow : x1;
     const x3 = j + 3 < n ? x2 + xRow : x2;
-    if (wide) fourRows(D, x0, x1, x2, x3, panel, 64, s + j * sRow, sRow, false);
-    else tileFromRows(D, x0, x1, x2, x3, panel, 32, s + j * sRow, sRow, false);
+    if (wide) tile4x16FromRows(D, x0, x1, x2, x3, step, panel, every << 6, s + j * sRow, sRow, add);
+    else tileFromRows(D, x0, x1, x2, x3, step, panel, every << 5, s + j * sRow, sRow, add);
   }
+}
+
+/** `scoreEvery` with all values of a head, D of them. */
+export function scoreKeys(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, panel: usize, D: i32): void {
+  scoreEvery(1, s, sRow, x, xRow, n, panel, D, false);
 }
 
 /**

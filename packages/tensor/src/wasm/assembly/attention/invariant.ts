@@ -6,19 +6,17 @@
  * The forward pass for training (forward.ts) carries a running maximum from block to block of keys, so the blocks show in the last
  * bits. Here the maximum of the whole interval is found first. It does not depend on an order. The weights e^(s - max) and the values
  * that they weigh are then added up in one sum each, in rising order of the keys. That is the same whether a row is computed alone or
- * as a lane of a group, because a key that a row of the group does not see adds an exact 0.
+ * as a lane of a group, because a key that a row of the group does not see adds an exact 0. A score is four sums over the values of a
+ * head, because a row alone then reads its keys where they lie, four values at a time.
  * @see He 2025, Defeating Nondeterminism in LLM Inference (Thinking Machines): batch invariance
  */
 import * as args from '../../arguments/attention';
 import { float, int, pointer, scratch, takeUnit } from '../core/call';
-import { expFast, log, madd, storeTail } from '../core/simd';
-import { packFourRows } from '../matmul/pack';
+import { expFast, lanesBelow, log, madd } from '../core/simd';
 import { rowMax, scaleRow } from '../softmax';
-import { groupRows, packGroup, scoreKeys, sees, weighKeys } from './forward';
+import { groupRows, packGroup, scoreEvery, sees, weighKeys } from './forward';
 import { writeRow } from './single-row';
 
-/** Keys of a panel. */
-const PANEL = 16;
 /** Query rows in a unit of work, and the most in a group. */
 const UNIT = 16;
 /** The most keys of a group: their scores lie in the scratch, 64 bytes for each. */
@@ -28,7 +26,7 @@ const ROW_BLOCK = 4096;
 /** The widest head. */
 const WIDEST: usize = 512;
 
-/** Places in the scratch: a panel of queries or keys, sums of values, maxima and sums, a scaled query, scores. */
+/** Places in the scratch: a panel of queries, sums of values, maxima and sums, a scaled query, scores. */
 const SUMS_OF_VALUES: usize = WIDEST * UNIT * 4;
 const MAXIMA: usize = SUMS_OF_VALUES + WIDEST * UNIT * 4;
 const QUERY: usize = MAXIMA + 128;
@@ -51,8 +49,8 @@ function attendRows(head: i32, first: i32, count: i32): void {
   const keys = load<i32>(hi + (<usize>(count - 1) << 2)) - load<i32>(lo);
   let pairs = 0;
   for (let i: usize = 0; i < <usize>count << 2; i += 4) pairs += load<i32>(hi + i) - load<i32>(lo + i);
-  // A pair costs a row alone about three times as much as it costs a full group.
-  if (keys <= GROUP_KEYS && <i64>keys * groupRows() <= <i64>pairs * 3) attendGroup(head, first, count, load<i32>(lo), keys);
+  // A pair costs a row alone about twice as much as it costs a full group.
+  if (keys <= GROUP_KEYS && <i64>keys * groupRows() <= <i64>pairs * 2) attendGroup(head, first, count, load<i32>(lo), keys);
   else for (let i = first; i < first + count; i++) attendRow(head, i);
 }
 
@@ -92,6 +90,15 @@ function softmaxOfEight(s: usize, sRow: usize, first: i32, n: i32, lo0: v128, lo
   v128.store(maxima, sum1, 80);
 }
 
+/**
+ * S[key] = x[key] . panel for n keys, D values each, as four sums that are added up one after the other: of the values 0, 4, 8 .., of
+ * 1, 5, 9 .., and so on. A row alone has these four sums in the lanes of one vector.
+ */
+function scoreInFours(s: usize, sRow: usize, x: usize, xRow: usize, n: i32, panel: usize, D: i32): void {
+  const row = <usize>groupRows() << 2;
+  for (let e = 0; e < 4; e++) scoreEvery(4, s, sRow, x + (<usize>e << 2), xRow, n, panel + e * row, (D - e + 3) >> 2, e > 0);
+}
+
 /** A group of rows, whose queries are the lanes, against keys from .. from+n-1. */
 function attendGroup(head: i32, first: i32, count: i32, from: i32, n: i32): void {
   const heads = int(args.heads), kvHeads = int(args.kvHeads), D = int(args.headDim);
@@ -101,7 +108,7 @@ function attendGroup(head: i32, first: i32, count: i32, from: i32, n: i32): void
   const panel = scratch(), y = panel + SUMS_OF_VALUES, maxima = panel + MAXIMA, s = panel + SCORES;
   const sRow = <usize>groupRows() << 2, yRow = <usize>((D + 7) & ~7) << 2;
   packGroup(panel, pointer(args.q) + first * qRow + (<usize>(head * D) << 2), qRow, count, D, float(args.scale));
-  scoreKeys(s, sRow, pointer(args.k) + offset, kRow, n, panel, D);
+  scoreInFours(s, sRow, pointer(args.k) + offset, kRow, n, panel, D);
   // Rows beyond see nothing. Their bounds lie where the sums of values do later.
   memory.fill(y, 0, 128);
   memory.copy(y, lo, <usize>count << 2);
@@ -117,48 +124,60 @@ function attendGroup(head: i32, first: i32, count: i32, from: i32, n: i32): void
   }
 }
 
-/** Keys j .. j+15 of n, D values each, to a panel [D][16]. Keys beyond the last repeat it. */
-function packKeys(to: usize, k: usize, kRow: usize, j: i32, n: i32, D: i32): void {
-  for (let q = 0; q < PANEL; q += 4) {
-    packFourRows(k + min(j + q, n - 1) * kRow, k + min(j + q + 1, n - 1) * kRow, k + min(j + q + 2, n - 1) * kRow,
-      k + min(j + q + 3, n - 1) * kRow, D, to + (<usize>q << 2), PANEL * 4);
-  }
-}
-
-/** s[0:16] = sum over d of q[d] panel[d][0:16] */
-function rowTimesPanel(D: i32, q: usize, panel: usize, s: usize): void {
+/** The scores of a scaled query against the keys at k0 .. k3, each as the four sums of `scoreInFours`. */
+// @ts-ignore: decorator
+@inline
+function scoreFourKeys(s: usize, q: usize, k0: usize, k1: usize, k2: usize, k3: usize, D: i32): void {
   let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-  for (const end = q + (<usize>D << 2); q < end; q += 4) {
-    const x = v128.load_splat<f32>(q);
-    s0 = madd(x, v128.load(panel), s0);
-    s1 = madd(x, v128.load(panel, 16), s1);
-    s2 = madd(x, v128.load(panel, 32), s2);
-    s3 = madd(x, v128.load(panel, 48), s3);
-    panel += PANEL * 4;
+  let at: usize = 0;
+  for (const end = <usize>(D & ~3) << 2; at < end; at += 16) {
+    const x = v128.load(q + at);
+    s0 = madd(x, v128.load(k0 + at), s0);
+    s1 = madd(x, v128.load(k1 + at), s1);
+    s2 = madd(x, v128.load(k2 + at), s2);
+    s3 = madd(x, v128.load(k3 + at), s3);
   }
-  v128.store(s, s0);
-  v128.store(s, s1, 16);
-  v128.store(s, s2, 32);
-  v128.store(s, s3, 48);
+  if (D & 3) {
+    const x = v128.load(q + at), valid = lanesBelow(D & 3);
+    s0 = madd(x, v128.and(v128.load(k0 + at), valid), s0);
+    s1 = madd(x, v128.and(v128.load(k1 + at), valid), s1);
+    s2 = madd(x, v128.and(v128.load(k2 + at), valid), s2);
+    s3 = madd(x, v128.and(v128.load(k3 + at), valid), s3);
+  }
+  const t0 = v128.shuffle<f32>(s0, s1, 0, 4, 1, 5), t1 = v128.shuffle<f32>(s0, s1, 2, 6, 3, 7);
+  const t2 = v128.shuffle<f32>(s2, s3, 0, 4, 1, 5), t3 = v128.shuffle<f32>(s2, s3, 2, 6, 3, 7);
+  const two = f32x4.add(v128.shuffle<f64>(t0, t2, 0, 2), v128.shuffle<f64>(t0, t2, 1, 3));
+  v128.store(s, f32x4.add(f32x4.add(two, v128.shuffle<f64>(t1, t3, 0, 2)), v128.shuffle<f64>(t1, t3, 1, 3)));
 }
 
-/** Scores of a scaled query against n keys, in whole panels of 16. */
+/** Scores of a scaled query, zeros behind it, against n keys, in whole fours. The keys are read where they lie. */
 function scoreRow(s: usize, q: usize, k: usize, kRow: usize, n: i32, D: i32): void {
-  for (let j = 0; j < n; j += PANEL) {
-    packKeys(scratch(), k, kRow, j, n, D);
-    rowTimesPanel(D, q, scratch(), s + (<usize>j << 2));
+  let j = 0;
+  for (; j + 4 <= n; j += 4) {
+    const k1 = k + kRow, k2 = k1 + kRow, k3 = k2 + kRow;
+    scoreFourKeys(s, q, k, k1, k2, k3, D);
+    s += 16;
+    k = k3 + kRow;
   }
+  if (j == n) return;
+  const k1 = j + 1 < n ? k + kRow : k, k2 = j + 2 < n ? k1 + kRow : k1;
+  scoreFourKeys(s, q, k, k1, k2, k2, D);
 }
 
-/** s becomes e^(s - max), n values. */
+/** s becomes e^(s - max), n values in whole eights. */
 function exponentials(s: usize, n: i32, most: f32): void {
   const shift = f32x4.splat(most);
-  for (const end = s + (<usize>n << 2); s < end; s += 16) v128.store(s, expFast(f32x4.sub(v128.load(s), shift)));
+  for (const end = s + (<usize>n << 2); s < end; s += 32) {
+    const e0 = expFast(f32x4.sub(v128.load(s), shift)), e1 = expFast(f32x4.sub(v128.load(s, 16), shift));
+    v128.store(s, e0);
+    v128.store(s, e1, 16);
+  }
 }
 
-/** y[0:16] += sum over n keys of e[key] v[key][0:16]; returns sum + the sum of e. */
-function weigh16(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f32 {
+/** y[0:32] += sum over n keys of e[key] v[key][0:32]; returns sum + the sum of e. */
+function weigh32(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f32 {
   let y0 = v128.load(y), y1 = v128.load(y, 16), y2 = v128.load(y, 32), y3 = v128.load(y, 48);
+  let y4 = v128.load(y, 64), y5 = v128.load(y, 80), y6 = v128.load(y, 96), y7 = v128.load(y, 112);
   for (const end = e + (<usize>n << 2); e < end; e += 4) {
     const x = v128.load_splat<f32>(e);
     sum += load<f32>(e);
@@ -166,16 +185,24 @@ function weigh16(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f
     y1 = madd(x, v128.load(v, 16), y1);
     y2 = madd(x, v128.load(v, 32), y2);
     y3 = madd(x, v128.load(v, 48), y3);
+    y4 = madd(x, v128.load(v, 64), y4);
+    y5 = madd(x, v128.load(v, 80), y5);
+    y6 = madd(x, v128.load(v, 96), y6);
+    y7 = madd(x, v128.load(v, 112), y7);
     v += vRow;
   }
   v128.store(y, y0);
   v128.store(y, y1, 16);
   v128.store(y, y2, 32);
   v128.store(y, y3, 48);
+  v128.store(y, y4, 64);
+  v128.store(y, y5, 80);
+  v128.store(y, y6, 96);
+  v128.store(y, y7, 112);
   return sum;
 }
 
-/** weigh16 for 4 columns, of which fewer may exist. */
+/** weigh32 for 4 columns, of which fewer may exist. */
 function weigh4(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f32 {
   let y0 = v128.load(y);
   for (const end = e + (<usize>n << 2); e < end; e += 4) {
@@ -192,6 +219,7 @@ function attendRow(head: i32, row: i32): void {
   const heads = int(args.heads), kvHeads = int(args.kvHeads), D = int(args.headDim);
   const kRow = <usize>(kvHeads * D) << 2, kvColumn = <usize>(head / (heads / kvHeads) * D) << 2;
   const y = scratch() + SUMS_OF_VALUES, q = scratch() + QUERY, s = scratch() + SCORES;
+  v128.store(q + (<usize>(D & ~3) << 2), f32x4.splat(0));
   memory.copy(q, pointer(args.q) + (<usize>((row * heads + head) * D) << 2), <usize>D << 2);
   scaleRow(q, D, float(args.scale));
   memory.fill(y, 0, <usize>(D + 3) << 2);
@@ -210,7 +238,7 @@ function attendRow(head: i32, row: i32): void {
     const v = pointer(args.v) + <usize>t * kRow + kvColumn;
     const before = sum;
     let d = 0;
-    for (; d + 16 <= D; d += 16) sum = weigh16(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
+    for (; d + 32 <= D; d += 32) sum = weigh32(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
     for (; d < D; d += 4) sum = weigh4(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
   }
   finish(head, row, most, sum, y);

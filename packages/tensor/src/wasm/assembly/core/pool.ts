@@ -50,6 +50,11 @@ export function workersAsleep(): i32 {
   return atomic.load<i32>(ASLEEP);
 }
 
+/** Main thread: wakes the workers before jobs that come soon, and are too short to be worth it one by one. */
+export function wakeWorkers(): void {
+  if (atomic.load<i32>(ASLEEP) > 0) atomic.notify(GENERATION, -1);
+}
+
 /** Main thread: how many workers have started. */
 export function workersReady(): i32 {
   return atomic.load<i32>(READY);
@@ -72,6 +77,8 @@ export function awaitJob(seen: i32): i32 {
     atomic.add<i32>(ASLEEP, 1);
     atomic.wait<i32>(GENERATION, seen, -1);
     atomic.sub<i32>(ASLEEP, 1);
+    // Woken without a job, it waits for one that comes soon.
+    spins = 0;
   }
   return load<i32>(KERNEL);
 }

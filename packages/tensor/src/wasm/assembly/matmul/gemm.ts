@@ -15,7 +15,7 @@ import { tile6x16 } from './tile-6x16';
 /** Most rows of B in a block, which are the k of one panel. */
 // @ts-ignore: decorator
 @inline
-const KC = 384;
+export const KC = 384;
 
 /** Most rows of A in a block: 198 KiB packed. A multiple of both panel heights, 4 and 6. */
 // @ts-ignore: decorator
@@ -42,7 +42,7 @@ const PACKED_A: usize = KC * NC * 4;
 const SPARE: usize = PACKED_A + KC * MC * 4;
 
 /** The size of equal blocks of at most `most`, a multiple of `unit`. */
-function evenBlock(n: i32, most: i32, unit: i32): i32 {
+export function evenBlock(n: i32, most: i32, unit: i32): i32 {
   const blocks = (n + most - 1) / most;
   return min(most, ((n + blocks - 1) / blocks + unit - 1) / unit * unit);
 }
@@ -72,7 +72,7 @@ function blockFromRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, c:
       const a1 = i + 1 < M ? a0 + am : a0;
       const a2 = i + 2 < M ? a1 + am : a1;
       const a3 = i + 3 < M ? a2 + am : a2;
-      tileFromRows(K, a0, a1, a2, a3, panel, 32, whole ? at : spare, whole ? cm : 32, whole && add);
+      tileFromRows(K, a0, a1, a2, a3, 4, panel, 32, whole ? at : spare, whole ? cm : 32, whole && add);
       if (!whole) copyCorner(spare, 32, at, cm, min(4, M - i), min(8, N - j), add);
       a0 = a3 + am;
       at += cm << 2;

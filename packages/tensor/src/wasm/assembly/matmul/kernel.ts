@@ -4,6 +4,7 @@ import { int, partBegin, pointer, takeUnit } from '../core/call';
 import { FEW_ROWS, FEW_COLUMNS_STRIP, fewRows, hasFewColumns } from './few-rows';
 import { gemm } from './gemm';
 import { panelColumns, panelRows } from './pack';
+import { MOST_LANES, rowsAsLanes } from './rows-as-lanes';
 
 /** Below this many elements of the result a piece of a product is not worth packing its rows and columns for. */
 const LEAST_PIECE = 131072;
@@ -36,11 +37,12 @@ export function matmul(part: i32, parts: i32): void {
   const add = int(args.add) != 0;
   const batches = int(args.batches);
   const few = int(args.fewRows) != 0 && M <= FEW_ROWS && ak == 4 && (bk == 4 || bn == 4);
+  const lanes = !few && M <= MOST_LANES && K > 0 && ak == 4 && bk == 4;
   // At least a piece for each thread, and up to two where pieces stay large, for threads are not equally fast; but each piece
   // packs rows or columns that others pack too.
   const least = (parts + batches - 1) / batches;
   const pieces = parts == 1 ? 1 : least * max(1, min(2, <i32>((<i64>M * N) / LEAST_PIECE) / least));
-  const rows = few ? 1 : rowsOfPieces(M, N, pieces);
+  const rows = few || lanes ? 1 : rowsOfPieces(M, N, pieces);
   const fewColumns = hasFewColumns(N);
   const grain = few && bn == 4 && fewColumns ? FEW_COLUMNS_STRIP : panelColumns();
   const columns = pieces / rows;
@@ -55,6 +57,7 @@ export function matmul(part: i32, parts: i32): void {
     const b = pointer(args.b) + batch * pointer(args.bStep) + j * bn;
     const c = pointer(args.c) + batch * pointer(args.cStep) + i * cm + (<usize>j << 2);
     if (few) fewRows(m, n, K, a, am, b, bk, bn, c, cm, add, fewColumns);
+    else if (lanes) rowsAsLanes(m, n, K, a, am, b, bn, c, cm, add);
     else gemm(m, n, K, a, am, ak, b, bk, bn, c, cm, add);
   }
 }

@@ -39,18 +39,18 @@ function finish(c: usize, cRow: usize, add: bool,
 }
 
 /**
- * C[i, j] (+)= sum over k of A[i, k] B[k, j], i < 4, j < 8, with A given as four rows whose k are neighbours.
- * The 8 columns of B are neighbours, its rows `bRow` bytes apart.
+ * C[i, j] (+)= sum over k of A[i, k] B[k, j], i < 4, j < 8, with A given as four rows, whose values for one k and the next are `aStep`
+ * bytes apart. The 8 columns of B are neighbours, its rows `bRow` bytes apart.
  */
 // @ts-ignore: decorator
 @inline
-export function tileFromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, b: usize, bRow: usize,
+export function tileFromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, aStep: usize, b: usize, bRow: usize,
   c: usize, cRow: usize, add: bool): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
   let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
   let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
   let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
-  const end = a0 + (<usize>K << 2);
+  const end = a0 + <usize>K * aStep;
   // Offsets from row 0, so that one pointer moves.
   const d1 = a1 - a0, d2 = a2 - a0, d3 = a3 - a0;
   while (a0 < end) {
@@ -68,7 +68,7 @@ export function tileFromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize,
     s = v128.load_splat<f32>(a0 + d3);
     c30 = madd(s, b0, c30);
     c31 = madd(s, b1, c31);
-    a0 += 4;
+    a0 += aStep;
     b += bRow;
   }
   finish(c, cRow, add, c00, c01, c10, c11, c20, c21, c30, c31);

@@ -112,18 +112,18 @@ export function tile6x16(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, 
   else sixBySixteen(true, K, a, aStep, b, bRow, c, cRow, add);
 }
 
-/** tile6x16 with A as six rows whose k are neighbours. */
+/** tile6x16 with A as six rows, whose values for one k and the next are `aStep` bytes apart. */
 // @ts-ignore: decorator
 @inline
-function sixBySixteenFromRows(twice: bool, K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, b: usize,
-  bRow: usize, c: usize, cRow: usize, add: bool): void {
+function sixBySixteenFromRows(twice: bool, K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, aStep: usize,
+  b: usize, bRow: usize, c: usize, cRow: usize, add: bool): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
   let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
   let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
   let c30 = f32x4.splat(0), c31 = f32x4.splat(0), c32 = f32x4.splat(0), c33 = f32x4.splat(0);
   let c40 = f32x4.splat(0), c41 = f32x4.splat(0), c42 = f32x4.splat(0), c43 = f32x4.splat(0);
   let c50 = f32x4.splat(0), c51 = f32x4.splat(0), c52 = f32x4.splat(0), c53 = f32x4.splat(0);
-  const end = a0 + (<usize>K << 2);
+  const end = a0 + <usize>K * aStep;
   // Offsets from row 0, so that one pointer moves.
   const d1 = a1 - a0, d2 = a2 - a0, d3 = a3 - a0, d4 = a4 - a0, d5 = a5 - a0;
   let again = secondName(a0);
@@ -157,8 +157,8 @@ function sixBySixteenFromRows(twice: bool, K: i32, a0: usize, a1: usize, a2: usi
     c50 = madd(s, b0, c50); c51 = madd(s, b1, c51);
     if (twice) s = v128.load_splat<f32>(again + d5);
     c52 = madd(s, b2, c52); c53 = madd(s, b3, c53);
-    a0 += 4;
-    if (twice) again += 4;
+    a0 += aStep;
+    if (twice) again += aStep;
     b += bRow;
   }
   finishPair(c, c00, c01, add);
@@ -182,10 +182,10 @@ function sixBySixteenFromRows(twice: bool, K: i32, a0: usize, a1: usize, a2: usi
 
 // @ts-ignore: decorator
 @inline
-export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, b: usize,
+export function tile6x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize, aStep: usize, b: usize,
   bRow: usize, c: usize, cRow: usize, add: bool): void {
-  if (fused) sixBySixteenFromRows(false, K, a0, a1, a2, a3, a4, a5, b, bRow, c, cRow, add);
-  else sixBySixteenFromRows(true, K, a0, a1, a2, a3, a4, a5, b, bRow, c, cRow, add);
+  if (fused) sixBySixteenFromRows(false, K, a0, a1, a2, a3, a4, a5, aStep, b, bRow, c, cRow, add);
+  else sixBySixteenFromRows(true, K, a0, a1, a2, a3, a4, a5, aStep, b, bRow, c, cRow, add);
 }
 
 /** Four rows by 16 columns. A is a panel: its 4 values for one k are neighbours, `aStep` bytes to the next. */
@@ -278,16 +278,14 @@ export function tile8x8(K: i32, a: usize, aStep: usize, b: usize, bRow: usize, c
   finishPair(c, c70, c71, add);
 }
 
-/** Four rows by 16 columns with A as rows. */
-// @ts-ignore: decorator
-@inline
-export function tile4x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, b: usize, bRow: usize, c: usize, cRow: usize,
-  add: bool): void {
+/** Four rows by 16 columns with A as rows. There once, not in the place of each call. */
+export function tile4x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: usize, aStep: usize, b: usize, bRow: usize, c: usize,
+  cRow: usize, add: bool): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
   let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
   let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
   let c30 = f32x4.splat(0), c31 = f32x4.splat(0), c32 = f32x4.splat(0), c33 = f32x4.splat(0);
-  const end = a0 + (<usize>K << 2);
+  const end = a0 + <usize>K * aStep;
   const d1 = a1 - a0, d2 = a2 - a0, d3 = a3 - a0;
   while (a0 < end) {
     const b0 = v128.load(b);
@@ -303,7 +301,7 @@ export function tile4x16FromRows(K: i32, a0: usize, a1: usize, a2: usize, a3: us
     c20 = madd(s, b0, c20); c21 = madd(s, b1, c21); c22 = madd(s, b2, c22); c23 = madd(s, b3, c23);
     s = v128.load_splat<f32>(a0 + d3);
     c30 = madd(s, b0, c30); c31 = madd(s, b1, c31); c32 = madd(s, b2, c32); c33 = madd(s, b3, c33);
-    a0 += 4;
+    a0 += aStep;
     b += bRow;
   }
   finishPair(c, c00, c01, add);

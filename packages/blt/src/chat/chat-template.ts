@@ -19,7 +19,7 @@ const ASSISTANT = 'assistant';
 
 /** One message of a chat. */
 export interface ChatMessage {
-  /** Who says it: `user`, `assistant`, `system`, or any other name of letters, digits, `-` and `_`. */
+  /** The speaker: `user`, `assistant`, `system`, or any other name of letters, digits, `-` and `_`. */
   readonly role: string;
   readonly content: string;
 }

@@ -41,7 +41,7 @@ interface Wanted {
   finish: 'stop' | 'length';
 }
 
-/** What a user says in a chat, behind the message of the system if there is one. */
+/** A message of a user as a chat, behind the message of the system if there is one. */
 export const chatOf = (said: string, system?: string): ChatMessage[] => [
   ...(system === undefined ? [] : [{ role: 'system', content: system }]),
   { role: 'user', content: said },

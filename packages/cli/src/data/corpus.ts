@@ -25,7 +25,7 @@ export interface CorpusSource {
   readonly heldOutFraction: number;
   /** How that part is chosen. Left out: the end of the data to the byte, as runs of version 0.1 have it. */
   readonly split?: SplitChoice;
-  /** What `split` came down to in each source of a mixture. */
+  /** The outcome of `split` in each source of a mixture. */
   readonly splits?: readonly SplitMode[];
   /** Seed of the run (default 0). */
   readonly seed?: number;

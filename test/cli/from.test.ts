@@ -101,6 +101,15 @@ test.each([
   expect(() => json(folder, 'runs/none/config.json')).toThrow();
 });
 
+test('text that the model had held out is not learned unnoticed', () => {
+  const folder = withModel();
+  const args = ['train', '--from', 'runs/old', '--data', 'new.csv', '--data', 'book.txt=2', ...ROWS, '--dry-run'];
+  // The book is split as it was: its end stays held out.
+  expect(blt(folder, args).stdout).not.toContain('had held out');
+  const { stdout } = blt(folder, [...args, '--held-out-fraction', '0.05']);
+  expect(stdout).toMatch(/^warning: 1\d\d B that runs\/old had held out are trained on now \(book\.txt /m);
+});
+
 test('an export and an imported checkpoint are gone on with as a run is, with their entropy model or a new one', () => {
   const folder = withModel();
   expect(blt(folder, ['export', '--model', 'runs/old', '--out', 'export']).code).toBe(0);

@@ -22,6 +22,7 @@ import { endAtSignal } from '../terminal/interrupt.ts';
 import { type TrainingOutput, trainingOutput } from '../terminal/training-output.ts';
 import { checkSize } from '../training/enough-data.ts';
 import { extended } from '../training/extension.ts';
+import { learnsHeldOut } from '../training/held-out-before.ts';
 import {
   isFitted,
   type PlannedRun,
@@ -86,6 +87,8 @@ async function newJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const start = await openWarmStart(config, () => corpusIds(split), hash, warn);
   const opened = { ...start, options: { ...start.options, ...(split.weights && { mixture: split.weights }) } };
   checkSize(split, planOf(opened.options, plannedBytes(split)), source);
+  const learned = config.from === undefined ? null : await learnsHeldOut(config.from, split.train);
+  if (learned !== null) warn(learned);
   // Before the folder is made: a backend that is not there leaves nothing behind.
   const choice = await backendFor(config, flags);
   const housekeeping = housekeepingOf(DEFAULT_HOUSEKEEPING, config, flags);

@@ -1,15 +1,17 @@
 /**
  * @file GB/s of the kernels that are not products, beside a memory copy that moves as many bytes and the definition's plain loops in
  * JavaScript, in turns. `pnpm bench ops [--config M] [--only softmax] [--threads 2] [--seconds 0.3] [--json]`. Bytes: each operand and result
- * once for every time the algorithm must read or write it.
+ * once for every time the algorithm must read or write it. With `--peers` the operations of the library instead, each beside that of jax-js
+ * (`pnpm bench peers --install` once), microseconds a call.
  */
 import { createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
 import { chapters } from '../packages/tensor/src/contract.ts';
 import { CONFIG_FLAGS, chosenConfig } from './support/configurations.ts';
 import { clockFor, flags, inTurns, median, patternOf, ratio, report, short, someOf, table } from './support/harness.ts';
 import { call, constant, integers, type KernelCall, noise, prepared } from './support/kernel-call.ts';
+import { besidePeers } from './support/peer-ops.ts';
 
-const f = flags({ ...CONFIG_FLAGS, threads: 1, seconds: 0.3, only: '.' });
+const f = flags({ ...CONFIG_FLAGS, threads: 1, seconds: 0.3, only: '.', peers: false });
 /** Rows and widths: of model S, unless another is asked for. */
 const { config: c } = chosenConfig(f);
 const [N, C, F, V] = [c.rows * c.rowBytes, c.local, c.hidden[0], 260];
@@ -114,6 +116,15 @@ const { threads, seconds } = f;
 const only = patternOf(f.only);
 const backend = createWasmBackend({ threads });
 await backend.threadsReady();
+if (f.peers) {
+  const { version, rows } = await besidePeers(backend, only, seconds, clockFor(threads));
+  someOf(rows, only);
+  report('ops', { backend: backend.description, threads, peer: `jax-js ${version}`, rows }, [
+    `ops beside jax-js ${version}, ${backend.description}`,
+    ...table([Object.keys(rows[0]), ...rows.map((row) => Object.values(row).map(String))]),
+  ]);
+  process.exit(0);
+}
 const plain = createReferenceBackend();
 const chapterOf = (kernel: string) => Object.entries(chapters).find(([, entries]) => kernel in entries)?.[0];
 const rows = [];

@@ -2,10 +2,9 @@
 // version of Node (or --node PATH).
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromSources } from './from-sources.mjs';
 import { otherNode } from './other-node.mjs';
 import { endAs, runChild } from './pass-signals.mjs';
-import { root } from './workspace.mjs';
+import { prepareSources, root } from './workspace.mjs';
 
 const [name = '', ...args] = process.argv.slice(2);
 const entry = join(root, 'bench', `${name}.ts`);
@@ -29,6 +28,8 @@ if (at >= 0 && (version === '' || version.startsWith('-'))) {
   console.error('--node needs a version or the path of a Node: --node 24');
   process.exit(2);
 }
+await prepareSources();
+const { fromSources } = await import('./from-sources.mjs');
 const outfile = await fromSources(`bench/${name}.ts`, 'bench');
 const node = at < 0 ? process.execPath : otherNode(version);
 // In the root: benchmarks name files from there.

@@ -1,13 +1,14 @@
 // Builds everything: WebAssembly kernels, JavaScript bundles (esbuild), and type declarations (tsc).
-// `--js` leaves the declarations out: enough to run the command line.
+// `--js` leaves the declarations out: enough to run the command line. In a fresh clone it installs first.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
-import { buildPlay } from './build-play.mjs';
+import { basename, join } from 'node:path';
+import { installOnce, root } from './workspace.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+await installOnce();
+const { build } = await import('esbuild');
+const { buildPlay } = await import('./build-play.mjs');
+
 const libraries = ['tensor', 'autograd', 'blt'];
 const run = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
 

@@ -4,7 +4,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { transform } from 'esbuild';
 import { root } from './workspace.mjs';
 
 const fences = (markdown) =>
@@ -44,6 +43,7 @@ if (process.argv[1] === import.meta.filename) {
   if (!existsSync(join(root, 'packages', 'blt', 'dist', 'index.js'))) {
     refuse('the packages are not built yet: npm run build');
   }
+  const { transform } = await import('esbuild');
   // The packages that a program imports are looked for in the node_modules above it.
   const parent = join(root, 'node_modules', '.pages');
   mkdirSync(parent, { recursive: true });

@@ -31,9 +31,14 @@ export const install = () =>
     { env: { ...process.env, CI: 'true' } },
   );
 
+/** Installs in a fresh clone. Done before, it does nothing. */
+export async function installOnce() {
+  if (!existsSync(join(root, 'node_modules/esbuild'))) await install();
+}
+
 /** Makes a fresh clone ready for what runs on the sources: installs, and builds the WebAssembly kernels. Done before, it does nothing. */
 export async function prepareSources() {
-  if (!existsSync(join(root, 'node_modules/esbuild'))) await install();
+  await installOnce();
   if (existsSync(join(root, 'packages/tensor/src/wasm/kernels.generated.ts'))) return;
   await step('building the kernels', process.execPath, ['packages/tensor/scripts/build-wasm.mjs']);
 }

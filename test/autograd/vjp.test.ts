@@ -1,6 +1,19 @@
 /** @file Products with the Jacobian: vjp, jvp and hvp agree with each other, with difference quotients and with the matrices. */
 import * as ag from '@blt-ts/autograd';
-import { interpret, type Program, programs, relativeDistance, toTensor } from '@blt-ts/autograd/testing';
+import {
+  gradientOf,
+  interpret,
+  kernelNames,
+  ofVariables,
+  operationOf,
+  type Program,
+  programs,
+  relativeDistance,
+  rowOf,
+  smallSize,
+  toTensor,
+  variables,
+} from '@blt-ts/autograd/testing';
 import { scope, type Tensor, tensor } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { reference64 } from '../support/backends.ts';
@@ -36,6 +49,34 @@ const spread = <T extends object>(tree: T, start: number) => {
 const numbers = (tree: object): number[] => ag.leaves(tree).flatMap(([, leaf]) => [...leaf.readSync()]);
 const expectNear = (a: object, b: object, bound: number) =>
   expect(relativeDistance(numbers(a), numbers(b))).toBeLessThan(bound);
+
+/** The sum of all products of two trees of one form. */
+const dot = (a: object, b: object): number => {
+  const other = numbers(b);
+  return numbers(a).reduce((total, v, i) => total + v * other[i], 0);
+};
+
+describe('of every kernel with a gradient, the fused ones too: u . (J v) = (u J) . v, and (H v) . w = (H w) . v', () => {
+  for (const kernel of kernelNames.filter((name) => gradientOf(rowOf(name)))) {
+    const op = operationOf(kernel);
+    const cases = op.cases(smallSize).map((c) => op.smooth?.(c) ?? c);
+    property(kernel, cases, 4, (c) =>
+      scope(() => {
+        const f = ofVariables(op.operation, c, op);
+        const xs = variables(c, op).map((i) => toTensor(c.ins[i], backend));
+        const [v, w] = [spread(xs, 1), spread(xs, 20)];
+        const u = spread(f(xs), 50);
+        const { value, tangent } = ag.jvp(f, xs, v);
+        expectNear(value, f(xs), 1e-15);
+        const [left, right] = [dot(u, tangent), dot(ag.vjp(f, xs, u).grads, v)];
+        expect(Math.abs(left - right)).toBeLessThan(1e-10 * (1 + Math.abs(left)));
+        const loss = (inputs: readonly Tensor[]) => ag.sum(ag.mul(u, ag.square(f(inputs))));
+        const [first, second] = [dot(ag.hvp(loss, xs, v), w), dot(ag.hvp(loss, xs, w), v)];
+        expect(Math.abs(first - second)).toBeLessThan(1e-9 * (1 + Math.abs(first)));
+      }),
+    );
+  }
+});
 
 describe('of random programs', () => {
   property('jvp is the central difference along v, and gives the value too', programs(), 30, (program) =>

@@ -59,7 +59,7 @@ test.skipIf(process.platform === 'win32')('patch --max-bytes ends although its s
 
 test('eval and patch have the options that messages name, and show warnings', () => {
   const line = `${JSON.stringify({ instruction: 'do', output: TEXT })}\n`;
-  const folder = temporaryFolder({ 'book.txt': TEXT, 'a.jsonl': line.repeat(2), 'a.zst': TEXT, 'd/a.txt': TEXT });
+  const folder = temporaryFolder({ 'book.txt': TEXT, 'a.jsonl': line.repeat(2), 'a.xz': TEXT, 'd/a.txt': TEXT });
   symlinkSync('nowhere', join(folder, 'd/b.txt'));
   writeFileSync(join(folder, 'd/empty.txt'), '');
   const trained = blt(folder, ['train', ...TINY, '--data', 'book.txt']);
@@ -70,10 +70,10 @@ test('eval and patch have the options that messages name, and show warnings', ()
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/its fields: instruction, output\); name the field with --text-field\n$/);
     expect(blt(folder, [...command('a.jsonl'), '--text-field', 'output'])).toMatchObject({ code: 0 });
-    const packed = blt(folder, command('a.zst'));
+    const packed = blt(folder, command('a.xz'));
     expect(packed.code).toBe(1);
-    expect(packed.stderr).toMatch(/^blt: a\.zst is zstd data.*or add --raw to use its bytes as they are\n$/);
-    expect(blt(folder, [...command('a.zst'), '--raw'])).toMatchObject({ code: 0 });
+    expect(packed.stderr).toMatch(/^blt: a\.xz is xz data.*or add --raw to use its bytes as they are\n$/);
+    expect(blt(folder, [...command('a.xz'), '--raw'])).toMatchObject({ code: 0 });
     expect(blt(folder, command('d')).stderr).toBe(
       'warning: d/b.txt is a link that leads nowhere; skipped\nwarning: d/empty.txt is empty (0 bytes); skipped\n',
     );
@@ -85,9 +85,9 @@ test('eval and patch have the options that messages name, and show warnings', ()
 });
 
 test('a run on raw bytes is evaluated and resumed on raw bytes', () => {
-  const folder = temporaryFolder({ 'a.txt.gz': gzipSync(TEXT + Math.E.toString().repeat(20)), 'b.zst': TEXT });
-  const data = ['--data', 'a.txt.gz', '--data', 'b.zst'];
-  expect(blt(folder, ['train', ...TINY, ...data]).stderr).toMatch(/^blt: b\.zst is zstd data/);
+  const folder = temporaryFolder({ 'a.txt.gz': gzipSync(TEXT + Math.E.toString().repeat(20)), 'b.xz': TEXT });
+  const data = ['--data', 'a.txt.gz', '--data', 'b.xz'];
+  expect(blt(folder, ['train', ...TINY, ...data]).stderr).toMatch(/^blt: b\.xz is xz data/);
   expect(blt(folder, ['train', ...TINY, ...data, '--raw'])).toMatchObject({ code: 0, stderr: '' });
   expect(blt(folder, ['eval'])).toMatchObject({ code: 0 });
   const resumed = blt(folder, ['train', '--resume', 'runs/r']);

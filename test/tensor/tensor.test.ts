@@ -190,3 +190,28 @@ test('the 64-bit reference keeps 64 bits', () => {
   expect(full([], 0.1, { backend: double }).item()).toBe(0.1);
   expect(run('affine', [ones([1], { backend: double })], { scale: 0.1, shift: 0.2 })[0].item()).toBe(0.1 + 0.2);
 });
+
+describe.each(backends)('a part of the values, on $name', ({ backend }) => {
+  test('is that part of the whole, of floats and of whole numbers', () => {
+    for (const values of [Float32Array.of(1.5, 2, 3, 4, 5, 6), Int32Array.of(1, 2, 3, 4, 5, 6)]) {
+      const t = tensor(values, [2, 3], { backend });
+      expect(t.readSync(2, 5)).toEqual(values.slice(2, 5));
+      expect(t.readSync(4)).toEqual(values.slice(4));
+      expect(t.readSync(6, 6).length).toBe(0);
+      expect(t.readSync()).toEqual(values);
+    }
+  });
+
+  test('is refused where there are no such values', () => {
+    const t = tensor([1, 2, 3], [3], { backend });
+    for (const [from, to] of [
+      [-1, 2],
+      [2, 1],
+      [0, 4],
+      [0.5, 2],
+      [Number.NaN, 2],
+    ]) {
+      expect(() => t.readSync(from, to)).toThrow(`readSync: there are no values ${from} to ${to} in a tensor of 3`);
+    }
+  });
+});

@@ -87,8 +87,8 @@ export interface Backend {
   unowned?(storage: Storage): void;
   /** The values are copied before this returns. */
   write(storage: Storage, values: ArrayLike<number>): void;
-  /** A copy of the values. */
-  readSync(storage: Storage): Float32Array | Int32Array;
+  /** A copy of the values; with `from` and `to`, of those from number `from` on and before number `to`. */
+  readSync(storage: Storage, from?: number, to?: number): Float32Array | Int32Array;
   read(storage: Storage): Promise<Float32Array | Int32Array>;
   /**
    * Keeps the values of an f32 storage as BF16 from now on: rounded to 8 significant bits, in half the memory. They are read as floats,

@@ -60,14 +60,17 @@ export class Tensor {
   }
 
   /**
-   * A copy of the values, row-major, at once.
-   * @throws Error on a backend that keeps them on a device (use `await read()`), and for a tensor that a gradient is being taken
+   * A copy of the values, row-major, at once; with `from` and `to`, of those from number `from` on and before number `to`.
+   * @throws RangeError unless 0 <= from <= to <= size; Error on a backend that keeps them on a device (use `await read()`), and for a tensor that a gradient is being taken
    *   through, which would not see what is made of them (use `stopGradient`)
    */
-  readSync(): Float32Array | Int32Array {
+  readSync(from = 0, to = this.size): Float32Array | Int32Array {
     this.assertLive();
     lifetimes.watcher?.(this, 'readSync');
-    return this.backend.readSync(this.storage);
+    if (!(Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from <= to && to <= this.size)) {
+      throw new RangeError(`readSync: there are no values ${from} to ${to} in a tensor of ${this.size}`);
+    }
+    return this.backend.readSync(this.storage, from, to);
   }
 
   /** The only value of a tensor with one element. @throws ShapeError if there are more or fewer */

@@ -1,9 +1,11 @@
 /** @file Archives: what comes out is what went in, and damage, another model or another arithmetic is noticed. */
 import {
   ArchiveError,
+  BOS,
   type CodingModel,
   codingModel,
   compress,
+  Decoder,
   decompress,
   encode,
   packModel,
@@ -31,6 +33,22 @@ const model = (small: SmallModel): Promise<CodingModel> => codingModel(small);
 const [config] = fc.sample(configs, { numRuns: 1, seed: 4 });
 const known = (backend: Backend = wasm, seed = 7) => model(smallModel(config, seed, backend));
 
+/** Bytes of a block that the model predicts: after those before it, each is the likeliest. */
+function liked(small: SmallModel, length: number): Uint8Array {
+  const decoder = new Decoder(small);
+  const made = new Uint8Array(length);
+  for (let i = 0; i < length; i++) {
+    const [logits] = decoder.feed([[i === 0 ? BOS : made[i - 1] + 4]]);
+    const ofBytes = logits.subarray(4, 260);
+    made[i] = ofBytes.indexOf(ofBytes.reduce((most, logit) => Math.max(most, logit)));
+  }
+  decoder.release();
+  return made;
+}
+
+const repeated = (block: Uint8Array, times: number): Uint8Array =>
+  Uint8Array.from({ length: block.length * times }, (_, i) => block[i % block.length]);
+
 const options = fc.record({
   blockBytes: fc.integer({ min: 1, max: 60 }),
   contextBytes: fc.integer({ min: 2, max: 40 }),
@@ -42,7 +60,10 @@ const text = new TextEncoder().encode('It was the best of times, it was the wors
 describe('a text', () => {
   test('is read back, whatever the model, the blocks, the threads and the vectors', async () => {
     await fc.assert(
-      fc.asyncProperty(configs, seeds, options, bytes(120), async (someConfig, seed, how, content) => {
+      fc.asyncProperty(configs, seeds, options, bytes(120), fc.nat(3), async (someConfig, seed, how, any, times) => {
+        // Some blocks are predicted, and the others stored.
+        const block = liked(smallModel(someConfig, seed, wasm), Math.min(how.blockBytes, 24));
+        const content = Uint8Array.from([...repeated(block, times), ...any]);
         const archive = await compress(content, await model(smallModel(someConfig, seed, wasm)), how);
         const elsewhere = await model(smallModel(someConfig, seed, threaded));
         expect(await decompress(await readArchive(archive), elsewhere)).toEqual(content);
@@ -59,7 +80,7 @@ describe('a text', () => {
 
   test('takes the bits of the model, and a header', async () => {
     const small = smallModel(config, 7, wasm);
-    const content = text.subarray(0, 60);
+    const content = liked(small, 60);
     const { logits } = predict(small, [encode(content, { bos: true, eos: false })]);
     let bits = 0;
     for (const [i, byte] of content.entries()) {
@@ -72,6 +93,21 @@ describe('a text', () => {
     expect(header).toMatchObject({ size: 60, blocks: 1 });
     expect(8 * coded.length).toBeGreaterThanOrEqual(bits);
     expect(8 * coded.length).toBeLessThan(bits + 8 + 60 * 0.001);
+  });
+
+  test('is stored where the model would make it longer, block by block', async () => {
+    const small = smallModel(config, 7, wasm);
+    const coding = await model(small);
+    const predicted = liked(small, 40);
+    const unlike = predicted.map((byte, i) => byte ^ (i * 37 + 101));
+    const sizeOf = async (content: Uint8Array) => {
+      const archive = await readArchive(await compress(content, coding, { blockBytes: 40 }));
+      expect(await decompress(archive, coding)).toEqual(content);
+      return archive.coded.length;
+    };
+    expect(await sizeOf(unlike)).toBeLessThanOrEqual(40 + 2);
+    const both = await sizeOf(Uint8Array.from([...unlike, ...predicted]));
+    expect(both).toBeLessThanOrEqual(40 + 2 + (await sizeOf(predicted)));
   });
 
   test('of no bytes is an archive too', async () => {
@@ -119,7 +155,8 @@ describe('an archive', () => {
   );
   test('that is damaged gives an error, never another text', async () => {
     const coding = await known();
-    const archive = await compress(text.subarray(0, 40), coding, { blockBytes: 20 });
+    const content = Uint8Array.from([...liked(smallModel(config, 7, wasm), 20), ...text.subarray(0, 20)]);
+    const archive = await compress(content, coding, { blockBytes: 20 });
     await fc.assert(
       fc.asyncProperty(damage, async ({ kind, at, bit }) => {
         const damaged = [...archive];

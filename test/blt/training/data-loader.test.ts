@@ -135,6 +135,11 @@ describe('EpochLoader', () => {
     });
   });
 
+  test('rows come in the order of a shuffled array, as they always have', () => {
+    const rows = Array.from({ length: 20 }, (_, i) => `0:${i}`);
+    expect(loader(7, 20).next(20)).toEqual(new Random(7).fork('epoch 0').shuffle(rows));
+  });
+
   test('epochs are shuffled, each in another order', () => {
     const rows = loader(1, 20).next(60);
     const orders = [0, 1, 2].map((e) => rows.slice(e * 20, (e + 1) * 20).map((row) => Number(row.split(':')[1])));

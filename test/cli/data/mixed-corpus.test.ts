@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { corpusIds, loadCorpus } from '../../../packages/cli/src/data/corpus.ts';
 import { type Document, totalBytes } from '../../../packages/cli/src/data/document.ts';
-import { plannedBytes, sampled } from '../../../packages/cli/src/training/planned-run.ts';
+import { DataInMemory } from '../../../packages/cli/src/data/run-data.ts';
+import { plannedBytes } from '../../../packages/cli/src/training/planned-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'blt-mixed-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -47,12 +48,13 @@ test('each source has the held-out part that it has in a run of its own, the boo
 
 test('a sample has the share of every source, or all that it has', async () => {
   const mixed = await load(`${one}=3`, `${many}=1`);
-  const { train } = sampled(mixed, { trainBytes: 4000, heldOutBytes: 200 }, 1);
+  const data = new DataInMemory(mixed);
+  const { train } = await data.sampled({ trainBytes: 4000, heldOutBytes: 200 }, 1);
   expect(totalBytes(train.filter(({ source }) => source === 0))).toBe(totalBytes(mixed.train.slice(0, 1)));
   const rest = totalBytes(train.filter(({ source }) => source === 1));
   expect(rest).toBeGreaterThanOrEqual(1000);
   expect(rest).toBeLessThan(1100);
-  expect(plannedBytes(mixed)).toBeLessThan(totalBytes(mixed.train));
+  expect(plannedBytes(data)).toBeLessThan(totalBytes(mixed.train));
 });
 
 test('chats are held out whole, and their answers are what counts', async () => {

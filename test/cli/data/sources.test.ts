@@ -106,25 +106,26 @@ const tar = (...entries: Uint8Array[]): Uint8Array => Buffer.concat([...entries,
 
 const zstd = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 4, 0);
 const latin1 = (text: string): Uint8Array => Buffer.from(text, 'latin1');
+const xz = latin1('\xfd7zXZ\0rest');
 
 test.each<[name: string, contents: Uint8Array | string, says: RegExp]>([
-  ['a.txt.zst', zstd, /a\.txt\.zst is zstd data, .*zstd -dc \S+a\.txt\.zst \| blt \.\.\. -.*or add --raw/],
-  ['a.jsonl.zst', zstd, /is zstd data.*: unpack it \(zstd -d \S+a\.jsonl\.zst\) and give what comes out/],
-  ['known by its name alone.zst', 'xx', /zstd data/],
-  ['no name.txt', zstd, /no name\.txt is zstd data/],
-  ['a.xz', latin1('\xfd7zXZ\0rest'), /xz data.*xz -dc/],
+  ['a.txt.xz', xz, /a\.txt\.xz is xz data, .*xz -dc \S+a\.txt\.xz \| blt \.\.\. -.*or add --raw/],
+  ['a.jsonl.xz', xz, /is xz data.*: unpack it \(xz -d \S+a\.jsonl\.xz\) and give what comes out/],
+  ['known by its name alone.xz', 'xx', /xz data/],
+  ['no name.txt', zstd, /no name\.txt is zstd data.*give it the name \S+no name\.txt\.zst, and it is unpacked/],
+  ['a.xz', xz, /xz data.*xz -dc/],
   ['a', latin1('BZh91AY&SYrest'), /bzip2 data/],
   ['a.docx', latin1('PK\x03\x04rest'), /zip archive.*unzip/],
   ['a.bin', latin1("7z\xbc\xaf'\x1crest"), /7z archive/],
   ['a.bin', latin1('Rar!\x1a\x07\x01\0'), /rar archive/],
-  ['a.bin', 'PAR1 the columns PAR1', /Parquet.*\.jsonl/],
+  ['a.bin', 'PAR1 the columns PAR1', /Parquet.*give it the name \S+a\.bin\.parquet/],
   ['a.arrow', latin1('ARROW1\0\0rest'), /Arrow/],
   ['a.bin', gzipSync('packed'), /a\.bin is gzip data.*give it the name \S+a\.bin\.gz/],
   ['a.gz', gzipSync(gzipSync('packed')), /a\.gz holds gzip data, .*unpack it all yourself/],
   ['a.gz.gz', gzipSync(gzipSync('packed')), /compressed twice/],
   ['a.txt.gz', gzipSync(zstd), /a\.txt\.gz holds zstd data/],
   ['a.tar', tar(tarEntry('b.zip', 'x')), /a\.tar:b\.zip is a zip archive/],
-  ['a.tar.xz', latin1('\xfd7zXZ\0rest'), /unpack it \(xz -d/],
+  ['a.tar.xz', xz, /unpack it \(xz -d/],
 ])('%s is packed: refused, unless its bytes are asked for', async (name, contents, says) => {
   const folder = temporaryFolder({ [name]: contents });
   const { error } = await load(folder, [name]);

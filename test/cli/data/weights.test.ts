@@ -28,7 +28,7 @@ test('the weight is what stands behind the last =, and 1 where none stands besid
 
 test('a file whose name holds = is that file, with a weight behind it or not; so is a pattern', () => {
   expect(weightedSources([numbered, `${numbered}=4`])).toEqual({ sources: [numbered, numbered], weights: [1, 4] });
-  expect(weightedSources(['x=*.txt', `${a}=4`])).toEqual({ sources: ["x=*.txt", a], weights: [1, 4] });
+  expect(weightedSources(['x=*.txt', `${a}=4`])).toEqual({ sources: ['x=*.txt', a], weights: [1, 4] });
   // Not found, and said so by its whole name.
   expect(weightedSources(['missing=name.txt']).sources).toEqual(['missing=name.txt']);
 });

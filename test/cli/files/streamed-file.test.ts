@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type SafetensorsInput, writeSafetensors } from '@blt-ts/tensor';
+import { lazyArray } from '@blt-ts/blt';
+import {
+  createReferenceBackend,
+  createWasmBackend,
+  type SafetensorsInput,
+  tensor,
+  writeSafetensors,
+} from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { folderProblem, writeFolder } from '../../../packages/cli/src/files/atomic-folder.ts';
@@ -29,9 +36,12 @@ test('a streamed file has the bytes of writeSafetensors, as many as it says, and
           {
             dtype: dtypeOf(values),
             length: values.length,
-            read: async () => {
+            read: async () => values,
+            async *pieces() {
               reads.push(name);
-              return values;
+              const middle = values.length >> 1;
+              yield values.slice(0, middle);
+              yield values.slice(middle);
             },
           },
         ]),
@@ -55,7 +65,14 @@ test('a streamed file has the bytes of writeSafetensors, as many as it says, and
 test('a folder written from pieces fits its manifest, and large arrays come in pieces of their own', async () => {
   const parent = temporaryFolder();
   const big = new Float32Array(700_000).map((_, i) => i);
-  const entry = (values: Float32Array) => ({ dtype: 'F32' as const, length: values.length, read: async () => values });
+  const entry = (values: Float32Array) => ({
+    dtype: 'F32' as const,
+    length: values.length,
+    read: async () => values,
+    async *pieces() {
+      yield values;
+    },
+  });
   const file = streamedSafetensors([
     ['big', entry(big)],
     ['bigger', entry(big)],
@@ -67,4 +84,18 @@ test('a folder written from pieces fits its manifest, and large arrays come in p
   await writeFolder(parent, 'whole', { 'a.safetensors': file, 'b.txt': 'b' });
   expect(await folderProblem(join(parent, 'whole'), { checksums: true })).toBeUndefined();
   expect(readFileSync(join(parent, 'whole', 'a.safetensors')).length).toBe(file.bytes);
+});
+
+test('a tensor larger than a piece comes piece by piece, from inside and from outside the memory of the kernels', async () => {
+  const values = new Float32Array(600_000).map((_, i) => i * 0.5);
+  const whole = writeSafetensors([['t', { dtype: 'F32', shape: [600, 1000], data: values }]]);
+  for (const backend of [createReferenceBackend(), createWasmBackend(), createWasmBackend({ outsideBytes: 1000 })]) {
+    const t = tensor(values, [600, 1000], { backend });
+    const file = streamedSafetensors([['t', { ...lazyArray(t), shape: t.shape }]]);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of file.pieces()) pieces.push(piece);
+    expect(Math.max(...pieces.map((piece) => piece.length)), backend.name).toBeLessThanOrEqual(2 ** 20);
+    expect(Buffer.concat(pieces).equals(whole), backend.name).toBe(true);
+    t.dispose();
+  }
 });

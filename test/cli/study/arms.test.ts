@@ -40,7 +40,12 @@ const tokenizer = new Tokenizer(trainBpe([utf8(SAMPLE.repeat(3))], 40));
 /** An entropy that depends on the past alone: of a text's bytes, every value that is divisible by five is a surprise. */
 const entropies = ({ bytes, complete }: StudyDocument) =>
   Float32Array.from(encode(bytes, { bos: true, eos: complete }), (id) => (id % 5 === 0 ? 3 : 1));
-const cutting = (given: object) => ({ patching: given as never, entropies: () => null, flopsPerByte: 0 });
+const cutting = (given: object) => ({
+  patching: given as never,
+  entropies: () => null,
+  meanEntropy: 0,
+  flopsPerByte: 0,
+});
 const bytesAlone = new Tokenizer([]);
 
 const arms: Record<string, Arm> = {
@@ -62,7 +67,7 @@ const arms: Record<string, Arm> = {
   ) as Arm,
   entropy: patchArm(
     patches({ patching: 'entropy' }),
-    { patching: { mode: 'entropy', threshold: 2 }, entropies, flopsPerByte: 0 },
+    { patching: { mode: 'entropy', threshold: 2 }, entropies, meanEntropy: 1.4, flopsPerByte: 0 },
     backend,
   ) as Arm,
 };
@@ -180,4 +185,17 @@ test('chunks end before a space, and an excerpt too', () => {
   expect(excerptOf(document(bytes), 10).bytes).toEqual(utf8('one two'));
   expect(excerptOf(document(bytes), 10).complete).toBe(false);
   expect(excerptOf(document(bytes), 18).complete).toBe(true);
+});
+
+test('a target weighs as the entropy of its prediction says: (H / mean H)^power', () => {
+  const cut = { patching: { mode: 'entropy', threshold: 2 }, entropies, meanEntropy: 1.5, flopsPerByte: 0 } as const;
+  const weightsOf = (entropy_loss: number) =>
+    patchArm(patches({ patching: 'entropy', entropy_loss }), cut, backend).rows(document(utf8('the')), [3], false)[0];
+  // Ids: the beginning is 1, t h e are 120 108 105; those that 5 divides predict with an entropy of 3, the others with 1.
+  const { ids, targets, weights } = weightsOf(0.5);
+  expect([...ids]).toEqual([1, 120, 108, 105]);
+  expect(weights).toHaveLength(targets.length);
+  [1, 3, 1, 3].forEach((h, i) => void expect(weights![i]).toBeCloseTo((h / 1.5) ** 0.5, 6));
+  expect(weightsOf(-1).weights![1]).toBeCloseTo(0.5, 6);
+  expect(weightsOf(0).weights).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { experimentNames, readExperiment, smokeOf } from '../../../packages/cli/src/study/experiment.ts';
@@ -28,7 +28,14 @@ describe('the name of a run', () => {
     expect(runName(Object.fromEntries(Object.entries(config).reverse()) as RunConfig)).toBe(runName(config));
     expect(runName(patch({ entropy_width: 64 }))).toBe(runName(config));
     expect(runName(patch({ patch_bytes: 3 }))).toBe(runName(config));
+    expect(runName(patch({ entropy_loss: 0 }))).toBe(runName(config));
+    expect(() => patch({ entropy_loss: 0.5 })).toThrow(/entropy_loss is for patching/);
     expect(runName(patch({ hash_sizes: [], hash_vocab: 7, table_lr: 9 }))).toBe(runName(patch({ hash_sizes: [] })));
+  });
+  test('is that of results which were published before', () => {
+    const published = JSON.parse(readFileSync(new URL('../../../docs/study/pilot.json', import.meta.url), 'utf8'));
+    for (const [name, { config }] of Object.entries<{ config: unknown }>(published.runs))
+      expect(runName(runConfig.parse(config))).toBe(name);
   });
   test('depends on every number that does', () => {
     const names = [
@@ -40,6 +47,7 @@ describe('the name of a run', () => {
       { patching: 'entropy' },
       { patching: 'entropy', entropy_width: 64 },
       { patching: 'entropy', monotonic: true },
+      { patching: 'entropy', entropy_loss: 0.5 },
       { cross_attention: 'none' },
       { hash_vocab: 7 },
       { k: 4 },
@@ -56,6 +64,7 @@ test('every experiment of the command has a baseline among its arms, and runs of
     'fixed-inference',
     'ladder',
     'languages',
+    'modalities',
     'patch-size',
     'robustness',
     'spelling',
@@ -106,7 +115,7 @@ test('what is wrong with a file is said in one sentence', () => {
   writeFileSync(file, `${head}wdith = 8\n`);
   expect(() => readExperiment(file)).toThrow(/wdith.*mend the file$/);
   expect(() => readExperiment('laddr')).toThrow(
-    'give a .toml file or one of ablations, characters, fixed-inference, ladder, languages, patch-size, robustness, spelling',
+    'give a .toml file or one of ablations, characters, fixed-inference, ladder, languages, modalities, patch-size, robustness, spelling',
   );
 });
 

@@ -26,6 +26,7 @@ test('every run of every experiment is there, and each is named after its config
     'fixed-inference',
     'ladder',
     'languages',
+    'modalities',
     'patch-size',
     'robustness',
     'spelling',

@@ -44,11 +44,42 @@ describe('what fits into a time', () => {
     );
   });
 
+  test('a memory that is counted beside the training takes none of it, and may remember more', () => {
+    const sizes = { trainBytes: 4e6, heldOutBytes: 1e5, memory: true, scoredFor: () => 1e6 };
+    const after = ratesByFormula(plan, 40);
+    const beside = { ...after, beside: true };
+    const [behind, along] = [after, beside].map((r) => fitInto(60, plan, r, sizes));
+    expect(along.rememberedBytes).toBeGreaterThan(4 * behind.rememberedBytes);
+    expect(along.steps).toBeGreaterThan(behind.steps);
+    const work = workOf(planned(along), 1e6, along.heldOutBytes, along.rememberedBytes);
+    expect(secondsOf(work, beside)).toBeLessThanOrEqual(60);
+    // A run that is over before the memory is made waits for it: 0.25 MB counted and studied at 35 microseconds a byte, 1.75 MB at 10.
+    const short = {
+      ...work,
+      entropySteps: 0,
+      scoredBytes: 0,
+      steps: 0,
+      evaluations: 0,
+      finalBytes: 0,
+      rememberedBytes: 2 ** 21,
+    };
+    expect(secondsOf(short, beside)).toBeCloseTo((2 ** 18 * 35 + (2 ** 21 - 2 ** 18) * 10) / 1e6 + 3, 6);
+  });
+
   test('leaves nothing for steps where the rest takes it all', () => {
     const slow = ratesByFormula(plan, 0.05);
     const fit = fitInto(5, plan, slow, { trainBytes: 1e6, heldOutBytes: 1e5, scoredFor: () => 1e6 });
     expect(fit.steps).toBe(0);
   });
+});
+
+test("Muon's matrices are part of a step by the formula", () => {
+  const { muon } = plan.model.loop;
+  const without = { ...plan, model: { ...plan.model, loop: { ...plan.model.loop, muon: null } } };
+  const flops = (ratesByFormula(plan, 1).step - ratesByFormula(without, 1).step) * 0.6e9;
+  // nano: three layers of width 64, each with four matrices of 64 x 64 and three of 64 x 192, and three cross-attentions of four.
+  const [square, long] = [6 * 64 ** 3, 4 * 64 * 64 * 192 + 2 * 64 ** 3];
+  expect(flops).toBeCloseTo(muon!.iterations * (24 * square + 9 * long), -3);
 });
 
 /** Runs a fitted run against a clock of its own; the machine becomes `slower(progress)` times as slow as the rates say. */

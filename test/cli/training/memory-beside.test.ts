@@ -10,6 +10,7 @@ test('a thread that does not start is said in a sentence, to whoever waits for i
   const said = /^the memory beside the model failed: .*memory-worker\.js.*; --memory off trains without one$/;
   await expect(memory.file).rejects.toThrow(said);
   await expect(losses).rejects.toThrow(said);
+  await expect(memory.losses(new Float32Array(260), 260, new Int32Array(1))).rejects.toThrow(said);
   expect(memory.progress).toEqual({ done: 0, total: 100 });
   await memory.end();
 });

@@ -17,7 +17,7 @@ import { ArchiveError } from '../errors.ts';
 import { ARITHMETIC_BYTES, FINGERPRINT_BYTES, sha256 } from './coding-model.ts';
 
 const MAGIC = [0x42, 0x4c, 0x54, 0x5a];
-const VERSION = 1;
+const VERSION = 2;
 export const CHECKSUM_BYTES = 8;
 const HEADER_CHECK_BYTES = 4;
 const HEADER_AT = MAGIC.length + 1 + HEADER_CHECK_BYTES;
@@ -97,7 +97,9 @@ export async function readArchive(bytes: Uint8Array): Promise<Archive> {
   }
   const version = bytes[MAGIC.length];
   if (version !== undefined && version !== VERSION) {
-    throw new ArchiveError(`the archive has version ${version}, this program reads ${VERSION}; take a newer one`);
+    throw new ArchiveError(
+      `the archive has version ${version}, this program reads ${VERSION}; take the one that wrote it`,
+    );
   }
   const reader = new Reader(bytes);
   const [fingerprint, arithmetic, checksum] = [FINGERPRINT_BYTES, ARITHMETIC_BYTES, CHECKSUM_BYTES].map((n) => reader.take(n)); // biome-ignore format: one line

@@ -10,6 +10,7 @@
  */
 import type { Decoder } from '../decoding/decoder.ts';
 import { BOS, BYTE_OFFSET } from '../patching/vocabulary.ts';
+import type { BlockCoder } from './block-coders.ts';
 
 /** Bytes from .. to-1 of a block are predicted with a context that begins at `first`. */
 interface Window {
@@ -42,62 +43,66 @@ const PASS_BYTES = 64;
 
 const idsOf = (bytes: Uint8Array): number[] => Array.from(bytes, (byte) => byte + BYTE_OFFSET);
 
-/** How the bytes of blocks are coded. */
-export interface BlockCoding {
-  readonly contextBytes: number;
-  /** Whether the blocks hold their bytes already. */
-  readonly known: boolean;
-  /** Codes a byte with the logits that begin at `at`. @returns the byte, which is read next */
-  code(logits: Float32Array, at: number, byte: number): number;
-}
-
 /**
  * Codes blocks side by side, and fills in their bytes where they are not known. Yields the bytes coded so far now and then.
  * @param decoder with as many sequences as there are blocks, or more
  */
-export function* codeBlocks(decoder: Decoder, blocks: readonly Uint8Array[], coding: BlockCoding): Generator<number> {
+export function* codeBlocks(
+  decoder: Decoder,
+  blocks: readonly Uint8Array[],
+  coder: BlockCoder,
+  contextBytes: number,
+): Generator<number> {
+  const alone = coder.begin(blocks);
   // The first is no shorter than the others by more than 1: rounds reach the longest.
   const longest = blocks.reduce((most, { length }) => Math.max(most, length), 0);
   let coded = 0;
-  for (const window of windows(longest, coding.contextBytes)) {
-    for (const done of codeWindow(decoder, blocks, window, coding)) yield coded + done;
+  for (const window of windows(longest, contextBytes)) {
+    for (const done of codeWindow(decoder, blocks, alone, window, coder)) yield coded + done;
     coded += blocks.reduce((sum, { length }) => sum + Math.max(0, Math.min(length, window.to) - window.from), 0);
   }
+  coder.end();
 }
 
+/** @param alone [blocks] which of them need no predictions, so that nothing of them is read */
 function* codeWindow(
   decoder: Decoder,
   blocks: readonly Uint8Array[],
+  alone: readonly boolean[],
   { first, from, to }: Window,
-  { known, code }: BlockCoding,
+  coder: BlockCoder,
 ): Generator<number> {
   const V = decoder.config.vocabSize;
+  const { known } = coder;
   const others = Array.from({ length: decoder.sequences - blocks.length }, (): number[] => []);
-  const feed = (ids: (block: Uint8Array) => number[]) => decoder.feed([...blocks.map(ids), ...others], { all: known });
+  const rows = (ids: (block: Uint8Array) => number[]) => [
+    ...blocks.map((block, r) => (alone[r] ? [] : ids(block))),
+    ...others,
+  ];
   /** Bytes of the blocks that the next pass reads; the last of a window is predicted, and not read. */
   const following = (at: number) => (block: Uint8Array) =>
     idsOf(block.subarray(at, Math.min(at + (known ? PASS_BYTES : 1), to - 1, block.length - 1)));
 
   for (let r = 0; r < decoder.sequences; r++) decoder.restart(r);
-  const contexts = blocks.map((block) => {
+  const contexts = rows((block) => {
     if (from >= block.length) return [];
     return [...(first === 0 ? [BOS] : []), ...idsOf(block.subarray(first, from))];
   });
   /** The logits of the byte that comes next, in the last rows of these. */
-  let newest = decoder.feed([...contexts, ...others]);
+  let newest = decoder.feed(contexts);
   let coded = 0;
   for (let at = from; at < to; at += known ? PASS_BYTES : 1) {
     const before = newest;
-    if (known) newest = feed(following(at));
+    if (known) newest = decoder.feed(rows(following(at)), { all: true });
     for (let i = at; i < Math.min(to, at + (known ? PASS_BYTES : 1)); i++) {
       for (const [r, block] of blocks.entries()) {
         if (i >= block.length) continue;
         const logits = i === at ? before[r] : newest[r];
-        block[i] = code(logits, i === at ? logits.length - V : (i - at - 1) * V, block[i]);
+        coder.code(r, i, logits, i === at ? logits.length - V : (i - at - 1) * V);
         coded++;
       }
     }
-    if (!known) newest = feed(following(at));
+    if (!known) newest = decoder.feed(rows(following(at)));
     if (known || (at - from) % PASS_BYTES === 0) yield coded;
   }
 }

@@ -1,17 +1,16 @@
 /**
  * @file Compression: the bytes of a text under a range coder, with the probabilities that a model gives them. The archive has as many bits
- * as the model's cross-entropy, and some 50 bytes. Whoever has the model reads it back, byte for byte.
+ * as the model's cross-entropy, and some 50 bytes; blocks that would grow are stored. Whoever has the model reads it back, byte for byte.
  * @see docs/compression.md; Bellard 2023, ts_zip; Bellard 2019, Lossless data compression with neural networks (NNCP)
  */
 import { Decoder } from '../decoding/decoder.ts';
 import { ArchiveError } from '../errors.ts';
-import { longestText } from '../model/config.ts';
+import { layoutOptions, longestText } from '../model/config.ts';
 import { type Progress, result } from '../training/evaluation.ts';
 import { type Archive, type ArchiveHeader, CHECKSUM_BYTES, MOST_PLACES, writeArchive } from './archive-format.ts';
-import { type BlockCoding, codeBlocks, cutBlocks } from './blocks.ts';
-import { ByteShares } from './byte-shares.ts';
+import { type BlockCoder, BlockDecoder, BlockEncoder } from './block-coders.ts';
+import { codeBlocks, cutBlocks } from './blocks.ts';
 import { type CodingModel, sha256 } from './coding-model.ts';
-import { RangeDecoder, RangeEncoder } from './range-coder.ts';
 
 /** Options of `compress`. They stand in the archive, so decompressing needs none. */
 export interface CompressOptions {
@@ -20,7 +19,10 @@ export interface CompressOptions {
    * larger by some bytes for each.
    */
   readonly blockBytes?: number;
-  /** Most ids that the model looks back (default 1024, or all it takes if that is less); 2 or more. */
+  /**
+   * Most ids that the model looks back, 2 or more. By default 1024, or 512 where its local models look back no further, or all that it takes
+   * if that is less: a byte costs attention to all of them.
+   */
   readonly contextBytes?: number;
   /** Blocks coded side by side (default 32). More take more memory. */
   readonly places?: number;
@@ -32,7 +34,7 @@ export interface CompressOptions {
 const longestContext = ({ checkpoint: { config } }: CodingModel): number =>
   Math.min(longestText(config), config.global.maxPositionEmbeddings);
 
-const DEFAULTS = { blockBytes: 8192, contextBytes: 1024, places: 32 };
+const DEFAULTS = { blockBytes: 8192, places: 32 };
 
 /**
  * An archive of a text.
@@ -48,7 +50,8 @@ export async function* compressing(
   options: CompressOptions = {},
 ): AsyncGenerator<Progress, Uint8Array<ArrayBuffer>> {
   const most = longestContext(model);
-  const contextBytes = options.contextBytes ?? Math.min(DEFAULTS.contextBytes, most);
+  const { window } = layoutOptions(model.checkpoint.config);
+  const contextBytes = options.contextBytes ?? Math.min(window !== null && window <= 512 ? 512 : 1024, most);
   const { blockBytes = DEFAULTS.blockBytes, places = DEFAULTS.places } = options;
   checkWhole('contextBytes', contextBytes, 2, most);
   checkWhole('blockBytes', blockBytes, 1, Number.MAX_SAFE_INTEGER);
@@ -63,14 +66,8 @@ export async function* compressing(
     places,
     contextBytes,
   };
-  const [encoder, shares] = [new RangeEncoder(), new ByteShares()];
-  const code = (logits: Float32Array, at: number, byte: number) => {
-    shares.take(logits, at);
-    encoder.encode(shares.starts[byte], shares.size(byte), shares.total);
-    return byte;
-  };
-  // Coding fills in the bytes that it codes, here with themselves.
-  yield* coded(text, header, model, { known: true, contextBytes, code });
+  const encoder = new BlockEncoder();
+  yield* coded(text, header, model, encoder);
   return writeArchive({ header, model: packed, coded: encoder.finish() });
 }
 
@@ -92,22 +89,14 @@ export async function* decompressing(
     throw new ArchiveError(`the archive needs a context of ${header.contextBytes}, the model takes ${most}`);
   }
   const text = new Uint8Array(header.size);
-  const [decoder, shares] = [new RangeDecoder(bytes), new ByteShares()];
-  // Many numbers name the same text. Only the one that compress writes is taken, so that no damage goes unnoticed.
-  const again = new RangeEncoder();
-  const code = (logits: Float32Array, at: number) => {
-    shares.take(logits, at);
-    const byte = shares.byteOf(decoder.share(shares.total));
-    decoder.consume(shares.starts[byte], shares.size(byte), shares.total);
-    again.encode(shares.starts[byte], shares.size(byte), shares.total);
-    return byte;
-  };
-  yield* coded(text, header, model, { known: false, contextBytes: header.contextBytes, code });
+  const decoder = new BlockDecoder(bytes);
+  yield* coded(text, header, model, decoder);
   const found = await sha256([text]);
   if (header.checksum.some((byte, i) => byte !== found[i])) {
     throw new ArchiveError('the archive is damaged: its contents do not have the checksum that it gives');
   }
-  if (!same(again.finish(), bytes)) {
+  // So that no damage goes unnoticed.
+  if (!same(decoder.finish(), bytes)) {
     throw new ArchiveError('the archive is damaged: its contents are coded in other bytes');
   }
   return text;
@@ -116,9 +105,9 @@ export async function* decompressing(
 /** Codes all blocks of a text, some side by side, group after group. */
 async function* coded(
   text: Uint8Array,
-  { blocks: count, places }: ArchiveHeader,
+  { blocks: count, places, contextBytes }: ArchiveHeader,
   { checkpoint }: CodingModel,
-  coding: BlockCoding,
+  coder: BlockCoder,
 ): AsyncGenerator<Progress> {
   if (text.length === 0) return;
   const blocks = cutBlocks(text, count);
@@ -127,7 +116,7 @@ async function* coded(
   try {
     for (let first = 0; first < count; first += places) {
       const group = blocks.slice(first, first + places);
-      for (const now of codeBlocks(decoder, group, coding)) yield { done: done + now, total: text.length };
+      for (const now of codeBlocks(decoder, group, coder, contextBytes)) yield { done: done + now, total: text.length };
       done += group.reduce((sum, { length }) => sum + length, 0);
     }
   } finally {

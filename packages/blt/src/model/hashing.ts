@@ -105,8 +105,19 @@ function modulo(x: number, v: number): number {
   return x - Math.floor(x / v) * v;
 }
 
-/** prime^t mod 2^64 for t = 0 .. count-1, as two unsigned 32-bit words each. */
-function primePowers(prime: bigint, count: number): { high: Float64Array; low: Float64Array } {
+/** Powers of a prime mod 2^64, as two unsigned 32-bit words each. */
+interface PrimePowers {
+  readonly high: Float64Array;
+  readonly low: Float64Array;
+}
+
+/** Of each prime as many powers as were wanted so far: a step of decoding hashes few n-grams, and asks for the same each time. */
+const knownPowers = new Map<bigint, PrimePowers>();
+
+/** prime^t mod 2^64 for t = 0 .. count-1, and perhaps more. */
+function primePowers(prime: bigint, count: number): PrimePowers {
+  const known = knownPowers.get(prime);
+  if (known && known.low.length >= count) return known;
   const high = new Float64Array(count);
   const low = new Float64Array(count);
   let power = 1n;
@@ -115,6 +126,7 @@ function primePowers(prime: bigint, count: number): { high: Float64Array; low: F
     low[t] = Number(power & 0xffffffffn);
     power = BigInt.asUintN(64, power * prime);
   }
+  knownPowers.set(prime, { high, low });
   return { high, low };
 }
 

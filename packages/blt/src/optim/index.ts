@@ -19,7 +19,7 @@ export { Adam, type AdamOptions } from './adam.ts';
 export { ADAMW_DEFAULTS, AdamW, type AdamWOptions, type AdamWState } from './adamw.ts';
 export { AdamWWithMuon, type MuonPart } from './adamw-with-muon.ts';
 export { addGradients, clipFactor, coalesce, type Gradient, type Gradients, gradientLeaves } from './gradients.ts';
-export { Muon, type MuonOptions, orthogonalize } from './muon.ts';
+export { Muon, type MuonOptions, orthogonalize, orthogonalizeFlops } from './muon.ts';
 export type { ParameterGroup } from './parameter-groups.ts';
 export { learningRateMultiplier, type Schedule, type ScheduleOptions } from './schedule.ts';
 export { SGD, type SGDOptions } from './sgd.ts';

@@ -42,6 +42,12 @@ export function orthogonalize(G: Tensor, iterations = 5): Tensor {
   return tall ? transpose(X) : X;
 }
 
+/** FLOPs of the matrix products of `orthogonalize` for a matrix of this shape: iterations (4 r^2 c + 2 r^3), r the shorter side and c the longer. */
+export function orthogonalizeFlops([m, n]: readonly number[], iterations: number): number {
+  const [r, c] = [Math.min(m, n), Math.max(m, n)];
+  return iterations * (4 * r * r * c + 2 * r ** 3);
+}
+
 /**
  * Muon over any tree of parameters. For a matrix p [m,n] with the gradient g: b = mu b + g, and
  * p = p (1 - lr weightDecay) - lr sqrt(max(1, m / n)) O, where O is `orthogonalize(g + mu b)`, or of b without `nesterov`.

@@ -1,7 +1,7 @@
 /** @file Which rows a training step sees: a pure function of the seed, the epoch and the place in it. */
 import type { Random } from '@blt-ts/tensor';
 import { countedTargets } from './counted.ts';
-import { type PatchedDocument, packPatches, type TrainingRow } from './packing.ts';
+import { JoinedTokens, type PatchedDocument, packedRows, type Rows, type TrainingRow } from './packing.ts';
 
 /** The place in the data: enough to go on exactly. */
 export interface DataCursor {
@@ -24,14 +24,20 @@ export interface RowLoader<Row> {
 
 /** Hands out the rows of one epoch after the other. Each epoch is cut and shuffled anew by its own random stream. */
 export class EpochLoader<Row> implements RowLoader<Row> {
-  private readonly rowsOf: (random: Random, epoch: number) => Row[];
+  private readonly rowsOf: (random: Random, epoch: number) => Rows<Row>;
   private readonly random: Random;
-  private rows: Row[] = [];
+  private rows: Rows<Row> | null = null;
+  /** Numbers of the rows, shuffled. */
+  private order = new Int32Array(0);
   private at: DataCursor = { epoch: -1, row: 0 };
 
-  constructor(random: Random, rowsOf: (random: Random, epoch: number) => Row[]) {
+  /** @param rowsOf all rows of an epoch: an array, or rows that are made when they are asked for */
+  constructor(random: Random, rowsOf: (random: Random, epoch: number) => Rows<Row> | readonly Row[]) {
     this.random = random;
-    this.rowsOf = rowsOf;
+    this.rowsOf = (stream, epoch) => {
+      const rows = rowsOf(stream, epoch);
+      return { length: rows.length, at: (i) => rows.at(i)! };
+    };
   }
 
   get cursor(): DataCursor {
@@ -41,7 +47,7 @@ export class EpochLoader<Row> implements RowLoader<Row> {
   /** Continues at a saved place. */
   seek(cursor: DataCursor): void {
     if (cursor.epoch >= 0) this.startEpoch(cursor.epoch);
-    else this.rows = [];
+    else this.order = new Int32Array(0);
     this.at = { ...cursor };
   }
 
@@ -49,11 +55,11 @@ export class EpochLoader<Row> implements RowLoader<Row> {
   next(n: number): Row[] {
     const rows: Row[] = [];
     while (rows.length < n) {
-      if (this.at.row >= this.rows.length) {
+      if (this.at.row >= this.order.length) {
         this.startEpoch(this.at.epoch + 1);
         this.at = { epoch: this.at.epoch + 1, row: 0 };
       }
-      rows.push(this.rows[this.at.row++]);
+      rows.push(this.rows!.at(this.order[this.at.row++]));
     }
     return rows;
   }
@@ -61,8 +67,9 @@ export class EpochLoader<Row> implements RowLoader<Row> {
   /** Makes the rows of an epoch. */
   private startEpoch(epoch: number): void {
     const stream = this.random.fork(`epoch ${epoch}`);
-    this.rows = stream.shuffle(this.rowsOf(stream, epoch));
-    if (this.rows.length === 0) throw new RangeError('the corpus is too small to fill one row; give more bytes');
+    this.rows = this.rowsOf(stream, epoch);
+    this.order = stream.shuffle(Int32Array.from({ length: this.rows.length }, (_, i) => i));
+    if (this.order.length === 0) throw new RangeError('the corpus is too small to fill one row; give more bytes');
   }
 }
 
@@ -77,6 +84,19 @@ export function patchRows(
   random: Random,
   epoch: number,
 ): TrainingRow[] {
+  return allOf(lazyPatchRows(documents, patchesPerRow, maxBytes, random, epoch));
+}
+
+const allOf = <Row>(rows: Rows<Row>): Row[] => Array.from({ length: rows.length }, (_, i) => rows.at(i));
+
+/** The rows of {@link patchRows}, made when they are asked for. */
+export function lazyPatchRows(
+  documents: readonly PatchedDocument[],
+  patchesPerRow: number,
+  maxBytes: number | null,
+  random: Random,
+  epoch: number,
+): Rows<TrainingRow> {
   const order = random.shuffle([...documents]);
   if (epoch > 0 && order.length > 0) {
     const { ids, patchLengths, counted } = order[0];
@@ -92,7 +112,10 @@ export function patchRows(
       };
     }
   }
-  return packPatches(order, { patchesPerRow, maxBytes }).filter((row) => countedTargets(row) > 0);
+  const rows = packedRows(order, { patchesPerRow, maxBytes });
+  if (order.every(({ counted }) => counted === undefined)) return rows;
+  const kept = Array.from({ length: rows.length }, (_, i) => i).filter((i) => countedTargets(rows.at(i)) > 0);
+  return { length: kept.length, at: (i) => rows.at(kept[i]) };
 }
 
 /** A row of plain bytes with their successors. */
@@ -103,19 +126,25 @@ export interface ByteRow {
 
 /** Rows of `rowBytes` bytes from documents in random order, cut as `patchRows` does. */
 export function byteRows(documents: readonly Int32Array[], rowBytes: number, random: Random, epoch: number): ByteRow[] {
-  const order = random.shuffle([...documents]);
-  const total = order.reduce((n, d) => n + d.length, 0);
-  const stream = new Int32Array(total);
-  let at = 0;
-  for (const d of order) {
-    stream.set(d, at);
-    at += d.length;
-  }
-  const rows: ByteRow[] = [];
+  return allOf(lazyByteRows(documents, rowBytes, random, epoch));
+}
+
+/** The rows of {@link byteRows}, made when they are asked for. */
+export function lazyByteRows(
+  documents: readonly Int32Array[],
+  rowBytes: number,
+  random: Random,
+  epoch: number,
+): Rows<ByteRow> {
+  const stream = new JoinedTokens(random.shuffle([...documents]));
+  const total = stream.length;
   const skip = epoch > 0 ? random.integer(Math.max(1, Math.min(rowBytes, total - 1))) : 0;
-  for (let s = skip; s + 1 < total; s += rowBytes) {
-    const e = Math.min(total - 1, s + rowBytes);
-    rows.push({ ids: stream.subarray(s, e), targets: stream.subarray(s + 1, e + 1) });
-  }
-  return rows;
+  return {
+    length: Math.max(0, Math.ceil((total - 1 - skip) / rowBytes)),
+    at: (i) => {
+      const start = skip + i * rowBytes;
+      const end = Math.min(total - 1, start + rowBytes);
+      return { ids: stream.slice(start, end), targets: stream.slice(start + 1, end + 1) };
+    },
+  };
 }

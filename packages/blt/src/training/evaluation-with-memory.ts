@@ -53,10 +53,11 @@ export async function* evaluatingWithMemory(
     });
     alone.add(await losses.read(), group);
     const mixed = memory.losses((await logits.read()) as Float32Array, config.vocabSize, scoredIds(group));
-    await mixing;
-    mixing = Promise.resolve(mixed).then((found) => withMemory.add(found, group));
+    const before = mixing;
+    mixing = Promise.all([mixed, before]).then(([found]) => withMemory.add(found, group));
     // A failure is thrown where it is awaited; without this line it would be an unhandled rejection.
     mixing.catch(() => {});
+    await before;
     release(losses);
     release(logits);
     done += targetCount(group);

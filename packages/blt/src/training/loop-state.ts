@@ -26,6 +26,8 @@ export interface LazyArray {
   readonly length: number;
   /** The values, the caller's own to keep or drop. */
   read(): Promise<Float32Array | Int32Array | Float64Array>;
+  /** The same values in order, in pieces that are small where that is possible. */
+  pieces(): AsyncIterable<Float32Array | Int32Array | Float64Array>;
 }
 
 /** A state whose arrays have not been copied: good until the next step, and for saving one array after the other. */
@@ -38,13 +40,26 @@ export const lazyArray = (t: Tensor): LazyArray => ({
   dtype: t.dtype === 'i32' ? 'I32' : 'F32',
   length: t.size,
   read: () => t.read(),
+  pieces: () => piecesOf(t),
 });
 
-/** The array of a state that the host holds; it is copied when read. */
-export const hostArray = (values: Int32Array | Float64Array): LazyArray => ({
-  dtype: values instanceof Int32Array ? 'I32' : 'F64',
+/** Values in a piece: 1 MiB. Memory for a copy of a large table would be fetched from the system anew for every save. */
+const PIECE = 2 ** 18;
+
+async function* piecesOf(t: Tensor): AsyncGenerator<Float32Array | Int32Array> {
+  // A device hands out whole tensors only.
+  if (!t.backend.synchronous) return yield await t.read();
+  for (let from = 0; from < t.size; from += PIECE) yield t.readSync(from, Math.min(t.size, from + PIECE));
+}
+
+/** The array of a state that the host holds; `read` copies it. */
+export const hostArray = (values: Float32Array | Int32Array | Float64Array): LazyArray => ({
+  dtype: values instanceof Float32Array ? 'F32' : values instanceof Int32Array ? 'I32' : 'F64',
   length: values.length,
   read: async () => values.slice(),
+  async *pieces() {
+    yield values;
+  },
 });
 
 /** Reads every array. */

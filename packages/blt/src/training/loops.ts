@@ -7,10 +7,10 @@ import { bltLosses } from '../model/blt.ts';
 import { type BltConfig, layoutOptions } from '../model/config.ts';
 import { entropyModelLogits } from '../model/entropy-model.ts';
 import type { BltParams, EntropyModelParams } from '../model/parameters.ts';
-import { type ByteRow, byteRows, EpochLoader, patchRows, type RowLoader } from './data-loader.ts';
+import { type ByteRow, EpochLoader, lazyByteRows, lazyPatchRows, type RowLoader } from './data-loader.ts';
 import type { EvaluatedDocument } from './evaluation-rows.ts';
 import { MixtureLoader } from './mixture-loader.ts';
-import { type PatchedDocument, rowLimits, type TrainingRow } from './packing.ts';
+import { type PatchedDocument, type Rows, rowLimits, type TrainingRow } from './packing.ts';
 import type { MarkedCorpus, RunPlan } from './run-plan.ts';
 import { TrainingLoop } from './training-loop.ts';
 import { concatInts } from './warm-start.ts';
@@ -40,7 +40,7 @@ function loaderOf<D, Row>(
   documents: readonly D[],
   sources: readonly number[] | undefined,
   random: Random,
-  rowsOf: (documents: readonly D[], random: Random, epoch: number) => Row[],
+  rowsOf: (documents: readonly D[], random: Random, epoch: number) => Rows<Row>,
 ): RowLoader<Row> {
   if (!mixture) return new EpochLoader<Row>(random, (stream, epoch) => rowsOf(documents, stream, epoch));
   const loaders = mixture.map((_, s) => {
@@ -63,7 +63,7 @@ export function entropyModelLoop(
   const c = plan.config.patcher!;
   const rows = random.fork('entropy model rows');
   const loader = loaderOf<Int32Array, ByteRow>(plan, train, sources?.train, rows, (documents, stream, epoch) =>
-    byteRows(documents, rowBytes, stream, epoch),
+    lazyByteRows(documents, rowBytes, stream, epoch),
   );
   const options = { ...layoutOptions(plan.config), backend };
   const idsOf = (rows: readonly ByteRow[]) => rows.map((r) => r.ids);
@@ -101,7 +101,7 @@ export function modelLoop(
     documents,
     corpus.sources?.train,
     random.fork('rows'),
-    (own, stream, epoch) => patchRows(own, perRow, maxBytes, stream, epoch),
+    (own, stream, epoch) => lazyPatchRows(own, perRow, maxBytes, stream, epoch),
   );
   return new TrainingLoop(
     params,

@@ -42,12 +42,58 @@ export function rowLimits(config: BltConfig, maxBytes: number | null = null): Ro
   };
 }
 
+/** Token ids that are copied out as they are wanted. An Int32Array is one. */
+export interface Tokens {
+  readonly length: number;
+  /** Ids start .. end-1, the caller's own. */
+  slice(start: number, end: number): Int32Array;
+}
+
+/** Documents laid end to end, without a copy of them. */
+export class JoinedTokens implements Tokens {
+  readonly length: number;
+  private readonly documents: readonly Int32Array[];
+  /** [D + 1] the first token of each document, and the end. */
+  private readonly starts: Float64Array;
+
+  constructor(documents: readonly Int32Array[]) {
+    this.documents = documents;
+    this.starts = new Float64Array(documents.length + 1);
+    documents.forEach((ids, d) => {
+      this.starts[d + 1] = this.starts[d] + ids.length;
+    });
+    this.length = this.starts[documents.length];
+  }
+
+  slice(start: number, end: number): Int32Array {
+    const out = new Int32Array(Math.max(0, Math.min(end, this.length) - start));
+    for (let filled = 0, d = this.documentOf(start); filled < out.length; d++) {
+      const from = start + filled - this.starts[d];
+      const part = this.documents[d].subarray(from, from + out.length - filled);
+      out.set(part, filled);
+      filled += part.length;
+    }
+    return out;
+  }
+
+  /** The document that a token is of. */
+  private documentOf(token: number): number {
+    let [low, high] = [0, this.documents.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.starts[middle] <= token) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}
+
 /** Tokens laid end to end. */
 export interface PatchStream {
   /** [T] */
-  readonly tokens: Int32Array;
+  readonly tokens: Tokens;
   /** [P] the end (exclusive) of each patch; the last is T. */
-  readonly ends: Int32Array;
+  readonly ends: Int32Array | Float64Array;
   /** [T] 1 for the tokens that count as targets. Left out: all count. */
   readonly counted?: Uint8Array;
 }
@@ -62,27 +108,42 @@ export interface PatchStream {
  * @returns the row, its end, and the patch that token `end` belongs to
  */
 export function cutRow(
-  { tokens, ends, counted }: PatchStream,
+  stream: PatchStream,
   start: number,
   patch: number,
-  { maxPatches, maxBytes }: RowLimits,
+  limits: RowLimits,
 ): { row: TrainingRow; end: number; patch: number } {
-  const limit = Math.min(tokens.length, start + maxBytes + 1);
   const lengths = [1];
-  let end = start + 1;
-  while (lengths.length < maxPatches && end < limit) {
-    const next = Math.min(ends[patch], limit);
-    lengths.push(next - end);
-    end = next;
-    if (end === ends[patch]) patch++;
-  }
+  const { end, patch: next } = extentOfRow(stream, start, patch, limits, (length) => lengths.push(length));
+  const { tokens, counted } = stream;
   const row = {
     ids: tokens.slice(start, end - 1),
     targets: tokens.slice(start + 1, end),
     patchLengths: Int32Array.from(lengths),
     ...(counted && { counted: counted.slice(start + 1, end) }),
   };
-  return { row, end, patch };
+  return { row, end, patch: next };
+}
+
+/** The end of the row that begins with `start`, its patches, and the patch of what follows it. @param each told the length of every patch but the first */
+function extentOfRow(
+  { tokens, ends }: PatchStream,
+  start: number,
+  patch: number,
+  { maxPatches, maxBytes }: RowLimits,
+  each?: (length: number) => void,
+): { end: number; patches: number; patch: number } {
+  const limit = Math.min(tokens.length, start + maxBytes + 1);
+  let patches = 1;
+  let end = start + 1;
+  while (patches < maxPatches && end < limit) {
+    const next = Math.min(ends[patch], limit);
+    each?.(next - end);
+    patches++;
+    end = next;
+    if (end === ends[patch]) patch++;
+  }
+  return { end, patches, patch };
 }
 
 /** The size of the rows that `packPatches` cuts. */
@@ -107,6 +168,19 @@ export interface PackPatchesOptions {
  * @throws RangeError if an option or a document's lengths do not fit
  */
 export function packPatches(documents: readonly PatchedDocument[], options: PackPatchesOptions): TrainingRow[] {
+  const rows = packedRows(documents, options);
+  return Array.from({ length: rows.length }, (_, i) => rows.at(i));
+}
+
+/** Rows that are made when they are asked for. */
+export interface Rows<Row> {
+  readonly length: number;
+  /** Row i, 0 <= i < length; the same row however often it is asked for. */
+  at(index: number): Row;
+}
+
+/** The rows of {@link packPatches}. Of each it is only remembered where it begins. @throws RangeError as `packPatches` */
+export function packedRows(documents: readonly PatchedDocument[], options: PackPatchesOptions): Rows<TrainingRow> {
   const { patchesPerRow, maxBytes = null, dropLast = false } = options;
   if (!Number.isInteger(patchesPerRow) || patchesPerRow < 2) {
     throw new RangeError(`packPatches: patchesPerRow must be an integer >= 2, got ${patchesPerRow}`);
@@ -117,16 +191,19 @@ export function packPatches(documents: readonly PatchedDocument[], options: Pack
   const stream = concatenate(documents);
   const total = stream.tokens.length;
   const limits = { maxPatches: patchesPerRow, maxBytes: maxBytes ?? total };
-  const rows: TrainingRow[] = [];
+  // Token and patch that each row begins with.
+  const starts: number[] = [];
+  const patches: number[] = [];
   let patch = stream.ends[0] === 1 ? 1 : 0;
   for (let start = 0; start + 1 < total; ) {
-    const cut = cutRow(stream, start, patch, limits);
-    if (dropLast && cut.end === total && cut.row.patchLengths.length < patchesPerRow) break;
-    rows.push(cut.row);
-    start = cut.end - 1;
-    patch = cut.patch;
+    const extent = extentOfRow(stream, start, patch, limits);
+    if (dropLast && extent.end === total && extent.patches < patchesPerRow) break;
+    starts.push(start);
+    patches.push(patch);
+    start = extent.end - 1;
+    patch = extent.patch;
   }
-  return rows;
+  return { length: starts.length, at: (i) => cutRow(stream, starts[i], patches[i], limits).row };
 }
 
 /** The stream of all documents. */
@@ -149,15 +226,14 @@ function concatenate(documents: readonly PatchedDocument[]): PatchStream {
     total += ids.length;
     patches += patchLengths.length;
   });
-  const tokens = new Int32Array(total);
-  const ends = new Int32Array(patches);
+  // A 32-bit number holds every end up to 2 GB.
+  const ends = total < 2 ** 31 ? new Int32Array(patches) : new Float64Array(patches);
   const counted = documents.some((d) => d.counted) ? new Uint8Array(total).fill(1) : undefined;
   let at = 0;
   let p = 0;
-  for (const { ids, patchLengths, ...document } of documents) {
-    tokens.set(ids, at);
+  for (const { patchLengths, ...document } of documents) {
     if (document.counted) counted!.set(document.counted, at);
     for (const length of patchLengths) ends[p++] = at += length;
   }
-  return { tokens, ends, counted };
+  return { tokens: new JoinedTokens(documents.map(({ ids }) => ids)), ends, counted };
 }

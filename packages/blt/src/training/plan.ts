@@ -27,6 +27,9 @@ const sourceOf = (o: WeightSource | undefined): WeightSource | null =>
 /** Evaluations in a run. Each comes with a save. Twelve would take a seventh of a run of two minutes. */
 const EVALUATIONS = 6;
 
+/** Held-out bytes of each. All are measured on the same ones, so that their order is surer than their values. */
+const EVALUATION_BYTES = 16_384;
+
 /** n-gram sizes. The paper has 3 to 8. On a small corpus short ones are worth more, because most long ones are seen once. */
 const HASH_SIZES: readonly number[] = [2, 3, 4, 5, 6, 8];
 
@@ -277,7 +280,7 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
     entropyModel: config.patcher && !o.entropyModel ? { rowBytes, loop: entropyLoopOf(basis, trainBytes) } : null,
     model: { patchesPerRow, maxRowBytes, loop },
     evalEvery: o.evalEvery ?? Math.max(1, Math.ceil(loop.steps / EVALUATIONS)),
-    evalBytes: 32_768,
+    evalBytes: EVALUATION_BYTES,
     patience: patienceOf(o),
     seed: o.seed ?? 0,
   };

@@ -51,7 +51,7 @@ export function lazySessionState({ phase, threshold, best, loop, ...parts }: Sav
   if (parts.patcher) for (const [name, t] of namedLeaves(parts.patcher)) arrays.set(`patcher.${name}`, lazyArray(t));
   if (parts.entropies) {
     const entropies = parts.entropies.state();
-    arrays.set('entropies', { dtype: 'F32', length: entropies.length, read: async () => entropies });
+    arrays.set('entropies', hostArray(entropies));
   }
   if (parts.patches) {
     arrays.set('patches.train', hostArray(concatInts(parts.patches.train)));

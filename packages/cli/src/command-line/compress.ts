@@ -27,7 +27,7 @@ export function addCompress(program: Command): void {
     .option('--places <n>', 'blocks coded side by side (32)', between(whole, 1, 1024))
     .option(
       '--context <bytes>',
-      'most bytes the model looks back (1024, or all it takes if that is less)',
+      'most bytes the model looks back (512 for a window of 512 or less, else 1024; or all it takes)',
       between(whole, 2),
     )
     .option('--self-contained', 'put the model into the archive, as BF16')

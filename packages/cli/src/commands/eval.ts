@@ -35,6 +35,7 @@ import { RunFolder } from '../run/folder.ts';
 import { memoryBeside } from '../run/memory-file.ts';
 import { flopsPerByte } from '../run/model-size.ts';
 import type { RunRecord } from '../run/record.ts';
+import { readKept } from '../stored/kept-data.ts';
 import { UserError } from '../terminal/errors.ts';
 import { humanBytes, humanCount, plusMinus } from '../terminal/human-units.ts';
 import { say, sayJson, warn } from '../terminal/output.ts';
@@ -86,6 +87,10 @@ export async function evaluatedOn(
   record: RunRecord,
   warn: (message: string) => void,
 ): Promise<{ train: Document[]; heldOut: Document[] }> {
+  if (record.stored) {
+    const { end, heldOut } = readKept(path, record.stored.sha256);
+    return { train: [...end], heldOut: [...heldOut] };
+  }
   const corpus = await loadCorpus({ ...record, seed: record.plan.seed }, null);
   if (splitHash(corpus) === record.dataHash) return corpus;
   const documentList = await new RunFolder(path).documentList();

@@ -132,9 +132,15 @@ async function scoreAll(files: readonly string[], flags: ScoreFlags, kept: KeptT
     page?.add(text);
     if (shows) format.show(text);
   };
-  if (shows) format.begin();
+  // The head comes with the first text, so that a file that cannot be read is refused without one.
+  let headed = !shows;
+  const head = (): void => {
+    if (!headed) format.begin();
+    headed = true;
+  };
   const begun = performance.now();
   for await (const group of textGroups(files, { ...flags, lines: flags.per === 'line', warn })) {
+    head();
     for (const text of await scoreGroup(models, group)) {
       totals.add(text);
       if (flags.above !== undefined && surprise(text) <= flags.above) continue;
@@ -144,6 +150,7 @@ async function scoreAll(files: readonly string[], flags: ScoreFlags, kept: KeptT
       else show(text);
     }
   }
+  head();
   for (const text of top?.sorted() ?? []) show(text);
   if (totals.texts > 0) totals.say(flags.per === 'line' ? 'line' : 'file', (performance.now() - begun) / 1000);
   else warn(`nothing was scored: ${flags.minBytes > 1 ? `nothing has ${flags.minBytes} bytes` : 'there is no line'}`);

@@ -6,10 +6,11 @@ import { z } from 'zod';
 import { isCorpus, noCorpus } from '../study/corpora.ts';
 import { experimentNames, readExperiment, smokeOf } from '../study/experiment.ts';
 import { measure } from '../study/measure.ts';
-import { doJob, doRuns, type Job } from '../study/queue.ts';
-import { gather, readResults } from '../study/results.ts';
-import { runConfig } from '../study/run-config.ts';
+import { doJob, doRuns, type FailedRun, type Job } from '../study/queue.ts';
+import { gather, readResults, resultsText } from '../study/results.ts';
+import { runConfig, runName } from '../study/run-config.ts';
 import { StudyFolder } from '../study/run-folders.ts';
+import { groupBy } from '../study/statistics.ts';
 import { studyPage } from '../study/study-page.ts';
 import { UserError } from '../terminal/errors.ts';
 import { note, say } from '../terminal/output.ts';
@@ -40,6 +41,15 @@ function jobOf(text: string): Job {
   return { config: runConfig.parse(config), measures: z.array(measure).parse(measures) };
 }
 
+/** The runs that failed, as one sentence for each reason. */
+function failures(failed: readonly FailedRun[]): string {
+  const lines = [...groupBy(failed, ({ why }) => why)].map(
+    ([why, runs]) => `  ${runs.map(({ config }) => runName(config)).join(', ')}: ${why}`,
+  );
+  const count = failed.length === 1 ? '1 run' : `${failed.length} runs`;
+  return `${count} failed; the same command tries them again\n${lines.join('\n')}`;
+}
+
 /** `blt study`. @returns the exit code */
 export async function study(name: string | undefined, flags: StudyFlags): Promise<number> {
   const folder = new StudyFolder(flags.out ?? (flags.smoke ? 'study-smoke' : 'study'));
@@ -52,23 +62,25 @@ export async function study(name: string | undefined, flags: StudyFlags): Promis
     say(`page                 ${folder.path('study.html')}`);
     return 0;
   }
-  if (flags.corpus !== undefined && !isCorpus(flags.corpus)) throw new UserError(noCorpus(flags.corpus), 2);
   const named = (name === undefined ? experimentNames() : [name]).map((one) => readExperiment(one, flags.corpus));
+  for (const { config } of named.flatMap(({ runs }) => runs))
+    if (!isCorpus(config.corpus)) throw new UserError(noCorpus(config.corpus), 2);
   const experiments = flags.smoke ? named.map(smokeOf) : named;
   const jobs = experiments.flatMap(({ runs, measures }) => runs.map(({ config }) => ({ config, measures })));
-  const left = await doRuns(jobs, folder, {
+  const { left, failed } = await doRuns(jobs, folder, {
     jobs: flags.smoke ? 1 : (flags.jobs ?? availableParallelism()),
     hours: flags.hours ?? null,
     shard: shardOf(flags.shard),
     here: flags.smoke ?? false,
   });
   const results = gather(experiments, folder);
-  await folder.write(folder.path('results.json'), `${JSON.stringify(results, null, 1)}\n`);
+  await folder.write(folder.path('results.json'), resultsText(results));
   // The page is drawn from the file, so that the file alone is enough to draw it again.
   const page = studyPage(JSON.parse(readFileSync(folder.path('results.json'), 'utf8')));
   await folder.write(folder.path('study.html'), page);
   say(`results              ${folder.path('results.json')}`);
   say(`page                 ${folder.path('study.html')}`);
   if (left.length > 0) note(`${left.length} runs were left for another time; the same command goes on with them`);
+  if (failed.length > 0) throw new UserError(failures(failed));
   return 0;
 }

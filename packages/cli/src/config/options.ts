@@ -68,7 +68,7 @@ const BY_DATA = 'by --size and the data';
 // biome-ignore format: a table reads best with one option a row
 export const OPTIONS = [
   { key: 'data', section: 'data', ...PATHS, letter: 'd', default: 'Moby Dick',
-    doc: 'file, folder, pattern, .jsonl, .gz, .tar, or - for stdin; may be repeated; PATH=3 gives it the weight 3: rows are drawn by weight' },
+    doc: 'file, folder, pattern, .jsonl, .parquet, .gz, .zst, .tar, or - for stdin; may be repeated; PATH=3 gives it the weight 3: rows are drawn by weight' },
   { key: 'held_out', section: 'data', ...PATHS, default: '',
     doc: 'text to evaluate on instead of a part of the data; may be repeated' },
   { key: 'held_out_fraction', section: 'data', ...SHARE, value: 'share', default: String(HELD_OUT_FRACTION),
@@ -81,6 +81,9 @@ export const OPTIONS = [
     doc: 'field of .jsonl lines that holds the text; without it, chats (messages) and completions (prompt, completion) are read too' },
   { key: 'raw', section: 'data', kind: 'boolean', default: '',
     doc: 'use every file byte for byte: unpack nothing, read no .jsonl by lines' },
+  { key: 'max_memory', section: 'data', kind: 'text', value: 'size', default: 'half of the memory',
+    pattern: /^\d+(\.\d+)?\s*([kmgt]i?)?b?$/i, refusal: 'must be a number of bytes such as "800MB", "1.5GB" or "2GiB"',
+    doc: 'most memory of the run, such as 1GB; data larger than an eighth of it stay on disk' },
   { key: 'prepared', section: 'data', kind: 'text', value: 'dir', default: '',
     doc: 'entropies and patches that blt prepare made of this data' },
 
@@ -153,7 +156,7 @@ export const OPTIONS = [
   { key: 'sample_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', resume: true, default: '0',
     doc: 'steps between sample texts, 0 = only at the end' },
   { key: 'memory', section: 'train', kind: 'choice', choices: ['on', 'off'], value: 'on|off', resume: true, default: 'on',
-    doc: 'a memory of the training text beside the model, made and measured at the end' },
+    doc: 'a memory of the training text beside the model, made while it is trained, measured at the end' },
   { key: 'on_spike', section: 'train', kind: 'choice', choices: ['ignore', 'skip', 'rewind'], value: 'action', default: 'ignore',
     doc: 'a batch whose loss stands out: ignore, skip it, or rewind to the last save' },
   { key: 'spike_factor', section: 'train', kind: 'number', above: 1, value: 'x', default: '2',

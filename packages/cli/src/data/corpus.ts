@@ -128,12 +128,13 @@ const EXAMPLES = 3;
 
 const counted = (n: number, thing: string): string => `${n.toLocaleString('en')} ${thing}${n === 1 ? '' : 's'}`;
 
-function copiesText(copies: readonly Copy[]): string {
+/** The warning about copies. */
+export function copiesText(copies: readonly Copy[], remedy = '; --dedupe leaves them out of training'): string {
   const pairs = copies.slice(0, EXAMPLES).map(({ train, heldOut, exact }) => {
     return `${train.name} ${exact ? 'is equal to' : 'is nearly'} ${heldOut.name}`;
   });
   const more = copies.length > EXAMPLES ? ', ...' : '';
-  return `${counted(copies.length, 'training document')} repeat${copies.length === 1 ? 's' : ''} held-out text (${pairs.join(', ')}${more}): held-out figures will look too good; --dedupe leaves them out of training`;
+  return `${counted(copies.length, 'training document')} repeat${copies.length === 1 ? 's' : ''} held-out text (${pairs.join(', ')}${more}): held-out figures will look too good${remedy}`;
 }
 
 function deduplicated<T extends Split>(corpus: T, copies: readonly Copy[]): T & { leftOut: Part[] } {
@@ -184,14 +185,22 @@ export function dataTitle(data: readonly string[], documents: number, weights?: 
 
 /** `119,275 bytes, the end of 60 documents`: what is held out, for the plan. */
 export function heldOutText({
-  heldOut,
+  heldOutBytes,
+  heldOutDocuments,
   mode,
   documents,
-  splits,
-  heldOutSources,
-}: Pick<LoadedCorpus, 'heldOut' | 'mode' | 'documents' | 'splits' | 'heldOutSources'>): string {
-  if (heldOut.length === 0) return 'nothing';
-  const bytes = counted(totalBytes(heldOut), 'byte');
+  loaded,
+}: {
+  readonly heldOutBytes: number;
+  readonly heldOutDocuments: number;
+  readonly mode: SplitMode | null;
+  /** Documents of all data. */
+  readonly documents: number;
+  readonly loaded: LoadedCorpus | null;
+}): string {
+  if (heldOutDocuments === 0) return 'nothing';
+  const bytes = counted(heldOutBytes, 'byte');
+  const { splits, heldOutSources, heldOut = [] } = loaded ?? {};
   if (splits && heldOutSources) {
     const each = heldOutSources.map((name, s) => {
       return `${totalBytes(heldOut.filter(({ source }) => source === s)).toLocaleString('en')} of ${name} (${splits[s]})`;
@@ -200,18 +209,18 @@ export function heldOutText({
   }
   switch (mode) {
     case null:
-      return `${bytes}, ${counted(heldOut.length, 'document')} given with --held-out`;
+      return `${bytes}, ${counted(heldOutDocuments, 'document')} given with --held-out`;
     case 'end':
       return `${bytes}, the end of the data`;
     case 'tails':
-      return `${bytes}, the end of ${counted(heldOut.length, 'document')}`;
+      return `${bytes}, the end of ${counted(heldOutDocuments, 'document')}`;
     case 'documents':
-      return `${bytes}, ${heldOut.length.toLocaleString('en')} of ${counted(documents, 'document')}`;
+      return `${bytes}, ${heldOutDocuments.toLocaleString('en')} of ${counted(documents, 'document')}`;
   }
 }
 
 /** The documents that `--dedupe` left out, in words for the plan. */
-export function leftOutText({ leftOut }: Pick<LoadedCorpus, 'leftOut'>): string {
+export function leftOutText({ leftOut }: { readonly leftOut: readonly Part[] }): string {
   const names = leftOut.slice(0, EXAMPLES).map(({ name }) => name);
   if (names.length === 0) return 'no training document repeats another or held-out text';
   const more = leftOut.length > EXAMPLES ? ', ...' : '';

@@ -1,6 +1,7 @@
 /** @file Decompressing gzip within bounds. Compressed data may come from anyone. */
 import { constants as bufferLimits } from 'node:buffer';
-import { createGunzip, type Gunzip, gunzip } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { createGunzip, type Gunzip, gunzip as gunzipWhole } from 'node:zlib';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 import { fromStream, plainView, type Reading } from './read-file.ts';
@@ -22,7 +23,7 @@ export function gunzipLimit(compressedBytes: number): number {
 /** Decompresses members from the start of `bytes`, and says how many bytes of them that took. */
 function members(bytes: Uint8Array, limit: number): Promise<{ plain: Uint8Array; read: number }> {
   return new Promise((resolve, reject) => {
-    gunzip(bytes, { maxOutputLength: limit, info: true }, (error, result) => {
+    gunzipWhole(bytes, { maxOutputLength: limit, info: true }, (error, result) => {
       if (error) return reject(error);
       const { buffer, engine } = result as unknown as { buffer: Buffer; engine: Gunzip };
       resolve({ plain: plainView(buffer), read: engine.bytesWritten });
@@ -57,10 +58,10 @@ export async function gunzipBytes(
       grown += plain.length;
       at += read;
     } catch (error) {
-      if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(bytes, name, limit);
+      if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(name, limit, bytes.length);
       throw damaged(name, error);
     }
-    if (grown > limit) throw tooLarge(bytes, name, limit);
+    if (grown > limit) throw tooLarge(name, limit, bytes.length);
     while (bytes[at] === 0) at++;
   }
   return parts.length === 1 ? parts[0] : plainView(Buffer.concat(parts));
@@ -86,6 +87,42 @@ export async function gunzipStart(bytes: Uint8Array, name: string, most: number)
   return { bytes: plain.slice(0, most), size: plain.length };
 }
 
+/**
+ * The contents of gzip data, piece by piece, however many members they have.
+ * @param limit most bytes to accept
+ * @throws UserError as {@link gunzipBytes}
+ */
+export async function* gunzip(
+  chunks: AsyncIterable<Uint8Array>,
+  name: string,
+  limit: number,
+): AsyncGenerator<Uint8Array> {
+  let isFirst = true;
+  async function* checkedHead(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks) {
+      if (isFirst) checkMagic(chunk, name);
+      isFirst = false;
+      yield chunk;
+    }
+  }
+  let grown = 0;
+  const stream = createGunzip();
+  const source = Readable.from(checkedHead());
+  source.on('error', (error) => stream.destroy(error));
+  try {
+    for await (const part of source.pipe(stream)) {
+      grown += part.length;
+      if (grown > limit) throw tooLarge(name, limit);
+      yield plainView(part);
+    }
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw damaged(name, error);
+  } finally {
+    source.destroy();
+  }
+}
+
 const damaged = (name: string, error: unknown): UserError =>
   new UserError(`${name} is damaged or cut short (${reason(error)}); fetch or compress it again`);
 
@@ -98,8 +135,8 @@ function checkMagic(bytes: Uint8Array, name: string): void {
   );
 }
 
-const tooLarge = (bytes: Uint8Array, name: string, limit: number): UserError =>
+const tooLarge = (name: string, limit: number, size?: number): UserError =>
   new UserError(
-    `${name} (${humanBytes(bytes.length)}) decompresses to more than ${humanBytes(limit)}; ` +
+    `${name}${size === undefined ? '' : ` (${humanBytes(size)})`} decompresses to more than ${humanBytes(limit)}; ` +
       'if that is meant, decompress it yourself and give the plain file',
   );

@@ -43,38 +43,68 @@ class TextBlocks {
  * @throws UserError naming the line that is not valid UTF-8, not JSON, or without the field
  */
 export function parseJsonl(bytes: Uint8Array, name: string, textField?: string): Document[] {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const reader = new LineReader(name, textField);
   const documents: Document[] = [];
-  const blocks = new TextBlocks();
   let start = 0;
   for (let line = 1; start < bytes.length; line++) {
     let end = bytes.indexOf(0x0a, start);
     if (end === -1) end = bytes.length;
-    const where = `${name} line ${line}`;
-    if (end - start > MAX_LINE_BYTES) {
-      throw new UserError(
-        `${where} has ${end - start} bytes, the limit is ${MAX_LINE_BYTES}; is it really one JSON text a line?`,
-      );
-    }
-    let text: string;
-    try {
-      // A decoder without {stream: true} also strips a byte order mark.
-      text = decoder.decode(bytes.subarray(start, end)).trim();
-    } catch {
-      throw new UserError(`${where} is not valid UTF-8, which JSON must be; save the file as UTF-8`);
-    }
-    const lineBytes = end - start;
+    const found = reader.line(bytes.subarray(start, end), line, end === bytes.length);
+    if (found !== null) documents.push({ name: `${name}:${line}`, ...found });
     start = end + 1;
-    if (text === '') continue;
-    // What JSON writes with an escape takes no more bytes without.
-    const cut = end === bytes.length ? LAST_LINE : '';
-    const found = lineText(text, where, textField, cut);
-    const document = `${name}:${line}`;
-    if (typeof found === 'string') documents.push({ name: document, bytes: blocks.bytes(found, lineBytes) });
-    else documents.push({ name: document, ...found });
   }
   return documents;
 }
+
+/** Reads the lines of one file of JSON Lines. */
+export class LineReader {
+  readonly #name: string;
+  readonly #textField: string | undefined;
+  // A decoder without {stream: true} also strips a byte order mark.
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true });
+  readonly #blocks = new TextBlocks();
+
+  constructor(name: string, textField?: string) {
+    this.#name = name;
+    this.#textField = textField;
+  }
+
+  /**
+   * The text of a line, as UTF-8; null if the line is blank.
+   * @param number of the line, from 1
+   * @param isCut the line has no end
+   * @throws UserError
+   */
+  text(bytes: Uint8Array, number: number, isCut: boolean): Uint8Array | null {
+    const found = this.line(bytes, number, isCut);
+    if (found === null) return null;
+    if (found.answers === undefined) return found.bytes;
+    throw new UserError(
+      `${this.#name} line ${number} is a chat or a completion, which are read where all data fit into memory; raise --max-memory, or give less`,
+      2,
+    );
+  }
+
+  /** The same with the answers of a chat or a completion. @throws UserError */
+  line(bytes: Uint8Array, number: number, isCut: boolean): Pick<Document, 'bytes' | 'answers'> | null {
+    const where = `${this.#name} line ${number}`;
+    if (bytes.length > MAX_LINE_BYTES) throw tooLong(where, bytes.length, MAX_LINE_BYTES);
+    let json: string;
+    try {
+      json = this.#decoder.decode(bytes).trim();
+    } catch {
+      throw new UserError(`${where} is not valid UTF-8, which JSON must be; save the file as UTF-8`);
+    }
+    if (json === '') return null;
+    // What JSON writes with an escape takes no more bytes without.
+    const found = lineText(json, where, this.#textField, isCut ? LAST_LINE : '');
+    return typeof found === 'string' ? { bytes: this.#blocks.bytes(found, bytes.length) } : found;
+  }
+}
+
+/** The refusal of a line that is too long. */
+export const tooLong = (where: string, bytes: number, most: number): UserError =>
+  new UserError(`${where} has ${bytes} bytes, the limit is ${most}; is it really one JSON text a line?`);
 
 const LAST_LINE = '; it is the last line and has no end, so the file may be cut short';
 

@@ -21,7 +21,7 @@ const startsWith =
 const unpackWith =
   (command: string, suffix: RegExp) =>
   (name: string): string =>
-    /\.(jsonl|ndjson|tar)(\.\w+)?$|\.(tzst|txz|tbz2?)$/i.test(name)
+    /\.(jsonl|ndjson|tar)(\.\w+)?$|\.(txz|tbz2?)$/i.test(name)
       ? `unpack it (${command} -d ${name}) and give what comes out`
       : `pipe its contents in: ${command} -dc ${name} | blt ... -, or unpack it (${command} -d ${name}) and give ${name.replace(suffix, '') || 'that'}`;
 
@@ -37,11 +37,18 @@ const unpackFolder = (command: string) => (name: string) =>
 const writeText = (name: string) =>
   `write the column of texts to a .jsonl file, one {"text": "..."} a line, and give that instead of ${name}`;
 
+const named =
+  (what: string, ending: string) =>
+  (name: string): string =>
+    name === 'stdin'
+      ? `write it to a ${ending} file, and give that`
+      : `give it the name ${name}${ending}, and it is ${what}`;
+
+const ZSTD = startsWith([0x28, 0xb5, 0x2f, 0xfd]);
 const GZIP = startsWith([0x1f, 0x8b, 8]);
 const TAR = startsWith(ascii('ustar'), 257);
 
 const FORMATS: readonly Format[] = [
-  compressed('zstd data', 'zstd', /\.(zst|zstd|tzst)$/i, startsWith([0x28, 0xb5, 0x2f, 0xfd])),
   compressed('xz data', 'xz', /\.(xz|txz|lzma)$/i, startsWith([0xfd, ...ascii('7zXZ'), 0])),
   compressed('bzip2 data', 'bzip2', /\.(bz2|tbz2?)$/i, (bytes) => {
     return startsWith(ascii('BZh'))(bytes) && startsWith([0x31, 0x41, 0x59, 0x26, 0x53, 0x59], 4)(bytes);
@@ -68,12 +75,6 @@ const FORMATS: readonly Format[] = [
     remedy: unpackFolder('unrar x'),
   },
   {
-    what: 'a Parquet file',
-    suffix: /\.parquet$/i,
-    starts: (bytes) => startsWith(ascii('PAR1'))(bytes) && startsWith(ascii('PAR1'), bytes.length - 4)(bytes),
-    remedy: writeText,
-  },
-  {
     what: 'an Arrow file',
     suffix: /\.(arrow|feather)$/i,
     starts: startsWith([...ascii('ARROW1'), 0, 0]),
@@ -87,11 +88,22 @@ const FORMATS: readonly Format[] = [
       name === 'stdin' ? 'unpack it in the pipe (gzip -dc)' : `give it the name ${name}.gz, and it is unpacked`,
   },
   {
+    what: 'zstd data',
+    suffix: null,
+    starts: ZSTD,
+    remedy: (name) => (name === 'stdin' ? 'unpack it in the pipe (zstd -dc)' : named('unpacked', '.zst')(name)),
+  },
+  {
+    what: 'a Parquet file',
+    suffix: /\.parquet$/i,
+    starts: (bytes) => startsWith(ascii('PAR1'))(bytes) && startsWith(ascii('PAR1'), bytes.length - 4)(bytes),
+    remedy: named('read by rows', '.parquet'),
+  },
+  {
     what: 'a tar archive',
     suffix: null,
     starts: TAR,
-    remedy: (name) =>
-      name === 'stdin' ? 'write it to a .tar file, and give that' : `give it the name ${name}.tar, and it is unpacked`,
+    remedy: named('unpacked', '.tar'),
   },
 ];
 
@@ -118,8 +130,15 @@ export function refusePacked(name: string, first: Uint8Array, of: { isFound?: bo
 
 export const isGzipName = (name: string): boolean => /\.(gz|tgz)$/i.test(name);
 
-/** The name of what a .gz holds: `a.txt.gz` -> `a.txt`, `a.tgz` -> `a.tar`. */
-export const gunzippedName = (name: string): string => name.replace(/\.gz$/i, '').replace(/\.tgz$/i, '.tar');
+export const isZstdName = (name: string): boolean => /\.(zst|zstd|tzst)$/i.test(name);
+
+export const isCompressedName = (name: string): boolean => isGzipName(name) || isZstdName(name);
+
+/** The name of what a compressed file holds: `a.txt.gz` -> `a.txt`, `a.tgz` -> `a.tar`. */
+export const unpackedName = (name: string): string =>
+  name.replace(/\.(gz|zst|zstd)$/i, '').replace(/\.(tgz|tzst)$/i, '.tar');
+
+export const isParquetName = (name: string): boolean => /\.parquet$/i.test(name);
 
 export const isTarName = (name: string): boolean => /\.tar$/i.test(name);
 

@@ -1,22 +1,30 @@
 /** @file Documents from the arguments of --data: files, folders, patterns, archives, standard input. */
 import { existsSync } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
-import { didYouMean } from '../terminal/nearest-name.ts';
 import { type Document, stretch, totalBytes } from './document.ts';
-import { type FilePath, pathKey, pathName } from './file-path.ts';
-import { isGlob } from './glob.ts';
+import { type FilePath, pathName } from './file-path.ts';
 import { gunzipBytes, gunzipLimit, gunzipStart } from './gunzip.ts';
 import { parseJsonl } from './jsonl.ts';
 import { BOOK, mobyDick } from './moby-dick.ts';
-import { gunzippedName, isGzipName, isJsonlName, isTarName, refusePacked } from './packed.ts';
+import {
+  isCompressedName,
+  isGzipName,
+  isJsonlName,
+  isParquetName,
+  isTarName,
+  isZstdName,
+  refusePacked,
+  unpackedName,
+} from './packed.ts';
+import { bufferOf, parquetTexts } from './parquet.ts';
 import { fromStream, memoryBytes, type ReadOptions, readBytes } from './read-file.ts';
+import { cannotRead, resolveSource, skipped } from './resolve.ts';
 import { Tally } from './tally.ts';
 import { tarFiles } from './tar.ts';
-import { expandGlob, type FoundFile, isPassedOver, type OnSkipped, walkFolder } from './walk.ts';
+import { isPassedOver } from './walk.ts';
+import { unzstdBytes } from './zstd.ts';
 
 export interface SourceOptions {
   /** Field of .jsonl objects that holds the text; otherwise the first of text, content, body. */
@@ -43,8 +51,8 @@ export interface SourceOptions {
 
 /**
  * Turns `--data` arguments into documents, in the order given. Each may be a file, a folder (every file under it), a pattern
- * (`books/**\/*.txt`), or `-` for standard input. `.jsonl` gives one document a line, `.gz` is decompressed, `.tar` (and `.tar.gz`,
- * `.tgz`) gives a document for every file in it, anything else is used byte for byte. Other packed formats are refused. Without
+ * (`books/**\/*.txt`), or `-` for standard input. `.jsonl` gives one document a line, `.parquet` one a row, `.gz` and `.zst` are
+ * decompressed, `.tar` (and `.tar.gz`, `.tgz`, `.tar.zst`) gives a document for every file in it, anything else is used byte for byte. Other packed formats are refused. Without
  * arguments, and for `@moby-dick`: the 135 chapters of Moby Dick. A file reached twice is used once; empty documents are dropped. What a folder or a
  * pattern gives and cannot be read (gone meanwhile, no permission) is skipped with a warning; what was named is an error.
  * @throws UserError in one sentence: not found, unreadable, packed, no files, nothing matches, too large, or all empty
@@ -106,66 +114,10 @@ export async function loadDocuments(sources: readonly string[], options: SourceO
   return kept;
 }
 
-/** The files that one argument stands for, and whether it is the name of one. */
-async function resolveSource(
-  source: string,
-  onSkipped: OnSkipped,
-): Promise<{ files: readonly FoundFile[]; isNamed: boolean }> {
-  if (source === '') throw new UserError('--data is empty; give a file, a folder, a pattern or -', 2);
-  try {
-    const info = await stat(source).catch((error) => {
-      if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
-      throw error;
-    });
-    // A path that exists is taken literally, whatever characters its name has.
-    if (info?.isDirectory()) {
-      const files = await walkFolder(source, onSkipped);
-      if (files.length === 0) {
-        throw new UserError(
-          `the folder '${source}' holds no files (hidden names and node_modules are skipped); name the files`,
-        );
-      }
-      return { files, isNamed: false };
-    }
-    if (info) {
-      const real = await realpath(source).catch(() => source);
-      return { files: [{ path: source, key: pathKey(real) }], isNamed: true };
-    }
-    if (isGlob(source)) {
-      const files = await expandGlob(source, onSkipped);
-      if (files.length === 0) throw new UserError(`no file matches '${source}'`);
-      return { files, isNamed: false };
-    }
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    if (error instanceof RangeError) throw new UserError(`cannot use the pattern '${source}': ${error.message}`, 2);
-    throw cannotRead(pathOf(error) ?? source, error);
-  }
-  throw await notFound(source);
-}
-
-/** Says which part of the path is missing, and the name beside it that was probably meant. */
-async function notFound(source: string): Promise<UserError> {
-  let missing = source;
-  let parent = dirname(source);
-  while (parent !== dirname(parent) && !(await stat(parent).catch(() => undefined))) {
-    missing = parent;
-    parent = dirname(parent);
-  }
-  if (missing.includes('\ufffd')) {
-    return new UserError(
-      `cannot find '${source}': a name that is not UTF-8 cannot be given; give its folder, or a pattern with ? for that character`,
-    );
-  }
-  const neighbours = await readdir(parent).catch(() => []);
-  const hint = didYouMean(basename(missing), neighbours);
-  const where = parent === '.' ? 'here' : `in '${parent}'`;
-  return new UserError(`cannot find '${source}': there is no '${basename(missing)}' ${where}${hint}`);
-}
-
 async function loadFile(path: FilePath, options: SourceOptions & ReadOptions): Promise<Document[]> {
   const name = pathName(path);
-  const wholeNeeded = !options.raw && (isGzipName(name) || isTarName(name) || isJsonlName(name));
+  const wholeNeeded =
+    !options.raw && (isCompressedName(name) || isTarName(name) || isJsonlName(name) || isParquetName(name));
   const { bytes, size } = await readBytes(path, { ...options, most: wholeNeeded ? undefined : options.maxBytes });
   if (options.raw || !wholeNeeded) {
     if (!options.raw) refusePacked(name, bytes, { isFound: options.onlyFiles });
@@ -187,18 +139,22 @@ async function contents(
 ): Promise<Document[]> {
   // An empty file of any kind is reported like any other empty file.
   if (file.bytes.length === 0) return [file];
-  if (isGzipName(name)) {
-    const inner = gunzippedName(name);
+  if (isCompressedName(name)) {
+    const inner = unpackedName(name);
     const limit = inside ? inside.room : (options.maxGunzipBytes ?? gunzipLimit(file.bytes.length));
-    const wantsStart = options.maxBytes !== undefined && !isTarName(inner) && !isJsonlName(inner);
+    const wantsStart =
+      options.maxBytes !== undefined &&
+      isGzipName(name) &&
+      ![isTarName, isJsonlName, isParquetName].some((is) => is(inner));
     if (wantsStart) {
       const { bytes, size } = await gunzipStart(file.bytes, file.name, options.maxBytes!);
       refusePacked(file.name, bytes, { isFound: options.onlyFiles, inner });
       return [size === bytes.length ? { name: file.name, bytes } : { name: file.name, bytes, cutFrom: size }];
     }
-    const bytes = await gunzipBytes(file.bytes, file.name, limit);
+    const unpacked = isZstdName(name) ? unzstdBytes : gunzipBytes;
+    const bytes = await unpacked(file.bytes, file.name, limit);
     if (inside) inside.room -= bytes.length;
-    if (isGzipName(inner)) throw new UserError(`${file.name} is compressed twice; decompress it once yourself`);
+    if (isCompressedName(inner)) throw new UserError(`${file.name} is compressed twice; decompress it once yourself`);
     return contents({ name: file.name, bytes }, inner, options, inside);
   }
   if (isTarName(name)) {
@@ -212,9 +168,22 @@ async function contents(
     }
     return documents;
   }
+  if (isParquetName(name)) return rowsOf(file, options, inside?.room);
   if (isJsonlName(name)) return parseJsonl(file.bytes, file.name, options.textField);
   refusePacked(file.name, file.bytes, { isFound: options.onlyFiles, inner: name });
   return [file];
+}
+
+async function rowsOf({ name, bytes }: Document, options: SourceOptions, room?: number): Promise<Document[]> {
+  const limit = room ?? options.maxGunzipBytes ?? gunzipLimit(bytes.length);
+  const documents: Document[] = [];
+  for await (const { firstRow, texts } of parquetTexts(bufferOf(bytes), name, {
+    textField: options.textField,
+    limit,
+  })) {
+    for (const [i, text] of texts.entries()) documents.push({ name: `${name}:${firstRow + i + 1}`, bytes: text });
+  }
+  return documents;
 }
 
 function cut(document: Document, most = Number.POSITIVE_INFINITY): Document {
@@ -238,44 +207,35 @@ async function readStdin(options: SourceOptions): Promise<Document> {
   }
 }
 
+/** @throws UserError if all data together are too short to be any use */
+export function checkNotEmpty(total: number, sources: readonly string[], minBytes = 2): void {
+  if (total >= minBytes) return;
+  const what = sources.map((source) => (source === '-' ? 'standard input' : source)).join(', ');
+  const are = sources.length === 1 ? 'is' : 'are';
+  const state =
+    total === 0 ? `${are} empty (0 bytes)` : `${are} too short (${total} ${total === 1 ? 'byte' : 'bytes'})`;
+  throw new UserError(`${what} ${state}; give at least ${minBytes} bytes`);
+}
+
+/** Tells of an empty document. */
+export const tallyEmpty = (tally: Tally, name: string): void =>
+  tally.add('more empty documents were skipped', `${name} is empty (0 bytes); skipped`);
+
 function withoutEmpty(
   documents: Document[],
   sources: readonly string[],
   options: SourceOptions,
   tally: Tally,
 ): Document[] {
-  const minBytes = options.minBytes ?? 2;
   const kept = documents.filter(({ bytes }) => bytes.length > 0);
-  const total = totalBytes(kept);
-  if (total < minBytes) {
-    const what = sources.map((source) => (source === '-' ? 'standard input' : source)).join(', ');
-    const are = sources.length === 1 ? 'is' : 'are';
-    const state =
-      total === 0 ? `${are} empty (0 bytes)` : `${are} too short (${total} ${total === 1 ? 'byte' : 'bytes'})`;
-    throw new UserError(`${what} ${state}; give at least ${minBytes} bytes`);
-  }
-  for (const { name, bytes } of documents) {
-    if (bytes.length === 0) tally.add('more empty documents were skipped', `${name} is empty (0 bytes); skipped`);
-  }
+  checkNotEmpty(totalBytes(kept), sources, options.minBytes);
+  for (const { name, bytes } of documents) if (bytes.length === 0) tallyEmpty(tally, name);
   return kept;
 }
 
-const isUtf16 = ([a, b]: Uint8Array): boolean => (a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff);
+/** Whether a document begins like UTF-16. */
+export const isUtf16 = ([a, b]: Uint8Array): boolean => (a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff);
 
-const utf16 = (name: string): string =>
+/** The warning about such a document. */
+export const utf16 = (name: string): string =>
   `${name} looks like UTF-16 (its first bytes say so); its bytes are used as they are, two for every letter; for UTF-8: iconv -f UTF-16 -t UTF-8`;
-
-function skipped(kind: Parameters<OnSkipped>[0], path: FilePath, error: unknown): string {
-  const name = pathName(path);
-  if (kind === 'dead link') return `${name} is a link that leads nowhere; skipped`;
-  if (kind === 'special') return `${name} is a pipe, a socket or a device; skipped`;
-  return `cannot read ${name}: ${errorCode(error) === 'ENOENT' ? 'it is gone' : reason(error)}; skipped`;
-}
-
-function pathOf(error: unknown): string | undefined {
-  return error instanceof Error && 'path' in error && typeof error.path === 'string' ? error.path : undefined;
-}
-
-function cannotRead(path: FilePath, error: unknown): UserError {
-  return new UserError(`cannot read ${pathName(path)}: ${reason(error)}`, 1, { cause: error });
-}

@@ -55,35 +55,39 @@ export function splitCorpus(
 ): Split & { mode: SplitMode } {
   checkFraction(fraction);
   if (fraction === 0) return { mode: choice === 'auto' ? 'end' : choice, ...splitHeldOut(documents, 0) };
-  if (choice === 'end') return { mode: 'end', ...splitHeldOut(documents, fraction, characterBoundary) };
+  if (choice === 'end') return { mode: 'end', ...splitHeldOut(documents, fraction, atCharacter) };
   if (choice === 'tails') return { mode: 'tails', ...splitTails(documents, fraction) };
   // A chat that is cut would be measured without its question.
   const chats = documents.some(({ answers }) => answers !== undefined);
   if (choice === 'documents' || chats || manyDocuments(documents, fraction)) {
     const split = splitByContent(documents, fraction, seed);
+    if (choice === 'documents') checkBothSides(split.train.length, split.heldOut.length);
     const share = totalBytes(split.heldOut) / totalBytes(documents);
-    if (choice === 'documents') {
-      if (split.heldOut.length === 0 || split.train.length === 0) {
-        const which = split.heldOut.length === 0 ? 'none' : 'every one';
-        throw new UserError(
-          `--split documents holds out ${which} of the ${documents.length} documents, because each one is drawn by itself; use --split tails, or another --held-out-fraction or --seed`,
-          2,
-        );
-      }
+    const bothSides = share > 0 && share < 1;
+    if (choice === 'documents' || (chats && bothSides) || isNear(share, fraction))
       return { mode: 'documents', ...split };
-    }
-    if (chats && share > 0 && share < 1) return { mode: 'documents', ...split };
-    if (share >= fraction / 2 && share <= Math.min(2 * fraction, (1 + fraction) / 2)) {
-      return { mode: 'documents', ...split };
-    }
   }
   const tails = chats ? { train: [], heldOut: [] } : splitTails(documents, fraction);
   return tails.heldOut.length > 0
     ? { mode: 'tails', ...tails }
-    : { mode: 'end', ...splitHeldOut(documents, fraction, characterBoundary) };
+    : { mode: 'end', ...splitHeldOut(documents, fraction, atCharacter) };
 }
 
-function checkFraction(fraction: number): void {
+/** @throws UserError if drawing whole documents has left one of the sides empty */
+export function checkBothSides(train: number, heldOut: number): void {
+  if (train > 0 && heldOut > 0) return;
+  throw new UserError(
+    `--split documents holds out ${heldOut === 0 ? 'none' : 'every one'} of the ${train + heldOut} documents, because each one is drawn by itself; use --split tails, or another --held-out-fraction or --seed`,
+    2,
+  );
+}
+
+/** Whether the share that drawing has held out is near enough to the one asked for. */
+export const isNear = (share: number, fraction: number): boolean =>
+  share >= fraction / 2 && share <= Math.min(2 * fraction, (1 + fraction) / 2);
+
+/** @throws UserError unless 0 <= fraction < 1 */
+export function checkFraction(fraction: number): void {
   if (fraction >= 0 && fraction < 1) return;
   throw new UserError(
     `held_out_fraction is ${fraction}; it must be at least 0 and less than 1 (0.1 keeps a tenth of the data)`,
@@ -92,7 +96,7 @@ function checkFraction(fraction: number): void {
 }
 
 /** Held-out documents that must be expected, counted as if all were equally long, before whole documents are drawn. */
-const EXPECTED_HELD_OUT = 20;
+export const EXPECTED_HELD_OUT = 20;
 
 /**
  * Whether drawing whole documents gives about the share asked for. The share held out has the relative standard deviation
@@ -114,17 +118,18 @@ export function manyDocuments(documents: readonly Document[], fraction: number):
   return squares > 0 && (fraction * total * total) / squares >= EXPECTED_HELD_OUT;
 }
 
-/** Uniform in [0, 1): the first 48 bits of SHA-256("blt split <seed> <SHA-256 of the content in hex>"). */
-function contentUniform(document: Document, seed: number): number {
-  return (
-    Number.parseInt(hash('sha256', `blt split ${seed} ${contentHash(document)}`, 'hex').slice(0, 12), 16) / 2 ** 48
-  );
+/**
+ * Uniform in [0, 1): the first 48 bits of SHA-256("blt split <seed> <SHA-256 of the content in hex>").
+ * @param content SHA-256 of the document's bytes, in hex
+ */
+export function contentUniform(content: string, seed: number): number {
+  return Number.parseInt(hash('sha256', `blt split ${seed} ${content}`, 'hex').slice(0, 12), 16) / 2 ** 48;
 }
 
 function splitByContent(documents: readonly Document[], fraction: number, seed: number): Split {
   const split: Split = { train: [], heldOut: [] };
   for (const document of documents) {
-    const side = contentUniform(document, seed) < fraction ? split.heldOut : split.train;
+    const side = contentUniform(contentHash(document), seed) < fraction ? split.heldOut : split.train;
     side.push(wholePart(document));
   }
   return split;
@@ -132,23 +137,38 @@ function splitByContent(documents: readonly Document[], fraction: number, seed: 
 
 function splitTails(documents: readonly Document[], fraction: number): Split {
   const split: Split = { train: [], heldOut: [] };
-  for (const document of documents) divide(split, document, tailStart(document.bytes, fraction));
+  for (const document of documents) {
+    const { bytes } = document;
+    divide(
+      split,
+      document,
+      tailStart((at) => bytes[at], bytes.length, fraction),
+    );
+  }
   return split;
 }
 
-/** Furthest that the end of a line or word is looked for. */
-const LONGEST_LOOK = 256;
+/** A byte of a document by its place. */
+export type ByteAt = (index: number) => number;
+
+/** Furthest that the end of a line or word is looked for, and so how far from a cut a document is read. */
+export const LONGEST_LOOK = 256;
+
+/** Where the held-out end of a document would begin, before a better place near it is looked for: its length if it is too short. */
+export function plainTailStart(length: number, fraction: number): number {
+  const held = Math.round(length * fraction);
+  return held === 0 || length < 2 ? length : Math.max(1, length - held);
+}
 
 /** Where the held-out end of a document begins: its length if it is too short to have one. */
-function tailStart(bytes: Uint8Array, fraction: number): number {
-  const held = Math.round(bytes.length * fraction);
-  if (held === 0 || bytes.length < 2) return bytes.length;
-  const cut = Math.max(1, bytes.length - held);
-  const look = Math.min(LONGEST_LOOK, Math.floor(held / 4));
+export function tailStart(byteAt: ByteAt, length: number, fraction: number): number {
+  const cut = plainTailStart(length, fraction);
+  if (cut === length) return length;
+  const look = Math.min(LONGEST_LOOK, Math.floor(Math.round(length * fraction) / 4));
   return (
-    nearest(cut, look, bytes.length, (at) => bytes[at - 1] === NEWLINE) ??
-    nearest(cut, look, bytes.length, (at) => bytes[at - 1] === SPACE) ??
-    characterBoundary(bytes, cut)
+    nearest(cut, look, length, (at) => byteAt(at - 1) === NEWLINE) ??
+    nearest(cut, look, length, (at) => byteAt(at - 1) === SPACE) ??
+    characterBoundary(byteAt, length, cut)
   );
 }
 
@@ -168,11 +188,14 @@ function nearest(at: number, look: number, length: number, passes: (at: number) 
  * The place nearest to `at`, inside the document, where no UTF-8 character of it is divided. A text of a single character is not divided:
  * its length is returned. Bytes that are no UTF-8 text are cut at `at`.
  */
-function characterBoundary(bytes: Uint8Array, at: number): number {
-  const continues = (index: number) => (bytes[index] & 0xc0) === 0x80;
+export function characterBoundary(byteAt: ByteAt, length: number, at: number): number {
+  const continues = (index: number) => (byteAt(index) & 0xc0) === 0x80;
   // A character has at most 3 bytes that continue it, so that a longer document of valid text has a boundary within 3.
-  return nearest(at, 3, bytes.length, (index) => !continues(index)) ?? (bytes.length > 4 ? at : bytes.length);
+  return nearest(at, 3, length, (index) => !continues(index)) ?? (length > 4 ? at : length);
 }
+
+const atCharacter = (bytes: Uint8Array, at: number): number =>
+  characterBoundary((index) => bytes[index], bytes.length, at);
 
 /** Bytes before `cut` for training, the rest held out. */
 function divide(split: Split, document: Document, cut: number): void {
@@ -184,6 +207,12 @@ function divide(split: Split, document: Document, cut: number): void {
     split.train.push({ ...stretch(document, `${name} (first ${cut} bytes)`, 0, cut), whole: document, from: 0 });
     split.heldOut.push({ ...stretch(document, `${name} (from byte ${cut})`, cut, length), whole: document, from: cut });
   }
+}
+
+/** Bytes of a corpus of so many that come before its held-out end. */
+export function endCut(total: number, fraction: number): number {
+  const wanted = Math.round(total * fraction);
+  return total - (fraction === 0 || total < 2 ? 0 : Math.min(total - 1, Math.max(1, wanted)));
 }
 
 /**
@@ -198,10 +227,7 @@ export function splitHeldOut(
   boundary: (bytes: Uint8Array, at: number) => number = (_, at) => at,
 ): Split {
   checkFraction(fraction);
-  const total = totalBytes(documents);
-  const wanted = Math.round(total * fraction);
-  const heldBytes = fraction === 0 || total < 2 ? 0 : Math.min(total - 1, Math.max(1, wanted));
-  const cut = total - heldBytes;
+  const cut = endCut(totalBytes(documents), fraction);
   const split: Split = { train: [], heldOut: [] };
   let start = 0;
   for (const document of documents) {

@@ -17,7 +17,6 @@ export interface TarFile {
  * @throws UserError if it is damaged, cut short, or no tar archive
  */
 export async function tarFiles(bytes: Uint8Array, name: string): Promise<TarFile[]> {
-  // The parser would unpack these by itself, and without bounds.
   if (isCompressed(bytes)) throw new UserError(`${name} is no tar archive but packed twice; unpack it yourself`);
   const { Parser } = await import('tar/parse');
   const files = new Map<string, Uint8Array[]>();
@@ -43,13 +42,17 @@ export async function tarFiles(bytes: Uint8Array, name: string): Promise<TarFile
   }));
 }
 
-const isCompressed = ([a, b]: Uint8Array): boolean => (a === 0x1f && b === 0x8b) || (a === 0x28 && b === 0xb5);
+/** Whether this is gzip or zstd data, which the parser would unpack by itself, and without bounds. */
+export const isCompressed = ([a, b]: Uint8Array): boolean => (a === 0x1f && b === 0x8b) || (a === 0x28 && b === 0xb5);
 
-const isRegular = (type: string): boolean => type === 'File' || type === 'OldFile' || type === 'ContiguousFile';
+/** Whether an entry is a file. */
+export const isRegular = (type: string): boolean => type === 'File' || type === 'OldFile' || type === 'ContiguousFile';
 
-const plainName = (path: string): string => path.replace(/^(\.\/)+/, '');
+/** Without a leading `./`. */
+export const plainName = (path: string): string => path.replace(/^(\.\/)+/, '');
 
-function isWanted(path: string): boolean {
+/** Whether an entry of this name is data, by the rules for folders. */
+export function isWanted(path: string): boolean {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.' && part !== '..');
   return parts.every((part, i) => !isSkippedName(part, i < parts.length - 1));
 }

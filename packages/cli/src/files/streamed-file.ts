@@ -12,7 +12,7 @@ export interface StreamedFile {
 const PIECE = 2 ** 20;
 
 /**
- * The file that `writeSafetensors` makes of the same arrays, byte for byte, one array in memory at a time.
+ * The file that `writeSafetensors` makes of the same arrays, byte for byte, one piece of an array in memory at a time.
  * @param arrays name, shape (their length by default), and where the values come from
  */
 export function streamedSafetensors(
@@ -30,15 +30,16 @@ export function streamedSafetensors(
       let gathered: Uint8Array[] = [header];
       let size = header.length;
       for (const name of tensors.keys()) {
-        const { buffer, byteOffset, byteLength } = await byName.get(name)!.read();
-        const data = new Uint8Array(buffer, byteOffset, byteLength);
-        if (size + data.length > PIECE && size > 0) {
-          yield joined(gathered);
-          gathered = [];
-          size = 0;
+        for await (const { buffer, byteOffset, byteLength } of byName.get(name)!.pieces()) {
+          const data = new Uint8Array(buffer, byteOffset, byteLength);
+          if (size + data.length > PIECE && size > 0) {
+            yield joined(gathered);
+            gathered = [];
+            size = 0;
+          }
+          gathered.push(data);
+          size += data.length;
         }
-        gathered.push(data);
-        size += data.length;
       }
       if (size > 0) yield joined(gathered);
     },

@@ -14,7 +14,7 @@ export type FileSystem = Pick<
 export async function replaceFile(
   parent: string,
   file: string,
-  content: string | Uint8Array,
+  content: string | Uint8Array | StreamedFile,
   fs: FileSystem = nodeFs,
 ): Promise<void> {
   const temporary = join(parent, `.${file}.tmp-${process.pid}`);

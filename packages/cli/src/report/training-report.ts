@@ -22,7 +22,7 @@ export interface TrainingReport {
   readonly session: Session;
   readonly checkpoint: Checkpoint;
   readonly data: string;
-  readonly train: readonly Document[];
+  readonly trainBytes: number;
   readonly heldOut: readonly Document[];
   readonly backend: string;
   readonly seconds: number;
@@ -46,7 +46,7 @@ export async function writeReport(r: TrainingReport): Promise<string> {
     seconds: r.seconds,
     steps: r.session.step,
     data: r.data,
-    trainBytes: totalBytes(r.train),
+    trainBytes: r.trainBytes,
     heldOutBytes: totalBytes(r.heldOut),
     bytesSeen: r.session.bytesSeen,
     patchSizeMean: r.session.heldOutBytes > 0 ? r.session.heldOutPatchBytes() : undefined,

@@ -2,6 +2,7 @@
  * @file The folder of a run on disk:
  *   runs/<name>/config.json         the resolved plan, data and its hash
  *   runs/<name>/data.jsonl          the documents: name, hash, and which bytes are trained on and held out
+ *   runs/<name>/corpus.{bin,jsonl}  of data larger than memory: the bytes that the run reads, and of which documents they are
  *   runs/<name>/metrics.jsonl       one line a report
  *   runs/<name>/report.html
  *   runs/<name>/step-000500/        config.json, model.safetensors (Hugging Face layout), training_state.{json,safetensors}
@@ -93,11 +94,15 @@ export class RunFolder {
     this.fs = fs;
   }
 
-  /** Makes the folder of a new run and locks it. @throws UserError if it holds a run that has begun, or somebody is making one */
+  /**
+   * Makes the folder of a new run and locks it. `fill` writes what must be there before config.json, which makes the folder a run.
+   * @throws UserError if it holds a run that has begun, or somebody is making one
+   */
   static async create(
     path: string,
     record: RunRecord,
     fs: FileSystem = nodeFs,
+    fill: (path: string) => Promise<void> = async () => {},
   ): Promise<{ folder: RunFolder; lock: RunLock }> {
     const holdsRun = async () => existsSync(join(path, 'config.json')) && !(await neverBegan(path));
     const refuse = () =>
@@ -115,6 +120,7 @@ export class RunFolder {
     const lock = await RunLock.acquire(path);
     try {
       if (await holdsRun()) throw refuse();
+      await fill(path);
       await replaceFile(path, 'config.json', recordText(record), fs);
     } catch (error) {
       await lock.release();
@@ -292,8 +298,3 @@ const checkpointFiles = (checkpoint: Checkpoint): Record<string, StreamedFile | 
     { format: 'pt' },
   ),
 });
-
-/** A free name under runs/: size-1, size-2, ... */
-export function freeRunName(root: string, size: string): string {
-  for (let i = 1; ; i++) if (!existsSync(join(root, `${size}-${i}`))) return `${size}-${i}`;
-}

@@ -127,6 +127,16 @@ const recordSchema = z.strictObject({
   dataHash: z.string().max(128),
   /** Hash of the held-out documents alone, to find them again among data that have changed. */
   heldOutHash: z.string().max(128).nullable().optional(),
+  /** Of data that stay on disk: the hash of the files that keep what the run reads, and how large the whole is. */
+  stored: z
+    .strictObject({
+      sha256: z.string().length(64),
+      trainBytes: count(),
+      heldOutBytes: z.int().min(0),
+      heldOutDocuments: z.int().min(0),
+      documents: count(),
+    })
+    .optional(),
   /** Folder of `blt prepare` that entropies come from; null: they are computed. */
   prepared: z.string().max(10_000).nullable().optional(),
   /** Bytes of each part that are read, where that is not all of them. */

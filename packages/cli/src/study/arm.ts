@@ -11,6 +11,8 @@ export interface StudyRow {
   readonly patchLengths: Int32Array;
   /** Targets before this one are context. */
   readonly scoredFrom: number;
+  /** Weight of each target's loss in training; 1 for all where there are none. */
+  readonly weights?: Float32Array;
 }
 
 /** Forward FLOPs: matrix products and attention, a multiply-add is 2. */

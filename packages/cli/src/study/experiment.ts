@@ -12,7 +12,12 @@ import { type RunConfig, runConfig } from './run-config.ts';
 const options = z.record(z.string(), z.unknown());
 
 /** A known figure to stand beside those of the runs, such as a compressor's on the same bytes. */
-export const reference = z.strictObject({ name: z.string(), bits_per_byte: z.number().positive() });
+export const reference = z.strictObject({
+  name: z.string(),
+  bits_per_byte: z.number().positive(),
+  /** The corpus that it is of, in an experiment with several. */
+  corpus: z.string().optional(),
+});
 
 /** See `reference`. */
 export type Reference = z.infer<typeof reference>;

@@ -1,6 +1,7 @@
 /** @file The figures beyond bits per byte as tables: groups of held-out documents, noise, and tasks. */
+import { ones, percent, withInterval } from './intervals-in-words.ts';
 import type { Measured, NoiseFigures } from './measure.ts';
-import { bpbRatio, type FinishedRun, groupBy, type Interval, type Point, wilson } from './statistics.ts';
+import { bpbRatio, type FinishedRun, groupBy, type Point } from './statistics.ts';
 
 /** A table: its heads and its rows. */
 export interface Table {
@@ -8,16 +9,8 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-const withInterval = ({ value, low, high }: Interval, digits: number): string =>
-  `${value.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
-const ones = (digits: string): number => digits.length - digits.replaceAll('1', '').length;
-const percent = (right: number, of: number): string => {
-  const { value, low, high } = wilson(right, of);
-  return of === 0 ? '' : `${(100 * value).toFixed(1)} % (${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)})`;
-};
-
 /** The part before the slash; nothing where there is none. */
-const groupOf = (name: string): string => name.slice(0, Math.max(0, name.indexOf('/')));
+export const groupOf = (name: string): string => name.slice(0, Math.max(0, name.indexOf('/')));
 
 /** A run whose documents are those of one group alone. */
 function part(run: FinishedRun, group: string): FinishedRun {

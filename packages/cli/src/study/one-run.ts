@@ -1,5 +1,5 @@
 /** @file One run of the study, from its configuration to its result: train for a budget of FLOPs, then score excerpts of held-out documents. */
-import { crossEntropy, leaves } from '@blt-ts/autograd';
+import { crossEntropy, leaves, mul } from '@blt-ts/autograd';
 import {
   ADAMW_DEFAULTS,
   countParameters,
@@ -129,6 +129,13 @@ const beginning = (arm: Arm, { output_init: share }: RunConfig): ParameterPlan[]
     TO_RESIDUAL.test(one.name) && one.std !== null ? { ...one, std: one.std * share } : one,
   );
 
+/** A batch, its targets, and the weights of their losses where they differ. */
+interface TrainingBatch {
+  readonly batch: unknown;
+  readonly targets: Int32Array;
+  readonly weights: Float32Array | null;
+}
+
 /** The training loop of `blt train` with the numbers of the run. */
 function loopOf(
   arm: Arm,
@@ -149,14 +156,18 @@ function loopOf(
   const loop = loopOptions(config, steps);
   const params = initParameters<object>(beginning(arm, config), random.fork('model'), { backend });
   const task = {
-    batch(rows: readonly StudyRow[]) {
+    batch(rows: readonly StudyRow[]): TrainingBatch {
       const batch = arm.batch(rows);
       tally.add(arm, batch, rows);
-      return { batch, targets: Int32Array.from(rows.flatMap((row) => [...row.targets])) };
+      const targets = Int32Array.from(rows.flatMap((row) => [...row.targets]));
+      const weighed = rows.every((row) => row.weights !== undefined);
+      return { batch, targets, weights: weighed ? Float32Array.from(rows.flatMap((row) => [...row.weights!])) : null };
     },
-    losses: (p: object, { batch, targets }: { batch: unknown; targets: Int32Array }, dropout: never) =>
-      crossEntropy(arm.logits(p, batch, dropout), tensor(targets, undefined, { backend })),
-    reads: ({ batch }: { batch: unknown }) => arm.reads(batch),
+    losses(p: object, { batch, targets, weights }: TrainingBatch, dropout: never) {
+      const losses = crossEntropy(arm.logits(p, batch, dropout), tensor(targets, undefined, { backend }));
+      return weights === null ? losses : mul(losses, tensor(weights, undefined, { backend }));
+    },
+    reads: ({ batch }: TrainingBatch) => arm.reads(batch),
   };
   return new TrainingLoop(params, new EpochLoader<StudyRow>(random.fork('rows'), rowsOf), task, loop);
 }

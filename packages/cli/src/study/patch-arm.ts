@@ -35,8 +35,10 @@ const POSITIONS = 8192;
 /** How the patches of a run are cut. */
 export interface Cutting {
   readonly patching: PatchingOptions;
-  /** Entropies of a document's ids, nats; null where patches are cut without them. */
+  /** Entropies of a document's ids, nats; null where patches are cut without them. That of an id is of the prediction of the next one. */
   entropies(document: StudyDocument): Float32Array | null;
+  /** Mean entropy of the training part, nats; 0 without one. */
+  readonly meanEntropy: number;
   /** Forward FLOPs of the entropy model for a byte; 0 without one. */
   readonly flopsPerByte: number;
 }
@@ -65,11 +67,22 @@ export function bltConfigOf(c: PatchConfig, patching: PatchingOptions): BltConfi
   };
 }
 
+/** Weights of the losses of targets, whose predictions have these entropies: (H / mean H)^power. */
+export const lossWeights = (entropies: Float32Array, mean: number, power: number): Float32Array =>
+  entropies.map((h) => Math.max(h / mean, 1e-3) ** power);
+
 /** Chunks as rows of bytes. A patch that crosses a cut is cut there, and a row's first id is a patch of its own. */
-function patchRows(cutting: Cutting, document: StudyDocument, ends: readonly number[], context: boolean): StudyRow[] {
+function patchRows(
+  cutting: Cutting,
+  power: number,
+  document: StudyDocument,
+  ends: readonly number[],
+  context: boolean,
+): StudyRow[] {
   const ids = encode(document.bytes, { bos: true, eos: document.complete });
   const entropies = cutting.entropies(document);
   const lengths = splitFirstPatch(patchLengths(ids, entropies, cutting.patching, { includeNextToken: false }));
+  const weights = entropies !== null && power !== 0 ? lossWeights(entropies, cutting.meanEntropy, power) : null;
   const starts = new Uint8Array(ids.length);
   let at = 0;
   for (const length of lengths) {
@@ -90,6 +103,7 @@ function patchRows(cutting: Cutting, document: StudyDocument, ends: readonly num
       targets: ids.slice(begin + 1, stop),
       patchLengths: Int32Array.from(patches),
       scoredFrom: from - begin,
+      ...(weights && { weights: weights.slice(begin, stop - 1) }),
     };
   });
 }
@@ -124,7 +138,7 @@ export function patchArm(c: PatchConfig, cutting: Cutting, backend: Backend): Ar
   return {
     parameters: none ? plan.filter(({ name }) => !name.includes('.cross_attn_layers.')) : plan,
     byteLengths: new Tokenizer([]).byteLengths,
-    rows: (document, ends, context) => patchRows(cutting, document, ends, context),
+    rows: (document, ends, context) => patchRows(cutting, c.entropy_loss ?? 0, document, ends, context),
     batch: (rows) => bltBatch(rows, config, { backend }),
     logits: (p, batch, dropout) => (none ? plainPatchLogits : bltLogits)(p, batch, config, dropout),
     reads: ({ hashIds }) => new Map(hashIds ? [[HASH_TABLE, hashIds]] : []),

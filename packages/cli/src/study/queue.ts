@@ -1,23 +1,20 @@
 /** @file Which runs are done, in which order and by which processes, and which are left for another time. */
 import { spawn } from 'node:child_process';
 import { type Backend, createWasmBackend } from '@blt-ts/tensor';
-import { UserError } from '../terminal/errors.ts';
+import { reason, UserError } from '../terminal/errors.ts';
 import { note } from '../terminal/output.ts';
+import { studyCorpus } from './corpora.ts';
 import { isMeasured, type Measure, measureName } from './measure.ts';
 import { takeMeasure } from './measures.ts';
 import { doRun } from './one-run.ts';
+import { type Planned, secondsOf } from './planned-time.ts';
 import { entropyRun, type RunConfig, runName } from './run-config.ts';
 import type { StudyFolder } from './run-folders.ts';
-
-/** FLOP/s of one thread before any run of the study has been timed. */
-const FIRST_SPEED = 20e9;
-/** Seconds of a run that its FLOPs do not explain: start, text, tokenizer. */
-const FIXED_SECONDS = 6;
 
 /** How the runs are done. */
 export interface QueueOptions {
   readonly jobs: number;
-  /** No run is begun that is expected to end later than so many hours from now. */
+  /** No run is begun that is expected to end, its measures taken, later than so many hours from now. */
   readonly hours: number | null;
   /** The i-th of n shares, i from 1. */
   readonly shard: { readonly i: number; readonly n: number } | null;
@@ -31,14 +28,22 @@ export interface Job {
   readonly measures: readonly Measure[];
 }
 
-/** Does what is still to be done of a job. */
-export async function doJob({ config, measures }: Job, folder: StudyFolder, backend: Backend): Promise<void> {
-  if (!folder.isDone(config)) await doRun(config, folder, backend);
-  for (const one of measures) if (!isMeasured(config, one, folder)) await takeMeasure(config, one, folder, backend);
+/** What is still to be done of a job. */
+function restOf({ config, measures }: Job, folder: StudyFolder): Planned & Job {
+  return { config, trains: !folder.isDone(config), measures: measures.filter((m) => !isMeasured(config, m, folder)) };
 }
 
-const isFinished = ({ config, measures }: Job, folder: StudyFolder): boolean =>
-  folder.isDone(config) && measures.every((one) => isMeasured(config, one, folder));
+/** Does what is still to be done of a job. */
+export async function doJob(job: Job, folder: StudyFolder, backend: Backend): Promise<void> {
+  const { config, trains, measures } = restOf(job, folder);
+  if (trains) await doRun(config, folder, backend);
+  for (const one of measures) await takeMeasure(config, one, folder, backend);
+}
+
+function isFinished(job: Job, folder: StudyFolder): boolean {
+  const { trains, measures } = restOf(job, folder);
+  return !trains && measures.length === 0;
+}
 
 /** Jobs of the same run as one. */
 function joined(jobs: readonly Job[]): Job[] {
@@ -61,16 +66,11 @@ export function inOrder(jobs: readonly Job[], { shard }: Pick<QueueOptions, 'sha
   return joined([...needed, ...mine]);
 }
 
-/** Seconds that a run is expected to take, from the speed of the run whose budget is nearest. */
-function secondsOf(config: RunConfig, done: readonly RunConfig[], folder: StudyFolder): number {
-  let [speed, nearest] = [FIRST_SPEED, Number.POSITIVE_INFINITY];
-  for (const other of done) {
-    const result = other.kind === config.kind ? folder.result(other) : null;
-    const distance = Math.abs(Math.log(other.flops / config.flops));
-    if (result === null || distance >= nearest) continue;
-    [speed, nearest] = [(result.flops.model + result.flops.patcher) / result.seconds.training, distance];
-  }
-  return FIXED_SECONDS + config.flops / speed;
+/** The sentence of a process that failed: the one that it ended with, without the name of the command. */
+function lastWords(said: string, code: number | null, signal: string | null): string {
+  const lines = said.trim().split('\n');
+  const own = [...lines].reverse().find((line) => line.startsWith('blt: ')) ?? lines.at(-1)!;
+  return own.replace(/^blt: /, '') || (signal ? `ended by ${signal}` : `exit code ${code}`);
 }
 
 /** One run in a process of its own, which ends with this one. */
@@ -85,54 +85,124 @@ function inProcess(job: Job, folder: StudyFolder): Promise<void> {
     child.on('error', reject);
     child.on('close', (code, signal) => {
       if (code === 0) resolve();
-      else
-        reject(
-          new UserError(
-            `the run ${runName(job.config)} failed: ${said.trim() || (signal ? `ended by ${signal}` : `exit code ${code}`)}`,
-          ),
-        );
+      else reject(new UserError(lastWords(said, code, signal)));
     });
   });
 }
 
-/** Does the runs that are not done. @returns the runs that were left out because time would not have been enough */
-export async function doRuns(jobs: readonly Job[], folder: StudyFolder, options: QueueOptions): Promise<Job[]> {
-  const order = inOrder(jobs, options);
+/** A run that did not end well. */
+export interface FailedRun {
+  readonly config: RunConfig;
+  readonly why: string;
+}
+
+/** The runs that are not done after a call of `doRuns`. */
+export interface Undone {
+  /** Left out, because time would not have been enough. */
+  readonly left: readonly Job[];
+  readonly failed: readonly FailedRun[];
+}
+
+/** What the jobs have in common with each other: how far they are, and how the next one is chosen. */
+class Progress {
+  readonly left: Job[] = [];
+  readonly failed: FailedRun[] = [];
+  private readonly waiting: Job[];
+  private finished: number;
+  private readonly order: readonly Job[];
+  private readonly folder: StudyFolder;
+  private readonly broken: ReadonlyMap<string, string>;
+
+  /** @param broken see `brokenCorpora` */
+  constructor(order: readonly Job[], folder: StudyFolder, broken: ReadonlyMap<string, string>) {
+    this.order = order;
+    this.folder = folder;
+    this.broken = broken;
+    this.waiting = order.filter((job) => !isFinished(job, folder));
+    this.finished = order.length - this.waiting.length;
+  }
+
+  /** Takes the next job that can be begun; null if there is none. Those without a text or an entropy model fail before. */
+  next(): Job | null {
+    const at = this.waiting.findIndex(({ config }) => {
+      const entropy = entropyRun(config);
+      return entropy === null || this.folder.isDone(entropy) || this.hasFailed(entropy);
+    });
+    if (at < 0) return null;
+    const [job] = this.waiting.splice(at, 1);
+    const entropy = entropyRun(job.config);
+    const noText = this.broken.get(job.config.corpus);
+    if (noText !== undefined) this.fail(job, noText);
+    else if (entropy !== null && this.hasFailed(entropy))
+      this.fail(job, `its entropy model, the run ${runName(entropy)}, failed`);
+    else return job;
+    return this.next();
+  }
+
+  private hasFailed(config: RunConfig): boolean {
+    return this.failed.some((one) => runName(one.config) === runName(config));
+  }
+
+  /** Seconds that a job is expected to take. */
+  seconds(job: Job): number {
+    const done = this.order.flatMap(({ config }) => {
+      const result = this.folder.result(config);
+      return result === null ? [] : [{ config, result }];
+    });
+    return secondsOf(restOf(job, this.folder), done);
+  }
+
+  end({ config }: Job): void {
+    this.finished++;
+    const { bitsPerByte, seconds } = this.folder.result(config)!;
+    const count = `${this.finished}/${this.order.length}`;
+    note(`${count} ${runName(config)} ${bitsPerByte.toFixed(3)} bits per byte, ${Math.round(seconds.training)} s`);
+  }
+
+  fail({ config }: Job, why: string): void {
+    this.failed.push({ config, why });
+    note(`the run ${runName(config)} failed: ${why}`);
+  }
+
+  /** The jobs that nothing waits for any more: their entropy models were left out. */
+  giveUp(): Undone {
+    return { left: [...this.left, ...this.waiting], failed: this.failed };
+  }
+}
+
+/** The corpora of jobs that cannot be had, and why. Each is looked at once, so that processes need not fetch a package side by side. */
+async function brokenCorpora(jobs: readonly Job[], folder: StudyFolder): Promise<Map<string, string>> {
+  const broken = new Map<string, string>();
+  for (const corpus of new Set(jobs.filter((job) => !isFinished(job, folder)).map(({ config }) => config.corpus))) {
+    try {
+      await studyCorpus(corpus, folder.path('corpora'));
+    } catch (error) {
+      broken.set(corpus, reason(error));
+    }
+  }
+  return broken;
+}
+
+/** Does the runs that are not done. A run that fails is noted, and the others go on. */
+export async function doRuns(jobs: readonly Job[], folder: StudyFolder, options: QueueOptions): Promise<Undone> {
   const deadline = options.hours === null ? Number.POSITIVE_INFINITY : performance.now() + options.hours * 3_600_000;
-  const waiting = order.filter((job) => !isFinished(job, folder));
-  const left: Job[] = [];
-  const ready = ({ config }: Job): boolean => {
-    const entropy = entropyRun(config);
-    return entropy === null || folder.isDone(entropy);
-  };
+  const order = inOrder(jobs, options);
+  const progress = new Progress(order, folder, await brokenCorpora(order, folder));
   const backend = options.here ? createWasmBackend({ threads: 1 }) : null;
-  let finished = order.length - waiting.length;
   const working = new Set<Promise<void>>();
   const begin = (job: Job): void => {
-    const work = (backend ? doJob(job, folder, backend) : inProcess(job, folder)).then(() => {
-      finished++;
-      const { bitsPerByte, seconds } = folder.result(job.config)!;
-      note(
-        `${finished}/${order.length} ${runName(job.config)} ${bitsPerByte.toFixed(3)} bits per byte, ${Math.round(seconds.training)} s`,
-      );
-    });
+    const work: Promise<void> = (backend ? doJob(job, folder, backend) : inProcess(job, folder))
+      .then(() => progress.end(job))
+      .catch((error: unknown) => progress.fail(job, reason(error)))
+      .finally(() => working.delete(work));
     working.add(work);
-    // Whoever waits for the set hears of a failure; this promise only takes the work out.
-    work.then(
-      () => working.delete(work),
-      () => {},
-    );
   };
-  while (waiting.length > 0 || working.size > 0) {
-    const at = working.size < options.jobs ? waiting.findIndex(ready) : -1;
-    if (at >= 0) {
-      const [job] = waiting.splice(at, 1);
-      const done = order.map(({ config }) => config).filter((config) => folder.isDone(config));
-      if (performance.now() + 1000 * secondsOf(job.config, done, folder) > deadline) left.push(job);
+  for (;;) {
+    const job = working.size < options.jobs ? progress.next() : null;
+    if (job !== null) {
+      if (performance.now() + 1000 * progress.seconds(job) > deadline) progress.left.push(job);
       else begin(job);
     } else if (working.size > 0) await Promise.race(working);
-    // Their entropy models were left out.
-    else return left.concat(waiting);
+    else return progress.giveUp();
   }
-  return left;
 }

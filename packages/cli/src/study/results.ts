@@ -68,6 +68,13 @@ export function gather(experiments: readonly Experiment[], folder: StudyFolder):
 export const finishedRuns = (experiment: ListedExperiment, { runs }: Results): FinishedRun[] =>
   experiment.runs.flatMap(({ arm, run }) => (runs[run] ? [{ arm, name: run, ...runs[run] }] : []));
 
+/** The text of results.json: an experiment or a run on each line. */
+export function resultsText({ format, experiments, runs }: Results): string {
+  const listed = experiments.map((one) => JSON.stringify(one)).join(',\n');
+  const named = Object.entries(runs).map(([name, run]) => `${JSON.stringify(name)}:${JSON.stringify(run)}`);
+  return `{"format":${format},"experiments":[\n${listed}\n],"runs":{\n${named.join(',\n')}\n}}\n`;
+}
+
 const shape = z.object({
   format: z.literal(1),
   experiments: z.array(

@@ -84,10 +84,19 @@ const patch = z.strictObject({
   entropy_window: count.default(128),
   entropy_flops: z.number().positive().default(1e11),
   entropy_lr: z.number().positive().default(4e-3),
+  /**
+   * The loss of a target weighs (H / mean H)^this in training, where H is the entropy model's entropy of it. Scores are never weighed. It may
+   * be left out, so that runs without it keep the names that they had before there was such an option.
+   */
+  entropy_loss: z.number().optional(),
 });
 
 /** The schema of a run. What is left out has one value. */
-export const runConfig = z.discriminatedUnion('kind', [token, patch]);
+export const runConfig = z
+  .discriminatedUnion('kind', [token, patch])
+  .refine((config) => config.kind === 'token' || !config.entropy_loss || config.patching === 'entropy', {
+    error: 'entropy_loss is for patching = "entropy", because the other patches have no entropies',
+  });
 
 /** A run of a token or byte transformer. */
 export type TokenConfig = z.infer<typeof token>;
@@ -101,8 +110,8 @@ function normal(config: RunConfig): RunConfig {
   const tableless = { table_init: 1, table_lr: 1 };
   if (config.kind === 'token') return config.ngrams.length > 0 ? config : { ...config, ...tableless, ngram_rows: 1 };
   const hashed = config.hash_sizes.length > 0 ? config : { ...config, ...tableless, hash_vocab: 1 };
-  const crossed = hashed.cross_attention === 'none' ? { ...hashed, k: 1 } : hashed;
-  if (crossed.patching === 'entropy') return crossed;
+  const { entropy_loss, ...crossed } = hashed.cross_attention === 'none' ? { ...hashed, k: 1 } : hashed;
+  if (crossed.patching === 'entropy') return entropy_loss ? { ...crossed, entropy_loss } : crossed;
   const patch_bytes = crossed.patching === 'space' ? 1 : crossed.patch_bytes;
   return {
     ...crossed,

@@ -54,22 +54,39 @@ export function frontier(runs: readonly FinishedRun[]): Point[] {
     .sort((a, b) => a.flops - b.flops);
 }
 
-/** log10 BPB = intercept + slope log10 FLOPs, by least squares. */
+/** A line y = intercept + slope x. */
 export interface Line {
   readonly intercept: number;
   readonly slope: number;
 }
 
-/** The line through points; null for fewer than two budgets. */
-export function lineThrough(points: readonly { readonly flops: number; readonly bitsPerByte: number }[]): Line | null {
-  if (points.length < 2) return null;
-  const x = points.map(({ flops }) => Math.log10(flops));
-  const y = points.map(({ bitsPerByte }) => Math.log10(bitsPerByte));
+/** y = intercept + slope x by least squares; null for fewer than two different x. */
+export function leastSquares(x: readonly number[], y: readonly number[]): Line | null {
   const [mx, my] = [mean(x), mean(y)];
   const spread = x.reduce((sum, v) => sum + (v - mx) ** 2, 0);
-  if (spread === 0) return null;
+  if (x.length < 2 || spread === 0) return null;
   const slope = x.reduce((sum, v, i) => sum + (v - mx) * (y[i] - my), 0) / spread;
   return { slope, intercept: my - slope * mx };
+}
+
+/** log10 BPB = intercept + slope log10 FLOPs through points; null for fewer than two budgets. */
+export const lineThrough = (points: readonly { readonly flops: number; readonly bitsPerByte: number }[]): Line | null =>
+  leastSquares(
+    points.map(({ flops }) => Math.log10(flops)),
+    points.map(({ bitsPerByte }) => Math.log10(bitsPerByte)),
+  );
+
+/** Ranks of values, from 1; equal values share the mean of their ranks. */
+function ranks(values: readonly number[]): number[] {
+  const sorted = [...values].sort((a, b) => a - b);
+  return values.map((x) => (sorted.indexOf(x) + sorted.lastIndexOf(x)) / 2 + 1);
+}
+
+/** Spearman's rank correlation; 0 where one side is the same everywhere. @see Spearman 1904, The proof and measurement of association */
+export function spearman(x: readonly number[], y: readonly number[]): number {
+  const [a, b] = [ranks(x), ranks(y)];
+  const [down, up] = [leastSquares(a, b), leastSquares(b, a)];
+  return down === null || up === null ? 0 : Math.sign(down.slope) * Math.sqrt(down.slope * up.slope);
 }
 
 /** FLOPs of the baseline for which it reaches these bits per byte, on its line; null if the line does not fall. */
@@ -77,7 +94,7 @@ export const flopsFor = ({ slope, intercept }: Line, bitsPerByte: number): numbe
   slope < 0 ? 10 ** ((Math.log10(bitsPerByte) - intercept) / slope) : null;
 
 /** Bits per byte of runs on chosen documents, a document as often as it is chosen. */
-function bpbOf(runs: readonly FinishedRun[], documents: readonly number[]): number {
+export function bpbOf(runs: readonly FinishedRun[], documents: readonly number[]): number {
   let [bits, bytes] = [0, 0];
   for (const { result } of runs) {
     for (const d of documents) {
@@ -95,25 +112,46 @@ export interface Interval {
   readonly high: number;
 }
 
-/** Sums of a function over resamples: the value on all documents and runs, and the 2.5 and 97.5 percentiles. */
-function resampled(value: number, draws: number, draw: (random: Random) => number): Interval {
-  const random = new Random(0).fork('bootstrap');
-  const values = Float64Array.from({ length: draws }, () => draw(random)).sort();
-  const at = (share: number) => values[Math.min(draws - 1, Math.floor(share * draws))];
-  return { value, low: at(0.025), high: at(0.975) };
+/** An estimate, its 95 % interval, and its value in each resample, ascending. */
+export interface Estimate extends Interval {
+  readonly draws: Float64Array;
 }
+
+/** Resamples behind an interval. */
+export const DRAWS = 2000;
+
+/** The interval of an estimate that misses with the probability `error`, half of it at each end. */
+export function intervalAt({ value, draws }: Estimate, error: number): Interval {
+  const at = (share: number) => draws[Math.min(draws.length - 1, Math.floor(share * draws.length))];
+  return { value, low: at(error / 2), high: at(1 - error / 2) };
+}
+
+/** An estimate from its value on all data and from its values in resamples, of which `draw` makes one. */
+export function resampled(value: number, draw: (random: Random) => number, count = DRAWS): Estimate {
+  const random = new Random(0).fork('bootstrap');
+  const draws = Float64Array.from({ length: count }, () => draw(random)).sort();
+  const empty = { value, low: value, high: value, draws };
+  return { ...empty, ...intervalAt(empty, 0.05) };
+}
+
+/** As many indices below `count`, by chance and with replacement. */
+export const redrawn = (count: number, random: Random): number[] =>
+  Array.from({ length: count }, () => random.integer(count));
+
+/** As many of the items, by chance and with replacement. */
+export const resample = <T>(items: readonly T[], random: Random): T[] =>
+  redrawn(items.length, random).map((i) => items[i]);
 
 /**
  * Ratio of bits per byte, `of` / `to`, with a 95 % interval. Each of the draws takes documents with replacement, the same for both, because
  * the comparison is paired, and seeds of each with replacement. @see Efron and Tibshirani 1993, An introduction to the bootstrap, chapter 13
  */
-export function bpbRatio(of: Point, to: Point, draws = 2000): Interval {
+export function bpbRatio(of: Point, to: Point): Estimate {
   const count = of.runs[0].result.documents.length;
   const all = [...Array(count).keys()];
-  const sample = (random: Random, runs: readonly FinishedRun[]) => runs.map(() => runs[random.integer(runs.length)]);
-  return resampled(bpbOf(of.runs, all) / bpbOf(to.runs, all), draws, (random) => {
-    const documents = all.map(() => random.integer(count));
-    return bpbOf(sample(random, of.runs), documents) / bpbOf(sample(random, to.runs), documents);
+  return resampled(bpbOf(of.runs, all) / bpbOf(to.runs, all), (random) => {
+    const documents = redrawn(count, random);
+    return bpbOf(resample(of.runs, random), documents) / bpbOf(resample(to.runs, random), documents);
   });
 }
 
@@ -121,7 +159,7 @@ export function bpbRatio(of: Point, to: Point, draws = 2000): Interval {
  * How many times the FLOPs of the baseline an arm needs for the same bits per byte, at one of its points: FLOPs of the point / FLOPs at
  * which the baseline's line reaches its bits per byte. Below 1 the arm is cheaper. The interval resamples documents and seeds of both.
  */
-export function computeMultiplier(point: Point, baseline: readonly Point[], draws = 2000): Interval | null {
+export function computeMultiplier(point: Point, baseline: readonly Point[]): Estimate | null {
   const multiplier = (
     bitsPerByte: number,
     points: readonly { flops: number; bitsPerByte: number }[],
@@ -133,11 +171,13 @@ export function computeMultiplier(point: Point, baseline: readonly Point[], draw
   const value = multiplier(point.bitsPerByte, baseline);
   if (value === null) return null;
   const count = point.runs[0].result.documents.length;
-  return resampled(value, draws, (random) => {
-    const documents = Array.from({ length: count }, () => random.integer(count));
-    const sample = (runs: readonly FinishedRun[]) => runs.map(() => runs[random.integer(runs.length)]);
-    const points = baseline.map(({ flops, runs }) => ({ flops, bitsPerByte: bpbOf(sample(runs), documents) }));
-    return multiplier(bpbOf(sample(point.runs), documents), points) ?? Number.POSITIVE_INFINITY;
+  return resampled(value, (random) => {
+    const documents = redrawn(count, random);
+    const points = baseline.map(({ flops, runs }) => ({
+      flops,
+      bitsPerByte: bpbOf(resample(runs, random), documents),
+    }));
+    return multiplier(bpbOf(resample(point.runs, random), documents), points) ?? Number.POSITIVE_INFINITY;
   });
 }
 

@@ -2,6 +2,7 @@
 import { escapeHtml, htmlPage } from '../report/html-page.ts';
 import { LINE_CHART_CSS, lineChart } from '../report/line-chart.ts';
 import type { Reference } from './experiment.ts';
+import { withInterval } from './intervals-in-words.ts';
 import { groupTable, measureTables } from './measure-tables.ts';
 import { finishedRuns, type Results } from './results.ts';
 import {
@@ -10,10 +11,11 @@ import {
   type FinishedRun,
   frontier,
   groupBy,
-  type Interval,
   lineThrough,
   type Point,
 } from './statistics.ts';
+import { verdictTable } from './verdict-table.ts';
+import { verdictsOf } from './verdicts.ts';
 
 /** A colour for each arm, told apart by most people, in light and in dark. */
 const COLORS = [
@@ -34,12 +36,11 @@ const CSS = `${LINE_CHART_CSS}:root { ${COLORS.map((color, i) => `--arm${i}: ${c
 .scroll td:first-child { white-space: nowrap; }`;
 
 const figure = (x: number): string => (x === 0 ? '0' : x.toPrecision(3));
-const withInterval = (i: Interval | null, digits: number): string =>
-  i === null ? '' : `${i.value.toFixed(digits)} (${i.low.toFixed(digits)} to ${i.high.toFixed(digits)})`;
 
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+/** @param words whether its cells are sentences and not figures */
+function table(heads: readonly string[], rows: readonly (readonly string[])[], words = false): string {
   const cells = (row: readonly string[]) =>
-    row.map((cell, i) => `<td${i === 0 ? '' : ' class="number"'}>${escapeHtml(cell)}</td>`).join('');
+    row.map((cell, i) => `<td${i === 0 || words ? '' : ' class="number"'}>${escapeHtml(cell)}</td>`).join('');
   const body = rows.map((row) => `<tr>${cells(row)}</tr>`).join('\n');
   const head = heads.map((name) => `<th>${escapeHtml(name)}</th>`).join('');
   return `<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>`;
@@ -140,7 +141,19 @@ function appendix(runs: readonly FinishedRun[]): string {
   return `<details><summary>All ${runs.length} runs</summary>${table(heads, rows)}</details>`;
 }
 
-/** The page of results.json. */
+/** Chart and tables of the runs on one text. */
+function onOneText(runs: readonly FinishedRun[], baseline: string, references: readonly Reference[]): string {
+  const arms = new Map([...groupBy(runs, ({ arm }) => arm)].map(([name, of]) => [name, frontier(of)]));
+  const groups = groupTable(arms, baseline);
+  return [
+    `<div class="chart">${chart(arms, references)}</div>`,
+    comparison(arms, baseline),
+    groups === null ? '' : table(groups.heads, groups.rows),
+    lines(arms),
+  ].join('\n');
+}
+
+/** The page of results.json: the verdicts, then each experiment. */
 export function studyPage(results: Results): string {
   const sections = results.experiments.map((experiment) => {
     const runs = finishedRuns(experiment, results);
@@ -149,20 +162,20 @@ export function studyPage(results: Results): string {
     const open =
       missing > 0 ? `<p class="muted">${missing} of ${experiment.runs.length} runs are still to be done.</p>` : '';
     if (runs.length === 0) return head + open;
-    const arms = new Map([...groupBy(runs, ({ arm }) => arm)].map(([name, of]) => [name, frontier(of)]));
-    const groups = groupTable(arms, experiment.baseline);
-    const more = [...(groups === null ? [] : [groups]), ...measureTables(runs)];
-    return [
-      head,
-      open,
-      `<div class="chart">${chart(arms, experiment.references)}</div>`,
-      comparison(arms, experiment.baseline),
-      ...more.map(({ heads, rows }) => table(heads, rows)),
-      lines(arms),
-      appendix(runs),
-    ].join('\n');
+    const corpora = groupBy(runs, ({ config }) => config.corpus);
+    const parts = [...corpora].map(([corpus, of]) => {
+      const references = experiment.references.filter((one) => one.corpus === undefined || one.corpus === corpus);
+      const title = corpora.size > 1 ? `<h3>${escapeHtml(corpus)}</h3>` : '';
+      return title + onOneText(of, experiment.baseline, references);
+    });
+    const measures = measureTables(runs).map((one) => table(one.heads, one.rows));
+    return [head, open, ...parts, ...measures, appendix(runs)].join('\n');
   });
+  const { heads, rows } = verdictTable(verdictsOf(results));
+  const verdicts = `<h2 id="verdicts">Verdicts</h2>
+<p>By the rules that were registered before the runs, corrected for being seven claims.</p>
+${table(heads, rows, true)}`;
   const explained =
     '<p class="muted">Training FLOPs are three times the forward pass, entropy models included. Intervals resample held-out documents and seeds. A compute multiplier is the FLOPs of a run divided by those at which the line of the baseline reaches the same bits per byte.</p>';
-  return htmlPage('blt study', `<h1>Patches and tokens</h1>${explained}${sections.join('\n')}`, CSS);
+  return htmlPage('blt study', `<h1>Patches and tokens</h1>${explained}${verdicts}${sections.join('\n')}`, CSS);
 }

@@ -1,8 +1,7 @@
 /** @file The end of a run. The best step is measured on all held-out bytes and writes a sample, and the report is made. */
 import { type Checkpoint, type Evaluation, generate, generateAsync, type Session } from '@blt-ts/blt';
-import { answerBytes, lastBytes, totalBytes } from '../data/document.ts';
+import { answerBytes, totalBytes } from '../data/document.ts';
 import { worseThanChance } from '../data/held-out-noise.ts';
-import { comparedBytes, compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { writeReport } from '../report/training-report.ts';
 import { loadModel } from '../run/find-model.ts';
 import { writeFullEvaluation } from '../run/full-evaluation.ts';
@@ -11,9 +10,10 @@ import type { Sample } from '../run/samples-file.ts';
 import { printable } from '../terminal/byte-labels.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 import type { Journal } from './journal.ts';
-import { type MemoryBeside, startMemory } from './memory-beside.ts';
+import type { MemoryBeside } from './memory-beside.ts';
 import type { TrainingJob } from './training-job.ts';
 import type { TrainingLog } from './training-log.ts';
+import { WorkBeside } from './work-beside.ts';
 
 /** Milliseconds between two looks at whether the run is to stop. */
 const LOOK_MS = 100;
@@ -24,37 +24,27 @@ export interface ClosingRun {
   readonly session: Session;
   readonly journal: Journal;
   readonly log: TrainingLog;
-  /** The memory, if it was begun beside the training. */
-  readonly memory: MemoryBeside | null;
+  /** The work that was begun beside the training. */
+  readonly beside: WorkBeside;
   readonly isStopped: () => Promise<boolean>;
 }
 
 /** Loads the best step, measures it, samples, writes the report. @returns false if the run was stopped before the end */
-export async function closeRun(run: ClosingRun): Promise<boolean> {
-  const stopping = new AbortController();
-  const memory = run.memory ?? startMemory(run.job);
+export async function closeRun(run: Omit<ClosingRun, 'beside'> & { beside: WorkBeside | null }): Promise<boolean> {
+  const beside = run.beside ?? new WorkBeside(run.job);
   try {
-    const whole = await measureAndReport({ ...run, memory }, stopping.signal);
-    // Compressors that still run would hold up the end of the process.
-    if (!whole) stopping.abort();
-    return whole;
+    return await measureAndReport({ ...run, beside });
   } finally {
-    await memory?.end();
+    await beside.end();
   }
 }
 
-async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<boolean> {
-  const { job, session, journal, log } = run;
+async function measureAndReport(run: ClosingRun): Promise<boolean> {
+  const { job, session, journal, log, beside } = run;
   const { checkpoint, folder: model } = await loadModel(job.folder.path, job.backend);
-  const comparing = compressorFigures(lastBytes(job.train, MOST_CONTEXT_BYTES), comparedBytes(job.heldOut), {
-    seconds: job.compressorSeconds,
-    signal,
-  });
-  // A failure is handled where `comparing` is awaited; without this line it would be an unhandled rejection.
-  comparing.catch(() => {});
   const bestStep = session.best?.step ?? session.modelStep;
   const measured = measuredBytes(job);
-  const memoryFile = run.memory && (await remember(run, run.memory));
+  const memoryFile = beside.memory && (await remember(run, beside.memory));
   if (memoryFile === 'stopped') return false;
   let [full, withMemory]: (Evaluation | null)[] = [null, null];
   if (session.heldOutBytes > 0) {
@@ -71,13 +61,16 @@ async function measureAndReport(run: ClosingRun, signal: AbortSignal): Promise<b
     const gain = full && withMemory && { alone: full.bitsPerByte, withMemory: withMemory.bitsPerByte };
     await writeMemory(job.folder.path, memoryFile, gain);
   }
-  const compressors = await unlessStopped(comparing, run.isStopped);
+  const compressors = await unlessStopped(beside.compressors, run.isStopped);
   if (compressors === null) return false;
   await writeSample(run, checkpoint, bestStep);
   const { seconds, samples } = journal;
   const facts = { data: job.title, backend: job.why, seconds, full, compressors, samples };
-  const { record, train, heldOut } = job;
-  const report = await writeReport({ folder: job.folder.path, record, session, checkpoint, train, heldOut, ...facts });
+  const { record, trainBytes, heldOut } = job;
+  const report = await writeReport({
+    ...{ folder: job.folder.path, record, session, checkpoint, trainBytes, heldOut },
+    ...facts,
+  });
   log.done({ full, withMemory, measured, compressors, seconds: journal.seconds, model, report }, session);
   return true;
 }
@@ -102,7 +95,8 @@ async function evaluateFully(
   run: ClosingRun,
   { params }: Checkpoint,
 ): Promise<{ alone: Evaluation; withMemory: Evaluation | null } | null> {
-  const { session, memory } = run;
+  const { session } = run;
+  const { memory } = run.beside;
   const evaluating = memory ? session.evaluatingWithMemory(params, memory) : session.evaluatingFully(params);
   for (;;) {
     const next = await evaluating.next();

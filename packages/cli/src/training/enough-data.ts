@@ -1,7 +1,6 @@
 /** @file Whether there are enough data to train on, and to hold out. */
 import type { RunPlan } from '@blt-ts/blt';
-import { totalBytes } from '../data/document.ts';
-import type { Split } from '../data/split.ts';
+import type { RunData } from '../data/run-data.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
 
@@ -13,16 +12,15 @@ const bytesFor = (trainBytes: number, fraction: number): number => Math.ceil(tra
 
 /** Refuses data that are too little to train on. @throws UserError */
 export function checkSize(
-  split: Split,
+  { trainBytes, heldOutBytes }: Pick<RunData, 'trainBytes' | 'heldOutBytes'>,
   plan: RunPlan,
   { heldOut, heldOutFraction }: Pick<RunRecord, 'heldOut' | 'heldOutFraction'>,
 ): void {
-  const trainBytes = totalBytes(split.train);
   const needed = (plan.model.maxRowBytes ?? 2) / 2;
   if (trainBytes < needed) {
     const enough = `give at least ${bytesFor(needed, heldOut ? 0 : heldOutFraction)} bytes of text`;
     if (trainBytes < LEAST_BYTES) {
-      const all = trainBytes + (heldOut ? 0 : totalBytes(split.heldOut));
+      const all = trainBytes + (heldOut ? 0 : heldOutBytes);
       throw new UserError(
         `${all} ${all === 1 ? 'byte is' : 'bytes are'} too little to train on; ${enough}, 20,000 are a good start`,
         2,
@@ -33,7 +31,7 @@ export function checkSize(
       2,
     );
   }
-  if (totalBytes(split.heldOut) === 0 && heldOutFraction > 0) {
+  if (heldOutBytes === 0 && heldOutFraction > 0) {
     throw new UserError('nothing is left to hold out; give more text, or --held-out-fraction 0', 2);
   }
 }

@@ -1,5 +1,6 @@
 /** @file How long a run takes and how much memory: what each kind of work costs, how much of it there is, and how much fits into a time. */
 import { bltPlan, countParameters, MOST_TEXT_BYTES, type RunPlan, studiedBytes } from '@blt-ts/blt';
+import { orthogonalizeFlops } from '@blt-ts/blt/optim';
 import { flopsPerByte } from '../run/model-size.ts';
 
 /** Seconds that each kind of work takes. */
@@ -18,6 +19,8 @@ export interface Rates {
   readonly countedByte: number;
   /** One byte that the memory predicts and learns from: the end of its text, and held-out bytes. */
   readonly mixedByte: number;
+  /** Whether the memory is counted in another thread while the model is trained. */
+  readonly beside: boolean;
 }
 
 /** The work that is still to be done. */
@@ -47,7 +50,16 @@ export const bytesPerStep = ({ model }: RunPlan): number =>
 const SHARE_OF_PEAK = 0.6;
 
 /** Seconds a byte of a memory with the largest table. Measured in docs/laboratory/text-memory.md, for plans that are not rehearsed. */
-const MEMORY_RATES = { countedByte: 10e-6, mixedByte: 35e-6 };
+const MEMORY_RATES = { countedByte: 10e-6, mixedByte: 35e-6, beside: false };
+
+/** FLOPs with which Muon makes the momentum of its matrices orthogonal, in one update. */
+function muonFlops({ config, model: { loop } }: RunPlan): number {
+  if (!loop.muon) return 0;
+  const { prefixes, iterations } = loop.muon;
+  return bltPlan(config)
+    .filter(({ name, shape }) => shape.length === 2 && prefixes.some((prefix) => name.startsWith(prefix)))
+    .reduce((sum, { shape }) => sum + orthogonalizeFlops(shape, iterations), 0);
+}
 
 /** Seconds of each kind of work by the FLOPs of the formulas. @param gflops speed of a matrix product, measured a moment ago */
 export function ratesByFormula(plan: RunPlan, gflops: number): Rates {
@@ -61,7 +73,7 @@ export function ratesByFormula(plan: RunPlan, gflops: number): Rates {
       ? (3 * flops.entropyModel * entropyModel.rowBytes * entropyModel.loop.batchRows) / perSecond
       : 0,
     scoredByte: flops.entropyModel / perSecond,
-    step: (3 * flops.model * bytesPerStep(plan)) / perSecond,
+    step: (3 * flops.model * bytesPerStep(plan) + muonFlops(plan)) / perSecond,
     evaluatedByte: flops.model / perSecond,
     // Weights in the checkpoint, and weights and two moments in the training state: 16 bytes for each, at 250 MB/s.
     save: (16 * countParameters(bltPlan(config))) / 250e6,
@@ -109,25 +121,31 @@ export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number, 
 const memorySeconds = (bytes: number, { countedByte, mixedByte }: Rates): number =>
   bytes * countedByte + studiedBytes(bytes) * (mixedByte - countedByte);
 
+/** The part of them that comes after the last step. */
+const memoryAtEnd = (bytes: number, rates: Rates): number => (rates.beside ? 0 : memorySeconds(bytes, rates));
+
 /** Seconds of one held-out byte of the last evaluation. */
 const finalByte = (rates: Rates, withMemory: boolean): number =>
   OVERLAP * rates.evaluatedByte + (withMemory ? rates.mixedByte : 0);
 
-/** Seconds after the last step: the memory, the evaluation of the best step, compressors, sample, report. */
+/** Seconds after the last step: the memory unless it is made by then, the evaluation of the best step, compressors, sample, report. */
 export const closingSeconds = ({ finalBytes, rememberedBytes }: Work, rates: Rates): number =>
-  finalBytes * finalByte(rates, rememberedBytes > 0) + memorySeconds(rememberedBytes, rates) + CLOSING_SECONDS;
+  finalBytes * finalByte(rates, rememberedBytes > 0) + memoryAtEnd(rememberedBytes, rates) + CLOSING_SECONDS;
 
 /** Seconds of one evaluation while training, and of the save before it. */
 export const evaluationSeconds = (work: Work, rates: Rates): number =>
   work.evaluationBytes * rates.evaluatedByte + rates.save;
 
-/** Seconds of all work. */
-export const secondsOf = (work: Work, rates: Rates): number =>
-  work.entropySteps * rates.entropyStep +
-  work.scoredBytes * rates.scoredByte +
-  work.steps * rates.step +
-  work.evaluations * evaluationSeconds(work, rates) +
-  closingSeconds(work, rates);
+/** Seconds of all work. A memory that is counted beside the training may be ready later than the last step. */
+export function secondsOf(work: Work, rates: Rates): number {
+  const training =
+    work.entropySteps * rates.entropyStep +
+    work.scoredBytes * rates.scoredByte +
+    work.steps * rates.step +
+    work.evaluations * evaluationSeconds(work, rates);
+  const made = rates.beside ? Math.max(training, memorySeconds(work.rememberedBytes, rates)) : training;
+  return made + closingSeconds(work, rates);
+}
 
 /** How a time is divided. */
 export interface Fit {
@@ -145,13 +163,15 @@ const ENTROPY_SHARE = 0.12;
 const EVALUATION_SHARE = 0.08;
 const FINAL_SHARE = 0.06;
 const MEMORY_SHARE = 0.05;
+/** The memory's share where it is counted beside the training. It is ready in time then, also on a machine that gets slower. */
+const MEMORY_SHARE_BESIDE = 0.4;
 /** Evaluations on the way: fewer where they are dear. */
 const EVALUATIONS = { least: 2, most: 12 };
 /** A figure on fewer bytes says little. */
 export const LEAST_HELD_OUT_BYTES = 4096;
 
 /**
- * Steps and bytes that fit into `seconds`. The entropy model gets 12% of them at most, held-out text 14% and the memory 5%. Scoring takes what it needs,
+ * Steps and bytes that fit into `seconds`. The entropy model gets 12% of them at most, held-out text 14% and the memory 5%, or none where it is counted beside the training. Scoring takes what it needs,
  * and the model gets the rest. With 0 steps nothing fits.
  * @param plan for a number of steps that is about right, from which its bytes per step and the most entropy steps are taken
  * @param trainBytes, heldOutBytes bytes of the corpus
@@ -177,7 +197,8 @@ export function fitInto(
   const entropySteps = plan.entropyModel
     ? Math.max(1, Math.min(plan.entropyModel.loop.steps, Math.floor((ENTROPY_SHARE * seconds) / rates.entropyStep)))
     : 0;
-  const rememberedBytes = memory ? memoryIn(MEMORY_SHARE * seconds, trainBytes, rates) : 0;
+  const memoryShare = rates.beside ? MEMORY_SHARE_BESIDE : MEMORY_SHARE;
+  const rememberedBytes = memory ? memoryIn(memoryShare * seconds, trainBytes, rates) : 0;
   const affordable = Math.floor((FINAL_SHARE * seconds) / finalByte(rates, rememberedBytes > 0));
   const measured = Math.min(heldOutBytes, Math.max(LEAST_HELD_OUT_BYTES, affordable));
   const one = Math.min(measured, plan.evalBytes) * rates.evaluatedByte + rates.save;
@@ -190,7 +211,7 @@ export function fitInto(
     entropySteps * rates.entropyStep -
     evaluations * one -
     measured * finalByte(rates, rememberedBytes > 0) -
-    memorySeconds(rememberedBytes, rates) -
+    memoryAtEnd(rememberedBytes, rates) -
     CLOSING_SECONDS -
     rates.save;
   // Scoring grows with the steps, up to the whole corpus.

@@ -5,7 +5,6 @@ import {
   bltPlan,
   bytesOfMixture,
   ConfigError,
-  type Corpus,
   countParameters,
   MOST_TEXT_BYTES,
   planRun,
@@ -16,9 +15,8 @@ import {
 import type { Backend } from '@blt-ts/tensor';
 import { measureGflops } from '../config/backend-choice.ts';
 import { corpusIds } from '../data/corpus.ts';
-import { type Document, totalBytes } from '../data/document.ts';
-import { sampleDocuments } from '../data/sample.ts';
-import type { Split } from '../data/split.ts';
+import { totalBytes } from '../data/document.ts';
+import type { RunData, Sample } from '../data/run-data.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
 import {
@@ -34,14 +32,7 @@ import {
 } from './forecast.ts';
 import { rehearse } from './rehearsal.ts';
 import { wallSeconds } from './time-budget.ts';
-
-/** How much of a corpus a run reads; null: all of it. Of a mixture each source gives its share, or all that it has. */
-export interface Sample {
-  readonly trainBytes: number | null;
-  readonly heldOutBytes: number | null;
-  /** Bytes that the memory remembers, where a time sets a limit. */
-  readonly memoryBytes?: number;
-}
+import { hasRoomBeside } from './work-beside.ts';
 
 /** A plan, and how long its work takes here. */
 export interface PlannedRun {
@@ -64,7 +55,7 @@ const MARGIN = 1.2;
 /** Shorter runs are not rehearsed: it would take as long. */
 const WORTH_REHEARSING_SECONDS = 20;
 /** The rehearsal's share of the time, less where the steps are fixed and it only serves the estimate, and its limits in seconds. */
-const REHEARSAL = { share: 0.04, shareOfFixed: 0.02, least: 1, most: 8 };
+const REHEARSAL = { share: 0.04, shareOfFixed: 0.01, least: 1, most: 8 };
 /** Fewer steps than this teach a model next to nothing. */
 const FEW_STEPS = 100;
 
@@ -78,54 +69,21 @@ function neededBytes(plan: RunPlan, least: number, steps?: number, entropySteps?
   return Math.ceil(Math.max(least, MARGIN * Math.max(modelBytes, entropyBytes)));
 }
 
-/** Both parts of a corpus. */
-export interface Documents {
-  readonly train: readonly Document[];
-  readonly heldOut: readonly Document[];
-}
-
-/** The documents that a run reads. The same record gives the same ones. */
-export function sampled(split: Split, sample: Sample | undefined, seed: number): Documents {
-  const { trainBytes = null, heldOutBytes = null } = sample ?? {};
-  const { weights, train, heldOut } = split;
-  // Each source is measured on as many bytes. Given held-out text has sources of its own.
-  const sources = heldOut.reduce((most, { source = 0 }) => Math.max(most, source + 1), 0);
-  const even = weights && Array.from({ length: sources }, () => 1);
-  return {
-    train: trainBytes === null ? train : sampleOfEach(train, weights, trainBytes, seed),
-    heldOut: heldOutBytes === null ? heldOut : sampleOfEach(heldOut, even, heldOutBytes, seed),
-  };
-}
-
-/** A sample of so many bytes; of a mixture, each source's share of them. */
-function sampleOfEach(
-  documents: readonly Document[],
-  weights: readonly number[] | null | undefined,
-  bytes: number,
-  seed: number,
-): Document[] {
-  if (!weights) return sampleDocuments(documents, bytes, seed);
-  const total = weights.reduce((sum, w) => sum + w, 0);
-  return weights.flatMap((w, s) => {
-    const own = documents.filter(({ source }) => source === s);
-    return sampleDocuments(own, Math.ceil((bytes * w) / total), seed);
-  });
-}
-
-/** Bytes of the training part that a plan is made for, see `bytesOfMixture`. */
-export function plannedBytes({ train, weights }: Split): number {
-  if (!weights) return totalBytes(train);
-  return bytesOfMixture(
-    weights,
-    weights.map((_, s) => totalBytes(train.filter(({ source }) => source === s))),
-  );
-}
-
 /** Bytes of the training part that the memory of a run remembers. */
 const rememberedBytesOf = (sample: Sample | undefined, trainBytes: number): number =>
   Math.min(trainBytes, sample?.memoryBytes ?? MOST_TEXT_BYTES);
 
 const parameterCount = ({ config }: RunPlan): number => countParameters(bltPlan(config));
+
+/** Bytes of the training part that a plan is made for; of a mixture see `bytesOfMixture`. */
+export function plannedBytes({ loaded, trainBytes }: RunData): number {
+  if (!loaded?.weights) return trainBytes;
+  const { weights, train } = loaded;
+  return bytesOfMixture(
+    weights,
+    weights.map((_, s) => totalBytes(train.filter(({ source }) => source === s))),
+  );
+}
 
 /** `planRun`. @throws UserError in place of ConfigError, because the options come from the command line or the config file */
 export function planOf(options: RunOptions, trainBytes: number): RunPlan {
@@ -140,7 +98,7 @@ export function planOf(options: RunOptions, trainBytes: number): RunPlan {
 /** The wishes that a plan is made from. */
 export interface PlanRequest {
   readonly options: RunOptions;
-  readonly split: Split;
+  readonly data: RunData;
   readonly backend: Backend;
   readonly warmStart: (plan: RunPlan) => WarmStart;
   /** Steps follow from it unless the options name them. */
@@ -160,10 +118,9 @@ export const isFitted = ({ options, minutes }: Pick<PlanRequest, 'options' | 'mi
  * @throws UserError if what is asked for does not fit together, or nothing fits into the time
  */
 export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
-  const { options, split, backend, warmStart, minutes } = request;
-  const trainBytes = totalBytes(split.train);
-  const heldOutBytes = totalBytes(split.heldOut);
-  let plan = planOf(options, plannedBytes(split));
+  const { options, data, backend, warmStart, minutes } = request;
+  const { trainBytes, heldOutBytes } = data;
+  let plan = planOf(options, plannedBytes(data));
   // Entropies made before are those of whole documents.
   const whole = warmStart(plan).entropies != null || warmStart(plan).patches != null;
   let sample = sampleOf(
@@ -181,29 +138,31 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       sample.heldOutBytes ?? heldOutBytes,
       request.memory ? rememberedBytesOf(sample, trainBytes) : 0,
     );
-  let rates = ratesByFormula(plan, await measureGflops(backend));
+  const beside = hasRoomBeside(request);
+  let rates: Rates = { ...ratesByFormula(plan, await measureGflops(backend)), beside };
   const fitted = isFitted(request);
   const horizon = Math.min(secondsOf(work(), rates), minutes === null ? Number.POSITIVE_INFINITY : 60 * minutes);
   // A run that does not fit into memory is not rehearsed: it fails by itself, after its plan has been shown.
-  const fits = memoryOf(plan, trainBytes + heldOutBytes, 0) < totalmem();
+  const fits = memoryOf(plan, data.bytesInMemory, 0) < totalmem();
   const rehearsed = fitted || (fits && horizon > WORTH_REHEARSING_SECONDS);
   if (rehearsed) {
     const seconds = Math.max(
       REHEARSAL.least,
       Math.min(REHEARSAL.most, fitted ? REHEARSAL.share * 60 * minutes! : REHEARSAL.shareOfFixed * horizon),
     );
-    rates = await rehearse(
+    const measured = await rehearse(
       plan,
-      rehearsalCorpus(split, plan.seed),
+      corpusIds(data.rehearsal(plan.seed)),
       backend,
       warmStart(plan),
       parameterCount(plan),
       seconds,
     );
+    rates = { ...measured, beside };
   }
   if (fitted) {
     const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
-    plan = planOf(withFit(options, fit), plannedBytes(split));
+    plan = planOf(withFit(options, fit), plannedBytes(data));
     sample = sampleOf(plan, LEAST_BYTES_IN_TIME, trainBytes, fit.heldOutBytes, heldOutBytes, whole);
     if (request.memory && fit.rememberedBytes < Math.min(trainBytes, MOST_TEXT_BYTES)) {
       sample = { ...sample, memoryBytes: fit.rememberedBytes };
@@ -213,12 +172,12 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
 }
 
 /** Plan and forecast of a run that is resumed. Its speed is computed by formula, until its steps are measured. */
-export async function resumedPlan(record: RunRecord, split: Split, backend: Backend): Promise<PlannedRun> {
+export async function resumedPlan(record: RunRecord, data: RunData, backend: Backend): Promise<PlannedRun> {
   const { plan, sample = { trainBytes: null, heldOutBytes: null } } = record;
-  const trainBytes = sample.trainBytes ?? totalBytes(split.train);
-  const heldOutBytes = sample.heldOutBytes ?? totalBytes(split.heldOut);
-  const rates = ratesByFormula(plan, await measureGflops(backend));
-  const remembered = record.care.memory ? rememberedBytesOf(sample, totalBytes(split.train)) : 0;
+  const trainBytes = sample.trainBytes ?? data.trainBytes;
+  const heldOutBytes = sample.heldOutBytes ?? data.heldOutBytes;
+  const rates = { ...ratesByFormula(plan, await measureGflops(backend)), beside: hasRoomBeside({ backend }) };
+  const remembered = record.care.memory ? rememberedBytesOf(sample, data.trainBytes) : 0;
   return { plan, sample, rates, work: workOf(plan, trainBytes, heldOutBytes, remembered), measured: false };
 }
 
@@ -279,9 +238,4 @@ function sampleOf(
     trainBytes: !whole && needed < trainBytes / MARGIN ? needed : null,
     heldOutBytes: !whole && measured < heldOutBytes ? measured : null,
   };
-}
-
-/** Enough for a few steps, from all over the corpus. */
-function rehearsalCorpus(split: Split, seed: number): Corpus {
-  return corpusIds(sampled(split, { trainBytes: 2 ** 18, heldOutBytes: 2 ** 14 }, seed));
 }

@@ -64,6 +64,7 @@ export async function rehearse(
     evaluatedByte: evaluation / ids(part.heldOut),
     save: (16 * parameters) / SAVED_BYTES_PER_SECOND,
     ...memoryRates(),
+    beside: false,
   };
 }
 

@@ -10,7 +10,10 @@ import type { TimeBudget } from './time-budget.ts';
 export interface TrainingJob {
   readonly folder: RunFolder;
   readonly record: RunRecord;
-  readonly train: readonly Document[];
+  /** The end of the training part: no less of it than memory and compressors read. */
+  readonly end: readonly Document[];
+  /** Bytes of the whole training part. */
+  readonly trainBytes: number;
   /** The held-out documents that are measured: all, or a sample. */
   readonly heldOut: readonly Document[];
   readonly heldOutBytes: number;

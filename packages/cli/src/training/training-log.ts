@@ -239,7 +239,7 @@ export class TrainingLog {
     lines.push(`trained for    ${humanDuration(seconds)}`);
     lines.push(`model          ${relative('.', model) || model}`);
     lines.push(`report         ${relative('.', report) || report}`);
-    const chat = this.job.train.some(({ answers, bytes }) => answers && bytes[0] === CHAT_HEADING) ? ' --chat' : '';
+    const chat = this.job.end.some(({ answers, bytes }) => answers && bytes[0] === CHAT_HEADING) ? ' --chat' : '';
     lines.push(`try            blt generate --model ${this.job.folder.path}${chat} --prompt "..."`);
     this.out.say(lines.join('\n'), {
       event: 'done',

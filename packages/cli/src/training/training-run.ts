@@ -13,13 +13,13 @@ import type { TrainingOutput } from '../terminal/training-output.ts';
 import { closeRun, writeSample } from './closing.ts';
 import { bytesPerStep, RunningMean } from './forecast.ts';
 import { Journal } from './journal.ts';
-import { hasRoomBeside, type MemoryBeside, makeRoom, startMemory } from './memory-beside.ts';
 import { Pace } from './pace.ts';
 import { Saving } from './saving.ts';
 import { SteadyHeap } from './steady-heap.ts';
 import type { Position } from './time-budget.ts';
 import { resumeCommand, type TrainingJob } from './training-job.ts';
 import { TrainingLog } from './training-log.ts';
+import { hasRoomBeside, WorkBeside } from './work-beside.ts';
 
 /** Training batches that the first evaluation is compared with. */
 const RECENT_STEPS = 8;
@@ -37,7 +37,7 @@ export class TrainingRun {
   private readonly pace = new Pace();
   private session!: Session;
   private saving: Saving | undefined;
-  private memory: MemoryBeside | null = null;
+  private beside: WorkBeside | null = null;
   private rewinds = 0;
   private heldOutBitsPerByte: number | undefined;
   private isFirstEvaluation = true;
@@ -56,8 +56,10 @@ export class TrainingRun {
     try {
       const saving = await this.startOrResume();
       const { session, job } = this;
-      if (hasRoomBeside(job)) this.memory = startMemory(job);
-      if (this.memory) makeRoom(this.memory, job);
+      if (hasRoomBeside(job)) {
+        this.beside = new WorkBeside(job);
+        this.beside.makeRoom(job);
+      }
       const heap = new SteadyHeap();
       while (session.phase !== 'done') {
         const event = await session.next();
@@ -66,12 +68,12 @@ export class TrainingRun {
         if (await this.isStopped()) return await this.stop(saving);
       }
       await saving.saveRest({ best: session.best === null && session.step >= session.steps });
-      const whole = await closeRun({ ...this.parts, session, memory: this.memory, isStopped: () => this.isStopped() });
+      const whole = await closeRun({ ...this.parts, session, beside: this.beside, isStopped: () => this.isStopped() });
       return whole ? 0 : await this.stop(saving);
     } catch (error) {
       throw this.explained(error);
     } finally {
-      await this.memory?.end();
+      await this.beside?.end();
       this.interrupt.dispose();
       this.journal.close();
     }

@@ -93,10 +93,10 @@ export function createReferenceBackend(options: { precision?: 'f32' | 'f64' } = 
     write(storage, values) {
       (storage.handle as TypedArray).set(values);
     },
-    readSync(storage) {
+    readSync(storage, from, to) {
       const data = storage.handle as TypedArray;
       // Typed as f32 for the caller; with precision 'f64' the values keep their 64 bits.
-      return data.slice() as Float32Array | Int32Array;
+      return data.slice(from, to) as Float32Array | Int32Array;
     },
     async read(storage) {
       return backend.readSync(storage);

@@ -157,10 +157,10 @@ class SimdBackend implements WasmBackend {
     return true;
   }
 
-  readSync(storage: Storage): Float32Array | Int32Array {
-    const { handle, length } = storage;
-    if (typeof handle !== 'number') return this.values(storage).slice();
-    return this.all(storage.dtype).slice(handle / 4, handle / 4 + length);
+  readSync(storage: Storage, from = 0, to = storage.length): Float32Array | Int32Array {
+    const { handle } = storage;
+    if (typeof handle !== 'number') return this.values(storage).slice(from, to);
+    return this.all(storage.dtype).slice(handle / 4 + from, handle / 4 + to);
   }
 
   async read(storage: Storage): Promise<Float32Array | Int32Array> {

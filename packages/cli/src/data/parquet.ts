@@ -1,0 +1,86 @@
+/** @file Documents from Parquet: the rows of one column of texts. Row groups are read one after the other. */
+import type { AsyncBuffer, FileMetaData } from 'hyparquet';
+import { reason, UserError } from '../terminal/errors.ts';
+import { humanBytes } from '../terminal/human-units.ts';
+import { TEXT_FIELDS } from './jsonl.ts';
+
+/** The texts of a row group are in memory together. */
+const MOST_GROUP_BYTES = 2 ** 29;
+
+/** Texts of a row group, and the row of the first. Null and empty texts are empty. */
+export interface ParquetTexts {
+  readonly firstRow: number;
+  readonly texts: readonly Uint8Array[];
+}
+
+const utf8 = new TextEncoder();
+
+/**
+ * The texts of a Parquet file, row group by row group.
+ * @param textField the column; otherwise the first of {@link TEXT_FIELDS} that is there
+ * @throws UserError if it is damaged, has no such column, or one that is no text
+ */
+export async function* parquetTexts(file: AsyncBuffer, name: string, textField?: string): AsyncGenerator<ParquetTexts> {
+  const { parquetMetadataAsync, parquetReadObjects } = await import('hyparquet');
+  const { compressors } = await import('hyparquet-compressors');
+  const damaged = (error: unknown): UserError =>
+    error instanceof UserError
+      ? error
+      : new UserError(`${name} is damaged or no Parquet file (${reason(error)}); fetch or write it again`);
+  let metadata: FileMetaData;
+  try {
+    metadata = await parquetMetadataAsync(file);
+  } catch (error) {
+    throw damaged(error);
+  }
+  const column = textColumn(metadata, name, textField);
+  let firstRow = 0;
+  for (const group of metadata.row_groups) {
+    const chunk = group.columns.find(({ meta_data }) => meta_data?.path_in_schema.join('.') === column)?.meta_data;
+    const bytes = Number(chunk?.total_uncompressed_size ?? 0);
+    const rows = Number(group.num_rows);
+    if (bytes > MOST_GROUP_BYTES || rows > MOST_GROUP_BYTES) {
+      throw new UserError(
+        `${name} has a row group with ${humanBytes(bytes)} of texts, the most is ${humanBytes(MOST_GROUP_BYTES)}; write it with smaller row groups`,
+      );
+    }
+    let objects: Record<string, unknown>[];
+    try {
+      const rowRange = { rowStart: firstRow, rowEnd: firstRow + rows };
+      objects = await parquetReadObjects({ file, metadata, columns: [column], compressors, utf8: true, ...rowRange });
+    } catch (error) {
+      throw damaged(error);
+    }
+    const texts = objects.map((object, i) => textOf(object[column], `${name} row ${firstRow + i + 1}`, column));
+    yield { firstRow, texts };
+    firstRow += rows;
+  }
+}
+
+function textOf(value: unknown, where: string, column: string): Uint8Array {
+  if (value === null || value === undefined) return new Uint8Array(0);
+  if (typeof value === 'string') return utf8.encode(value);
+  if (value instanceof Uint8Array) return value.slice();
+  throw new UserError(`${where}: column '${column}' is a ${typeof value}, not a text; name another with --text-field`);
+}
+
+function textColumn({ schema }: FileMetaData, name: string, textField?: string): string {
+  // The first element is the root.
+  const columns = schema.slice(1).filter(({ type }) => type !== undefined);
+  const names = textField === undefined ? TEXT_FIELDS : [textField];
+  const found = names.find((wanted) => columns.some((column) => column.name === wanted));
+  if (found !== undefined) return found;
+  const have = columns
+    .slice(0, 8)
+    .map((column) => column.name)
+    .join(', ')
+    .slice(0, 200);
+  const looked = textField === undefined ? `none of the columns ${TEXT_FIELDS.join(', ')}` : `no column '${textField}'`;
+  throw new UserError(`${name} has ${looked} (its columns: ${have || 'none'}); name the column with --text-field`);
+}
+
+/** A Parquet file that is in memory. */
+export const bufferOf = (bytes: Uint8Array): AsyncBuffer => ({
+  byteLength: bytes.length,
+  slice: (from, to) => bytes.slice(from, to).buffer as ArrayBuffer,
+});

@@ -1,0 +1,81 @@
+/** @file The data of a new run: in memory if they fit there, else on disk. */
+
+import { type CorpusSource, loadCorpus } from '../data/corpus.ts';
+import { pathName } from '../data/file-path.ts';
+import { isCompressedName, isParquetName } from '../data/packed.ts';
+import { memoryBytes } from '../data/read-file.ts';
+import { DataInMemory, type RunData } from '../data/run-data.ts';
+import { Tally } from '../data/tally.ts';
+import { weightedSources } from '../data/weights.ts';
+import { UserError } from '../terminal/errors.ts';
+import { surveyData } from './stored-data.ts';
+import { type SurveyProgress, sourceFiles } from './survey.ts';
+
+/** Share of the memory that data may take; the rest is for what is made of them, and for the model. */
+const SHARE_OF_DATA = 8;
+/** What compressed files become, about. */
+const GROWTH = { compressed: 5, parquet: 3 };
+
+/** Most bytes that a run may take. @param asked --max-memory; without it, half of the machine's memory */
+export const mostMemory = (asked: number | null): number => asked ?? memoryBytes() / 2;
+
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  t: 1e12,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+  ti: 2 ** 40,
+};
+
+/** `1.5GB` -> 1.5e9. @throws UserError */
+export function parseBytes(text: string, flag: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?$/i.exec(text.trim()) ?? [];
+  if (number !== undefined) return Math.round(Number(number) * UNITS[(unit ?? '').toLowerCase()]);
+  throw new UserError(
+    `${flag} is a number of bytes such as 800MB, 1.5GB or 2GiB; got ${JSON.stringify(text.slice(0, 40))}`,
+    2,
+  );
+}
+
+/** What a run's data need to be opened. */
+interface OpenOptions {
+  readonly maxMemory: number | null;
+  /** Folder of the runs. */
+  readonly folder: string;
+  readonly warn: (message: string) => void;
+  readonly onProgress: (progress: SurveyProgress) => void;
+}
+
+/**
+ * Opens data. Where they go does not change a bit of the model: documents, split and sample are the same.
+ * @throws UserError in one sentence
+ */
+export async function openData(source: CorpusSource, options: OpenOptions): Promise<RunData> {
+  const most = mostMemory(options.maxMemory) / SHARE_OF_DATA;
+  const { weights } = weightedSources(source.data);
+  const fits = (await sizeOf(source)) <= most;
+  if (!fits && weights) {
+    throw new UserError(
+      'sources with weights are read where all of them fit into memory: raise --max-memory, give less of them, or leave out the weights',
+      2,
+    );
+  }
+  return fits ? new DataInMemory(await loadCorpus(source, options.warn)) : surveyData(source, options);
+}
+
+/** About the bytes of all documents. Standard input, and what cannot be found, count nothing: loading says what is wrong. */
+async function sizeOf({ data, heldOut, raw }: CorpusSource): Promise<number> {
+  const sources = [...weightedSources(data).sources, ...(heldOut ?? [])];
+  if (sources.includes('-')) return 0;
+  const files = await sourceFiles(sources, new Tally()).catch(() => []);
+  return files.reduce((sum, { path, size }) => {
+    const name = pathName(path);
+    if (raw) return sum + size;
+    if (isCompressedName(name)) return sum + GROWTH.compressed * size;
+    return sum + (isParquetName(name) ? GROWTH.parquet : 1) * size;
+  }, 0);
+}

@@ -1,0 +1,188 @@
+/**
+ * @file The documents of one file of any kind, piece by piece, so that neither a large file nor a large document is in memory. Files are
+ * read as data/sources.ts reads them: the same documents with the same bytes.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { type FilePath, pathName } from '../data/file-path.ts';
+import { GUNZIP_FREE_BYTES, gunzip, MAX_GUNZIP_RATIO } from '../data/gunzip.ts';
+import { LineReader, tooLong } from '../data/jsonl.ts';
+import {
+  isCompressedName,
+  isGzipName,
+  isJsonlName,
+  isParquetName,
+  isTarName,
+  refusePacked,
+  unpackedName,
+} from '../data/packed.ts';
+import { parquetTexts } from '../data/parquet.ts';
+import { unzstd } from '../data/zstd.ts';
+import { UserError } from '../terminal/errors.ts';
+import type { Piece } from './piece.ts';
+import { tarPieces } from './tar-pieces.ts';
+
+/** A file among the data. */
+export interface SourceFile {
+  readonly path: FilePath;
+  readonly size: number;
+  /** It was found in a folder or by a pattern, not named. */
+  readonly isFound: boolean;
+  /** Byte from which it is read, the start of a line of .jsonl. Default: its start. */
+  readonly from?: number;
+}
+
+/** How files are read. */
+export interface ReadingOptions {
+  readonly textField?: string;
+  readonly raw?: boolean;
+}
+
+const CHUNK_BYTES = 2 ** 20;
+const LINE_CHUNK_BYTES = 2 ** 14;
+/** A line is in memory as a whole. */
+const MOST_LINE_BYTES = 2 ** 26;
+
+/** True for files whose documents are read where they are, without what comes before them. */
+export const isDirect = (path: FilePath, { raw }: ReadingOptions): boolean => {
+  const name = pathName(path);
+  return raw === true || !(isCompressedName(name) || isTarName(name) || isParquetName(name));
+};
+
+/** The name of a document in messages. */
+export const documentName = (path: FilePath, label: Piece['label']): string =>
+  label === null ? pathName(path) : `${pathName(path)}:${label}`;
+
+/** All documents of a file. Groups of pieces share a buffer that is good until the next group. @throws UserError naming what is wrong */
+export async function* piecesOf(file: SourceFile, options: ReadingOptions): AsyncGenerator<readonly Piece[]> {
+  const name = pathName(file.path);
+  if (options.raw) return yield* wholeFile(fileChunks(file), () => {});
+  if (isParquetName(name)) return yield* parquetPieces(file, options);
+  if (!isCompressedName(name)) return yield* byName(fileChunks(file), name, name, file, options);
+  const inner = unpackedName(name);
+  if (isCompressedName(inner)) throw new UserError(`${name} is compressed twice; decompress it once yourself`);
+  if (isParquetName(inner)) throw new UserError(`${name} is a compressed Parquet file; decompress it yourself`);
+  // Nothing is held: there is no limit but the ratio.
+  const limit = Math.max(GUNZIP_FREE_BYTES, MAX_GUNZIP_RATIO * file.size);
+  const unpacked = isGzipName(name) ? gunzip(fileChunks(file), name, limit) : unzstd(fileChunks(file), name, limit);
+  yield* byName(unpacked, inner, name, file, options);
+}
+
+/** @param kind a name whose end tells the kind */
+function byName(
+  chunks: AsyncIterable<Uint8Array>,
+  kind: string,
+  name: string,
+  { isFound }: SourceFile,
+  options: ReadingOptions,
+): AsyncGenerator<readonly Piece[]> {
+  if (isTarName(kind)) return tarPieces(chunks, name, isFound);
+  if (isJsonlName(kind)) return linePieces(chunks, name, options.textField);
+  return wholeFile(chunks, (first) => refusePacked(name, first, { isFound, inner: kind }));
+}
+
+/** The whole contents as one document. */
+async function* wholeFile(
+  chunks: AsyncIterable<Uint8Array>,
+  check: (first: Uint8Array) => void,
+): AsyncGenerator<readonly Piece[]> {
+  let isFirst = true;
+  for await (const bytes of chunks) {
+    if (isFirst) check(bytes);
+    yield [{ ordinal: 0, label: null, start: 0, bytes, isFirst, isLast: false }];
+    isFirst = false;
+  }
+  yield [{ ordinal: 0, label: null, start: 0, bytes: new Uint8Array(0), isFirst, isLast: true }];
+}
+
+/** Lines of JSON, each a document. */
+async function* linePieces(
+  chunks: AsyncIterable<Uint8Array>,
+  name: string,
+  textField?: string,
+): AsyncGenerator<readonly Piece[]> {
+  const reader = new LineReader(name, textField);
+  let [line, start] = [0, 0];
+  let rest: Uint8Array = new Uint8Array(0);
+  const take = (bytes: Uint8Array, isCut: boolean, into: Piece[]): void => {
+    const text = reader.text(bytes, ++line, isCut);
+    if (text) into.push({ ordinal: line, label: line, start, bytes: text, isFirst: true, isLast: true });
+    start += bytes.length + 1;
+  };
+  for await (const chunk of chunks) {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const found: Piece[] = [];
+    let from = 0;
+    for (let end = bytes.indexOf(0x0a, rest.length); end !== -1; end = bytes.indexOf(0x0a, from)) {
+      take(bytes.subarray(from, end), false, found);
+      from = end + 1;
+    }
+    rest = bytes.slice(from);
+    if (rest.length > MOST_LINE_BYTES) throw tooLong(`${name} line ${line + 1}`, rest.length, MOST_LINE_BYTES);
+    yield found;
+  }
+  const last: Piece[] = [];
+  if (rest.length > 0) take(rest, true, last);
+  yield last;
+}
+
+async function* parquetPieces(file: SourceFile, options: ReadingOptions): AsyncGenerator<readonly Piece[]> {
+  const descriptor = openFile(file.path);
+  try {
+    const buffer = {
+      byteLength: file.size,
+      slice: (from: number, to = file.size) => readAt(descriptor, from, to).buffer as ArrayBuffer,
+    };
+    for await (const { firstRow, texts } of parquetTexts(buffer, pathName(file.path), options.textField)) {
+      yield texts.map((bytes, i) => {
+        const ordinal = firstRow + i + 1;
+        return { ordinal, label: ordinal, start: 0, bytes, isFirst: true, isLast: true };
+      });
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Opens a plain file, without waiting for the other end should a pipe have come into its place. */
+export function openFile(path: FilePath): number {
+  const descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  if (fstatSync(descriptor).isFile()) return descriptor;
+  closeSync(descriptor);
+  throw Object.assign(new Error('it is no longer a plain file'), { code: 'ENXIO' });
+}
+
+/** Bytes from .. to-1 of an open file, fewer where it ends. */
+export function readAt(descriptor: number, from: number, to: number): Uint8Array {
+  const bytes = new Uint8Array(Math.max(0, to - from));
+  let filled = 0;
+  while (filled < bytes.length) {
+    const got = readSync(descriptor, bytes, filled, bytes.length - filled, from + filled);
+    if (got === 0) break;
+    filled += got;
+  }
+  return filled === bytes.length ? bytes : bytes.slice(0, filled);
+}
+
+/** A file from its start. One that grows while it is read has the bytes that it had when it was found. */
+async function* fileChunks({ path, size, from = 0 }: SourceFile): AsyncGenerator<Uint8Array> {
+  const descriptor = openFile(path);
+  try {
+    let pause = performance.now() + 50;
+    // A single line is short.
+    let most = from > 0 ? LINE_CHUNK_BYTES : CHUNK_BYTES;
+    for (let at = from; at < size; most = CHUNK_BYTES) {
+      const bytes = readAt(descriptor, at, Math.min(size, at + most));
+      if (bytes.length === 0) return;
+      at += bytes.length;
+      yield bytes;
+      // Files are read synchronously: between chunks Ctrl-C is to be heard.
+      if (performance.now() > pause) {
+        await setImmediate();
+        pause = performance.now() + 50;
+      }
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}

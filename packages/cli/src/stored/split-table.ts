@@ -1,0 +1,143 @@
+/** @file Which bytes of a corpus on disk are trained on and which are held out: the rules of data/split.ts, on a table. */
+import {
+  characterBoundary,
+  checkBothSides,
+  checkFraction,
+  contentUniform,
+  EXPECTED_HELD_OUT,
+  endCut,
+  HELD_OUT_FRACTION,
+  isNear,
+  LONGEST_LOOK,
+  plainTailStart,
+  type SplitChoice,
+  type SplitMode,
+  tailStart,
+} from '../data/split.ts';
+import type { DocumentTable } from './document-table.ts';
+import { fetchRanges, type Stored } from './fetch.ts';
+
+const hex = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+
+/**
+ * Sets the cut of every document: what comes before it is trained on. The same as `splitCorpus` for the same documents.
+ * @returns the way that was chosen
+ * @throws UserError as `splitCorpus`
+ */
+export async function splitTable(
+  stored: Stored,
+  choice: SplitChoice,
+  { fraction = HELD_OUT_FRACTION, seed = 0 }: { fraction?: number; seed?: number } = {},
+): Promise<SplitMode> {
+  const { table } = stored;
+  checkFraction(fraction);
+  if (fraction === 0) {
+    for (let i = 0; i < table.length; i++) table.setCut(i, table.row(i).size);
+    return choice === 'auto' ? 'end' : choice;
+  }
+  if (choice === 'end') return splitEnd(stored, fraction);
+  if (choice === 'documents' || (choice === 'auto' && hasManyDocuments(table, fraction))) {
+    const { train, heldOut, share } = splitByContent(table, fraction, seed);
+    if (choice === 'documents') checkBothSides(train, heldOut);
+    if (choice === 'documents' || isNear(share, fraction)) return 'documents';
+  }
+  const heldOut = await splitTails(stored, fraction);
+  return choice === 'tails' || heldOut > 0 ? 'tails' : splitEnd(stored, fraction);
+}
+
+const bytesOf = (table: DocumentTable): number => {
+  let total = 0;
+  for (const { size } of table.all()) total += size;
+  return total;
+};
+
+/** Contents that are compared at once. */
+const MOST_COMPARED = 2 ** 19;
+
+/** `manyDocuments` of data/split.ts. Equal documents are found share by share of all hashes, each with a pass over the table. */
+function hasManyDocuments(table: DocumentTable, fraction: number): boolean {
+  if (table.length * fraction < EXPECTED_HELD_OUT) return false;
+  const total = bytesOf(table);
+  const shares = Math.ceil(table.length / MOST_COMPARED);
+  let squares = 0;
+  for (let share = 0; share < shares; share++) {
+    const byContent = new Map<string, number>();
+    for (const { sha256, size } of table.all()) {
+      if (shares > 1 && (sha256[0] * 256 + sha256[1]) % shares !== share) continue;
+      const key = hex(sha256);
+      byContent.set(key, (byContent.get(key) ?? 0) + size);
+    }
+    for (const bytes of byContent.values()) squares += bytes * bytes;
+  }
+  return squares > 0 && (fraction * total * total) / squares >= EXPECTED_HELD_OUT;
+}
+
+function splitByContent(table: DocumentTable, fraction: number, seed: number) {
+  let [train, heldOut, heldOutBytes, total] = [0, 0, 0, 0];
+  for (let i = 0; i < table.length; i++) {
+    const { sha256, size } = table.row(i);
+    const isHeldOut = contentUniform(hex(sha256), seed) < fraction;
+    table.setCut(i, isHeldOut ? 0 : size);
+    total += size;
+    if (isHeldOut) {
+      heldOut++;
+      heldOutBytes += size;
+    } else train++;
+  }
+  return { train, heldOut, share: heldOutBytes / total };
+}
+
+/** Documents that are read at once. */
+const BATCH = 4096;
+
+/** @returns held-out bytes */
+async function splitTails(stored: Stored, fraction: number): Promise<number> {
+  const { table } = stored;
+  let heldOut = 0;
+  for (let first = 0; first < table.length; first += BATCH) {
+    const ranges = [];
+    for (let i = first; i < Math.min(table.length, first + BATCH); i++) {
+      const { size } = table.row(i);
+      const cut = plainTailStart(size, fraction);
+      table.setCut(i, cut);
+      if (cut < size) ranges.push(around(i, cut, size));
+    }
+    for (const [k, bytes] of (await fetchRanges(stored, ranges)).entries()) {
+      const { document, from } = ranges[k];
+      const { size } = table.row(document);
+      const cut = tailStart((at) => bytes[at - from], size, fraction);
+      table.setCut(document, cut);
+      heldOut += size - cut;
+    }
+  }
+  return heldOut;
+}
+
+/** The bytes that decide where exactly a document is cut. */
+const around = (document: number, cut: number, size: number) => ({
+  document,
+  from: Math.max(0, cut - LONGEST_LOOK - 1),
+  to: Math.min(size, cut + LONGEST_LOOK + 1),
+});
+
+async function splitEnd(stored: Stored, fraction: number): Promise<'end'> {
+  const { table } = stored;
+  const cut = endCut(bytesOf(table), fraction);
+  let start = 0;
+  for (let i = 0; i < table.length; i++) {
+    const { size } = table.row(i);
+    const inside = Math.min(size, Math.max(0, cut - start));
+    table.setCut(i, inside);
+    if (inside > 0 && inside < size) {
+      const range = around(i, inside, size);
+      const [bytes] = await fetchRanges(stored, [range]);
+      table.setCut(
+        i,
+        characterBoundary((at) => bytes[at - range.from], size, inside),
+      );
+    }
+    start += size;
+  }
+  return 'end';
+}

@@ -1,0 +1,80 @@
+import { Readable } from 'node:stream';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { describe, expect, test } from 'vitest';
+import { loadDocuments } from '../../../packages/cli/src/data/sources.ts';
+import { unzstd } from '../../../packages/cli/src/data/zstd.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+/** `zstd -19` of TEXT, made by version 1.5.4 of the command. */
+const ZSTD = Buffer.from('KLUv/SQmMQEAVGhlIHdoYWxlLCB0aGUgd2hhbGUhClRoYXIgc2hlIGJsb3dzLgoYdpMg', 'base64');
+const TEXT = 'The whale, the whale!\nThar she blows.\n';
+
+const load = async (name: string, contents: Uint8Array, options = {}) => {
+  const documents = await loadDocuments([`${temporaryFolder({ [name]: contents })}/${name}`], options);
+  return documents.map(({ bytes }) => new TextDecoder().decode(bytes));
+};
+
+describe('zstd', () => {
+  test('is decompressed, several frames too, and holds lines of JSON as well', async () => {
+    expect(await load('a.txt.zst', ZSTD)).toEqual([TEXT]);
+    expect(await load('a.zst', Buffer.concat([ZSTD, ZSTD]))).toEqual([TEXT + TEXT]);
+  });
+
+  test.each<[string, Uint8Array, RegExp]>([
+    ['cut.zst', ZSTD.subarray(0, 40), /cut\.zst is damaged or cut short/],
+    ['plain.zst', Buffer.from(TEXT), /plain\.zst is not zstd data/],
+    // The descriptor of the frame has a window of 2^41 bytes.
+    ['window.zst', Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0xf8, 0, 0]), /window\.zst looks back 2\.20 TB/],
+    ['a.zst.zst', ZSTD, /compressed twice/],
+  ])('%s is refused by its name', async (name, contents, says) => {
+    await expect(load(name, contents)).rejects.toThrow(says);
+  });
+
+  test('does not grow past its limit', async () => {
+    await expect(load('a.zst', ZSTD, { maxGunzipBytes: 30 })).rejects.toThrow(/a\.zst decompresses to more than 30 B/);
+  });
+
+  test('comes in pieces that may be cut anywhere', async () => {
+    const parts: Uint8Array[] = [];
+    const chunks = Readable.from(Array.from(ZSTD, (_, i) => ZSTD.subarray(i, i + 1)).slice(4));
+    async function* first(): AsyncGenerator<Uint8Array> {
+      yield ZSTD.subarray(0, 4);
+      yield* chunks;
+    }
+    for await (const part of unzstd(first(), 'a.zst', 1000)) parts.push(part);
+    expect(Buffer.concat(parts).toString()).toBe(TEXT);
+  });
+});
+
+describe('Parquet', () => {
+  const file = (column: string, data: (string | null)[]): Uint8Array =>
+    new Uint8Array(parquetWriteBuffer({ columnData: [{ name: column, data, type: 'STRING' }], rowGroupSize: 2 }));
+
+  test('gives a document for every row that has a text', async () => {
+    expect(await load('a.parquet', file('text', ['eins', 'zwei', null, 'drei', 'größer']))).toEqual([
+      'eins',
+      'zwei',
+      'drei',
+      'größer',
+    ]);
+    expect(await load('a.parquet', file('prose', ['one', 'two']), { textField: 'prose' })).toEqual(['one', 'two']);
+  });
+
+  test.each<[string, Uint8Array, RegExp]>([
+    [
+      'a.parquet',
+      file('prose', ['x', 'y']),
+      /none of the columns text, content, body \(its columns: prose\).*--text-field/,
+    ],
+    ['b.parquet', Buffer.from('PAR1 nothing of the kind PAR1'), /b\.parquet is damaged or no Parquet file/],
+    ['c.parquet', file('text', ['whale'.repeat(100)]).subarray(0, 200), /c\.parquet is damaged or no Parquet file/],
+  ])('%s is refused by its name', async (name, contents, says) => {
+    await expect(load(name, contents)).rejects.toThrow(says);
+  });
+
+  test('with numbers for texts is refused', async () => {
+    const columnData = [{ name: 'text', data: [1, 2], type: 'INT32' as const }];
+    const numbers = new Uint8Array(parquetWriteBuffer({ columnData }));
+    await expect(load('a.parquet', numbers)).rejects.toThrow(/row 1: column 'text' is a number, not a text/);
+  });
+});

@@ -1,0 +1,175 @@
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { expect, test } from 'vitest';
+import { loadCorpus } from '../../../packages/cli/src/data/corpus.ts';
+import { concatenated, type Document, lastBytes } from '../../../packages/cli/src/data/document.ts';
+import { DataInMemory } from '../../../packages/cli/src/data/run-data.ts';
+import { sampleDocuments } from '../../../packages/cli/src/data/sample.ts';
+import { SPLIT_CHOICES } from '../../../packages/cli/src/data/split.ts';
+import { keptFiles, readKept } from '../../../packages/cli/src/stored/kept-data.ts';
+import { parseBytes } from '../../../packages/cli/src/stored/open-data.ts';
+import { surveyData } from '../../../packages/cli/src/stored/stored-data.ts';
+import { runs } from '../../support/runs.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+/** A file of a tar archive. */
+function entry(name: string, text: string): Uint8Array {
+  const bytes = Buffer.from(text);
+  const header = Buffer.alloc(512);
+  header.write(name, 0);
+  header.write('0000644\0', 100);
+  header.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
+  header.write('00000000000\0        0', 136);
+  header.write('ustar\x0000', 257);
+  const sum = header.reduce((a, b) => a + b, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return Buffer.concat([header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
+}
+
+/** Lines of words, some of them of several bytes a letter. */
+function prose(bytes: number, seed: number): string {
+  let state = seed + 1;
+  const words: string[] = [];
+  for (let size = 0; size < bytes; ) {
+    state = Math.imul(state, 0x9e3779b1) ^ (state >>> 15);
+    const word = `${['鯨', 'whale', 'größe', 'x'][state & 3]}${(state >>> 4) % 1000}${(state >>> 2) % 9 ? ' ' : '\n'}`;
+    words.push(word);
+    size += Buffer.byteLength(word);
+  }
+  return words.join('');
+}
+
+const size = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 60_000, max: 200_000 }));
+
+/** Sizes of files and of texts. */
+interface Recipe {
+  readonly plain: number[];
+  readonly lines: number[];
+  readonly seed: number;
+}
+
+/** The files of a corpus, of every kind that there is. */
+function corpusOf({ plain, lines, seed }: Recipe): Record<string, string | Uint8Array> {
+  const jsonl = lines.map(
+    (bytes, i) => `${JSON.stringify({ text: prose(bytes % 3000, seed + i) })}\n${i % 3 ? '' : '\n'}`,
+  );
+  const rows = {
+    name: 'text',
+    data: lines.map((bytes, i) => prose(bytes % 500, seed + 2 * i)),
+    type: 'STRING' as const,
+  };
+  return {
+    ...Object.fromEntries(plain.map((bytes, i) => [`${i}.txt`, prose(bytes, seed + i)])),
+    'a.jsonl': jsonl.join(''),
+    'b.jsonl.gz': gzipSync(jsonl.join('')),
+    'c.tar': Buffer.concat([
+      entry('z.txt', prose(700, seed)),
+      entry('a.txt', prose(70_000, seed)),
+      entry('z.txt', 'last'),
+      Buffer.alloc(1024),
+    ]),
+    'd.txt.gz': Buffer.concat([gzipSync(prose(80_000, seed + 7)), gzipSync(prose(300, seed + 8))]),
+    'e/empty.txt': '',
+    ...(rows.data.length > 0
+      ? { 'f.parquet': new Uint8Array(parquetWriteBuffer({ columnData: [rows], rowGroupSize: 7 })) }
+      : {}),
+  };
+}
+
+const corpora = fc.record({
+  plain: fc.array(size, { maxLength: 3 }),
+  lines: fc.array(size, { maxLength: 30 }),
+  seed: fc.nat(1000),
+});
+
+const bytesOf = (documents: readonly Document[]) => documents.map(({ bytes }) => Buffer.from(bytes).toString('latin1'));
+
+const source = (folder: string, split: (typeof SPLIT_CHOICES)[number], seed: number) => ({
+  data: [folder],
+  heldOut: null,
+  heldOutFraction: 0.1,
+  split,
+  seed,
+  textField: null,
+});
+
+const onDisk = (of: Parameters<typeof surveyData>[0]) =>
+  surveyData(of, { folder: temporaryFolder(), warn: () => {}, onProgress: () => {} });
+
+test('data on disk have the documents, the split and the samples of data in memory', async () => {
+  await fc.assert(
+    fc.asyncProperty(corpora, fc.constantFrom(...SPLIT_CHOICES), fc.nat(50), async (recipe, split, seed) => {
+      const of = source(temporaryFolder(corpusOf(recipe)), split, seed);
+      const refusal = (error: Error) => error.message;
+      const memory = await loadCorpus(of, null).then((loaded) => new DataInMemory(loaded), refusal);
+      const disk = await onDisk(of).catch(refusal);
+      if (typeof memory === 'string' || typeof disk === 'string') {
+        expect(disk).toBe(memory);
+        return;
+      }
+      for (const key of ['mode', 'documents', 'trainBytes', 'heldOutBytes', 'heldOutDocuments'] as const) {
+        expect(disk[key]).toBe(memory[key]);
+      }
+      for (const sample of [undefined, { trainBytes: 90_000, heldOutBytes: 1000 }]) {
+        const [here, there] = [await memory.sampled(sample, seed), await disk.sampled(sample, seed)];
+        expect(bytesOf(there.train)).toEqual(bytesOf(here.train));
+        expect(bytesOf(there.heldOut)).toEqual(bytesOf(here.heldOut));
+        expect(Buffer.compare(lastBytes(there.end, 5000), lastBytes(here.end, 5000))).toBe(0);
+      }
+      disk.close();
+    }),
+    { numRuns: runs(6) },
+  );
+});
+
+test('what a run reads is kept, and is refused when it has changed', async () => {
+  const folder = temporaryFolder({ 'data/a.txt': prose(3000, 1), 'data/b.txt': prose(2000, 2) });
+  const disk = await onDisk(source(`${folder}/data`, 'tails', 0));
+  const read = await disk.sampled(undefined, 0);
+  const kept = keptFiles(read);
+  await kept.write(folder);
+  expect(readKept(folder, kept.sha256)).toEqual(read);
+  expect(() => readKept(folder, '0'.repeat(64))).toThrow(
+    /corpus\.jsonl is not the file that this run wrote; restore it/,
+  );
+  const other = keptFiles({ ...read, end: sampleDocuments(read.end, 10, 0).slice(0, 1) });
+  await other.write(folder);
+  expect(() => readKept(folder, kept.sha256)).toThrow(/is not the file that this run wrote/);
+  expect(() => readKept(temporaryFolder(), kept.sha256)).toThrow(/cannot read what .* trains on, corpus\.bin/);
+  disk.close();
+});
+
+test.each<[string, Uint8Array | string, RegExp]>([
+  ['a.gz', gzipSync(prose(1000, 0)).subarray(0, 300), /a\.gz is damaged or cut short/],
+  ['a.gz', Buffer.concat([gzipSync('whole'), Buffer.from('garbage')]), /a\.gz is damaged/],
+  ['a.zst', 'no zstd', /a\.zst is not zstd data/],
+  ['a.tar', entry('a.txt', prose(5000, 0)).subarray(0, 3000), /a\.tar is damaged or no tar archive/],
+  ['a.tar', gzipSync('x'), /packed twice/],
+  [
+    'a.tar',
+    Buffer.concat([entry('b.txt.gz', 'x'), Buffer.alloc(1024)]),
+    /a\.tar:b\.txt\.gz is packed .*unpack the archive/,
+  ],
+  ['a.jsonl', '{"text": "good"}\n{"text": 3}\n', /a\.jsonl line 2: field 'text' is a number/],
+  ['a.txt', gzipSync('packed'), /a\.txt is gzip data.*give it the name/],
+  ['a.parquet', 'PAR1', /a\.parquet is damaged or no Parquet file/],
+])('a hostile file on disk is refused by its name: %s', async (name, contents, says) => {
+  const folder = temporaryFolder({ [name]: contents });
+  await expect(onDisk(source(`${folder}/${name}`, 'auto', 0))).rejects.toThrow(says);
+});
+
+test('text of the whole is the same however it is read', async () => {
+  const text = prose(150_000, 3);
+  const folder = temporaryFolder({ 'a.txt': text });
+  const disk = await onDisk(source(`${folder}/a.txt`, 'end', 0));
+  const { train, heldOut } = await disk.sampled(undefined, 0);
+  expect(Buffer.from(concatenated([...train, ...heldOut])).toString()).toBe(text);
+  disk.close();
+});
+
+test('sizes of memory are read', () => {
+  const sizes = { '800': 800, '1kB': 1000, '1.5GB': 1.5e9, '2GiB': 2 ** 31, '3 m': 3e6 };
+  for (const [text, bytes] of Object.entries(sizes)) expect(parseBytes(text, '--max-memory')).toBe(bytes);
+  expect(() => parseBytes('lots', '--max-memory')).toThrow(/--max-memory is a number of bytes such as 800MB/);
+});

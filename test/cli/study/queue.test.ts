@@ -1,0 +1,73 @@
+/** @file The queue of runs: one that fails does not end the others, and time is planned for measures too. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Measure } from '../../../packages/cli/src/study/measure.ts';
+import { measureBytes, secondsOf } from '../../../packages/cli/src/study/planned-time.ts';
+import { doRuns } from '../../../packages/cli/src/study/queue.ts';
+import { type RunConfig, runConfig, runName } from '../../../packages/cli/src/study/run-config.ts';
+import { type RunResult, StudyFolder } from '../../../packages/cli/src/study/run-folders.ts';
+import { RECIPE } from '../../support/study-recipe.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+const small = { ...RECIPE, corpus: 'smoke', flops: 1e4, lr: 1e-3, row_bytes: 64, batch_rows: 1, excerpt_bytes: 64 };
+const bytes = (given: object = {}): RunConfig =>
+  runConfig.parse({ kind: 'token', ...small, vocab: 260, width: 8, layers: 1, ...given });
+const patches = (given: object): RunConfig =>
+  runConfig.parse({
+    ...{ kind: 'patch', ...small, patching: 'entropy', local_width: 8, global_width: 16, global_layers: 1 },
+    ...{ hash_vocab: 8, entropy_width: 8, entropy_flops: 1, ...given },
+  });
+const job = (config: RunConfig, measures: readonly Measure[] = []) => ({ config, measures });
+const options = { jobs: 1, hours: null, shard: null, here: true };
+
+test('a run that fails is named with its reason, those that need it fail with it, and the others are done', async () => {
+  const folder = new StudyFolder(join(temporaryFolder(), 'study'));
+  // A rate of 1e30 leaves numbers that are not finite.
+  const [wrong, right, needsWrong] = [bytes({ lr: 1e30 }), bytes(), patches({ entropy_lr: 1e30 })];
+  const elsewhere = bytes({ corpus: 'no-such-text' });
+  const { left, failed } = await doRuns(
+    [wrong, needsWrong, elsewhere, right].map((one) => job(one)),
+    folder,
+    options,
+  );
+  expect(left).toEqual([]);
+  expect(folder.isDone(right)).toBe(true);
+  const reasons = new Map(failed.map(({ config, why }) => [runName(config), why]));
+  expect(reasons.get(runName(wrong))).toMatch(/^step \d+: .* is (NaN|-?Infinity)/);
+  expect(reasons.get(runName(needsWrong))).toMatch(/^its entropy model, the run [0-9a-f]{16}, failed$/);
+  expect(reasons.get(runName(elsewhere))).toMatch(/^there is no corpus "no-such-text"/);
+  // The entropy model of the second is the fourth.
+  expect(failed).toHaveLength(4);
+  expect(existsSync(folder.runPath(wrong, 'result.json'))).toBe(false);
+});
+
+test('no run is begun that would end too late', async () => {
+  const folder = new StudyFolder(join(temporaryFolder(), 'study'));
+  const { left, failed } = await doRuns([job(bytes())], folder, { ...options, hours: 0 });
+  expect([left.map(({ config }) => config), failed]).toEqual([[bytes()], []]);
+});
+
+test('the time of a run is that of its FLOPs at the speed of its neighbour, and of the bytes that its measures score', () => {
+  const result = (speed: number) =>
+    ({
+      flops: { model: 1e12, patcher: 0 },
+      seconds: { training: 1e12 / speed, evaluation: 10 },
+      millisecondsPerByte: 0.1,
+      documents: Array(10).fill({}),
+    }) as unknown as RunResult;
+  const done = [
+    { config: bytes({ flops: 1e12 }), result: result(2e10) },
+    { config: bytes({ flops: 1e14 }), result: result(8e10) },
+    { config: patches({ flops: 1e13 }), result: result(1) },
+  ];
+  const plan = (flops: number, trains: boolean, measures: readonly Measure[]) =>
+    secondsOf({ config: bytes({ flops }), trains, measures }, done);
+  expect(plan(2e12, true, []) - plan(2e12, false, [])).toBeCloseTo(2e12 / 2e10 + 10, 6);
+  expect(plan(5e13, true, []) - plan(5e13, false, [])).toBeCloseTo(5e13 / 8e10 + 10, 6);
+  const noise: Measure = { kind: 'noise', excerpt_bytes: 4096, items: 400 };
+  const more = plan(2e12, true, [noise]) - plan(2e12, true, []);
+  expect(more).toBeCloseTo(measureBytes(noise, bytes(), 10) / 10_000, 6);
+  // Six texts, one of them clean: ten excerpts and 400 times four choices of 320 bytes, half of which is read once only.
+  expect(measureBytes(noise, bytes(), 10) / (6 * 1.3)).toBe(10 * 4096 + 400 * 640);
+});

@@ -48,7 +48,7 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 async function wholeText(): Promise<Buffer> {
   if (f.data !== '') return readFileSync(f.data);
-  return Buffer.concat((await mobyDick(resolve('packages/cli/package.json'))).map(({ bytes }) => bytes));
+  return Buffer.concat((await mobyDick(resolve('packages/cli/dist/book'))).map(({ bytes }) => bytes));
 }
 const text = await wholeText();
 const cut = text.length - Math.round(text.length / 10);

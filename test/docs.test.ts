@@ -149,6 +149,11 @@ describe('documentation', () => {
     expect([...named].filter((name) => !sources.includes(name))).toEqual([]);
   });
 
+  it('quotes the figures of docs/study/results.json: node scripts/study-pages.mjs', async () => {
+    const { currentPages } = await script('study-pages.mjs');
+    for (const [path, text] of Object.entries(await currentPages())) expect(read(path)).toBe(text);
+  });
+
   it('has the figures that scripts/figures.mjs draws', async () => {
     const { drawAll } = await script('figures.mjs');
     const drawn = drawAll(library) as Record<string, string>;

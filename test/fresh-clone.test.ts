@@ -1,4 +1,4 @@
-/** @file What a newcomer may run first in a fresh clone: these scripts need Node and nothing that has to be installed before. */
+/** @file Scripts that a newcomer may run first in a fresh clone. They need Node and nothing that has to be installed before. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';

@@ -1,5 +1,6 @@
 /** @file The four packages as they would be published: what their tarballs offer is there, and tools find the types and the code of each entry. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -62,4 +63,33 @@ test('a tarball holds no test, no cache and no secret, only what `files` names',
   for (const name of NAMES)
     expect(manifestOf(name).files).toEqual(['dist', 'src', ...(name === 'cli' ? ['study'] : [])]);
   expect(readdirSync(folder).filter((file) => file.endsWith('.tgz'))).toHaveLength(NAMES.length);
+});
+
+test('the command installs from its tarball alone, without a network, and has its book and its page', () => {
+  const windows = process.platform === 'win32';
+  const prefix = join(folder, 'prefix');
+  const cwd = join(folder, 'empty');
+  mkdirSync(cwd);
+  const run = (program: string, ...args: string[]) => {
+    const { stdout, stderr, status } = spawnSync(program, args, { cwd, encoding: 'utf8', shell: windows });
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    return stdout;
+  };
+  const flags = ['--global', '--offline', '--no-audit', '--no-fund', '--silent', '--prefix', prefix];
+  run(windows ? 'npm.cmd' : 'npm', 'install', ...flags, tarballs[3]);
+  const blt = join(prefix, windows ? 'blt.cmd' : 'bin/blt');
+  const installed = join(prefix, windows ? 'node_modules' : 'lib/node_modules');
+  expect(readdirSync(installed).filter((name) => !name.startsWith('.'))).toEqual(['@blt-ts']);
+  expect(existsSync(join(installed, '@blt-ts/cli/node_modules'))).toBe(false);
+
+  // In a clone the commit is known; in an unpacked archive of its files it is not.
+  expect(run(blt, '--version')).toMatch(/^0\.1\.0( \([0-9a-f]{12}(-dirty)?\))?\n$/);
+  const chapters = JSON.parse(readFileSync(join(installed, '@blt-ts/cli/dist/book/chapters.json'), 'utf8')) as string[];
+  expect(chapters).toHaveLength(135);
+  expect(chapters.filter((file) => !existsSync(join(installed, '@blt-ts/cli/dist/book', file)))).toEqual([]);
+  run(blt, 'play', '--build', 'page');
+  expect(readdirSync(join(cwd, 'page'))).toEqual(
+    expect.arrayContaining(['index.html', 'main.js', 'moby-dick.safetensors']),
+  );
+  expect(readdirSync(cwd)).toEqual(['page']);
 });

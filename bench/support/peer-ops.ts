@@ -57,8 +57,8 @@ const OPS: Readonly<Record<string, PeerOp>> = {
   'max, columns': unary((a) => ag.max(a, { axes: 1 })),
   'min, columns': unary((a) => ag.min(a, { axes: 1 })),
   prod: unary((a) => ag.prod(a, { axes: 1 })),
-  variance: unary((a) => ag.variance(a, { axes: 1 })),
-  std: unary((a) => ag.std(a, { axes: 1 }), positive),
+  variance: unary((a) => ag.variance(a, { axes: 1, correction: 0 })),
+  std: unary((a) => ag.std(a, { axes: 1, correction: 0 }), positive),
   logsumexp: unary((a) => ag.logsumexp(a, { axes: 1 })),
   argmax: unary((a) => ag.argmax(a, { axis: 1 })),
   cumsum: unary((a) => ag.cumsum(a)),
@@ -152,7 +152,6 @@ export async function besidePeers(backend: Backend, only: RegExp, seconds: numbe
     const xs = given.map(({ shape, data }) =>
       tensor(data, shape, { dtype: data instanceof Int32Array ? 'i32' : 'f32', backend }),
     );
-    // biome-ignore lint/plugin: the inputs of one operation
     const value = () => call(...xs);
     try {
       const theirs = peer.prepare(name, given);

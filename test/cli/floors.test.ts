@@ -16,6 +16,7 @@ const FLOORS = [
   'config',
   'prepared',
   'run',
+  'stored',
   'scoring',
   'report',
   'training',

@@ -1,6 +1,7 @@
 /** @file Every command, and every flag of it, answers a misspelling with the name that was probably meant. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BLT, blt } from '../support/command.ts';
@@ -119,6 +120,32 @@ test('export --json says what was written', () => {
   expect(blt(folder, tiny.split(' ')).code).toBe(0);
   const made = JSON.parse(blt(folder, ['export', '--model', 'runs/r', '-o', 'out', '--json']).stdout);
   expect(made).toMatchObject({ folder: 'out', dtype: 'F32', files: ['model.safetensors'], layout: 'huggingface' });
+  expect(made.beside).toEqual(['tokenizer.json', 'tokenizer_config.json', 'generation_config.json', 'README.md']);
+  const config = JSON.parse(readFileSync(join(folder, 'out/config.json'), 'utf8'));
+  expect(config).toMatchObject({
+    bos_token_id: 1,
+    eos_token_id: 2,
+    pad_token_id: 0,
+    use_cache: false,
+    dtype: 'float32',
+  });
+  // The model card has the data, the command and the figure of the run.
+  const card = readFileSync(join(folder, 'out/README.md'), 'utf8');
+  const { heldOutBitsPerByte } = JSON.parse(readFileSync(join(folder, 'runs/r/evaluation.json'), 'utf8'));
+  expect(card).toContain('# r, step 1\n');
+  expect(card).toContain('Trained on `book.txt`.');
+  expect(card).toContain('`blt train --local-width 16 ');
+  expect(card).toContain(`| bits per byte, held-out | ${heldOutBitsPerByte.toFixed(3)} `);
+
+  // A run that cannot be read: the model is exported all the same, and it is said that its card is short.
+  writeFileSync(join(folder, 'runs/r/config.json'), '{');
+  const short = blt(folder, ['export', '--model', 'runs/r/step-000001', '-o', 'short']);
+  expect(short.code).toBe(0);
+  expect(short.stderr).toMatch(/^warning: README\.md says nothing of data and figures: .*config\.json is not JSON/);
+  expect(readFileSync(join(folder, 'short/README.md'), 'utf8')).toContain(
+    'Not known: the folder that was exported is no step of a run.',
+  );
+
   const again = JSON.parse(
     blt(folder, ['import', join(folder, 'out'), '-o', 'in', '--dtype', 'bf16', '--json']).stdout,
   );

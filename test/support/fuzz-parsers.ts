@@ -22,9 +22,12 @@ import {
   storedInMemory,
 } from '@blt-ts/blt';
 import { Random, referenceBackend } from '@blt-ts/tensor';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { parseConfig } from '../../packages/cli/src/config/config-file.ts';
 import { gunzipBytes } from '../../packages/cli/src/data/gunzip.ts';
 import { parseJsonl } from '../../packages/cli/src/data/jsonl.ts';
+import { bufferOf, parquetTexts } from '../../packages/cli/src/data/parquet.ts';
+import { unzstdBytes } from '../../packages/cli/src/data/zstd.ts';
 import { storedInFolder } from '../../packages/cli/src/files/weight-files.ts';
 import { parseShard, shardBytes } from '../../packages/cli/src/prepared/shard-file.ts';
 import { DEFAULT_HOUSEKEEPING } from '../../packages/cli/src/run/housekeeping.ts';
@@ -105,8 +108,13 @@ const isNamedShape = (x: unknown): x is [string, { shape: number[] }] =>
   Array.isArray(x[1]?.shape) &&
   x[1].shape.every((n: unknown) => Number.isSafeInteger(n));
 
+/** `zstd -1 --no-check` of two lines: without a checksum a broken one may be read. */
+const ZSTD = Buffer.from('KLUv/SAmMQEAVGhlIHdoYWxlLCB0aGUgd2hhbGUhClRoYXIgc2hlIGJsb3dzLgo=', 'base64');
+
 /** Everything that reads files, with valid files to start from. */
 export async function fuzzTargets(): Promise<Target[]> {
+  const columnData = [{ name: 'text', data: ['eins', 'zwei', null, 'drei'], type: 'STRING' as const }];
+  const parquet = new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 2 }));
   const record = recordText({
     format: 1,
     version: '0.1.0',
@@ -211,6 +219,10 @@ export async function fuzzTargets(): Promise<Target[]> {
     bytesTarget('JSON Lines', [utf8('{"text":"a"}\n"b"\n\n{"content":"\\ud83d\\ude00"}\n')], (bytes) =>
       parseJsonl(bytes, 'x.jsonl'),
     ),
+    bytesTarget('zstd', [ZSTD], (bytes) => unzstdBytes(bytes, 'x.zst', 1e6)),
+    bytesTarget('Parquet', [parquet], async (bytes) => {
+      for await (const { texts } of parquetTexts(bufferOf(bytes), 'x.parquet', { limit: 1e6 })) void texts;
+    }),
     bytesTarget('gzip', [gzipSync('hello hello hello'), gzipSync(new Uint8Array(2000))], (bytes) =>
       gunzipBytes(bytes, 'x.gz', 100_000),
     ),

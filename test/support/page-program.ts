@@ -3,6 +3,7 @@ import { format } from 'node:util';
 import * as autograd from '@blt-ts/autograd';
 import * as methods from '@blt-ts/autograd/methods';
 import * as autogradTesting from '@blt-ts/autograd/testing';
+import * as vmap from '@blt-ts/autograd/vmap';
 import * as blt from '@blt-ts/blt';
 import * as optim from '@blt-ts/blt/optim';
 import * as bltTesting from '@blt-ts/blt/testing';
@@ -14,6 +15,7 @@ import * as vitest from 'vitest';
 const modules: Readonly<Record<string, object>> = {
   '@blt-ts/autograd': autograd,
   '@blt-ts/autograd/methods': methods,
+  '@blt-ts/autograd/vmap': vmap,
   '@blt-ts/autograd/testing': autogradTesting,
   '@blt-ts/blt': blt,
   '@blt-ts/blt/optim': optim,

@@ -123,4 +123,3 @@ export { type LoadOptions, loadSafetensors, saveSafetensors } from './safetensor
 export { apply, applyAll, type Reads, stopGradient } from './tape.ts';
 export { leaves, mapTree, type Tree, type TreeOf, treeFromNames, treeMap } from './tree.ts';
 export { hvp, jvp, treeDot, vjp } from './vjp.ts';
-export { type VmapOptions, vmap } from './vmap.ts';

@@ -1,4 +1,7 @@
-/** @file `vmap`: a function of one example as a function of a batch. */
+/**
+ * @file @blt-ts/autograd/vmap: a function of one example as a function of a batch. It stands alone because its table of batching rules
+ * names every kernel: whoever loads all of @blt-ts/autograd does not load it.
+ */
 import { contract, formatShape, ShapeError, scope, type Tensor } from '@blt-ts/tensor';
 import { batched, example, stacked } from './batching.ts';
 import { transposeIds } from './ops/axis.ts';

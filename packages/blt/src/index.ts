@@ -276,3 +276,4 @@ export {
   withTiedEmbeddings,
 } from './checkpoints/stored-tensors.ts';
 export { type Trace, type TraceOptions, traceCheckpoint, traceCheckpointAsync } from './checkpoints/trace.ts';
+export { byteCharacters, transformersConfig, transformersFiles } from './checkpoints/transformers-files.ts';

@@ -1,6 +1,7 @@
 /** @file The command `blt`: its commands and flags, and what becomes of an error. What a command does is loaded when it runs. */
 import { Command, CommanderError } from 'commander';
 import { addCompare } from './command-line/compare.ts';
+import { addCompletions } from './command-line/completions.ts';
 import { addCompress, addDecompress } from './command-line/compress.ts';
 import { addDoctor } from './command-line/doctor.ts';
 import { addEval } from './command-line/eval.ts';
@@ -21,11 +22,11 @@ import { meaningOf, ourNames } from './config/aliases.ts';
 import { watchOutput } from './terminal/broken-output.ts';
 import { outOfMemory, printableMessage, systemFailure, UserError } from './terminal/errors.ts';
 import { complain, setQuiet } from './terminal/output.ts';
-import { VERSION } from './version.ts';
+import { VERSION_AND_COMMIT } from './version.ts';
 
 const program = new Command('blt')
   .description('The Byte Latent Transformer: train it on any bytes, look at its patches, generate.')
-  .version(VERSION)
+  .version(VERSION_AND_COMMIT)
   .showHelpAfterError('(add --help for what there is)')
   .exitOverride()
   .configureOutput({
@@ -65,6 +66,7 @@ const COMMANDS = [
   addSweep,
   addStudy,
   addDoctor,
+  addCompletions,
 ];
 for (const add of COMMANDS) add(program);
 for (const command of program.commands) {

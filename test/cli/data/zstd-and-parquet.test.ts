@@ -72,6 +72,14 @@ describe('Parquet', () => {
     await expect(load(name, contents)).rejects.toThrow(says);
   });
 
+  test('does not grow past its limit, by a dictionary either', async () => {
+    const many = file('text', Array(1000).fill('whale'.repeat(100)));
+    expect(many.length).toBeLessThan(100_000);
+    await expect(load('a.parquet', many, { maxGunzipBytes: 100_000 })).rejects.toThrow(
+      /a\.parquet holds more than 100 kB of texts/,
+    );
+  });
+
   test('with numbers for texts is refused', async () => {
     const columnData = [{ name: 'text', data: [1, 2], type: 'INT32' as const }];
     const numbers = new Uint8Array(parquetWriteBuffer({ columnData }));

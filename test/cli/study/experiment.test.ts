@@ -82,7 +82,7 @@ test('the ladder gives each of its five families the same number of runs for tun
     const own = runs.filter(({ arm, config }) => arm === family && config.flops === 2.5e12 && config.seed === 0);
     return new Set(own.map(({ config }) => runName(config))).size;
   });
-  expect(tuning).toEqual([5, 5, 5, 5, 5]);
+  expect(tuning).toEqual([6, 6, 6, 6, 6]);
 });
 
 test('all experiments of the command train by one recipe, so that they share runs', () => {

@@ -113,7 +113,7 @@ describe('claim 1, equal bits per byte', () => {
     const { verdict: found, notes } = verdict(steep, 1);
     expect(found).toBe('not decided');
     expect(notes).toEqual([
-      'the best rate of token, 0.008, is the highest that was tried, so the sweep must be extended first',
+      'The best rate of token, 0.008, is the highest that was tried, so the sweep must be extended first.',
     ]);
   });
   test('does not take runs on another text for those that were registered', () => {
@@ -136,7 +136,8 @@ describe('claim 2, the order of the families', () => {
     expect(decided(byArm({ ...inOrder, 'BLT space': 0.99 }), 2)).toBe('refuted');
     const tied = verdict(byArm({ ...inOrder, 'BLT space': 1 }), 2);
     expect(tied.verdict).toBe('open');
-    expect(tied.notes).toEqual(['Ties: BLT entropy to BLT space at 1.5e13, BLT entropy to BLT space at 3.5e13.']);
+    expect(tied.figure).toBe('of 6 pairs of neighbours 4 are in this order and 0 in the opposite one');
+    expect(tied.notes.at(-1)).toBe('Ties: BLT entropy to BLT space at 1.5e13, BLT entropy to BLT space at 3.5e13.');
   });
 });
 
@@ -289,6 +290,24 @@ describe('claim 6, spelling', () => {
       /^100\.0 % \(99\.8 to 100\.0\) of words never seen, 1 errors, after 100000 examples/,
     );
   });
+  test('counts the larger budget where it has been done', () => {
+    const more = worldOf(['spelling'], {
+      measured: ({ arm, config }) => ({
+        kind: 'tasks',
+        tasks: [
+          {
+            task: 'spell',
+            items: '1'.repeat(3000 - (config.flops > 3e12 ? 0 : 60) - (arm === 'token' ? 90 : 0)).padEnd(3000, '0'),
+            whole: '',
+          },
+        ],
+      }),
+    });
+    expect(verdict(more, 6)).toMatchObject({
+      verdict: 'confirmed',
+      figure: expect.stringMatching(/ 0 errors, after 100000 examples and 6e12 FLOPs; tokens 97\.0 %/),
+    });
+  });
   test('is not confirmed by fewer words, nor where tokens spell as well', () => {
     expect(
       decided(
@@ -361,4 +380,8 @@ test('without any run nothing is decided, and nothing breaks', () => {
     [1, 2, 3, 4, 5, 6, 7].map((number) => [number, 'not decided']),
   );
   for (const { missing } of found) expect(missing.length).toBeGreaterThan(1);
+  expect(found[0].missing[0]).toBe('token at 6e12 and 3.5e13 FLOPs (ladder)');
+  expect(found[5].missing[0]).toBe(
+    'token at 2.5e12 FLOPs on spelling-100, spelling-1000, spelling-10000 and spelling-100000 (spelling)',
+  );
 });

@@ -9,7 +9,7 @@ import {
   tensor,
   zeros,
 } from '@blt-ts/tensor';
-import { cast, equal, where } from '../ops/elementwise.ts';
+import { cast, equal, greater, where } from '../ops/elementwise.ts';
 import { unsqueeze } from './shape.ts';
 
 /** Values by their places, in 64 bits until the backend rounds them. */
@@ -53,22 +53,26 @@ export function eye(n: number, columns = n, options: TensorOptions = {}): Tensor
   return filled([n, columns], (i) => Number(Math.floor(i / columns) === i % columns), options);
 }
 
-/** x where keep(column - row) over its last two axes, else 0. */
-function triangle(op: string, x: Tensor, keep: (diagonal: number) => boolean): Tensor {
+/** Row + k and column of the elements of the last two axes, to be compared: [rows,1] and [columns]. */
+function places(op: string, x: Tensor, k: number): [rows: Tensor, columns: Tensor] {
   checkTensor(`${op}: x`, x);
   if (x.rank < 2) throw new ShapeError(`${op}: x needs at least two axes, got ${formatShape(x.shape)}`);
   const [rows, columns] = x.shape.slice(-2);
-  const mask = filled([rows, columns], (i) => Number(keep((i % columns) - Math.floor(i / columns))), {
-    backend: x.backend,
-  });
-  return where(mask, x, 0);
+  const { backend } = x;
+  return [unsqueeze(filled([rows], (i) => i + k, { backend }), 1), filled([columns], (i) => i, { backend })]; // biome-ignore format: one sentence
 }
 
 /** x with 0 above diagonal k of its last two axes: the lower triangle. @throws ShapeError for fewer than two axes */
-export const tril = (x: Tensor, k = 0): Tensor => triangle('tril', x, (diagonal) => diagonal <= k);
+export function tril(x: Tensor, k = 0): Tensor {
+  const [rows, columns] = places('tril', x, k);
+  return where(greater(columns, rows), 0, x);
+}
 
 /** x with 0 below diagonal k of its last two axes: the upper triangle. @throws ShapeError for fewer than two axes */
-export const triu = (x: Tensor, k = 0): Tensor => triangle('triu', x, (diagonal) => diagonal >= k);
+export function triu(x: Tensor, k = 0): Tensor {
+  const [rows, columns] = places('triu', x, k);
+  return where(greater(rows, columns), 0, x);
+}
 
 /** ids [..] i32 -> [.., classes] f32: 1 at the place that the id names, else 0. An id outside 0..classes-1 gives zeros, as in JAX. */
 export function oneHot(ids: Tensor, classes: number): Tensor {

@@ -70,10 +70,15 @@ export function einsum(equation: string, ...xs: readonly Tensor[]): Tensor {
         .join('');
     result = product(without(result, later + rest[0].names), without(rest[0], later + result.names), later, sizes);
   }
-  const { x, names } = without(result, output);
+  return ordered(without(result, output), output);
+}
+
+/** x with its axes in the order of `names`. No data moves where they are in it. */
+function ordered({ x, names: before }: Named, names: string): Tensor {
+  if (names === before) return reshape(x, x.shape);
   return transpose(
     x,
-    [...output].map((name) => names.indexOf(name)),
+    [...names].map((name) => before.indexOf(name)),
   );
 }
 
@@ -120,14 +125,8 @@ function product(a: Named, b: Named, later: string, sizes: ReadonlyMap<string, n
   const summed = shared.filter((name) => !later.includes(name));
   const [freeA, freeB] = [a, b].map(({ names }) => [...names].filter((name) => !shared.includes(name)));
   const size = (names: readonly string[]) => sizeOf(names.map((name) => sizes.get(name)!));
-  const matrices = ({ x, names }: Named, free: readonly string[]) =>
-    reshape(
-      transpose(
-        x,
-        [...batch, ...free, ...summed].map((name) => names.indexOf(name)),
-      ),
-      [size(batch), size(free), size(summed)],
-    );
+  const matrices = (operand: Named, free: readonly string[]) =>
+    reshape(ordered(operand, [...batch, ...free, ...summed].join('')), [size(batch), size(free), size(summed)]);
   const y = matmul(matrices(a, freeA), matrices(b, freeB), { transposeB: true });
   const names = [...batch, ...freeA, ...freeB];
   return {

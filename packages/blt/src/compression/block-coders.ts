@@ -6,7 +6,7 @@ import { naturalLog } from '@blt-ts/tensor';
 import { ByteShares } from './byte-shares.ts';
 import { RangeDecoder, RangeEncoder } from './range-coder.ts';
 
-/** What codes the blocks of a text, group after group. */
+/** Coders of the blocks of a text, group after group. */
 export interface BlockCoder {
   /** Whether the blocks hold their bytes already. */
   readonly known: boolean;

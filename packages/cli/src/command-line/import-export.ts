@@ -22,12 +22,12 @@ export function addImport(program: Command): void {
 export function addExport(program: Command): void {
   program
     .command('export')
-    .description('write a run or checkpoint so that transformers opens it')
+    .description('write a run or checkpoint so that transformers opens it: weights, tokenizer, model card')
     .addOption(modelOption())
     .option('-o, --out <dir>', 'folder to make (required)')
     .option('--shard-size <bytes>', 'most bytes in one file', between(whole, 1))
     .addOption(behaviourOption())
     .addOption(dtypeOption())
     .option('--json', 'one JSON object')
-    .action(async (flags) => finish(await (await import('../commands/import.ts')).exportCommand(needed(flags, 'out'))));
+    .action(async (flags) => finish(await (await import('../commands/export.ts')).exportCommand(needed(flags, 'out'))));
 }

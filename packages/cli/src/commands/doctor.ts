@@ -16,7 +16,7 @@ import type { GpuBackend, GpuMode } from '@blt-ts/tensor/gpu';
 import { chooseBackend, measureGflops, openDevice } from '../config/backend-choice.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 import { say, sayJson } from '../terminal/output.ts';
-import { VERSION } from '../version.ts';
+import { VERSION_AND_COMMIT } from '../version.ts';
 import { runBattery } from './doctor-battery.ts';
 
 export interface DoctorFlags {
@@ -146,7 +146,7 @@ async function examineDisk(): Promise<Finding> {
 /** `blt doctor`. @returns the exit code: 1 if something that would be used is wrong */
 export async function doctorCommand(flags: DoctorFlags): Promise<number> {
   const { node, v8 } = process.versions;
-  const system = `blt ${VERSION}, Node ${node} (V8 ${v8}), ${process.platform} ${process.arch}, ${availableParallelism()} cores`;
+  const system = `blt ${VERSION_AND_COMMIT}, Node ${node} (V8 ${v8}), ${process.platform} ${process.arch}, ${availableParallelism()} cores`;
   const findings: Finding[] = [];
   const note = (finding: Finding): void => {
     findings.push(finding);

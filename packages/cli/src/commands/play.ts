@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, join, resolve, sep } from 'node:path';
 import { openModelFolder } from '../files/checkpoint-files.ts';
+import { packageFolder } from '../files/package-folder.ts';
 import { readSmallFile } from '../files/small-file.ts';
 import { untilInterrupted } from '../http/listen.ts';
 import { pageFor, type Site, serveSite } from '../play/server.ts';
@@ -25,13 +25,11 @@ const PORT = 8258;
 
 const MODEL_FILES = ['config.json', 'model.safetensors'];
 
-/** The built page, beside the command. @throws UserError if it has not been built */
+/** The built page. @throws UserError if it has not been built */
 function pageFolder(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  // dist/blt.js has it in dist/play; this file, run from source, two folders up.
-  const found = [join(here, 'play'), join(here, '../../dist/play')].find((path) => existsSync(join(path, 'main.js')));
-  if (!found) throw new UserError('the page has not been built: there is no dist/play; run: node scripts/build.mjs', 1);
-  return found;
+  const folder = join(packageFolder(), 'dist', 'play');
+  if (existsSync(join(folder, 'main.js'))) return folder;
+  throw new UserError('the page has not been built: there is no dist/play; run: node scripts/build.mjs', 1);
 }
 
 /** The model folder that the page is to load, opened now so that a wrong one is told here. @throws UserError, ConfigError */

@@ -53,7 +53,9 @@ async function loadGpuModule(): Promise<typeof import('@blt-ts/tensor/gpu')> {
     return await import('@blt-ts/tensor/gpu');
   } catch (error) {
     if (errorCode(error) !== 'ERR_MODULE_NOT_FOUND') throw error;
-    throw new Error(`gpu.js or @blt-ts/tensor/gpu is missing (${reason(error)}); run: pnpm install && pnpm build`);
+    throw new Error(
+      `gpu.js or @blt-ts/tensor/gpu is missing (${reason(error)}); install them beside blt: npm install -g @blt-ts/tensor gpu.js webgpu (in a clone: pnpm install && pnpm build)`,
+    );
   }
 }
 

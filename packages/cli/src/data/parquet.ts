@@ -6,6 +6,16 @@ import { TEXT_FIELDS } from './jsonl.ts';
 
 /** The texts of a row group are in memory together. */
 const MOST_GROUP_BYTES = 2 ** 29;
+/** Null costs no bytes in the file, but a place in memory. Writers make groups of a million rows at most. */
+const MOST_GROUP_ROWS = 2 ** 21;
+
+/** Choice and bound of what is read. */
+interface ParquetOptions {
+  /** The column; otherwise the first of {@link TEXT_FIELDS} that is there. */
+  readonly textField?: string;
+  /** Most bytes of all texts. A dictionary lets a small file hold very many. */
+  readonly limit: number;
+}
 
 /** Texts of a row group, and the row of the first. Null and empty texts are empty. */
 export interface ParquetTexts {
@@ -17,10 +27,13 @@ const utf8 = new TextEncoder();
 
 /**
  * The texts of a Parquet file, row group by row group.
- * @param textField the column; otherwise the first of {@link TEXT_FIELDS} that is there
- * @throws UserError if it is damaged, has no such column, or one that is no text
+ * @throws UserError if it is damaged, has no such column, or one that is no text, or grows past the limit
  */
-export async function* parquetTexts(file: AsyncBuffer, name: string, textField?: string): AsyncGenerator<ParquetTexts> {
+export async function* parquetTexts(
+  file: AsyncBuffer,
+  name: string,
+  { textField, limit }: ParquetOptions,
+): AsyncGenerator<ParquetTexts> {
   const { parquetMetadataAsync, parquetReadObjects } = await import('hyparquet');
   const { compressors } = await import('hyparquet-compressors');
   const damaged = (error: unknown): UserError =>
@@ -35,26 +48,41 @@ export async function* parquetTexts(file: AsyncBuffer, name: string, textField?:
   }
   const column = textColumn(metadata, name, textField);
   let firstRow = 0;
+  let grown = 0;
   for (const group of metadata.row_groups) {
     const chunk = group.columns.find(({ meta_data }) => meta_data?.path_in_schema.join('.') === column)?.meta_data;
     const bytes = Number(chunk?.total_uncompressed_size ?? 0);
-    const rows = Number(group.num_rows);
-    if (bytes > MOST_GROUP_BYTES || rows > MOST_GROUP_BYTES) {
-      throw new UserError(
-        `${name} has a row group with ${humanBytes(bytes)} of texts, the most is ${humanBytes(MOST_GROUP_BYTES)}; write it with smaller row groups`,
-      );
-    }
+    const rows = Math.max(Number(group.num_rows), Number(chunk?.num_values ?? 0));
+    checkGroup(name, rows, bytes);
     let objects: Record<string, unknown>[];
     try {
-      const rowRange = { rowStart: firstRow, rowEnd: firstRow + rows };
+      const rowRange = { rowStart: firstRow, rowEnd: firstRow + Number(group.num_rows) };
       objects = await parquetReadObjects({ file, metadata, columns: [column], compressors, utf8: true, ...rowRange });
     } catch (error) {
       throw damaged(error);
     }
-    const texts = objects.map((object, i) => textOf(object[column], `${name} row ${firstRow + i + 1}`, column));
+    const within = Math.min(limit - grown, MOST_GROUP_BYTES);
+    let size = 0;
+    const texts = objects.map((object, i) => {
+      const text = textOf(object[column], `${name} row ${firstRow + i + 1}`, column);
+      size += text.length;
+      if (size > within) throw tooLarge(name, within < MOST_GROUP_BYTES ? limit : MOST_GROUP_BYTES);
+      return text;
+    });
+    grown += size;
     yield { firstRow, texts };
-    firstRow += rows;
+    firstRow += Number(group.num_rows);
   }
+}
+
+const tooLarge = (name: string, limit: number): UserError =>
+  new UserError(`${name} holds more than ${humanBytes(limit)} of texts; if that is meant, write them to a .jsonl file`);
+
+function checkGroup(name: string, rows: number, bytes: number): void {
+  if (bytes <= MOST_GROUP_BYTES && rows <= MOST_GROUP_ROWS) return;
+  throw new UserError(
+    `${name} has a row group of ${rows} rows with ${humanBytes(bytes)} of texts; at most ${MOST_GROUP_ROWS} and ${humanBytes(MOST_GROUP_BYTES)} are read; write it with smaller row groups`,
+  );
 }
 
 function textOf(value: unknown, where: string, column: string): Uint8Array {

@@ -1,6 +1,4 @@
 /** @file The data of a run as training sees them, whether they are in memory or stay on disk. */
-import { MOST_TEXT_BYTES } from '@blt-ts/blt';
-import { MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import type { LoadedCorpus } from './corpus.ts';
 import { type Document, totalBytes } from './document.ts';
 import { documentListText, heldOutHash } from './document-list.ts';
@@ -21,14 +19,11 @@ export interface Documents {
   readonly heldOut: readonly Document[];
 }
 
-/** What a run reads of its data. */
+/** The bytes of its data that a run reads. */
 export interface ReadData extends Documents {
-  /** The end of the training part: no less of it than memory and compressors read. */
+  /** The end of the training part: no less of it than was asked for. */
   readonly end: readonly Document[];
 }
-
-/** Bytes of the end of the training part that a run reads at most when it closes. */
-export const MOST_END_BYTES = Math.max(MOST_TEXT_BYTES, MOST_CONTEXT_BYTES);
 
 /** Counts, hashes and samples of a corpus that is split. */
 export interface RunData {
@@ -50,8 +45,11 @@ export interface RunData {
   readonly loaded: LoadedCorpus | null;
   /** The text of data.jsonl; null where there is none. */
   documentList(): string | null;
-  /** The documents that a run reads. The same for the same sample and seed. */
-  sampled(sample: Sample | undefined, seed: number): Promise<ReadData>;
+  /**
+   * The documents that a run reads. The same for the same sample and seed.
+   * @param endBytes bytes of the end of the training part that are wanted too
+   */
+  sampled(sample: Sample | undefined, seed: number, endBytes: number): Promise<ReadData>;
   /** Enough for a few steps. */
   rehearsal(seed: number): Documents;
   /** Frees what it holds on disk. */

@@ -41,6 +41,10 @@ export interface WriteOptions {
   readonly dtype?: WeightDtype;
   /** Most bytes of data in one file (default: no limit, one file). */
   readonly shardBytes?: number;
+  /** The values of config.json (default: those of the configuration alone). */
+  readonly json?: Record<string, unknown>;
+  /** Texts of more files, by name. */
+  readonly beside?: Readonly<Record<string, string>>;
 }
 
 function attempt<T>(f: () => T): T | undefined {
@@ -96,21 +100,13 @@ async function moveNew(from: string, to: string): Promise<void> {
   await rm(from);
 }
 
-const TEMPORARY = '.blt-writing-';
-
-/**
- * Writes a folder in the Hugging Face layout; it is a model when it is whole, and not before. Nothing that is there is removed.
- * @throws UserError if the folder exists and is not empty, before the work or when it is to take its place
- */
-export async function writeModelFolder(
-  folder: string,
+/** Tensors in the order of the plan, in files of at most so many bytes. @param width bytes of an element in the file */
+function inShards(
   config: BltConfig,
   stored: StoredTensors,
-  { dtype, shardBytes = Number.POSITIVE_INFINITY }: WriteOptions = {},
-): Promise<{ dtype: WeightDtype; files: string[]; bytes: number }> {
-  const { path, exists } = placeFor(folder);
-  const to = dtype ?? ([...stored.values()].every((t) => t.dtype === 'BF16') ? 'BF16' : 'F32');
-  const width = elementBytes[to]!;
+  width: number,
+  shardBytes: number,
+): [string, StoredTensor][][] {
   const shards: [string, StoredTensor][][] = [[]];
   let filled = 0;
   for (const { name } of checkpointPlan(config)) {
@@ -123,6 +119,24 @@ export async function writeModelFolder(
     shards.at(-1)!.push([name, tensor]);
     filled += bytes;
   }
+  return shards;
+}
+
+const TEMPORARY = '.blt-writing-';
+
+/**
+ * Writes a folder in the Hugging Face layout; it is a model when it is whole, and not before. Nothing that is there is removed.
+ * @throws UserError if the folder exists and is not empty, before the work or when it is to take its place
+ */
+export async function writeModelFolder(
+  folder: string,
+  config: BltConfig,
+  stored: StoredTensors,
+  { dtype, shardBytes = Number.POSITIVE_INFINITY, json = configToHuggingFace(config), beside = {} }: WriteOptions = {},
+): Promise<{ dtype: WeightDtype; files: string[]; bytes: number }> {
+  const { path, exists } = placeFor(folder);
+  const to = dtype ?? ([...stored.values()].every((t) => t.dtype === 'BF16') ? 'BF16' : 'F32');
+  const shards = inShards(config, stored, elementBytes[to]!, shardBytes);
   const temporary = join(
     exists ? path : dirname(path),
     `${TEMPORARY}${basename(path)}-${randomBytes(6).toString('hex')}`,
@@ -134,7 +148,8 @@ export async function writeModelFolder(
   try {
     // An absolute path, since Node's recursive mkdir never ends for a relative one in a current folder that has been deleted.
     await mkdir(temporary, { recursive: true });
-    await writeFile(join(temporary, 'config.json'), `${JSON.stringify(configJson(config, to), null, 2)}\n`);
+    const texts = { 'config.json': configText(json, to), ...beside };
+    for (const [name, text] of Object.entries(texts)) await writeFile(join(temporary, name), text);
     let total = 0;
     shards.forEach((tensors, i) => {
       total += writeShard(join(temporary, files[i]), tensors, to);
@@ -144,7 +159,8 @@ export async function writeModelFolder(
       const index = { metadata: { total_size: total }, weight_map: weightMap };
       await writeFile(join(temporary, INDEX), `${JSON.stringify(index, null, 2)}\n`);
     }
-    if (exists) await moveFiles(temporary, path, ['config.json', ...files, ...(shards.length > 1 ? [INDEX] : [])]);
+    if (exists)
+      await moveFiles(temporary, path, [...Object.keys(texts), ...files, ...(shards.length > 1 ? [INDEX] : [])]);
     // A folder does not take the place of one that is not empty.
     else await rename(temporary, path);
     return { dtype: to, files, bytes: total };
@@ -162,10 +178,8 @@ export async function writeModelFolder(
   }
 }
 
-const configJson = (config: BltConfig, dtype: WeightDtype) => ({
-  ...configToHuggingFace(config),
-  dtype: dtype === 'F32' ? 'float32' : 'bfloat16',
-});
+const configText = (json: Record<string, unknown>, dtype: WeightDtype): string =>
+  `${JSON.stringify({ ...json, dtype: dtype === 'F32' ? 'float32' : 'bfloat16' }, null, 2)}\n`;
 
 /** A call may write less than it was given.   @param write tests pass one that does */
 export function writeFully(descriptor: number, data: Uint8Array, position: number, write = writeSync): void {

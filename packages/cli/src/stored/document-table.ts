@@ -2,7 +2,7 @@
  * @file The documents of a corpus that stays on disk, as a table that is on disk too: 64 bytes for each, whatever its size. A few pages of
  * it are in memory, so that memory does not grow with the number of documents.
  */
-import { closeSync, mkdirSync, openSync, readSync, rmSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync, rmdirSync, rmSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { reason, UserError } from '../terminal/errors.ts';
 
@@ -46,13 +46,16 @@ export class DocumentTable {
   /** @param folder in which the file is made @throws UserError */
   constructor(folder: string) {
     const path = join(folder, `.documents-${process.pid}-${Math.random().toString(36).slice(2)}`);
+    let made = false;
     try {
-      mkdirSync(folder, { recursive: true });
+      made = mkdirSync(folder, { recursive: true }) !== undefined;
       this.descriptor = openSync(path, 'wx+', 0o600);
     } catch (error) {
       throw new UserError(`cannot write the list of documents into ${folder}: ${reason(error)}`, 1, { cause: error });
     }
     this.leftover = unlinked(path) ? null : path;
+    // A run that comes to nothing leaves nothing.
+    if (made && !this.leftover) rmdirSync(folder);
   }
 
   get length(): number {

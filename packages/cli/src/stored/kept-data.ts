@@ -107,7 +107,7 @@ function wholeFile(path: string): Uint8Array {
 
 type Stored = NonNullable<RunRecord['stored']>;
 
-/** What the record of a run says about data that stay on disk. */
+/** The facts about data on disk that the record of a run holds. */
 export const storedRecord = (
   { trainBytes, heldOutBytes, heldOutDocuments, documents }: RunData,
   sha256: string,

@@ -13,7 +13,7 @@ import { type SurveyProgress, sourceFiles } from './survey.ts';
 
 /** Share of the memory that data may take; the rest is for what is made of them, and for the model. */
 const SHARE_OF_DATA = 8;
-/** What compressed files become, about. */
+/** Times that a file grows, about. */
 const GROWTH = { compressed: 5, parquet: 3 };
 
 /** Most bytes that a run may take. @param asked --max-memory; without it, half of the machine's memory */
@@ -41,7 +41,7 @@ export function parseBytes(text: string, flag: string): number {
   );
 }
 
-/** What a run's data need to be opened. */
+/** Surroundings of a run whose data are opened. */
 interface OpenOptions {
   readonly maxMemory: number | null;
   /** Folder of the runs. */

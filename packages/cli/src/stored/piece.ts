@@ -3,7 +3,7 @@
 export interface Piece {
   /** Number of the document in its file; ascending. */
   readonly ordinal: number;
-  /** What tells it from the other documents of its file: a line, a row, a path. Null where it is the only one. */
+  /** Its name among the other documents of its file: a line, a row, a path. Null where it is the only one. */
   readonly label: string | number | null;
   /** Byte of the file at which the document begins, where that means something. */
   readonly start: number;

@@ -56,17 +56,22 @@ export const documentName = (path: FilePath, label: Piece['label']): string =>
 /** All documents of a file. Groups of pieces share a buffer that is good until the next group. @throws UserError naming what is wrong */
 export async function* piecesOf(file: SourceFile, options: ReadingOptions): AsyncGenerator<readonly Piece[]> {
   const name = pathName(file.path);
-  if (options.raw) return yield* wholeFile(fileChunks(file), () => {});
+  if (options.raw) return yield* wholeFile(fileChunks(file, true), () => {});
   if (isParquetName(name)) return yield* parquetPieces(file, options);
-  if (!isCompressedName(name)) return yield* byName(fileChunks(file), name, name, file, options);
+  // The parser of archives keeps what it was given.
+  if (!isCompressedName(name)) return yield* byName(fileChunks(file, !isTarName(name)), name, name, file, options);
   const inner = unpackedName(name);
   if (isCompressedName(inner)) throw new UserError(`${name} is compressed twice; decompress it once yourself`);
   if (isParquetName(inner)) throw new UserError(`${name} is a compressed Parquet file; decompress it yourself`);
-  // Nothing is held: there is no limit but the ratio.
-  const limit = Math.max(GUNZIP_FREE_BYTES, MAX_GUNZIP_RATIO * file.size);
-  const unpacked = isGzipName(name) ? gunzip(fileChunks(file), name, limit) : unzstd(fileChunks(file), name, limit);
+  const limit = growthLimit(file);
+  const unpacked = isGzipName(name)
+    ? gunzip(fileChunks(file, false), name, limit)
+    : unzstd(fileChunks(file, false), name, limit);
   yield* byName(unpacked, inner, name, file, options);
 }
+
+/** Nothing is held: there is no limit but the ratio. */
+const growthLimit = ({ size }: SourceFile): number => Math.max(GUNZIP_FREE_BYTES, MAX_GUNZIP_RATIO * size);
 
 /** @param kind a name whose end tells the kind */
 function byName(
@@ -133,7 +138,10 @@ async function* parquetPieces(file: SourceFile, options: ReadingOptions): AsyncG
       byteLength: file.size,
       slice: (from: number, to = file.size) => readAt(descriptor, from, to).buffer as ArrayBuffer,
     };
-    for await (const { firstRow, texts } of parquetTexts(buffer, pathName(file.path), options.textField)) {
+    for await (const { firstRow, texts } of parquetTexts(buffer, pathName(file.path), {
+      textField: options.textField,
+      limit: growthLimit(file),
+    })) {
       yield texts.map((bytes, i) => {
         const ordinal = firstRow + i + 1;
         return { ordinal, label: ordinal, start: 0, bytes, isFirst: true, isLast: true };
@@ -155,27 +163,38 @@ export function openFile(path: FilePath): number {
 /** Bytes from .. to-1 of an open file, fewer where it ends. */
 export function readAt(descriptor: number, from: number, to: number): Uint8Array {
   const bytes = new Uint8Array(Math.max(0, to - from));
-  let filled = 0;
-  while (filled < bytes.length) {
-    const got = readSync(descriptor, bytes, filled, bytes.length - filled, from + filled);
-    if (got === 0) break;
-    filled += got;
-  }
+  const filled = fillAt(descriptor, bytes, from);
   return filled === bytes.length ? bytes : bytes.slice(0, filled);
 }
 
-/** A file from its start. One that grows while it is read has the bytes that it had when it was found. */
-async function* fileChunks({ path, size, from = 0 }: SourceFile): AsyncGenerator<Uint8Array> {
+/** Reads from a place on, until `into` is full or the file ends. @returns the bytes read */
+function fillAt(descriptor: number, into: Uint8Array, from: number): number {
+  let filled = 0;
+  while (filled < into.length) {
+    const got = readSync(descriptor, into, filled, into.length - filled, from + filled);
+    if (got === 0) break;
+    filled += got;
+  }
+  return filled;
+}
+
+/**
+ * A file from its start. One that grows while it is read has the bytes that it had when it was found.
+ * @param reuse one buffer for all chunks: each is good until the next is asked for. Clean memory for each takes more time than hashing it.
+ */
+async function* fileChunks({ path, size, from = 0 }: SourceFile, reuse: boolean): AsyncGenerator<Uint8Array> {
   const descriptor = openFile(path);
   try {
     let pause = performance.now() + 50;
+    let buffer = new Uint8Array(0);
     // A single line is short.
     let most = from > 0 ? LINE_CHUNK_BYTES : CHUNK_BYTES;
     for (let at = from; at < size; most = CHUNK_BYTES) {
-      const bytes = readAt(descriptor, at, Math.min(size, at + most));
-      if (bytes.length === 0) return;
-      at += bytes.length;
-      yield bytes;
+      if (!reuse || buffer.length < most) buffer = new Uint8Array(Buffer.allocUnsafeSlow(most).buffer);
+      const got = fillAt(descriptor, buffer.subarray(0, Math.min(most, size - at)), at);
+      if (got === 0) return;
+      at += got;
+      yield buffer.subarray(0, got);
       // Files are read synchronously: between chunks Ctrl-C is to be heard.
       if (performance.now() > pause) {
         await setImmediate();

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { copiesOfHeldOut } from '../data/copies.ts';
 import { type CorpusSource, copiesText } from '../data/corpus.ts';
-import { type Documents, MOST_END_BYTES, type ReadData, type RunData, type Sample } from '../data/run-data.ts';
+import type { Documents, ReadData, RunData, Sample } from '../data/run-data.ts';
 import { type SplitMode, wholePart } from '../data/split.ts';
 import { Tally } from '../data/tally.ts';
 import { UserError } from '../terminal/errors.ts';
@@ -16,7 +16,7 @@ import { splitTable } from './split-table.ts';
 import { checkSurvey, Survey, type SurveyProgress, sourceFiles } from './survey.ts';
 
 /** How a hash over the hashes of documents begins, to tell it from one over their bytes. */
-const OF_HASHES = 'documents:';
+const OF_HASHES = 'list:';
 
 /** Where to work, and who is told. */
 interface SurveyOptions {
@@ -100,13 +100,13 @@ export class StoredData implements RunData {
   }
 
   /** Training text that repeats held-out text is looked for among what is read: nothing else could flatter the figures. */
-  async sampled(sample: Sample | undefined, seed: number): Promise<ReadData> {
+  async sampled(sample: Sample | undefined, seed: number, endBytes: number): Promise<ReadData> {
     const { trainBytes = null, heldOutBytes = null } = sample ?? {};
     const train = await sampleTable(this.stored, 'train', trainBytes, seed);
     const heldOut = await sampleTable(this.stored, 'heldOut', heldOutBytes, seed);
     const copies = copiesOfHeldOut({ train: train.map(wholePart), heldOut: heldOut.map(wholePart) });
     if (copies.length > 0) this.warn(copiesText(copies, ''));
-    return { train, heldOut, end: await lastOfTable(this.stored, MOST_END_BYTES) };
+    return { train, heldOut, end: await lastOfTable(this.stored, endBytes) };
   }
 
   rehearsal(): Documents {

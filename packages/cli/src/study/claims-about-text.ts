@@ -2,7 +2,7 @@
 
 import type { Claim } from './claim.ts';
 import { BLT } from './claims-at-equal-flops.ts';
-import { type Evidence, need } from './evidence.ts';
+import { type Evidence, flopsInWords, need } from './evidence.ts';
 import { ones, percent, withInterval } from './intervals-in-words.ts';
 import { NEVER_SEEN, RARE } from './languages.ts';
 import type { Measure, NoiseFigures } from './measure.ts';
@@ -80,44 +80,55 @@ const noise: Claim = {
 
 const ITEMS = 3000;
 const TASKS: Measure = { kind: 'tasks', items: ITEMS };
-const CORPORA = [100, 1000, 10_000, 100_000].map((examples) => `spelling-${examples}`);
-const spellingNeed = (arm: string, corpus: string) => need('spelling', arm, 2.5e12, { corpus, measures: [TASKS] });
+const SPELLERS = ['token', BLT, 'byte'];
 
-/** Spelling of one arm after so many examples. */
-function spellingOf(evidence: Evidence, arm: string, corpus: string) {
-  const { tasks } = evidence.measured(spellingNeed(arm, corpus), 'tasks');
+/** Numbers of examples with a budget. The last one is longer, and the claim does without it while it is not done. */
+const LESSONS = [
+  ...[100, 1000, 10_000, 100_000].map((examples) => ({ examples, flops: 2.5e12 })),
+  { examples: 100_000, flops: BUDGET },
+];
+type Lesson = (typeof LESSONS)[number];
+const spellingNeed = (arm: string, { examples, flops }: Lesson) =>
+  need('spelling', arm, flops, { corpus: `spelling-${examples}`, measures: [TASKS] });
+
+/** Spelling of one arm after a lesson. */
+function spellingOf(evidence: Evidence, arm: string, lesson: Lesson) {
+  const { tasks } = evidence.measured(spellingNeed(arm, lesson), 'tasks');
   const named = (name: string) => tasks.find(({ task }) => task === name);
   const [unseen, read] = [named('spell')!, named('spell (read)')];
   const among = [...(read?.items ?? '')].filter((_, i) => read!.whole[i] === '1').join('');
   return { right: ones(unseen.items), of: unseen.items.length, read: percent(ones(among), among.length) };
 }
 
+const lessonInWords = ({ examples, flops }: Lesson): string => `${examples} examples and ${flopsInWords(flops)} FLOPs`;
+
 const spelling: Claim = {
   number: 6,
   title: 'Spelling',
-  needs: ['token', BLT, 'byte'].flatMap((arm) => CORPORA.map((corpus) => spellingNeed(arm, corpus))),
+  needs: SPELLERS.flatMap((arm) => LESSONS.slice(0, -1).map((lesson) => spellingNeed(arm, lesson))),
   tuned: [],
   find(evidence) {
-    const curve = CORPORA.map((corpus) => ({
-      examples: corpus.replace('spelling-', ''),
-      blt: spellingOf(evidence, BLT, corpus),
-      token: spellingOf(evidence, 'token', corpus),
-      byte: spellingOf(evidence, 'byte', corpus),
-    }));
-    const best = curve.reduce((a, b) => (b.blt.right > a.blt.right ? b : a));
+    const done = LESSONS.filter(
+      (lesson) => evidence.missing(SPELLERS.map((arm) => spellingNeed(arm, lesson))).length === 0,
+    );
+    const curve = done.map((lesson) => {
+      const [token, blt, byte] = SPELLERS.map((arm) => spellingOf(evidence, arm, lesson));
+      return { after: lessonInWords(lesson), token, blt, byte };
+    });
+    const best = curve.reduce((a, b) => (b.blt.right >= a.blt.right ? b : a));
     const { blt, token } = best;
     const words = (of: { right: number; of: number }) => percent(of.right, of.of);
     const last = curve.at(-1)!;
     return {
-      figure: `${words(blt)} of words never seen, ${blt.of - blt.right} errors, after ${best.examples} examples; tokens ${words(token)}`,
+      figure: `${words(blt)} of words never seen, ${blt.of - blt.right} errors, after ${best.after}; tokens ${words(token)}`,
       notes: [
         ...curve.map(
           (one) =>
-            `After ${one.examples} examples BLT has ${words(one.blt)}, tokens have ${words(one.token)}, and bytes have ${words(one.byte)}.`,
+            `After ${one.after} BLT has ${words(one.blt)}, tokens have ${words(one.token)}, and bytes have ${words(one.byte)}.`,
         ),
         last.token.read === ''
           ? 'No word that was only read is one token.'
-          : `Of words that were only read and are one token, tokens spell ${last.token.read} after ${last.examples} examples.`,
+          : `Of words that were only read and are one token, tokens spell ${last.token.read} after ${last.after}.`,
       ],
       decide() {
         if (blt.of >= ITEMS && blt.of - blt.right <= 1 && token.right / token.of < blt.right / blt.of)

@@ -66,8 +66,11 @@ const order: Claim = {
     );
     const ties = pairs.filter(({ ratio: { low, high } }) => low <= 1 && high >= 1);
     return {
-      figure: pairs.map(({ name, ratio }) => `${name} ${withInterval(ratio, 3)}`).join('; '),
-      notes: ties.length === 0 ? [] : [`Ties: ${ties.map(({ name }) => name).join(', ')}.`],
+      figure: `of ${pairs.length} pairs of neighbours ${pairs.filter(({ ratio }) => ratio.high < 1).length} are in this order and ${pairs.filter(({ ratio }) => ratio.low > 1).length} in the opposite one`,
+      notes: [
+        ...pairs.map(({ name, ratio }) => `${name} ${withInterval(ratio, 3)}.`),
+        ...(ties.length === 0 ? [] : [`Ties: ${ties.map(({ name }) => name).join(', ')}.`]),
+      ],
       decide(error) {
         const intervals = pairs.map(({ ratio }) => intervalAt(ratio, error));
         if (intervals.every(({ high }) => high < 1)) return 'confirmed';

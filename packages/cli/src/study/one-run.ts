@@ -198,6 +198,7 @@ export async function doRun(config: RunConfig, folder: StudyFolder, backend: Bac
   const loop = loopOf(arm, config, corpus.train, config.flops - (patcher?.flops.total ?? 0), training, backend);
   while (!loop.done) await loop.next();
   const trained = performance.now();
+  const processor = process.cpuUsage();
   const params = loop.evaluationParams();
   const evaluation = new Tally();
   const documents: DocumentScore[] = [];
@@ -207,6 +208,7 @@ export async function doRun(config: RunConfig, folder: StudyFolder, backend: Bac
     documents.push(await scoreDocument({ arm, params, backend, onBatch }, excerpt, config.row_bytes));
   }
   const ended = performance.now();
+  const { user, system } = process.cpuUsage(processor);
   const bytes = documents.reduce((n, d) => n + d.bytes, 0);
   const flops = { model: 3 * training.model, patcher: training.patcher, patcherTraining: patcher?.flops.total ?? 0 };
   const result: RunResult = {
@@ -223,7 +225,7 @@ export async function doRun(config: RunConfig, folder: StudyFolder, backend: Bac
       patcher: patcher === null ? 0 : patcher.parameters.embedding + patcher.parameters.rest,
     },
     seconds: { training: (trained - started) / 1000, evaluation: (ended - trained) / 1000 },
-    millisecondsPerByte: (ended - trained) / bytes,
+    millisecondsPerByte: (user + system) / 1000 / bytes,
   };
   await folder.write(folder.runPath(config, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   await folder.write(folder.runPath(config, 'weights.safetensors'), await weightsFile(params));

@@ -28,7 +28,7 @@ export interface Job {
   readonly measures: readonly Measure[];
 }
 
-/** What is still to be done of a job. */
+/** The part of a job that is still to be done. */
 function restOf({ config, measures }: Job, folder: StudyFolder): Planned & Job {
   return { config, trains: !folder.isDone(config), measures: measures.filter((m) => !isMeasured(config, m, folder)) };
 }
@@ -103,7 +103,7 @@ export interface Undone {
   readonly failed: readonly FailedRun[];
 }
 
-/** What the jobs have in common with each other: how far they are, and how the next one is chosen. */
+/** How far the jobs are, and which of them comes next. */
 class Progress {
   readonly left: Job[] = [];
   readonly failed: FailedRun[] = [];

@@ -40,7 +40,7 @@ export interface RunResult {
     readonly patcher: number;
   };
   readonly seconds: { readonly training: number; readonly evaluation: number };
-  /** Of the forward pass over held-out text, in batches, context included. */
+  /** Processor time of the forward pass over held-out text, in batches, context included. Other programs on the machine do not add to it. */
   readonly millisecondsPerByte: number;
 }
 

@@ -33,7 +33,9 @@ const COLORS = [
 const CSS = `${LINE_CHART_CSS}:root { ${COLORS.map((color, i) => `--arm${i}: ${color};`).join(' ')} }
 .scroll { overflow-x: auto; }
 .scroll th, .scroll td { overflow-wrap: normal; }
-.scroll td:first-child { white-space: nowrap; }`;
+.scroll td:first-child { white-space: nowrap; }
+.words td:first-child { white-space: normal; }
+.words td { min-width: 7em; }`;
 
 const figure = (x: number): string => (x === 0 ? '0' : x.toPrecision(3));
 
@@ -43,7 +45,7 @@ function table(heads: readonly string[], rows: readonly (readonly string[])[], w
     row.map((cell, i) => `<td${i === 0 || words ? '' : ' class="number"'}>${escapeHtml(cell)}</td>`).join('');
   const body = rows.map((row) => `<tr>${cells(row)}</tr>`).join('\n');
   const head = heads.map((name) => `<th>${escapeHtml(name)}</th>`).join('');
-  return `<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>`;
+  return `<div class="scroll${words ? ' words' : ''}"><table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
 /** Bits per byte against training FLOPs, each arm's frontier as a line. */

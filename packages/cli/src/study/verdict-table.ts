@@ -5,7 +5,7 @@ import type { Verdict } from './verdicts.ts';
 /** The figure of a verdict, or what is missing for one. */
 export function figureOf({ verdict, figure, notes, missing, hours }: Verdict): string {
   if (verdict !== 'not decided') return figure;
-  if (missing.length === 0) return `${notes.join('; ')}.`;
+  if (missing.length === 0) return notes.join(' ');
   return `Runs missing: ${missing.join(', ')}. They take about ${hours.toPrecision(2)} hours of one core.`;
 }
 

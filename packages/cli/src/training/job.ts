@@ -1,6 +1,6 @@
 /** @file The job of `blt train`: of a new run (`newJob`), and of one that is gone on with (`resumedJob`). */
 import { join } from 'node:path';
-import type { Corpus, RunPlan, WarmStart } from '@blt-ts/blt';
+import { type Corpus, MOST_TEXT_BYTES, type RunPlan, type WarmStart } from '@blt-ts/blt';
 import { type Choice, chooseBackend } from '../config/backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config/config-file.ts';
 import type { FileConfig } from '../config/config-schema.ts';
@@ -8,6 +8,7 @@ import { camelCase, flagOf, OPTIONS, type OptionRow } from '../config/options.ts
 import { corpusIds, loadCorpus } from '../data/corpus.ts';
 import { DataInMemory, type ReadData, type RunData, type Sample } from '../data/run-data.ts';
 import { HELD_OUT_FRACTION } from '../data/split.ts';
+import { MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { changedData } from '../run/changed-data.ts';
 import { RunFolder } from '../run/folder.ts';
 import { freeRunName } from '../run/free-name.ts';
@@ -50,7 +51,7 @@ const asList = (value: string | readonly string[] | undefined): readonly string[
 /** Everything that is decided before training begins. */
 export interface Job {
   readonly data: RunData;
-  /** What the run reads of them. */
+  /** The bytes of them that the run reads. */
   readonly read: ReadData;
   /** The folder of the run, locked; null with --dry-run. */
   readonly place: { readonly folder: RunFolder; readonly lock: RunLock } | null;
@@ -62,6 +63,9 @@ export interface Job {
   /** Pretrained weights and prepared entropies. Needed by a run that has not made its patches yet. */
   readonly warmStart: () => Promise<WarmStart>;
 }
+
+/** Bytes of the end of the training part that memory and compressors read when a run closes. */
+const END_BYTES = Math.max(MOST_TEXT_BYTES, MOST_CONTEXT_BYTES);
 
 const backendFor = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
   chooseBackend({
@@ -107,7 +111,7 @@ const places = ({ runs }: TrainFlags, out: TrainingOutput) => ({
     }),
 });
 
-/** What data are, as the record of a run has it. */
+/** The choice of data, as the record of a run has it. */
 type Source = Pick<RunRecord, 'data' | 'heldOut' | 'heldOutFraction' | 'dedupe' | 'textField' | 'raw'>;
 
 /** @throws UserError where the whole corpus is needed and is not in memory */
@@ -136,7 +140,7 @@ async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wis
   const { plan, sample } = planned;
   const fitted = isFitted(request);
   checkMemory(maxMemoryOf(config), planned, data);
-  const read = await data.sampled(sample, plan.seed);
+  const read = await data.sampled(sample, plan.seed, END_BYTES);
   const kept = data.loaded ? null : keptFiles(read);
   const written: RunRecord = {
     format: 1,
@@ -227,7 +231,7 @@ export async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const record = await folder.record();
   const lock = flags.dryRun ? null : await RunLock.acquire(path);
   try {
-    const data = record.stored
+    const data: RunData = record.stored
       ? new KeptData(path, record, record.stored)
       : new DataInMemory(await loadCorpus({ ...record, seed: record.plan.seed }, warn));
     if (data.hash !== record.dataHash) throw await changedData(folder, record, data);
@@ -250,7 +254,7 @@ export async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
       planned,
       budget: budgetOf(planned, housekeeping.minutes, fitted),
       data,
-      read: await data.sampled(longer.sample, longer.plan.seed),
+      read: await data.sampled(longer.sample, longer.plan.seed, END_BYTES),
     };
     return { choice, place: lock && { folder, lock }, ...job };
   } catch (error) {

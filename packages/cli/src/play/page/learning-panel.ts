@@ -26,6 +26,12 @@ export class LearningPanel {
     button('step-take').addEventListener('click', () => this.take());
     button('step-forget').addEventListener('click', () => this.forget());
     lessons.onModel(() => this.clear());
+    const watch = new IntersectionObserver((entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      watch.disconnect();
+      lessons.ask('warmUp');
+    });
+    watch.observe(byId('learning'));
   }
 
   private async take(): Promise<void> {

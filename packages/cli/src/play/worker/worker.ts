@@ -174,6 +174,7 @@ const answers: Answers = {
   readPassage: async (bytes) => lessons.read(bytes),
   beginPatch: async (prompt) => lessons.begin(prompt),
   nextByte: async (byte) => lessons.next(byte),
+  warmUp: async () => lessons.warmUp(),
   trainOnce: async (bytes, lr) => lessons.train(bytes, lr),
   untrain: async () => lessons.untrain(),
 };

@@ -5,7 +5,7 @@
  */
 import * as args from '../arguments/elementwise';
 import { float, int, partBegin, pointer, scratch } from './core/call';
-import { exp4, log, madd, sigmoid4, storeTail } from './core/simd';
+import { exp4, logPair, madd, sigmoid4, storeTail } from './core/simd';
 import { wave4 } from './core/trigonometry';
 
 /** In memory, so that spreading it over the lanes is one instruction: see EXP in simd.ts. */
@@ -82,10 +82,14 @@ class Exp extends Op {
   of(x: v128, b: v128, c: v128): v128 { return exp4(x); }
 }
 
+/** ln x in 64 bits, rounded once: -Infinity at 0, NaN below it. */
 class Log extends Op {
   of(x: v128, b: v128, c: v128): v128 {
-    return f32x4(logOf(f32x4.extract_lane(x, 0)), logOf(f32x4.extract_lane(x, 1)),
-      logOf(f32x4.extract_lane(x, 2)), logOf(f32x4.extract_lane(x, 3)));
+    const low = logPair(f64x2.promote_low_f32x4(x)), high = logPair(f64x2.promote_low_f32x4(v128.shuffle<i32>(x, x, 2, 3, 2, 3)));
+    const y = v128.shuffle<i32>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 1, 4, 5);
+    const above = f32x4.gt(x, f32x4.splat(0));
+    const other = v128.bitselect(f32x4.splat(-Infinity), v128.bitselect(x, f32x4.splat(NaN), above), f32x4.eq(x, f32x4.splat(0)));
+    return v128.bitselect(y, other, v128.and(above, f32x4.lt(x, f32x4.splat(Infinity))));
   }
 }
 
@@ -172,11 +176,6 @@ class Erf extends Op {
 /** sin(x + shift pi/2), shift 0 or 1. */
 class Wave extends Op {
   of(x: v128, scale: v128, shift: v128): v128 { return wave4(x, shift); }
-}
-
-function logOf(x: f32): f32 {
-  if (x > 0 && x < Infinity) return <f32>log(x);
-  return x == 0 ? -Infinity : x > 0 ? x : NaN;
 }
 
 /** The first n lanes at p, all four if there are more. */

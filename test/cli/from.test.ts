@@ -100,3 +100,31 @@ test.each([
   expect(code).toBe(2);
   expect(() => json(folder, 'runs/none/config.json')).toThrow();
 });
+
+test('text that the model had held out is not learned unnoticed', () => {
+  const folder = withModel();
+  const args = ['train', '--from', 'runs/old', '--data', 'new.csv', '--data', 'book.txt=2', ...ROWS, '--dry-run'];
+  // The book is split as it was: its end stays held out.
+  expect(blt(folder, args).stdout).not.toContain('had held out');
+  const { stdout } = blt(folder, [...args, '--held-out-fraction', '0.05']);
+  expect(stdout).toMatch(/^warning: 1\d\d B that runs\/old had held out are trained on now \(book\.txt /m);
+});
+
+test('an export and an imported checkpoint are gone on with as a run is, with their entropy model or a new one', () => {
+  const folder = withModel();
+  expect(blt(folder, ['export', '--model', 'runs/old', '--out', 'export']).code).toBe(0);
+  expect(blt(folder, ['import', 'export', '--behaviour', 'huggingface', '--out', 'imported']).code).toBe(0);
+  const plan = (from: string, ...flags: string[]) =>
+    blt(folder, ['train', '--from', from, '--data', 'new.csv', ...ROWS, '--steps', '4', '--dry-run', ...flags]);
+  const rates = plan('export', '--lr', '1e-3', '--warmup-steps', '3', '--patcher', 'keep').stdout;
+  expect(rates).toMatch(/^entropy model +that of export, as it is$/m);
+  expect(rates).toMatch(/^training +4 steps of 128 B, lr 0\.001 /m);
+  const kept = plan('imported');
+  expect(kept.code).toBe(2);
+  expect(kept.stderr).toMatch(
+    /^blt: the entropy model of imported is to be used without a window .* --patcher retrain\n$/,
+  );
+  expect(plan('imported', '--patcher', 'retrain', '--entropy-steps', '3').stdout).toMatch(
+    /^entropy model +3 steps of /m,
+  );
+});

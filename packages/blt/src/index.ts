@@ -172,7 +172,7 @@ export { packModel, unpackModel } from './compression/packed-model.ts';
 // Training: the whole run
 
 export { planRun } from './training/plan.ts';
-export type { Corpus, RunPlan } from './training/run-plan.ts';
+export type { Corpus, MarkedCorpus, RunPlan } from './training/run-plan.ts';
 export { Session } from './training/session.ts';
 export type { Phase, SessionEvent } from './training/session-events.ts';
 export type { LazySessionState, SessionState } from './training/session-state.ts';
@@ -186,6 +186,19 @@ export {
   type WeightSource,
 } from './training/warm-start.ts';
 
+// Chats
+
+export {
+  type AnsweredText,
+  answeredIds,
+  CHAT_END,
+  CHAT_HEADING,
+  type ChatMessage,
+  chatPrompt,
+  chatText,
+  completionText,
+} from './chat/chat-template.ts';
+
 // Training: its parts
 
 export { ADAMW_DEFAULTS, AdamW, type AdamWOptions, type AdamWState } from './optim/adamw.ts';
@@ -193,13 +206,27 @@ export type { MuonPart } from './optim/adamw-with-muon.ts';
 export { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from './optim/gradients.ts';
 export type { ParameterGroup } from './optim/parameter-groups.ts';
 export { learningRateMultiplier, type Schedule, type ScheduleOptions } from './optim/schedule.ts';
-export { type ByteRow, byteRows, type DataCursor, EpochLoader, patchRows } from './training/data-loader.ts';
+export { countedBytes, countedLoss, countedTargets, type Predicting } from './training/counted.ts';
+export {
+  type ByteRow,
+  byteRows,
+  type DataCursor,
+  EpochLoader,
+  patchRows,
+  type RowLoader,
+} from './training/data-loader.ts';
 export { type Evaluation, evaluateBlt, evaluateEntropyModel, type Progress } from './training/evaluation.ts';
-export { type EvaluationRow, type EvaluationRowsOptions, evaluationRows } from './training/evaluation-rows.ts';
+export {
+  type EvaluatedDocument,
+  type EvaluationRow,
+  type EvaluationRowsOptions,
+  evaluationRows,
+} from './training/evaluation-rows.ts';
 export { type EvaluationWithMemory, evaluateWithMemory } from './training/evaluation-with-memory.ts';
 export type { LoopOptions, SpikeOptions, StepReport } from './training/loop-options.ts';
 export { type LazyArray, type LazyLoopState, type LoopState, lazyArray } from './training/loop-state.ts';
 export { bitsPerByte, entropyNats, natsToBits } from './training/metrics.ts';
+export { bytesOfMixture, MixtureLoader } from './training/mixture-loader.ts';
 export {
   type PackPatchesOptions,
   type PatchedDocument,

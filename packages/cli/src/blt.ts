@@ -15,6 +15,7 @@ import { addRuns } from './command-line/runs.ts';
 import { addScore } from './command-line/score.ts';
 import { addServe } from './command-line/serve.ts';
 import { addStudy } from './command-line/study.ts';
+import { addSweep } from './command-line/sweep.ts';
 import { addTrace } from './command-line/trace.ts';
 import { addTrain } from './command-line/train.ts';
 import { meaningOf, ourNames } from './config/aliases.ts';
@@ -62,6 +63,7 @@ const COMMANDS = [
   addTrace,
   addRuns,
   addCompare,
+  addSweep,
   addStudy,
   addDoctor,
   addCompletions,

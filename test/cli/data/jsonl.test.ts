@@ -46,11 +46,22 @@ test.each<[string, string | Uint8Array, RegExp]>([
   [
     'no field',
     '{"title":"t","n":1}',
-    /line 1 has none of the fields text, content, body \(its fields: title, n\).*--text-field/,
+    /line 1 has none of the fields text, content, body, messages, or prompt and completion \(its fields: title, n\).*--text-field/,
   ],
   ['a field of another type', '{"text":5}', /field 'text' is a number, not a string/],
   ['an array', '[1]', /line 1 is an array; each line must be an object/],
   ['null', 'null', /line 1 is null/],
+  ['no messages', '"a"\n{"messages":[]}', /^x\.jsonl line 2: messages is empty; it must be a list such as/],
+  ['messages that are no list', '{"messages":"hi"}', /line 1: messages is a string/],
+  ['a message without a role', '{"messages":[{"content":"x"}]}', /line 1: message 1 has as role nothing/],
+  [
+    'a content in parts',
+    '{"messages":[{"role":"user","content":[]}]}',
+    /line 1: message 1 has as content an array; .* both texts/,
+  ],
+  ['a chat without an answer', '{"messages":[{"role":"user","content":"x"}]}', /line 1: no message has the role/],
+  ['an empty completion', '{"prompt":"x","completion":""}', /line 1: the completion is empty/],
+  ['a completion that is no text', '{"prompt":"x","completion":1}', /line 1: field 'completion' is a number/],
   ['bytes that are no UTF-8', Uint8Array.of(0x22, 0xff, 0x22), /line 1 is not valid UTF-8/],
 ])('%s is refused by line', (_, contents, message) => {
   const bytes = typeof contents === 'string' ? utf8.encode(contents) : contents;
@@ -88,4 +99,21 @@ test('a byte order mark, carriage returns, and a last line without its end', () 
 test('texts that share a block of memory do not touch each other', () => {
   const lines = Array.from({ length: 3000 }, (_, i) => String(i).repeat(i % 300));
   expect(texts(utf8.encode(lines.map((line) => JSON.stringify(line)).join('\n')))).toEqual(lines);
+});
+
+test('chats and completions are read with their answers; a text field wins', () => {
+  const read = (value: object) => parseJsonl(utf8.encode(JSON.stringify(value)), 'x.jsonl')[0];
+  const messages = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'bc' },
+  ];
+  const { bytes, answers } = read({ messages, content: 'not this' });
+  expect(answers!.map(([from, to]) => [...bytes.subarray(from, to)])).toEqual([[98, 99, 3]]);
+  expect(read({ prompt: 'ab', completion: 'cd' })).toEqual({
+    name: 'x.jsonl:1',
+    bytes: utf8.encode('abcd'),
+    answers: [[2, 4]],
+  });
+  expect(read({ messages, text: 'this' })).toEqual({ name: 'x.jsonl:1', bytes: utf8.encode('this') });
+  expect(read({ prompt: 'only', body: 'this' }).answers).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 /** @file Runs made longer, as they are called: the wsd run of 20 steps that is extended to 40 is the one that was planned for 40. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -20,6 +20,9 @@ beforeAll(() => {
   writeFileSync(path('words.txt'), 'it was the best of times, it was the worst of times\n'.repeat(60));
   const wsd = ['--data', 'words.txt', ...TINY, '--schedule', 'wsd'];
   for (const steps of ['20', '40']) expect(train(...wsd, '--steps', steps, '--run', `wsd-${steps}`).code).toBe(0);
+  for (const copy of ['twice', 'killed', 'dry']) {
+    cpSync(path('runs/wsd-20'), path('runs', copy), { recursive: true });
+  }
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -45,4 +48,39 @@ test('--resume RUN --steps N goes on from before the decay, to the bits of a run
   expect([plan.model.loop.steps, history]).toEqual([40, [{ from: 16, steps: 20 }]]);
   const [kept] = readdirSync(extended).filter((name) => name.startsWith('finished-'));
   expect(existsSync(join(extended, kept, 'model.safetensors'))).toBe(true);
+});
+
+const weightsAt40 = (run: string) => readFileSync(path('runs', run, 'step-000040/model.safetensors'));
+
+test('a run that is made longer twice is the one that was planned for the last number of steps', () => {
+  for (const steps of ['30', '40']) expect(train('--resume', 'runs/twice', '--steps', steps).code).toBe(0);
+  expect(weightsAt40('twice').equals(weightsAt40('wsd-40'))).toBe(true);
+  const { extended } = JSON.parse(readFileSync(path('runs/twice/config.json'), 'utf8'));
+  expect(extended).toEqual([
+    { from: 16, steps: 20 },
+    { from: 24, steps: 30 },
+  ]);
+});
+
+test('an extension that was killed once config.json was written is finished by the next --resume', () => {
+  // As the kill leaves it: the record is that of the longer run, the newest step is still the end of the shorter one.
+  const record = JSON.parse(readFileSync(path('runs/killed/config.json'), 'utf8'));
+  record.plan.model.loop.steps = 40;
+  record.extended = [{ from: 16, steps: 20 }];
+  writeFileSync(path('runs/killed/config.json'), JSON.stringify(record));
+  const { code, stdout } = train('--resume', 'runs/killed', '--steps', '40');
+  expect({ code, warned: stdout.includes('was changed since') }).toEqual({ code: 0, warned: false });
+  expect(weightsAt40('killed').equals(weightsAt40('wsd-40'))).toBe(true);
+  expect(JSON.parse(readFileSync(path('runs/killed/config.json'), 'utf8')).extended).toHaveLength(1);
+});
+
+test('--dry-run of an extension shows the longer plan and changes nothing', () => {
+  const files = () =>
+    (readdirSync(path('runs/dry'), { recursive: true }) as string[])
+      .filter((name) => /\.(json|jsonl|safetensors)$|latest|best|before-decay/.test(name))
+      .map((name) => [name, readFileSync(path('runs/dry', name)).toString('base64')]);
+  const before = files();
+  const { code, stdout } = train('--resume', 'runs/dry', '--steps', '40', '--dry-run');
+  expect({ code, plan: /^training +40 steps/m.test(stdout) }).toEqual({ code: 0, plan: true });
+  expect(files()).toEqual(before);
 });

@@ -1,16 +1,29 @@
 /** @file Which rows a training step sees: a pure function of the seed, the epoch and the place in it. */
 import type { Random } from '@blt-ts/tensor';
+import { countedTargets } from './counted.ts';
 import { JoinedTokens, type PatchedDocument, packedRows, type Rows, type TrainingRow } from './packing.ts';
 
 /** The place in the data: enough to go on exactly. */
 export interface DataCursor {
+  /** Of a mixture 0, because each source has its own. */
   epoch: number;
-  /** Rows of this epoch already used. */
+  /** Rows of this epoch already used; of a mixture all rows. */
   row: number;
+  /** The place in each source of a mixture. */
+  sources?: readonly Omit<DataCursor, 'sources'>[];
+}
+
+/** The rows of a loop, one after the other, from a place that can be saved. */
+export interface RowLoader<Row> {
+  readonly cursor: DataCursor;
+  /** Continues at a saved place. */
+  seek(cursor: DataCursor): void;
+  /** The next n rows. */
+  next(n: number): Row[];
 }
 
 /** Hands out the rows of one epoch after the other. Each epoch is cut and shuffled anew by its own random stream. */
-export class EpochLoader<Row> {
+export class EpochLoader<Row> implements RowLoader<Row> {
   private readonly rowsOf: (random: Random, epoch: number) => Rows<Row>;
   private readonly random: Random;
   private rows: Rows<Row> | null = null;
@@ -62,7 +75,7 @@ export class EpochLoader<Row> {
 
 /**
  * Rows of `patchesPerRow` patches, and of `maxBytes` ids at most, from documents in random order. From the second epoch on, a random
- * number of patches at the start is left out, so that the cuts fall elsewhere.
+ * number of patches at the start is left out, so that the cuts fall elsewhere. Rows of which no target counts teach nothing and are left out.
  */
 export function patchRows(
   documents: readonly PatchedDocument[],
@@ -86,14 +99,23 @@ export function lazyPatchRows(
 ): Rows<TrainingRow> {
   const order = random.shuffle([...documents]);
   if (epoch > 0 && order.length > 0) {
-    const { ids, patchLengths } = order[0];
+    const { ids, patchLengths, counted } = order[0];
     const skip = random.integer(Math.max(1, Math.min(patchesPerRow, patchLengths.length)));
     const bytes = patchLengths.subarray(0, skip).reduce((sum, length) => sum + length, 0);
     const total = order.reduce((n, d) => n + d.ids.length, 0);
     // The rest must have a token and its successor.
-    if (total - bytes >= 2) order[0] = { ids: ids.subarray(bytes), patchLengths: patchLengths.subarray(skip) };
+    if (total - bytes >= 2) {
+      order[0] = {
+        ids: ids.subarray(bytes),
+        patchLengths: patchLengths.subarray(skip),
+        counted: counted?.subarray(bytes),
+      };
+    }
   }
-  return packedRows(order, { patchesPerRow, maxBytes });
+  const rows = packedRows(order, { patchesPerRow, maxBytes });
+  if (order.every(({ counted }) => counted === undefined)) return rows;
+  const kept = Array.from({ length: rows.length }, (_, i) => i).filter((i) => countedTargets(rows.at(i)) > 0);
+  return { length: kept.length, at: (i) => rows.at(kept[i]) };
 }
 
 /** A row of plain bytes with their successors. */

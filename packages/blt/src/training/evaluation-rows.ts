@@ -1,12 +1,19 @@
 /** @file Held-out text in rows, so that every token is predicted exactly once, with as much context before it as there is room for. */
 import type { BltConfig } from '../model/config.ts';
-import { countBytes } from '../patching/vocabulary.ts';
+import { countedBytes } from './counted.ts';
 import { cutRow, type PatchedDocument, type RowLimits, rowLimits, type TrainingRow } from './packing.ts';
 import type { RunPlan } from './run-plan.ts';
 
 /** A row of which only the targets from `scoredFrom` on count: the ones before are context. */
 export interface EvaluationRow extends TrainingRow {
   readonly scoredFrom: number;
+  /** The number of its document's source, where text of several sources is measured. */
+  readonly source?: number;
+}
+
+/** A held-out document, and the number of its source where there are several. */
+export interface EvaluatedDocument extends PatchedDocument {
+  readonly source?: number;
 }
 
 /** The size and the overlap of evaluation rows. */
@@ -29,7 +36,7 @@ export interface EvaluationRowsOptions {
  * @throws RangeError if patchesPerRow or a limit leaves no room for a token and its successor
  */
 export function evaluationRows(
-  documents: readonly PatchedDocument[],
+  documents: readonly EvaluatedDocument[],
   { patchesPerRow, limits, stride = Math.ceil(patchesPerRow / 2) }: EvaluationRowsOptions,
 ): EvaluationRow[] {
   const perRow = Math.min(patchesPerRow, limits.maxPatches);
@@ -41,12 +48,13 @@ export function evaluationRows(
   // Rows that the limit makes shorter overlap by the same share.
   const overlap = Math.floor((perRow * Math.max(0, patchesPerRow - stride)) / patchesPerRow);
   const overlapBytes = Math.max(1, Math.floor((limits.maxBytes * overlap) / perRow));
-  return documents.flatMap(({ ids, patchLengths }) => {
+  return documents.flatMap(({ ids, patchLengths, counted, source }) => {
     const rows: EvaluationRow[] = [];
     let sum = 0;
     const ends = patchLengths.map((length) => (sum += length));
     const startOf = (patch: number): number => (patch === 0 ? 0 : ends[patch - 1]);
-    const stream = { tokens: ids, ends };
+    const stream = { tokens: ids, ends, counted };
+    const from = source === undefined ? {} : { source };
 
     let patch = 0; // the patch of the row's first token
     const rowFrom = (begin: number) => {
@@ -68,7 +76,7 @@ export function evaluationRows(
       // Long patches: no more context than leaves room for what is new.
       if (found.full) found = rowFrom(Math.max(begin, scored - overlapBytes));
       if (found.end <= scored) found = rowFrom(scored - 1);
-      rows.push({ ...found.row, scoredFrom: scored - found.begin - 1 });
+      rows.push({ ...found.row, ...from, scoredFrom: scored - found.begin - 1 });
       scored = found.end;
       // At least one patch of overlap: a row's first token is read, not predicted.
       begin = found.full
@@ -83,16 +91,17 @@ export function evaluationRows(
 export function heldOutRows(
   { model: { patchesPerRow, maxRowBytes } }: RunPlan,
   config: BltConfig,
-  documents: readonly PatchedDocument[],
+  documents: readonly EvaluatedDocument[],
   stride: number,
 ): EvaluationRow[] {
   return evaluationRows(documents, { patchesPerRow, limits: rowLimits(config, maxRowBytes), stride });
 }
 
-/** About `bytes` ids of the rows, spread evenly; all rows if a sample has no byte to predict. */
+/** About `bytes` ids of the rows that have a byte to predict, spread evenly; all rows if none has. */
 export function sampleRows(rows: readonly EvaluationRow[], bytes: number): readonly EvaluationRow[] {
-  const total = rows.reduce((n, r) => n + r.ids.length, 0);
+  const scored = rows.some(({ counted }) => counted) ? rows.filter((row) => countedBytes([row]) > 0) : rows;
+  const total = scored.reduce((n, r) => n + r.ids.length, 0);
   const every = Math.max(1, Math.floor(total / bytes));
-  const sample = rows.filter((_, i) => i % every === 0);
-  return countBytes(sample.map((row) => row.targets)) > 0 ? sample : rows;
+  const sample = scored.filter((_, i) => i % every === 0);
+  return countedBytes(sample) > 0 ? sample : rows;
 }

@@ -28,6 +28,8 @@ export interface Evaluation {
    * @see Cochran 1977, Sampling Techniques, section 6.4
    */
   readonly standardError: number | null;
+  /** The figures of each source by itself, by its number; only where the rows have one. Null: no byte of it is held out. */
+  readonly sources?: readonly (Evaluation | null)[];
 }
 
 /** Sums of nats and bytes over rows. */
@@ -35,23 +37,35 @@ export class Tally {
   private nats = 0;
   private bytes = 0;
   private readonly rows: { readonly nats: number; readonly bytes: number }[] = [];
+  private readonly sources: (Tally | undefined)[] = [];
 
-  /** @param losses of all targets of the rows, nats; only those that are scored count */
+  /** @param losses of all targets of the rows, nats; only those that are scored and counted count */
   add(losses: ArrayLike<number>, rows: readonly EvaluationRow[]): void {
     let group = 0;
     let at = 0;
-    for (const { targets, scoredFrom } of rows) {
+    for (const { targets, scoredFrom, counted, source } of rows) {
       let [nats, bytes] = [0, 0];
       for (let i = scoredFrom; i < targets.length; i++) {
+        if (counted && counted[i] === 0) continue;
         nats += losses[at + i];
         group += losses[at + i];
         if (targets[i] >= BYTE_OFFSET) bytes++;
       }
       at += targets.length;
-      this.bytes += bytes;
-      this.rows.push({ nats, bytes });
+      this.count(nats, bytes);
+      if (source !== undefined) (this.sources[source] ??= new Tally()).addRow(nats, bytes);
     }
     this.nats += group;
+  }
+
+  private addRow(nats: number, bytes: number): void {
+    this.count(nats, bytes);
+    this.nats += nats;
+  }
+
+  private count(nats: number, bytes: number): void {
+    this.bytes += bytes;
+    this.rows.push({ nats, bytes });
   }
 
   /** @throws NonFiniteError if a loss was not a number, RangeError if no scored target was a byte */
@@ -67,7 +81,9 @@ export class Tally {
     const squares = rows.reduce((sum, row) => sum + (row.nats - ratio * row.bytes) ** 2, 0);
     const n = rows.length;
     const standardError = n < 2 ? null : Math.sqrt((n / (n - 1)) * squares) / (Math.LN2 * bytes);
-    return { nats, bytes, bitsPerByte: nats / (Math.LN2 * bytes), standardError };
+    const figures = { nats, bytes, bitsPerByte: nats / (Math.LN2 * bytes), standardError };
+    if (this.sources.length === 0) return figures;
+    return { ...figures, sources: Array.from(this.sources, (one) => (one && one.bytes > 0 ? one.evaluation() : null)) };
   }
 }
 

@@ -7,32 +7,62 @@ import { bltLosses } from '../model/blt.ts';
 import { type BltConfig, layoutOptions } from '../model/config.ts';
 import { entropyModelLogits } from '../model/entropy-model.ts';
 import type { BltParams, EntropyModelParams } from '../model/parameters.ts';
-import { type ByteRow, EpochLoader, lazyByteRows, lazyPatchRows } from './data-loader.ts';
-import { type PatchedDocument, rowLimits, type TrainingRow } from './packing.ts';
-import type { RunPlan } from './run-plan.ts';
+import { type ByteRow, EpochLoader, lazyByteRows, lazyPatchRows, type RowLoader } from './data-loader.ts';
+import type { EvaluatedDocument } from './evaluation-rows.ts';
+import { MixtureLoader } from './mixture-loader.ts';
+import { type PatchedDocument, type Rows, rowLimits, type TrainingRow } from './packing.ts';
+import type { MarkedCorpus, RunPlan } from './run-plan.ts';
 import { TrainingLoop } from './training-loop.ts';
 import { concatInts } from './warm-start.ts';
 
 const targetsOf = (rows: readonly { readonly targets: Int32Array }[]): Int32Array =>
   concatInts(rows.map((r) => r.targets));
 
-/** Documents with the lengths of their patches. */
+/** The documents of one part of a corpus, with the lengths of their patches, what counts in them, and their sources. */
 export const patchedDocuments = (
-  documents: readonly Int32Array[],
+  corpus: MarkedCorpus,
+  part: 'train' | 'heldOut',
   patchLengths: readonly Int32Array[],
-): PatchedDocument[] => documents.map((ids, i) => ({ ids, patchLengths: patchLengths[i] }));
+): EvaluatedDocument[] =>
+  corpus[part].map((ids, i) => ({
+    ids,
+    patchLengths: patchLengths[i],
+    counted: corpus.counted?.[part][i] ?? undefined,
+    source: corpus.sources?.[part][i],
+  }));
+
+/**
+ * Rows of all documents, or of each source in its share.
+ * @param sources the source of each document   @throws RangeError naming a source of the mixture that has no document
+ */
+function loaderOf<D, Row>(
+  { mixture }: Pick<RunPlan, 'mixture'>,
+  documents: readonly D[],
+  sources: readonly number[] | undefined,
+  random: Random,
+  rowsOf: (documents: readonly D[], random: Random, epoch: number) => Rows<Row>,
+): RowLoader<Row> {
+  if (!mixture) return new EpochLoader<Row>(random, (stream, epoch) => rowsOf(documents, stream, epoch));
+  const loaders = mixture.map((_, s) => {
+    const own = documents.filter((__, i) => sources?.[i] === s);
+    if (own.length === 0) throw new RangeError(`source ${s} of the mixture has no training document`);
+    return new EpochLoader<Row>(random.fork(`source ${s}`), (stream, epoch) => rowsOf(own, stream, epoch));
+  });
+  return new MixtureLoader(loaders, mixture);
+}
 
 /** Trains `patcher` on rows of `rowBytes` bytes: next-byte cross-entropy. */
 export function entropyModelLoop(
   plan: RunPlan,
   patcher: EntropyModelParams,
-  documents: readonly Int32Array[],
+  { train, sources }: MarkedCorpus,
   random: Random,
   backend: Backend,
 ): TrainingLoop<EntropyModelParams, ByteRow> {
   const { rowBytes, loop } = plan.entropyModel!;
   const c = plan.config.patcher!;
-  const loader = new EpochLoader<ByteRow>(random.fork('entropy model rows'), (stream, epoch) =>
+  const rows = random.fork('entropy model rows');
+  const loader = loaderOf<Int32Array, ByteRow>(plan, train, sources?.train, rows, (documents, stream, epoch) =>
     lazyByteRows(documents, rowBytes, stream, epoch),
   );
   const options = { ...layoutOptions(plan.config), backend };
@@ -49,18 +79,29 @@ export function entropyModelLoop(
   );
 }
 
-/** Trains `params` on rows of patches: cross-entropy of the byte that follows each. @param config with the calibrated threshold */
+/**
+ * Trains `params` on rows of patches: cross-entropy of the byte that follows each.
+ * @param config with the calibrated threshold   @param patchLengths of every training document
+ */
 export function modelLoop(
-  { model, recompute }: RunPlan,
+  plan: RunPlan,
   config: BltConfig,
   params: BltParams,
-  documents: readonly PatchedDocument[],
+  corpus: MarkedCorpus,
+  patchLengths: readonly Int32Array[],
   random: Random,
   backend: Backend,
 ): TrainingLoop<BltParams, TrainingRow> {
+  const { model, recompute } = plan;
   const { maxPatches, maxBytes } = rowLimits(config, model.maxRowBytes);
-  const loader = new EpochLoader<TrainingRow>(random.fork('rows'), (stream, epoch) =>
-    lazyPatchRows(documents, Math.min(model.patchesPerRow, maxPatches), maxBytes, stream, epoch),
+  const perRow = Math.min(model.patchesPerRow, maxPatches);
+  const documents = patchedDocuments(corpus, 'train', patchLengths);
+  const loader = loaderOf<PatchedDocument, TrainingRow>(
+    plan,
+    documents,
+    corpus.sources?.train,
+    random.fork('rows'),
+    (own, stream, epoch) => lazyPatchRows(own, perRow, maxBytes, stream, epoch),
   );
   return new TrainingLoop(
     params,

@@ -7,6 +7,8 @@ export interface PatchedDocument {
   readonly ids: Int32Array;
   /** [P], all >= 1, sum S */
   readonly patchLengths: Int32Array;
+  /** [S] 1 for the ids that count as targets, 0 for the others. Left out: all count. */
+  readonly counted?: Uint8Array;
 }
 
 /** One row of a training batch, ready for `buildLayout`. */
@@ -17,6 +19,8 @@ export interface TrainingRow {
   readonly targets: Int32Array;
   /** [P], first 1, sum S+1: the last target is the next token. */
   readonly patchLengths: Int32Array;
+  /** [S] 1 for the targets that count, 0 for the others. Left out: all count. */
+  readonly counted?: Uint8Array;
 }
 
 /** The most that one row may hold. */
@@ -90,6 +94,8 @@ export interface PatchStream {
   readonly tokens: Tokens;
   /** [P] the end (exclusive) of each patch; the last is T. */
   readonly ends: Int32Array | Float64Array;
+  /** [T] 1 for the tokens that count as targets. Left out: all count. */
+  readonly counted?: Uint8Array;
 }
 
 /**
@@ -109,11 +115,12 @@ export function cutRow(
 ): { row: TrainingRow; end: number; patch: number } {
   const lengths = [1];
   const { end, patch: next } = extentOfRow(stream, start, patch, limits, (length) => lengths.push(length));
-  const { tokens } = stream;
+  const { tokens, counted } = stream;
   const row = {
     ids: tokens.slice(start, end - 1),
     targets: tokens.slice(start + 1, end),
     patchLengths: Int32Array.from(lengths),
+    ...(counted && { counted: counted.slice(start + 1, end) }),
   };
   return { row, end, patch: next };
 }
@@ -221,8 +228,12 @@ function concatenate(documents: readonly PatchedDocument[]): PatchStream {
   });
   // A 32-bit number holds every end up to 2 GB.
   const ends = total < 2 ** 31 ? new Int32Array(patches) : new Float64Array(patches);
+  const counted = documents.some((d) => d.counted) ? new Uint8Array(total).fill(1) : undefined;
   let at = 0;
   let p = 0;
-  for (const { patchLengths } of documents) for (const length of patchLengths) ends[p++] = at += length;
-  return { tokens: new JoinedTokens(documents.map(({ ids }) => ids)), ends };
+  for (const { patchLengths, ...document } of documents) {
+    if (document.counted) counted!.set(document.counted, at);
+    for (const length of patchLengths) ends[p++] = at += length;
+  }
+  return { tokens: new JoinedTokens(documents.map(({ ids }) => ids)), ends, counted };
 }

@@ -257,7 +257,7 @@ function entropyLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: numb
 
 /**
  * The plan of a run: every value resolved.
- * @param trainBytes bytes of the training documents
+ * @param trainBytes bytes of the training documents; of a mixture `bytesOfMixture`
  * @throws ConfigError naming the first option that does not fit
  */
 export function planRun(options: RunOptions, trainBytes: number): RunPlan {
@@ -273,6 +273,7 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
     hashInit: o.hashInit ?? HASH_INIT,
     outputInit: o.outputInit ?? OUTPUT_INIT,
     recompute: o.recompute ?? false,
+    ...(o.mixture && { mixture: o.mixture }),
     entropyOrigin: config.patcher ? sourceOf(o.entropyModel) : null,
     globalOrigin: sourceOf(o.initGlobal),
     ...(o.from && { modelOrigin: sourceOf(o.from) }),

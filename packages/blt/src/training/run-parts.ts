@@ -20,7 +20,7 @@ import { type EvaluationRow, heldOutRows } from './evaluation-rows.ts';
 import { entropyModelLoop, modelLoop, patchedDocuments } from './loops.ts';
 import type { TrainingRow } from './packing.ts';
 import { CorpusEntropies, needsEntropies, patchCorpus } from './patch-corpus.ts';
-import type { Corpus, RunPlan } from './run-plan.ts';
+import type { MarkedCorpus, RunPlan } from './run-plan.ts';
 import type { Phase } from './session-events.ts';
 import {
   type LazySessionState,
@@ -37,7 +37,7 @@ import { loadEntropyModel, loadModel, type PerDocument, type WarmStart } from '.
 /** Weights, loops and patches of a run. Those of a phase are made when the phase before it ends, or when a state of the phase is restored. */
 export class RunParts {
   readonly plan: RunPlan;
-  readonly corpus: Corpus;
+  readonly corpus: MarkedCorpus;
   readonly patcher: EntropyModelParams | null;
   readonly params: BltParams;
   /** Inputs still to be supplied, for the error message. */
@@ -60,7 +60,7 @@ export class RunParts {
   private checking = false;
 
   /** @throws ConfigError if the warm start does not fit the plan */
-  constructor(plan: RunPlan, corpus: Corpus, backend: Backend, warmStart: WarmStart) {
+  constructor(plan: RunPlan, corpus: MarkedCorpus, backend: Backend, warmStart: WarmStart) {
     const { config } = plan;
     this.plan = plan;
     this.corpus = corpus;
@@ -102,7 +102,7 @@ export class RunParts {
   }
 
   private startEntropyModel(): void {
-    this.entropyLoop = entropyModelLoop(this.plan, this.patcher!, this.corpus.train, this.random, this.backend);
+    this.entropyLoop = entropyModelLoop(this.plan, this.patcher!, this.corpus, this.random, this.backend);
     this.entropyLoop.detectAnomaly = this.checking;
   }
 
@@ -138,14 +138,14 @@ export class RunParts {
   }
 
   private startModel(): void {
-    const documents = patchedDocuments(this.corpus.train, this.patches.train);
-    this.modelLoop = modelLoop(this.plan, this.config, this.params, documents, this.random, this.backend);
+    const { plan, config, params, corpus, patches, random } = this;
+    this.modelLoop = modelLoop(plan, config, params, corpus, patches.train, random, this.backend);
     this.modelLoop.detectAnomaly = this.checking;
   }
 
   /** Held-out text in rows, `stride` patches between the starts of two. */
   heldOutRows(stride: number): EvaluationRow[] {
-    const documents = patchedDocuments(this.corpus.heldOut, this.patches.heldOut);
+    const documents = patchedDocuments(this.corpus, 'heldOut', this.patches.heldOut);
     return heldOutRows(this.plan, this.config, documents, stride);
   }
 

@@ -2,12 +2,20 @@
 
 import type { BltConfig } from '../model/config.ts';
 import type { LoopOptions } from './loop-options.ts';
-import type { WeightSource } from './warm-start.ts';
+import type { PerDocument, WeightSource } from './warm-start.ts';
 
 /** Documents as ids: BOS, bytes, EOS. */
 export interface Corpus {
   readonly train: readonly Int32Array[];
   readonly heldOut: readonly Int32Array[];
+}
+
+/** A corpus, and what is known about its documents beside their ids. */
+export interface MarkedCorpus extends Corpus {
+  /** The number of each document's source, for a plan with a mixture and for figures of each source. */
+  readonly sources?: PerDocument<number>;
+  /** Which ids of each document count as targets, see `TrainingRow.counted`; null: all. The entropy model learns from all of them. */
+  readonly counted?: PerDocument<Uint8Array | null>;
 }
 
 /** Everything a run needs to be repeated. */
@@ -21,6 +29,8 @@ export interface RunPlan {
   readonly outputInit?: number;
   /** Run blocks again in the backward pass instead of keeping their activations. */
   readonly recompute: boolean;
+  /** Weight of each source: rows of source s are mixture[s] / sum(mixture) of all, see `MixtureLoader`. Null: all documents as one. */
+  readonly mixture?: readonly number[] | null;
   /** How the entropy model is trained; null: there is none, or it is one made before. */
   readonly entropyModel: { readonly loop: LoopOptions; readonly rowBytes: number } | null;
   /** The entropy model made before. */

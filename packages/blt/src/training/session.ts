@@ -19,7 +19,7 @@ import { sampleRows } from './evaluation-rows.ts';
 import { type EvaluationWithMemory, evaluatingWithMemory } from './evaluation-with-memory.ts';
 import { readArrays } from './loop-state.ts';
 import { RunParts } from './run-parts.ts';
-import type { Corpus, RunPlan } from './run-plan.ts';
+import type { MarkedCorpus, RunPlan } from './run-plan.ts';
 import type { Phase, SessionEvent } from './session-events.ts';
 import type { LazySessionState, SessionState } from './session-state.ts';
 import type { WarmStart } from './warm-start.ts';
@@ -34,7 +34,7 @@ export class Session {
   private askedToEnd = false;
 
   /** @throws ConfigError if the warm start does not fit the plan */
-  constructor(plan: RunPlan, corpus: Corpus, backend: Backend, warmStart: WarmStart = {}) {
+  constructor(plan: RunPlan, corpus: MarkedCorpus, backend: Backend, warmStart: WarmStart = {}) {
     this.plan = plan;
     this.heldOutBytes = countBytes(corpus.heldOut);
     this.parts = new RunParts(plan, corpus, backend, warmStart);

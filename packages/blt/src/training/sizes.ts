@@ -107,6 +107,8 @@ export interface RunOptions {
   readonly hashDropout?: number;
   /** Less memory for about a third more time: for long rows. */
   readonly recompute?: boolean;
+  /** Weights of the corpus's sources, see `RunPlan.mixture`. */
+  readonly mixture?: readonly number[];
   /** Initial std of the hash tables as a share of the paper's. */
   readonly hashInit?: number;
   /** Initial std of the matrices that write to the residual stream, as a share of the paper's. */

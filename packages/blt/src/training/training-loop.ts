@@ -1,14 +1,14 @@
 /** @file One optimisation: parameters, rows, a loss, AdamW (with Muon). The entropy model and the latent transformer are both trained by it. */
 
-import { type Cotangent, leaves, mapTree, sum, valueAndGrad } from '@blt-ts/autograd';
+import { type Cotangent, leaves, mapTree, valueAndGrad } from '@blt-ts/autograd';
 import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import { NonFiniteError } from '../errors.ts';
 import { Dropout } from '../model/dropout.ts';
 import { AdamWWithMuon } from '../optim/adamw-with-muon.ts';
 import { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from '../optim/gradients.ts';
 import { learningRateMultiplier, stableSteps } from '../optim/schedule.ts';
-import { countBytes } from '../patching/vocabulary.ts';
-import type { EpochLoader } from './data-loader.ts';
+import { countedBytes, countedLoss, type Predicting } from './counted.ts';
+import type { RowLoader } from './data-loader.ts';
 import { anomalyText, causeOfAnomaly } from './diagnosis.ts';
 import type { LoopOptions, StepReport } from './loop-options.ts';
 import { checkArrays, type LazyLoopState, type LoopState, loopArraysOf, readArrays } from './loop-state.ts';
@@ -46,16 +46,11 @@ interface Pass {
   readonly factor: Tensor;
 }
 
-/** The part of a row that the loop reads: its targets. */
-interface Predicting {
-  readonly targets: Int32Array;
-}
-
 /** Trains parameters P on batches made of rows. All of its state can be saved between two steps. */
 export class TrainingLoop<P extends object, Row extends Predicting, Batch = unknown> {
   readonly params: P;
   readonly options: LoopOptions;
-  private readonly loader: EpochLoader<Row>;
+  private readonly loader: RowLoader<Row>;
   private readonly task: Task<P, Row, Batch>;
   private readonly optimizer: AdamWWithMuon;
   private readonly ema: WeightAverage | null;
@@ -70,7 +65,7 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
   /** Weights that `evaluationParams` handed out last. */
   private caughtUp: Map<string, Tensor> = new Map();
 
-  constructor(params: P, loader: EpochLoader<Row>, task: Task<P, Row, Batch>, options: LoopOptions) {
+  constructor(params: P, loader: RowLoader<Row>, task: Task<P, Row, Batch>, options: LoopOptions) {
     this.params = params;
     this.loader = loader;
     this.task = task;
@@ -139,8 +134,8 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
         const batch = this.task.batch(rows);
         for (const [name, ids] of this.task.reads?.(batch) ?? []) this.optimizer.catchUp(name, ids);
         const loss = (params: P) => {
-          const losses = this.task.losses(params, batch, dropout);
-          return { loss: sum(losses), aux: losses.size };
+          const { loss, targets: aux } = countedLoss(this.task.losses(params, batch, dropout), rows);
+          return { loss, aux };
         };
         const { value, grads, aux } = valueAndGrad(loss, { sparse: true })(this.params);
         targets += aux;
@@ -183,7 +178,7 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
       const cause = causeOfAnomaly(this.params, () => forEachTensor(this.forwardBackward(batches), release));
       throw new NonFiniteError(`step ${step}: the ${number}${cause}; ${this.advice()}`);
     }
-    const bytes = countBytes(batches.flat().map((row) => row.targets));
+    const bytes = countedBytes(batches.flat());
     const bpb = bytes > 0 ? bitsPerByte(nats, bytes) : null;
     return { step, lossNats, bitsPerByte: bpb, gradNorm, lr: this.learningRate(step), bytes, targets, skipped };
   }

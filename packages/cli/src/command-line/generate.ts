@@ -29,6 +29,8 @@ export function addGenerate(program: Command): void {
     .option('--top-k <n>', 'choose among the n likeliest bytes', between(whole, 1))
     .option('--top-p <mass>', 'choose among the likeliest bytes of this total probability', mass)
     .option('--seed <n>', 'same seed, same text', between(whole, 0, 2 ** 32 - 1), 0)
+    .option('--chat', 'the prompt is what a user says; the answer is made as in chats that were trained on')
+    .option('--system <text>', 'with --chat: the message of the system before it')
     .option('--stop <text>', 'end after this text')
     .option('--ignore-eos', 'go on after the end of the document')
     .option(

@@ -9,7 +9,6 @@ import {
   countBytes,
   type Evaluation,
   type EvaluationRow,
-  encode,
   evaluateBlt,
   evaluateWithMemory,
   evaluationRows,
@@ -25,12 +24,12 @@ import {
 import { type Backend, scope, totalFlops, withLedger } from '@blt-ts/tensor';
 import { chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
-import { loadCorpus } from '../data/corpus.ts';
-import { concatenated, type Document, lastBytes, totalBytes } from '../data/document.ts';
+import { corpusIds, loadCorpus } from '../data/corpus.ts';
+import { type Document, lastBytes, totalBytes } from '../data/document.ts';
 import { differences, recovered } from '../data/document-list.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { splitHash } from '../data/split.ts';
-import { compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
+import { comparedBytes, compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { loadModel } from '../run/find-model.ts';
 import { RunFolder } from '../run/folder.ts';
 import { memoryBeside } from '../run/memory-file.ts';
@@ -115,7 +114,13 @@ function checkRowBytes(rowBytes: number, longest: number): void {
 }
 
 /** Rows as in training: so many patches that a row has about `rowBytes` ids, and never more than twice as many. */
-function rowsOf(documents: readonly Int32Array[], lengths: readonly Int32Array[], config: BltConfig, rowBytes: number) {
+function rowsOf(
+  documents: readonly Int32Array[],
+  lengths: readonly Int32Array[],
+  config: BltConfig,
+  rowBytes: number,
+  counted: readonly (Uint8Array | null)[] = [],
+) {
   const patchesPerRow = Math.max(2, Math.round(rowBytes / meanPatchSize(lengths)));
   const limits = rowLimits(config, 2 * rowBytes);
   if (patchesPerRow > limits.maxPatches) {
@@ -126,7 +131,7 @@ function rowsOf(documents: readonly Int32Array[], lengths: readonly Int32Array[]
     );
   }
   return evaluationRows(
-    documents.map((ids, i) => ({ ids, patchLengths: lengths[i] })),
+    documents.map((ids, i) => ({ ids, patchLengths: lengths[i], counted: counted[i] ?? undefined })),
     { patchesPerRow, limits },
   );
 }
@@ -165,8 +170,8 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   checkRowBytes(flags.rowBytes, longestText(config));
   const memory = memoryBeside(folder, flags.memory);
   const started = performance.now();
-  const measures = compressorFigures(lastBytes(train, MOST_CONTEXT_BYTES), concatenated(heldOut));
-  const documents = heldOut.map((d) => encode(d.bytes, { bos: true, eos: true }));
+  const measures = compressorFigures(lastBytes(train, MOST_CONTEXT_BYTES), comparedBytes(heldOut));
+  const { heldOut: documents, counted } = corpusIds({ train: [], heldOut });
   const entropies =
     config.patching.mode === 'entropy'
       ? await scoreEntropiesAsync(patcher!, documents, config.patcher!, { ...layoutOptions(config), backend })
@@ -175,7 +180,7 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
     patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }),
   );
   const patchBytes = meanPatchSize(lengths, countBytes(documents));
-  const rows = rowsOf(documents, lengths, config, flags.rowBytes);
+  const rows = rowsOf(documents, lengths, config, flags.rowBytes, counted?.heldOut);
   const row = rows.reduce((a, b) => (b.ids.length > a.ids.length ? b : a));
   const { alone: evaluation, withMemory } = await evaluateBoth(checkpoint, rows, memory);
   const executed = executedFlopsPerByte(checkpoint, row, backend);

@@ -2,7 +2,17 @@
 
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type BatchText, type Checkpoint, ContinuousBatch, type HashRows, type TextOptions } from '@blt-ts/blt';
+import {
+  type BatchText,
+  CHAT_END,
+  type ChatMessage,
+  type Checkpoint,
+  ContinuousBatch,
+  chatPrompt,
+  type HashRows,
+  type TextOptions,
+} from '@blt-ts/blt';
+import { chatMessages } from '../data/chat-lines.ts';
 import { writeFileAtomically } from '../files/atomic-file.ts';
 import { parseJson, readSmallFile } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
@@ -18,6 +28,8 @@ const MOST_FILE_BYTES = 256 * 1024 * 1024;
 interface PromptLine {
   readonly prompt: string;
   readonly fields: Readonly<Record<string, unknown>>;
+  /** The answer is a message of a chat, which CHAT_END ends. */
+  readonly chat?: true;
 }
 
 /** One text that is wanted, and how far it is. */
@@ -29,18 +41,51 @@ interface Wanted {
   finish: 'stop' | 'length';
 }
 
-/** @throws UserError naming the line that is no prompt */
-export function parsePrompts(text: string, name: string): PromptLine[] {
+/** A message of a user as a chat, behind the message of the system if there is one. */
+export const chatOf = (said: string, system?: string): ChatMessage[] => [
+  ...(system === undefined ? [] : [{ role: 'system', content: system }]),
+  { role: 'user', content: said },
+];
+
+/** The prompt of a line in a chat. @throws UserError naming the line */
+function promptInChat(fields: Readonly<Record<string, unknown>>, where: string, system?: string): string {
+  const { prompt, messages } = fields;
+  if (messages === undefined && typeof prompt !== 'string') {
+    throw new UserError(`${where} has neither prompt nor messages; with --chat a line has one of them`);
+  }
+  try {
+    return chatPrompt(messages === undefined ? chatOf(prompt as string, system) : chatMessages(messages, where));
+  } catch (error) {
+    if (error instanceof RangeError) throw new UserError(`${where}: ${error.message}`, 1, { cause: error });
+    throw error;
+  }
+}
+
+/**
+ * The prompts of a file, one a line.
+ * @param chat the prompts are messages of a chat, which the system may begin
+ * @throws UserError naming the line that is no prompt
+ */
+export function parsePrompts(
+  text: string,
+  name: string,
+  chat: { readonly system?: string } | null = null,
+): PromptLine[] {
   const lines: PromptLine[] = [];
   for (const [i, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;
     const where = `${name} line ${i + 1}`;
     const value = parseJson(line, where);
-    if (typeof value === 'string') {
+    if (typeof value === 'string' && chat === null) {
       lines.push({ prompt: value, fields: { prompt: value } });
       continue;
     }
-    const fields = typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+    const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value);
+    const fields = isRecord ? { ...value } : typeof value === 'string' ? { prompt: value } : {};
+    if (chat !== null) {
+      lines.push({ prompt: promptInChat(fields as Record<string, unknown>, where, chat.system), fields, chat: true });
+      continue;
+    }
     const { prompt } = fields as { prompt?: unknown };
     if (typeof prompt !== 'string') {
       throw new UserError(`${where} has no prompt; each line must be a text, or an object such as {"prompt": "..."}`);
@@ -53,11 +98,11 @@ export function parsePrompts(text: string, name: string): PromptLine[] {
 
 /** The answers of one text as a line: the fields of its prompt, its number among `n`, and its text. */
 function answerOf({ line, index, made, finish }: Wanted): object {
-  const bytes = Uint8Array.from(made);
+  const bytes = Uint8Array.from(line.chat && made.at(-1) === CHAT_END ? made.slice(0, -1) : made);
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
   const isText = Buffer.from(text).equals(bytes);
   // Bytes that are no UTF-8 would be lost in the text.
-  return { ...line.fields, index, text, ...(isText ? {} : { bytes: made }), finish_reason: finish };
+  return { ...line.fields, index, text, ...(isText ? {} : { bytes: [...bytes] }), finish_reason: finish };
 }
 
 /** Whether bytes end with a stop text. */
@@ -97,6 +142,8 @@ export interface PromptsOptions {
   readonly prompts: string;
   readonly n: number;
   readonly out?: string;
+  /** The prompts are messages of a chat. */
+  readonly chat: { readonly system?: string } | null;
   readonly text: TextOptions & { readonly seed: number };
   readonly contextBytes?: number;
   readonly hashRows?: HashRows;
@@ -108,8 +155,8 @@ export interface PromptsOptions {
  * @throws UserError for a file that is no list of prompts, or an output that cannot be written
  */
 export async function generatePrompts(checkpoint: Checkpoint, options: PromptsOptions): Promise<void> {
-  const { prompts, n, out, text, contextBytes, hashRows } = options;
-  const lines = parsePrompts(readPromptFile(prompts), prompts);
+  const { prompts, n, out, chat, text, contextBytes, hashRows } = options;
+  const lines = parsePrompts(readPromptFile(prompts), prompts, chat);
   if (out !== undefined && !statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory()) {
     throw new UserError(`cannot write ${out}: there is no folder ${dirname(out)}; make it first`, 2);
   }

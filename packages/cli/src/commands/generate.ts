@@ -1,5 +1,13 @@
 /** @file `blt generate`: continues a prompt, onto a terminal, into a pipe, or as JSON. */
-import { type GenerateCounts, generate, generateAsync, type MemoryMixture, type WeightFormat } from '@blt-ts/blt';
+import {
+  CHAT_END,
+  chatPrompt,
+  type GenerateCounts,
+  generate,
+  generateAsync,
+  type MemoryMixture,
+  type WeightFormat,
+} from '@blt-ts/blt';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
 import { memoryBeside } from '../run/memory-file.ts';
@@ -7,7 +15,7 @@ import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
 import { sayJson } from '../terminal/output.ts';
-import { generatePrompts } from './generate-prompts.ts';
+import { chatOf, generatePrompts } from './generate-prompts.ts';
 
 export interface GenerateFlags {
   readonly model?: string;
@@ -21,6 +29,9 @@ export interface GenerateFlags {
   readonly topK?: number;
   readonly topP?: number;
   readonly seed: number;
+  /** The prompt is a message of a chat. */
+  readonly chat?: boolean;
+  readonly system?: string;
   readonly stop?: string;
   readonly ignoreEos?: boolean;
   readonly context?: number;
@@ -88,15 +99,18 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     topK: flags.topK ?? null,
     topP: flags.topP ?? null,
     seed: flags.seed,
-    stop: flags.stop ? Buffer.from(flags.stop) : null,
+    stop: flags.chat ? Uint8Array.of(CHAT_END) : flags.stop ? Buffer.from(flags.stop) : null,
     ignoreEos: flags.ignoreEos,
   };
   if (flags.prompts !== undefined) {
-    const { prompts, n = 1, out } = flags;
-    await generatePrompts(checkpoint, { prompts, n, out, text, contextBytes, hashRows });
+    const { prompts, n = 1, out, system } = flags;
+    const chat = flags.chat ? { system } : null;
+    await generatePrompts(checkpoint, { prompts, n, out, chat, text, contextBytes, hashRows });
     return 0;
   }
   const prompt = await promptOf(flags);
+  // Of a chat the answer alone is shown.
+  const shown = flags.chat ? new Uint8Array(0) : prompt;
   let counts: GenerateCounts | undefined;
   const options = {
     ...text,
@@ -108,9 +122,8 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
       counts = ran;
     },
   };
-  const bytes = backend.synchronous
-    ? generate(checkpoint, prompt, options)
-    : generateAsync(checkpoint, prompt, options);
+  const all = backend.synchronous ? generate(checkpoint, prompt, options) : generateAsync(checkpoint, prompt, options);
+  const bytes = flags.chat ? answerOf(all) : all;
   if (flags.json) {
     const made: number[] = [];
     for await (const byte of bytes) made.push(byte);
@@ -122,17 +135,28 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
       global_steps: counts?.globalSteps,
       backend: backend.name,
     });
-  } else if (process.stdout.isTTY) await showOnTerminal(prompt, bytes);
+  } else if (process.stdout.isTTY) await showOnTerminal(shown, bytes);
   else {
     // A pipe gets the bytes as they are.
-    process.stdout.write(prompt);
+    process.stdout.write(shown);
     for await (const byte of bytes) process.stdout.write(Uint8Array.of(byte));
   }
   return 0;
 }
 
+/** The bytes of an answer, without the one that ends it. */
+async function* answerOf(bytes: Iterable<number> | AsyncIterable<number>): AsyncGenerator<number> {
+  for await (const byte of bytes) if (byte !== CHAT_END) yield byte;
+}
+
 /** @throws UserError for flags that do not go together */
-function checkPromptFlags({ prompts, prompt, n, out, json, draft, memory }: GenerateFlags): void {
+function checkPromptFlags({ prompts, prompt, n, out, json, draft, memory, ...flags }: GenerateFlags): void {
+  if (flags.chat && flags.stop !== undefined) {
+    throw new UserError('--stop is for plain text: the answer of a --chat ends by itself; leave one of the two out', 2);
+  }
+  if (!flags.chat && flags.system !== undefined) {
+    throw new UserError('--system is the first message of a chat; give --chat too, or leave it out', 2);
+  }
   if (prompts === undefined) {
     const alone = n !== undefined ? '--n' : out !== undefined ? '--out' : null;
     if (alone) throw new UserError(`${alone} is for a file of prompts; give --prompts FILE too, or leave it out`, 2);
@@ -151,9 +175,12 @@ function memoryOf({ memory, draft }: GenerateFlags, folder: string): MemoryMixtu
   return memoryBeside(folder, draft > 0 ? false : memory) ?? undefined;
 }
 
-async function promptOf({ prompt, model }: GenerateFlags): Promise<Uint8Array> {
+async function promptOf({ prompt, model, chat, system }: GenerateFlags): Promise<Uint8Array> {
   const piped = prompt === '-' || (prompt === undefined && !process.stdin.isTTY && model === '-');
-  return piped ? readAll(process.stdin) : Buffer.from(prompt ?? '');
+  const text = piped ? await readAll(process.stdin) : Buffer.from(prompt ?? '');
+  if (!chat) return text;
+  const said = new TextDecoder().decode(text).replace(/\n$/, '');
+  return Buffer.from(chatPrompt(chatOf(said, system)));
 }
 
 /** Writes each character as soon as it is complete. */

@@ -68,7 +68,7 @@ const BY_DATA = 'by --size and the data';
 // biome-ignore format: a table reads best with one option a row
 export const OPTIONS = [
   { key: 'data', section: 'data', ...PATHS, letter: 'd', default: 'Moby Dick',
-    doc: 'file, folder, pattern, .jsonl, .parquet, .gz, .zst, .tar, or - for stdin; may be repeated' },
+    doc: 'file, folder, pattern, .jsonl, .parquet, .gz, .zst, .tar, or - for stdin; may be repeated; PATH=3 gives it the weight 3: rows are drawn by weight' },
   { key: 'held_out', section: 'data', ...PATHS, default: '',
     doc: 'text to evaluate on instead of a part of the data; may be repeated' },
   { key: 'held_out_fraction', section: 'data', ...SHARE, value: 'share', default: String(HELD_OUT_FRACTION),
@@ -78,7 +78,7 @@ export const OPTIONS = [
   { key: 'dedupe', section: 'data', kind: 'boolean', default: '',
     doc: 'leave out training documents that repeat one another or held-out text' },
   { key: 'text_field', section: 'data', kind: 'text', value: 'name', default: 'text, content or body',
-    doc: 'field of .jsonl lines that holds the text' },
+    doc: 'field of .jsonl lines that holds the text; without it, chats (messages) and completions (prompt, completion) are read too' },
   { key: 'raw', section: 'data', kind: 'boolean', default: '',
     doc: 'use every file byte for byte: unpack nothing, read no .jsonl by lines' },
   { key: 'max_memory', section: 'data', kind: 'text', value: 'size', default: 'half of the memory',

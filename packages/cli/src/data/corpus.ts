@@ -1,8 +1,9 @@
 /** @file Documents to train on and documents held out, from what the command line names. */
-import { type Corpus, encode } from '@blt-ts/blt';
+import { answeredIds, encode, type MarkedCorpus } from '@blt-ts/blt';
 import { UserError } from '../terminal/errors.ts';
 import { type Copy, copiesOfHeldOut, repeats } from './copies.ts';
-import type { Document } from './document.ts';
+import { type Document, totalBytes } from './document.ts';
+import { BOOK } from './moby-dick.ts';
 import { loadDocuments } from './sources.ts';
 import {
   type Part,
@@ -13,6 +14,7 @@ import {
   splitHeldOut,
   wholePart,
 } from './split.ts';
+import { weightedSources } from './weights.ts';
 
 /** Options that decide a corpus, besides the files themselves. */
 export interface CorpusSource {
@@ -23,6 +25,8 @@ export interface CorpusSource {
   readonly heldOutFraction: number;
   /** How that part is chosen. Left out: the end of the data to the byte, as runs of version 0.1 have it. */
   readonly split?: SplitChoice;
+  /** The outcome of `split` in each source of a mixture. */
+  readonly splits?: readonly SplitMode[];
   /** Seed of the run (default 0). */
   readonly seed?: number;
   /** Leave out training documents that repeat one another or a held-out one. */
@@ -34,8 +38,12 @@ export interface CorpusSource {
 
 /** The documents of a run, split and checked for copies. */
 export interface LoadedCorpus extends Split {
-  /** How the held-out part was chosen; null: it was given. */
+  /** How the held-out part was chosen; null: it was given, or each source of a mixture has its own. */
   readonly mode: SplitMode | null;
+  /** How it was chosen in each source of a mixture. */
+  readonly splits?: readonly SplitMode[];
+  /** The names of the sources that held-out documents are numbered by, where sources are mixed; else null. */
+  readonly heldOutSources: readonly string[] | null;
   /** All documents before the split, given held-out documents included. */
   readonly all: readonly Document[];
   /** Documents of `--data`. */
@@ -52,13 +60,24 @@ export async function loadCorpus(
   source: CorpusSource,
   warn: ((message: string) => void) | null,
 ): Promise<LoadedCorpus> {
-  const options = { textField: source.textField ?? undefined, raw: source.raw, warn: warn ?? undefined };
-  const documents = await loadDocuments(source.data, options);
+  const { sources, weights } = weightedSources(source.data);
+  const numbered = weights !== null;
+  const options = { textField: source.textField ?? undefined, raw: source.raw, warn: warn ?? undefined, numbered };
+  const documents = await loadDocuments(sources, options);
   const given = source.heldOut ? await loadDocuments(source.heldOut, options) : null;
   const split = given
     ? { mode: null, train: documents.map(wholePart), heldOut: given.map(wholePart) }
-    : chosenSplit(documents, source);
-  const corpus = { ...split, all: given ? documents.concat(given) : documents, documents: documents.length };
+    : weights
+      ? splitOfEach(documents, sources, source)
+      : chosenSplit(documents, { ...source, data: sources });
+  if (weights) checkEach(split.train, sources);
+  const corpus = {
+    ...split,
+    weights,
+    heldOutSources: weights && (source.heldOut ?? sources),
+    all: given ? documents.concat(given) : documents,
+    documents: documents.length,
+  };
   if (!source.dedupe && warn === null) return { ...corpus, leftOut: [] };
   const copies = copiesOfHeldOut(split);
   if (source.dedupe) return deduplicated(corpus, copies);
@@ -68,10 +87,40 @@ export async function loadCorpus(
 
 function chosenSplit(documents: readonly Document[], source: CorpusSource): Split & { mode: SplitMode } {
   const { heldOutFraction: fraction, seed, data, split } = source;
+  const isBook = data.every((one) => one === BOOK);
   if (split === undefined) return { mode: 'end', ...splitHeldOut(documents, fraction) };
   // Figures on the built-in book stay comparable with all that were ever published.
-  const choice = split === 'auto' && data.length === 0 ? 'end' : split;
+  const choice = split === 'auto' && isBook ? 'end' : split;
   return splitCorpus(documents, choice, { fraction, seed });
+}
+
+/** Splits each source by itself, so that each has a held-out part: the one that it has in a run of its own. */
+function splitOfEach(
+  documents: readonly Document[],
+  sources: readonly string[],
+  source: CorpusSource,
+): Split & { mode: null; splits: SplitMode[] } {
+  const each = sources.map((name, s) => {
+    const own = documents.filter((document) => document.source === s);
+    return chosenSplit(own, { ...source, data: [name], split: source.splits?.[s] ?? source.split ?? 'auto' });
+  });
+  return {
+    mode: null,
+    splits: each.map(({ mode }) => mode),
+    train: each.flatMap(({ train }) => train),
+    heldOut: each.flatMap(({ heldOut }) => heldOut),
+  };
+}
+
+/** @throws UserError naming the first source of a mixture that has nothing to train on */
+function checkEach(train: readonly Part[], sources: readonly string[]): void {
+  const bytes = sources.map((_, s) => totalBytes(train.filter((part) => part.source === s)));
+  const empty = bytes.findIndex((n) => n < 2);
+  if (empty < 0) return;
+  throw new UserError(
+    `${sources[empty]} has ${counted(bytes[empty], 'byte')} to train on, too few to draw rows from; give it more text, or leave it out of the mixture`,
+    2,
+  );
 }
 
 /** How many names a sentence gives as examples. */
@@ -92,6 +141,13 @@ function deduplicated<T extends Split>(corpus: T, copies: readonly Copy[]): T & 
   const leftOut = new Set(copies.map(({ train }) => train));
   for (const part of repeats(corpus.train.filter((part) => !leftOut.has(part)))) leftOut.add(part);
   const train = corpus.train.filter((part) => !leftOut.has(part));
+  const gone = corpus.weights?.findIndex((_, s) => !train.some((part) => part.source === s)) ?? -1;
+  if (gone >= 0) {
+    throw new UserError(
+      `--dedupe leaves nothing of source ${gone + 1} of the mixture, because all of it repeats other text; leave that source out`,
+      2,
+    );
+  }
   if (train.length === 0 && corpus.train.length > 0) {
     throw new UserError(
       '--dedupe leaves nothing to train on, because every training document repeats held-out text; leave it out, or give other data',
@@ -101,19 +157,31 @@ function deduplicated<T extends Split>(corpus: T, copies: readonly Copy[]): T & 
   return { ...corpus, train, leftOut: corpus.train.filter((part) => leftOut.has(part)) };
 }
 
-const toIds = (documents: readonly Document[]): Int32Array[] =>
-  documents.filter((d) => d.bytes.length > 0).map((d) => encode(d.bytes, { bos: true, eos: true }));
+/** Every document as BOS, its bytes, EOS; the source of each where they are mixed, and which ids count where only answers do. */
+export function corpusIds(parts: Readonly<Record<'train' | 'heldOut', readonly Document[]>>): MarkedCorpus {
+  const isEmpty = ({ bytes }: Document) => bytes.length === 0;
+  const kept = [parts.train, parts.heldOut].map((part) => part.filter((document) => !isEmpty(document)));
+  const each = <T>(f: (document: Document) => T) => ({ train: kept[0].map(f), heldOut: kept[1].map(f) });
+  const all = kept.flat();
+  return {
+    ...each(({ bytes }) => encode(bytes, { bos: true, eos: true })),
+    ...(all.some(({ source }) => source !== undefined) && { sources: each(({ source }) => source ?? 0) }),
+    ...(all.some(({ answers }) => answers) && {
+      counted: each(({ bytes, answers }) => (answers ? answeredIds({ bytes, answers }).counted : null)),
+    }),
+  };
+}
 
-/** Every document as BOS, its bytes, EOS. */
-export const corpusIds = ({ train, heldOut }: Record<keyof Corpus, readonly Document[]>): Corpus => ({
-  train: toIds(train),
-  heldOut: toIds(heldOut),
-});
-
-export const dataTitle = (sources: readonly string[], documents: number): string =>
-  sources.length === 0
-    ? `Moby Dick, ${documents} chapters`
-    : `${sources.join(' ')} (${documents} document${documents === 1 ? '' : 's'})`;
+/** The data in words. @param weights of the sources, where they are mixed */
+export function dataTitle(data: readonly string[], documents: number, weights?: readonly number[] | null): string {
+  if (data.length === 0) return `Moby Dick, ${documents} chapters`;
+  const { sources } = weightedSources(data);
+  const total = weights?.reduce((sum, w) => sum + w, 0) ?? 1;
+  const named = weights
+    ? sources.map((source, s) => `${((100 * weights[s]) / total).toFixed(0)}% ${source}`).join(' + ')
+    : data.join(' ');
+  return `${named} (${documents} document${documents === 1 ? '' : 's'})`;
+}
 
 /** `119,275 bytes, the end of 60 documents`: what is held out, for the plan. */
 export function heldOutText({
@@ -121,15 +189,24 @@ export function heldOutText({
   heldOutDocuments,
   mode,
   documents,
+  loaded,
 }: {
   readonly heldOutBytes: number;
   readonly heldOutDocuments: number;
   readonly mode: SplitMode | null;
   /** Documents of all data. */
   readonly documents: number;
+  readonly loaded: LoadedCorpus | null;
 }): string {
   if (heldOutDocuments === 0) return 'nothing';
   const bytes = counted(heldOutBytes, 'byte');
+  const { splits, heldOutSources, heldOut = [] } = loaded ?? {};
+  if (splits && heldOutSources) {
+    const each = heldOutSources.map((name, s) => {
+      return `${totalBytes(heldOut.filter(({ source }) => source === s)).toLocaleString('en')} of ${name} (${splits[s]})`;
+    });
+    return `${bytes}: ${each.join(', ')}`;
+  }
   switch (mode) {
     case null:
       return `${bytes}, ${counted(heldOutDocuments, 'document')} given with --held-out`;

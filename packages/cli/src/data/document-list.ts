@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { checked } from '../files/checked.ts';
 import { UserError } from '../terminal/errors.ts';
 import type { LoadedCorpus } from './corpus.ts';
-import { type Document, totalBytes } from './document.ts';
+import { type Document, stretch, totalBytes } from './document.ts';
 import { contentHash, dataHash, type Part, type Split, wholePart } from './split.ts';
 
 /** Most documents that are listed. Of larger corpora only the held-out ones are. */
@@ -85,7 +85,7 @@ export function recovered(list: DocumentList, heldOutHash: string, documents: re
     for (const side of ['train', 'heldOut'] as const) {
       const [from, to] = listed[side] ?? [0, 0];
       if (document === undefined || to > document.bytes.length || to <= from) continue;
-      split[side].push({ ...wholePart(document), bytes: document.bytes.subarray(from, to), from });
+      split[side].push({ ...wholePart(document), ...stretch(document, document.name, from, to), from });
     }
   }
   return dataHash(split.heldOut) === heldOutHash ? split : null;

@@ -6,11 +6,33 @@ export interface Document {
   bytes: Uint8Array;
   /** Where only its first bytes were asked for and there are more: how many it has, or null where its end was not looked for. */
   cutFrom?: number | null;
+  /** The number of the source it came from, where several are mixed. */
+  source?: number;
+  /** Where only some bytes are to be learned: the first of each such stretch, and the one after its last. */
+  answers?: readonly (readonly [from: number, to: number])[];
+}
+
+/** Bytes from .. to-1 of a document under another name, with what is known about them. */
+export function stretch({ bytes, source, answers }: Document, name: string, from: number, to: number): Document {
+  const own = answers?.map(([a, b]) => [Math.max(a, from) - from, Math.min(b, to) - from] as const);
+  return {
+    name,
+    bytes: bytes.subarray(from, to),
+    ...(source === undefined ? {} : { source }),
+    ...(own && { answers: own.filter(([a, b]) => b > a) }),
+  };
 }
 
 /** Bytes of all documents together. */
 export function totalBytes(documents: readonly Document[]): number {
   return documents.reduce((sum, document) => sum + document.bytes.length, 0);
+}
+
+/** Bytes of the answers in documents of which only these are to be learned; null: there is no such document. */
+export function answerBytes(documents: readonly Document[]): number | null {
+  const answered = documents.flatMap(({ answers }) => (answers ? [answers] : []));
+  if (answered.length === 0) return null;
+  return answered.flat().reduce((sum, [from, to]) => sum + to - from, 0);
 }
 
 /** All documents end to end, with nothing between them. */

@@ -1,5 +1,7 @@
 /** @file Documents from JSON lines: one line, one document. */
+import type { AnsweredText } from '@blt-ts/blt';
 import { UserError } from '../terminal/errors.ts';
+import { answeredLine, describe } from './chat-lines.ts';
 import type { Document } from './document.ts';
 
 /** Names that a text field goes by, tried in this order when none is given. */
@@ -34,7 +36,8 @@ class TextBlocks {
 }
 
 /**
- * Reads JSON Lines: one document a line, either an object with a text field or a plain JSON string. Blank lines are skipped.
+ * Reads JSON Lines: one document a line, either an object with a text field or a plain JSON string. Blank lines are skipped. An object
+ * without `text` that has `messages`, or `prompt` and `completion`, is a document of which only the answers are to be learned.
  * @param name file name for messages and for the documents' names (`name:line`)
  * @param textField the field that holds the text; otherwise the first of {@link TEXT_FIELDS} that is there
  * @throws UserError naming the line that is not valid UTF-8, not JSON, or without the field
@@ -46,8 +49,8 @@ export function parseJsonl(bytes: Uint8Array, name: string, textField?: string):
   for (let line = 1; start < bytes.length; line++) {
     let end = bytes.indexOf(0x0a, start);
     if (end === -1) end = bytes.length;
-    const text = reader.text(bytes.subarray(start, end), line, end === bytes.length);
-    if (text !== null) documents.push({ name: `${name}:${line}`, bytes: text });
+    const found = reader.line(bytes.subarray(start, end), line, end === bytes.length);
+    if (found !== null) documents.push({ name: `${name}:${line}`, ...found });
     start = end + 1;
   }
   return documents;
@@ -73,6 +76,17 @@ export class LineReader {
    * @throws UserError
    */
   text(bytes: Uint8Array, number: number, isCut: boolean): Uint8Array | null {
+    const found = this.line(bytes, number, isCut);
+    if (found === null) return null;
+    if (found.answers === undefined) return found.bytes;
+    throw new UserError(
+      `${this.#name} line ${number} is a chat or a completion, which are read where all data fit into memory; raise --max-memory, or give less`,
+      2,
+    );
+  }
+
+  /** The same with the answers of a chat or a completion. @throws UserError */
+  line(bytes: Uint8Array, number: number, isCut: boolean): Pick<Document, 'bytes' | 'answers'> | null {
     const where = `${this.#name} line ${number}`;
     if (bytes.length > MAX_LINE_BYTES) throw tooLong(where, bytes.length, MAX_LINE_BYTES);
     let json: string;
@@ -83,7 +97,8 @@ export class LineReader {
     }
     if (json === '') return null;
     // What JSON writes with an escape takes no more bytes without.
-    return this.#blocks.bytes(lineText(json, where, this.#textField, isCut ? LAST_LINE : ''), bytes.length);
+    const found = lineText(json, where, this.#textField, isCut ? LAST_LINE : '');
+    return typeof found === 'string' ? { bytes: this.#blocks.bytes(found, bytes.length) } : found;
   }
 }
 
@@ -93,7 +108,7 @@ export const tooLong = (where: string, bytes: number, most: number): UserError =
 
 const LAST_LINE = '; it is the last line and has no end, so the file may be cut short';
 
-function lineText(json: string, where: string, textField: string | undefined, hint: string): string {
+function lineText(json: string, where: string, textField: string | undefined, hint: string): string | AnsweredText {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -111,18 +126,19 @@ function lineText(json: string, where: string, textField: string | undefined, hi
   const record = value as Record<string, unknown>;
   const names = textField === undefined ? TEXT_FIELDS : [textField];
   const field = names.find((candidate) => Object.hasOwn(record, candidate));
+  if (textField === undefined && field !== 'text') {
+    const answered = answeredLine(record, where);
+    if (answered !== null) return answered;
+  }
   if (field === undefined) {
     const keys = Object.keys(record).slice(0, 8).join(', ').slice(0, 200) || 'none';
-    const looked = textField === undefined ? `none of the fields ${TEXT_FIELDS.join(', ')}` : `no field '${textField}'`;
+    const looked =
+      textField === undefined
+        ? `none of the fields ${TEXT_FIELDS.join(', ')}, messages, or prompt and completion`
+        : `no field '${textField}'`;
     throw new UserError(`${where} has ${looked} (its fields: ${keys}); name the field with --text-field`);
   }
   const text = record[field];
   if (typeof text !== 'string') throw new UserError(`${where}: field '${field}' is ${describe(text)}, not a string`);
   return text;
-}
-
-function describe(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

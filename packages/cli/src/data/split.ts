@@ -1,7 +1,7 @@
 /** @file Which bytes are trained on and which are held out. */
 import { createHash, hash } from 'node:crypto';
 import { UserError } from '../terminal/errors.ts';
-import { type Document, totalBytes } from './document.ts';
+import { type Document, stretch, totalBytes } from './document.ts';
 
 /** Part of the corpus that is kept out of training when nothing else is said. */
 export const HELD_OUT_FRACTION = 0.1;
@@ -24,6 +24,8 @@ export interface Split {
   train: Part[];
   /** Never trained on; what held-out bits per byte is measured on. Empty when the fraction is 0. */
   heldOut: Part[];
+  /** Weights of the sources, where they are mixed. */
+  weights?: readonly number[] | null;
 }
 
 /** A document as its own and only part. */
@@ -39,7 +41,7 @@ export const wholePart = (document: Document): Part => ({ ...document, whole: do
  * - `documents`: whole documents. One is held out when u(seed, content) < fraction, with u uniform in [0, 1) from SHA-256. That depends on
  *   this document alone, so adding files moves no other document from one part to the other, and equal documents stay together.
  * - `auto`: `documents` where the share held out can be trusted to come out near the fraction, else `tails`; see {@link manyDocuments}.
- *   `end` is the last resort, where documents are too short to have tails. A corpus that grows may come down to another way; whoever wants
+ *   Chats are never cut while whole ones can be drawn. `end` is the last resort, where documents are too short to have tails. A corpus that grows may come down to another way; whoever wants
  *   to compare figures before and after names the way.
  *
  * @param seed of the run; only `documents` depends on it
@@ -55,13 +57,17 @@ export function splitCorpus(
   if (fraction === 0) return { mode: choice === 'auto' ? 'end' : choice, ...splitHeldOut(documents, 0) };
   if (choice === 'end') return { mode: 'end', ...splitHeldOut(documents, fraction, atCharacter) };
   if (choice === 'tails') return { mode: 'tails', ...splitTails(documents, fraction) };
-  if (choice === 'documents' || manyDocuments(documents, fraction)) {
+  // A chat that is cut would be measured without its question.
+  const chats = documents.some(({ answers }) => answers !== undefined);
+  if (choice === 'documents' || chats || manyDocuments(documents, fraction)) {
     const split = splitByContent(documents, fraction, seed);
     if (choice === 'documents') checkBothSides(split.train.length, split.heldOut.length);
     const share = totalBytes(split.heldOut) / totalBytes(documents);
-    if (choice === 'documents' || isNear(share, fraction)) return { mode: 'documents', ...split };
+    const bothSides = share > 0 && share < 1;
+    if (choice === 'documents' || (chats && bothSides) || isNear(share, fraction))
+      return { mode: 'documents', ...split };
   }
-  const tails = splitTails(documents, fraction);
+  const tails = chats ? { train: [], heldOut: [] } : splitTails(documents, fraction);
   return tails.heldOut.length > 0
     ? { mode: 'tails', ...tails }
     : { mode: 'end', ...splitHeldOut(documents, fraction, atCharacter) };
@@ -197,8 +203,9 @@ function divide(split: Split, document: Document, cut: number): void {
   if (cut >= bytes.length) split.train.push(wholePart(document));
   else if (cut <= 0) split.heldOut.push(wholePart(document));
   else {
-    split.train.push({ name: `${name} (first ${cut} bytes)`, bytes: bytes.subarray(0, cut), whole: document, from: 0 });
-    split.heldOut.push({ name: `${name} (from byte ${cut})`, bytes: bytes.subarray(cut), whole: document, from: cut });
+    const { length } = bytes;
+    split.train.push({ ...stretch(document, `${name} (first ${cut} bytes)`, 0, cut), whole: document, from: 0 });
+    split.heldOut.push({ ...stretch(document, `${name} (from byte ${cut})`, cut, length), whole: document, from: cut });
   }
 }
 

@@ -57,12 +57,17 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
   return `<div class="wide-table"><table>${line('th', head)}${rows.map((row) => line('td', row)).join('\n')}</table></div>`;
 };
 
-/** The page, self-contained as all reports are. */
-export function comparePage(runs: readonly RunDetails[]): string {
+/** The page, self-contained as all reports are. @param settings of each run, by option, to stand beside its figures */
+export function comparePage(
+  runs: readonly RunDetails[],
+  settings: readonly Readonly<Record<string, string>>[] = [],
+): string {
+  const options = [...new Set(settings.flatMap((one) => Object.keys(one)))];
   const names = runs.map(({ name }) => name);
   const different = differences(runs);
-  const figures = runs.map((run) => [
+  const figures = runs.map((run, i) => [
     run.name,
+    ...options.map((option) => settings[i]?.[option] ?? ''),
     run.full === null ? '-' : plusMinus({ ...run.full, bitsPerByte: run.full.heldOutBitsPerByte }, 3),
     run.best === null ? '-' : `${run.best.bitsPerByte.toFixed(3)} at step ${run.best.step}`,
     `${run.step} of ${run.steps}, ${run.state}`,
@@ -73,7 +78,11 @@ export function comparePage(runs: readonly RunDetails[]): string {
   const body = [
     `<h1>${escapeHtml(names.join(', '))}</h1>`,
     table(
-      ['run', 'held-out bits per byte (full)', 'best quick evaluation', 'steps', 'bytes seen', 'parameters', 'time'],
+      [
+        'run',
+        ...options,
+        ...['held-out bits per byte (full)', 'best quick evaluation', 'steps', 'bytes seen', 'parameters', 'time'],
+      ],
       figures,
     ),
     `<p class="muted">Full: all held-out bytes at the end of a run, each predicted with at least half a row of context. Quick: between steps,

@@ -2,6 +2,7 @@
 import { Readable, type Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createBrotliCompress, createGzip } from 'node:zlib';
+import { concatenated, type Document } from '../data/document.ts';
 import { UserError } from '../terminal/errors.ts';
 
 /** Bits per byte of a well-known compressor on the held-out bytes: the figure that a model has to beat. */
@@ -81,6 +82,10 @@ async function costAfter(context: Uint8Array, heldOut: Uint8Array, size: Compres
   const [whole, before] = await Promise.all([size(both), size(context)]);
   return (8 * (whole - before)) / heldOut.length;
 }
+
+/** The held-out bytes that compressors are measured on. None of a chat: they know no answers, so they would be measured on other bytes than the model. */
+export const comparedBytes = (heldOut: readonly Document[]): Uint8Array =>
+  heldOut.some(({ answers }) => answers) ? new Uint8Array(0) : concatenated(heldOut);
 
 /**
  * Bits per byte of the held-out bytes under gzip -9 and brotli, each having read the training part before, and under gzip -9 that

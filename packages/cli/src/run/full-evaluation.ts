@@ -22,6 +22,17 @@ const schema = z.object({
   standardError: z.number().nullable(),
   /** Held-out bytes. */
   bytes: z.int().min(1),
+  /** The figures of each source of a mixture, null where no byte of it is held out; without the memory. */
+  sources: z
+    .array(
+      z.object({
+        source: z.string(),
+        heldOutBitsPerByte: z.number().nullable(),
+        standardError: z.number().nullable(),
+        bytes: z.int().min(0),
+      }),
+    )
+    .optional(),
   /** The same bytes with the memory beside the model. Not there without a memory, and in runs of earlier versions. */
   withMemory: z
     .object({
@@ -34,6 +45,20 @@ const schema = z.object({
 });
 
 export type FullEvaluation = z.infer<typeof schema>;
+/** The figure of one source of a mixture. */
+export type SourceFigure = NonNullable<FullEvaluation['sources']>[number];
+
+/** The figures of an evaluation by source, with the sources' names. */
+export const sourceFigures = ({ sources = [] }: Evaluation, names: readonly string[]): SourceFigure[] =>
+  names.map((source, s) => {
+    const found = sources[s];
+    return {
+      source,
+      heldOutBitsPerByte: found?.bitsPerByte ?? null,
+      standardError: found?.standardError ?? null,
+      bytes: found?.bytes ?? 0,
+    };
+  });
 
 /** @throws UserError naming the file */
 export async function writeFullEvaluation(
@@ -41,13 +66,16 @@ export async function writeFullEvaluation(
   step: number,
   evaluation: Evaluation,
   withMemory: Evaluation | null = null,
+  heldOutSources: readonly string[] | null = null,
 ): Promise<void> {
   const { bitsPerByte, standardError, bytes } = evaluation;
+  const sources = heldOutSources && sourceFigures(evaluation, heldOutSources);
   const record: FullEvaluation = {
     step,
     heldOutBitsPerByte: bitsPerByte,
     standardError,
     bytes,
+    ...(sources && { sources }),
     ...(withMemory && {
       withMemory: {
         heldOutBitsPerByte: withMemory.bitsPerByte,

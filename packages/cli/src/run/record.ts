@@ -87,6 +87,7 @@ const planSchema = z.strictObject({
   hashInit: z.number().min(0),
   outputInit: z.number().min(0).optional(),
   recompute: z.boolean(),
+  mixture: z.array(z.number().gt(0)).min(1).max(10_000).nullable().optional(),
   entropyOrigin: originSchema,
   modelOrigin: originSchema,
   globalOrigin: originSchema,
@@ -113,6 +114,11 @@ const recordSchema = z.strictObject({
   heldOutFraction: rate(),
   /** How the held-out part was chosen: what `auto` came down to. Not there where it was given, and in runs of version 0.1. */
   split: z.enum(SPLIT_CHOICES).exclude(['auto']).optional(),
+  /** The same for each source of a mixture, in the order of `data`. */
+  splits: z
+    .array(z.enum(SPLIT_CHOICES).exclude(['auto']))
+    .max(10_000)
+    .optional(),
   /** Whether training documents that repeat one another or a held-out one were left out. */
   dedupe: z.boolean().optional(),
   textField: z.string().nullable(),

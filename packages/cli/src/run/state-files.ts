@@ -17,6 +17,7 @@ const word = () =>
     .min(-(2 ** 31))
     .max(2 ** 31 - 1);
 
+const place = { epoch: z.int().min(-1), row: count() };
 const stateSchema = z.strictObject({
   phase: z.enum(['entropy model', 'patching', 'model', 'done']),
   threshold: z.number().nullable(),
@@ -30,7 +31,7 @@ const stateSchema = z.strictObject({
       step: count(),
       steps: count().optional(),
       bytes: count(),
-      cursor: z.strictObject({ epoch: z.int().min(-1), row: count() }),
+      cursor: z.strictObject({ ...place, sources: z.array(z.strictObject(place)).max(10_000).optional() }),
       random: z.tuple([word(), word(), word(), word()]).refine((words) => words.some((w) => w !== 0), 'all zero'),
       lossAverage: z.number().nullable(),
       skipped: count(),

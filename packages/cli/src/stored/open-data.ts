@@ -6,6 +6,7 @@ import { isCompressedName, isParquetName } from '../data/packed.ts';
 import { memoryBytes } from '../data/read-file.ts';
 import { DataInMemory, type RunData } from '../data/run-data.ts';
 import { Tally } from '../data/tally.ts';
+import { weightedSources } from '../data/weights.ts';
 import { UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 import { surveyData } from './stored-data.ts';
@@ -58,13 +59,19 @@ export async function openData(source: CorpusSource, options: OpenOptions): Prom
   const memory = mostMemory(options.maxMemory);
   const size = await sizeOf(source);
   if (size <= memory / SHARE_OF_DATA) return new DataInMemory(await loadCorpus(source, options.warn));
-  const why = `about ${humanBytes(size)} are more than an eighth of ${humanBytes(memory)}, so they stay on disk`;
-  return surveyData(source, { ...options, why });
+  const large = `about ${humanBytes(size)} are more than an eighth of ${humanBytes(memory)}`;
+  if (weightedSources(source.data).weights) {
+    throw new UserError(
+      `sources with weights are read where all of them fit into memory, and ${large}: raise --max-memory, give less of them, or leave out the weights`,
+      2,
+    );
+  }
+  return surveyData(source, { ...options, why: `${large}, so they stay on disk` });
 }
 
 /** About the bytes of all documents. Standard input, and what cannot be found, count nothing: loading says what is wrong. */
 async function sizeOf({ data, heldOut, raw }: CorpusSource): Promise<number> {
-  const sources = [...data, ...(heldOut ?? [])];
+  const sources = [...weightedSources(data).sources, ...(heldOut ?? [])];
   if (sources.includes('-')) return 0;
   const files = await sourceFiles(sources, new Tally()).catch(() => []);
   return files.reduce((sum, { path, size }) => {

@@ -1,6 +1,6 @@
 /** @file The end of a run. The best step is measured on all held-out bytes and writes a sample, and the report is made. */
 import { type Checkpoint, type Evaluation, generate, generateAsync, type Session } from '@blt-ts/blt';
-import { totalBytes } from '../data/document.ts';
+import { answerBytes, totalBytes } from '../data/document.ts';
 import { worseThanChance } from '../data/held-out-noise.ts';
 import { writeReport } from '../report/training-report.ts';
 import { loadModel } from '../run/find-model.ts';
@@ -53,7 +53,7 @@ async function measureAndReport(run: ClosingRun): Promise<boolean> {
     if (figures === null) return false;
     ({ alone: full, withMemory } = figures);
     log.measured();
-    await writeFullEvaluation(job.folder.path, bestStep, full, withMemory);
+    await writeFullEvaluation(job.folder.path, bestStep, full, withMemory, job.heldOutSources);
     const chance = worseThanChance(full.bitsPerByte, bestStep);
     if (chance !== null) log.warning(chance);
   }
@@ -77,6 +77,8 @@ async function measureAndReport(run: ClosingRun): Promise<boolean> {
 
 /** The held-out bytes that are measured, in words. */
 function measuredBytes({ heldOut, heldOutBytes }: TrainingJob): string {
+  const answers = answerBytes(heldOut);
+  if (answers !== null) return `${humanBytes(answers)} of answers`;
   const bytes = totalBytes(heldOut);
   return bytes < heldOutBytes ? `${humanBytes(bytes)} of ${humanBytes(heldOutBytes)}` : `all ${humanBytes(bytes)}`;
 }

@@ -2,7 +2,7 @@
  * @file A run made longer: `blt train --resume RUN --steps N`, or `--minutes M` for one that has ended. A run of schedule wsd goes on from the
  * state before its decay, so that it becomes the run that was planned for N steps. Any other goes on from its last state.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunPlan, SessionState } from '@blt-ts/blt';
 import { linkedFiles, listFolders, pruneFolders, setLatest, setPointer, writeFolder } from '../files/atomic-folder.ts';
@@ -72,6 +72,7 @@ export async function extended(
   fits: (minutes: number, at: Position) => number | null,
   warn: (message: string) => void,
 ): Promise<{ record: RunRecord; fitted: boolean }> {
+  if (write) await finishExtension(folder, record);
   const asBefore = { record, fitted: false };
   if (steps === undefined && minutes === undefined) return asBefore;
   const point = await extensionPoint(folder, record);
@@ -79,7 +80,9 @@ export async function extended(
     if (steps === undefined) return asBefore;
     throw new UserError(`${folder.path} has no step of its model yet; resume it without --steps first`, 2);
   }
-  if (steps === undefined && !point.ended) return asBefore;
+  // A run that was made so long already and stopped before its end goes on.
+  const already = steps === record.plan.model.loop.steps && record.extended !== undefined && !point.ended;
+  if ((steps === undefined && !point.ended) || already) return asBefore;
   const { step, done } = point;
   const end = steps ?? Math.max(done + 1, fits(minutes!, { phase: 'model', step, steps: step }) ?? 0);
   checkSteps(folder, done, end);
@@ -107,9 +110,10 @@ async function goBackTo(path: string, name: string, json: SessionState['json'], 
   await writeFolder(path, name, { ...linked, [STATE_JSON]: stateJsonText(json, plan) }, { overwrite: true });
   const steps = (await listFolders(path)).filter((step) => STEP.test(step));
   const keep = steps.slice(0, steps.indexOf(name) + 1);
-  await setLatest(path, name);
   const best = json.best && stepName(json.best.step);
   await setPointer(path, 'best', best !== null && keep.includes(best) ? best : name);
+  // Last of the two: before it, the run still stands at its old end, and a resume begins this anew.
+  await setLatest(path, name);
   await pruneFolders(path, { keepLast: 0, keep, only: STEP });
 }
 
@@ -135,15 +139,35 @@ async function extendRun(
   const longer = lengthened(record, { step }, steps);
   const kept = step < done ? await keepFinished(folder) : null;
   await folder.writeRecord(longer);
-  const { plan: _, loop, ...state } = stateJson(folder, name);
-  const { steps: __, ...rest } = loop!;
-  await goBackTo(folder.path, name, { ...state, phase: 'model', stale: 0, loop: rest }, longer.plan);
-  new MetricsFile(join(folder.path, METRICS), {
-    resumeStep: step,
-    resumeEvaluated: state.evaluatedAt === step,
-  }).close();
+  await goOnFrom(folder, name, longer.plan);
   warn(changesText({ step, steps, kept, isBeforeDecay, wsd: record.plan.model.loop.schedule === 'wsd' }));
   return longer;
+}
+
+/** Makes a saved step the newest, so that a resume goes on from it under the plan. */
+async function goOnFrom(folder: RunFolder, name: string, plan: RunPlan): Promise<void> {
+  const { plan: _, loop, ...state } = stateJson(folder, name);
+  const { steps: __, ...rest } = loop!;
+  await goBackTo(folder.path, name, { ...state, phase: 'model', stale: 0, loop: rest }, plan);
+  new MetricsFile(join(folder.path, METRICS), {
+    resumeStep: rest.step,
+    resumeEvaluated: state.evaluatedAt === rest.step,
+  }).close();
+}
+
+/** The number of steps in a plan as it was saved. */
+const stepsOf = (plan: unknown): number | undefined => (plan as RunPlan | undefined)?.model?.loop?.steps;
+
+/** Does the rest of an extension that was killed once config.json had been written: the newest step is still one of the shorter run. */
+async function finishExtension(folder: RunFolder, { plan, extended }: RunRecord): Promise<void> {
+  const last = extended?.at(-1);
+  const latest = last && (await folder.latestName());
+  if (!last || !latest) return;
+  const then = stepsOf(stateJson(folder, latest).plan);
+  const from = stepName(last.from);
+  if (then === last.steps && then !== plan.model.loop.steps && existsSync(join(folder.path, from))) {
+    await goOnFrom(folder, from, plan);
+  }
 }
 
 function checkSteps(folder: RunFolder, done: number, steps: number): void {

@@ -25,7 +25,8 @@ import { VERSION } from '../version.ts';
 import { checkSize } from './enough-data.ts';
 import { extended } from './extension.ts';
 import { memoryOf } from './forecast.ts';
-import { isFitted, type PlannedRun, planNewRun, planOf, resumedPlan } from './planned-run.ts';
+import { learnsHeldOut } from './held-out-before.ts';
+import { isFitted, type PlannedRun, planNewRun, plannedBytes, planOf, resumedPlan } from './planned-run.ts';
 import { type Position, TimeBudget } from './time-budget.ts';
 import { openWarmStart, reopenWarmStart } from './warm-start.ts';
 
@@ -124,8 +125,12 @@ function wholeCorpus({ loaded }: RunData): Corpus {
 
 /** A new run on opened data. */
 async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wishes): Promise<Job> {
-  const opened = await openWarmStart(config, () => wholeCorpus(data), data.hash, warn);
-  checkSize(data, planOf(opened.options, data.trainBytes), source);
+  const start = await openWarmStart(config, () => wholeCorpus(data), data.hash, warn);
+  const mixture = data.loaded?.weights;
+  const opened = { ...start, options: { ...start.options, ...(mixture && { mixture }) } };
+  checkSize(data, planOf(opened.options, plannedBytes(data)), source);
+  const learned = config.from && data.loaded ? await learnsHeldOut(config.from, data.loaded.train) : null;
+  if (learned !== null) warn(learned);
   // Before the folder is made: a backend that is not there leaves nothing behind.
   const choice = await backendFor(config, flags);
   const housekeeping = housekeepingOf(DEFAULT_HOUSEKEEPING, config, flags);
@@ -144,6 +149,7 @@ async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wis
     startedAt: new Date().toISOString(),
     ...source,
     split: data.mode ?? undefined,
+    splits: data.loaded?.splits && [...data.loaded.splits],
     dataHash: data.hash,
     heldOutHash: data.heldOutHash,
     ...(kept ? { stored: storedRecord(data, kept.sha256) } : {}),

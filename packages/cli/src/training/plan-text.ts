@@ -16,6 +16,8 @@ export interface Estimate {
 export interface PlanFacts {
   readonly data: string;
   readonly trainBytes: number;
+  /** Bytes of the answers that are learned from them; null: all bytes are. */
+  readonly answers: number | null;
   /** The held-out part, in words. */
   readonly heldOut: string;
   /** The documents that `--dedupe` left out, in words. Null: none. */
@@ -43,6 +45,14 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
   const { dropout, muon } = model.loop;
   const lines = [
     ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on`],
+    ...(facts.answers === null
+      ? []
+      : [
+          [
+            'answers',
+            `${humanBytes(facts.answers)} of chats and completions; the loss counts these alone, the rest is read`,
+          ],
+        ]),
     ['held out', facts.heldOut],
     ...(facts.leftOut === null ? [] : [['left out', facts.leftOut]]),
     ...(facts.sample ? [['reads', facts.sample]] : []),

@@ -3,6 +3,7 @@
 import { totalmem } from 'node:os';
 import {
   bltPlan,
+  bytesOfMixture,
   ConfigError,
   countParameters,
   MOST_TEXT_BYTES,
@@ -14,6 +15,7 @@ import {
 import type { Backend } from '@blt-ts/tensor';
 import { measureGflops } from '../config/backend-choice.ts';
 import { corpusIds } from '../data/corpus.ts';
+import { totalBytes } from '../data/document.ts';
 import type { RunData, Sample } from '../data/run-data.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
@@ -73,6 +75,16 @@ const rememberedBytesOf = (sample: Sample | undefined, trainBytes: number): numb
 
 const parameterCount = ({ config }: RunPlan): number => countParameters(bltPlan(config));
 
+/** Bytes of the training part that a plan is made for; of a mixture see `bytesOfMixture`. */
+export function plannedBytes({ loaded, trainBytes }: RunData): number {
+  if (!loaded?.weights) return trainBytes;
+  const { weights, train } = loaded;
+  return bytesOfMixture(
+    weights,
+    weights.map((_, s) => totalBytes(train.filter(({ source }) => source === s))),
+  );
+}
+
 /** `planRun`. @throws UserError in place of ConfigError, because the options come from the command line or the config file */
 export function planOf(options: RunOptions, trainBytes: number): RunPlan {
   try {
@@ -108,7 +120,7 @@ export const isFitted = ({ options, minutes }: Pick<PlanRequest, 'options' | 'mi
 export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   const { options, data, backend, warmStart, minutes } = request;
   const { trainBytes, heldOutBytes } = data;
-  let plan = planOf(options, trainBytes);
+  let plan = planOf(options, plannedBytes(data));
   // Entropies made before are those of whole documents.
   const whole = warmStart(plan).entropies != null || warmStart(plan).patches != null;
   let sample = sampleOf(
@@ -150,7 +162,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   }
   if (fitted) {
     const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
-    plan = planOf(withFit(options, fit), trainBytes);
+    plan = planOf(withFit(options, fit), plannedBytes(data));
     sample = sampleOf(plan, LEAST_BYTES_IN_TIME, trainBytes, fit.heldOutBytes, heldOutBytes, whole);
     if (request.memory && fit.rememberedBytes < Math.min(trainBytes, MOST_TEXT_BYTES)) {
       sample = { ...sample, memoryBytes: fit.rememberedBytes };

@@ -102,6 +102,8 @@ function rehearsalOf(plan: RunPlan, warmStart: WarmStart): { small: RunPlan; tra
   });
   const small: RunPlan = {
     ...plan,
+    // The first documents may be of one source alone.
+    mixture: null,
     ...(prepared && {
       config: {
         ...config,

@@ -1,5 +1,5 @@
 /** @file Everything a run needs to be trained: its folder, its data, its plan and what computes. */
-import type { Corpus, WarmStart } from '@blt-ts/blt';
+import type { MarkedCorpus, WarmStart } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import type { Document } from '../data/document.ts';
 import type { RunFolder } from '../run/folder.ts';
@@ -17,12 +17,14 @@ export interface TrainingJob {
   /** The held-out documents that are measured: all, or a sample. */
   readonly heldOut: readonly Document[];
   readonly heldOutBytes: number;
+  /** The names of the sources that are measured by themselves, by number; null or left out: all text is measured as one. */
+  readonly heldOutSources?: readonly string[] | null;
   readonly budget: TimeBudget;
   /** Seconds that the compressors of the report may take. */
   readonly compressorSeconds?: number;
   /** The data in words. */
   readonly title: string;
-  readonly corpus: Corpus;
+  readonly corpus: MarkedCorpus;
   /** Pretrained weights and prepared entropies that the run starts from. They are asked for only if they are needed. */
   readonly warmStart?: () => Promise<WarmStart>;
   readonly backend: Backend;
@@ -34,6 +36,6 @@ export interface TrainingJob {
 /** The command that goes on with this run. */
 export function resumeCommand({ folder, record }: TrainingJob, flags = ''): string {
   const command = `blt train --resume ${folder.path}${flags === '' ? '' : ` ${flags}`}`;
-  const stdin = record.data.includes('-') || record.heldOut?.includes('-');
+  const stdin = record.data.some((source) => /^-(?:=|$)/.test(source)) || record.heldOut?.includes('-');
   return stdin ? `${command} < FILE, with the bytes that were given on standard input` : command;
 }

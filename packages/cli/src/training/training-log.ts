@@ -1,8 +1,16 @@
 /** @file Everything that `blt train` says while it trains: each line for people beside the event for machines. */
 import { join, relative } from 'node:path';
-import type { Evaluation, Progress, Session, SessionEvent, StepReport } from '@blt-ts/blt';
+import {
+  CHAT_HEADING,
+  type Evaluation,
+  type Progress,
+  type Session,
+  type SessionEvent,
+  type StepReport,
+} from '@blt-ts/blt';
 import type { CompressorFigure } from '../report/compressors.ts';
 import { stepName } from '../run/folder.ts';
+import { type SourceFigure, sourceFigures } from '../run/full-evaluation.ts';
 import type { MetricsRecord } from '../run/metrics-file.ts';
 import type { Sample } from '../run/samples-file.ts';
 import { printableMessage } from '../terminal/errors.ts';
@@ -155,13 +163,15 @@ export class TrainingLog {
 
   evaluation({ step, evaluation, best, stale }: EventOf<'evaluation'>, session: Session, saved: string | null): void {
     const { bitsPerByte } = evaluation;
+    const { heldOutSources } = this.job;
+    const sources = heldOutSources ? sourceFigures(evaluation, heldOutSources) : null;
     this.endProgress();
     const verdict = best
       ? `best so far, saved ${stepName(step)}`
       : `worse than step ${session.best!.step} (${stale} in a row)`;
     this.out.say(
-      `held-out       ${bitsPerByte.toFixed(3)} bpb (quick) after ${humanBytes(session.bytesSeen)}: ${verdict}`,
-      { event: 'evaluation', step, heldOutBitsPerByte: bitsPerByte, best, stale, saved },
+      `held-out       ${bitsPerByte.toFixed(3)} bpb (quick${sourcesText(sources)}) after ${humanBytes(session.bytesSeen)}: ${verdict}`,
+      { event: 'evaluation', step, heldOutBitsPerByte: bitsPerByte, best, stale, saved, ...(sources && { sources }) },
     );
   }
 
@@ -214,31 +224,54 @@ export class TrainingLog {
   ): void {
     const lines: string[] = [];
     if (full) {
-      const others = compressors.map((y) => `${y.name} ${y.bitsPerByte.toFixed(2)}`).join(', ');
-      lines.push(`held-out       ${plusMinus(full, 3)} bits per byte on ${measured} (full; ${others})`);
+      const others = ['full', ...compressors.map((y) => `${y.name} ${y.bitsPerByte.toFixed(2)}`)];
+      lines.push(`held-out       ${plusMinus(full, 3)} bits per byte on ${measured} (${fullText(others)})`);
       if (full.bitsPerByte >= CHANCE) {
         lines.push(
           `               ${CHANCE} bits per byte is what guessing costs: the time was too short to learn anything, or the bytes are random`,
         );
       }
     }
+    const { heldOutSources } = this.job;
+    const sources = full && heldOutSources ? sourceFigures(full, heldOutSources) : null;
+    for (const line of sources ?? []) lines.push(sourceLine(line));
     if (full && withMemory) lines.push(memoryLine(full, withMemory));
     lines.push(`trained for    ${humanDuration(seconds)}`);
     lines.push(`model          ${relative('.', model) || model}`);
     lines.push(`report         ${relative('.', report) || report}`);
-    lines.push(`try            blt generate --model ${this.job.folder.path} --prompt "..."`);
+    const chat = this.job.end.some(({ answers, bytes }) => answers && bytes[0] === CHAT_HEADING) ? ' --chat' : '';
+    lines.push(`try            blt generate --model ${this.job.folder.path}${chat} --prompt "..."`);
     this.out.say(lines.join('\n'), {
       event: 'done',
       step: modelStep,
       best,
       heldOutBitsPerByte: full?.bitsPerByte ?? null,
       standardError: full?.standardError ?? null,
+      ...(sources && { sources }),
       heldOutBitsPerByteWithMemory: withMemory?.bitsPerByte ?? null,
       seconds,
       model,
       report,
     });
   }
+}
+
+/** `full; xz 2.5, brotli 2.4` */
+const fullText = ([full, ...others]: readonly string[]): string =>
+  others.length === 0 ? full : `${full}; ${others.join(', ')}`;
+
+/** `; a.txt 2.012, b.txt 1.998` */
+const sourcesText = (sources: readonly SourceFigure[] | null): string =>
+  (sources ?? []).reduce(
+    (text, { source, heldOutBitsPerByte: bits }, i) =>
+      `${text}${i === 0 ? '; ' : ', '}${source} ${bits?.toFixed(3) ?? '-'}`,
+    '',
+  );
+
+/** The figure of one source of a mixture. */
+function sourceLine({ source, heldOutBitsPerByte: bitsPerByte, ...rest }: SourceFigure): string {
+  if (bitsPerByte === null) return `               nothing of ${source} is held out`;
+  return `               ${plusMinus({ bitsPerByte, ...rest }, 3)} on ${humanBytes(rest.bytes)} of ${source}`;
 }
 
 /** The figure with memory, and what follows from it. */

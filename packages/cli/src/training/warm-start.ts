@@ -153,6 +153,7 @@ async function entropyModelOf(
   }
   const opened = await openEntropyModel(path).catch((error: unknown) => {
     if (!(error instanceof UserError) || asked !== undefined) throw error;
+    if (path === kept) throw new UserError(`${error.message}; or train a new one: --patcher retrain`, 2);
     throw new UserError(`the entropy model of ${folder}: ${error.message}; say where it is: --entropy-model DIR`, 2);
   });
   if (made && made.sha256 !== opened.sha256) {

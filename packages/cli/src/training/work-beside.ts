@@ -1,8 +1,8 @@
 /** @file The work that needs no model and is done while one is trained: the memory of the text, and then the compressors of the report. */
 import { rememberedText } from '@blt-ts/blt';
 import type { WasmBackend } from '@blt-ts/tensor';
-import { concatenated, lastBytes } from '../data/document.ts';
-import { type CompressorFigure, compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
+import { lastBytes } from '../data/document.ts';
+import { type CompressorFigure, comparedBytes, compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { MemoryBeside } from './memory-beside.ts';
 import type { TrainingJob } from './training-job.ts';
 
@@ -28,7 +28,7 @@ export class WorkBeside {
   private async compress({ end, heldOut, compressorSeconds }: TrainingJob): Promise<CompressorFigure[]> {
     // Whoever waits for the file is told of its failure.
     await this.memory?.file.catch(() => {});
-    return compressorFigures(lastBytes(end, MOST_CONTEXT_BYTES), concatenated(heldOut), {
+    return compressorFigures(lastBytes(end, MOST_CONTEXT_BYTES), comparedBytes(heldOut), {
       seconds: compressorSeconds,
       signal: this.stopping.signal,
     });

@@ -21,6 +21,7 @@ const FLOORS = [
   'report',
   'training',
   'study',
+  'sweep',
   'play',
   'serve',
   'commands',

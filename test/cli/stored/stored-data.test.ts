@@ -111,7 +111,7 @@ test('data on disk have the documents, the split and the samples of data in memo
         expect(disk[key]).toBe(memory[key]);
       }
       for (const sample of [undefined, { trainBytes: 90_000, heldOutBytes: 1000 }]) {
-        const [here, there] = [await memory.sampled(sample, seed), await disk.sampled(sample, seed, 5000)];
+        const [here, there] = [await memory.sampled(sample, seed, 5000), await disk.sampled(sample, seed, 5000)];
         expect(bytesOf(there.train)).toEqual(bytesOf(here.train));
         expect(bytesOf(there.heldOut)).toEqual(bytesOf(here.heldOut));
         expect(Buffer.compare(lastBytes(there.end, 5000), lastBytes(here.end, 5000))).toBe(0);

@@ -84,7 +84,7 @@ describe('a run whose data have changed since', () => {
   const flags = (data: string, runs: string, more: object = {}) => ({
     ...{ data: [data], runs, backend: 'reference', patchingMode: 'space', steps: '1', rowBytes: '32', batchSize: '1' },
     ...{ localWidth: '8', localHeads: '2', decoderLayers: '1', globalWidth: '16', globalHeads: '2', globalLayers: '1' },
-    ...{ hashSizes: '3', hashVocab: '16', ...more },
+    ...{ hashSizes: '3', hashVocab: '16', memory: 'off', ...more },
   });
   /** Trains a run on a file that is then changed. */
   async function changed(change: (file: string) => void, more: object = {}) {

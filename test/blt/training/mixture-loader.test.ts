@@ -3,6 +3,7 @@ import { bytesOfMixture, type DataCursor, EpochLoader, MixtureLoader } from '@bl
 import { Random } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { bitsByShares } from '../../../packages/blt/src/training/evaluation.ts';
 
 const weights = fc.array(
   fc.integer({ min: 1, max: 40 }).map((i) => i / 4),
@@ -66,4 +67,13 @@ test('weights must be above 0, one for each source', () => {
   expect(() => new MixtureLoader([], [1])).toThrow('a mixture of 0 sources needs a weight above 0 for each, got [1]');
   expect(() => mixture([1, 0])).toThrow('needs a weight above 0');
   expect(() => mixture([1, 1]).seek({ epoch: 0, row: 3 })).toThrow('the place is one in 1 sources, the mixture has 2');
+});
+
+test('of a mixture the figure that decides is the mean of its sources by their shares; a source without held-out text counts nothing', () => {
+  const of = (bitsPerByte: number) => ({ nats: 1, bytes: 1, bitsPerByte, standardError: null });
+  // Of all bytes the first source has most.
+  const pooled = { ...of(2.9), sources: [of(3), of(2), null] };
+  expect(bitsByShares(pooled, [1, 3, 4])).toBe((3 + 3 * 2) / 4);
+  expect(bitsByShares(pooled, null)).toBe(2.9);
+  expect(bitsByShares(of(2.5), [1, 1])).toBe(2.5);
 });

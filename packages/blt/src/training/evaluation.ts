@@ -32,6 +32,18 @@ export interface Evaluation {
   readonly sources?: readonly (Evaluation | null)[];
 }
 
+/**
+ * The figure that decides which step of a run is the best, bits per byte. Of a mixture it is sum_s w_s b_s / sum_s w_s over the sources s
+ * with held-out text, with their weights w and figures b. So a small source counts as much as its share of the training rows.
+ */
+export function bitsByShares({ bitsPerByte, sources }: Evaluation, mixture: readonly number[] | null): number {
+  const measured = (sources ?? []).flatMap((one, s) =>
+    one ? [{ bits: one.bitsPerByte, weight: mixture?.[s] ?? 0 }] : [],
+  );
+  const total = measured.reduce((sum, { weight }) => sum + weight, 0);
+  return total > 0 ? measured.reduce((sum, { bits, weight }) => sum + weight * bits, 0) / total : bitsPerByte;
+}
+
 /** Sums of nats and bytes over rows. */
 export class Tally {
   private nats = 0;

@@ -14,7 +14,7 @@ import type { BltConfig } from '../model/config.ts';
 import type { BltParams } from '../model/parameters.ts';
 import { meanPatchSize } from '../patching/calibrate.ts';
 import { countBytes } from '../patching/vocabulary.ts';
-import { type Evaluation, evaluatingBlt, type Progress, result } from './evaluation.ts';
+import { bitsByShares, type Evaluation, evaluatingBlt, type Progress, result } from './evaluation.ts';
 import { sampleRows } from './evaluation-rows.ts';
 import { type EvaluationWithMemory, evaluatingWithMemory } from './evaluation-with-memory.ts';
 import { readArrays } from './loop-state.ts';
@@ -99,13 +99,14 @@ export class Session {
     }
   }
 
-  /** Quick evaluation: whole rows without overlap, spread evenly over the held-out text. */
+  /** Quick evaluation: whole rows without overlap, spread evenly over the held-out text. The figure of a mixture goes by its shares. */
   private async *evaluate(): AsyncGenerator<SessionEvent, void> {
     const { modelLoop, bestSoFar } = this.parts;
     const { step } = modelLoop!;
     const rows = sampleRows(this.parts.heldOutRows(this.plan.model.patchesPerRow), this.plan.evalBytes);
     const params = modelLoop!.evaluationParams();
-    const evaluation = yield* reportingProgress(evaluatingBlt(params, rows, this.config));
+    const measured = yield* reportingProgress(evaluatingBlt(params, rows, this.config));
+    const evaluation = { ...measured, bitsPerByte: bitsByShares(measured, this.plan.mixture ?? null) };
     const best = bestSoFar.record(step, evaluation.bitsPerByte);
     yield { kind: 'evaluation', step, evaluation, best, stale: bestSoFar.state.stale };
   }

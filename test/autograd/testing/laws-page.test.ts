@@ -14,6 +14,7 @@ import {
   rowOf,
   tested,
   threadLaws,
+  vmapLaws,
 } from '@blt-ts/autograd/testing';
 import { modelLaws } from '@blt-ts/blt/testing';
 import { createReferenceBackend } from '@blt-ts/tensor';
@@ -49,6 +50,7 @@ test('the list is that of the code', () => {
       ...lines('forwardLaws', forwardLaws(backend, { operations: [name] }), name, 'K'),
       ...(libraryTable[name].whole ? [] : lines('gradientLaws', gradientLaws(operationOf(name)), name, 'K')),
     ]),
+    ...[...kernelNames, ...libraryNames].flatMap((name) => lines('vmapLaws', vmapLaws(name), name, 'K')),
     ...lines('threadLaws', threadLaws(backend, backend), /^.*\)(?=:)/, 'J'),
     ...lines('memoryLaws', memoryLaws({ name: 'L', turn: () => {}, backend }), /^$/, ''),
     ...lines('modelLaws', modelLaws(model), /^$/, ''),

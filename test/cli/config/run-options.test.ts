@@ -18,6 +18,7 @@ const READ_ELSEWHERE = new Set([
   'text_field',
   'raw',
   'prepared',
+  'max_memory',
   'init_global',
   'model',
   'from',

@@ -220,7 +220,8 @@ function hint(key: string, section: string | undefined): string {
 
 const place = ({ section }: OptionRow): string => (section === undefined ? 'above all sections' : `in [${section}]`);
 
-function fromToml(text: string, name: string): unknown {
+/** The values of a TOML file. @throws UserError naming line and column */
+export function fromToml(text: string, name: string): Record<string, unknown> {
   try {
     return parseToml(text);
   } catch (error) {

@@ -2,11 +2,10 @@
  * @file The file of `blt sweep`: options that all runs share in [base], and either a [grid] of which every combination is run, or a list of
  * [[run]]. Each part has the keys of a config file.
  */
-import { parse as parseToml, TomlError } from 'smol-toml';
-import { checkConfig } from '../config/config-file.ts';
+import { checkConfig, fromToml } from '../config/config-file.ts';
 import { flagOf, OPTIONS, type OptionRow } from '../config/options.ts';
 import { readSmallFile } from '../files/small-file.ts';
-import { abridged, reason, UserError } from '../terminal/errors.ts';
+import { reason, UserError } from '../terminal/errors.ts';
 
 const MAX_SWEEP_BYTES = 1024 * 1024;
 /** More runs than these are surely a mistake in a grid. */
@@ -79,17 +78,6 @@ function differing(configs: readonly Tree[], own: readonly Tree[]): Readonly<Rec
   const flags = new Set(own.flatMap(places).map(([path]) => flag(path)));
   const differ = [...flags].filter((key) => key !== 'run' && new Set(all.map((one) => one.get(key))).size > 1);
   return all.map((one) => Object.fromEntries(differ.map((key) => [key, one.get(key) ?? 'default'])));
-}
-
-function fromToml(text: string, name: string): Tree {
-  try {
-    return parseToml(text);
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    throw new UserError(`${name} line ${error.line}, column ${error.column}: ${abridged(error.message.trimEnd())}`, 2, {
-      cause: error,
-    });
-  }
 }
 
 /** The configs of a file, and the parts of it that make them differ. @throws UserError */

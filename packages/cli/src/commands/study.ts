@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { createWasmBackend } from '@blt-ts/tensor';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isCorpus, noCorpus } from '../study/corpora.ts';
 import { type Experiment, experimentNames, readExperiment, smokeOf } from '../study/experiment.ts';
 import { measure } from '../study/measure.ts';

@@ -43,6 +43,8 @@ const FIGURES: Readonly<Record<string, (results: Results, args: readonly string[
     const found = tasks.find(({ task }) => task === args[4]);
     return found ? percent(ones(found.items), found.items.length) : NOTHING;
   },
+  /** `notes NUMBER`: what the verdict says beside its figure */
+  notes: (results, [number]) => verdictsOf(results)[Number(number) - 1].notes.join(' ') || NOTHING,
   /** `verdict NUMBER` */
   verdict: (results, [number]) => verdictsOf(results)[Number(number) - 1].verdict,
   verdicts,

@@ -9,7 +9,7 @@ export interface BudgetPoint {
   readonly bitsPerByte: number;
 }
 
-/** What the horizontal axis is. */
+/** The horizontal axis. */
 interface Axis {
   /** `minutes of training` */
   readonly of: string;

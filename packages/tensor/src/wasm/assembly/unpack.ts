@@ -132,7 +132,7 @@ function byte(before: u32, copied: u32): u32 {
   return node;
 }
 
-/** What the last steps were: below 4 a byte after a byte, below 7 a byte, from there on a copy. */
+/** The last few steps as a number: below 4 a byte after a byte, below 7 another byte, from there on a copy. */
 let state: u32 = 0;
 /** The last four distances, the newest first. */
 let d0: usize = 1;

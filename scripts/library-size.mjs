@@ -52,7 +52,7 @@ const withoutKernels = {
   name: 'without kernels',
   setup(setup) {
     setup.onLoad({ filter: /kernels\.generated\.ts$/ }, () => ({
-      contents: "export const memoryFlags = 0, alphabet = '', common = '', encoded = '';",
+      contents: "export const memoryFlags = 0, unpacker = '', packed = '';",
       loader: 'ts',
     }));
   },

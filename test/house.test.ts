@@ -1,6 +1,6 @@
 /**
  * @file The state of the sources: each file says what it is for, no file and no function is long, docstrings are sentences about the thing
- * itself. Four files of kernels, which are unrolled by hand, have an allowance. It may shrink, and it must not grow.
+ * itself. Two files of kernels, which are unrolled by hand, have an allowance. It may shrink, and it must not grow.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
@@ -40,7 +40,7 @@ const rules = {
 /** Offences that are still allowed, in the order of the rules. The command has none. */
 const ALLOWED: Readonly<Record<string, readonly [files: number, long: number, docstrings: number, functions: number]>> =
   {
-    tensor: [0, 4, 0, 3],
+    tensor: [0, 2, 0, 3],
     autograd: [0, 0, 0, 0],
     blt: [0, 0, 0, 0],
     cli: [0, 0, 0, 0],

@@ -1,5 +1,5 @@
 /** @file The four packages as they would be published: what their tarballs offer is there, and tools find the types and the code of each entry. */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +21,12 @@ const manifestOf = (name: string) =>
 test.each(NAMES.map((name, i) => [name, i] as const))('publint finds nothing in %s', async (_, i) => {
   const { messages, pkg } = await publint({ pack: { tarball: bytesOf(i) }, level: 'suggestion', strict: true });
   expect(messages.map((message) => formatMessage(message, pkg, { color: false }))).toEqual([]);
+});
+
+test('the command brings no source maps, which are larger than all the rest of it', () => {
+  const listed = execFileSync('tar', ['-tzf', tarballs[NAMES.indexOf('cli')]], { encoding: 'utf8' }).split('\n');
+  expect(listed).toContain('package/dist/blt.js');
+  expect(listed.filter((file) => file.endsWith('.map'))).toEqual([]);
 });
 
 /** The libraries are ES modules only. `require` loads them in Node from 20.19 on, which are-the-types-wrong does not count on. */

@@ -96,8 +96,9 @@ const reduction = <K extends 'sum' | 'max'>(
 
 // ----- the table ------------------------------------------------------------------------------------------------------
 
+/** How each kernel runs on a batch. */
 // biome-ignore format: a table reads best aligned
-const rules: BatchRules = {
+export const batchRules: BatchRules = {
   neg: inFront, exp: inFront, log: inFront, sqrt: inFront, reciprocal: inFront, sin: inFront, cos: inFront, tanh: inFront,
   sigmoid: inFront, abs: inFront, sign: inFront, erf: inFront, affine: inFront, toI32: inFront, toF32: inFront,
   // Every example has the mask of its own places.
@@ -147,7 +148,7 @@ export function batched<K extends KernelName>(
   attrs: KernelAttrs[K],
   n: number,
 ): readonly Tensor[] {
-  const found = (rules[kernel] as BatchRule<K>)(ins, attrs, n, kernel);
+  const found = (batchRules[kernel] as BatchRule<K>)(ins, attrs, n, kernel);
   if (found) return found;
   const results = Array.from(
     { length: n },

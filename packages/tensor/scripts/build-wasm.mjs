@@ -10,37 +10,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const script = fileURLToPath(import.meta.url);
 const root = join(dirname(script), '..', 'src', 'wasm');
 const SOURCES = ['arguments', 'assembly'];
+/** PACKED of arguments/layout.ts. */
+const PACKED = 32768;
 const target = join(root, 'kernels.generated.ts');
-
-/**
- * A byte becomes a character of this alphabet, or one of its last two and another; the most frequent bytes are the short ones. Repeated
- * bytes are repeated characters, so gzip finds them: it makes of this what it makes of the bytes, and a tenth more of hexadecimal. Left
- * out are the characters that mean something in a string, a template or a script element.
- */
-const ALPHABET = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i))
-  .filter((c) => !'\'"`\\$<'.includes(c))
-  .join('');
-const SINGLES = ALPHABET.length - 2;
-
-/** The most frequent bytes in front, the others behind them by their size. */
-function bytesInOrder(bytes) {
-  const counts = new Array(256).fill(0);
-  for (const byte of bytes) counts[byte]++;
-  const rising = [...counts.keys()];
-  const common = [...rising].sort((a, b) => counts[b] - counts[a] || a - b).slice(0, SINGLES);
-  return [...common, ...rising.filter((byte) => !common.includes(byte))];
-}
-
-function encoded(bytes, order) {
-  const places = [...order.keys()].sort((a, b) => order[a] - order[b]);
-  let text = '';
-  for (const byte of bytes) {
-    const rest = places[byte] - SINGLES;
-    text +=
-      rest < 0 ? ALPHABET[places[byte]] : ALPHABET[SINGLES + Math.floor(rest / SINGLES)] + ALPHABET[rest % SINGLES];
-  }
-  return text;
-}
 
 /**
  * The module is there once and serves two builds. Where it multiplies and adds, (f32x4.relaxed_madd A B C), it has two other
@@ -50,22 +22,21 @@ function encoded(bytes, order) {
 const PRODUCT = { name: 'i16x8.sub_sat_s', bytes: [0xfd, 0x92, 0x01] };
 const SUM = { name: 'i16x8.sub_sat_u', bytes: [0xfd, 0x93, 0x01] };
 
-async function compile(asc) {
+const KERNELS = ['assembly/index.ts', '-O3', '--enable', 'simd,threads,relaxed-simd', '--memoryBase', '64'].concat([
+  '--importMemory',
+  '--sharedMemory',
+  '--initialMemory',
+  '1',
+  '--maximumMemory',
+  '65536',
+]);
+/** The module that unpacks the kernels. Its memory of 256 KiB must hold the packed and the unpacked ones. */
+const UNPACKER = ['assembly/unpack.ts', '-Oz', '--initialMemory', '4', '--maximumMemory', '4'];
+
+async function compile(asc, options) {
   let binary;
-  const options = [
-    '--enable',
-    'simd,threads,relaxed-simd',
-    '-O3',
-    '--noAssert',
-    '--runtime',
-    'stub',
-    '--memoryBase',
-    '64',
-    '--baseDir',
-    root,
-  ];
-  const memory = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'];
-  const { error, stderr } = await asc.main(['assembly/index.ts', '--outFile', 'kernels.wasm', ...options, ...memory], {
+  const general = ['--noAssert', '--runtime', 'stub', '--baseDir', root, '--outFile', 'module.wasm'];
+  const { error, stderr } = await asc.main([...options, ...general], {
     readFile: (name, base) => readFile(join(base, name), 'utf8').catch(() => null),
     writeFile: (_, data) => {
       binary = data;
@@ -155,6 +126,14 @@ async function withMarks(compiled) {
   return binary;
 }
 
+/** @throws Error unless unpacking gives back the kernels */
+function checkPacked(unpacker, packed, binary) {
+  const { memory, unpack } = new WebAssembly.Instance(new WebAssembly.Module(unpacker)).exports;
+  Buffer.from(memory.buffer).set(packed, PACKED);
+  const unpacked = Buffer.from(memory.buffer, unpack(packed.length), binary.length);
+  if (!unpacked.equals(binary)) throw new Error('build-wasm: the kernels are not the same when packed and unpacked');
+}
+
 /** Where the flags of the imported memory stand: 3 = shared; 1 makes the same module run without SharedArrayBuffer. */
 function memoryFlagsOffset(binary) {
   const entry = Buffer.from('\u0003env\u0006memory\u0002\u0003', 'latin1');
@@ -200,19 +179,19 @@ const present = await readFile(target, 'utf8').catch(() => '');
 if (!present.startsWith(stamp)) {
   await limitInlining();
   const asc = (await import('assemblyscript/asc')).default;
-  const binary = await withMarks(await compile(asc));
-  const order = bytesInOrder(binary);
+  const lzma = (await import('lzma')).default;
+  const binary = await withMarks(await compile(asc, KERNELS));
+  const unpacker = Buffer.from(await compile(asc, UNPACKER));
+  const packed = Buffer.from(lzma.compress(new Uint8Array(binary), 1));
+  checkPacked(unpacker, packed, binary);
   const source = `${stamp}/** Where the flags of the imported memory stand. */
 export const memoryFlags = ${memoryFlagsOffset(binary)};
-/** A byte's place in the order of bytes is that of its character; from ${SINGLES} on of two, the first saying how many times ${SINGLES} to add. */
-export const alphabet = '${ALPHABET}';
-/** The first bytes of that order. All others follow, the smallest first. */
-export const common =
-  '${Buffer.from(order.slice(0, SINGLES)).toString('hex')}';
-/** The module, with marks for multiply-adds: see wasm/module.ts. */
-export const encoded =
-  '${encoded(binary, order)}';
+/** A module that unpacks the other one: assembly/unpack.ts. */
+export const unpacker = '${unpacker.toString('base64')}';
+/** The module, with marks for multiply-adds, packed: see wasm/module.ts. */
+export const packed =
+  '${packed.toString('base64')}';
 ${await exportedTypes()}`;
   await writeFile(target, source);
-  console.log(`wasm kernels: ${(binary.length / 1024).toFixed(1)} KB`);
+  console.log(`wasm kernels: ${(binary.length / 1024).toFixed(1)} KB, packed ${(packed.length / 1024).toFixed(1)} KB`);
 }

@@ -21,6 +21,7 @@ import { createReferenceBackend } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { backendMutants } from './backend-mutants.ts';
+import { batchingMutants } from './batching-mutants.ts';
 import { ruleMutants } from './rule-mutants.ts';
 
 const page = readFileSync(fileURLToPath(new URL('../../../docs/laws.md', import.meta.url)), 'utf8');
@@ -62,6 +63,7 @@ test('the list is that of the code', () => {
 
 test('the numbers of faults are those of the test', () => {
   expect(page).toContain(`${backendMutants.length} of ${backendMutants.length} |`);
+  expect(page).toContain(`${batchingMutants.length} of ${batchingMutants.length} |`);
   expect(page).toContain(`${ruleMutants.length} of ${ruleMutants.length} |`);
 });
 

@@ -1,14 +1,22 @@
-/** @file The exported laws find faults: backends wrong in one kernel, and gradient rules that are wrong, each by a small case. */
-import { forwardLaws, gradientLaws, type Law, operationOf } from '@blt-ts/autograd/testing';
+/** @file The exported laws find faults: backends wrong in one kernel, gradient and batching rules that are wrong, each by a small case. */
+import {
+  type CheckOptions,
+  forwardLaws,
+  gradientLaws,
+  type Law,
+  operationOf,
+  vmapLaws,
+} from '@blt-ts/autograd/testing';
 import { describe, expect, test } from 'vitest';
 import { backendMutants, wrongBackend } from './backend-mutants.ts';
+import { batchingMutants, withWrongBatching } from './batching-mutants.ts';
 import { ruleMutants, withWrongRule } from './rule-mutants.ts';
 
 /** The first law that is broken, in words; undefined if all hold. */
-function firstBroken(laws: readonly Law[]): string | undefined {
+function firstBroken(laws: readonly Law[], options: CheckOptions = {}): string | undefined {
   for (const law of laws) {
     try {
-      law.check({ seed: 7 });
+      law.check({ seed: 7, ...options });
     } catch (error) {
       return (error as Error).message;
     }
@@ -38,6 +46,14 @@ describe('a gradient rule that is wrong breaks the laws of its operation, and is
     expectSmall(withWrongRule(mutant, () => firstBroken(gradientLaws(operationOf(kernel)))));
   });
   test('there are twenty at least', () => expect(ruleMutants.length).toBeGreaterThanOrEqual(20));
+});
+
+describe('a batching rule that is wrong breaks the laws of vmap', () => {
+  test.each(batchingMutants.map((mutant) => ({ mutant, ...mutant })))('$name', ({ mutant, kernel }) => {
+    const broken = withWrongBatching(mutant, () => firstBroken(vmapLaws(kernel), { shrink: false, cases: 100 }));
+    expect(broken, 'no law is broken').toBeDefined();
+  });
+  test('there are twenty at least', () => expect(batchingMutants.length).toBeGreaterThanOrEqual(20));
 });
 
 test('a broken law says its name, the seed, the case and the reason', () => {

@@ -126,6 +126,22 @@ export const conv1d = (x: Tensor, weight: Tensor, options: ConvOptions = {}): Te
 export const conv2d = (x: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor =>
   convolution('conv2d', 2, x, weight, options);
 
+/**
+ * Windows that stand side by side and fill x, as axes of it: [N, C, M, window, M', window']. Nothing has to be gathered.
+ * Null for others.
+ */
+function sideBySide(op: string, x: Tensor, size: readonly number[], options: WindowOptions): Tensor | null {
+  const axes = size.length;
+  const [N, C, ...sizes] = x.shape;
+  const stride = perAxis(op, 'stride', options.stride ?? size, axes, 1);
+  const padding = perAxis(op, 'padding', options.padding ?? 0, axes, 0);
+  const dilation = perAxis(op, 'dilation', options.dilation ?? 1, axes, 1);
+  const fill = (k: number, i: number) =>
+    stride[i] === k && padding[i] === 0 && dilation[i] === 1 && sizes[i] >= k && sizes[i] % k === 0;
+  if (!size.every(fill)) return null;
+  return reshape(x, [N, C, ...sizes.flatMap((d, i) => [d / size[i], size[i]])]);
+}
+
 function pool(
   op: string,
   axes: number,
@@ -138,6 +154,8 @@ function pool(
   checkRank(op, 'x', x, axes);
   checkOptions(op, options, ['stride', 'padding', 'dilation']);
   const size = perAxis(op, 'window', window, axes, 1);
+  const cells = sideBySide(op, x, size, options);
+  if (cells) return fold(cells, { axes: size.map((_, i) => 3 + 2 * i) });
   const { rows, places } = windows(op, x, size, { stride: size, ...options }, filling);
   const [N, C] = x.shape;
   const y = reshape(fold(rows, { axes: 1 }), [N, sizeOf(places), C]);

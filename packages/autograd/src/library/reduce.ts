@@ -45,15 +45,21 @@ function dropped(y: Tensor, axes: readonly number[], keepDims: boolean): Tensor 
 export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
   const { axes, keepDims } = over('prod', x, options);
   const shape = x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
-  const kept = [...x.shape.keys()].filter((i) => !axes.includes(i));
   const n = sizeOf(axes.map((i) => x.shape[i]));
-  // Elements of one product stand below one another: [n, products].
-  let y = reshape(transpose(x, [...axes, ...kept]), [n, sizeOf(shape)]);
-  if (n === 0) y = affine(sum(y, { axes: 0, keepDims: true }), 0, 1);
-  while (y.shape[0] > 1) {
-    const half = Math.floor(y.shape[0] / 2);
-    const pairs = mul(slice(y, [0], [half]), slice(y, [half], [2 * half]));
-    y = y.shape[0] % 2 === 0 ? pairs : concat([pairs, slice(y, [2 * half], [y.shape[0]])]);
+  const [first = 0] = axes;
+  const together = axes.every((axis, i) => axis === first + i);
+  // Elements of one product are the middle axis: [outer, n, inner]. Axes with others between them come first.
+  const kept = [...x.shape.keys()].filter((i) => !axes.includes(i));
+  const outer = together ? sizeOf(x.shape.slice(0, first)) : 1;
+  const inner = sizeOf(shape) / (outer || 1);
+  let y = reshape(together ? x : transpose(x, [...axes, ...kept]), [outer, n, inner]);
+  if (n === 0) y = affine(sum(y, { axes: 1, keepDims: true }), 0, 1);
+  const part = (from: number, to: number) => slice(y, [0, from, 0], [outer, to, inner]);
+  while (y.shape[1] > 1) {
+    const size = y.shape[1];
+    const half = Math.floor(size / 2);
+    const pairs = mul(part(0, half), part(half, 2 * half));
+    y = size % 2 === 0 ? pairs : concat([pairs, part(2 * half, size)], 1);
   }
   return dropped(reshape(y, shape), axes, keepDims);
 }

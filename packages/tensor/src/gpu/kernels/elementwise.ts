@@ -53,7 +53,7 @@ const sign = `
       y = -1;
     }`;
 
-/** As the WebAssembly does it: see wasm/assembly/elementwise.ts. */
+/** As the WebAssembly does it: see wasm/assembly/elementwise/. */
 const erf = `
     const a = Math.abs(v);
     const z = v * v;

@@ -8,3 +8,5 @@ export const NEXT_UNIT = 1280;
 export const SCRATCH = 65536;
 /** Private working memory of each thread, of which the last 256 bytes are for sums. */
 export const SCRATCH_BYTES = 1048832;
+/** Address of the packed kernels in the memory of the module that unpacks them (assembly/unpack.ts). */
+export const PACKED = 32768;

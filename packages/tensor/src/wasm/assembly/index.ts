@@ -1,5 +1,7 @@
 /** @file The module's exports: kernels by chapter, then the machinery. */
-export { binary, dropout, swiGlu, swiGluBackward, unary, where } from './elementwise';
+export { binary, unary, where } from './elementwise/kernels';
+export { swiGlu, swiGluBackward } from './elementwise/swiglu';
+export { dropout } from './elementwise/dropout';
 export { maxLast, maxMiddle, sumChunks, sumLast, sumMiddle, sumPartials } from './reduce';
 export { copyPieces, fillZero, transpose } from './shape';
 export { argsort, cumsum, gatherAxis, scatterAddAxis } from './axis';

@@ -62,6 +62,10 @@ export function copyPieces(part: i32, parts: i32): void {
     const end = min(count, i + left);
     left -= end - i;
     const toRow = pointer(args.to) + o * toOuter, fromRow = pointer(args.from) + o * fromOuter;
+    // A value repeated up to four times is stored as four: the pieces behind it are written over the rest.
+    if (element == 0 && length <= 4 && toStep == <usize>length << 2) {
+      for (; i + 3 < end; i++) v128.store(toRow + i * toStep, v128.load_splat<f32>(fromRow + i * fromStep));
+    }
     for (; i < end; i++) {
       copyPiece(toRow + i * toStep, fromRow + i * fromStep, element, length);
     }

@@ -1,4 +1,4 @@
-/** @file Elementwise kernels, broadcasting included; see assembly/elementwise.ts. */
+/** @file Elementwise kernels, broadcasting included; see assembly/elementwise/. */
 import type { Operand } from '../../backend.ts';
 import type { None } from '../../contract.ts';
 import { sameShape, sizeOf, stridesOf } from '../../shape.ts';

@@ -1,5 +1,5 @@
 /** @file The body of `POST /v1/completions`: the fields of OpenAI's API, each taken, or refused by name. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { counted } from '../terminal/human-units.ts';
 import { ApiError } from './api-error.ts';
 

@@ -163,17 +163,15 @@ export async function prepareCommand(flags: PrepareFlags): Promise<number> {
   await writeFileAtomically(path, shardBytes(shard));
   out.finish();
   const { tokens, patchLengths } = shard;
-  out.say(
-    `shard ${index}/${of}  ${counted(tokens, 'token')}, ${counted(patchLengths.length, 'patch', 'patches')} -> ${path}`,
-    {
-      event: 'done',
-      shard: index,
-      of,
-      path,
-      skipped: false,
-      tokens,
-      patches: patchLengths.length,
-    },
-  );
+  const sizes = `${counted(tokens, 'token')}, ${counted(patchLengths.length, 'patch', 'patches')}`;
+  out.say(`shard ${index}/${of}  ${sizes} -> ${path}`, {
+    event: 'done',
+    shard: index,
+    of,
+    path,
+    skipped: false,
+    tokens,
+    patches: patchLengths.length,
+  });
   return 0;
 }

@@ -4,7 +4,7 @@
  */
 import { Worker, workerData } from 'node:worker_threads';
 
-/** What threads do: the names of the programs in `thread-programs.ts`. */
+/** The work of a thread: a name in `thread-programs.ts`. */
 export type ThreadName = 'memory' | 'compression';
 
 /** How a thread is told what it is for. */
@@ -25,8 +25,8 @@ export const startThread = (name: ThreadName, data: unknown): Worker =>
 
 const start = workerData as Partial<ThreadStart> | null;
 
-/** What this thread is for; undefined in the main thread. */
+/** The work of this thread; undefined in the main thread. */
 export const threadName: ThreadName | undefined = start?.bltThread;
 
-/** What this thread was given at its start. */
+/** The data that this thread was started with. */
 export const threadData = (): unknown => start?.data;

@@ -80,11 +80,10 @@ for (const name of libraries) {
     packages: 'external',
   });
 }
-// The command is one file: it starts faster than a tree of modules. What it runs in another thread is a second one.
+// The command is one file, which starts faster than a tree of modules. It is the program of its threads too.
 await build({
   ...common,
-  entryPoints: ['packages/cli/src/blt.ts', 'packages/cli/src/training/memory-worker.ts'],
-  entryNames: '[name]',
+  entryPoints: ['packages/cli/src/blt.ts'],
   outdir: 'packages/cli/dist',
   platform: 'node',
   conditions: ['@blt-ts/source'],

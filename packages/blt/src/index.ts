@@ -166,8 +166,17 @@ export { TextMemory } from './memory/text-memory.ts';
 
 export { type Archive, type ArchiveHeader, readArchive } from './compression/archive-format.ts';
 export { type CodingModel, codingModel } from './compression/coding-model.ts';
-export { type CompressOptions, compress, compressing, decompress, decompressing } from './compression/compress.ts';
+export {
+  type CompressOptions,
+  compress,
+  compressing,
+  decompress,
+  decompressing,
+  type StreamLayout,
+  streamLayout,
+} from './compression/compress.ts';
 export { packModel, unpackModel } from './compression/packed-model.ts';
+export { codeStreams, type StreamRunner, type StreamWork } from './compression/streams.ts';
 
 // Training: the whole run
 

@@ -22,6 +22,8 @@ import { meaningOf, ourNames } from './config/aliases.ts';
 import { watchOutput } from './terminal/broken-output.ts';
 import { outOfMemory, printableMessage, systemFailure, UserError } from './terminal/errors.ts';
 import { complain, setQuiet } from './terminal/output.ts';
+import { threadName } from './threads/own-thread.ts';
+import { runThread } from './threads/thread-programs.ts';
 import { VERSION_AND_COMMIT } from './version.ts';
 
 const program = new Command('blt')
@@ -99,9 +101,12 @@ function failed(error: unknown): number {
   return 1;
 }
 
-watchOutput();
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = failed(error);
+if (threadName) await runThread(threadName);
+else {
+  watchOutput();
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    process.exitCode = failed(error);
+  }
 }

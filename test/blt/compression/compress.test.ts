@@ -3,19 +3,24 @@ import {
   ArchiveError,
   BOS,
   type CodingModel,
+  codeStreams,
   codingModel,
   compress,
   Decoder,
   decompress,
+  decompressing,
   encode,
   packModel,
   readArchive,
+  type StreamRunner,
+  streamLayout,
   unpackModel,
 } from '@blt-ts/blt';
 import { type Backend, createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { windows } from '../../../packages/blt/src/compression/blocks.ts';
+import { result } from '../../../packages/blt/src/training/evaluation.ts';
 import { property } from '../../support/property.ts';
 import { runs } from '../../support/runs.ts';
 import { configs, predict, type SmallModel, seeds, smallModel } from '../../support/small-model.ts';
@@ -49,6 +54,17 @@ function liked(small: SmallModel, length: number): Uint8Array {
 const repeated = (block: Uint8Array, times: number): Uint8Array =>
   Uint8Array.from({ length: block.length * times }, (_, i) => block[i % block.length]);
 
+/** Codes streams alone, the last one first. */
+const lastFirst = ({ checkpoint }: CodingModel): StreamRunner =>
+  async function* (work) {
+    const results: Uint8Array[] = [];
+    for (let s = work.inputs.length - 1; s >= 0; s--) {
+      const alone = { ...work, inputs: [work.inputs[s]], sizes: [work.sizes[s]] };
+      [results[s]] = yield* codeStreams(alone, checkpoint);
+    }
+    return results;
+  };
+
 const options = fc.record({
   blockBytes: fc.integer({ min: 1, max: 60 }),
   contextBytes: fc.integer({ min: 2, max: 40 }),
@@ -72,6 +88,16 @@ describe('a text', () => {
     );
   });
 
+  test('has streams that are the same alone, as threads code them, and side by side', async () => {
+    const [here, elsewhere] = [await known(), await known(threaded)];
+    const how = { blockBytes: 30, places: 16 };
+    const archive = await compress(text, here, how);
+    const opened = await readArchive(archive);
+    expect(opened.header).toMatchObject({ streams: 2, blocks: 4 });
+    expect(await compress(text, here, { ...how, runner: lastFirst(elsewhere) })).toEqual(archive);
+    expect(await result(decompressing(opened, here, lastFirst(elsewhere)))).toEqual(text);
+  });
+
   test('stays as it is while it is compressed', async () => {
     const copy = text.slice();
     await compress(copy, await known());
@@ -90,9 +116,9 @@ describe('a text', () => {
       bits -= Math.log2(Math.exp(row[byte]) / total);
     }
     const { header, coded } = await readArchive(await compress(content, await model(small)));
-    expect(header).toMatchObject({ size: 60, blocks: 1 });
-    expect(8 * coded.length).toBeGreaterThanOrEqual(bits);
-    expect(8 * coded.length).toBeLessThan(bits + 8 + 60 * 0.001);
+    expect(header).toMatchObject({ size: 60, streams: 1, blocks: 1 });
+    expect(8 * coded[0].length).toBeGreaterThanOrEqual(bits);
+    expect(8 * coded[0].length).toBeLessThan(bits + 8 + 60 * 0.001);
   });
 
   test('is stored where the model would make it longer, block by block', async () => {
@@ -103,7 +129,7 @@ describe('a text', () => {
     const sizeOf = async (content: Uint8Array) => {
       const archive = await readArchive(await compress(content, coding, { blockBytes: 40 }));
       expect(await decompress(archive, coding)).toEqual(content);
-      return archive.coded.length;
+      return archive.coded.reduce((sum, { length }) => sum + length, 0);
     };
     expect(await sizeOf(unlike)).toBeLessThanOrEqual(40 + 2);
     const both = await sizeOf(Uint8Array.from([...unlike, ...predicted]));
@@ -171,8 +197,10 @@ describe('an archive', () => {
   });
 
   test('must not name what no archive has', async () => {
-    const cases = ['', 'BLT', 'BLTZ', 'BLTZ\u0001', 'BLTZ\u0002......', 'gzip?', 'BLTZ\u0001'.padEnd(80, 'x')];
+    const cases = ['', 'BLT', 'BLTZ', 'BLTZ\u0001', 'BLTZ\u0003......', 'gzip?', 'BLTZ\u0001'.padEnd(80, 'x')];
     for (const made of cases) await expect(readArchive(new TextEncoder().encode(made))).rejects.toThrow(ArchiveError);
+    const older = readArchive(new TextEncoder().encode('BLTZ\u0002 and the rest'));
+    await expect(older).rejects.toThrow('the archive has version 2, this program reads 3; take the one that wrote it');
   });
 });
 
@@ -197,5 +225,19 @@ property(
       at = to;
     }
     expect(at).toBe(length);
+  },
+);
+
+property(
+  'streams are as many for every thread, and none has a longer block than was asked for',
+  fc.tuple(fc.integer({ min: 1, max: 3_000_000 }), fc.integer({ min: 1, max: 40_000 })),
+  100,
+  ([size, blockBytes]) => {
+    const { streams, blocks } = streamLayout(size, blockBytes);
+    expect(streams * blocks).toBeLessThanOrEqual(size);
+    expect(Math.floor(size / (streams * blocks))).toBeLessThanOrEqual(blockBytes);
+    // Two threads have the same work, but for texts of one block and blocks longer than half of a pair.
+    if (blockBytes <= 32_768)
+      expect(streams % 2 === 0 || size <= blockBytes || streams * blockBytes >= size).toBe(true);
   },
 );

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -23,9 +24,11 @@ const at = (name: string) => join(folder, name);
 const text = Buffer.from('Call me Ishmael. Some years ago, never mind how long precisely. \0\xff'.repeat(3), 'latin1');
 
 const run = (...args: string[]): Outcome => blt(folder, [...args, '--model', model, '--threads', '1']);
+/** The same with a second thread, which gets one of two streams. */
+const shared = (...args: string[]): Outcome => blt(folder, [...args, '--model', model, '--threads', '2']);
 /** Standard output and what was written to it, as bytes. */
-const piped = (args: string[], input: Uint8Array) =>
-  spawnSync(process.execPath, [BLT, ...args, '--threads', '1'], { cwd: folder, input });
+const piped = (args: string[], input: Uint8Array, threads = '1', program = BLT) =>
+  spawnSync(process.execPath, [program, ...args, '--threads', threads], { cwd: folder, input });
 
 beforeAll(() => {
   writeFileSync(at('a.txt'), text);
@@ -39,7 +42,7 @@ describe('files', () => {
   test('come back as they were, private ones private, and stay', () => {
     expect(readFileSync(at('a.txt'))).toEqual(text);
     expect(statSync(at('a.txt.bltz')).mode & 0o777).toBe(0o600);
-    const { code, stdout } = run('decompress', 'a.txt.bltz', '--out', 'b.txt', '--json');
+    const { code, stdout } = shared('decompress', 'a.txt.bltz', '--out', 'b.txt', '--json');
     expect(code).toBe(0);
     const { bytes, archive_bytes } = JSON.parse(stdout);
     expect([bytes, archive_bytes]).toEqual([text.length, statSync(at('a.txt.bltz')).size]);
@@ -60,18 +63,23 @@ describe('files', () => {
   });
 
   test('that fail do not keep the others from their turn', () => {
-    writeFileSync(at('d'), 'more');
+    writeFileSync(at('d'), 'm');
     const { code, stderr } = run('compress', 'missing', 'a.txt.bltz', 'd');
     expect(code).toBe(1);
     expect(stderr).toMatch(/missing: .*no such file/);
     expect(stderr).toContain('a.txt.bltz: it ends in .bltz already');
+    expect(stderr).toContain('d -> d.bltz: 1 byte, ');
     expect(existsSync(at('d.bltz'))).toBe(true);
   });
 });
 
 test('pipes carry archives and contents, whole and alone', () => {
-  const archive = piped(['compress', '-m', model], text);
+  // The command is one file, which its threads need too: a copy of it alone has them.
+  copyFileSync(BLT, at('alone.mjs'));
+  const archive = piped(['compress', '-m', model, '--block', '60'], text, '2', at('alone.mjs'));
   expect(archive.status).toBe(0);
+  // Two threads make the archive that one has made.
+  expect(archive.stdout).toEqual(readFileSync(at('a.txt.bltz')));
   const back = piped(['decompress', '-c', '-q', '-m', model, '-'], archive.stdout);
   expect(back.stdout).toEqual(text);
   expect(String(back.stderr)).toBe('');
@@ -85,7 +93,7 @@ describe('refusals', () => {
   ];
   test.each(cases)('an archive that is %s: one sentence, and nothing is written', (name, change, message) => {
     writeFileSync(at(`${name}.bltz`), change(readFileSync(at('a.txt.bltz'))));
-    const { code, stdout, stderr } = run('decompress', `${name}.bltz`, '-q');
+    const { code, stdout, stderr } = shared('decompress', `${name}.bltz`, '-q');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { fixed, humanBytes, humanCount, humanDuration } from '../../../packages/cli/src/terminal/human-units.ts';
+import {
+  counted,
+  fixed,
+  humanBytes,
+  humanCount,
+  humanDuration,
+} from '../../../packages/cli/src/terminal/human-units.ts';
 import { runs } from '../../support/runs.ts';
 
 test('bytes and counts have three significant figures and SI prefixes', () => {
@@ -18,6 +24,12 @@ test('bytes and counts have three significant figures and SI prefixes', () => {
   ]);
   expect([950, 1_234_567, -1500, 12.345].map(humanCount)).toEqual(['950', '1.23M', '-1.50k', '12.3']);
   expect([Number.NaN, Number.POSITIVE_INFINITY].map(humanCount)).toEqual(['nan', 'inf']);
+});
+
+test('one of a thing has no plural', () => {
+  expect([0, 1, 2].map((n) => counted(n, 'byte'))).toEqual(['0 bytes', '1 byte', '2 bytes']);
+  expect([counted(1, 'text is', 'texts are'), counted(3, 'patch', 'patches')]).toEqual(['1 text is', '3 patches']);
+  expect(counted(1234, 'document', undefined, '1,234')).toBe('1,234 documents');
 });
 
 test('a humanised count read back is within half a unit of its third figure', () => {

@@ -7,7 +7,7 @@ test('a thread that does not start is said in a sentence, to whoever waits for i
   const memory = new MemoryBeside(new Uint8Array(100));
   const losses = memory.losses(new Float32Array(260), 260, new Int32Array(1));
   losses.catch(() => {});
-  const said = /^the memory beside the model failed: .*memory-worker\.js.*; --memory off trains without one$/;
+  const said = /^the memory beside the model failed: .*blt\.js.*; --memory off trains without one$/;
   await expect(memory.file).rejects.toThrow(said);
   await expect(losses).rejects.toThrow(said);
   await expect(memory.losses(new Float32Array(260), 260, new Int32Array(1))).rejects.toThrow(said);

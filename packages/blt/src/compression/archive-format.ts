@@ -9,20 +9,23 @@
  * | 8 | fingerprint of the model |
  * | 4 | fingerprint of its arithmetic |
  * | 8 | the beginning of the SHA-256 of the contents |
- * | numbers | bytes of the contents, blocks, blocks side by side, bytes of context, bytes of the model inside (0: none), coded bytes |
+ * | numbers | bytes of the contents, streams, blocks of each stream, blocks of a stream side by side, bytes of context, bytes of the model inside (0: none) |
+ * | numbers | coded bytes of each stream |
  * | | the model inside |
- * | to the end | the coded contents |
+ * | to the end | the streams |
  */
 import { ArchiveError } from '../errors.ts';
-import { ARITHMETIC_BYTES, FINGERPRINT_BYTES, sha256 } from './coding-model.ts';
+import { ARITHMETIC_BYTES, FINGERPRINT_BYTES, joined, sha256 } from './coding-model.ts';
 
 const MAGIC = [0x42, 0x4c, 0x54, 0x5a];
-const VERSION = 2;
+const VERSION = 3;
 export const CHECKSUM_BYTES = 8;
 const HEADER_CHECK_BYTES = 4;
 const HEADER_AT = MAGIC.length + 1 + HEADER_CHECK_BYTES;
 /** Most blocks side by side: a decoder keeps keys and values of all. */
 export const MOST_PLACES = 1024;
+/** No coded byte stands for more bytes: the likeliest costs log2(1 + 255 / 2^20) bits at least (byte-shares.ts), so 22,803 of them take 8. */
+const MOST_BYTES_OF_ONE = 2 ** 15;
 
 /** Everything that an archive says before the coded contents. */
 export interface ArchiveHeader {
@@ -31,8 +34,11 @@ export interface ArchiveHeader {
   readonly checksum: Uint8Array;
   /** Bytes of the contents. */
   readonly size: number;
+  /** Parts of the contents that are coded on their own. */
+  readonly streams: number;
+  /** Blocks of each stream. */
   readonly blocks: number;
-  /** Blocks that are coded side by side. */
+  /** Most blocks of a stream that are coded side by side. */
   readonly places: number;
   readonly contextBytes: number;
 }
@@ -42,7 +48,8 @@ export interface Archive {
   readonly header: ArchiveHeader;
   /** The model inside (see `packModel`), empty if there is none. */
   readonly model: Uint8Array;
-  readonly coded: Uint8Array;
+  /** The coded bytes of each stream. */
+  readonly coded: readonly Uint8Array[];
 }
 
 function number(value: number): number[] {
@@ -54,15 +61,12 @@ function number(value: number): number[] {
 
 /** The bytes of an archive. */
 export async function writeArchive({ header: h, model, coded }: Archive): Promise<Uint8Array<ArrayBuffer>> {
-  const numbers = [h.size, h.blocks, h.places, h.contextBytes, model.length, coded.length].flatMap(number);
+  const lengths = coded.map(({ length }) => length);
+  const numbers = [h.size, h.streams, h.blocks, h.places, h.contextBytes, model.length, ...lengths].flatMap(number);
   const rest = Uint8Array.from([...h.fingerprint, ...h.arithmetic, ...h.checksum, ...numbers]);
   const check = (await sha256([rest])).subarray(0, HEADER_CHECK_BYTES);
   const start = Uint8Array.from([...MAGIC, VERSION, ...check, ...rest]);
-  const all = new Uint8Array(start.length + model.length + coded.length);
-  all.set(start);
-  all.set(model, start.length);
-  all.set(coded, start.length + model.length);
-  return all;
+  return joined([start, model, ...coded]);
 }
 
 /** Takes the parts of an archive one after the other. */
@@ -103,17 +107,26 @@ export async function readArchive(bytes: Uint8Array): Promise<Archive> {
   }
   const reader = new Reader(bytes);
   const [fingerprint, arithmetic, checksum] = [FINGERPRINT_BYTES, ARITHMETIC_BYTES, CHECKSUM_BYTES].map((n) => reader.take(n)); // biome-ignore format: one line
-  const [size, blocks, places, contextBytes, modelBytes, codedBytes] = [0, 0, 0, 0, 0, 0].map(() => reader.number());
+  const [size, streams, blocks, places, contextBytes, modelBytes] = [0, 0, 0, 0, 0, 0].map(() => reader.number());
+  // What a damaged number promises is not waited for: more streams than bytes cannot be.
+  const lengths = Array.from({ length: Math.min(streams, bytes.length) }, () => reader.number());
   const check = await sha256([bytes.subarray(HEADER_AT, reader.at)]);
   const written = bytes.subarray(MAGIC.length + 1, HEADER_AT);
+  const codedBytes = lengths.reduce((sum, length) => sum + length, 0);
   const sensible =
-    blocks <= size && (blocks > 0 || size === 0) && places > 0 && places <= MOST_PLACES && contextBytes >= 2;
+    streams * blocks <= size &&
+    (streams * blocks > 0 || (size === 0 && streams === 0)) &&
+    size <= MOST_BYTES_OF_ONE * (codedBytes + streams) &&
+    places > 0 &&
+    places <= MOST_PLACES &&
+    contextBytes >= 2;
   if (!sensible || written.some((byte, i) => byte !== check[i])) {
     throw new ArchiveError('the header of the archive is damaged');
   }
-  const [model, coded] = [reader.take(modelBytes), reader.take(codedBytes)];
+  const model = reader.take(modelBytes);
+  const coded = lengths.map((length) => reader.take(length));
   if (reader.at < bytes.length) {
-    throw new ArchiveError(`the archive is damaged: ${bytes.length - reader.at} bytes follow its end`);
+    throw new ArchiveError(`the archive is damaged: ${bytes.length - reader.at} more bytes than it should have`);
   }
-  return { header: { fingerprint, arithmetic, checksum, size, blocks, places, contextBytes }, model, coded };
+  return { header: { fingerprint, arithmetic, checksum, size, streams, blocks, places, contextBytes }, model, coded };
 }

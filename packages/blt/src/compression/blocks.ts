@@ -32,11 +32,21 @@ export function windows(length: number, contextBytes: number): Window[] {
   return all;
 }
 
-/** A text cut into `count` blocks whose lengths differ by 1 at most. They are views of it. */
+/** Where `count` parts of `length` bytes begin and the last one ends. Their lengths differ by 1 at most. */
+const cuts = (length: number, count: number): number[] =>
+  Array.from({ length: count + 1 }, (_, i) => Math.floor((i * length) / count));
+
+/** A text cut into `count` parts whose lengths differ by 1 at most. They are views of it. */
 export const cutBlocks = (text: Uint8Array, count: number): Uint8Array[] =>
-  Array.from({ length: count }, (_, i) =>
-    text.subarray(Math.floor((i * text.length) / count), Math.floor(((i + 1) * text.length) / count)),
-  );
+  cuts(text.length, count)
+    .slice(1)
+    .map((to, i, ends) => text.subarray(i === 0 ? 0 : ends[i - 1], to));
+
+/** The lengths of the parts that `cutBlocks` makes. */
+export const partSizes = (length: number, count: number): number[] =>
+  cuts(length, count)
+    .slice(1)
+    .map((to, i, ends) => to - (i === 0 ? 0 : ends[i - 1]));
 
 /** Bytes of each block in one pass where they are known. */
 const PASS_BYTES = 64;

@@ -16,16 +16,24 @@ export interface CodingModel {
   readonly arithmetic: Uint8Array;
 }
 
-/** SHA-256 of the parts, laid end to end. */
-export async function sha256(parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
+/** The parts, laid end to end. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
     all.set(part, at);
     at += part.length;
   }
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', all));
+  return all;
 }
+
+/** Whether two texts have the same bytes. */
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);
+
+/** SHA-256 of the parts, laid end to end. */
+export const sha256 = async (parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(await crypto.subtle.digest('SHA-256', joined(parts)));
 
 export const FINGERPRINT_BYTES = 8;
 export const ARITHMETIC_BYTES = 4;

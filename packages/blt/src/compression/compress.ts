@@ -3,16 +3,15 @@
  * as the model's cross-entropy, and some 50 bytes; blocks that would grow are stored. Whoever has the model reads it back, byte for byte.
  * @see docs/compression.md; Bellard 2023, ts_zip; Bellard 2019, Lossless data compression with neural networks (NNCP)
  */
-import { Decoder } from '../decoding/decoder.ts';
 import { ArchiveError } from '../errors.ts';
 import { layoutOptions, longestText } from '../model/config.ts';
 import { type Progress, result } from '../training/evaluation.ts';
 import { type Archive, type ArchiveHeader, CHECKSUM_BYTES, MOST_PLACES, writeArchive } from './archive-format.ts';
-import { type BlockCoder, BlockDecoder, BlockEncoder } from './block-coders.ts';
-import { codeBlocks, cutBlocks } from './blocks.ts';
-import { type CodingModel, sha256 } from './coding-model.ts';
+import { cutBlocks, partSizes } from './blocks.ts';
+import { type CodingModel, joined, sameBytes, sha256 } from './coding-model.ts';
+import { codeStreams, type StreamRunner, type StreamWork } from './streams.ts';
 
-/** Options of `compress`. They stand in the archive, so decompressing needs none. */
+/** Options of `compress`. All but the last stand in the archive, so decompressing needs none of them. */
 export interface CompressOptions {
   /**
    * Bytes of a block (default 8192). Each begins with no context. Decompressing is faster the more blocks there are, and the archive is
@@ -28,6 +27,8 @@ export interface CompressOptions {
   readonly places?: number;
   /** The model as `packModel` made it, to travel with the archive. It must be the one that compresses. */
   readonly packedModel?: Uint8Array;
+  /** Codes the streams (default: this thread, one after the other). The archive does not depend on it. */
+  readonly runner?: StreamRunner;
 }
 
 /** Most ids that the model can look back: no text has more patches than bytes, so these always fit. */
@@ -35,6 +36,23 @@ const longestContext = ({ checkpoint: { config } }: CodingModel): number =>
   Math.min(longestText(config), config.global.maxPositionEmbeddings);
 
 const DEFAULTS = { blockBytes: 8192, places: 32 };
+
+/** A pair of streams for every so many bytes: two threads then have the same work, and one stream costs some 3 bytes. */
+const PAIR_BYTES = 65_536;
+
+/** The streams of a text. */
+export interface StreamLayout {
+  readonly streams: number;
+  /** Blocks of each. */
+  readonly blocks: number;
+}
+
+/** The streams that `compress` makes of so many bytes. They depend on nothing else, so any number of threads opens any archive. */
+export function streamLayout(size: number, blockBytes: number = DEFAULTS.blockBytes): StreamLayout {
+  if (size === 0) return { streams: 0, blocks: 0 };
+  const streams = Math.min(Math.ceil(size / blockBytes), 2 * Math.ceil(size / PAIR_BYTES));
+  return { streams, blocks: Math.ceil(Math.floor(size / streams) / blockBytes) };
+}
 
 /**
  * An archive of a text.
@@ -62,13 +80,13 @@ export async function* compressing(
     arithmetic: model.arithmetic,
     checksum: (await sha256([text])).slice(0, CHECKSUM_BYTES),
     size: text.length,
-    blocks: Math.ceil(text.length / blockBytes),
+    ...streamLayout(text.length, blockBytes),
     places,
     contextBytes,
   };
-  const encoder = new BlockEncoder();
-  yield* coded(text, header, model, encoder);
-  return writeArchive({ header, model: packed, coded: encoder.finish() });
+  const runner = options.runner ?? inThisThread(model);
+  const coded = yield* coding(runner, 'encode', header, cutBlocks(text, header.streams));
+  return writeArchive({ header, model: packed, coded });
 }
 
 /**
@@ -78,62 +96,60 @@ export async function* compressing(
 export const decompress = (archive: Archive, model: CodingModel): Promise<Uint8Array> =>
   result(decompressing(archive, model));
 
-/** `decompress`, piece by piece. The text is checked before it is returned, and nothing of it is given out before. */
+/**
+ * `decompress`, piece by piece. The text is checked before it is returned, and nothing of it is given out before.
+ * @param runner decodes the streams (default: this thread, one after the other)
+ */
 export async function* decompressing(
-  { header, coded: bytes }: Archive,
+  { header, coded }: Archive,
   model: CodingModel,
+  runner: StreamRunner = inThisThread(model),
 ): AsyncGenerator<Progress, Uint8Array<ArrayBuffer>> {
   checkModel(header, model);
   const most = longestContext(model);
   if (header.contextBytes > most) {
     throw new ArchiveError(`the archive needs a context of ${header.contextBytes}, the model takes ${most}`);
   }
-  const text = new Uint8Array(header.size);
-  const decoder = new BlockDecoder(bytes);
-  yield* coded(text, header, model, decoder);
+  const text = joined(yield* coding(runner, 'decode', header, coded));
   const found = await sha256([text]);
   if (header.checksum.some((byte, i) => byte !== found[i])) {
     throw new ArchiveError('the archive is damaged: its contents do not have the checksum that it gives');
   }
-  // So that no damage goes unnoticed.
-  if (!same(decoder.finish(), bytes)) {
-    throw new ArchiveError('the archive is damaged: its contents are coded in other bytes');
-  }
   return text;
 }
 
-/** Codes all blocks of a text, some side by side, group after group. */
-async function* coded(
-  text: Uint8Array,
-  { blocks: count, places, contextBytes }: ArchiveHeader,
-  { checkpoint }: CodingModel,
-  coder: BlockCoder,
-): AsyncGenerator<Progress> {
-  if (text.length === 0) return;
-  const blocks = cutBlocks(text, count);
-  const decoder = new Decoder(checkpoint, { sequences: Math.min(places, count), chunkBytes: 4096 });
-  let done = 0;
-  try {
-    for (let first = 0; first < count; first += places) {
-      const group = blocks.slice(first, first + places);
-      for (const now of codeBlocks(decoder, group, coder, contextBytes)) yield { done: done + now, total: text.length };
-      done += group.reduce((sum, { length }) => sum + length, 0);
-    }
-  } finally {
-    decoder.release();
+/** The streams of a text, coded or read. */
+async function* coding(
+  runner: StreamRunner,
+  direction: StreamWork['direction'],
+  { size, streams, blocks, places, contextBytes }: ArchiveHeader,
+  inputs: readonly Uint8Array[],
+): AsyncGenerator<Progress, readonly Uint8Array[]> {
+  if (streams === 0) return [];
+  const sizes = partSizes(size, streams);
+  const work = runner({ direction, inputs, sizes, blocks, places, contextBytes });
+  for (;;) {
+    const next = await work.next();
+    if (next.done) return next.value;
+    yield { done: next.value, total: size };
   }
 }
 
+/** Codes streams here. */
+const inThisThread = ({ checkpoint }: CodingModel): StreamRunner =>
+  async function* (work) {
+    return yield* codeStreams(work, checkpoint);
+  };
+
 const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-const same = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 
 function checkModel(header: ArchiveHeader, model: CodingModel): void {
-  if (!same(header.fingerprint, model.fingerprint)) {
+  if (!sameBytes(header.fingerprint, model.fingerprint)) {
     throw new ArchiveError(
       `the archive was made with another model (fingerprint ${hex(header.fingerprint)}, not ${hex(model.fingerprint)}); give that one`,
     );
   }
-  if (!same(header.arithmetic, model.arithmetic)) {
+  if (!sameBytes(header.arithmetic, model.arithmetic)) {
     throw new ArchiveError(
       'the model computes other bits here than where the archive was made; use the wasm backend, deterministic and batchInvariant',
     );

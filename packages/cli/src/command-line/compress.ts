@@ -24,7 +24,7 @@ export function addCompress(program: Command): void {
   )
     .option('-d, --decompress', 'the same as blt decompress')
     .option('--block <bytes>', 'bytes that are coded on their own (8192)', between(whole, 1))
-    .option('--places <n>', 'blocks coded side by side (32)', between(whole, 1, 1024))
+    .option('--places <n>', 'blocks coded side by side in each thread (32)', between(whole, 1, 1024))
     .option(
       '--context <bytes>',
       'most bytes the model looks back (512 for a window of 512 or less, else 1024; or all it takes)',

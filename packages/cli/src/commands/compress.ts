@@ -2,23 +2,26 @@
 import { brotliCompressSync, constants } from 'node:zlib';
 import {
   type CodingModel,
-  codingModel,
   compressing,
   decompressing,
   type Progress,
   packModel,
   readArchive,
-  unpackModel,
+  type StreamLayout,
+  type StreamRunner,
+  streamLayout,
 } from '@blt-ts/blt';
-import { availableThreads, type Backend, createWasmBackend } from '@blt-ts/tensor';
+import { availableThreads, createReferenceBackend, type WasmBackend } from '@blt-ts/tensor';
 import { type ConversionFlags, convertFiles } from '../data/converted-files.ts';
 import { openModelFolder } from '../files/checkpoint-files.ts';
+import { deterministicBackend, type ModelPlace, openCodingModel } from '../run/coding-model.ts';
 import { findModel, loadModel, newestRun } from '../run/find-model.ts';
 import { needsSpreading } from '../run/large-model.ts';
 import { UserError } from '../terminal/errors.ts';
-import { humanBytes } from '../terminal/human-units.ts';
+import { counted, humanBytes } from '../terminal/human-units.ts';
 import { note, quiet, sayJson } from '../terminal/output.ts';
 import { StatusLine } from '../terminal/progress.ts';
+import { CompressionThreads } from '../threads/compression-threads.ts';
 
 interface ArchiveFlags extends ConversionFlags {
   readonly model?: string;
@@ -35,22 +38,50 @@ export interface CompressFlags extends ArchiveFlags {
 
 const SUFFIX = '.bltz';
 
-/** A backend whose bits are the same on every machine, engine and number of threads, and for one text as for many. */
-async function sameEverywhere(threads = availableThreads()): Promise<Backend> {
-  const backend = createWasmBackend({ threads, deterministic: true, batchInvariant: true });
-  await backend.threadsReady();
-  return backend;
+/** The model of a command with its threads. */
+class Opened {
+  readonly model: CodingModel;
+  readonly packedModel: Uint8Array | undefined;
+  readonly runner: StreamRunner;
+  private readonly threads: CompressionThreads;
+
+  private constructor(model: CodingModel, backend: WasmBackend, threads: CompressionThreads, packed?: Uint8Array) {
+    this.model = model;
+    this.packedModel = packed;
+    this.threads = threads;
+    this.runner = threads.runner(model, backend);
+  }
+
+  /** Opens a model, here and at the same time in the threads that a text of that layout is worth. */
+  static async at(
+    place: ModelPlace,
+    { threads: count = availableThreads() }: ArchiveFlags,
+    layout: StreamLayout,
+  ): Promise<Opened> {
+    const threads = new CompressionThreads(place, count);
+    try {
+      threads.start(layout);
+      const backend = await deterministicBackend(count);
+      const packed = 'packed' in place ? place.packed : undefined;
+      return new Opened(await openCodingModel(place, backend), backend, threads, packed);
+    } catch (error) {
+      await threads.end();
+      throw error;
+    }
+  }
+
+  end(): Promise<void> {
+    return this.threads.end();
+  }
 }
 
-/** @throws UserError if the model does not fit into one memory */
-async function openModel(model: string | undefined, backend: Backend): Promise<CodingModel> {
+/** The folder of a model. @throws UserError if it does not fit into one memory */
+async function modelFolder(model: string | undefined): Promise<string> {
   const path = await findModel(model ?? (await newestRun()));
   if (needsSpreading(openModelFolder(path).config)) {
     throw new UserError(`${path} does not fit into one WebAssembly memory of 4 GiB; compress with a smaller model`);
   }
-  const { checkpoint, folder } = await loadModel(path, backend, 'stored');
-  note(`model: ${folder}`);
-  return codingModel(checkpoint);
+  return path;
 }
 
 /** The result of a computation whose progress is shown. */
@@ -83,7 +114,7 @@ function report({ bytes, archiveBytes, seconds }: Figures, json: boolean | undef
     sayJson({ from, to, bytes, archive_bytes: archiveBytes, bits_per_byte: bitsPerByte, seconds });
     return;
   }
-  const sizes = `${bytes} bytes, ${archiveBytes} in the archive`;
+  const sizes = `${counted(bytes, 'byte')}, ${archiveBytes} in the archive`;
   const share =
     bitsPerByte === null
       ? ''
@@ -101,61 +132,78 @@ function notePay(text: Uint8Array, archiveBytes: number, modelBytes: number): vo
   note(`the model inside has ${humanBytes(modelBytes)}; beside brotli -9, ${when}`);
 }
 
+/** The place of the model that travels: it is rounded, so it is the one that compresses. */
+async function packedPlace(folder: string): Promise<ModelPlace> {
+  const { checkpoint } = await loadModel(folder, createReferenceBackend());
+  return { packed: packModel(checkpoint) };
+}
+
 /** `blt compress`. @returns the exit code */
 export async function compressCommand(files: readonly string[], flags: CompressFlags): Promise<number> {
-  let opened: { model: CodingModel; packedModel?: Uint8Array } | undefined;
-  const open = async () => {
-    const backend = await sameEverywhere(flags.threads);
-    const model = await openModel(flags.model, backend);
-    if (!flags.selfContained) return { model };
-    // The model that travels is rounded, so it is the one that compresses.
-    const packedModel = packModel(model.checkpoint);
-    return { model: await codingModel(unpackModel(packedModel, backend)), packedModel };
-  };
+  let opened: Opened | undefined;
   let figures: Figures;
-  return convertFiles(files, flags, {
-    binary: true,
-    nameOf: (file) => {
-      if (!file.endsWith(SUFFIX) || flags.force) return file + SUFFIX;
-      throw new UserError(`it ends in ${SUFFIX} already; compress it again with -f`);
-    },
-    convert: async (text, name) => {
-      opened ??= await open();
-      const { model, packedModel } = opened;
-      const start = performance.now();
-      const { block: blockBytes, places, context: contextBytes } = flags;
-      const options = { blockBytes, places, contextBytes, packedModel };
-      const archive = await shown(name, 'compressing', compressing(text, model, options));
-      figures = { bytes: text.length, archiveBytes: archive.length, seconds: (performance.now() - start) / 1000 };
-      if (packedModel && !quiet()) notePay(text, archive.length, packedModel.length);
-      return archive;
-    },
-    report: (from, to) => report(figures, flags.json, from, to),
-  });
+  const { block: blockBytes, places, context: contextBytes } = flags;
+  try {
+    return await convertFiles(files, flags, {
+      binary: true,
+      nameOf: (file) => {
+        if (!file.endsWith(SUFFIX) || flags.force) return file + SUFFIX;
+        throw new UserError(`it ends in ${SUFFIX} already; compress it again with -f`);
+      },
+      convert: async (text, name) => {
+        if (!opened) {
+          const folder = await modelFolder(flags.model);
+          note(`model: ${folder}`);
+          const place = flags.selfContained ? await packedPlace(folder) : { folder };
+          opened = await Opened.at(place, flags, streamLayout(text.length, blockBytes));
+        }
+        const { model, packedModel, runner } = opened;
+        const start = performance.now();
+        const options = { blockBytes, places, contextBytes, packedModel, runner };
+        const archive = await shown(name, 'compressing', compressing(text, model, options));
+        figures = { bytes: text.length, archiveBytes: archive.length, seconds: (performance.now() - start) / 1000 };
+        if (packedModel && !quiet()) notePay(text, archive.length, packedModel.length);
+        return archive;
+      },
+      report: (from, to) => report(figures, flags.json, from, to),
+    });
+  } finally {
+    await opened?.end();
+  }
 }
 
 /** `blt decompress`. @returns the exit code */
 export async function decompressCommand(files: readonly string[], flags: ArchiveFlags): Promise<number> {
-  let backend: Backend | undefined;
-  let opened: CodingModel | undefined;
+  let ours: Opened | undefined;
   let figures: Figures;
-  return convertFiles(files, flags, {
-    binary: false,
-    nameOf: (file) => {
-      if (file.endsWith(SUFFIX) && file.length > SUFFIX.length) return file.slice(0, -SUFFIX.length);
-      throw new UserError(`its name does not end in ${SUFFIX}; name the result with --out`);
-    },
-    convert: async (bytes, name) => {
-      const archive = await readArchive(bytes);
-      backend ??= await sameEverywhere(flags.threads);
-      const inside = archive.model.length > 0 ? await codingModel(unpackModel(archive.model, backend)) : null;
-      if (!inside) opened ??= await openModel(flags.model, backend);
-      const model = inside ?? opened!;
-      const start = performance.now();
-      const text = await shown(name, 'decompressing', decompressing(archive, model));
-      figures = { bytes: text.length, archiveBytes: bytes.length, seconds: (performance.now() - start) / 1000 };
-      return text;
-    },
-    report: (from, to) => report(figures, flags.json, from, to),
-  });
+  try {
+    return await convertFiles(files, flags, {
+      binary: false,
+      nameOf: (file) => {
+        if (file.endsWith(SUFFIX) && file.length > SUFFIX.length) return file.slice(0, -SUFFIX.length);
+        throw new UserError(`its name does not end in ${SUFFIX}; name the result with --out`);
+      },
+      convert: async (bytes, name) => {
+        const archive = await readArchive(bytes);
+        const isWhole = archive.model.length > 0;
+        if (!isWhole && !ours) {
+          const folder = await modelFolder(flags.model);
+          note(`model: ${folder}`);
+          ours = await Opened.at({ folder }, flags, archive.header);
+        }
+        const opened = isWhole ? await Opened.at({ packed: archive.model }, flags, archive.header) : ours!;
+        const start = performance.now();
+        try {
+          const text = await shown(name, 'decompressing', decompressing(archive, opened.model, opened.runner));
+          figures = { bytes: text.length, archiveBytes: bytes.length, seconds: (performance.now() - start) / 1000 };
+          return text;
+        } finally {
+          if (isWhole) await opened.end();
+        }
+      },
+      report: (from, to) => report(figures, flags.json, from, to),
+    });
+  } finally {
+    await ours?.end();
+  }
 }

@@ -16,6 +16,7 @@ import { chatMessages } from '../data/chat-lines.ts';
 import { writeFileAtomically } from '../files/atomic-file.ts';
 import { parseJson, readSmallFile } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import { printableJson, quiet, sayJson } from '../terminal/output.ts';
 import { StatusLine } from '../terminal/progress.ts';
 
@@ -172,7 +173,7 @@ export async function generatePrompts(checkpoint: Checkpoint, options: PromptsOp
     const { synchronous } = checkpoint.params.lm_head.weight.backend;
     await makeTexts(batch, wanted, {
       synchronous,
-      onText: (done) => progress?.show(`${done} of ${wanted.length} texts`),
+      onText: (done) => progress?.show(`${done} of ${counted(wanted.length, 'text')}`),
     });
   } finally {
     progress?.finish();

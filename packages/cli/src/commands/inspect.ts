@@ -6,7 +6,7 @@ import { loadModel } from '../run/find-model.ts';
 import { RunFolder } from '../run/folder.ts';
 import { copiedRate, flopsPerByte, parametersByPart } from '../run/model-size.ts';
 import type { RunRecord } from '../run/record.ts';
-import { humanBytes, humanCount } from '../terminal/human-units.ts';
+import { counted, humanBytes, humanCount } from '../terminal/human-units.ts';
 import { say, sayJson } from '../terminal/output.ts';
 import { inspectPlan } from './inspect-plan.ts';
 
@@ -53,14 +53,17 @@ export async function inspectCommand(path: string | undefined, flags: InspectFla
   line('folder', folder);
   for (const { part, count } of parts) line(part, humanCount(count));
   line('total', `${humanCount(total)} parameters, ${humanBytes(4 * total)} in float32`);
-  line('behaviour', `${config.behaviour}${config.window === null ? '' : `, local window ${config.window} bytes`}`);
+  line(
+    'behaviour',
+    `${config.behaviour}${config.window === null ? '' : `, local window ${counted(config.window, 'byte')}`}`,
+  );
   if (run?.modelOrigin) line('began as', run.modelOrigin.source);
   if (run?.globalOrigin) line('global blocks', `began as ${run.globalOrigin.source}, trained ${copiedRate(run)}`);
   if (run?.entropyOrigin) line('entropy model from', run.entropyOrigin.source);
   line('patching', JSON.stringify(config.patching));
   line(
     'hash n-grams',
-    `sizes ${config.hash.groupSizes.join(', ')}; ${config.hash.functions} x ${config.hash.vocab} rows each`,
+    `sizes ${config.hash.groupSizes.join(', ')}; ${config.hash.functions} x ${counted(config.hash.vocab, 'row')} each`,
   );
   line(
     'FLOPs per byte',

@@ -11,6 +11,7 @@ import { type PatchesData, renderPatchesHtml } from '../report/patches-page.ts';
 import { loadModel } from '../run/find-model.ts';
 import { usesColor } from '../terminal/color.ts';
 import { reason, UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import { note, say, sayColoured, sayJson, warn } from '../terminal/output.ts';
 import { patchSummary, showPatches } from '../terminal/patch-view.ts';
 
@@ -58,7 +59,7 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   for (const { name, bytes, cutFrom } of documents) {
     if (cutFrom !== undefined) {
       const of = cutFrom === null ? '' : ` of ${cutFrom}`;
-      note(`${name}: the first ${bytes.length}${of} bytes (--max-bytes)`);
+      note(`${name}: the first ${counted(bytes.length, 'byte')}${of} (--max-bytes)`);
     }
     const result = await patchBytes(bytes, loaded?.checkpoint ?? null, patching);
     if (flags.html) {
@@ -135,7 +136,7 @@ function describe(p: PatchingOptions): string {
     case 'entropy':
       return `entropy ${p.monotonic ? 'rise ' : ''}above ${p.threshold.toFixed(4)} nats`;
     case 'static':
-      return `every ${p.patchSize} bytes`;
+      return p.patchSize === 1 ? 'every byte' : `every ${p.patchSize} bytes`;
     default:
       return p.mode;
   }

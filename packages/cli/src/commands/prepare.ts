@@ -18,7 +18,7 @@ import { type EntropyModel, makeShard } from '../prepared/make-shard.ts';
 import { readShard } from '../prepared/prepared-set.ts';
 import { type Identity, identityText, MOST_SHARDS, shardBytes, shardName } from '../prepared/shard-file.ts';
 import { printableMessage, reason, UserError } from '../terminal/errors.ts';
-import { humanBytes } from '../terminal/human-units.ts';
+import { counted, humanBytes } from '../terminal/human-units.ts';
 import { trainingOutput } from '../terminal/training-output.ts';
 import { type OpenedEntropyModel, openEntropyModel } from '../training/pretrained.ts';
 import { type PatchFlags, patchingFor } from './patch.ts';
@@ -163,7 +163,8 @@ export async function prepareCommand(flags: PrepareFlags): Promise<number> {
   await writeFileAtomically(path, shardBytes(shard));
   out.finish();
   const { tokens, patchLengths } = shard;
-  out.say(`shard ${index}/${of}  ${tokens} tokens, ${patchLengths.length} patches -> ${path}`, {
+  const sizes = `${counted(tokens, 'token')}, ${counted(patchLengths.length, 'patch', 'patches')}`;
+  out.say(`shard ${index}/${of}  ${sizes} -> ${path}`, {
     event: 'done',
     shard: index,
     of,

@@ -9,7 +9,7 @@ import { KeptTexts } from '../scoring/keep.ts';
 import { MostSurprising, type NamedModel, type Scored, scoreGroup, surprise } from '../scoring/scored.ts';
 import { textGroups } from '../scoring/texts.ts';
 import { UserError } from '../terminal/errors.ts';
-import { humanBytes, humanDuration } from '../terminal/human-units.ts';
+import { counted, humanBytes, humanDuration } from '../terminal/human-units.ts';
 import { note, say, warn } from '../terminal/output.ts';
 
 export interface ScoreFlags {
@@ -98,7 +98,7 @@ class Totals {
       const figure = `${(this.bits[i] / this.bytes).toFixed(4)} bits per byte`;
       return this.models.length === 1 ? figure : `${name} ${figure}, best for ${this.wins[i]}`;
     });
-    note(`${this.texts} ${what}${this.texts === 1 ? '' : 's'}, ${speed}: ${each.join('; ')}`);
+    note(`${counted(this.texts, what)}, ${speed}: ${each.join('; ')}`);
   }
 }
 

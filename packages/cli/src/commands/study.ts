@@ -13,6 +13,7 @@ import { StudyFolder } from '../study/run-folders.ts';
 import { groupBy } from '../study/statistics.ts';
 import { studyPage } from '../study/study-page.ts';
 import { UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import { note, say } from '../terminal/output.ts';
 
 /** The flags of `blt study`. */
@@ -46,8 +47,7 @@ function failures(failed: readonly FailedRun[]): string {
   const lines = [...groupBy(failed, ({ why }) => why)].map(
     ([why, runs]) => `  ${runs.map(({ config }) => runName(config)).join(', ')}: ${why}`,
   );
-  const count = failed.length === 1 ? '1 run' : `${failed.length} runs`;
-  return `${count} failed; the same command tries them again\n${lines.join('\n')}`;
+  return `${counted(failed.length, 'run')} failed; the same command tries them again\n${lines.join('\n')}`;
 }
 
 /** The experiments and all others that have a finished run in the folder, by name. So a run of one leaves the figures of the others on the page. */
@@ -91,7 +91,8 @@ export async function study(name: string | undefined, flags: StudyFlags): Promis
   await folder.write(folder.path('study.html'), page);
   say(`results              ${folder.path('results.json')}`);
   say(`page                 ${folder.path('study.html')}`);
-  if (left.length > 0) note(`${left.length} runs were left for another time; the same command goes on with them`);
+  if (left.length > 0)
+    note(`${counted(left.length, 'run was', 'runs were')} left for another time; the same command goes on with them`);
   if (failed.length > 0) throw new UserError(failures(failed));
   return 0;
 }

@@ -7,6 +7,7 @@ import { heldOutFigure, type RunDetails, runDetails } from '../run/summary.ts';
 import { loadSweep, type SweepRun } from '../sweep/sweep-file.ts';
 import { doSweep, isDone, prepareRuns } from '../sweep/sweep-queue.ts';
 import { reason, UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import { note, say, sayJson, warn } from '../terminal/output.ts';
 
 export interface SweepFlags {
@@ -73,7 +74,7 @@ export async function sweepCommand(file: string, flags: SweepFlags): Promise<num
   }
   await prepareRuns(runs, folder);
   let ended = runs.filter((run) => isDone(folder, run)).length;
-  if (ended > 0) note(`${ended} of ${runs.length} runs are done already`);
+  if (ended > 0) note(`done already: ${ended} of ${counted(runs.length, 'run')}`);
   const failures: string[] = [];
   const stopped = await doSweep(runs, {
     folder,
@@ -92,7 +93,9 @@ export async function sweepCommand(file: string, flags: SweepFlags): Promise<num
   const done = await results(runs, folder);
   if (stopped !== null) {
     const command = `blt sweep ${file}${flags.out === undefined ? '' : ` --out ${flags.out}`}`;
-    note(`stopped with ${done.length} of ${runs.length} runs done; the others are saved. Go on with:\n  ${command}`);
+    note(
+      `stopped with ${done.length} of ${counted(runs.length, 'run')} done; the others are saved. Go on with:\n  ${command}`,
+    );
     return stopped;
   }
   const page = done.length > 0 ? await writePage(done, folder) : null;

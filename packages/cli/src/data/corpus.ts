@@ -1,6 +1,7 @@
 /** @file Documents to train on and documents held out, from what the command line names. */
 import { answeredIds, encode, type MarkedCorpus } from '@blt-ts/blt';
 import { UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import { type Copy, copiesOfHeldOut, repeats } from './copies.ts';
 import { type Document, totalBytes } from './document.ts';
 import { BOOK } from './moby-dick.ts';
@@ -118,7 +119,7 @@ function checkEach(train: readonly Part[], sources: readonly string[]): void {
   const empty = bytes.findIndex((n) => n < 2);
   if (empty < 0) return;
   throw new UserError(
-    `${sources[empty]} has ${counted(bytes[empty], 'byte')} to train on, too few to draw rows from; give it more text, or leave it out of the mixture`,
+    `${sources[empty]} has ${grouped(bytes[empty], 'byte')} to train on, too few to draw rows from; give it more text, or leave it out of the mixture`,
     2,
   );
 }
@@ -126,7 +127,8 @@ function checkEach(train: readonly Part[], sources: readonly string[]): void {
 /** How many names a sentence gives as examples. */
 const EXAMPLES = 3;
 
-const counted = (n: number, thing: string): string => `${n.toLocaleString('en')} ${thing}${n === 1 ? '' : 's'}`;
+/** With commas between groups of three digits. */
+const grouped = (n: number, thing: string): string => counted(n, thing, undefined, n.toLocaleString('en'));
 
 /** The warning about copies. */
 export function copiesText(copies: readonly Copy[], remedy = '; --dedupe leaves them out of training'): string {
@@ -134,7 +136,7 @@ export function copiesText(copies: readonly Copy[], remedy = '; --dedupe leaves 
     return `${train.name} ${exact ? 'is equal to' : 'is nearly'} ${heldOut.name}`;
   });
   const more = copies.length > EXAMPLES ? ', ...' : '';
-  return `${counted(copies.length, 'training document')} repeat${copies.length === 1 ? 's' : ''} held-out text (${pairs.join(', ')}${more}): held-out figures will look too good${remedy}`;
+  return `${grouped(copies.length, 'training document')} repeat${copies.length === 1 ? 's' : ''} held-out text (${pairs.join(', ')}${more}): held-out figures will look too good${remedy}`;
 }
 
 function deduplicated<T extends Split>(corpus: T, copies: readonly Copy[]): T & { leftOut: Part[] } {
@@ -180,7 +182,7 @@ export function dataTitle(data: readonly string[], documents: number, weights?: 
   const named = weights
     ? sources.map((source, s) => `${((100 * weights[s]) / total).toFixed(0)}% ${source}`).join(' + ')
     : data.join(' ');
-  return `${named} (${documents} document${documents === 1 ? '' : 's'})`;
+  return `${named} (${counted(documents, 'document')})`;
 }
 
 /** `119,275 bytes, the end of 60 documents`: what is held out, for the plan. */
@@ -199,7 +201,7 @@ export function heldOutText({
   readonly loaded: LoadedCorpus | null;
 }): string {
   if (heldOutDocuments === 0) return 'nothing';
-  const bytes = counted(heldOutBytes, 'byte');
+  const bytes = grouped(heldOutBytes, 'byte');
   const { splits, heldOutSources, heldOut = [] } = loaded ?? {};
   if (splits && heldOutSources) {
     const each = heldOutSources.map((name, s) => {
@@ -209,13 +211,13 @@ export function heldOutText({
   }
   switch (mode) {
     case null:
-      return `${bytes}, ${counted(heldOutDocuments, 'document')} given with --held-out`;
+      return `${bytes}, ${grouped(heldOutDocuments, 'document')} given with --held-out`;
     case 'end':
       return `${bytes}, the end of the data`;
     case 'tails':
-      return `${bytes}, the end of ${counted(heldOutDocuments, 'document')}`;
+      return `${bytes}, the end of ${grouped(heldOutDocuments, 'document')}`;
     case 'documents':
-      return `${bytes}, ${heldOutDocuments.toLocaleString('en')} of ${counted(documents, 'document')}`;
+      return `${bytes}, ${heldOutDocuments.toLocaleString('en')} of ${grouped(documents, 'document')}`;
   }
 }
 
@@ -224,5 +226,5 @@ export function leftOutText({ leftOut }: { readonly leftOut: readonly Part[] }):
   const names = leftOut.slice(0, EXAMPLES).map(({ name }) => name);
   if (names.length === 0) return 'no training document repeats another or held-out text';
   const more = leftOut.length > EXAMPLES ? ', ...' : '';
-  return `${counted(leftOut.length, 'training document')} left out as copies (${names.join(', ')}${more})`;
+  return `${grouped(leftOut.length, 'training document')} left out as copies (${names.join(', ')}${more})`;
 }

@@ -5,6 +5,7 @@
 import * as z from 'zod';
 import { checked } from '../files/checked.ts';
 import { UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import type { LoadedCorpus } from './corpus.ts';
 import { type Document, stretch, totalBytes } from './document.ts';
 import { contentHash, dataHash, type Part, type Split, wholePart } from './split.ts';
@@ -103,13 +104,13 @@ export function differences({ documents: listed, complete }: DocumentList, docum
     if (was === undefined) found.push(`${document.name} is new`);
     else if (was.sha256 !== contentHash(document)) {
       const { length } = document.bytes;
-      found.push(`${document.name} has changed (${was.bytes} bytes then, ${length} now)`);
+      found.push(`${document.name} has changed (${counted(was.bytes, 'byte')} then, ${length} now)`);
     }
   }
   for (const { name } of listed) if (!now.has(name)) found.push(`${name} is no longer there`);
   if (found.length === 0) return 'the same documents come in another order';
   const others = found.length - 1;
-  return others === 0 ? found[0] : `${found[0]}, and ${others} other document${others === 1 ? '' : 's'}`;
+  return others === 0 ? found[0] : `${found[0]}, and ${counted(others, 'other document')}`;
 }
 
 export const heldOutHash = ({ heldOut }: Pick<Split, 'heldOut'>): string | null =>

@@ -1,4 +1,5 @@
 /** @file How far figures on the held-out part can be trusted. */
+import { counted } from '../terminal/human-units.ts';
 
 /**
  * Approximate standard error of bits per byte measured on so many bytes of one text: 3 / sqrt(bytes). On Moby Dick the code lengths of
@@ -15,7 +16,7 @@ const FEW_BYTES = 3600;
 export function tooFewHeldOut(bytes: number): string | null {
   if (bytes === 0 || bytes >= FEW_BYTES) return null;
   return (
-    `only ${bytes} bytes are held out: bits per byte measured on them have a standard error of about ${standardError(bytes).toFixed(2)} ` +
+    `only ${counted(bytes, 'byte is', 'bytes are')} held out: bits per byte measured on them have a standard error of about ${standardError(bytes).toFixed(2)} ` +
     `(3 / sqrt(bytes)), so smaller differences mean nothing; give more text, a larger --held-out-fraction, or --held-out FILE`
   );
 }
@@ -28,7 +29,7 @@ export function worseThanChance(bitsPerByte: number, steps: number): string | nu
   if (!(bitsPerByte > CHANCE)) return null;
   return (
     `${bitsPerByte.toFixed(3)} bits per byte is worse than ${CHANCE}, which takes all bytes to be alike: ` +
-    `the time was too short (${steps} ${steps === 1 ? 'step' : 'steps'}), the data have no pattern that a model of this size finds, ` +
+    `the time was too short (${counted(steps, 'step')}), the data have no pattern that a model of this size finds, ` +
     'or the held-out part is of another kind (see --minutes, --steps and --split)'
   );
 }

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../terminal/errors.ts';
-import { humanBytes } from '../terminal/human-units.ts';
+import { counted, humanBytes } from '../terminal/human-units.ts';
 import { type Document, stretch, totalBytes } from './document.ts';
 import { type FilePath, pathName } from './file-path.ts';
 import { gunzipBytes, gunzipLimit, gunzipStart } from './gunzip.ts';
@@ -212,8 +212,7 @@ export function checkNotEmpty(total: number, sources: readonly string[], minByte
   if (total >= minBytes) return;
   const what = sources.map((source) => (source === '-' ? 'standard input' : source)).join(', ');
   const are = sources.length === 1 ? 'is' : 'are';
-  const state =
-    total === 0 ? `${are} empty (0 bytes)` : `${are} too short (${total} ${total === 1 ? 'byte' : 'bytes'})`;
+  const state = total === 0 ? `${are} empty (0 bytes)` : `${are} too short (${counted(total, 'byte')})`;
   throw new UserError(`${what} ${state}; give at least ${minBytes} bytes`);
 }
 

@@ -1,6 +1,7 @@
 /** @file Which bytes are trained on and which are held out. */
 import { createHash, hash } from 'node:crypto';
 import { UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import { type Document, stretch, totalBytes } from './document.ts';
 
 /** Part of the corpus that is kept out of training when nothing else is said. */
@@ -204,7 +205,11 @@ function divide(split: Split, document: Document, cut: number): void {
   else if (cut <= 0) split.heldOut.push(wholePart(document));
   else {
     const { length } = bytes;
-    split.train.push({ ...stretch(document, `${name} (first ${cut} bytes)`, 0, cut), whole: document, from: 0 });
+    split.train.push({
+      ...stretch(document, `${name} (first ${counted(cut, 'byte')})`, 0, cut),
+      whole: document,
+      from: 0,
+    });
     split.heldOut.push({ ...stretch(document, `${name} (from byte ${cut})`, cut, length), whole: document, from: cut });
   }
 }

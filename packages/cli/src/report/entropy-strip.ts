@@ -1,6 +1,7 @@
 /** @file Entropies of bytes as a curve over their text, in HTML. */
 import { characters } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import { checkLengths } from '../terminal/patch-view.ts';
 import { escapeHtml } from './html-page.ts';
 
@@ -95,7 +96,7 @@ export function entropyStrip(data: PatchedBytes): string {
     const nats = entropies?.[i];
     const value = nats === null || nats === undefined || !Number.isFinite(nats) ? '' : `, ${nats.toFixed(3)} nats`;
     const size = lengths[patch];
-    const title = `byte ${i}: ${labels[i].name} ${hex}${bitsText(heat)}${value}, patch ${patch} of ${size} ${size === 1 ? 'byte' : 'bytes'}`;
+    const title = `byte ${i}: ${labels[i].name} ${hex}${bitsText(heat)}${value}, patch ${patch} of ${counted(size, 'byte')}`;
     const curve = entropies ? `<svg viewBox="0 0 ${CELL} ${PLOT}"><path d="${piece(entropies, i, y)}"/></svg>` : '';
     cells.push(
       `<b${classes && ` class="${classes}"`}${heatStyle(heat)} title="${escapeHtml(title)}">${curve}${labels[i].html}</b>`,

@@ -3,7 +3,7 @@ import { type BltConfig, transformersDiffers } from '@blt-ts/blt';
 import { parametersByPart } from '../run/model-size.ts';
 import type { RunDetails } from '../run/summary.ts';
 import { printableMessage } from '../terminal/errors.ts';
-import { humanBytes, humanCount, humanDuration, plusMinus } from '../terminal/human-units.ts';
+import { counted, humanBytes, humanCount, humanDuration, plusMinus } from '../terminal/human-units.ts';
 import { VERSION } from '../version.ts';
 
 /** The step of a run that a model is, with the bytes of its data where they are known. */
@@ -31,7 +31,7 @@ function heldOutRow({ run, step }: Trained): string[] {
   const { full } = run;
   if (full?.step === step) {
     const figure = plusMinus({ ...full, bitsPerByte: full.heldOutBitsPerByte }, 3);
-    return [row('bits per byte, held-out', `${figure} on ${full.bytes} bytes, the model alone`)];
+    return [row('bits per byte, held-out', `${figure} on ${counted(full.bytes, 'byte')}, the model alone`)];
   }
   const quick = run.metrics.find((line) => line.step === step && typeof line.heldOutBitsPerByte === 'number');
   if (quick === undefined) return [];
@@ -53,12 +53,15 @@ function trainedFigures(trained: Trained): string[] {
 function originSection({ run, bytes }: Trained): string[] {
   const { record } = run;
   const names = record.data.length === 0 ? 'Moby Dick (public domain)' : record.data.map(code).join(', ');
-  const counted = bytes === null ? '' : ` ${bytes.train} bytes were trained on, ${bytes.heldOut} were held out.`;
+  const sizes =
+    bytes === null
+      ? ''
+      : ` ${counted(bytes.train, 'byte was', 'bytes were')} trained on, ${counted(bytes.heldOut, 'was', 'were')} held out.`;
   const before = record.plan.modelOrigin ? [`It went on from ${code(record.plan.modelOrigin.source)}.`, ''] : [];
   return [
     '## Data',
     '',
-    `Trained on ${names}.${counted} SHA-256 of the data: ${code(record.dataHash)}.`,
+    `Trained on ${names}.${sizes} SHA-256 of the data: ${code(record.dataHash)}.`,
     '',
     ...before,
     '## Command',

@@ -1,6 +1,7 @@
 /** @file The page of `blt score --html`: where a model is surprised. */
 import { meanPatchSize } from '@blt-ts/blt';
 import type { Scored } from '../scoring/scored.ts';
+import { counted } from '../terminal/human-units.ts';
 import { ENTROPY_STRIP_CSS, entropyStrip, MAX_STRIP_BYTES } from './entropy-strip.ts';
 import { escapeHtml, htmlPage } from './html-page.ts';
 
@@ -36,7 +37,8 @@ export class SurprisePage {
   }
 
   html(): string {
-    const rest = this.leftOut === 0 ? '' : `<p class="muted">${this.leftOut} more are not shown.</p>`;
+    const rest =
+      this.leftOut === 0 ? '' : `<p class="muted">${counted(this.leftOut, 'more is', 'more are')} not shown.</p>`;
     const body = `<h1>Surprise of ${escapeHtml(this.model)}</h1>
 <p class="muted">Bits of each byte: -log2 of the probability that the model gave it.</p>
 ${this.sections.join('\n')}
@@ -51,7 +53,7 @@ function section(
 ): string {
   const name = line === null ? source : `${source}, line ${line}`;
   const patch = meanPatchSize([scored.patchLengths]).toFixed(2);
-  const facts = `${bytes.length} bytes · ${bitsPerByte.toFixed(4)} bits per byte · ${patch} bytes per patch`;
+  const facts = `${counted(bytes.length, 'byte')} · ${bitsPerByte.toFixed(4)} bits per byte · ${patch} bytes per patch`;
   return `<h2>${escapeHtml(name)}</h2>
 <p>${facts}</p>
 ${entropyStrip({

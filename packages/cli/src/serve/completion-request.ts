@@ -1,5 +1,6 @@
 /** @file The body of `POST /v1/completions`: the fields of OpenAI's API, each taken, or refused by name. */
 import * as z from 'zod';
+import { counted } from '../terminal/human-units.ts';
 import { ApiError } from './api-error.ts';
 
 /** Bounds of what one request may ask for. */
@@ -109,7 +110,7 @@ export function parseCompletionRequest(value: unknown, limits: RequestLimits): C
   if (prompts.length * n > limits.maxTexts) {
     throw new ApiError(
       400,
-      `${prompts.length} prompts with n ${n} are ${prompts.length * n} texts, one request may ask for ${limits.maxTexts}`,
+      `${counted(prompts.length, 'prompt')} with n ${n}: ${counted(prompts.length * n, 'text')}, one request may ask for ${limits.maxTexts}`,
       'n',
     );
   }

@@ -1,6 +1,7 @@
 /** @file One request for completions, from its texts in the scheduler to the answer, whole or as a stream of events. */
 import { randomBytes, randomInt } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import { counted } from '../terminal/human-units.ts';
 import { ApiError, errorBody, sendJson } from './api-error.ts';
 import type { CompletionRequest } from './completion-request.ts';
 import { byteLogprob, type Logprobs } from './logprobs.ts';
@@ -75,7 +76,7 @@ export class Completion {
       const { active, waiting } = scheduler.load;
       throw new ApiError(
         429,
-        `${active} texts are being made and ${waiting} wait, there is no room for ${this.choices.length} more; try again later`,
+        `${counted(active, 'text is', 'texts are')} being made and ${counted(waiting, 'waits', 'wait')}, there is no room for ${this.choices.length} more; try again later`,
         null,
         { 'Retry-After': '1' },
       );

@@ -32,6 +32,13 @@ export function plusMinus(
   return `${bitsPerByte.toFixed(digits)}${error}`;
 }
 
+/**
+ * A number of things: `1 byte`, `2 bytes`.
+ * @param digits the number as it is shown
+ */
+export const counted = (n: number, thing: string, plural = `${thing}s`, digits = String(n)): string =>
+  `${digits} ${n === 1 ? thing : plural}`;
+
 /** Bytes in SI units: 18213 -> `18.2 kB`, 300 -> `300 B`. */
 export function humanBytes(bytes: number): string {
   if (!Number.isFinite(bytes)) return `${nonFinite(bytes)} B`;

@@ -2,6 +2,7 @@
 import { printable } from './byte-labels.ts';
 import { sgr } from './color.ts';
 import { UserError } from './errors.ts';
+import { counted } from './human-units.ts';
 
 /** Black on a light blue, black on a light yellow: told apart on dark and light terminals and by the colour-blind. */
 const COLORS = ['30;48;5;153', '30;48;5;222'];
@@ -42,7 +43,7 @@ export function patchSummary(patchLengths: readonly number[]): string {
   const bytes = patchLengths.reduce((sum, length) => sum + length, 0);
   const patches = patchLengths.filter((length) => length > 0).length;
   const mean = patches === 0 ? '0' : (bytes / patches).toFixed(2);
-  return `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}  ${patches} ${patches === 1 ? 'patch' : 'patches'}  ${mean} bytes per patch`;
+  return `${counted(bytes, 'byte')}  ${counted(patches, 'patch', 'patches')}  ${mean} bytes per patch`;
 }
 
 /** @throws UserError unless the lengths are whole, not negative, and add up to the number of bytes */

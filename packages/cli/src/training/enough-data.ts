@@ -3,6 +3,7 @@ import type { RunPlan } from '@blt-ts/blt';
 import type { RunData } from '../data/run-data.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 
 /** Fewer bytes than these teach nothing, in however short rows they are cut. */
 const LEAST_BYTES = 64;
@@ -22,12 +23,12 @@ export function checkSize(
     if (trainBytes < LEAST_BYTES) {
       const all = trainBytes + (heldOut ? 0 : heldOutBytes);
       throw new UserError(
-        `${all} ${all === 1 ? 'byte is' : 'bytes are'} too little to train on; ${enough}, 20,000 are a good start`,
+        `${counted(all, 'byte is', 'bytes are')} too little to train on; ${enough}, 20,000 are a good start`,
         2,
       );
     }
     throw new UserError(
-      `the training part has ${trainBytes} bytes, less than one row of ${needed}; ${enough}, or --row-bytes ${Math.floor(trainBytes / 4)}`,
+      `the training part has ${counted(trainBytes, 'byte')}, less than one row of ${needed}; ${enough}, or --row-bytes ${Math.floor(trainBytes / 4)}`,
       2,
     );
   }

@@ -12,6 +12,7 @@ import { MetricsFile } from '../run/metrics-file.ts';
 import type { RunRecord } from '../run/record.ts';
 import { parseStateJson, STATE_ARRAYS, STATE_JSON, stateJsonText } from '../run/state-files.ts';
 import { UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import type { Position } from './time-budget.ts';
 
 /** A place that a run can go on from for longer. */
@@ -172,7 +173,10 @@ async function finishExtension(folder: RunFolder, { plan, extended }: RunRecord)
 
 function checkSteps(folder: RunFolder, done: number, steps: number): void {
   if (steps > done) return;
-  throw new UserError(`${folder.path} has done ${done} steps; to make it longer give more: --steps ${2 * done}`, 2);
+  throw new UserError(
+    `${folder.path} has done ${counted(done, 'step')}; to make it longer give more: --steps ${2 * done}`,
+    2,
+  );
 }
 
 /** The differences from a run that was planned for so many steps. */
@@ -180,8 +184,8 @@ function changesText(e: { step: number; steps: number; kept: string | null; isBe
   const rest = 'dropout, weight decay, warm-up and evaluations stay as they were planned';
   if (!e.isBeforeDecay) {
     const hint = e.wsd ? '' : '; a run of --schedule wsd loses nothing by it';
-    return `from step ${e.step} on the learning rate is that of a run of ${e.steps} steps, so it rises once${hint}; ${rest}`;
+    return `from step ${e.step} on the learning rate is that of a run of ${counted(e.steps, 'step')}, so it rises once${hint}; ${rest}`;
   }
   const model = e.kept === null ? '' : `, and the model of the shorter run is kept in ${e.kept}`;
-  return `the run goes on from step ${e.step}, before its decay, as if planned for ${e.steps} steps${model}; ${rest}`;
+  return `the run goes on from step ${e.step}, before its decay, as if planned for ${counted(e.steps, 'step')}${model}; ${rest}`;
 }

@@ -19,7 +19,7 @@ import { KeptData, type KeptFiles, keptFiles, storedRecord } from '../stored/kep
 import { openData, parseBytes } from '../stored/open-data.ts';
 import type { SurveyProgress } from '../stored/survey.ts';
 import { UserError } from '../terminal/errors.ts';
-import { humanBytes } from '../terminal/human-units.ts';
+import { counted, humanBytes } from '../terminal/human-units.ts';
 import type { TrainingOutput } from '../terminal/training-output.ts';
 import { VERSION } from '../version.ts';
 import { checkSize } from './enough-data.ts';
@@ -104,13 +104,16 @@ const maxMemoryOf = ({ data }: FileConfig): number | null =>
 const places = ({ runs }: TrainFlags, out: TrainingOutput) => ({
   folder: runs,
   onProgress: ({ done, total, documents }: SurveyProgress) =>
-    out.status(`reading  ${humanBytes(done)} of ${humanBytes(total)}, ${documents.toLocaleString('en')} documents`, {
-      event: 'progress',
-      work: 'reading',
-      done,
-      total,
-      documents,
-    }),
+    out.status(
+      `reading  ${humanBytes(done)} of ${humanBytes(total)}, ${counted(documents, 'document', undefined, documents.toLocaleString('en'))}`,
+      {
+        event: 'progress',
+        work: 'reading',
+        done,
+        total,
+        documents,
+      },
+    ),
 });
 
 /** The choice of data, as the record of a run has it. */

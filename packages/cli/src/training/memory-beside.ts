@@ -1,11 +1,9 @@
 /** @file The memory of a run, made in a thread of its own while the model is trained: the thread's side that faces the run. */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { MemoryProgress, MixedLosses } from '@blt-ts/blt';
 import { UserError } from '../terminal/errors.ts';
+import { startThread } from '../threads/own-thread.ts';
 import type { MemoryAnswer, MixRequest } from './memory-worker.ts';
-
-/** Where the build puts memory-worker.ts: beside the command. */
-const PROGRAM = new URL('./memory-worker.js', import.meta.url);
 
 /** Somebody who waits for an answer. */
 interface Waiting<T> {
@@ -26,7 +24,7 @@ export class MemoryBeside implements MixedLosses {
   /** @param text that is remembered */
   constructor(text: Uint8Array) {
     this.progress = { done: 0, total: text.length };
-    this.worker = new Worker(PROGRAM, { workerData: text, name: 'blt memory' });
+    this.worker = startThread('memory', text);
     this.file = new Promise((resolve, reject) => {
       this.worker.on('message', (answer: MemoryAnswer) => {
         if ('progress' in answer) this.progress = answer.progress;

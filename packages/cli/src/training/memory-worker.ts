@@ -1,6 +1,7 @@
 /** @file The thread in which the memory of a run is made beside the training, and mixed with the model's predictions at the end. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { learningMemory, MemoryMixture, type MemoryProgress, memoryToSafetensors } from '@blt-ts/blt';
+import { threadData } from '../threads/own-thread.ts';
 
 /** One batch to be mixed, see `MemoryMixture.losses`. */
 export interface MixRequest {
@@ -18,7 +19,7 @@ export type MemoryAnswer =
 const port = parentPort!;
 const answer = (message: MemoryAnswer, moved: readonly ArrayBuffer[] = []): void => port.postMessage(message, moved);
 
-const learning = learningMemory([workerData as Uint8Array]);
+const learning = learningMemory([threadData() as Uint8Array]);
 let next = learning.next();
 for (; !next.done; next = learning.next()) answer({ progress: next.value });
 const mixture = new MemoryMixture(next.value);

@@ -1,7 +1,7 @@
 /** @file The plan of a run, line by line, as it is shown before the run begins. */
 import type { RunPlan } from '@blt-ts/blt';
 import { copiedRate, parametersByPart } from '../run/model-size.ts';
-import { humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
+import { counted, humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
 import { bytesPerStep } from './forecast.ts';
 
 /** Time and memory that a run will take. */
@@ -30,11 +30,11 @@ export interface PlanFacts {
 }
 
 function patchingText({ config: { patching }, targetPatchBytes }: RunPlan): string {
-  if (patching.mode === 'static') return `every ${patching.patchSize} bytes`;
+  if (patching.mode === 'static') return patching.patchSize === 1 ? 'every byte' : `every ${patching.patchSize} bytes`;
   if (patching.mode !== 'entropy') return `by ${patching.mode}`;
   return targetPatchBytes === null
     ? `by entropy above ${patching.threshold} nats`
-    : `by entropy, threshold calibrated to ${targetPatchBytes} bytes a patch`;
+    : `by entropy, threshold calibrated to ${counted(targetPatchBytes, 'byte')} a patch`;
 }
 
 /** The plan of a run, line by line. */
@@ -79,7 +79,7 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
       ? [
           [
             'entropy model',
-            `${entropyModel.loop.steps} steps of ${humanBytes(entropyModel.rowBytes * entropyModel.loop.batchRows)}`,
+            `${counted(entropyModel.loop.steps, 'step')} of ${humanBytes(entropyModel.rowBytes * entropyModel.loop.batchRows)}`,
           ],
         ]
       : plan.entropyOrigin
@@ -87,7 +87,7 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
         : []),
     [
       'training',
-      `${model.loop.steps} steps of ${humanBytes(bytesPerStep(plan))}, lr ${model.loop.lr}${muon ? ` (Muon ${muon.lr})` : ''}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
+      `${counted(model.loop.steps, 'step')} of ${humanBytes(bytesPerStep(plan))}, lr ${model.loop.lr}${muon ? ` (Muon ${muon.lr})` : ''}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
     ],
     ['backend', facts.backend],
     [

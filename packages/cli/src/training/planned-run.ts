@@ -19,6 +19,7 @@ import { totalBytes } from '../data/document.ts';
 import type { RunData, Sample } from '../data/run-data.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import {
   bytesPerStep,
   type Fit,
@@ -211,7 +212,9 @@ function fitOf(
       2,
     );
   }
-  warn(`--minutes ${minutes} is enough for ${fit.steps} steps of this model here, too few to learn much; ${instead}`);
+  warn(
+    `--minutes ${minutes} is enough for ${counted(fit.steps, 'step')} of this model here, too few to learn much; ${instead}`,
+  );
   return fit;
 }
 

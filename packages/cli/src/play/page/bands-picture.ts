@@ -1,4 +1,6 @@
 /** @file The picture of chapter 3: a text cut into patches, and under each line four bands with what one byte sees. */
+
+import { counted } from '../../terminal/human-units.ts';
 import type { Reading } from '../messages.ts';
 import { type ByteView, bytesOfPatches, type Span, viewOfByte } from './byte-view.ts';
 import { byteInWords, CELL, LABEL, labelsOf, letters, type Picture } from './picture.ts';
@@ -73,11 +75,10 @@ export function bandsPicture(reading: Reading): Picture {
 
 /** The intervals of a byte in one sentence, for those who do not see the bands. */
 function seen({ layout }: Reading, { patch, patchBytes, local, global, decoder }: ByteView): string {
-  const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
   const bytes = local.to - local.from + (local.bos ? 1 : 0);
   const readPatch = decoder.to > decoder.from ? `patch ${decoder.to - 1}` : 'no patch';
   return (
-    `It sees ${count(bytes, 'byte')}. Its patch ${patch} of ${layout.patches - 1} has ${count(patchBytes.to - patchBytes.from, 'byte')} and sees ` +
-    `${count(global.to - global.from, 'patch').replace('patchs', 'patches')}. The decoder reads ${readPatch} here.`
+    `It sees ${counted(bytes, 'byte')}. Its patch ${patch} of ${layout.patches - 1} has ${counted(patchBytes.to - patchBytes.from, 'byte')} and sees ` +
+    `${counted(global.to - global.from, 'patch', 'patches')}. The decoder reads ${readPatch} here.`
   );
 }

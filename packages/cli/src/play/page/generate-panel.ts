@@ -1,6 +1,6 @@
 /** @file Chapter 8: a checkpoint, trained here or loaded, continues a prompt, byte by byte. */
 import { printable, utf8Length } from '../../terminal/byte-labels.ts';
-import { humanCount } from '../../terminal/human-units.ts';
+import { counted, humanCount } from '../../terminal/human-units.ts';
 import { type FileAt, findCheckpoint } from '../checkpoint-files.ts';
 import type { CheckpointFiles, ModelSlot } from '../messages.ts';
 import { button, byId, input, numberIn, Sentence, select } from './dom.ts';
@@ -142,7 +142,7 @@ export class GeneratePanel {
         : bytes < (numberIn(input('max-bytes')) ?? 200)
           ? 'the model ended the text'
           : 'done';
-      status.textContent = `${bytes} bytes in ${seconds.toFixed(1)} s, ${(bytes / Math.max(seconds, 1e-3)).toFixed(0)} bytes per second; ${end}.`;
+      status.textContent = `${counted(bytes, 'byte')} in ${seconds.toFixed(1)} s, ${(bytes / Math.max(seconds, 1e-3)).toFixed(0)} bytes per second; ${end}.`;
     } catch (error) {
       status.textContent = '';
       this.failed(error);

@@ -1,6 +1,6 @@
 /** @file Chapters 1 and 2: text in, entropies and patches out, again after every keystroke. */
 import { calibrateThreshold, type PatchingOptions } from '@blt-ts/blt';
-import { humanBytes } from '../../terminal/human-units.ts';
+import { counted, humanBytes } from '../../terminal/human-units.ts';
 import type { EntropyModelFacts, ModelSlot, Scores } from '../messages.ts';
 import { cut, decoded, key, withLast } from './cutting.ts';
 import { byId, input, numberIn, Sentence, select } from './dom.ts';
@@ -139,7 +139,7 @@ export class PatchesPanel {
     byId('text-facts').textContent =
       n > MAX_SHOWN_BYTES
         ? `${n.toLocaleString('en')} bytes, the first ${MAX_SHOWN_BYTES.toLocaleString('en')} are shown`
-        : `${n.toLocaleString('en')} bytes`;
+        : counted(n, 'byte', undefined, n.toLocaleString('en'));
     this.onText(this.bytes);
     if (!this.usesEntropy) this.show();
     this.score();

@@ -1,5 +1,6 @@
 /** @file Chapter 3: one byte, its patch, its rows of the hash tables, and its interval in all four attentions. */
 import { printable } from '../../terminal/byte-labels.ts';
+import { counted } from '../../terminal/human-units.ts';
 import type { Reading } from '../messages.ts';
 import { BANDS, bandsPicture } from './bands-picture.ts';
 import { type ByteView, type Span, viewOfByte } from './byte-view.ts';
@@ -31,7 +32,7 @@ export class SeeingPanel {
     fill(byId('byte-view'), terms);
     const rows = view.ngrams.map(({ size, span, table, row }) =>
       element('tr', [
-        element('th', [`${size} bytes`]),
+        element('th', [counted(size, 'byte')]),
         element('td', [element('code', [this.text(span, size)])]),
         element('td', [String(table)], 'number'),
         element('td', [row.toLocaleString('en')], 'number'),
@@ -55,12 +56,15 @@ export class SeeingPanel {
       ],
       [
         '1 Local',
-        `The byte sees ${bytes(local)} bytes, itself included, in the local encoder and in the local decoder.`,
+        `The byte sees ${counted(bytes(local), 'byte')}, itself included, in the local encoder and in the local decoder.`,
       ],
-      ['2 Pooled', `The patch asks with ${layout.k} rows. They read its own ${bytes(pooled)} bytes and nothing else.`],
+      [
+        '2 Pooled',
+        `The patch asks with ${layout.k} rows. They read its own ${counted(bytes(pooled), 'byte')} and nothing else.`,
+      ],
       [
         '3 Global',
-        `The patch sees ${global.to - global.from} patches, itself included. The large model takes one step for all of its bytes.`,
+        `The patch sees ${counted(global.to - global.from, 'patch', 'patches')}, itself included. The large model takes one step for all of its bytes.`,
       ],
       ['4 Decoder', read],
     ];

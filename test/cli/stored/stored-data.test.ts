@@ -9,6 +9,7 @@ import { SPLIT_CHOICES } from '../../../packages/cli/src/data/split.ts';
 import { keptFiles, readKept } from '../../../packages/cli/src/stored/kept-data.ts';
 import { parseBytes } from '../../../packages/cli/src/stored/open-data.ts';
 import { surveyData } from '../../../packages/cli/src/stored/stored-data.ts';
+import type { SurveyProgress } from '../../../packages/cli/src/stored/survey.ts';
 import { runs } from '../../support/runs.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -93,8 +94,8 @@ const source = (folder: string, split: (typeof SPLIT_CHOICES)[number], seed: num
   textField: null,
 });
 
-const onDisk = (of: Parameters<typeof surveyData>[0]) =>
-  surveyData(of, { folder: temporaryFolder(), why: 'they are large', warn: () => {}, onProgress: () => {} });
+const onDisk = (of: Parameters<typeof surveyData>[0], onProgress: (progress: SurveyProgress) => void = () => {}) =>
+  surveyData(of, { folder: temporaryFolder(), why: 'they are large', warn: () => {}, onProgress });
 
 test('data on disk have the documents, the split and the samples of data in memory', async () => {
   await fc.assert(
@@ -161,7 +162,10 @@ test.each<[string, Uint8Array | string, RegExp]>([
 test('text of the whole is the same however it is read', async () => {
   const text = prose(150_000, 3);
   const folder = temporaryFolder({ 'a.txt': text });
-  const disk = await onDisk(source(`${folder}/a.txt`, 'end', 0));
+  const seen: number[] = [];
+  const disk = await onDisk(source(`${folder}/a.txt`, 'end', 0), ({ documents }) => seen.push(documents));
+  // A document counts from its first bytes on: one of 20 GB takes minutes to read.
+  expect(seen[0]).toBe(1);
   const { train, heldOut } = await disk.sampled(undefined, 0, 100);
   expect(Buffer.from(concatenated([...train, ...heldOut])).toString()).toBe(text);
   disk.close();

@@ -1,6 +1,7 @@
 /** @file Documents to train on and documents held out, from what the command line names. */
 import { answeredIds, encode, type MarkedCorpus } from '@blt-ts/blt';
 import { UserError } from '../terminal/errors.ts';
+import { counted } from '../terminal/human-units.ts';
 import { type Copy, copiesOfHeldOut, repeats } from './copies.ts';
 import { type Document, totalBytes } from './document.ts';
 import { BOOK } from './moby-dick.ts';
@@ -125,8 +126,6 @@ function checkEach(train: readonly Part[], sources: readonly string[]): void {
 
 /** How many names a sentence gives as examples. */
 const EXAMPLES = 3;
-
-const counted = (n: number, thing: string): string => `${n.toLocaleString('en')} ${thing}${n === 1 ? '' : 's'}`;
 
 /** The warning about copies. */
 export function copiesText(copies: readonly Copy[], remedy = '; --dedupe leaves them out of training'): string {

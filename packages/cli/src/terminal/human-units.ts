@@ -32,6 +32,9 @@ export function plusMinus(
   return `${bitsPerByte.toFixed(digits)}${error}`;
 }
 
+/** A number of things: `1 document`, `12,345 documents`. */
+export const counted = (n: number, thing: string): string => `${n.toLocaleString('en')} ${thing}${n === 1 ? '' : 's'}`;
+
 /** Bytes in SI units: 18213 -> `18.2 kB`, 300 -> `300 B`. */
 export function humanBytes(bytes: number): string {
   if (!Number.isFinite(bytes)) return `${nonFinite(bytes)} B`;

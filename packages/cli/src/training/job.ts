@@ -19,7 +19,7 @@ import { KeptData, type KeptFiles, keptFiles, storedRecord } from '../stored/kep
 import { openData, parseBytes } from '../stored/open-data.ts';
 import type { SurveyProgress } from '../stored/survey.ts';
 import { UserError } from '../terminal/errors.ts';
-import { humanBytes } from '../terminal/human-units.ts';
+import { counted, humanBytes } from '../terminal/human-units.ts';
 import type { TrainingOutput } from '../terminal/training-output.ts';
 import { VERSION } from '../version.ts';
 import { checkSize } from './enough-data.ts';
@@ -102,7 +102,7 @@ const maxMemoryOf = ({ data }: FileConfig): number | null =>
 const places = ({ runs }: TrainFlags, out: TrainingOutput) => ({
   folder: runs,
   onProgress: ({ done, total, documents }: SurveyProgress) =>
-    out.status(`reading  ${humanBytes(done)} of ${humanBytes(total)}, ${documents.toLocaleString('en')} documents`, {
+    out.status(`reading  ${humanBytes(done)} of ${humanBytes(total)}, ${counted(documents, 'document')}`, {
       event: 'progress',
       work: 'reading',
       done,

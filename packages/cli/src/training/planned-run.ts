@@ -204,7 +204,7 @@ function fitOf(
   let enough = minutes!;
   while (within(enough).steps < FEW_STEPS) enough *= 1.05;
   const smaller = plan.config.global.hiddenSize > 128 ? ', or a smaller --size' : '';
-  const instead = `${FEW_STEPS} steps take --minutes ${Math.ceil(10 * enough) / 10}${smaller}`;
+  const instead = `give --minutes ${Math.ceil(10 * enough) / 10}, in which ${FEW_STEPS} steps fit${smaller}`;
   if (fit.steps < 1) {
     throw new UserError(
       `--minutes ${minutes} is too short for a single step: reading the data, the entropy model, scoring and the evaluation take it all; ${instead}`,

@@ -32,9 +32,29 @@ export const MOST_CONTEXT_BYTES = 2 ** BROTLI_WINDOW_BITS;
 /** Seconds that brotli takes for a megabyte, measured on one core of 2024. */
 const BROTLI_SECONDS = { 11: 3, 9: 0.3 } as const;
 
+/** Seconds that compressors get where nothing else is said. */
+const SECONDS = 60;
+
 /** Bytes of context with which brotli is done in time. It reads them twice: with the held-out bytes, and without. */
 const affordable = (quality: 9 | 11, seconds: number, heldOut: number): number =>
   Math.floor(((seconds / BROTLI_SECONDS[quality]) * 1e6 - heldOut) / 2);
+
+/** The best quality that is done with so much context in time. */
+const qualityIn = (seconds: number, context: number, heldOut: number): 9 | 11 =>
+  affordable(11, seconds, heldOut) >= context ? 11 : 9;
+
+/** Memory that compressors take: two of brotli at once, which keep more for each byte at quality 11, and three of gzip. Measured in docs/large-corpora.md. */
+const MEMORY = { fixed: 12e6, firstMegabyte: 60, more: { 11: 30, 9: 10 } } as const;
+
+/** Bytes of memory that `compressorFigures` takes, about. @param trainBytes of the training part @param heldOut bytes of the held-out one */
+export function compressorBytes(trainBytes: number, heldOut: number): number {
+  if (heldOut === 0) return 0;
+  const context = Math.min(trainBytes, MOST_CONTEXT_BYTES);
+  const { fixed, firstMegabyte, more } = MEMORY;
+  const first = Math.min(1e6, context);
+  const quality = qualityIn(SECONDS, context, heldOut);
+  return fixed + firstMegabyte * first + more[quality] * (context - first);
+}
 
 type Compressor = (bytes: Uint8Array) => Promise<number>;
 
@@ -99,9 +119,9 @@ export async function compressorFigures(
   heldOut: Uint8Array,
   options: CompressorOptions = {},
 ): Promise<CompressorFigure[]> {
-  const seconds = options.seconds ?? 60;
+  const seconds = options.seconds ?? SECONDS;
   const wanted = Math.min(train.length, 2 ** BROTLI_WINDOW_BITS);
-  const inTime = affordable(11, seconds, heldOut.length) >= wanted;
+  const inTime = qualityIn(seconds, wanted, heldOut.length) === 11;
   const quality = options.brotliQuality ?? (inTime ? 11 : 9);
   if (!Number.isInteger(quality) || quality < 0 || quality > 11) {
     throw new UserError(`brotli quality is ${quality}; it must be a whole number from 0 to 11`, 2);

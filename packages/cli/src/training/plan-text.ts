@@ -37,6 +37,9 @@ function patchingText({ config: { patching }, targetPatchBytes }: RunPlan): stri
     : `by entropy, threshold calibrated to ${targetPatchBytes} bytes a patch`;
 }
 
+/** A rate in three digits: 0.00167. */
+const short = (rate: number): number => Number(rate.toPrecision(3));
+
 /** The plan of a run, line by line. */
 export function planText(plan: RunPlan, facts: PlanFacts): string {
   const { config, model, entropyModel } = plan;
@@ -87,7 +90,7 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
         : []),
     [
       'training',
-      `${model.loop.steps} steps of ${humanBytes(bytesPerStep(plan))}, lr ${model.loop.lr}${muon ? ` (Muon ${muon.lr})` : ''}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
+      `${model.loop.steps} steps of ${humanBytes(bytesPerStep(plan))}, lr ${short(model.loop.lr)}${muon ? ` (Muon ${short(muon.lr)})` : ''}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
     ],
     ['backend', facts.backend],
     [

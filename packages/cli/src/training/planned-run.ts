@@ -17,19 +17,20 @@ import { measureGflops } from '../config/backend-choice.ts';
 import { corpusIds } from '../data/corpus.ts';
 import { totalBytes } from '../data/document.ts';
 import type { RunData, Sample } from '../data/run-data.ts';
+import { MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
 import {
   bytesPerStep,
   type Fit,
   fitInto,
-  memoryOf,
   type Rates,
   ratesByFormula,
   secondsOf,
   type Work,
   workOf,
 } from './forecast.ts';
+import { modelBytes } from './memory-estimate.ts';
 import { rehearse } from './rehearsal.ts';
 import { wallSeconds } from './time-budget.ts';
 import { hasRoomBeside } from './work-beside.ts';
@@ -69,8 +70,11 @@ function neededBytes(plan: RunPlan, least: number, steps?: number, entropySteps?
   return Math.ceil(Math.max(least, MARGIN * Math.max(modelBytes, entropyBytes)));
 }
 
+/** Bytes of the end of the training part that memory and compressors read when a run closes. */
+export const END_BYTES = Math.max(MOST_TEXT_BYTES, MOST_CONTEXT_BYTES);
+
 /** Bytes of the training part that the memory of a run remembers. */
-const rememberedBytesOf = (sample: Sample | undefined, trainBytes: number): number =>
+export const rememberedBytesOf = (sample: Sample | undefined, trainBytes: number): number =>
   Math.min(trainBytes, sample?.memoryBytes ?? MOST_TEXT_BYTES);
 
 const parameterCount = ({ config }: RunPlan): number => countParameters(bltPlan(config));
@@ -143,7 +147,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   const fitted = isFitted(request);
   const horizon = Math.min(secondsOf(work(), rates), minutes === null ? Number.POSITIVE_INFINITY : 60 * minutes);
   // A run that does not fit into memory is not rehearsed: it fails by itself, after its plan has been shown.
-  const fits = memoryOf(plan, data.bytesInMemory, 0) < totalmem();
+  const fits = modelBytes(plan) + data.bytesInMemory < totalmem();
   const rehearsed = fitted || (fits && horizon > WORTH_REHEARSING_SECONDS);
   if (rehearsed) {
     const seconds = Math.max(
@@ -156,7 +160,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       backend,
       warmStart(plan),
       parameterCount(plan),
-      seconds,
+      { seconds, rememberedBytes: request.memory ? rememberedBytesOf(sample, trainBytes) : 0 },
     );
     rates = { ...measured, beside };
   }

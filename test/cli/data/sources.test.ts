@@ -350,6 +350,10 @@ test('a path that cannot be read says why', async () => {
   const folder = temporaryFolder();
   symlinkSync('loop', join(folder, 'loop'));
   expect((await load(folder, ['loop'])).error).toBe('cannot read ./loop: its symbolic links go round in a circle');
+  symlinkSync('gone', join(folder, 'dead'));
+  expect((await load(folder, ['dead/a.txt'])).error).toBe(
+    "cannot find './dead/a.txt': './dead' is a link to 'gone', which is not there",
+  );
 });
 
 test.skipIf(process.platform === 'win32')('a pipe is read to its end', async () => {

@@ -24,8 +24,8 @@ import { VERSION } from '../version.ts';
 import { checkSize } from './enough-data.ts';
 import { extended } from './extension.ts';
 import { learnsHeldOut } from './held-out-before.ts';
-import { checkMemory } from './memory-estimate.ts';
-import { END_BYTES, isFitted, type PlannedRun, planNewRun, plannedBytes, planOf, resumedPlan } from './planned-run.ts';
+import { checkMemory, END_BYTES } from './memory-estimate.ts';
+import { isFitted, type PlannedRun, planNewRun, plannedBytes, planOf, resumedPlan } from './planned-run.ts';
 import { type Position, TimeBudget } from './time-budget.ts';
 import { openWarmStart, reopenWarmStart } from './warm-start.ts';
 

@@ -1,12 +1,18 @@
 /** @file How much memory a run takes, part by part: what its plan says, and what --max-memory is compared with. */
-import { bltPlan, countParameters, type RunPlan, TextMemory } from '@blt-ts/blt';
+import { bltPlan, countParameters, MOST_TEXT_BYTES, type RunPlan, TextMemory } from '@blt-ts/blt';
 import type { Backend, WasmBackend } from '@blt-ts/tensor';
 import type { RunData, Sample } from '../data/run-data.ts';
-import { compressorBytes } from '../report/compressors.ts';
+import { compressorBytes, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { bytesText, SHARE_OF_DATA } from '../stored/open-data.ts';
 import { UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
-import { END_BYTES, rememberedBytesOf } from './planned-run.ts';
+
+/** Bytes of the end of the training part that memory and compressors read when a run closes. */
+export const END_BYTES = Math.max(MOST_TEXT_BYTES, MOST_CONTEXT_BYTES);
+
+/** Bytes of the training part that the memory of a run remembers. */
+export const rememberedBytesOf = (sample: Sample | undefined, trainBytes: number): number =>
+  Math.min(trainBytes, sample?.memoryBytes ?? MOST_TEXT_BYTES);
 
 /** A run whose memory is estimated. */
 export interface EstimatedRun {

@@ -17,7 +17,6 @@ import { measureGflops } from '../config/backend-choice.ts';
 import { corpusIds } from '../data/corpus.ts';
 import { totalBytes } from '../data/document.ts';
 import type { RunData, Sample } from '../data/run-data.ts';
-import { MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
 import {
@@ -30,7 +29,7 @@ import {
   type Work,
   workOf,
 } from './forecast.ts';
-import { modelBytes } from './memory-estimate.ts';
+import { modelBytes, rememberedBytesOf } from './memory-estimate.ts';
 import { rehearse } from './rehearsal.ts';
 import { wallSeconds } from './time-budget.ts';
 import { hasRoomBeside } from './work-beside.ts';
@@ -69,13 +68,6 @@ function neededBytes(plan: RunPlan, least: number, steps?: number, entropySteps?
     : 0;
   return Math.ceil(Math.max(least, MARGIN * Math.max(modelBytes, entropyBytes)));
 }
-
-/** Bytes of the end of the training part that memory and compressors read when a run closes. */
-export const END_BYTES = Math.max(MOST_TEXT_BYTES, MOST_CONTEXT_BYTES);
-
-/** Bytes of the training part that the memory of a run remembers. */
-export const rememberedBytesOf = (sample: Sample | undefined, trainBytes: number): number =>
-  Math.min(trainBytes, sample?.memoryBytes ?? MOST_TEXT_BYTES);
 
 const parameterCount = ({ config }: RunPlan): number => countParameters(bltPlan(config));
 

@@ -4,11 +4,8 @@ import type { BltConfig, TransformerConfig } from '../model/config.ts';
 import type { PatchingOptions } from '../patching/boundaries.ts';
 import { PRESETS, type RunOptions, SIZES } from './sizes.ts';
 
-/**
- * Rates of a model that is trained already. It goes on at a twelfth of the rate of a new one, because more would undo what it has learned.
- * Its hash tables go on at eight times that: most n-grams of a new text have rows that the old one hardly used.
- */
-export const GOING_ON = { lrScale: 1 / 12, hashLrScale: 8 } as const;
+/** A model that is trained already goes on at this share of the rate of a new one, because more would undo what it has learned. */
+export const GOING_ON_LR_SCALE = 0.25;
 
 /** Options that the model decides. */
 const DECIDED: readonly (keyof RunOptions)[] = [

@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.ts';
 import type { DropoutRates } from '../model/dropout.ts';
 import { ADAMW_DEFAULTS } from '../optim/adamw.ts';
 import type { MuonPart } from '../optim/adamw-with-muon.ts';
-import { GOING_ON } from './from-model.ts';
+import { GOING_ON_LR_SCALE } from './from-model.ts';
 import type { LoopOptions } from './loop-options.ts';
 import type { RunOptions } from './sizes.ts';
 
@@ -46,8 +46,8 @@ type Recipe = Pick<LoopOptions, 'lr' | 'adamw' | 'muon' | 'groups' | 'dropout'>;
  * @throws ConfigError if a step would shrink weights below 0
  */
 export function recipeOf(o: RunOptions, presetLr: number, passes: number): Recipe {
-  const lr = o.lr ?? (o.from ? GOING_ON.lrScale : 1) * presetLr;
-  const hashLrScale = o.hashLrScale ?? (o.from ? GOING_ON.hashLrScale : HASH_LR_SCALE);
+  const lr = o.lr ?? (o.from ? GOING_ON_LR_SCALE : 1) * presetLr;
+  const hashLrScale = o.hashLrScale ?? HASH_LR_SCALE;
   const weightDecay = o.weightDecay ?? 0.1 + 0.2 * Math.min(1, Math.max(0, passes - 1));
   if (lr * Math.max(1, hashLrScale) * weightDecay >= 1) {
     const rate = hashLrScale > 1 ? `lr ${lr} x hash lr scale ${hashLrScale}` : `lr ${lr}`;

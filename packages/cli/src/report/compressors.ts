@@ -56,13 +56,13 @@ export function compressorBytes(trainBytes: number, heldOut: number): number {
   return fixed + firstMegabyte * first + more[quality] * (context - first);
 }
 
-type Compressor = (bytes: Uint8Array) => Promise<number>;
+type Compressor = (...parts: Uint8Array[]) => Promise<number>;
 
 /** Bytes that a compressor is given at once. What it is at cannot be stopped, so that a stop waits for this much at most. */
 const CHUNK = 2 ** 16;
 
-/** Bytes that come out of a compressor. */
-async function sizeThrough(compressor: Transform, bytes: Uint8Array, signal?: AbortSignal): Promise<number> {
+/** Bytes that come out of a compressor of parts end to end. */
+async function sizeThrough(compressor: Transform, parts: readonly Uint8Array[], signal?: AbortSignal): Promise<number> {
   let size = 0;
   const count = new Writable({
     write(chunk: Uint8Array, _, done) {
@@ -70,37 +70,39 @@ async function sizeThrough(compressor: Transform, bytes: Uint8Array, signal?: Ab
       done();
     },
   });
-  await pipeline(Readable.from(chunks(bytes), { objectMode: false }), compressor, count, { signal });
+  await pipeline(Readable.from(chunks(parts), { objectMode: false }), compressor, count, { signal });
   return size;
 }
 
-function* chunks(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK);
+function* chunks(parts: readonly Uint8Array[]): Generator<Uint8Array> {
+  for (const bytes of parts) {
+    for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK);
+  }
 }
 
 const gzipSize =
   (signal?: AbortSignal): Compressor =>
-  (bytes) =>
-    sizeThrough(createGzip({ level: 9 }), bytes, signal);
+  (...parts) =>
+    sizeThrough(createGzip({ level: 9 }), parts, signal);
 
 const brotliSize =
   (quality: number, signal?: AbortSignal): Compressor =>
-  (bytes) => {
+  (...parts) => {
     const params = {
       [constants.BROTLI_PARAM_QUALITY]: quality,
       [constants.BROTLI_PARAM_LGWIN]: BROTLI_WINDOW_BITS,
-      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+      [constants.BROTLI_PARAM_SIZE_HINT]: parts.reduce((sum, { length }) => sum + length, 0),
     };
-    return sizeThrough(createBrotliCompress({ params }), bytes, signal);
+    return sizeThrough(createBrotliCompress({ params }), parts, signal);
   };
 
-/** 8 * (size(context + heldOut) - size(context)) / heldOut bytes: the cost of the held-out bytes to one who has read the context. */
+/**
+ * 8 * (size(context + heldOut) - size(context)) / heldOut bytes: the cost of the held-out bytes to one who has read the context. One after the
+ * other, because each takes its memory.
+ */
 async function costAfter(context: Uint8Array, heldOut: Uint8Array, size: Compressor): Promise<number> {
-  const both = new Uint8Array(context.length + heldOut.length);
-  both.set(context);
-  both.set(heldOut, context.length);
-  const [whole, before] = await Promise.all([size(both), size(context)]);
-  return (8 * (whole - before)) / heldOut.length;
+  const whole = await size(context, heldOut);
+  return (8 * (whole - (await size(context)))) / heldOut.length;
 }
 
 /** The held-out bytes that compressors are measured on. None of a chat: they know no answers, so they would be measured on other bytes than the model. */
@@ -144,11 +146,9 @@ export async function compressorFigures(
     options.brotliQuality === undefined && !inTime
       ? Math.max(2 ** 16, Math.min(wanted, affordable(9, seconds, heldOut.length)))
       : wanted;
-  const [gzipSeen, brotliSeen, alone] = await Promise.all([
-    costAfter(tail(GZIP_CONTEXT), heldOut, gz),
-    costAfter(tail(context), heldOut, br),
-    gz(heldOut),
-  ]);
+  const alone = await gz(heldOut);
+  const gzipSeen = await costAfter(tail(GZIP_CONTEXT), heldOut, gz);
+  const brotliSeen = await costAfter(tail(context), heldOut, br);
   return sorted([
     found('gzip -9', gzipSeen, true),
     found(`brotli -${quality}`, brotliSeen, true),

@@ -2,6 +2,7 @@
 import type { RunPlan } from '@blt-ts/blt';
 import { copiedRate, parametersByPart } from '../run/model-size.ts';
 import { humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
+import { oneLine } from '../terminal/output.ts';
 import { bytesPerStep } from './forecast.ts';
 
 /** Time and memory that a run will take. */
@@ -99,5 +100,5 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
     ],
     ['folder', facts.folder],
   ];
-  return lines.map(([name, text]) => `${name.padEnd(14)} ${text}`).join('\n');
+  return lines.map(([name, text]) => `${name.padEnd(14)} ${oneLine(text)}`).join('\n');
 }

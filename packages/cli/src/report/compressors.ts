@@ -43,8 +43,8 @@ const affordable = (quality: 9 | 11, seconds: number, heldOut: number): number =
 const qualityIn = (seconds: number, context: number, heldOut: number): 9 | 11 =>
   affordable(11, seconds, heldOut) >= context ? 11 : 9;
 
-/** Memory that compressors take: two of brotli at once, which keep more for each byte at quality 11, and three of gzip. Measured in docs/large-corpora.md. */
-const MEMORY = { fixed: 12e6, firstMegabyte: 60, more: { 11: 30, 9: 10 } } as const;
+/** Memory that compressors take: brotli's, which keeps more for each byte at quality 11. Measured in docs/large-corpora.md. */
+const MEMORY = { fixed: 2e6, firstMegabyte: 55, more: { 11: 30, 9: 8.5 } } as const;
 
 /** Bytes of memory that `compressorFigures` takes, about. @param trainBytes of the training part @param heldOut bytes of the held-out one */
 export function compressorBytes(trainBytes: number, heldOut: number): number {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as zlib from 'node:zlib';
 import { parquetWriteFile } from 'hyparquet-writer/src/node.js';
+import { TAR_END, tarEntry } from './tar-archive.mjs';
 
 const {
   values,
@@ -61,19 +62,6 @@ function lines(chunk) {
   return Buffer.from(out.join(''));
 }
 
-/** A file of a tar archive. */
-function entry(name, bytes) {
-  const header = Buffer.alloc(512);
-  header.write(name, 0);
-  header.write('0000644\0', 100);
-  header.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
-  header.write('00000000000\0        0', 136);
-  header.write('ustar\x0000', 257);
-  const sum = header.reduce((a, b) => a + b, 0);
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-  return Buffer.concat([header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
-}
-
 mkdirSync(join(folder, 'small'), { recursive: true });
 for (let i = 0; i < 5; i++) write(`large-${i}.txt`, 2 * PART);
 for (let i = 0; i < (2 * PART) / 1e5; i++) writeFileSync(join(folder, `small/${i}.txt`), text(1e5));
@@ -83,8 +71,8 @@ write('text.txt.gz', PART, (chunk) => zlib.gzipSync(chunk, { level: 1 }));
 if (zlib.zstdCompressSync) write('text.txt.zst', PART, (chunk) => zlib.zstdCompressSync(chunk));
 let number = 0;
 const tar = openSync(join(folder, 'files.tar'), 'w');
-for (let left = PART; left > 0; left -= 1e5) writeSync(tar, entry(`file-${number++}.txt`, text(1e5)));
-writeSync(tar, Buffer.alloc(1024));
+for (let left = PART; left > 0; left -= 1e5) writeSync(tar, tarEntry(`file-${number++}.txt`, text(1e5)));
+writeSync(tar, TAR_END);
 closeSync(tar);
 for (let i = 0; i < Math.ceil(PART / 1e8); i++) {
   const data = Array.from({ length: Math.min(PART, 1e8) / 2000 }, () => text(2000).toString('latin1'));

@@ -109,13 +109,19 @@ test.runIf(has('zsh'))('zsh is told flags with their help, choices, files and fo
   expect(inShell('zsh', ['-f', '-c', `compdef() { print "$@" }; source '${path}'`])).toBe('_blt blt\n');
 });
 
-test('every flag of the help is completed, and a shell that is not known is refused with those that are', () => {
-  const bashScript = blt(folder, ['completions', 'bash']).stdout;
-  for (const command of ['train', 'generate', 'export']) {
-    const flags = blt(folder, [command, '--help'])
-      .stdout.match(/^ {2}(?:-\w, )?--[a-z][a-z0-9-]*/gm)!
-      .map((flag) => flag.trim().replace(/^-\w, /, ''));
-    const ours = bashScript.slice(bashScript.indexOf(`\n    ${command})`)).split('esac')[1];
+test('every command and flag of the help is completed, and a shell that is not known is refused with those that are', () => {
+  const words = (command: readonly string[], pattern: RegExp) =>
+    [...blt(folder, [...command, '--help']).stdout.matchAll(pattern)].map(([, word]) => word);
+  const commands = words([], /^ {2}([a-z]+)(?= [[<]| {2})/gm);
+  expect(commands).toEqual(expect.arrayContaining(['train', 'compress', 'decompress', 'sweep', 'serve', 'help']));
+  const scripts = ['bash', 'zsh', 'fish'].map((shell) => blt(folder, ['completions', shell]).stdout);
+  for (const text of scripts) {
+    const known = new Set(text.split(/[^a-z]+/));
+    expect(commands.filter((command) => !known.has(command))).toEqual([]);
+  }
+  for (const command of ['train', 'sweep', 'compress']) {
+    const flags = words([command], /^ {2}(?:-\w, )?(--[a-z][a-z0-9-]*)/gm);
+    const ours = scripts[0].slice(scripts[0].indexOf(`\n    ${command})`)).split('esac')[1];
     expect(flags.filter((flag) => !ours.split(/[' ]/).includes(flag))).toEqual([]);
   }
   const refused = blt(folder, ['completions', 'tcsh']);

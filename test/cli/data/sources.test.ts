@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { gunzipBytes, gunzipLimit, gunzipStart } from '../../../packages/cli/src/data/gunzip.ts';
 import { loadDocuments, type SourceOptions } from '../../../packages/cli/src/data/sources.ts';
+import { tar, tarEntry } from '../../support/tar-archive.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -83,26 +84,6 @@ test('empty documents among others are dropped with a warning, many of them in f
     '6 more empty documents were skipped',
   ]);
 });
-
-/** One file of a tar archive (POSIX ustar), by the published layout of its header. */
-function tarEntry(name: string, contents: string | Uint8Array, type = '0', link = ''): Uint8Array {
-  const bytes = Buffer.from(contents);
-  const header = Buffer.alloc(512);
-  header.write(name, 0);
-  header.write('0000644\0', 100);
-  header.write('0000000\0', 108);
-  header.write('0000000\0', 116);
-  header.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
-  header.write('00000000000\0', 136);
-  header.write('        ', 148);
-  header.write(type, 156);
-  header.write(link, 157);
-  header.write('ustar\x0000', 257);
-  const sum = header.reduce((a, b) => a + b, 0);
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-  return Buffer.concat([header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
-}
-const tar = (...entries: Uint8Array[]): Uint8Array => Buffer.concat([...entries, Buffer.alloc(1024)]);
 
 const zstd = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 4, 0);
 const latin1 = (text: string): Uint8Array => Buffer.from(text, 'latin1');
@@ -369,6 +350,10 @@ test('a path that cannot be read says why', async () => {
   const folder = temporaryFolder();
   symlinkSync('loop', join(folder, 'loop'));
   expect((await load(folder, ['loop'])).error).toBe('cannot read ./loop: its symbolic links go round in a circle');
+  symlinkSync('gone', join(folder, 'dead'));
+  expect((await load(folder, ['dead/a.txt'])).error).toBe(
+    "cannot find './dead/a.txt': './dead' is a link to 'gone', which is not there",
+  );
 });
 
 test.skipIf(process.platform === 'win32')('a pipe is read to its end', async () => {

@@ -82,7 +82,7 @@ test('no time for a single step is said before anything is made', () => {
   const { code, stderr } = blt(folder, ['train', '--data', 'book.txt', '--minutes', '0.01']);
   expect(code).toBe(2);
   expect(stderr).toMatch(
-    /^blt: --minutes 0\.01 is too short for a single step: .*; 100 steps take --minutes [\d.]+\n$/,
+    /^blt: --minutes 0\.01 is too short for a single step: .*; give --minutes [\d.]+, in which 100 steps fit\n$/,
   );
   expect(existsSync(join(folder, 'runs'))).toBe(false);
 });

@@ -12,8 +12,8 @@ const TRAIN =
     ' ',
   );
 /** An eighth of this is less than the data. */
-const MEMORY = ['--max-memory', '220MB'];
-const DATA_BYTES = 28e6;
+const MEMORY = ['--max-memory', '480MB'];
+const DATA_BYTES = 64e6;
 
 /** Numbered lines, so that no two pieces are alike. */
 function text(bytes: number): string {

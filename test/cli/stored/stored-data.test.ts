@@ -9,22 +9,10 @@ import { SPLIT_CHOICES } from '../../../packages/cli/src/data/split.ts';
 import { keptFiles, readKept } from '../../../packages/cli/src/stored/kept-data.ts';
 import { parseBytes } from '../../../packages/cli/src/stored/open-data.ts';
 import { surveyData } from '../../../packages/cli/src/stored/stored-data.ts';
+import type { SurveyProgress } from '../../../packages/cli/src/stored/survey.ts';
 import { runs } from '../../support/runs.ts';
+import { tar, tarEntry } from '../../support/tar-archive.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
-
-/** A file of a tar archive. */
-function entry(name: string, text: string): Uint8Array {
-  const bytes = Buffer.from(text);
-  const header = Buffer.alloc(512);
-  header.write(name, 0);
-  header.write('0000644\0', 100);
-  header.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
-  header.write('00000000000\0        0', 136);
-  header.write('ustar\x0000', 257);
-  const sum = header.reduce((a, b) => a + b, 0);
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-  return Buffer.concat([header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
-}
 
 /** Lines of words, some of them of several bytes a letter. */
 function prose(bytes: number, seed: number): string {
@@ -62,12 +50,11 @@ function corpusOf({ plain, lines, seed }: Recipe): Record<string, string | Uint8
     ...Object.fromEntries(plain.map((bytes, i) => [`${i}.txt`, prose(bytes, seed + i)])),
     'a.jsonl': jsonl.join(''),
     'b.jsonl.gz': gzipSync(jsonl.join('')),
-    'c.tar': Buffer.concat([
-      entry('z.txt', prose(700, seed)),
-      entry('a.txt', prose(70_000, seed)),
-      entry('z.txt', 'last'),
-      Buffer.alloc(1024),
-    ]),
+    'c.tar': tar(
+      tarEntry('z.txt', prose(700, seed)),
+      tarEntry('a.txt', prose(70_000, seed)),
+      tarEntry('z.txt', 'last'),
+    ),
     'd.txt.gz': Buffer.concat([gzipSync(prose(80_000, seed + 7)), gzipSync(prose(300, seed + 8))]),
     'e/empty.txt': '',
     ...(rows.data.length > 0
@@ -93,8 +80,8 @@ const source = (folder: string, split: (typeof SPLIT_CHOICES)[number], seed: num
   textField: null,
 });
 
-const onDisk = (of: Parameters<typeof surveyData>[0]) =>
-  surveyData(of, { folder: temporaryFolder(), why: 'they are large', warn: () => {}, onProgress: () => {} });
+const onDisk = (of: Parameters<typeof surveyData>[0], onProgress: (progress: SurveyProgress) => void = () => {}) =>
+  surveyData(of, { folder: temporaryFolder(), why: 'they are large', warn: () => {}, onProgress });
 
 test('data on disk have the documents, the split and the samples of data in memory', async () => {
   await fc.assert(
@@ -143,13 +130,9 @@ test.each<[string, Uint8Array | string, RegExp]>([
   ['a.gz', gzipSync(prose(1000, 0)).subarray(0, 300), /a\.gz is damaged or cut short/],
   ['a.gz', Buffer.concat([gzipSync('whole'), Buffer.from('garbage')]), /a\.gz is damaged/],
   ['a.zst', 'no zstd', /a\.zst is not zstd data/],
-  ['a.tar', entry('a.txt', prose(5000, 0)).subarray(0, 3000), /a\.tar is damaged or no tar archive/],
+  ['a.tar', tarEntry('a.txt', prose(5000, 0)).subarray(0, 3000), /a\.tar is damaged or no tar archive/],
   ['a.tar', gzipSync('x'), /packed twice/],
-  [
-    'a.tar',
-    Buffer.concat([entry('b.txt.gz', 'x'), Buffer.alloc(1024)]),
-    /a\.tar:b\.txt\.gz is packed .*unpack the archive/,
-  ],
+  ['a.tar', tar(tarEntry('b.txt.gz', 'x')), /a\.tar:b\.txt\.gz is packed .*unpack the archive/],
   ['a.jsonl', '{"text": "good"}\n{"text": 3}\n', /a\.jsonl line 2: field 'text' is a number/],
   ['a.txt', gzipSync('packed'), /a\.txt is gzip data.*give it the name/],
   ['a.parquet', 'PAR1', /a\.parquet is damaged or no Parquet file/],
@@ -161,7 +144,10 @@ test.each<[string, Uint8Array | string, RegExp]>([
 test('text of the whole is the same however it is read', async () => {
   const text = prose(150_000, 3);
   const folder = temporaryFolder({ 'a.txt': text });
-  const disk = await onDisk(source(`${folder}/a.txt`, 'end', 0));
+  const seen: number[] = [];
+  const disk = await onDisk(source(`${folder}/a.txt`, 'end', 0), ({ documents }) => seen.push(documents));
+  // A document counts from its first bytes on: one of 20 GB takes minutes to read.
+  expect(seen[0]).toBe(1);
   const { train, heldOut } = await disk.sampled(undefined, 0, 100);
   expect(Buffer.from(concatenated([...train, ...heldOut])).toString()).toBe(text);
   disk.close();

@@ -76,3 +76,12 @@ test('NO_COLOR leaves the colours out; a pipe gets no escape sequence at all', a
   expect(piped.stdout.includes(ESC)).toBe(false);
   expect(piped.stdout.includes('\r')).toBe(false);
 });
+
+test('a name with a line break stays on its line', () => {
+  const folder = temporaryFolder({ 'a\nb.txt': TEXT });
+  const { code, stdout } = blt(folder, [...TRAIN.replace('book.txt', 'a\nb.txt').split(' '), '--dry-run']);
+  expect({ code, line: /^data .*/m.exec(stdout)?.[0] }).toMatchObject({
+    code: 0,
+    line: expect.stringMatching(/^data {11}a\\nb\.txt \(1 document\): /),
+  });
+});

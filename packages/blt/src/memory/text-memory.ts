@@ -23,7 +23,8 @@ const CONSTANT = 0.3;
 export const MATCH_STEPS = 14;
 /** Values of `longest`. */
 export const LENGTHS = ORDERS.length + 1;
-/** Smallest and largest tables, in buckets of 16 bytes: 1 MiB and 128 MiB. */
+const BUCKET_BYTES = 16;
+/** Smallest and largest tables, in buckets: 1 MiB and 128 MiB. */
 const [LEAST_LOG, MOST_LOG] = [16, 23];
 /** Buckets for each byte of text expected: English takes about six. */
 const BUCKETS_PER_BYTE = 8;
@@ -33,6 +34,10 @@ function stepOfMatch(length: number): number {
   if (length < 16) return length === 0 ? 0 : 1 + (length >> 1);
   return length < 32 ? 9 + ((length - 16) >> 3) : 11 + ((length - 32) >> 4);
 }
+
+/** Binary logarithm of the number of buckets of a table. */
+const logBuckets = (textBytes: number): number =>
+  Math.min(MOST_LOG, Math.max(LEAST_LOG, Math.ceil(Math.log2(Math.max(1, BUCKETS_PER_BYTE * textBytes)))));
 
 const newMixer = () =>
   new LogisticMixer({
@@ -70,10 +75,14 @@ export class TextMemory {
   private readonly nodes = new Int32Array(DECISIONS);
   private readonly sums = new Float64Array(DECISIONS);
 
+  /** Bytes of the table of a memory of so much text, which is nearly all that it takes: 1 MiB to 128 MiB. */
+  static tableBytes(textBytes: number): number {
+    return BUCKET_BYTES * 2 ** logBuckets(textBytes);
+  }
+
   /** @param textBytes length of the text to be read, from which the size of the table follows; more may be read */
   constructor(textBytes: number) {
-    const wanted = Math.ceil(Math.log2(Math.max(1, BUCKETS_PER_BYTE * textBytes)));
-    this.counters = new BitCounters(Math.min(MOST_LOG, Math.max(LEAST_LOG, wanted)));
+    this.counters = new BitCounters(logBuckets(textBytes));
     this.history = new History(textBytes);
     this.match = new LongestMatch(this.history);
     this.chosen = new Int32Array(DECISIONS * this.mixer.selectors);

@@ -65,7 +65,8 @@ export function recipeOf(o: RunOptions, presetLr: number, passes: number): Recip
       { prefix: HASH_TABLE, lrScale: hashLrScale },
       ...(o.initGlobal ? [{ prefix: COPIED_BLOCKS, lrScale: o.initGlobal.lrScale ?? COPIED_LR_SCALE }] : []),
     ],
-    dropout: dropoutOf(o, passes),
+    // A model that is trained already memorises a text later: it knows much of it from the first pass on.
+    dropout: dropoutOf(o, o.from ? passes / 2 : passes),
   };
 }
 

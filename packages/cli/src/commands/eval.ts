@@ -38,7 +38,7 @@ import type { RunRecord } from '../run/record.ts';
 import { readKept } from '../stored/kept-data.ts';
 import { UserError } from '../terminal/errors.ts';
 import { humanBytes, humanCount, plusMinus } from '../terminal/human-units.ts';
-import { say, sayJson, warn } from '../terminal/output.ts';
+import { oneLine, say, sayJson, warn } from '../terminal/output.ts';
 
 export interface EvalFlags {
   readonly model?: string;
@@ -206,7 +206,7 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
     });
     return 0;
   }
-  const line = (name: string, text: string) => say(`${name.padEnd(20)} ${text}`);
+  const line = (name: string, text: string) => say(`${name.padEnd(20)} ${oneLine(text)}`);
   line('model', folder);
   line('data', `${title}: ${humanBytes(totalBytes(heldOut))}`);
   line('bits per byte', `${plusMinus(evaluation, 4)} (full: every byte with at least half a row of context)`);

@@ -1,7 +1,7 @@
 /** @file Documents to train on and documents held out, from what the command line names. */
 import { answeredIds, encode, type MarkedCorpus } from '@blt-ts/blt';
 import { UserError } from '../terminal/errors.ts';
-import { counted } from '../terminal/human-units.ts';
+import { grouped } from '../terminal/human-units.ts';
 import { type Copy, copiesOfHeldOut, repeats } from './copies.ts';
 import { type Document, totalBytes } from './document.ts';
 import { BOOK } from './moby-dick.ts';
@@ -127,9 +127,6 @@ function checkEach(train: readonly Part[], sources: readonly string[]): void {
 /** How many names a sentence gives as examples. */
 const EXAMPLES = 3;
 
-/** With commas between groups of three digits. */
-const grouped = (n: number, thing: string): string => counted(n, thing, undefined, n.toLocaleString('en'));
-
 /** The warning about copies. */
 export function copiesText(copies: readonly Copy[], remedy = '; --dedupe leaves them out of training'): string {
   const pairs = copies.slice(0, EXAMPLES).map(({ train, heldOut, exact }) => {
@@ -182,7 +179,7 @@ export function dataTitle(data: readonly string[], documents: number, weights?: 
   const named = weights
     ? sources.map((source, s) => `${((100 * weights[s]) / total).toFixed(0)}% ${source}`).join(' + ')
     : data.join(' ');
-  return `${named} (${counted(documents, 'document')})`;
+  return `${named} (${grouped(documents, 'document')})`;
 }
 
 /** `119,275 bytes, the end of 60 documents`: what is held out, for the plan. */

@@ -1,5 +1,5 @@
 /** @file The files that an argument of --data stands for, and the sentences about those that cannot be read. */
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
 import { didYouMean } from '../terminal/nearest-name.ts';
@@ -57,6 +57,10 @@ async function notFound(source: string): Promise<UserError> {
     return new UserError(
       `cannot find '${source}': a name that is not UTF-8 cannot be given; give its folder, or a pattern with ? for that character`,
     );
+  }
+  const target = await readlink(missing).catch(() => undefined);
+  if (target !== undefined) {
+    return new UserError(`cannot find '${source}': '${missing}' is a link to '${target}', which is not there`);
   }
   const neighbours = await readdir(parent).catch(() => []);
   const hint = didYouMean(basename(missing), neighbours);

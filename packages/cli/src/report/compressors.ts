@@ -32,17 +32,37 @@ export const MOST_CONTEXT_BYTES = 2 ** BROTLI_WINDOW_BITS;
 /** Seconds that brotli takes for a megabyte, measured on one core of 2024. */
 const BROTLI_SECONDS = { 11: 3, 9: 0.3 } as const;
 
+/** Seconds that compressors get where nothing else is said. */
+const SECONDS = 60;
+
 /** Bytes of context with which brotli is done in time. It reads them twice: with the held-out bytes, and without. */
 const affordable = (quality: 9 | 11, seconds: number, heldOut: number): number =>
   Math.floor(((seconds / BROTLI_SECONDS[quality]) * 1e6 - heldOut) / 2);
 
-type Compressor = (bytes: Uint8Array) => Promise<number>;
+/** The best quality that is done with so much context in time. */
+const qualityIn = (seconds: number, context: number, heldOut: number): 9 | 11 =>
+  affordable(11, seconds, heldOut) >= context ? 11 : 9;
+
+/** Memory that compressors take: brotli's, which keeps more for each byte at quality 11. Measured in docs/large-corpora.md. */
+const MEMORY = { fixed: 2e6, firstMegabyte: 55, more: { 11: 30, 9: 8.5 } } as const;
+
+/** Bytes of memory that `compressorFigures` takes, about. @param trainBytes of the training part @param heldOut bytes of the held-out one */
+export function compressorBytes(trainBytes: number, heldOut: number): number {
+  if (heldOut === 0) return 0;
+  const context = Math.min(trainBytes, MOST_CONTEXT_BYTES);
+  const { fixed, firstMegabyte, more } = MEMORY;
+  const first = Math.min(1e6, context);
+  const quality = qualityIn(SECONDS, context, heldOut);
+  return fixed + firstMegabyte * first + more[quality] * (context - first);
+}
+
+type Compressor = (...parts: Uint8Array[]) => Promise<number>;
 
 /** Bytes that a compressor is given at once. What it is at cannot be stopped, so that a stop waits for this much at most. */
 const CHUNK = 2 ** 16;
 
-/** Bytes that come out of a compressor. */
-async function sizeThrough(compressor: Transform, bytes: Uint8Array, signal?: AbortSignal): Promise<number> {
+/** Bytes that come out of a compressor of parts end to end. */
+async function sizeThrough(compressor: Transform, parts: readonly Uint8Array[], signal?: AbortSignal): Promise<number> {
   let size = 0;
   const count = new Writable({
     write(chunk: Uint8Array, _, done) {
@@ -50,37 +70,39 @@ async function sizeThrough(compressor: Transform, bytes: Uint8Array, signal?: Ab
       done();
     },
   });
-  await pipeline(Readable.from(chunks(bytes), { objectMode: false }), compressor, count, { signal });
+  await pipeline(Readable.from(chunks(parts), { objectMode: false }), compressor, count, { signal });
   return size;
 }
 
-function* chunks(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK);
+function* chunks(parts: readonly Uint8Array[]): Generator<Uint8Array> {
+  for (const bytes of parts) {
+    for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK);
+  }
 }
 
 const gzipSize =
   (signal?: AbortSignal): Compressor =>
-  (bytes) =>
-    sizeThrough(createGzip({ level: 9 }), bytes, signal);
+  (...parts) =>
+    sizeThrough(createGzip({ level: 9 }), parts, signal);
 
 const brotliSize =
   (quality: number, signal?: AbortSignal): Compressor =>
-  (bytes) => {
+  (...parts) => {
     const params = {
       [constants.BROTLI_PARAM_QUALITY]: quality,
       [constants.BROTLI_PARAM_LGWIN]: BROTLI_WINDOW_BITS,
-      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+      [constants.BROTLI_PARAM_SIZE_HINT]: parts.reduce((sum, { length }) => sum + length, 0),
     };
-    return sizeThrough(createBrotliCompress({ params }), bytes, signal);
+    return sizeThrough(createBrotliCompress({ params }), parts, signal);
   };
 
-/** 8 * (size(context + heldOut) - size(context)) / heldOut bytes: the cost of the held-out bytes to one who has read the context. */
+/**
+ * 8 * (size(context + heldOut) - size(context)) / heldOut bytes: the cost of the held-out bytes to one who has read the context. One after the
+ * other, because each takes its memory.
+ */
 async function costAfter(context: Uint8Array, heldOut: Uint8Array, size: Compressor): Promise<number> {
-  const both = new Uint8Array(context.length + heldOut.length);
-  both.set(context);
-  both.set(heldOut, context.length);
-  const [whole, before] = await Promise.all([size(both), size(context)]);
-  return (8 * (whole - before)) / heldOut.length;
+  const whole = await size(context, heldOut);
+  return (8 * (whole - (await size(context)))) / heldOut.length;
 }
 
 /** The held-out bytes that compressors are measured on. None of a chat: they know no answers, so they would be measured on other bytes than the model. */
@@ -99,9 +121,9 @@ export async function compressorFigures(
   heldOut: Uint8Array,
   options: CompressorOptions = {},
 ): Promise<CompressorFigure[]> {
-  const seconds = options.seconds ?? 60;
+  const seconds = options.seconds ?? SECONDS;
   const wanted = Math.min(train.length, 2 ** BROTLI_WINDOW_BITS);
-  const inTime = affordable(11, seconds, heldOut.length) >= wanted;
+  const inTime = qualityIn(seconds, wanted, heldOut.length) === 11;
   const quality = options.brotliQuality ?? (inTime ? 11 : 9);
   if (!Number.isInteger(quality) || quality < 0 || quality > 11) {
     throw new UserError(`brotli quality is ${quality}; it must be a whole number from 0 to 11`, 2);
@@ -124,11 +146,9 @@ export async function compressorFigures(
     options.brotliQuality === undefined && !inTime
       ? Math.max(2 ** 16, Math.min(wanted, affordable(9, seconds, heldOut.length)))
       : wanted;
-  const [gzipSeen, brotliSeen, alone] = await Promise.all([
-    costAfter(tail(GZIP_CONTEXT), heldOut, gz),
-    costAfter(tail(context), heldOut, br),
-    gz(heldOut),
-  ]);
+  const alone = await gz(heldOut);
+  const gzipSeen = await costAfter(tail(GZIP_CONTEXT), heldOut, gz);
+  const brotliSeen = await costAfter(tail(context), heldOut, br);
   return sorted([
     found('gzip -9', gzipSeen, true),
     found(`brotli -${quality}`, brotliSeen, true),

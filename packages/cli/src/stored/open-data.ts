@@ -12,8 +12,8 @@ import { humanBytes } from '../terminal/human-units.ts';
 import { surveyData } from './stored-data.ts';
 import { type SurveyProgress, sourceFiles } from './survey.ts';
 
-/** Share of the memory that data may take; the rest is for what is made of them, and for the model. */
-const SHARE_OF_DATA = 8;
+/** Data may take one part in so many of the memory; the rest is for what is made of them, and for the model. */
+export const SHARE_OF_DATA = 8;
 /** Times that a file grows, about. */
 const GROWTH = { compressed: 5, parquet: 3 };
 
@@ -42,6 +42,9 @@ export function parseBytes(text: string, flag: string): number {
   );
 }
 
+/** A size that `parseBytes` reads, no less than it: whole megabytes, `412MB`. */
+export const bytesText = (bytes: number): string => `${Math.ceil(bytes / 1e6)}MB`;
+
 /** Surroundings of a run whose data are opened. */
 interface OpenOptions {
   readonly maxMemory: number | null;
@@ -62,7 +65,7 @@ export async function openData(source: CorpusSource, options: OpenOptions): Prom
   const large = `about ${humanBytes(size)} are more than an eighth of ${humanBytes(memory)}`;
   if (weightedSources(source.data).weights) {
     throw new UserError(
-      `sources with weights are read where all of them fit into memory, and ${large}: raise --max-memory, give less of them, or leave out the weights`,
+      `sources with weights are read where all of them fit into memory, and ${large}; give --max-memory ${bytesText(SHARE_OF_DATA * size)}, or less of them, or leave out the weights`,
       2,
     );
   }

@@ -12,10 +12,12 @@ import type { DocumentTable, Row } from './document-table.ts';
 import type { Piece } from './piece.ts';
 import { documentName, piecesOf, type ReadingOptions, type SourceFile } from './pieces.ts';
 
-/** Bytes of files read, and of all of them. */
+/** How far a survey is. */
 export interface SurveyProgress {
+  /** Bytes of files read, and of all of them. */
   readonly done: number;
   readonly total: number;
+  /** Documents seen so far, the one that is being read among them. */
   readonly documents: number;
 }
 
@@ -96,7 +98,7 @@ export class Survey {
           }
           if (performance.now() < this.nextProgress) continue;
           this.nextProgress = performance.now() + PROGRESS_MS;
-          yield { done: this.done + Math.min(size, read), total, documents: this.table.length };
+          yield { done: this.done + Math.min(size, read), total, documents: before + reader.begun };
         }
         reader.end(pathName(path));
       } catch (error) {
@@ -126,6 +128,8 @@ interface Found {
 
 /** The documents of one file, hashed as their pieces come. */
 class FileSurvey {
+  /** Documents that have begun and are not empty. */
+  begun = 0;
   private hash: Hash | null = null;
   private size = 0;
   /** Files of an archive, by their paths. The last of a name counts, and they come in the order of a folder. */
@@ -146,6 +150,7 @@ class FileSurvey {
       this.hash = isLast ? null : createHash('sha256');
       if (isUtf16(bytes)) this.found.utf16(label);
     }
+    if (this.size === 0 && bytes.length > 0) this.begun++;
     this.size += bytes.length;
     this.hash?.update(bytes);
     if (!isLast) return;

@@ -39,6 +39,9 @@ export function plusMinus(
 export const counted = (n: number, thing: string, plural = `${thing}s`, digits = String(n)): string =>
   `${digits} ${n === 1 ? thing : plural}`;
 
+/** The same with commas between groups of three digits: `12,345 documents`. */
+export const grouped = (n: number, thing: string): string => counted(n, thing, undefined, n.toLocaleString('en'));
+
 /** Bytes in SI units: 18213 -> `18.2 kB`, 300 -> `300 B`. */
 export function humanBytes(bytes: number): string {
   if (!Number.isFinite(bytes)) return `${nonFinite(bytes)} B`;

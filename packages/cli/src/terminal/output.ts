@@ -16,6 +16,9 @@ export const quiet = (): boolean => isQuiet;
 /** A line of the result, on standard output. */
 export const say = (text: string): void => void process.stdout.write(`${printableMessage(text)}\n`);
 
+/** A text that stays on one line: names of files may hold line breaks. */
+export const oneLine = (text: string): string => text.replaceAll('\n', '\\n');
+
 /** A line that our own code has coloured; whatever it quotes has been through `printable` or `printableMessage` already. */
 export const sayColoured = (text: string): void => void process.stdout.write(`${text}\n`);
 

@@ -81,28 +81,6 @@ export function ratesByFormula(plan: RunPlan, gflops: number): Rates {
   };
 }
 
-/**
- * Memory of a run: weights, gradients and two moments, the activations of one batch, the hash tables three times more (to evaluate and
- * to save, they are copied), the corpus, and what Node takes, 160 MB. Fitted to peaks that were measured, within 5% of them: 30 steps
- * of nano, tiny and small (351, 420, 578 MB), 2 of small with tables of 500,002 rows (10.6 GB).
- * @param corpusBytes of all documents: they are in memory once, and while they are read and hashed a tenth more
- * @param readBytes of those that the run reads: ids, rows, entropies and patches take 25 bytes for each
- */
-export function memoryOf({ config, model }: RunPlan, corpusBytes: number, readBytes: number): number {
-  const rowBytes = (model.maxRowBytes ?? 2048) / 2;
-  const patchBytes = Math.max(1, rowBytes / model.patchesPerRow);
-  const values = countParameters(bltPlan(config));
-  const local = config.encoder.numHiddenLayers + config.decoder.numHiddenLayers;
-  const perByte =
-    config.encoder.hiddenSize * 20 * local +
-    (config.global.hiddenSize * 14 * config.global.numHiddenLayers) / patchBytes +
-    4 * config.vocabSize;
-  const { functions, groupSizes, vocab } = config.hash;
-  const tables = functions * groupSizes.length * vocab * config.encoder.hiddenSize;
-  const floats = values * (model.loop.ema === null ? 4 : 5) + perByte * rowBytes * model.loop.batchRows + 3 * tables;
-  return 4 * floats + 160e6 + 1.1 * corpusBytes + 25 * readBytes;
-}
-
 /** The work of a whole run. Bytes are those that it reads, and those that its memory remembers. */
 export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number, rememberedBytes = 0): Work {
   const { steps } = plan.model.loop;

@@ -1,14 +1,13 @@
 /** @file The job of `blt train`: of a new run (`newJob`), and of one that is gone on with (`resumedJob`). */
 import { join } from 'node:path';
-import { type Corpus, MOST_TEXT_BYTES, type RunPlan, type WarmStart } from '@blt-ts/blt';
+import type { Corpus, WarmStart } from '@blt-ts/blt';
 import { type Choice, chooseBackend } from '../config/backend-choice.ts';
 import { loadConfig, overrideConfig } from '../config/config-file.ts';
 import type { FileConfig } from '../config/config-schema.ts';
 import { camelCase, flagOf, OPTIONS, type OptionRow } from '../config/options.ts';
 import { corpusIds, loadCorpus } from '../data/corpus.ts';
-import { DataInMemory, type ReadData, type RunData, type Sample } from '../data/run-data.ts';
+import { DataInMemory, type ReadData, type RunData } from '../data/run-data.ts';
 import { HELD_OUT_FRACTION } from '../data/split.ts';
-import { MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { changedData } from '../run/changed-data.ts';
 import { RunFolder, refuseTaken } from '../run/folder.ts';
 import { freeRunName } from '../run/free-name.ts';
@@ -19,13 +18,13 @@ import { KeptData, type KeptFiles, keptFiles, storedRecord } from '../stored/kep
 import { openData, parseBytes } from '../stored/open-data.ts';
 import type { SurveyProgress } from '../stored/survey.ts';
 import { UserError } from '../terminal/errors.ts';
-import { counted, humanBytes } from '../terminal/human-units.ts';
+import { grouped, humanBytes } from '../terminal/human-units.ts';
 import type { TrainingOutput } from '../terminal/training-output.ts';
 import { VERSION } from '../version.ts';
 import { checkSize } from './enough-data.ts';
 import { extended } from './extension.ts';
-import { memoryOf } from './forecast.ts';
 import { learnsHeldOut } from './held-out-before.ts';
+import { checkMemory, END_BYTES } from './memory-estimate.ts';
 import { isFitted, type PlannedRun, planNewRun, plannedBytes, planOf, resumedPlan } from './planned-run.ts';
 import { type Position, TimeBudget } from './time-budget.ts';
 import { openWarmStart, reopenWarmStart } from './warm-start.ts';
@@ -64,9 +63,6 @@ export interface Job {
   readonly warmStart: () => Promise<WarmStart>;
 }
 
-/** Bytes of the end of the training part that memory and compressors read when a run closes. */
-const END_BYTES = Math.max(MOST_TEXT_BYTES, MOST_CONTEXT_BYTES);
-
 const backendFor = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
   chooseBackend({
     ...config,
@@ -104,16 +100,13 @@ const maxMemoryOf = ({ data }: FileConfig): number | null =>
 const places = ({ runs }: TrainFlags, out: TrainingOutput) => ({
   folder: runs,
   onProgress: ({ done, total, documents }: SurveyProgress) =>
-    out.status(
-      `reading  ${humanBytes(done)} of ${humanBytes(total)}, ${counted(documents, 'document', undefined, documents.toLocaleString('en'))}`,
-      {
-        event: 'progress',
-        work: 'reading',
-        done,
-        total,
-        documents,
-      },
-    ),
+    out.status(`reading  ${humanBytes(done)} of ${humanBytes(total)}, ${grouped(documents, 'document')}`, {
+      event: 'progress',
+      work: 'reading',
+      done,
+      total,
+      documents,
+    }),
 });
 
 /** The choice of data, as the record of a run has it. */
@@ -144,7 +137,7 @@ async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wis
   const planned = await planNewRun(request);
   const { plan, sample } = planned;
   const fitted = isFitted(request);
-  checkMemory(maxMemoryOf(config), planned, data);
+  checkMemory(maxMemoryOf(config), { plan, sample, data, backend: choice.backend, memory });
   const read = await data.sampled(sample, plan.seed, END_BYTES);
   const kept = data.loaded ? null : keptFiles(read);
   const written: RunRecord = {
@@ -178,24 +171,6 @@ interface Wishes {
   readonly config: FileConfig;
   readonly flags: TrainFlags;
   readonly warn: Warn;
-}
-
-/** Memory of a run, by formula. */
-export const memoryFor = (plan: RunPlan, { sample, data }: { sample: Sample | undefined; data: RunData }): number =>
-  memoryOf(
-    plan,
-    data.bytesInMemory,
-    (sample?.trainBytes ?? data.trainBytes) + (sample?.heldOutBytes ?? data.heldOutBytes),
-  );
-
-/** @throws UserError if a run is known to take more memory than it may */
-function checkMemory(most: number | null, { plan, sample }: PlannedRun, data: RunData): void {
-  const needed = memoryFor(plan, { sample, data });
-  if (most === null || needed <= most) return;
-  throw new UserError(
-    `this run takes about ${humanBytes(needed)} of memory, more than --max-memory ${humanBytes(most)}; smaller: --steps, --size, --batch-size, --row-bytes or --hash-vocab; or raise it`,
-    2,
-  );
 }
 
 /** Makes the folder of a new run, with the list of its documents, and with what it reads of data that stay on disk. */

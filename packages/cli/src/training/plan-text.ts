@@ -2,6 +2,7 @@
 import type { RunPlan } from '@blt-ts/blt';
 import { copiedRate, parametersByPart } from '../run/model-size.ts';
 import { counted, humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
+import { oneLine } from '../terminal/output.ts';
 import { bytesPerStep } from './forecast.ts';
 
 /** Time and memory that a run will take. */
@@ -36,6 +37,9 @@ function patchingText({ config: { patching }, targetPatchBytes }: RunPlan): stri
     ? `by entropy above ${patching.threshold} nats`
     : `by entropy, threshold calibrated to ${counted(targetPatchBytes, 'byte')} a patch`;
 }
+
+/** A rate in three digits: 0.00167. */
+const short = (rate: number): number => Number(rate.toPrecision(3));
 
 /** The plan of a run, line by line. */
 export function planText(plan: RunPlan, facts: PlanFacts): string {
@@ -87,7 +91,7 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
         : []),
     [
       'training',
-      `${counted(model.loop.steps, 'step')} of ${humanBytes(bytesPerStep(plan))}, lr ${model.loop.lr}${muon ? ` (Muon ${muon.lr})` : ''}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
+      `${counted(model.loop.steps, 'step')} of ${humanBytes(bytesPerStep(plan))}, lr ${short(model.loop.lr)}${muon ? ` (Muon ${short(muon.lr)})` : ''}, weight decay ${Number(model.loop.adamw.weightDecay.toFixed(3))}, dropout ${Number(dropout.residual.toFixed(3))} (hash rows ${Number(dropout.hash.toFixed(3))})`,
     ],
     ['backend', facts.backend],
     [
@@ -96,5 +100,5 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
     ],
     ['folder', facts.folder],
   ];
-  return lines.map(([name, text]) => `${name.padEnd(14)} ${text}`).join('\n');
+  return lines.map(([name, text]) => `${name.padEnd(14)} ${oneLine(text)}`).join('\n');
 }

@@ -24,13 +24,13 @@ import {
   bytesPerStep,
   type Fit,
   fitInto,
-  memoryOf,
   type Rates,
   ratesByFormula,
   secondsOf,
   type Work,
   workOf,
 } from './forecast.ts';
+import { modelBytes, rememberedBytesOf } from './memory-estimate.ts';
 import { rehearse } from './rehearsal.ts';
 import { wallSeconds } from './time-budget.ts';
 import { hasRoomBeside } from './work-beside.ts';
@@ -69,10 +69,6 @@ function neededBytes(plan: RunPlan, least: number, steps?: number, entropySteps?
     : 0;
   return Math.ceil(Math.max(least, MARGIN * Math.max(modelBytes, entropyBytes)));
 }
-
-/** Bytes of the training part that the memory of a run remembers. */
-const rememberedBytesOf = (sample: Sample | undefined, trainBytes: number): number =>
-  Math.min(trainBytes, sample?.memoryBytes ?? MOST_TEXT_BYTES);
 
 const parameterCount = ({ config }: RunPlan): number => countParameters(bltPlan(config));
 
@@ -144,7 +140,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   const fitted = isFitted(request);
   const horizon = Math.min(secondsOf(work(), rates), minutes === null ? Number.POSITIVE_INFINITY : 60 * minutes);
   // A run that does not fit into memory is not rehearsed: it fails by itself, after its plan has been shown.
-  const fits = memoryOf(plan, data.bytesInMemory, 0) < totalmem();
+  const fits = modelBytes(plan) + data.bytesInMemory < totalmem();
   const rehearsed = fitted || (fits && horizon > WORTH_REHEARSING_SECONDS);
   if (rehearsed) {
     const seconds = Math.max(
@@ -157,7 +153,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
       backend,
       warmStart(plan),
       parameterCount(plan),
-      seconds,
+      { seconds, rememberedBytes: request.memory ? rememberedBytesOf(sample, trainBytes) : 0 },
     );
     rates = { ...measured, beside };
   }
@@ -205,7 +201,7 @@ function fitOf(
   let enough = minutes!;
   while (within(enough).steps < FEW_STEPS) enough *= 1.05;
   const smaller = plan.config.global.hiddenSize > 128 ? ', or a smaller --size' : '';
-  const instead = `${FEW_STEPS} steps take --minutes ${Math.ceil(10 * enough) / 10}${smaller}`;
+  const instead = `give --minutes ${Math.ceil(10 * enough) / 10}, in which ${FEW_STEPS} steps fit${smaller}`;
   if (fit.steps < 1) {
     throw new UserError(
       `--minutes ${minutes} is too short for a single step: reading the data, the entropy model, scoring and the evaluation take it all; ${instead}`,

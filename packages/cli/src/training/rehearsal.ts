@@ -1,5 +1,5 @@
 /** @file A few real steps before the run, on a small part of the corpus, to know how long its work takes here. */
-import { type Corpus, MOST_TEXT_BYTES, type RunPlan, Session, TextMemory, type WarmStart } from '@blt-ts/blt';
+import { type Corpus, type RunPlan, Session, TextMemory, type WarmStart } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import type { Rates } from './forecast.ts';
 
@@ -15,6 +15,7 @@ const SAVED_BYTES_PER_SECOND = 250e6;
 /**
  * Takes steps of the plan for about `seconds`, at a learning rate of almost nothing, and throws them away.
  * @param parameters of the whole model, for the time of a save
+ * @param rememberedBytes of the memory beside the model; 0: there is none, and it takes no time
  */
 export async function rehearse(
   plan: RunPlan,
@@ -22,7 +23,7 @@ export async function rehearse(
   backend: Backend,
   warmStart: WarmStart,
   parameters: number,
-  seconds: number,
+  { seconds, rememberedBytes }: { seconds: number; rememberedBytes: number },
 ): Promise<Rates> {
   const { small, trainIds } = rehearsalOf(plan, warmStart);
   const part = { train: head(corpus.train, trainIds), heldOut: head(corpus.heldOut, HELD_OUT_IDS) };
@@ -63,7 +64,7 @@ export async function rehearse(
     step: typical(steps.model),
     evaluatedByte: evaluation / ids(part.heldOut),
     save: (16 * parameters) / SAVED_BYTES_PER_SECOND,
-    ...memoryRates(),
+    ...(rememberedBytes === 0 ? { countedByte: 0, mixedByte: 0 } : memoryRates(rememberedBytes)),
     beside: false,
   };
 }
@@ -71,9 +72,9 @@ export async function rehearse(
 /** Bytes that the memory is tried on. */
 const TRIED = { counted: 16_384, mixed: 4096 };
 
-/** Seconds a byte of a memory with the largest table, whose cells are far apart. Its text has no pattern, which is the dearest. */
-function memoryRates(): Pick<Rates, 'countedByte' | 'mixedByte'> {
-  const memory = new TextMemory(MOST_TEXT_BYTES);
+/** Seconds a byte of a memory of so much text. What is tried has no pattern, so that it reads cells that are far apart, which is the dearest. */
+function memoryRates(rememberedBytes: number): Pick<Rates, 'countedByte' | 'mixedByte'> {
+  const memory = new TextMemory(rememberedBytes);
   const each = (bytes: number, read: (byte: number) => void): number => {
     const before = performance.now();
     for (let i = 0; i < bytes; i++) read(Math.imul(i + 1, 0x9e3779b1) >>> 24);

@@ -6,7 +6,8 @@ import { tooFewHeldOut } from '../data/held-out-noise.ts';
 import { parametersByPart } from '../run/model-size.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 import type { TrainingOutput } from '../terminal/training-output.ts';
-import { type Job, memoryFor, type Warn } from './job.ts';
+import type { Job, Warn } from './job.ts';
+import { memoryFor } from './memory-estimate.ts';
 import { planText } from './plan-text.ts';
 
 const START = { phase: 'entropy model', step: 0 } as const;
@@ -20,7 +21,7 @@ export function sayPlan(job: Job, out: TrainingOutput, warn: Warn): void {
   const title = dataTitle(record.data, data.documents, data.loaded?.weights);
   const estimate = {
     seconds: job.budget.secondsLeft({ ...START, steps: plan.entropyModel?.loop.steps ?? 0 }),
-    bytes: memoryFor(plan, { sample: record.sample, data }),
+    bytes: memoryFor({ plan, sample: record.sample, data, backend, memory: record.care.memory }),
     measured: job.planned.measured,
   };
   const sample = record.sample

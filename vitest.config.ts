@@ -15,6 +15,12 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: 'forks',
+    // The files of a worker share its modules, because loading them for each file anew took a third of the time. What a test replaces is
+    // put back after it.
+    isolate: false,
+    restoreMocks: true,
+    unstubEnvs: true,
+    unstubGlobals: true,
     // One more than there are cores, because tests of browsers and of signals wait most of their time.
     maxWorkers: availableParallelism() + 1,
     // The Node that runs the tests runs the commands too, whatever else stands in PATH.

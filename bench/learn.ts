@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { mobyDick } from '../packages/cli/src/data/moby-dick.ts';
 import { compressorFigures } from '../packages/cli/src/report/compressors.ts';
+import { type BudgetPoint, drawBudgets } from './support/budget-plot.ts';
 import { flags, patternOf, report, short, table, usage } from './support/harness.ts';
-import { drawLearning, type Learned } from './support/learn-plot.ts';
 
 const f = flags({
   ...{ minutes: '1.5', data: '', sizes: 'nano', peer: '', tries: 1, only: '.', plot: '', threads: 2, seed: 1 },
@@ -63,10 +63,14 @@ function answerOf(command: string, args: readonly string[]): string {
   return stdout;
 }
 
+/** A run with its size and steps. */
+interface Learned extends BudgetPoint {
+  readonly what: string;
+}
 const rows: Learned[] = [];
 const add = (row: Learned): void => {
   rows.push(row);
-  console.error(`${row.name}, ${row.minutes} min: ${row.bitsPerByte.toFixed(3)} (${row.what})`);
+  console.error(`${row.name}, ${row.budget} min: ${row.bitsPerByte.toFixed(3)} (${row.what})`);
 };
 
 /** `blt train` as a user gives it: in the fastest Node at hand. */
@@ -86,9 +90,9 @@ function ours(minutes: number): void {
       withMemory?: { heldOutBitsPerByte: number };
     };
     const what = `${size}, ${seconds} s in all`;
-    add({ name: 'blt train', minutes, bitsPerByte: found.heldOutBitsPerByte, what });
+    add({ name: 'blt train', budget: minutes, bitsPerByte: found.heldOutBitsPerByte, what });
     const memory = found.withMemory?.heldOutBitsPerByte;
-    if (memory !== undefined) add({ name: 'blt train, with memory', minutes, bitsPerByte: memory, what });
+    if (memory !== undefined) add({ name: 'blt train, with memory', budget: minutes, bitsPerByte: memory, what });
   }
 }
 
@@ -103,7 +107,7 @@ function peers(minutes: number): void {
       const found = JSON.parse(said) as { bits_per_byte: number; steps: number; parameters: number };
       const sizeOf = Object.entries(size).map(([option, value]) => `${option} ${value}`);
       const what = `${sizeOf.join(' ')}, ${short(found.parameters / 1e6)} M, ${found.steps} steps`;
-      add({ name, minutes, bitsPerByte: found.bits_per_byte, what });
+      add({ name, budget: minutes, bitsPerByte: found.bits_per_byte, what });
     }
   }
 }
@@ -115,12 +119,13 @@ for (const minutes of budgets) {
 const references = (await compressorFigures(text.subarray(0, cut), text.subarray(cut), { brotliQuality: 11 }))
   .filter(({ seenTraining }) => seenTraining)
   .map(({ name, bitsPerByte }) => ({ name, bitsPerByte: short(bitsPerByte) }));
-if (f.plot !== '') writeFileSync(f.plot, drawLearning(rows, references));
+const axis = { of: 'minutes of training', label: (minutes: number) => `${minutes} min` };
+if (f.plot !== '') writeFileSync(f.plot, drawBudgets(rows, references, axis));
 const heading = ['', 'minutes', 'bits per byte', 'what'];
 report('learn', { text_bytes: text.length, held_out_bytes: text.length - cut, rows, references }, [
   ...table([
     heading,
-    ...rows.map(({ name, minutes, bitsPerByte, what }) => [name, String(minutes), bitsPerByte.toFixed(3), what]),
+    ...rows.map(({ name, budget, bitsPerByte, what }) => [name, String(budget), bitsPerByte.toFixed(3), what]),
     ...references.map(({ name, bitsPerByte }) => [`${name}, after the training part`, '', bitsPerByte.toFixed(3), '']),
   ]),
 ]);

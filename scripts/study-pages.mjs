@@ -1,5 +1,5 @@
-// Fills the figures that the pages of docs/study quote from docs/study/results.json: `node scripts/study-pages.mjs`. test/docs.test.ts holds
-// the pages to it. `blt study --results docs/study/results.json` draws the figures of the same file.
+// Fills the figures that the pages of docs/study quote from docs/study/results.json, and draws docs/figures/ladder.svg from it:
+// `node scripts/study-pages.mjs`. test/docs.test.ts holds the pages to it. `blt study --results docs/study/results.json` draws the figures of the same file.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,28 +8,33 @@ import { build } from 'esbuild';
 import { root } from './workspace.mjs';
 
 /** Pages with marks. */
-export const PAGES = ['docs/study/README.md', 'docs/study/questions.md'];
+const PAGES = ['docs/study/README.md', 'docs/study/questions.md'];
 
 /** Each page as it should be, by path. */
 export async function currentPages() {
   const folder = mkdtempSync(join(tmpdir(), 'blt-study-'));
   try {
-    const outfile = join(folder, 'quotes.mjs');
-    const entryPoints = ['packages/cli/src/study/quotes.ts'];
+    const entryPoints = ['packages/cli/src/study/quotes.ts', 'bench/support/budget-plot.ts'];
     await build({
       absWorkingDir: root,
       entryPoints,
-      outfile,
+      outdir: folder,
+      entryNames: '[name]',
+      outExtension: { '.js': '.mjs' },
       bundle: true,
       format: 'esm',
       platform: 'node',
       logLevel: 'error',
     });
-    const { withFigures } = await import(pathToFileURL(outfile).href);
+    const built = (name) => import(pathToFileURL(join(folder, name)).href);
+    const { withFigures, ladderPoints } = await built('quotes.mjs');
+    const { drawBudgets } = await built('budget-plot.mjs');
     const results = JSON.parse(readFileSync(join(root, 'docs/study/results.json'), 'utf8'));
-    return Object.fromEntries(
-      PAGES.map((path) => [path, withFigures(readFileSync(join(root, path), 'utf8'), results)]),
-    );
+    const pages = PAGES.map((path) => [path, withFigures(readFileSync(join(root, path), 'utf8'), results)]);
+    const { points, references } = ladderPoints(results);
+    const label = (flops) => flops.toExponential().replace('e+', 'e');
+    const ladder = drawBudgets(points, references, { of: 'training FLOPs', label });
+    return Object.fromEntries([...pages, ['docs/figures/ladder.svg', ladder]]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

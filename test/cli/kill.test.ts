@@ -6,7 +6,7 @@ import { latestFolder } from '../../packages/cli/src/files/atomic-folder.ts';
 import { BLT, blt } from '../support/command.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
-const KILLS = process.env.BLT_SLOW ? 50 : 5;
+const KILLS = process.env.BLT_SLOW ? 50 : 3;
 const SAVE_EVERY = 7;
 const STEPS = KILLS * 120;
 const TRAIN =

@@ -1,12 +1,19 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
-import { loadDocuments } from '../../../packages/cli/src/data/sources.ts';
+import { afterAll, expect, test, vi } from 'vitest';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 /** Called between the walk and the reading of the first file. */
 let meanwhile = (): void => {};
-vi.mock('node:timers/promises', () => ({ setImmediate: async () => meanwhile() }));
+const TIMERS = 'node:timers/promises';
+// Other files of the worker have loaded these modules without it.
+vi.resetModules();
+vi.doMock(TIMERS, () => ({ setImmediate: async () => meanwhile() }));
+const { loadDocuments } = await import('../../../packages/cli/src/data/sources.ts');
+afterAll(() => {
+  vi.doUnmock(TIMERS);
+  vi.resetModules();
+});
 
 test('a file that is gone before it is read is skipped with a warning, unless it was named', async () => {
   const folder = temporaryFolder({ 'd/a.txt': 'aa', 'd/b.txt': 'bb' });

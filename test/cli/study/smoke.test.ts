@@ -73,6 +73,12 @@ test('a second time nothing runs, and the files are the same', () => {
   expect(statSync(run).mtimeMs).toBe(mtimeMs);
 });
 
+test('one experiment by name leaves the figures of the others', () => {
+  const before = read('study-smoke', 'results.json');
+  expect(blt(cwd, ['study', 'spelling', '--smoke']).code).toBe(0);
+  expect(read('study-smoke', 'results.json')).toBe(before);
+});
+
 test('the page is drawn from results.json alone', () => {
   const { code } = blt(cwd, ['study', '--results', 'study-smoke/results.json', '--out', 'elsewhere']);
   expect(code).toBe(0);

@@ -195,6 +195,7 @@ export function initParameters<T>(plan: readonly ParameterPlan[], random: Random
     plan.map(({ name, shape, std }) => {
       const values = room.subarray(0, sizeOf(shape));
       if (std === null) values.fill(1);
+      else if (std === 0) values.fill(0);
       else random.fork(name).fillTruncatedNormal(values, { std });
       return [name, tensor(values, shape, options)] as const;
     }),

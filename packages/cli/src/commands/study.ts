@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { createWasmBackend } from '@blt-ts/tensor';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isCorpus, noCorpus } from '../study/corpora.ts';
-import { experimentNames, readExperiment, smokeOf } from '../study/experiment.ts';
+import { type Experiment, experimentNames, readExperiment, smokeOf } from '../study/experiment.ts';
 import { measure } from '../study/measure.ts';
 import { doJob, doRuns, type FailedRun, type Job } from '../study/queue.ts';
 import { gather, readResults, resultsText } from '../study/results.ts';
@@ -50,6 +50,17 @@ function failures(failed: readonly FailedRun[]): string {
   return `${count} failed; the same command tries them again\n${lines.join('\n')}`;
 }
 
+/** The experiments and all others that have a finished run in the folder, by name. So a run of one leaves the figures of the others on the page. */
+function withOthersBegun(given: readonly Experiment[], folder: StudyFolder, flags: StudyFlags): Experiment[] {
+  const names = given.map(({ name }) => name);
+  const others = experimentNames()
+    .filter((name) => !names.includes(name))
+    .map((name) => readExperiment(name, flags.corpus))
+    .map((one) => (flags.smoke ? smokeOf(one) : one))
+    .filter(({ runs }) => runs.some(({ config }) => folder.isDone(config)));
+  return [...given, ...others].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
 /** `blt study`. @returns the exit code */
 export async function study(name: string | undefined, flags: StudyFlags): Promise<number> {
   const folder = new StudyFolder(flags.out ?? (flags.smoke ? 'study-smoke' : 'study'));
@@ -73,7 +84,7 @@ export async function study(name: string | undefined, flags: StudyFlags): Promis
     shard: shardOf(flags.shard),
     here: flags.smoke ?? false,
   });
-  const results = gather(experiments, folder);
+  const results = gather(withOthersBegun(experiments, folder, flags), folder);
   await folder.write(folder.path('results.json'), resultsText(results));
   // The page is drawn from the file, so that the file alone is enough to draw it again.
   const page = studyPage(JSON.parse(readFileSync(folder.path('results.json'), 'utf8')));

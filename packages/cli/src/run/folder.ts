@@ -68,9 +68,15 @@ async function neverBegan(path: string): Promise<boolean> {
 /** Files that a run writes over in its folder. */
 const WRITTEN = ['config.json', 'metrics.jsonl', 'samples.jsonl', 'report.html', 'latest', 'best', 'model.safetensors'];
 
-/** @throws UserError if a new run would write over files that no run made: a model folder, somebody's report.html */
-async function refuseForeign(path: string): Promise<void> {
+/** @throws UserError if a folder holds a run that has begun, or files that no run made and a new one would write over: a model, somebody's report.html */
+export async function refuseTaken(path: string): Promise<void> {
   const there = WRITTEN.filter((name) => existsSync(join(path, name)));
+  if (there.includes('config.json') && !(await neverBegan(path))) {
+    throw new UserError(
+      `${path} already holds a run; go on with it: blt train --resume ${path}, or name another: --run NAME`,
+      2,
+    );
+  }
   if (there.length === 0) return;
   const ofRun = await new RunFolder(path).record().then(
     () => true,
@@ -104,14 +110,7 @@ export class RunFolder {
     fs: FileSystem = nodeFs,
     fill: (path: string) => Promise<void> = async () => {},
   ): Promise<{ folder: RunFolder; lock: RunLock }> {
-    const holdsRun = async () => existsSync(join(path, 'config.json')) && !(await neverBegan(path));
-    const refuse = () =>
-      new UserError(
-        `${path} already holds a run; go on with it: blt train --resume ${path}, or name another: --run NAME`,
-        2,
-      );
-    if (await holdsRun()) throw refuse();
-    await refuseForeign(path);
+    await refuseTaken(path);
     const failed = (error: unknown) =>
       new UserError(`cannot make the run's folder ${path}: ${reason(error)}`, 1, { cause: error });
     await mkdir(resolve(path), { recursive: true }).catch((error) => {
@@ -119,7 +118,7 @@ export class RunFolder {
     });
     const lock = await RunLock.acquire(path);
     try {
-      if (await holdsRun()) throw refuse();
+      await refuseTaken(path);
       await fill(path);
       await replaceFile(path, 'config.json', recordText(record), fs);
     } catch (error) {

@@ -1,5 +1,5 @@
 /** @file The body of `POST /v1/completions`: the fields of OpenAI's API, each taken, or refused by name. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ApiError } from './api-error.ts';
 
 /** Bounds of what one request may ask for. */

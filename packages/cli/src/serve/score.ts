@@ -1,7 +1,7 @@
 /** @file `POST /v1/score`: the bits that the model needs for texts. */
 import { setImmediate } from 'node:timers/promises';
 import { type Checkpoint, scoreTexts, totalBits } from '@blt-ts/blt';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ApiError } from './api-error.ts';
 import { refusal } from './completion-request.ts';
 

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parse } from 'smol-toml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { packageFolder } from '../files/package-folder.ts';
 import { readSmallFile } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';

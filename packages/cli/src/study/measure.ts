@@ -1,7 +1,7 @@
 /** @file Measures of finished runs as experiments ask for them, and their figures as results.json has them. */
 import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RunConfig } from './run-config.ts';
 import type { DocumentScore, StudyFolder } from './run-folders.ts';
 

@@ -43,6 +43,8 @@ const FIGURES: Readonly<Record<string, (results: Results, args: readonly string[
     const found = tasks.find(({ task }) => task === args[4]);
     return found ? percent(ones(found.items), found.items.length) : NOTHING;
   },
+  /** `notes NUMBER`: what the verdict says beside its figure */
+  notes: (results, [number]) => verdictsOf(results)[Number(number) - 1].notes.join(' ') || NOTHING,
   /** `verdict NUMBER` */
   verdict: (results, [number]) => verdictsOf(results)[Number(number) - 1].verdict,
   verdicts,
@@ -104,3 +106,19 @@ export const withFigures = (markdown: string, results: Results): string =>
     const args = rest.split(';').map((one) => one.trim());
     return `<!-- study ${name}${rest} -->${figure(results, args)}<!-- /study -->`;
   });
+
+/** The best bits per byte of each arm of the ladder at each budget, and the figures of the compressors, for the picture of the page. */
+export function ladderPoints(results: Results): {
+  readonly points: readonly { readonly name: string; readonly budget: number; readonly bitsPerByte: number }[];
+  readonly references: readonly { readonly name: string; readonly bitsPerByte: number }[];
+} {
+  const { runs, references } = results.experiments.find(({ name }) => name === 'ladder')!;
+  const evidence = new Evidence(results);
+  const arms = [...new Set(runs.map(({ arm }) => arm))];
+  const points = arms.flatMap((arm) =>
+    evidence
+      .frontier({ experiment: 'ladder', arm, corpus: 'sotu' })
+      .map(({ runs: [{ config }], bitsPerByte }) => ({ name: arm, budget: config.flops, bitsPerByte })),
+  );
+  return { points, references: references.map(({ name, bits_per_byte: bitsPerByte }) => ({ name, bitsPerByte })) };
+}

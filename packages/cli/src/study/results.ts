@@ -1,7 +1,7 @@
 /** @file results.json: the experiments and the figures of their runs. It is a function of the run folders alone, and the page of it alone. */
 
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { reason, UserError } from '../terminal/errors.ts';
 import { type Experiment, type Reference, reference } from './experiment.ts';
 import { type Measure, type Measured, measured, measureName } from './measure.ts';

@@ -1,6 +1,6 @@
 /** @file One run of the study: every number that decides its result, and the name that follows from them. */
 import { hash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Raised when the same configuration no longer gives the same bits: runs made before then are other runs. */
 const NUMERICS = 1;

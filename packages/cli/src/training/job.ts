@@ -10,7 +10,7 @@ import { DataInMemory, type ReadData, type RunData, type Sample } from '../data/
 import { HELD_OUT_FRACTION } from '../data/split.ts';
 import { MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { changedData } from '../run/changed-data.ts';
-import { RunFolder } from '../run/folder.ts';
+import { RunFolder, refuseTaken } from '../run/folder.ts';
 import { freeRunName } from '../run/free-name.ts';
 import { DEFAULT_HOUSEKEEPING, housekeepingOf } from '../run/housekeeping.ts';
 import { RunLock } from '../run/lock.ts';
@@ -77,6 +77,8 @@ const backendFor = (config: FileConfig, flags: TrainFlags): Promise<Choice> =>
 export async function newJob(flags: TrainFlags, out: TrainingOutput, warn: Warn): Promise<Job> {
   const fileConfig = flags.config ? await loadConfig(flags.config) : {};
   const config = overrideConfig(fileConfig, flags);
+  // Before the data are read, which may take minutes. The folder is looked at again when it is made.
+  if (config.run !== undefined && !flags.dryRun) await refuseTaken(join(flags.runs, config.run));
   const source = {
     data: [...asList(config.data?.data)],
     heldOut: config.data?.held_out === undefined ? null : [...asList(config.data.held_out)],

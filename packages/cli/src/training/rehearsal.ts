@@ -102,6 +102,8 @@ function rehearsalOf(plan: RunPlan, warmStart: WarmStart): { small: RunPlan; tra
   });
   const small: RunPlan = {
     ...plan,
+    // Drawing the values of large tables takes seconds, and zeros cost the steps as much.
+    hashInit: 0,
     // The first documents may be of one source alone.
     mixture: null,
     ...(prepared && {

@@ -1,14 +1,20 @@
-/** @file Bits per byte against minutes as a picture: the best of each contender at each budget. */
+/** @file Bits per byte against a budget, such as minutes or FLOPs, as a picture: the best of each contender at each budget. */
 
 /** The figure of one run. */
-export interface Learned {
+export interface BudgetPoint {
   /** The contender. */
   readonly name: string;
-  readonly minutes: number;
+  readonly budget: number;
   /** Held out. */
   readonly bitsPerByte: number;
-  /** Size and steps. */
-  readonly what: string;
+}
+
+/** What the horizontal axis is. */
+interface Axis {
+  /** `minutes of training` */
+  readonly of: string;
+  /** A budget as the axis writes it. */
+  readonly label: (budget: number) => string;
 }
 
 /** A horizontal line. */
@@ -18,7 +24,7 @@ interface Reference {
 }
 
 const [INK, MUTED] = ['#1f2933', '#5b6670'];
-const COLORS = ['#2f6fb0', '#0b3d70', '#c2410c', '#15803d', '#7c3aed', '#a16207'];
+const COLORS = ['#2f6fb0', '#c2410c', '#15803d', '#7c3aed', '#a16207', '#0b3d70', '#be185d', '#5b6670'];
 const [WIDTH, HEIGHT] = [860, 400];
 const PLOT = { left: 60, top: 20, width: 520, height: 320 };
 
@@ -27,27 +33,31 @@ const words = (x: number, y: number, text: string, fill = INK, anchor = 'start')
   `<text x="${Math.round(x)}" y="${Math.round(y)}" font-size="12" fill="${fill}" text-anchor="${anchor}">${escaped(text)}</text>`;
 
 /** The best figure of each contender at each of its budgets, by name. */
-export function bestOf(rows: readonly Learned[]): Map<string, Map<number, number>> {
+function bestOf(rows: readonly BudgetPoint[]): Map<string, Map<number, number>> {
   const best = new Map<string, Map<number, number>>();
-  for (const { name, minutes, bitsPerByte } of rows) {
+  for (const { name, budget, bitsPerByte } of rows) {
     const line = best.get(name) ?? new Map<number, number>();
-    line.set(minutes, Math.min(line.get(minutes) ?? Number.POSITIVE_INFINITY, bitsPerByte));
+    line.set(budget, Math.min(line.get(budget) ?? Number.POSITIVE_INFINITY, bitsPerByte));
     best.set(name, line);
   }
   return best;
 }
 
-/** The picture. Minutes stand on a logarithmic axis, because twice the time is what a reader decides about. */
-export function drawLearning(rows: readonly Learned[], references: readonly Reference[]): string {
+/** The picture. Budgets stand on a logarithmic axis, because twice the time is what a reader decides about. */
+export function drawBudgets(
+  rows: readonly BudgetPoint[],
+  references: readonly Reference[],
+  { of, label }: Axis,
+): string {
   const values = [...rows, ...references].map(({ bitsPerByte }) => bitsPerByte);
   const [low, high] = [Math.min(...values) - 0.03, Math.max(...values) + 0.03];
-  const budgets = [...new Set(rows.map(({ minutes }) => minutes))].sort((a, b) => a - b);
+  const budgets = [...new Set(rows.map(({ budget }) => budget))].sort((a, b) => a - b);
   const [first, last] = [Math.log(budgets[0] / 1.3), Math.log(budgets[budgets.length - 1] * 1.3)];
-  const x = (minutes: number) => PLOT.left + ((Math.log(minutes) - first) / (last - first)) * PLOT.width;
+  const x = (budget: number) => PLOT.left + ((Math.log(budget) - first) / (last - first)) * PLOT.width;
   const y = (bits: number) => PLOT.top + ((high - bits) / (high - low)) * PLOT.height;
   const parts = [
     `<rect x="${PLOT.left}" y="${PLOT.top}" width="${PLOT.width}" height="${PLOT.height}" fill="#f6f7f8" stroke="#b8c0c8"/>`,
-    ...budgets.map((minutes) => words(x(minutes), PLOT.top + PLOT.height + 18, `${minutes} min`, MUTED, 'middle')),
+    ...budgets.map((budget) => words(x(budget), PLOT.top + PLOT.height + 18, label(budget), MUTED, 'middle')),
   ];
   for (let tick = Math.ceil(low * 10) / 10; tick <= high; tick += 0.1) {
     parts.push(words(PLOT.left - 8, y(tick) + 4, tick.toFixed(1), MUTED, 'end'));
@@ -61,7 +71,7 @@ export function drawLearning(rows: readonly Learned[], references: readonly Refe
   }
   [...bestOf(rows)].forEach(([name, line], i) => {
     const color = COLORS[i % COLORS.length];
-    const points = [...line].sort(([a], [b]) => a - b).map(([minutes, bits]) => [x(minutes), y(bits)]);
+    const points = [...line].sort(([a], [b]) => a - b).map(([budget, bits]) => [x(budget), y(bits)]);
     const path = points.map(([px, py]) => `${px.toFixed(1)} ${py.toFixed(1)}`).join('L');
     parts.push(
       `<path d="M${path}" fill="none" stroke="${color}" stroke-width="2"/>`,
@@ -72,10 +82,10 @@ export function drawLearning(rows: readonly Learned[], references: readonly Refe
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" font-family="system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif">`,
-    '<title>Held-out bits per byte against minutes of training</title>',
+    `<title>Held-out bits per byte against ${of}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" rx="10" fill="#ffffff"/>`,
     ...parts,
-    words(PLOT.left, HEIGHT - 18, 'bits per byte (lower is better) against minutes of training (logarithmic)', MUTED),
+    words(PLOT.left, HEIGHT - 18, `held-out bits per byte (lower is better) against ${of} (logarithmic)`, MUTED),
     '</svg>',
     '',
   ].join('\n');

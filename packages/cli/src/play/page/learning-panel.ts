@@ -34,8 +34,9 @@ export class LearningPanel {
 
   /** Each step is a call of its own, so that a keystroke waits for one of them at most. */
   private async warmUp(): Promise<void> {
-    for (let i = 0; i < WARM_STEPS; i++) {
+    for (let i = 1; i <= WARM_STEPS; i++) {
       await this.lessons.ask('warmUp', this.lessons.passage.slice(0, STEP_BYTES));
+      byId('learning').dataset.prepared = String(i);
     }
   }
 

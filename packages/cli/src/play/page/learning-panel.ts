@@ -35,7 +35,7 @@ export class LearningPanel {
   /** Each step is a call of its own, so that a keystroke waits for one of them at most. */
   private async warmUp(): Promise<void> {
     for (let i = 1; i <= WARM_STEPS; i++) {
-      await this.lessons.ask('warmUp', this.lessons.passage.slice(0, STEP_BYTES));
+      if (!(await this.lessons.ask('warmUp', this.lessons.passage.slice(0, STEP_BYTES)))) return;
       byId('learning').dataset.prepared = String(i);
     }
   }

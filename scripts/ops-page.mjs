@@ -16,6 +16,10 @@ library has no function for it.
 
 PyTorch's names are under \`torch\`, those of JAX under \`jax.numpy\` or \`jax\`, those of jax-js 0.1.25 under \`numpy\` or the
 package, those of tfjs 4.22 under \`tf\`. A name in the same row does the same thing, but its arguments may differ.
+
+Where defaults differ, ours are mostly those of PyTorch. \`variance\` and \`std\` divide by n - 1, and in JAX and tfjs by n.
+\`gelu\` is exact, and JAX's takes the approximation by tanh. But \`crossEntropy\` gives one loss for each row, where PyTorch's
+gives the mean of them.
 `;
 
 export function opsPage() {

@@ -160,8 +160,8 @@ export interface WorkerCalls {
   readPassage(bytes: Uint8Array): Reading;
   beginPatch(prompt: Uint8Array): PatchStep;
   nextByte(byte: number): PatchStep;
-  /** Has the browser compile what `trainOnce` needs. */
-  warmUp(): void;
+  /** Has the browser compile what `trainOnce` needs, a little more with every call. True once it has. */
+  warmUp(bytes: Uint8Array): boolean;
   trainOnce(bytes: Uint8Array, lr: number): LessonStep;
   /** Forgets what `trainOnce` has learnt. */
   untrain(): void;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -56,10 +56,8 @@ async function afterReading(page: Page, act: () => Promise<unknown>): Promise<vo
   await page.waitForFunction((n) => Number(document.getElementById('seeing')!.dataset.readings ?? 0) > n, before);
 }
 
-/** The offences that axe-core finds on the page as it is: names, roles, contrast, headings, size of targets, scrolling by keyboard. */
+/** The offences that axe-core, which was put into the page, finds there as it is: names, roles, contrast, headings, size of targets, scrolling by keyboard. */
 async function offences(page: Page): Promise<string[]> {
-  // As a call of the debugger, because the page allows no foreign script.
-  await page.evaluate(axe.source);
   return page.evaluate(async () => {
     // Targets of a finger are at least 24 pixels wide and high.
     const options = { rules: { 'target-size': { enabled: true } } };
@@ -85,8 +83,8 @@ if (browserWanted) {
     });
 
     /** Opens the page, runs `use`, and wants no complaint in the console and no request to another host. */
-    async function onPage(use: (page: Page) => Promise<void>, options = {}): Promise<void> {
-      const { page, complaints } = await openPage(await browser, site.url, options);
+    async function onPage(use: (page: Page) => Promise<void>, options = {}, chapter = ''): Promise<void> {
+      const { page, complaints } = await openPage(await browser, site.url + chapter, options);
       const foreign: string[] = [];
       page.on('request', (request) => {
         if (!request.url().startsWith(site.url) && !/^(blob|data):/.test(request.url())) foreign.push(request.url());
@@ -212,11 +210,11 @@ if (browserWanted) {
         expect(await page.locator('#text').inputValue()).toContain('zyxomma');
       }));
 
-    test('entropies and cuts are those of blt patch', () =>
+    test('a loaded checkpoint cuts as blt patch does and writes what blt generate does', () =>
       onPage(async (page) => {
         const folder = trainedFolder();
         await page.setInputFiles('#checkpoint-folder', join(folder, 'runs/first'));
-        await says(page, 'checkpoint-facts', /parameters/);
+        await says(page, 'checkpoint-facts', /first\/step-\d+: .* parameters/);
         await page.setInputFiles('#text-file', join(folder, 'text.txt'));
         await afterUpdate(page, () => page.selectOption('#entropy-model', 'loaded'));
         const { code, stdout } = blt(folder, ['patch', 'text.txt', '--json', '--model', 'runs/first']);
@@ -230,6 +228,34 @@ if (browserWanted) {
           expect(Number(/entropy ([\d.]+) nats/.exec(said)![1])).toBeCloseTo(entropies[i], 2);
           await page.keyboard.press('ArrowRight');
         }
+
+        await page.fill('#prompt', 'The sea');
+        await page.fill('#max-bytes', '30');
+        await page.fill('#temperature', '1.5');
+        await page.fill('#top-k', '40');
+        await page.fill('#generate-seed', '7');
+        await page.click('#generate-start');
+        await says(page, 'generate-status', /bytes per second/);
+        const options = [
+          '--prompt',
+          'The sea',
+          '--max-bytes',
+          '30',
+          '--temperature',
+          '1.5',
+          '--top-k',
+          '40',
+          '--seed',
+          '7',
+        ];
+        // The page has the model alone.
+        const alone = ['generate', ...options, '--json', '--no-memory', '--model', 'runs/first'];
+        const { bytes } = JSON.parse(blt(folder, alone).stdout);
+        const shown = await text(page, 'generate-status');
+        expect(shown).toContain(`${bytes.length} bytes in`);
+        const output = await page.locator('#generated').textContent();
+        const ascii = bytes.filter((b: number) => b > 32 && b < 127).map((b: number) => String.fromCharCode(b));
+        for (const character of ascii) expect(output).toContain(character);
       }));
 
     test('training lowers the loss; it stops, goes on, and leaves a checkpoint that loads', () =>
@@ -266,40 +292,6 @@ if (browserWanted) {
         await page.click('#generate-start');
         await says(page, 'generate-status', /bytes per second/);
         expect((await text(page, 'generated')).length).toBeGreaterThan(20);
-      }));
-
-    test('a loaded checkpoint generates what blt generate does', () =>
-      onPage(async (page) => {
-        const folder = trainedFolder();
-        await page.setInputFiles('#checkpoint-folder', join(folder, 'runs/first'));
-        await says(page, 'checkpoint-facts', /first\/step-\d+: .* parameters/);
-        await page.fill('#prompt', 'The sea');
-        await page.fill('#max-bytes', '30');
-        await page.fill('#temperature', '1.5');
-        await page.fill('#top-k', '40');
-        await page.fill('#generate-seed', '7');
-        await page.click('#generate-start');
-        await says(page, 'generate-status', /bytes per second/);
-        const options = [
-          '--prompt',
-          'The sea',
-          '--max-bytes',
-          '30',
-          '--temperature',
-          '1.5',
-          '--top-k',
-          '40',
-          '--seed',
-          '7',
-        ];
-        // The page has the model alone.
-        const alone = ['generate', ...options, '--json', '--no-memory', '--model', 'runs/first'];
-        const { bytes } = JSON.parse(blt(folder, alone).stdout);
-        const shown = await text(page, 'generate-status');
-        expect(shown).toContain(`${bytes.length} bytes in`);
-        const output = await page.locator('#generated').textContent();
-        const ascii = bytes.filter((b: number) => b > 32 && b < 127).map((b: number) => String.fromCharCode(b));
-        for (const character of ascii) expect(output).toContain(character);
       }));
 
     test('the backend can be changed, is measured, and shows kernel beside definition', () =>
@@ -349,13 +341,15 @@ if (browserWanted) {
         expect(generated[0]!.length).toBeGreaterThan('It was '.length);
       }));
 
-    test('an empty file, one of 1 GB and a broken checkpoint get a sentence, and the page goes on', () =>
+    test('files that are empty, huge, long, binary or broken: a sentence each, and the page goes on', () =>
       onPage(async (page) => {
         const folder = temporaryFolder({
           'empty.txt': '',
           'huge.bin': '',
           'a/config.json': '{',
           'a/model.safetensors': 'x',
+          'book.txt': TEXT.repeat(20),
+          'raw.bin': Uint8Array.of(0, 255, 10, 65),
         });
         truncateSync(join(folder, 'huge.bin'), 1e9);
         await page.setInputFiles('#text-file', join(folder, 'empty.txt'));
@@ -364,8 +358,8 @@ if (browserWanted) {
         await says(page, 'text-error', /huge\.bin is 1\.00 GB; this page reads up to 16\.0 MB/);
         await page.setInputFiles('#checkpoint-folder', join(folder, 'a'));
         await says(page, 'generate-error', /config\.json is not JSON/);
-        train(folder);
-        const step = join(folder, 'runs/first', readFileSync(join(folder, 'runs/first/best'), 'utf8').trim());
+        const step = join(folder, 'step');
+        cpSync(bestStep(trainedFolder()), step, { recursive: true });
         const weights = join(step, 'model.safetensors');
         truncateSync(weights, statSync(weights).size - 100);
         await page.setInputFiles('#checkpoint-files', [join(step, 'config.json'), weights]);
@@ -377,11 +371,7 @@ if (browserWanted) {
         await says(page, 'train-error', /there are 9 bytes to train on; give at least 500/);
         await afterUpdate(page, () => page.fill('#text', 'It still cuts.'));
         expect(await page.locator('#text-error').isVisible()).toBe(false);
-      }));
 
-    test('a long or binary file is kept as bytes and shown in part', () =>
-      onPage(async (page) => {
-        const folder = temporaryFolder({ 'book.txt': TEXT.repeat(20), 'raw.bin': Uint8Array.of(0, 255, 10, 65) });
         await afterUpdate(page, () => page.setInputFiles('#text-file', join(folder, 'book.txt')));
         expect(await text(page, 'file-name')).toBe('book.txt, 46.4 kB; the first 20.0 kB are shown.');
         await afterUpdate(page, () => page.setInputFiles('#text-file', join(folder, 'raw.bin')));
@@ -458,34 +448,38 @@ if (browserWanted) {
       await context.close();
     });
 
-    for (const colorScheme of ['light', 'dark'] as const) {
-      for (const [name, viewport] of [
-        ['wide', { width: 1200, height: 900 }],
-        ['phone', { width: 360, height: 740 }],
-      ] as const) {
-        test(`${colorScheme}, ${name}: nothing sticks out, and axe-core finds no offence`, () =>
-          onPage(
-            async (page) => {
-              await page.waitForSelector('#seeing[data-readings]');
-              await page.click('#step-take');
-              await says(page, 'step-summary', /^Step 1/);
+    test('both themes, wide and on a phone: nothing sticks out, and axe-core finds no offence', () =>
+      onPage(
+        async (page) => {
+          // Also who comes straight to chapter 5 finds its first step prepared.
+          await page.waitForSelector('#learning[data-prepared="3"]');
+          await page.click('#step-take');
+          await says(page, 'step-summary', /^Step 1/);
+          // As a call of the debugger, because the page allows no foreign script.
+          await page.evaluate(axe.source);
+          for (const [name, viewport] of [
+            ['wide', { width: 1200, height: 900 }],
+            ['phone', { width: 360, height: 740 }],
+          ] as const) {
+            await page.setViewportSize(viewport);
+            for (const colorScheme of ['light', 'dark'] as const) {
+              await page.emulateMedia({ colorScheme });
               expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(
                 viewport.width,
               );
-              expect(await offences(page)).toEqual([]);
-              expect(await page.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior)).toBe('auto');
+              expect([colorScheme, name, ...(await offences(page))]).toEqual([colorScheme, name]);
               if (process.env.BLT_SCREENSHOTS) {
                 mkdirSync(process.env.BLT_SCREENSHOTS, { recursive: true });
-                await page.screenshot({
-                  path: join(process.env.BLT_SCREENSHOTS, `${colorScheme}-${name}.png`),
-                  fullPage: true,
-                });
+                const path = join(process.env.BLT_SCREENSHOTS, `${colorScheme}-${name}.png`);
+                await page.screenshot({ path, fullPage: true });
               }
-            },
-            { colorScheme, viewport, reducedMotion: 'reduce' },
-          ));
-      }
-    }
+            }
+          }
+          expect(await page.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior)).toBe('auto');
+        },
+        { reducedMotion: 'reduce' },
+        '#learning',
+      ));
   });
 }
 
@@ -502,6 +496,12 @@ function trainedFolder(): string {
     train(trained);
   }
   return trained;
+}
+
+/** The folder of the best step of runs/first. */
+function bestStep(folder: string): string {
+  const run = join(folder, 'runs/first');
+  return join(run, readFileSync(join(run, 'best'), 'utf8').trim());
 }
 
 /** A tiny run, runs/first. */

@@ -13,6 +13,8 @@ import { createWasmBackend } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { bandsPicture } from '../../../../packages/cli/src/play/page/bands-picture.ts';
 import { bytesOfPatches, viewOfByte } from '../../../../packages/cli/src/play/page/byte-view.ts';
+import { squares } from '../../../../packages/cli/src/play/page/heat-picture.ts';
+import { labelsOf, letters } from '../../../../packages/cli/src/play/page/picture.ts';
 import { summary } from '../../../../packages/cli/src/play/page/surprise-summary.ts';
 import { LessonTrainer } from '../../../../packages/cli/src/play/worker/lesson-trainer.ts';
 import { checkpointFiles } from '../../../../packages/cli/src/play/worker/model-file.ts';
@@ -180,4 +182,16 @@ describe('one training step', () => {
     for (let i = 0; i < bytes.length; i++) expect(second.before[i]).toBeCloseTo(step.after[i], 3);
     trainer.dispose();
   });
+});
+
+test('a line is drawn in few elements: letters that no neighbour changes are one, squares of one shade are one', () => {
+  const text = new TextEncoder().encode('ab <\u0634\u{1f433}');
+  expect(letters(labelsOf(text), 0, text.length, 13)).toBe(
+    '<text x="63" y="13">\u0634</text><text x="91" y="13">\u{1f433}</text>' +
+      '<text x="7 21 49" y="13">ab&lt;</text><text class="escape" x="35" y="13">\u2423</text>',
+  );
+  expect(squares([0, 0.5, 1, 0.5, 0.01, 2], { step: 2, width: 1, height: 3, y: 4 })).toBe(
+    '<path class="heat" fill-opacity="0.5" d="M2 4h1v3h-1zM6 4h1v3h-1z"/>' +
+      '<path class="heat" fill-opacity="1" d="M4 4h1v3h-1zM10 4h1v3h-1z"/>',
+  );
 });

@@ -1,12 +1,14 @@
 /** @file Chapter 5: one training step on the passage, and everything that the gradient reaches. */
 import type { LessonStep, PartName } from '../messages.ts';
 import { button, byId, element, fill, select } from './dom.ts';
-import { heatPicture } from './heat-picture.ts';
+import { heatPicture, squares } from './heat-picture.ts';
 import type { Lessons } from './lessons.ts';
 import { Strip } from './strip.ts';
 
 /** Bytes that a step learns from. */
 const STEP_BYTES = 192;
+/** Steps on a copy after which the browser has compiled what a step needs, and a step takes its usual time. */
+const WARM_STEPS = 3;
 /** Most columns of the picture of the hash tables. */
 const COLUMNS = 128;
 
@@ -26,12 +28,16 @@ export class LearningPanel {
     button('step-take').addEventListener('click', () => this.take());
     button('step-forget').addEventListener('click', () => this.forget());
     lessons.onModel(() => this.clear());
-    const watch = new IntersectionObserver((entries) => {
-      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
-      watch.disconnect();
-      lessons.ask('warmUp');
-    });
-    watch.observe(byId('learning'));
+    const read = new Promise<unknown>((resolve) => lessons.onReading(resolve));
+    Promise.all([nearlyInSight(byId('learning')), read]).then(() => this.warmUp());
+  }
+
+  /** Each step is a call of its own, so that a keystroke waits for one of them at most. */
+  private async warmUp(): Promise<void> {
+    for (let i = 1; i <= WARM_STEPS; i++) {
+      if (!(await this.lessons.ask('warmUp', this.lessons.passage.slice(0, STEP_BYTES)))) return;
+      byId('learning').dataset.prepared = String(i);
+    }
   }
 
   private async take(): Promise<void> {
@@ -89,6 +95,20 @@ export class LearningPanel {
   }
 }
 
+/** Settles when an element is in sight, or less than one screen away. */
+const nearlyInSight = (place: HTMLElement): Promise<void> =>
+  new Promise((resolve) => {
+    const watch = new IntersectionObserver(
+      (entries) => {
+        if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+        watch.disconnect();
+        resolve();
+      },
+      { rootMargin: '100% 0px' },
+    );
+    watch.observe(place);
+  });
+
 /** The hash tables, one line for each: a square is a row, or several where a table is long; the stronger its colour, the larger its gradient. */
 function rowsPicture(
   rows: Int32Array,
@@ -106,15 +126,12 @@ function rowsPicture(
   const most = cells.reduce((a, b) => Math.max(a, b), 1e-12);
   let out = '';
   for (let table = 0; table < tables; table++) {
-    let squares = '';
-    for (let c = 0; c < columns; c++) {
-      const norm = cells[table * columns + c];
-      if (norm === 0) continue;
-      const opacity = (0.2 + 0.8 * (norm / most)).toFixed(2);
-      squares += `<rect class="heat" x="${c}" y="0" width="0.85" height="1" fill-opacity="${opacity}"/>`;
-    }
+    const strengths = Array.from(cells.subarray(table * columns, (table + 1) * columns), (norm) =>
+      norm === 0 ? 0 : 0.2 + 0.8 * (norm / most),
+    );
+    const line = squares(strengths, { step: 1, width: 0.85, height: 1, y: 0 });
     const size = groupSizes[table % groupSizes.length];
-    out += `<span>${size} bytes</span><svg viewBox="0 0 ${columns} 1" preserveAspectRatio="none" aria-hidden="true">${squares}</svg>`;
+    out += `<span>${size} bytes</span><svg viewBox="0 0 ${columns} 1" preserveAspectRatio="none" aria-hidden="true">${line}</svg>`;
   }
   return out;
 }

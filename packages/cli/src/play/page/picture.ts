@@ -36,16 +36,29 @@ export function labelsOf(bytes: Uint8Array): (Label | null)[] {
   return labels;
 }
 
-/** The letters of a line, their baseline `y` pixels from its top. */
+/** The letters of a line, their baseline `y` pixels from its top. All single characters are one element, because hundreds take long to draw. */
 export function letters(labels: readonly (Label | null)[], from: number, to: number, y: number): string {
+  const single = { letters: { text: '', x: [] as number[] }, escapes: { text: '', x: [] as number[] } };
   let out = '';
   for (let i = from; i < to; i++) {
     const label = labels[i];
     if (!label) continue;
-    const className = label.isEscape ? ' class="escape"' : '';
-    out += `<text${className} x="${(i - from) * CELL + CELL / 2}" y="${y}">${escapeHtml(label.text)}</text>`;
+    const x = (i - from) * CELL + CELL / 2;
+    if (standsAlone(label.text)) {
+      const line = label.isEscape ? single.escapes : single.letters;
+      line.text += label.text;
+      line.x.push(x);
+    } else out += textAt(label.text, label.isEscape, x, y);
   }
-  return out;
+  const { letters, escapes } = single;
+  return out + textAt(letters.text, false, letters.x.join(' '), y) + textAt(escapes.text, true, escapes.x.join(' '), y);
+}
+
+/** Whether a label is one character that no neighbour changes: scripts whose letters join, and pairs of code units, do not count. */
+const standsAlone = (text: string): boolean => text.length === 1 && (text < '\u0590' || text === '␣');
+
+function textAt(text: string, isEscape: boolean, x: number | string, y: number): string {
+  return text && `<text${isEscape ? ' class="escape"' : ''} x="${x}" y="${y}">${escapeHtml(text)}</text>`;
 }
 
 /** A byte in words: `Byte 9: "é" 0xa9, byte 2 of it`. */

@@ -43,10 +43,11 @@ export class Lessons {
   }
 
   /** Takes a step on a copy that is thrown away, so that the first step of a reader is answered as fast as the later ones. */
-  warmUp(): void {
+  warmUp(bytes: Uint8Array): boolean {
     const copy = new LessonTrainer(this.checkpoint);
-    copy.step(new TextEncoder().encode('Call me Ishmael.'), 0);
+    copy.step(bytes, 0.001);
     copy.dispose();
+    return true;
   }
 
   train(bytes: Uint8Array, lr: number): LessonStep {

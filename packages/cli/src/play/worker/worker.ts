@@ -174,7 +174,7 @@ const answers: Answers = {
   readPassage: async (bytes) => lessons.read(bytes),
   beginPatch: async (prompt) => lessons.begin(prompt),
   nextByte: async (byte) => lessons.next(byte),
-  warmUp: async () => lessons.warmUp(),
+  warmUp: async (bytes) => lessons.warmUp(bytes),
   trainOnce: async (bytes, lr) => lessons.train(bytes, lr),
   untrain: async () => lessons.untrain(),
 };

@@ -1,7 +1,19 @@
 import { availableParallelism } from 'node:os';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 const conditions = ['blt-reference', '@blt-ts/source'];
+
+/** Tests that need a process which nobody else has used. */
+const ALONE = [
+  // About the garbage collector.
+  'test/tensor/memory.test.ts',
+  'test/tensor/wasm/unowned.test.ts',
+  // gpu.js keeps the first device of a process for good.
+  'test/**/*gpu*.test.ts',
+  'test/tensor/gpu/**/*.test.ts',
+  // A program runs when it is imported for the first time.
+  'test/examples.test.ts',
+];
 
 export default defineConfig({
   // Tests and editors run on the TypeScript sources; users get dist (the same trick as zod's "@zod/source").
@@ -9,18 +21,28 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: ['test/**/*.test.ts'],
     setupFiles: ['test/support/seed.ts'],
     // Generous: a busy machine is no error.
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: 'forks',
-    // The files of a worker share its modules, because loading them for each file anew took a third of the time. What a test replaces is
-    // put back after it.
-    isolate: false,
+    // What a test replaces is put back after it.
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,
+    projects: [
+      // The files of a worker share its modules, because loading them for each file anew took a third of the time.
+      {
+        extends: true,
+        test: {
+          name: 'shared',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...ALONE],
+          isolate: false,
+        },
+      },
+      { extends: true, test: { name: 'alone', include: ALONE } },
+    ],
     // One more than there are cores, because tests of browsers and of signals wait most of their time.
     maxWorkers: availableParallelism() + 1,
     // The Node that runs the tests runs the commands too, whatever else stands in PATH.

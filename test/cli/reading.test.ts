@@ -34,10 +34,10 @@ test('patch --max-bytes reads no more of a sparse file of 5 GB, of a .gz, of a t
   expect(blt(folder, [...CUT, '--max-bytes', '10', 'large.bin', 'a.gz'])).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('10 bytes'),
-    stderr: 'large.bin: the first 10 of 5000000000 bytes (--max-bytes)\na.gz: the first 10 bytes (--max-bytes)\n',
+    stderr: 'large.bin: the first 10 bytes of 5000000000 (--max-bytes)\na.gz: the first 10 bytes (--max-bytes)\n',
   });
   expect(blt(folder, [...CUT, '--max-bytes', '3', '--text', 'abcdef']).stderr).toBe(
-    'text: the first 3 of 6 bytes (--max-bytes)\n',
+    'text: the first 3 bytes of 6 (--max-bytes)\n',
   );
 });
 

@@ -16,6 +16,7 @@ import { addScore } from './command-line/score.ts';
 import { addServe } from './command-line/serve.ts';
 import { addStudy } from './command-line/study.ts';
 import { addSweep } from './command-line/sweep.ts';
+import { runThread } from './command-line/thread-programs.ts';
 import { addTrace } from './command-line/trace.ts';
 import { addTrain } from './command-line/train.ts';
 import { meaningOf, ourNames } from './config/aliases.ts';
@@ -23,7 +24,6 @@ import { watchOutput } from './terminal/broken-output.ts';
 import { outOfMemory, printableMessage, systemFailure, UserError } from './terminal/errors.ts';
 import { complain, setQuiet } from './terminal/output.ts';
 import { threadName } from './threads/own-thread.ts';
-import { runThread } from './threads/thread-programs.ts';
 import { VERSION_AND_COMMIT } from './version.ts';
 
 const program = new Command('blt')

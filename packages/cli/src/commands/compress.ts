@@ -12,6 +12,7 @@ import {
   streamLayout,
 } from '@blt-ts/blt';
 import { availableThreads, createReferenceBackend, type WasmBackend } from '@blt-ts/tensor';
+import { CompressionThreads } from '../compression/compression-threads.ts';
 import { type ConversionFlags, convertFiles } from '../data/converted-files.ts';
 import { openModelFolder } from '../files/checkpoint-files.ts';
 import { deterministicBackend, type ModelPlace, openCodingModel } from '../run/coding-model.ts';
@@ -21,7 +22,6 @@ import { UserError } from '../terminal/errors.ts';
 import { counted, humanBytes } from '../terminal/human-units.ts';
 import { note, quiet, sayJson } from '../terminal/output.ts';
 import { StatusLine } from '../terminal/progress.ts';
-import { CompressionThreads } from '../threads/compression-threads.ts';
 
 interface ArchiveFlags extends ConversionFlags {
   readonly model?: string;

@@ -4,7 +4,7 @@
  */
 import { Worker, workerData } from 'node:worker_threads';
 
-/** The work of a thread: a name in `thread-programs.ts`. */
+/** The work of a thread: a name in `command-line/thread-programs.ts`. */
 export type ThreadName = 'memory' | 'compression';
 
 /** How a thread is told what it is for. */

@@ -8,8 +8,8 @@ import { type CodingModel, codeStreams, type StreamLayout, type StreamRunner, ty
 import type { WasmBackend } from '@blt-ts/tensor';
 import { type ModelPlace, weightBytes } from '../run/coding-model.ts';
 import { UserError } from '../terminal/errors.ts';
+import { startThread } from '../threads/own-thread.ts';
 import type { CompressionAnswer } from './compression-worker.ts';
-import { startThread } from './own-thread.ts';
 
 /** Milliseconds between two looks at the progress of other threads. */
 const LOOK_INTERVAL = 100;

@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { codeStreams, type StreamWork } from '@blt-ts/blt';
 import { deterministicBackend, type ModelPlace, openCodingModel } from '../run/coding-model.ts';
-import { threadData } from './own-thread.ts';
+import { threadData } from '../threads/own-thread.ts';
 
 /** Answers: first the model that was opened; then, for each work in its order, how far it is, and its results. */
 export type CompressionAnswer =

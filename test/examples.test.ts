@@ -2,16 +2,15 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createWasmBackend, setDefaultBackend } from '@blt-ts/tensor';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, type MockInstance, test, vi } from 'vitest';
 
-const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+let log: MockInstance<typeof console.log>;
 const printed = () => log.mock.calls.map(([line]) => line);
 beforeAll(() => setDefaultBackend(createWasmBackend({ threads: 1 })));
-afterAll(() => {
-  setDefaultBackend(null);
-  log.mockRestore();
+afterAll(() => setDefaultBackend(null));
+beforeEach(() => {
+  log = vi.spyOn(console, 'log').mockImplementation(() => {});
 });
-beforeEach(() => log.mockClear());
 
 const near = (got: readonly number[], want: readonly number[], within: number) => {
   expect(got).toHaveLength(want.length);

@@ -75,10 +75,14 @@ function fetchInPlace(file: SourceFile, wants: readonly Wanted[]): void {
   }
 }
 
-/** Each line where it is. */
+/** Bytes of a line beside its text: the names of fields, and some that are short. */
+const FIELD_BYTES = 512;
+
+/** Each line where it is. Not much more than the line is read, because all lines that are read are parsed, and many lines may be wanted. */
 async function fetchLines(file: SourceFile, wants: readonly Wanted[], reading: ReadingOptions): Promise<void> {
   for (const want of wants) {
-    for await (const pieces of piecesOf({ ...file, from: want.row.start }, reading)) {
+    const first = Math.ceil(1.25 * want.row.size) + FIELD_BYTES;
+    for await (const pieces of piecesOf({ ...file, from: want.row.start, first }, reading)) {
       if (pieces.length > 0) fill(want, pieces[0].bytes, 0);
       if (pieces.length > 0) break;
     }

@@ -30,6 +30,8 @@ export interface SourceFile {
   readonly isFound: boolean;
   /** Byte from which it is read, the start of a line of .jsonl. Default: its start. */
   readonly from?: number;
+  /** Bytes of the first read, where little is wanted: later ones are larger. Default: a chunk. */
+  readonly first?: number;
 }
 
 /** How files are read. */
@@ -39,7 +41,6 @@ export interface ReadingOptions {
 }
 
 const CHUNK_BYTES = 2 ** 20;
-const LINE_CHUNK_BYTES = 2 ** 14;
 /** A line is in memory as a whole. */
 const MOST_LINE_BYTES = 2 ** 26;
 
@@ -182,14 +183,16 @@ function fillAt(descriptor: number, into: Uint8Array, from: number): number {
  * A file from its start. One that grows while it is read has the bytes that it had when it was found.
  * @param reuse one buffer for all chunks: each is good until the next is asked for. Clean memory for each takes more time than hashing it.
  */
-async function* fileChunks({ path, size, from = 0 }: SourceFile, reuse: boolean): AsyncGenerator<Uint8Array> {
+async function* fileChunks(
+  { path, size, from = 0, first = CHUNK_BYTES }: SourceFile,
+  reuse: boolean,
+): AsyncGenerator<Uint8Array> {
   const descriptor = openFile(path);
   try {
     let pause = performance.now() + 50;
     let buffer = new Uint8Array(0);
-    // A single line is short.
-    let most = from > 0 ? LINE_CHUNK_BYTES : CHUNK_BYTES;
-    for (let at = from; at < size; most = CHUNK_BYTES) {
+    let most = Math.min(first, CHUNK_BYTES);
+    for (let at = from; at < size; most = Math.min(4 * most, CHUNK_BYTES)) {
       if (!reuse || buffer.length < most) buffer = new Uint8Array(Buffer.allocUnsafeSlow(most).buffer);
       const got = fillAt(descriptor, buffer.subarray(0, Math.min(most, size - at)), at);
       if (got === 0) return;

@@ -31,6 +31,16 @@ function verdicts(results: Results): string {
 const FIGURES: Readonly<Record<string, (results: Results, args: readonly string[]) => string>> = {
   /** `bpb EXPERIMENT; ARM; FLOPS[; CORPUS]` */
   bpb: (results, args) => pointOf(results, args)?.bitsPerByte.toFixed(3) ?? NOTHING,
+  /** `read EXPERIMENT; ARM; FLOPS[; CORPUS]`: MB of text that the best run was trained on, repeats counted */
+  read(results, args) {
+    const bytes = pointOf(results, args)?.runs[0].result.bytesSeen;
+    return bytes === undefined ? NOTHING : `${(bytes / 1e6).toPrecision(2)} MB`;
+  },
+  /** `cost EXPERIMENT; ARM; FLOPS[; CORPUS]`: forward FLOPs per byte, entropy model included */
+  cost(results, args) {
+    const flops = pointOf(results, args)?.runs[0].result.flopsPerByte;
+    return flops === undefined ? NOTHING : `${((flops.model + flops.patcher) / 1e6).toPrecision(2)} MFLOP`;
+  },
   /** `ratio EXPERIMENT; ARM; BASELINE; FLOPS[; CORPUS]` */
   ratio(results, [experiment, arm, baseline, ...rest]) {
     const [of, to] = [arm, baseline].map((name) => pointOf(results, [experiment, name, ...rest]));

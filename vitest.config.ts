@@ -11,6 +11,8 @@ const ALONE = [
   // gpu.js keeps the first device of a process for good.
   'test/**/*gpu*.test.ts',
   'test/tensor/gpu/**/*.test.ts',
+  // Whoever waits for a signal in a process stops the others there.
+  'test/cli/terminal/interrupt.test.ts',
   // A program runs when it is imported for the first time.
   'test/examples.test.ts',
 ];

@@ -66,7 +66,7 @@ export function drawBudgets(
     const at = y(bitsPerByte).toFixed(1);
     parts.push(
       `<path d="M${PLOT.left} ${at}h${PLOT.width}" stroke="${MUTED}" stroke-dasharray="4 4"/>`,
-      words(PLOT.left + PLOT.width - 6, y(bitsPerByte) - 5, name, MUTED, 'end'),
+      words(PLOT.left + 6, y(bitsPerByte) - 5, name, MUTED),
     );
   }
   [...bestOf(rows)].forEach(([name, line], i) => {

@@ -243,6 +243,16 @@ describe('claim 5, noise', () => {
     );
     expect(found.notes.at(-1)).toMatch(/so the cause is bytes and not patches\.$/);
   });
+  test('blames nothing where BLT loses as much as tokens', () => {
+    const found = verdict(
+      noisy(() => [0.3, 60]),
+      5,
+    );
+    expect([found.verdict, found.notes.at(-1)]).toEqual([
+      'open',
+      'Both losses are smaller than those of the byte transformer under 0 noises only.',
+    ]);
+  });
   test('says so where BLT is better than bytes too', () => {
     const found = verdict(
       noisy((arm) => (arm === 'BLT entropy' ? [0.3, 60] : [0.6, 30])),

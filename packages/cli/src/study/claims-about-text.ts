@@ -68,7 +68,7 @@ const noise: Claim = {
         ),
         beside >= 4
           ? `Both losses are smaller than those of the byte transformer too, under ${beside} noises.`
-          : `Both losses are smaller than those of the byte transformer under ${beside} noises only, so the cause is bytes and not patches.`,
+          : `Both losses are smaller than those of the byte transformer under ${beside} noises only${smaller(toToken, 0.05) >= 4 ? ', so the cause is bytes and not patches' : ''}.`,
       ],
       decide(error) {
         if (smaller(toToken, error) >= 4) return 'confirmed';

@@ -35,7 +35,14 @@ const CSS = `${LINE_CHART_CSS}:root { ${COLORS.map((color, i) => `--arm${i}: ${c
 .scroll th, .scroll td { overflow-wrap: normal; }
 .scroll td:first-child { white-space: nowrap; }
 .words td:first-child { white-space: normal; }
-.words td { min-width: 7em; }`;
+.words td { min-width: 7em; }
+@media (max-width: 560px) {
+  .words table, .words tbody, .words tr, .words td { display: block; }
+  .words thead { display: none; }
+  .words tr { padding: 10px 0; border-bottom: 1px solid var(--line); }
+  .words td { padding: 2px 0; border: 0; }
+  .words td:first-child { font-weight: 600; }
+}`;
 
 const figure = (x: number): string => (x === 0 ? '0' : x.toPrecision(3));
 

@@ -32,21 +32,17 @@ export function windows(length: number, contextBytes: number): Window[] {
   return all;
 }
 
-/** Where `count` parts of `length` bytes begin and the last one ends. Their lengths differ by 1 at most. */
-const cuts = (length: number, count: number): number[] =>
-  Array.from({ length: count + 1 }, (_, i) => Math.floor((i * length) / count));
+/** Where each of `count` parts of `length` bytes begins and ends. Their lengths differ by 1 at most. */
+const spans = (length: number, count: number): [from: number, to: number][] =>
+  Array.from({ length: count }, (_, i) => [Math.floor((i * length) / count), Math.floor(((i + 1) * length) / count)]);
 
 /** A text cut into `count` parts whose lengths differ by 1 at most. They are views of it. */
 export const cutBlocks = (text: Uint8Array, count: number): Uint8Array[] =>
-  cuts(text.length, count)
-    .slice(1)
-    .map((to, i, ends) => text.subarray(i === 0 ? 0 : ends[i - 1], to));
+  spans(text.length, count).map(([from, to]) => text.subarray(from, to));
 
 /** The lengths of the parts that `cutBlocks` makes. */
 export const partSizes = (length: number, count: number): number[] =>
-  cuts(length, count)
-    .slice(1)
-    .map((to, i, ends) => to - (i === 0 ? 0 : ends[i - 1]));
+  spans(length, count).map(([from, to]) => to - from);
 
 /** Bytes of each block in one pass where they are known. */
 const PASS_BYTES = 64;

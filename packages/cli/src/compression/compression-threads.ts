@@ -20,8 +20,6 @@ const LEAST_BLOCKS = 3;
 /** Weights of more bytes are not held once for each thread. Products with them are long enough to be shared by the threads of kernels. */
 const MOST_COPIED = 2 ** 28;
 
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-
 /** A thread beside this one. */
 class Beside {
   /** Bytes of the present work that are done. */
@@ -50,7 +48,7 @@ class Beside {
   /** The results of a work. @param model that this thread has, and the other must have too */
   async code(work: StreamWork, model: CodingModel): Promise<readonly Uint8Array[]> {
     const { fingerprint, arithmetic } = await this.until(() => this.opened);
-    if (!sameBytes(fingerprint, model.fingerprint) || !sameBytes(arithmetic, model.arithmetic)) {
+    if (Buffer.compare(fingerprint, model.fingerprint) !== 0 || Buffer.compare(arithmetic, model.arithmetic) !== 0) {
       throw new UserError('the model was changed while it was opened; begin again');
     }
     // Copies, because what is sent of a view is all that it is a view of.

@@ -492,8 +492,30 @@ if (browserWanted) {
             }
           }
           expect(await page.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior)).toBe('auto');
+          // For a finger everything that stands alone is 44 pixels high.
+          const low = await page.evaluate(() =>
+            [
+              ...document.querySelectorAll<HTMLElement>(
+                'nav a, input:not([type=file]), select, textarea, button, .button',
+              ),
+            ]
+              .filter((control) => control.checkVisibility() && control.getBoundingClientRect().height < 44)
+              .map((control) => control.id || control.textContent),
+          );
+          expect(low).toEqual([]);
+          // With Tab each link of the narrow list comes into sight as a whole.
+          await page.focus('.skip');
+          await page.waitForSelector('nav a[href="#patches"][aria-current]');
+          for (let chapter = 1; chapter <= 9; chapter++) {
+            await page.keyboard.press('Tab');
+            const [left, right] = await page.evaluate(() => {
+              const { left, right } = document.activeElement!.getBoundingClientRect();
+              return [left, right];
+            });
+            expect({ chapter, left, right, inSight: left >= 0 && right <= 360 }).toMatchObject({ inSight: true });
+          }
         },
-        { reducedMotion: 'reduce' },
+        { reducedMotion: 'reduce', hasTouch: true },
         '#learning',
       ));
   });

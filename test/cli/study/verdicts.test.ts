@@ -307,7 +307,9 @@ describe('claim 6, spelling', () => {
         tasks: [
           {
             task: 'spell',
-            items: '1'.repeat(3000 - (config.flops > 1e13 ? 0 : config.flops > 3e12 ? 30 : 60) - (arm === 'token' ? 90 : 0)).padEnd(3000, '0'),
+            items: '1'
+              .repeat(3000 - (config.flops > 1e13 ? 0 : config.flops > 3e12 ? 30 : 60) - (arm === 'token' ? 90 : 0))
+              .padEnd(3000, '0'),
             whole: '',
           },
         ],

@@ -230,6 +230,7 @@ export {
   type EvaluationRow,
   type EvaluationRowsOptions,
   evaluationRows,
+  heldOutRows,
 } from './training/evaluation-rows.ts';
 export { type EvaluationWithMemory, evaluateWithMemory } from './training/evaluation-with-memory.ts';
 export type { LoopOptions, SpikeOptions, StepReport } from './training/loop-options.ts';

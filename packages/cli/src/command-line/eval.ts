@@ -22,7 +22,11 @@ export function addEval(program: Command): void {
     .option('-d, --data <path>', 'evaluate on this (default: the held-out part of the run)', collect)
     .option('--text-field <name>', 'field of .jsonl lines that holds the text')
     .option('--raw', RAW)
-    .option('--row-bytes <n>', 'context', between(whole, 2), 512)
+    .option(
+      '--row-bytes <n>',
+      'context (default: that of the run on its own held-out part, else 512)',
+      between(whole, 2),
+    )
     .addOption(memory)
     .addOption(noMemory)
     .option('--json', 'one JSON object')

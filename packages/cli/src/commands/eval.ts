@@ -7,16 +7,19 @@ import {
   bltLogits,
   type Checkpoint,
   countBytes,
+  type EvaluatedDocument,
   type Evaluation,
   type EvaluationRow,
   evaluateBlt,
   evaluateWithMemory,
   evaluationRows,
+  heldOutRows,
   layoutOptions,
   longestText,
   type MemoryMixture,
   meanPatchSize,
   patchLengths,
+  type RunPlan,
   rowLimits,
   scoreEntropiesAsync,
   type TrainingRow,
@@ -45,7 +48,8 @@ export interface EvalFlags {
   readonly data?: readonly string[];
   readonly textField?: string;
   readonly raw?: boolean;
-  readonly rowBytes: number;
+  /** undefined: rows as the run cut them, on its own held-out part; 512 on other text. */
+  readonly rowBytes?: number;
   /** undefined: where it helped on held-out text. */
   readonly memory?: boolean;
   readonly json?: boolean;
@@ -57,9 +61,14 @@ export interface EvalFlags {
 async function evaluationData(
   flags: EvalFlags,
   folder: string,
-): Promise<{ title: string; train: Document[]; heldOut: Document[] }> {
+): Promise<{ title: string; plan: RunPlan | null; train: Document[]; heldOut: Document[] }> {
   if (flags.data && flags.data.length > 0) {
-    return { title: flags.data.join(' '), train: [], heldOut: await loadDocuments(flags.data, { ...flags, warn }) };
+    return {
+      title: flags.data.join(' '),
+      plan: null,
+      train: [],
+      heldOut: await loadDocuments(flags.data, { ...flags, warn }),
+    };
   }
   const ignored = flags.raw ? '--raw' : flags.textField === undefined ? null : '--text-field';
   if (ignored) throw new UserError(`${ignored} is for --data; a run's own data are read as the run read them`, 2);
@@ -72,6 +81,7 @@ async function evaluationData(
     if (!record) continue;
     return {
       title: `held-out part of ${record.data.join(' ') || 'Moby Dick'}`,
+      plan: record.plan,
       ...(await evaluatedOn(path, record, warn)),
     };
   }
@@ -113,14 +123,9 @@ function checkRowBytes(rowBytes: number, longest: number): void {
   );
 }
 
-/** Rows as in training: so many patches that a row has about `rowBytes` ids, and never more than twice as many. */
-function rowsOf(
-  documents: readonly Int32Array[],
-  lengths: readonly Int32Array[],
-  config: BltConfig,
-  rowBytes: number,
-  counted: readonly (Uint8Array | null)[] = [],
-) {
+/** Rows of so many patches that they have about `rowBytes` ids, and never more than twice as many. */
+function rowsOf(documents: readonly EvaluatedDocument[], config: BltConfig, rowBytes: number): EvaluationRow[] {
+  const lengths = documents.map(({ patchLengths }) => patchLengths);
   const patchesPerRow = Math.max(2, Math.round(rowBytes / meanPatchSize(lengths)));
   const limits = rowLimits(config, 2 * rowBytes);
   if (patchesPerRow > limits.maxPatches) {
@@ -130,10 +135,7 @@ function rowsOf(
       2,
     );
   }
-  return evaluationRows(
-    documents.map((ids, i) => ({ ids, patchLengths: lengths[i], counted: counted[i] ?? undefined })),
-    { patchesPerRow, limits },
-  );
+  return evaluationRows(documents, { patchesPerRow, limits });
 }
 
 /** FLOPs per byte that really run on a row, counted kernel by kernel. */
@@ -164,10 +166,13 @@ const figure = ({ bitsPerByte, standardError }: Evaluation) => ({
 export async function evalCommand(flags: EvalFlags): Promise<number> {
   const { backend, short } = await chooseBackend(flags);
   const { checkpoint, folder } = await loadModel(flags.model, backend);
-  const { title, train, heldOut } = await evaluationData(flags, folder);
+  const { title, plan, train, heldOut } = await evaluationData(flags, folder);
   if (totalBytes(heldOut) === 0) throw new UserError(`${title} is empty; give a text to evaluate on with --data`, 2);
   const { config, patcher } = checkpoint;
-  checkRowBytes(flags.rowBytes, longestText(config));
+  // The run's own rows give the figure that the run ended with.
+  const own = flags.rowBytes === undefined ? plan?.model : undefined;
+  const rowBytes = own?.maxRowBytes ? own.maxRowBytes / 2 : (flags.rowBytes ?? 512);
+  checkRowBytes(rowBytes, longestText(config));
   const memory = memoryBeside(folder, flags.memory);
   const started = performance.now();
   const measures = compressorFigures(lastBytes(train, MOST_CONTEXT_BYTES), comparedBytes(heldOut));
@@ -180,11 +185,18 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
     patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }),
   );
   const patchBytes = meanPatchSize(lengths, countBytes(documents));
-  const rows = rowsOf(documents, lengths, config, flags.rowBytes, counted?.heldOut);
+  const patched = documents.map((ids, i) => ({
+    ids,
+    patchLengths: lengths[i],
+    counted: counted?.heldOut[i] ?? undefined,
+  }));
+  const rows = own
+    ? heldOutRows(plan!, config, patched, Math.ceil(own.patchesPerRow / 2))
+    : rowsOf(patched, config, rowBytes);
   const row = rows.reduce((a, b) => (b.ids.length > a.ids.length ? b : a));
   const { alone: evaluation, withMemory } = await evaluateBoth(checkpoint, rows, memory);
   const executed = executedFlopsPerByte(checkpoint, row, backend);
-  const formula = flopsPerByte({ config }, patchBytes, flags.rowBytes);
+  const formula = flopsPerByte({ config }, patchBytes, rowBytes);
   const seconds = (performance.now() - started) / 1000;
   const compressors = await measures;
   if (flags.json) {

@@ -5,7 +5,7 @@
 import { Worker, workerData } from 'node:worker_threads';
 
 /** The work of a thread: a name in `command-line/thread-programs.ts`. */
-export type ThreadName = 'memory' | 'compression';
+export type ThreadName = 'memory' | 'compression' | 'serve';
 
 /** How a thread is told what it is for. */
 interface ThreadStart {

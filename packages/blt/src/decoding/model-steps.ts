@@ -101,7 +101,7 @@ export class ModelSteps {
     this.config = config;
     this.checkpoint = checkpoint;
     this.hashRows = hashRows;
-    this.mostRecorded = sequences > MOST_RECORDED ? sequences : MOST_RECORDED;
+    this.mostRecorded = Math.max(sequences, MOST_RECORDED);
     this.byteSlots = new SlotCache(sequences, backend);
     this.patcherCaches = config.patching.mode === 'entropy' ? stackCaches(patcher!, this.byteSlots) : [];
     this.encoderCaches = stackCaches(encoder, this.byteSlots);

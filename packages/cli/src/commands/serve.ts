@@ -89,7 +89,8 @@ export async function serveCommand(model: string | undefined, flags: ServeFlags)
   });
   const reach = host === LOOPBACK ? 'this machine only' : 'whoever reaches it and has the key';
   const address = host.includes(':') ? `[${host}]` : host;
-  say(`http://${address}:${port}/v1  serves ${name} (${reach}; Ctrl-C ends it)`);
+  const threads = lanes.length > 1 ? ` in ${lanes.length} threads` : '';
+  say(`http://${address}:${port}/v1  serves ${name}${threads} (${reach}; Ctrl-C ends it)`);
   await untilInterrupted(server);
   await end();
   return 0;

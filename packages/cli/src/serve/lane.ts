@@ -144,7 +144,10 @@ export class BatchLane implements Lane {
   private tell({ text, byte, logits }: DrawnByte): void {
     const job = this.active.get(text);
     if (!job || this.cancelled.has(job)) return;
-    if (byte === null) return this.end(job, 'stop');
+    if (byte === null) {
+      this.end(job, 'stop');
+      return;
+    }
     this.bytes++;
     const { logprobs } = job;
     const more = job.onByte(

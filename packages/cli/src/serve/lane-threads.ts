@@ -1,21 +1,20 @@
 /** @file Lanes in threads of their own, seen from the thread that has the sockets. */
 import type { Worker } from 'node:worker_threads';
-import { type Checkpoint, codingModel } from '@blt-ts/blt';
+import type { Checkpoint } from '@blt-ts/blt';
 import { UserError } from '../terminal/errors.ts';
 import { startThread } from '../threads/own-thread.ts';
 import type { Job, Lane } from './lane.ts';
 import { tellNews } from './lane-news.ts';
 import type { LaneAnswer, LaneOrder, LaneStart } from './lane-worker.ts';
-
-type Opened = Extract<LaneAnswer, { fingerprint: Uint8Array }>;
+import { probe } from './model-probe.ts';
 
 /** The lane of another thread. */
 class ThreadLane implements Lane {
   rounds = 0;
   bytes = 0;
   onFree = (): void => {};
-  /** The model that the thread has opened. @throws Error if that failed */
-  readonly opened: Promise<Opened>;
+  /** The logits that `probe` has of the model in the thread. @throws Error if it could not be opened */
+  readonly opened: Promise<Float32Array>;
   private readonly worker: Worker;
   private readonly most: number;
   private readonly jobs = new Map<number, Job>();
@@ -30,7 +29,7 @@ class ThreadLane implements Lane {
       this.worker.on('message', (answer: LaneAnswer) => {
         if ('events' in answer) this.hear(answer);
         else if ('failure' in answer) reject(Object.assign(new Error(answer.failure), { name: answer.name }));
-        else resolve(answer);
+        else resolve(answer.logits);
       });
       this.worker.on('error', (error) => {
         reject(error);
@@ -118,11 +117,10 @@ export async function openLaneThreads(
     await Promise.all(lanes.map((lane) => lane.end()));
   };
   try {
-    const here = await codingModel(checkpoint);
+    const here = probe(checkpoint);
     for (const lane of lanes) {
       const there = await lane.opened;
-      const same = (['fingerprint', 'arithmetic'] as const).every((of) => Buffer.compare(there[of], here[of]) === 0);
-      if (same) continue;
+      if (there.length === here.length && there.every((logit, i) => Object.is(logit, here[i]))) continue;
       throw new UserError('the model was changed while it was opened; begin again');
     }
   } catch (error) {

@@ -1,11 +1,12 @@
 /** @file A thread that makes texts: a lane with a model of its own. */
 import { parentPort } from 'node:worker_threads';
-import { ContinuousBatch, codingModel, type WeightFormat } from '@blt-ts/blt';
+import { ContinuousBatch, type WeightFormat } from '@blt-ts/blt';
 import { createWasmBackend } from '@blt-ts/tensor';
 import { loadModel } from '../run/find-model.ts';
 import { threadData } from '../threads/own-thread.ts';
 import { BatchLane, type Job, type TextRequest } from './lane.ts';
 import { type LaneNews, NewsWriter } from './lane-news.ts';
+import { probe } from './model-probe.ts';
 
 /** What such a thread is started with. */
 export interface LaneStart {
@@ -18,9 +19,9 @@ export interface LaneStart {
 /** Messages to the thread: texts have numbers. */
 export type LaneOrder = { readonly begin: number; readonly request: TextRequest } | { readonly cancel: number };
 
-/** Messages from it: first the model that was opened. */
+/** Messages from it: first the logits that `probe` has of the model it opened. */
 export type LaneAnswer =
-  | { readonly fingerprint: Uint8Array; readonly arithmetic: Uint8Array }
+  | { readonly logits: Float32Array }
   | { readonly failure: string; readonly name: string }
   | LaneNews;
 
@@ -30,7 +31,6 @@ const answer = (message: LaneAnswer): void => port.postMessage(message);
 async function openLane(): Promise<void> {
   const { folder, weights, places, contextBytes } = threadData() as LaneStart;
   const { checkpoint } = await loadModel(folder, createWasmBackend(), weights);
-  const { fingerprint, arithmetic } = await codingModel(checkpoint);
   const lane = new BatchLane(new ContinuousBatch(checkpoint, { places, contextBytes }), true);
   const news = new NewsWriter();
   const jobs = new Map<number, Job>();
@@ -66,7 +66,7 @@ async function openLane(): Promise<void> {
     jobs.set(begin, job);
     lane.begin(job);
   });
-  answer({ fingerprint, arithmetic });
+  answer({ logits: probe(checkpoint) });
 }
 
 try {

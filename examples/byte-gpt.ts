@@ -26,7 +26,7 @@ for (let step = 0; step <= STEPS; step++) {
   scope(() => {
     const { rows, targets } = batch(step);
     const { value, grads } = valueAndGrad((p: typeof params) => loss(p, rows, targets, SIZES.heads))(params);
-    adam.update(grads, 8e-3 * (1 - step / (STEPS + 1)));
+    adam.step(grads, 8e-3 * (1 - step / (STEPS + 1)));
     if (step % 40 === 0) console.log(`step ${step}: ${value.item().toFixed(2)} nats a byte`);
   });
 }

@@ -52,7 +52,7 @@ const adam = new Adam(params);
 for (let step = 0; step <= 60; step++) {
   scope(() => {
     const { value, grads } = valueAndGrad(loss)(params);
-    adam.update(grads, 0.01);
+    adam.step(grads, 0.01);
     if (step % 20 === 0) console.log(`step ${step}: loss ${value.item().toFixed(3)}`);
   });
 }

@@ -62,7 +62,7 @@ for (let step = 0; step <= 100; step++) {
     const { x, first } = sequences(BATCH);
     const loss = (p: Params) => mean(softplus(neg(mul(first, lstm(p, x)))));
     const { value, grads } = valueAndGrad(loss)(params);
-    adam.update(grads, 0.02);
+    adam.step(grads, 0.02);
     if (step % 25 === 0) console.log(`step ${step}: loss ${value.item().toFixed(4)}`);
   });
 }

@@ -247,7 +247,7 @@ function learning({ config, params }: SmallModel, batch: BltBatch, { targets }: 
   table.assign(all);
   const optimizer = new AdamW(params);
   keep(g); // the update frees the gradients that nobody keeps
-  optimizer.update(grads, 0.01);
+  optimizer.step(grads, 0.01);
   return [
     {
       title: 'The gradient walks back to one row',

@@ -44,7 +44,7 @@ for (let step = 0; step < STEPS; step++) {
   scope(() => {
     const { grads } = valueAndGrad(loss)(params);
     const rate = learningRateMultiplier(step, { schedule: 'cosine', warmupSteps: 20, totalSteps: STEPS });
-    adam.update(grads, 0.01 * rate);
+    adam.step(grads, 0.01 * rate);
   });
 }
 

@@ -23,7 +23,7 @@ for (let step = 0; step <= 200; step++) {
   // What is made in a scope and not returned is freed at its end. Without one the garbage collector would do it, later.
   scope(() => {
     const { value, grads } = valueAndGrad(loss)(params);
-    adam.update(grads, 0.05);
+    adam.step(grads, 0.05);
     if (step % 50 === 0) console.log(`step ${step}: loss ${value.item().toFixed(5)}`);
   });
 }

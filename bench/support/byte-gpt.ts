@@ -33,7 +33,7 @@ export function byteGptStep(backend: Backend): () => number {
       const { value, grads } = valueAndGrad((p: Params) => loss(p, rows, targets, heads), { sparse: true })(
         params as never,
       );
-      optimizer.update(coalesce(new Map(gradientLeaves(grads))), lr);
+      optimizer.step(coalesce(new Map(gradientLeaves(grads))), lr);
       return value.item();
     });
 }

@@ -34,7 +34,7 @@ function stepOf(loop: PlainLoop['loop'], start: Tensor): () => void {
   if (loop === 'forward') return () => void f(w);
   const optimizer = new AdamW({ w });
   const gradients = grad(({ w }: { w: Tensor }) => f(w));
-  return () => void optimizer.update(gradients({ w }), 1e-3);
+  return () => void optimizer.step(gradients({ w }), 1e-3);
 }
 
 /** Runs a loop. @returns the steps it made, and its seconds */

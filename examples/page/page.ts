@@ -58,7 +58,7 @@ function begin(): void {
     for (let i = 0; i < 5 && step < STEPS; i++, step++) {
       scope(() => {
         const { value, grads } = valueAndGrad((p: Params) => meanSquaredError(curve(p, x), y))(params);
-        adam.update(grads, 0.01);
+        adam.step(grads, 0.01);
         loss = value.item();
       });
     }

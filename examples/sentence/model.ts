@@ -48,7 +48,7 @@ export function smallModel(chapter: string): SmallModel {
       const { grads } = valueAndGrad((p: EntropyModelParams) =>
         mean(crossEntropy(entropyModelLogits(p, batch, c), tensor(ids.slice(1)))),
       )(patcher);
-      optimizer.update(new Map(leaves(grads)), 0.01);
+      optimizer.step(new Map(leaves(grads)), 0.01);
     });
   }
   const entropies = scoreEntropies(patcher, [encode(text.subarray(0, 2000))], c, seen);

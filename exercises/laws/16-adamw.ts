@@ -15,7 +15,7 @@ export const exercise: Exercise<Pick<typeof import('../holes/16-adamw.ts'), 'ada
       const library = new AdamW(params);
       let state = { w: 1, m: 0, v: 0 };
       gradients.forEach((g, i) => {
-        library.update(new Map([['w', tensor([g])]]), lr);
+        library.step(new Map([['w', tensor([g])]]), lr);
         state = adamwStep(state, g, i + 1, lr);
       });
       expectNear([state.w], params.w.readSync(), 'the weight', 1e-5);

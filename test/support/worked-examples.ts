@@ -202,7 +202,7 @@ function adamwSteps(gradients: readonly number[]): { p: number[]; m: number[]; v
   const found = { p: [] as number[], m: [] as number[], v: [] as number[], step: [] as number[] };
   for (const g of gradients) {
     const before = p.w.item();
-    optimizer.update(new Map([['w', tensor([g])]]), 0.1);
+    optimizer.step(new Map([['w', tensor([g])]]), 0.1);
     found.p.push(p.w.item());
     found.m.push(state('m'));
     found.v.push(state('v'));
@@ -219,7 +219,7 @@ function adamw(): WorkedExample {
   const table = { rows: tensor([[1], [1]]) };
   const optimizer = new AdamW(table);
   const read = (ids: number[], rows: number[]) =>
-    optimizer.update(new Map([['rows', { ids: Int32Array.from(ids), rows: tensor(rows, [rows.length, 1]) }]]), 0.1);
+    optimizer.step(new Map([['rows', { ids: Int32Array.from(ids), rows: tensor(rows, [rows.length, 1]) }]]), 0.1);
   read([0, 1], [0.5, 0.5]);
   read([1], [0.5]);
   read([1], [0.5]);

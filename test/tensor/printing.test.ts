@@ -1,6 +1,7 @@
 /** @file Tensors as text. */
 import { inspect } from 'node:util';
 import { tensor, zeros } from '@blt-ts/tensor';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 const print = (...args: Parameters<typeof tensor>) => String(tensor(...args));
@@ -68,5 +69,39 @@ describe('a tensor prints its dtype, shape and values', () => {
   });
   test("Node's console prints the same", () => {
     expect(inspect(tensor([1]))).toBe('Tensor(f32 [1]) [1.0000]');
+  });
+});
+
+describe('a tensor as plain values', () => {
+  test('tolist undoes tensor, also where axes are empty', () => {
+    const ints = fc.integer({ min: -1000, max: 1000 });
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 4 }), ints, (shape, first) => {
+        const n = shape.reduce((a, b) => a * b, 1);
+        const x = tensor(
+          Array.from({ length: n }, (_, i) => first + i),
+          shape,
+        );
+        const list = x.tolist();
+        const depth = (l: unknown): number[] => (Array.isArray(l) ? [l.length, ...(l.length ? depth(l[0]) : [])] : []);
+        const sizes = depth(list);
+        expect(sizes).toEqual(shape.slice(0, sizes.length));
+        expect(([list] as unknown[]).flat(9)).toEqual([...x.readSync()]);
+        if (n > 0) expect(tensor(list).shape).toEqual(shape);
+      }),
+    );
+  });
+  test('JSON has the values, in trees too', () => {
+    expect(JSON.stringify({ w: tensor([[1, 2.5]]), b: tensor(3) })).toBe('{"w":[[1,2.5]],"b":3}');
+  });
+  test('operators see the number of a single element, and refuse more', () => {
+    const loss = tensor([2]);
+    const [one, many] = [loss as unknown as number, tensor([1, 2]) as unknown as number];
+    expect([one > 1, one > 3, +one, 1 + one, one / 4]).toEqual([true, false, 2, 3, 0.5]);
+    expect(`${loss}`).toBe('Tensor(f32 [1]) [2.0000]');
+    expect(() => many > 0).toThrow('a tensor [2] is not one number');
+    expect(() => +many).toThrow('use greater(x, y) or sub(x, y)');
+    expect(`values: ${many}`).toContain('[1.0000, 2.0000]');
+    expect('values: '.concat(many as never)).toContain('[1.0000, 2.0000]');
   });
 });

@@ -20,7 +20,9 @@ export function mapTree<T extends Tree, Leaf>(tree: T, f: (leaf: Tensor, path: s
     const below = (key: string | number) => (path === '' ? String(key) : `${path}.${key}`);
     if (Array.isArray(node)) return node.map((child, i) => walk(child, below(i)));
     if (node === null || typeof node !== 'object' || isForeignTensor(node)) {
-      throw new TypeError(`parameters: "${path}" is ${describe(node)}; leaves must be tensors`);
+      throw new TypeError(
+        `parameters${path === '' ? ' are' : `: "${path}" is`} ${describe(node)}; leaves must be tensors`,
+      );
     }
     return Object.fromEntries(Object.entries(node).map(([key, child]) => [key, walk(child, below(key))]));
   };

@@ -7,9 +7,10 @@
 // ----- tensors
 
 export { keep, type Scope, scope } from './memory.ts';
+export type { Nested } from './printing.ts';
 export { full, ones, zeros } from './run.ts';
 export { broadcastShapes, type DType, type Shape, ShapeError } from './shape.ts';
-export { defaultBackend, type Nested, setDefaultBackend, Tensor, type TensorOptions, tensor } from './tensor.ts';
+export { defaultBackend, setDefaultBackend, Tensor, type TensorOptions, tensor } from './tensor.ts';
 
 // ----- backends
 

@@ -3,7 +3,7 @@ import { createDefaultBackend } from '#default-backend';
 import type { Backend, Storage } from './backend.ts';
 import { checkOptions, describe } from './given.ts';
 import { Lifetimes } from './lifetime.ts';
-import { format } from './printing.ts';
+import { format, type Nested, nested } from './printing.ts';
 import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
 
 declare global {
@@ -105,6 +105,29 @@ export class Tensor {
     this.dispose();
   }
 
+  /** The values as arrays in arrays, one level for each axis; of a scalar the number. @throws as `readSync` */
+  tolist(): Nested {
+    return nested(this.shape, this.readSync());
+  }
+
+  /** The form that `JSON.stringify` writes, which is `tolist()`. JSON has no NaN and no infinity, and writes null for them. */
+  toJSON(): Nested {
+    return this.tolist();
+  }
+
+  /**
+   * The value that JavaScript's operators see. One element is its number, as in `loss > 2` and `total += loss`. A template gets text, and so
+   * does a + where there are more elements.
+   * @throws TypeError where an operator wants a number and there is not one element, because `x > 0` has no one answer then; and as `readSync`
+   */
+  [Symbol.toPrimitive](hint: string): string | number {
+    if (hint !== 'string' && this.size === 1) return this.item();
+    if (hint !== 'number') return this.toString();
+    throw new TypeError(
+      `a tensor ${formatShape(this.shape)} is not one number, which an operator such as > or - needs; use greater(x, y) or sub(x, y)`,
+    );
+  }
+
   /** Dtype, shape and values, long axes abridged. */
   toString(): string {
     if (this.freed) return `Tensor(${this.dtype} ${formatShape(this.shape)}, freed)`;
@@ -178,9 +201,6 @@ export interface TensorOptions {
   /** `defaultBackend()` if left out. */
   backend?: Backend;
 }
-
-/** Numbers in arrays of equal depth and lengths. */
-export type Nested = number | readonly Nested[];
 
 /** Whole numbers from -2^31 to 2^31 - 1 for i32, numbers for f32. @throws TypeError, RangeError naming the first other value */
 function checkValues(op: string, values: ArrayLike<number>, dtype: DType): void {

@@ -98,7 +98,7 @@ describe.each(backends)('$name', ({ backend }) => {
   function take(optimizer: AdamW, { lr, rows, gradient }: Step): void {
     const values = make(gradient, [(rows ?? allRows).length, C]);
     const g: Gradient = rows === null ? values : { ids: Int32Array.from(rows), rows: values };
-    optimizer.update(new Map([['table', g]]), lr);
+    optimizer.step(new Map([['table', g]]), lr);
   }
 
   /** p, m and v. */
@@ -124,10 +124,10 @@ describe.each(backends)('$name', ({ backend }) => {
       const clip = clipFactor(gradients, golden.clip);
       expect(Math.abs(clip.norm.item() / norm - 1)).toBeLessThan(1e-6);
       expect(distance(grad.map((g) => g * clip.factor.item()), clipped)).toBeLessThan(1e-7); // biome-ignore format: one sentence
-      optimizer.update(gradients, golden.lr, { scale: clip.factor });
+      optimizer.step(gradients, golden.lr, { scale: clip.factor });
       expect(distance(params.p.readSync(), param)).toBeLessThan(5e-7);
     }
-    expect(optimizer.step).toBe(3);
+    expect(optimizer.stepsDone).toBe(3);
     expect(ADAMW_DEFAULTS).toEqual({ beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 });
   });
 
@@ -259,8 +259,8 @@ describe.each(backends)('$name', ({ backend }) => {
       for (const { lr, rows, gradient } of steps) {
         const values = keep(make(gradient, [(rows ?? allRows).length, C]));
         const g: Gradient = rows === null ? values : { ids: Int32Array.from(rows), rows: values };
-        alone.update(new Map([['table', g]]), lr);
-        optimizer.update(
+        alone.step(new Map([['table', g]]), lr);
+        optimizer.step(
           new Map([
             ['slow.table', g],
             ['other.table', g],
@@ -328,7 +328,7 @@ describe.each(backends)('$name', ({ backend }) => {
         ...numbers,
         tensors: new Map([...tensors].map(([name, t]) => [name, t.readSync() as Float32Array])),
       });
-      expect(restored.step).toBe(before.length);
+      expect(restored.stepsDone).toBe(before.length);
       for (const step of after) {
         take(optimizer, step);
         take(restored, step);
@@ -344,10 +344,10 @@ describe.each(backends)('$name', ({ backend }) => {
     const params = { a: make([1, 2], [2]), b: make([3], [1]), table: make(initial, [V, C]) };
     const optimizer = new AdamW(params);
     const [a, b, rows] = [make([1, 1], [2]), keep(make([2], [1])), make(new Float32Array(C), [1, C])];
-    expect(() => optimizer.update(new Map([['a', a]]), 0.1)).toThrow('AdamW: no gradient for parameter b');
+    expect(() => optimizer.step(new Map([['a', a]]), 0.1)).toThrow('AdamW: no gradient for parameter b');
     expect(a.freed).toBe(false);
     const gradients = new Map<string, Gradient>([['a', a], ['b', b], ['table', { ids: Int32Array.of(2), rows }]]); // biome-ignore format: one map
-    optimizer.update(gradients, 0.1);
+    optimizer.step(gradients, 0.1);
     expect([a.freed, b.freed, rows.freed]).toEqual([true, false, true]);
     expect(() => a.readSync()).toThrow(
       'tensor [2] was freed by the update of AdamW, which consumes the gradients; `keep` those to be read later',
@@ -357,7 +357,7 @@ describe.each(backends)('$name', ({ backend }) => {
 
   test('a missing gradient and a state that does not fit are refused', () => {
     const optimizer = new AdamW(table());
-    expect(() => optimizer.update(new Map(), 0.1)).toThrow('AdamW: no gradient for parameter table');
+    expect(() => optimizer.step(new Map(), 0.1)).toThrow('AdamW: no gradient for parameter table');
     const state = { rates: Float64Array.of(0.1), rows: new Map() };
     expect(() => optimizer.restore({ ...state, tensors: new Map() })).toThrow(
       'optimiser state: m.table needs 15 values, got none',
@@ -486,7 +486,7 @@ test('a large table is caught up in pieces, so that no more than a few of them a
         ids: Int32Array.of(row),
         rows: tensor(values.subarray(0, columns), [1, columns], { backend }),
       };
-      optimizer.update(new Map([['table', gradient]]), 0.1);
+      optimizer.step(new Map([['table', gradient]]), 0.1);
     }
     const before = params.table.readSync().slice();
     const caughtUp = optimizer.caughtUp().get('table')!.readSync().slice() as Float32Array;

@@ -27,7 +27,7 @@ const histories = fc
 
 /** The parameter after all updates. */
 function updated(
-  make: (params: { a: { w: Tensor } }) => { update(g: Gradients, lr: number): void },
+  make: (params: { a: { w: Tensor } }) => { step(g: Gradients, lr: number): void },
   p: Arr,
   gs: readonly Arr[],
   lr: number,
@@ -35,7 +35,7 @@ function updated(
   return scope(() => {
     const params = { a: { w: toTensor(p, backend) } };
     const optimizer = make(params);
-    for (const g of gs) optimizer.update({ a: { w: toTensor(g, backend) } }, lr);
+    for (const g of gs) optimizer.step({ a: { w: toTensor(g, backend) } }, lr);
     return numbers(params);
   });
 }
@@ -52,13 +52,13 @@ describe('SGD', () => {
         const sgd = new SGD(params);
         for (let t = 0; t < steps; t++) {
           const g = params.x.readSync().map((v, i) => c * (v - a.values[i]));
-          sgd.update({ x: make([...g]) }, lr);
+          sgd.step({ x: make([...g]) }, lr);
         }
         expectNear(
           numbers(params),
           x.values.map((v, i) => a.values[i] + (1 - lr * c) ** steps * (v - a.values[i])),
         );
-        expect(sgd.step).toBe(steps);
+        expect(sgd.stepsDone).toBe(steps);
       }),
   );
 
@@ -141,7 +141,7 @@ describe('Muon', () => {
   test('a matrix takes the orthogonal step, vectors and groups with muon: false take AdamW', () => {
     const params = { w: make([1, 0, 0, 1], [2, 2]), table: make([1, 2], [2, 1]), bias: make([1]) };
     const muon = new Muon(params, { adamw: { lrScale: 0.5 } }, [{ prefix: 'table', muon: false }]);
-    muon.update({ w: make([3, 0, 0, 3], [2, 2]), table: make([1, -1], [2, 1]), bias: make([2]) }, 0.1);
+    muon.step({ w: make([3, 0, 0, 3], [2, 2]), table: make([1, -1], [2, 1]), bias: make([2]) }, 0.1);
     const [step] = orthogonalize(make([1, 0, 0, 1], [2, 2])).readSync();
     expectNear([...params.w.readSync()], [1 - 0.1 * step, 0, 0, 1 - 0.1 * step]);
     // The first step of Adam is the sign of the gradient.
@@ -151,8 +151,8 @@ describe('Muon', () => {
   });
   test('tall and wide matrices take transposed steps', () => {
     const [tall, wide] = [{ w: make([1, 2, 3], [3, 1]) }, { w: make([1, 2, 3], [1, 3]) }];
-    new Muon(tall).update({ w: make([1, 1, 2], [3, 1]) }, 0.1);
-    new Muon(wide).update({ w: make([1, 1, 2], [1, 3]) }, 0.1 * Math.sqrt(3));
+    new Muon(tall).step({ w: make([1, 1, 2], [3, 1]) }, 0.1);
+    new Muon(wide).step({ w: make([1, 1, 2], [1, 3]) }, 0.1 * Math.sqrt(3));
     expectNear(numbers(tall), numbers(wide));
   });
 });
@@ -170,15 +170,15 @@ describe.each(kinds)('$name', ({ name, create }) => {
   test('goes on from a saved state with the same bits', () => {
     const [one, other] = [fresh(), fresh()];
     const first = create(one);
-    for (let t = 1; t <= 3; t++) first.update(grads(t), 0.1);
+    for (let t = 1; t <= 3; t++) first.step(grads(t), 0.1);
     const second = create(other);
-    for (let t = 1; t <= 2; t++) second.update(grads(t), 0.1);
+    for (let t = 1; t <= 2; t++) second.step(grads(t), 0.1);
     const { step, tensors } = second.state();
     const third = create(other);
     third.restore({ step, tensors: new Map([...tensors].map(([key, x]) => [key, x.readSync() as Float32Array])) });
-    third.update(grads(3), 0.1);
+    third.step(grads(3), 0.1);
     expect(numbers(other)).toEqual(numbers(one));
-    expect(third.step).toBe(3);
+    expect(third.stepsDone).toBe(3);
     expect(() => third.restore({ step: 0, tensors: new Map() })).toThrow(
       /^optimiser state: \S+ needs \d values, got none$/,
     );
@@ -189,21 +189,21 @@ describe.each(kinds)('$name', ({ name, create }) => {
     const optimizer = create(params);
     const before = backend.bytesInUse;
     const consumed = grads(1);
-    optimizer.update(consumed, 0.1);
+    optimizer.step(consumed, 0.1);
     expect(backend.bytesInUse).toBe(before);
     expect(() => consumed.w.readSync()).toThrow(`by the update of ${name}, which consumes the gradients`);
     const g = grads(1);
     const kept = numbers(params);
-    expect(() => optimizer.update({ w: g.w }, 0.1)).toThrow(`${name}: no gradient for parameter b`);
-    expect(() => optimizer.update({ w: g.w, b: g.w }, 0.1)).toThrow(
+    expect(() => optimizer.step({ w: g.w }, 0.1)).toThrow(`${name}: no gradient for parameter b`);
+    expect(() => optimizer.step({ w: g.w, b: g.w }, 0.1)).toThrow(
       `${name}: the gradient of b has shape [2,2], it must have [1]`,
     );
-    expect(() => optimizer.update({ w: g.w, b: make([Number.NaN]) }, 0.1)).toThrow(
+    expect(() => optimizer.step({ w: g.w, b: make([Number.NaN]) }, 0.1)).toThrow(
       `${name}: the gradient of b is not finite`,
     );
-    expect(() => optimizer.update(3 as never, 0.1)).toThrow(`${name}: gradients are the tree that valueAndGrad gives`);
+    expect(() => optimizer.step(3 as never, 0.1)).toThrow(`${name}: gradients are the tree that valueAndGrad gives`);
     expect(numbers(params)).toEqual(kept);
-    expect(optimizer.step).toBe(1);
+    expect(optimizer.stepsDone).toBe(1);
   });
 
   test('a group has a learning rate of its own; 0 keeps its parameters', () => {
@@ -214,7 +214,7 @@ describe.each(kinds)('$name', ({ name, create }) => {
       Adam: new Adam(params, {}, groups),
       Muon: new Muon(params, {}, groups),
     }[name]!;
-    optimizer.update(grads(1), 0.1);
+    optimizer.step(grads(1), 0.1);
     expect(params.b.item()).toBe(5);
     expect(params.w.readSync()[0]).not.toBe(1);
   });
@@ -225,7 +225,7 @@ test('AdamW takes the tree of gradients, and a weight decay for each group', () 
   const optimizer = new AdamW(params, { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.5 }, [
     { prefix: 'norm', weightDecay: 0 },
   ]);
-  optimizer.update({ w: make([1]), norm: make([1]) }, 0.125);
+  optimizer.step({ w: make([1]), norm: make([1]) }, 0.125);
   expectNear(numbers(params), [4 * (1 - 0.0625) - 0.125, 4 - 0.125]);
 });
 
@@ -238,12 +238,40 @@ test('sparse gradients of a table are those of the dense one, clipped too', () =
   expect(norm.item()).toBeCloseTo(length, 4);
   const want = numbers(params).map((p, i) => p - 0.5 * numbers(grads)[i] * (1 / (length + 1e-6)));
   const map = new Map([['table', { ids: Int32Array.of(0, 1), rows: grads.table }]]);
-  new SGD(params).update(map, 0.5, { scale: factor });
+  new SGD(params).step(map, 0.5, { scale: factor });
   expectNear(numbers(params), want);
+});
+
+describe.each([
+  { name: 'SGD', create: (p: object, lr?: number) => new SGD(p, { lr }) },
+  { name: 'Adam', create: (p: object, lr?: number) => new Adam(p, { lr }) },
+  { name: 'AdamW', create: (p: object, lr?: number) => new AdamW(p, { lr }) },
+  { name: 'Muon', create: (p: object, lr?: number) => new Muon(p, { lr }) },
+])('the learning rate of $name', ({ name, create }) => {
+  const updated = (lr: number | undefined, ...given: number[]) => {
+    const params = { w: make([1, 2, 3, 4], [2, 2]) };
+    create(params, lr).step({ w: make([1, -2, 0.5, 1], [2, 2]) }, ...given);
+    return numbers(params);
+  };
+  test('is that of the step, else that of the options', () => {
+    expect(updated(0.125)).toEqual(updated(undefined, 0.125));
+    expect(updated(7, 0.125)).toEqual(updated(undefined, 0.125));
+    expect(updated(0.25)).not.toEqual(updated(0.125));
+  });
+  test('has to be there, finite and not negative', () => {
+    expect(() => updated(undefined)).toThrow(
+      `${name}: no learning rate; give one to step(gradients, lr), or the option lr`,
+    );
+    expect(() => updated(-1)).toThrow(`${name}: the learning rate must be a finite number from 0 on, got -1`);
+    expect(() => updated(1, Number.NaN)).toThrow(
+      `${name}: the learning rate must be a finite number from 0 on, got NaN`,
+    );
+  });
 });
 
 test('wrong options are refused by name', () => {
   const params = { w: make([1]) };
+  expect(() => new AdamW(params, { weight_decay: 1 } as never)).toThrow('AdamW: there is no option weight_decay');
   expect(() => new SGD(params, { momentum: 1 })).toThrow('SGD: momentum must be in [0, 1), got 1');
   expect(() => new SGD(params, { nesterov: true })).toThrow('SGD: nesterov looks ahead along the momentum, which is 0');
   expect(() => new SGD(params, { rate: 1 } as never)).toThrow('rate');
@@ -265,7 +293,7 @@ describe.each(backends)('on $name', ({ backend: own }) => {
             return sum(matmul(y, y, { transposeB: true }));
           })(params);
           losses.push(value.item());
-          optimizer.update(grads, 0.0005);
+          optimizer.step(grads, 0.0005);
         });
       }
       expect(losses[29]).toBeLessThan(losses[0]);

@@ -58,7 +58,22 @@ test('each measure was taken of each run that it was asked of', () => {
     for (const { run } of runs) for (const name of measures) expect(results.runs[run].measures).toHaveProperty(name);
   }
   const kinds = Object.values(results.runs).flatMap(({ measures }) => Object.values(measures).map(({ kind }) => kind));
-  expect(new Set(kinds)).toEqual(new Set(['noise', 'tasks']));
+  expect(new Set(kinds)).toEqual(new Set(['noise', 'tasks', 'decoding']));
+});
+
+test('patch models write a text, and no step of the global model makes less than a byte', () => {
+  const { runs, measures } = results.experiments.find(({ name }) => name === 'patch-size')!;
+  for (const { arm, run } of runs) {
+    const found = results.runs[run].measures?.[measures[0]];
+    if (found?.kind !== 'decoding') throw new Error(`${arm} has no figures of decoding`);
+    expect(found.decoding === null).toBe(arm === 'token');
+    if (found.decoding === null) continue;
+    const { bytes, bytesRead, globalSteps } = found.decoding;
+    expect(bytes).toBeLessThanOrEqual(8);
+    expect(bytesRead).toBeLessThanOrEqual(8 + 8 + 1);
+    expect(globalSteps).toBeGreaterThan(1);
+    expect(globalSteps).toBeLessThanOrEqual(bytesRead);
+  }
 });
 
 test('a second time nothing runs, and the files are the same', () => {

@@ -1,7 +1,31 @@
 /** @file Random tensors. Each takes the stream that its numbers come from: same stream, same bits, on every backend. */
-import { checkShape, type Random, type Shape, sizeOf, type Tensor, type TensorOptions, tensor } from '@blt-ts/tensor';
+import {
+  checkShape,
+  describe,
+  type Random,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  type TensorOptions,
+  tensor,
+} from '@blt-ts/tensor';
 
-function drawn(op: string, shape: Shape, draw: () => number, options: TensorOptions, dtype: 'f32' | 'i32'): Tensor {
+function checkRandom(op: string, random: unknown): void {
+  if (typeof (random as Random | undefined)?.uniform === 'function') return;
+  throw new TypeError(
+    `${op}: the stream of random numbers comes first, such as new Random(1), got ${describe(random)}`,
+  );
+}
+
+function drawn(
+  op: string,
+  random: Random,
+  shape: Shape,
+  draw: () => number,
+  options: TensorOptions,
+  dtype: 'f32' | 'i32',
+): Tensor {
+  checkRandom(op, random);
   checkShape(shape, op);
   const values = dtype === 'f32' ? new Float32Array(sizeOf(shape)) : new Int32Array(sizeOf(shape));
   for (let i = 0; i < values.length; i++) values[i] = draw();
@@ -16,12 +40,12 @@ export function randomUniform(random: Random, shape: Shape, low = 0, high = 1, o
     // Rounded to 32 bits the last of them would be high itself.
     return Math.fround(value) < high || low === high ? value : draw();
   };
-  return drawn('randomUniform', shape, draw, options, 'f32');
+  return drawn('randomUniform', random, shape, draw, options, 'f32');
 }
 
 /** Normal with a mean and a standard deviation, 0 and 1 unless given. @throws ShapeError for a shape that is none */
 export function randomNormal(random: Random, shape: Shape, mean = 0, std = 1, options: TensorOptions = {}): Tensor {
-  return drawn('randomNormal', shape, () => mean + std * random.normal(), options, 'f32');
+  return drawn('randomNormal', random, shape, () => mean + std * random.normal(), options, 'f32');
 }
 
 /** Whole numbers from low to high - 1, each as likely, i32. @throws RangeError unless low < high, both whole and within i32 */
@@ -37,11 +61,12 @@ export function randomIntegers(
       `randomIntegers: low ${low} and high ${high} must be whole numbers of 32 bits, low below high`,
     );
   }
-  return drawn('randomIntegers', shape, () => low + random.integer(high - low), options, 'i32');
+  return drawn('randomIntegers', random, shape, () => low + random.integer(high - low), options, 'i32');
 }
 
 /** 0 .. n-1 in a random order, each order as likely: i32 [n]. @throws ShapeError if n is no whole number >= 0 */
 export function randomPermutation(random: Random, n: number, options: TensorOptions = {}): Tensor {
+  checkRandom('randomPermutation', random);
   checkShape([n], 'randomPermutation');
   return tensor(random.shuffle(Int32Array.from({ length: n }, (_, i) => i)), undefined, options);
 }

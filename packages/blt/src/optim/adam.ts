@@ -6,6 +6,8 @@ import { TreeOptimizer, type Updated } from './tree-optimizer.ts';
 
 /** How `Adam` updates. */
 export interface AdamOptions {
+  /** Learning rate of a step that is given none. */
+  readonly lr?: number;
   /** Decay of the first moment (default 0.9). */
   readonly beta1?: number;
   /** Decay of the second moment (default 0.999). */
@@ -26,15 +28,15 @@ export class Adam extends TreeOptimizer {
 
   /** @throws RangeError if a beta is not in [0, 1), or eps or weightDecay is negative */
   constructor(params: object, options: AdamOptions = {}, groups: readonly ParameterGroup[] = []) {
-    checkOptions('Adam', options, ['beta1', 'beta2', 'eps', 'weightDecay']);
-    const { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0 } = options;
+    checkOptions('Adam', options, ['lr', 'beta1', 'beta2', 'eps', 'weightDecay']);
+    const { lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0 } = options;
     for (const [name, beta] of Object.entries({ beta1, beta2 })) {
       if (!(beta >= 0 && beta < 1)) throw new RangeError(`Adam: ${name} must be in [0, 1), got ${beta}`);
     }
     for (const [name, value] of Object.entries({ eps, weightDecay })) {
       if (!(value >= 0)) throw new RangeError(`Adam: ${name} must be 0 or more, got ${value}`);
     }
-    super('Adam', params, weightDecay, groups, () => ['m', 'v']);
+    super('Adam', params, { lr, weightDecay }, groups, () => ['m', 'v']);
     this.options = { beta1, beta2, eps };
   }
 

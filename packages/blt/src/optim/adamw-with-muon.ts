@@ -28,7 +28,7 @@ export class AdamWWithMuon {
 
   /**
    * @param part null: AdamW updates everything
-   * @param peakLr the highest rate that `update` will be given. Muon's rate follows it, and reaches that of `part` there.
+   * @param peakLr the highest rate that `step` will be given. Muon's rate follows it, and reaches that of `part` there.
    */
   constructor(
     params: object,
@@ -46,8 +46,8 @@ export class AdamWWithMuon {
   }
 
   /** Updates done. */
-  get step(): number {
-    return this.adamw.step;
+  get stepsDone(): number {
+    return this.adamw.stepsDone;
   }
 
   /** See `AdamW.catchUp`. */
@@ -60,15 +60,15 @@ export class AdamWWithMuon {
     this.adamw.catchUpAll();
   }
 
-  /** One update of every parameter. See `AdamW.update`. */
-  update(gradients: Gradients, lr: number, scaled: { readonly scale?: Tensor } = {}): void {
+  /** One update of every parameter. See `AdamW.step`. */
+  step(gradients: Gradients, lr: number, scaled: { readonly scale?: Tensor } = {}): void {
     const ofMuon = new Map<string, Gradient>();
     const rest = new Map<string, Gradient>();
     for (const [name, g] of namedGradients('AdamWWithMuon', gradients)) {
       (this.matrices.has(name) ? ofMuon : rest).set(name, g);
     }
-    this.muon?.update(ofMuon, lr * this.muonScale, scaled);
-    this.adamw.update(rest, lr, scaled);
+    this.muon?.step(ofMuon, lr * this.muonScale, scaled);
+    this.adamw.step(rest, lr, scaled);
   }
 
   /** The parameters as dense AdamW would have them, and Muon's matrices. See `AdamW.caughtUp`. */

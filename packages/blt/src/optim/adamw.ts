@@ -1,8 +1,9 @@
 /** @file AdamW over a tree of parameters. Tables with row-sparse gradients are updated in the rows that a step reads. */
 import { leaves } from '@blt-ts/autograd';
-import { full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
+import { checkOptions, full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { copyOf } from '../copy.ts';
 import { checkGradients, consumeGradients, type Gradients, namedGradients } from './gradients.ts';
+import { rateOf } from './learning-rate.ts';
 import { groupOf, type ParameterGroup } from './parameter-groups.ts';
 import { type AdamWOptions, SkippedUpdates, takeRowsBehind } from './skipped-updates.ts';
 
@@ -35,10 +36,22 @@ export class AdamW {
   private readonly params: Map<string, Tensor>;
   private readonly moments = new Map<string, Moments>();
   private readonly skipped: SkippedUpdates;
+  private readonly lr: number | undefined;
 
-  /** @param groups learning rates and weight decays of their own, see `ParameterGroup` */
-  constructor(params: object, options: AdamWOptions = ADAMW_DEFAULTS, groups: readonly ParameterGroup[] = []) {
+  /**
+   * @param options `lr`, the learning rate of a step that is given none, and constants other than `ADAMW_DEFAULTS`
+   * @param groups learning rates and weight decays of their own, see `ParameterGroup`
+   * @throws TypeError for an option that there is not
+   */
+  constructor(
+    params: object,
+    { lr, ...constants }: Partial<AdamWOptions> & { readonly lr?: number } = {},
+    groups: readonly ParameterGroup[] = [],
+  ) {
+    checkOptions('AdamW', constants, Object.keys(ADAMW_DEFAULTS));
+    const options = { ...ADAMW_DEFAULTS, ...constants };
     this.options = options;
+    this.lr = lr;
     this.skipped = new SkippedUpdates(options);
     this.params = new Map(leaves(params));
     for (const [name, p] of this.params) {
@@ -50,7 +63,7 @@ export class AdamW {
   }
 
   /** Updates done. */
-  get step(): number {
+  get stepsDone(): number {
     return this.skipped.step;
   }
 
@@ -62,7 +75,7 @@ export class AdamW {
     const state = this.moments.get(name);
     if (!state?.lastStep) return;
     const p = this.params.get(name)!;
-    const behind = takeRowsBehind(ids, state.lastStep, this.step);
+    const behind = takeRowsBehind(ids, state.lastStep, this.stepsDone);
     for (const piece of this.skipped.of(behind, state, p)) {
       scope(() => void run('adamwCatchUp', [p, state.m, state.v, ...piece()], {}));
     }
@@ -79,11 +92,13 @@ export class AdamW {
    * One update, which consumes the gradients: they are freed, unless somebody asked to `keep` them. With `scale`, a scalar tensor (see
    * `clipFactor`), every gradient is multiplied by it first.
    * @param gradients the tree that `valueAndGrad` gave, or gradients by the name of the parameter, as `coalesce` makes them
-   * @throws Error, TypeError, RangeError before anything is changed, naming the parameter whose gradient is missing, no gradient, of
+   * @param lr the learning rate of this step, that of the options unless given
+   * @throws Error, TypeError, RangeError before anything is changed, for no learning rate, or naming the parameter whose gradient is missing, no gradient, of
    *   another shape or, on backends whose values can be read at once, not finite
    */
-  update(gradients: Gradients, lr: number, { scale }: { readonly scale?: Tensor } = {}): void {
-    const step = this.step + 1;
+  step(gradients: Gradients, lr?: number, { scale }: { readonly scale?: Tensor } = {}): void {
+    const rate = rateOf('AdamW', lr, this.lr);
+    const step = this.stepsDone + 1;
     scope(() => {
       const [first] = this.params.values();
       const factor = scale ?? full([], 1, { backend: first?.backend });
@@ -92,7 +107,7 @@ export class AdamW {
       for (const [name, p] of this.params) {
         const g = named.get(name)!;
         const state = this.moments.get(name)!;
-        const attrs = { ...this.options, lr: lr * state.lrScale, weightDecay: state.weightDecay, step };
+        const attrs = { ...this.options, lr: rate * state.lrScale, weightDecay: state.weightDecay, step };
         if ('ids' in g) {
           state.lastStep ??= new Int32Array(p.shape[0]).fill(step - 1);
           this.catchUp(name, g.ids);
@@ -107,7 +122,7 @@ export class AdamW {
         }
       }
     });
-    this.skipped.record(lr);
+    this.skipped.record(rate);
     consumeGradients('AdamW', gradients);
   }
 
@@ -122,7 +137,7 @@ export class AdamW {
       if (!lastStep) continue;
       const p = this.params.get(name)!;
       const copy = copyOf(p);
-      const behind = takeRowsBehind(Int32Array.from(lastStep.keys()), lastStep.slice(), this.step);
+      const behind = takeRowsBehind(Int32Array.from(lastStep.keys()), lastStep.slice(), this.stepsDone);
       for (const piece of this.skipped.of(behind, state, p)) {
         scope(() => {
           const [ids, factors] = piece();

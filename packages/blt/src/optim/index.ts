@@ -4,13 +4,13 @@
  *
  * ```ts
  * import { AdamW, clipFactor, learningRateMultiplier } from '@blt-ts/blt/optim';
- * const optimizer = new AdamW(params, undefined, [{ prefix: 'norm', weightDecay: 0 }]);
+ * const optimizer = new AdamW(params, {}, [{ prefix: 'norm', weightDecay: 0 }]);
  * const schedule = { schedule: 'cosine', warmupSteps: 100, totalSteps: 1000 } as const;
  * for (let step = 0; step < 1000; step++) {
  *   scope(() => {
  *     const { grads } = valueAndGrad(loss)(params);
  *     const { factor } = clipFactor(grads, 1);
- *     optimizer.update(grads, 3e-4 * learningRateMultiplier(step, schedule), { scale: factor });
+ *     optimizer.step(grads, 3e-4 * learningRateMultiplier(step, schedule), { scale: factor });
  *   });
  * }
  * ```

@@ -6,6 +6,8 @@ import { overwriteWith, TreeOptimizer, type Updated } from './tree-optimizer.ts'
 
 /** How `Muon` updates. */
 export interface MuonOptions {
+  /** Learning rate of a step that is given none. */
+  readonly lr?: number;
   /** mu: share of the momentum that is kept (default 0.95). */
   readonly momentum?: number;
   /** Makes g + mu b orthogonal instead of b (default true). */
@@ -14,7 +16,7 @@ export interface MuonOptions {
   readonly iterations?: number;
   /** Per step a matrix shrinks by the factor 1 - lr weightDecay (default 0). */
   readonly weightDecay?: number;
-  /** The AdamW of all other parameters: its rates, and `lrScale`, by which the learning rate of `update` is multiplied (default 1). */
+  /** The AdamW of all other parameters: its rates, and `lrScale`, by which the learning rate of `step` is multiplied (default 1). */
   readonly adamw?: {
     readonly beta1?: number;
     readonly beta2?: number;
@@ -56,12 +58,12 @@ export function orthogonalizeFlops([m, n]: readonly number[], iterations: number
  * @see Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"
  */
 export class Muon extends TreeOptimizer {
-  private readonly options: Required<MuonOptions>;
+  private readonly options: Required<Omit<MuonOptions, 'lr'>>;
 
   /** @throws RangeError if momentum is not in [0, 1), or iterations is no whole number from 1 on */
   constructor(params: object, options: MuonOptions = {}, groups: readonly ParameterGroup[] = []) {
-    checkOptions('Muon', options, ['momentum', 'nesterov', 'iterations', 'weightDecay', 'adamw']);
-    const { momentum = 0.95, nesterov = true, iterations = 5, weightDecay = 0, adamw = {} } = options;
+    checkOptions('Muon', options, ['lr', 'momentum', 'nesterov', 'iterations', 'weightDecay', 'adamw']);
+    const { lr, momentum = 0.95, nesterov = true, iterations = 5, weightDecay = 0, adamw = {} } = options;
     checkOptions('Muon: adamw', adamw, ['beta1', 'beta2', 'eps', 'lrScale']);
     if (!(momentum >= 0 && momentum < 1)) throw new RangeError(`Muon: momentum must be in [0, 1), got ${momentum}`);
     if (!(Number.isInteger(iterations) && iterations >= 1)) {
@@ -69,7 +71,7 @@ export class Muon extends TreeOptimizer {
     }
     if (!(weightDecay >= 0)) throw new RangeError(`Muon: weightDecay must be 0 or more, got ${weightDecay}`);
     const ofMuon = (name: string, p: Tensor) => isMatrix(p) && groupOf(groups, name).muon !== false;
-    super('Muon', params, weightDecay, groups, (name, p) => (ofMuon(name, p) ? ['momentum'] : ['m', 'v']));
+    super('Muon', params, { lr, weightDecay }, groups, (name, p) => (ofMuon(name, p) ? ['momentum'] : ['m', 'v']));
     this.options = { momentum, nesterov, iterations, weightDecay, adamw };
   }
 

@@ -6,6 +6,8 @@ import { overwriteWith, TreeOptimizer, type Updated } from './tree-optimizer.ts'
 
 /** How `SGD` updates. */
 export interface SGDOptions {
+  /** Learning rate of a step that is given none. */
+  readonly lr?: number;
   /** mu: share of the last step's velocity that is kept (default 0). */
   readonly momentum?: number;
   /** Steps along g + mu b instead of b (default false). */
@@ -19,9 +21,9 @@ export interface SGDOptions {
  * g' = g + lambda p; b = mu b + g'; p = p - lr b, or with `nesterov` p = p - lr (g' + mu b). b begins at 0.
  *
  * ```ts
- * const sgd = new SGD(params, { momentum: 0.9 });
+ * const sgd = new SGD(params, { lr: 0.1, momentum: 0.9 });
  * const { grads } = valueAndGrad(loss)(params);
- * sgd.update(grads, 0.1);
+ * sgd.step(grads); // or sgd.step(grads, 0.05), for a rate of this step
  * ```
  * @see Sutskever et al. 2013, eqs. 1 to 4, in PyTorch's form, where lr multiplies the velocity; `torch.optim.SGD`
  */
@@ -31,12 +33,12 @@ export class SGD extends TreeOptimizer {
 
   /** @throws RangeError if momentum is not in [0, 1), or weightDecay is negative; Error for nesterov without momentum */
   constructor(params: object, options: SGDOptions = {}, groups: readonly ParameterGroup[] = []) {
-    checkOptions('SGD', options, ['momentum', 'nesterov', 'weightDecay']);
-    const { momentum = 0, nesterov = false, weightDecay = 0 } = options;
+    checkOptions('SGD', options, ['lr', 'momentum', 'nesterov', 'weightDecay']);
+    const { lr, momentum = 0, nesterov = false, weightDecay = 0 } = options;
     if (!(momentum >= 0 && momentum < 1)) throw new RangeError(`SGD: momentum must be in [0, 1), got ${momentum}`);
     if (!(weightDecay >= 0)) throw new RangeError(`SGD: weightDecay must be 0 or more, got ${weightDecay}`);
     if (nesterov && momentum === 0) throw new Error('SGD: nesterov looks ahead along the momentum, which is 0; set it');
-    super('SGD', params, weightDecay, groups, () => (momentum > 0 ? ['velocity'] : []));
+    super('SGD', params, { lr, weightDecay }, groups, () => (momentum > 0 ? ['velocity'] : []));
     this.momentum = momentum;
     this.nesterov = nesterov;
   }

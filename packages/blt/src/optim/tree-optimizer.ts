@@ -2,6 +2,7 @@
 import { leaves, mul, scatterAddRows } from '@blt-ts/autograd';
 import { full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { checkGradients, consumeGradients, type Gradient, type Gradients, namedGradients } from './gradients.ts';
+import { rateOf } from './learning-rate.ts';
 import { groupOf, type ParameterGroup } from './parameter-groups.ts';
 
 /** Everything an optimiser needs to go on. */
@@ -32,12 +33,18 @@ export function overwriteWith(target: Tensor, values: Tensor): void {
   run('writeRows', [row(target), tensor(Int32Array.of(0), [1], { backend: target.backend }), row(values)], {});
 }
 
+/** The rates of parameters whose group has none, for steps that are given none. */
+export interface UsualRates {
+  readonly lr?: number;
+  readonly weightDecay: number;
+}
+
 /** An optimiser over any tree of parameters. Subclasses say how one parameter is updated. */
 export abstract class TreeOptimizer {
   protected readonly params: ReadonlyMap<string, Tensor>;
   protected readonly groups: readonly ParameterGroup[];
   private readonly op: string;
-  private readonly weightDecay: number;
+  private readonly usual: UsualRates;
   private readonly buffers = new Map<string, Tensor>();
   private done = 0;
 
@@ -45,13 +52,13 @@ export abstract class TreeOptimizer {
   protected constructor(
     op: string,
     params: object,
-    weightDecay: number,
+    usual: UsualRates,
     groups: readonly ParameterGroup[],
     kinds: (name: string, p: Tensor) => readonly string[],
   ) {
     this.op = op;
     this.params = new Map(leaves(params));
-    this.weightDecay = weightDecay;
+    this.usual = usual;
     this.groups = groups;
     for (const [name, p] of this.params) {
       for (const kind of kinds(name, p)) this.buffers.set(`${kind}.${name}`, zeros(p.shape, { backend: p.backend }));
@@ -59,7 +66,7 @@ export abstract class TreeOptimizer {
   }
 
   /** Updates done. */
-  get step(): number {
+  get stepsDone(): number {
     return this.done;
   }
 
@@ -67,10 +74,12 @@ export abstract class TreeOptimizer {
    * One update of every parameter, in place. It consumes the gradients: they are freed, unless somebody asked to `keep` them. With `scale`, a scalar tensor (see `clipFactor`), every gradient is multiplied by it first.
    * Rows of a table that a sparse gradient leaves out have the gradient 0. Nothing it makes on the way outlives it.
    * @param gradients the tree that `valueAndGrad` gave, or gradients by the name of the parameter
-   * @throws Error, TypeError, RangeError before anything is changed, naming the parameter whose gradient is missing, no gradient, of
-   *   another shape or, on backends whose values can be read at once, not finite
+   * @param lr the learning rate of this step, that of the options unless given
+   * @throws Error, TypeError, RangeError before anything is changed, for no learning rate, or naming the parameter whose gradient is missing,
+   *   no gradient, of another shape or, on backends whose values can be read at once, not finite
    */
-  update(gradients: Gradients, lr: number, { scale }: { readonly scale?: Tensor } = {}): void {
+  step(gradients: Gradients, lr?: number, { scale }: { readonly scale?: Tensor } = {}): void {
+    const rate = rateOf(this.op, lr, this.usual.lr);
     scope(() => {
       const [first] = this.params.values();
       const factor = scale ?? full([], 1, { backend: first?.backend });
@@ -78,11 +87,11 @@ export abstract class TreeOptimizer {
       checkGradients(this.op, this.params, named, factor);
       const step = this.done + 1;
       for (const [name, p] of this.params) {
-        const { lrScale = 1, weightDecay = this.weightDecay } = groupOf(this.groups, name);
+        const { lrScale = 1, weightDecay = this.usual.weightDecay } = groupOf(this.groups, name);
         scope(() => {
           const dense = denseGradient(named.get(name)!, p);
           const g = scale ? mul(dense, scale) : dense;
-          this.updateOne({ name, p, g, lr: lr * lrScale, weightDecay, step });
+          this.updateOne({ name, p, g, lr: rate * lrScale, weightDecay, step });
         });
       }
     });

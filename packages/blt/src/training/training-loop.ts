@@ -78,7 +78,7 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
   }
 
   get step(): number {
-    return this.optimizer.step;
+    return this.optimizer.stepsDone;
   }
 
   /** Updates in all. */
@@ -152,7 +152,7 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
   private update({ gradients, factor }: Pass, lr: number): void {
     const step = this.step + 1;
     scope(() => {
-      this.optimizer.update(gradients, lr, { scale: factor });
+      this.optimizer.step(gradients, lr, { scale: factor });
       // The average is over every weight of every step: rows that were not read must not lag behind.
       if (this.ema) this.optimizer.catchUpAll();
       this.ema?.update(this.params, step);
@@ -256,7 +256,7 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
 
   /** The state between two steps, its arrays not yet copied. */
   lazyState(): LazyLoopState {
-    const { step } = this.optimizer;
+    const step = this.optimizer.stepsDone;
     const { bytes, lossAverage, skipped } = this;
     const random = this.random.state();
     const steps = this.total === this.options.steps ? undefined : this.total;

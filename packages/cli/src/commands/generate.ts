@@ -87,10 +87,10 @@ class TerminalWriter {
 export async function generateCommand(flags: GenerateFlags): Promise<number> {
   checkPromptFlags(flags);
   const choice = await chooseBackend(flags);
-  announce(choice);
   const { backend } = choice;
   const { weights = 'stored' } = flags;
   const { checkpoint, folder, hashRows } = await openForDecoding(flags.model, backend, weights);
+  announce(choice);
   checkContext(checkpoint, flags.context);
   const { context: contextBytes } = flags;
   const text = {

@@ -49,8 +49,8 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   const mode = flags.mode ?? (flags.patchSize !== undefined ? 'static' : undefined);
   const needsModel = mode === undefined || mode === 'entropy';
   const choice = needsModel ? await chooseBackend(flags) : null;
-  if (choice) announce(choice);
   const loaded = choice && (await loadModel(flags.model, choice.backend));
+  if (choice) announce(choice);
   const patching = patchingFor(flags, mode, loaded?.checkpoint.config.patching);
   if (patching.mode === 'entropy' && !loaded?.checkpoint.patcher) {
     throw new UserError(`${loaded?.folder} has no entropy model; choose --mode space, static or byte`, 2);

@@ -54,13 +54,13 @@ function checkFlags(files: readonly string[], flags: ScoreFlags): void {
 
 async function loadModels(flags: ScoreFlags): Promise<NamedModel[]> {
   const choice = await chooseBackend(flags);
-  announce(choice);
   const paths: readonly (string | undefined)[] = flags.model ?? [undefined];
   const models: NamedModel[] = [];
   for (const path of paths) {
     const { checkpoint, folder } = await loadModel(path, choice.backend);
     models.push({ name: path ?? folder, checkpoint });
   }
+  announce(choice);
   return models;
 }
 

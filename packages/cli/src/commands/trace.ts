@@ -45,8 +45,8 @@ function readRows(file: string): Int32Array[] {
 export async function traceCommand(flags: TraceFlags): Promise<number> {
   const rows = readRows(flags.ids);
   const choice = await chooseBackend(flags);
-  announce(choice);
   const { checkpoint, folder } = await loadModel(flags.model, choice.backend);
+  announce(choice);
   const { patching } = checkpoint.config;
   if (flags.threshold !== undefined && patching.mode !== 'entropy') {
     throw new UserError(`${folder} cuts patches by ${patching.mode}; --threshold is for entropy patching`, 2);

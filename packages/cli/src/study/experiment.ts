@@ -155,7 +155,11 @@ export function smokeOf(experiment: Experiment): Experiment {
   const ends = [flops.reduce((a, b) => Math.min(a, b)), flops.reduce((a, b) => Math.max(a, b))];
   const runs = experiment.runs.filter(({ config }) => ends.includes(config.flops));
   const measures = experiment.measures.map((one) =>
-    one.kind === 'noise' ? { ...one, excerpt_bytes: 64, items: 2 } : { ...one, items: 4 },
+    one.kind === 'noise'
+      ? { ...one, excerpt_bytes: 64, items: 2 }
+      : one.kind === 'tasks'
+        ? { ...one, items: 4 }
+        : { ...one, texts: 1, prompt_bytes: 8, bytes: 8 },
   );
   return { ...experiment, measures, runs: runs.map(({ arm, config }) => ({ arm, config: small(config) })) };
 }

@@ -1,6 +1,7 @@
 /** @file The figures beyond bits per byte as tables: groups of held-out documents, noise, and tasks. */
+import { flopsInWords } from './evidence.ts';
 import { ones, percent, withInterval } from './intervals-in-words.ts';
-import type { Measured, NoiseFigures } from './measure.ts';
+import type { DecodingFigures, Measured, NoiseFigures } from './measure.ts';
 import { bpbRatio, type FinishedRun, groupBy, type Point } from './statistics.ts';
 
 /** A table: its heads and its rows. */
@@ -67,18 +68,30 @@ function taskRows({ arm, config }: FinishedRun, tasks: Extract<Measured, { kind:
   });
 }
 
+function decodingRow({ arm, config }: FinishedRun, found: DecodingFigures | null): string[][] {
+  if (found === null) return [];
+  const { bytesRead, globalSteps, milliseconds } = found;
+  const budget = `${arm}, ${flopsInWords(config.flops)} FLOPs`;
+  return [[budget, (bytesRead / globalSteps).toFixed(2), (milliseconds / bytesRead).toFixed(3)]];
+}
+
+const HEADS = {
+  noise: ['arm', 'noise', 'bits per original byte', 'more than clean', 'true continuation chosen (95 %)'],
+  tasks: ['arm', 'task', 'right (95 %)', 'errors', 'right where the word is one token or patch (95 %)'],
+  decoding: ['arm', 'bytes for each step of the global model, while writing', 'ms per byte'],
+};
+
+function measureRows(run: FinishedRun, found: Measured): string[][] {
+  if (found.kind === 'noise') return noiseRows(run, found.noises);
+  if (found.kind === 'tasks') return taskRows(run, found.tasks);
+  return decodingRow(run, found.decoding);
+}
+
 /** The measures of the runs of an experiment. */
 export function measureTables(runs: readonly FinishedRun[]): Table[] {
   const all = runs.flatMap((run) => Object.values(run.measures ?? {}).map((found) => ({ run, found })));
-  return [...groupBy(all, ({ found }) => found.kind)].map(([kind, of]) =>
-    kind === 'noise'
-      ? {
-          heads: ['arm', 'noise', 'bits per original byte', 'more than clean', 'true continuation chosen (95 %)'],
-          rows: of.flatMap(({ run, found }) => (found.kind === 'noise' ? noiseRows(run, found.noises) : [])),
-        }
-      : {
-          heads: ['arm', 'task', 'right (95 %)', 'errors', 'right where the word is one token or patch (95 %)'],
-          rows: of.flatMap(({ run, found }) => (found.kind === 'tasks' ? taskRows(run, found.tasks) : [])),
-        },
-  );
+  return [...groupBy(all, ({ found }) => found.kind)].map(([kind, of]) => ({
+    heads: HEADS[kind as Measured['kind']],
+    rows: of.flatMap(({ run, found }) => measureRows(run, found)),
+  }));
 }

@@ -16,6 +16,13 @@ export const measure = z.discriminatedUnion('kind', [
   }),
   /** The tests of the corpus, as far as so many items of each. */
   z.strictObject({ kind: z.literal('tasks'), items: z.int().min(1) }),
+  /** The first bytes of so many held-out documents, continued by patch models with cross-attention. Other models have no figures. */
+  z.strictObject({
+    kind: z.literal('decoding'),
+    texts: z.int().min(1),
+    prompt_bytes: z.int().min(1),
+    bytes: z.int().min(1),
+  }),
 ]);
 
 /** See `measure`. */
@@ -39,10 +46,23 @@ export interface TaskFigures {
   readonly whole: string;
 }
 
+/** The figures of decoding. */
+export interface DecodingFigures {
+  /** Bytes made. */
+  readonly bytes: number;
+  /** Steps of the global model: one for each patch, those of the prompts included. */
+  readonly globalSteps: number;
+  /** Bytes read, those of the prompts included. */
+  readonly bytesRead: number;
+  /** Processor time of all of it, one thread. */
+  readonly milliseconds: number;
+}
+
 /** The result of a measure. */
 export type Measured =
   | { readonly kind: 'noise'; readonly noises: readonly NoiseFigures[] }
-  | { readonly kind: 'tasks'; readonly tasks: readonly TaskFigures[] };
+  | { readonly kind: 'tasks'; readonly tasks: readonly TaskFigures[] }
+  | { readonly kind: 'decoding'; readonly decoding: DecodingFigures | null };
 
 /** The name of a measure: its kind, and the first eight hexadecimal digits of the SHA-256 of its options. */
 export const measureName = (m: Measure): string => `${m.kind}-${hash('sha256', JSON.stringify(m), 'hex').slice(0, 8)}`;

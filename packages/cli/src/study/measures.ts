@@ -3,6 +3,7 @@ import { type Backend, Random } from '@blt-ts/tensor';
 import { excerptOf, type StudyDocument } from './chunks.ts';
 import { type StudyCorpus, studyCorpus } from './corpora.ts';
 import { loadWeights } from './cutting.ts';
+import { decodingFigures } from './decoding.ts';
 import { type Measure, type Measured, measurePath, type NoiseFigures, type TaskFigures } from './measure.ts';
 import { CHOICES, choices, NOISES, noised } from './noise.ts';
 import { armOf } from './one-run.ts';
@@ -53,6 +54,12 @@ async function onTasks(model: Scored, { tests }: StudyCorpus, most: number): Pro
 /** Takes a measure of a run that is done, and writes it to the run's folder. */
 export async function takeMeasure(config: RunConfig, m: Measure, folder: StudyFolder, backend: Backend): Promise<void> {
   const corpus = await studyCorpus(config.corpus, folder.path('corpora'));
+  if (m.kind === 'decoding') {
+    const decodes = config.kind === 'patch' && config.cross_attention !== 'none';
+    const decoding = decodes ? await decodingFigures(config, corpus, folder, backend, m) : null;
+    await folder.write(measurePath(config, m, folder), `${JSON.stringify({ kind: 'decoding', decoding })}\n`);
+    return;
+  }
   const arm = await armOf(config, corpus, folder, backend);
   const model = { arm, params: await loadWeights(arm, config, folder, backend), backend };
   let result: Measured;

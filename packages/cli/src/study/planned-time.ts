@@ -35,10 +35,13 @@ const TASK_BYTES = 40;
 /** Tests of a corpus about letters: each task on words never seen and on words only read. */
 const TESTS = 2;
 const TASKS_OF_CHARACTERS = 8;
+/** How much longer a byte takes to be made than to be scored. */
+const DECODED = 10;
 
 /** Bytes that a measure scores, about; context that is read again does not count. */
 export function measureBytes(m: Measure, { corpus }: Planned['config'], documents = DOCUMENTS): number {
   if (m.kind === 'noise') return NOISES * LONGER * (documents * m.excerpt_bytes + (m.items * CHOICE_BYTES) / 2);
+  if (m.kind === 'decoding') return DECODED * m.texts * (m.prompt_bytes + m.bytes);
   const tasks = corpus.startsWith('spelling') ? 1 : TASKS_OF_CHARACTERS;
   return (TESTS * tasks * m.items * TASK_BYTES) / 2;
 }

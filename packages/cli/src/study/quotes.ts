@@ -53,6 +53,12 @@ const FIGURES: Readonly<Record<string, (results: Results, args: readonly string[
     const found = tasks.find(({ task }) => task === args[4]);
     return found ? percent(ones(found.items), found.items.length) : NOTHING;
   },
+  /** `step EXPERIMENT; ARM; FLOPS`: bytes for each step of the global model, while a text is made */
+  step(results, args) {
+    const measured = Object.values(pointOf(results, args)?.runs[0].measures ?? {});
+    const found = measured.flatMap((one) => (one.kind === 'decoding' && one.decoding ? [one.decoding] : []))[0];
+    return found ? (found.bytesRead / found.globalSteps).toFixed(1) : NOTHING;
+  },
   /** `notes NUMBER`: what the verdict says beside its figure */
   notes: (results, [number]) => verdictsOf(results)[Number(number) - 1].notes.join(' ') || NOTHING,
   /** `verdict NUMBER` */

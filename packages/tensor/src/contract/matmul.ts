@@ -12,7 +12,8 @@ export const matmul = {
     outputs: ([a, b], { transposeA, transposeB }) => {
       expect(
         a.shape.length >= 2 && b.shape.length >= 2,
-        () => `matmul: needs matrices, got a ${formatShape(a.shape)} and b ${formatShape(b.shape)}`,
+        () =>
+          `matmul: needs matrices, got a ${formatShape(a.shape)} and b ${formatShape(b.shape)}; reshape a vector to [n,1] or [1,n]`,
       );
       const [m, ka] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
       const [kb, n] = transposeB ? [b.shape.at(-1)!, b.shape.at(-2)!] : [b.shape.at(-2)!, b.shape.at(-1)!];

@@ -66,9 +66,9 @@ export class LessonTrainer {
       const rows = table && 'ids' in table ? table.ids : new Int32Array(0);
       const rowNorms = table && 'ids' in table ? rowNormsOf(table.rows) : new Float32Array(0);
       const old = copyParameters(this.params);
-      this.optimizer.update(gradients, lr);
+      this.optimizer.step(gradients, lr);
       return {
-        step: this.optimizer.step,
+        step: this.optimizer.stepsDone,
         bytes,
         before,
         after: bits(losses(this.params)),

@@ -50,7 +50,7 @@ export class NewsWriter {
     this.urgent = true;
   }
 
-  /** What has come since the last news; null if that may wait. @param now milliseconds */
+  /** The news since the last ones; null if they may wait. @param now milliseconds */
   take(now: number, { rounds, bytes }: { rounds: number; bytes: number }): LaneNews | null {
     if (this.events.length === 0 || (!this.urgent && now - this.last < NEWS_INTERVAL)) return null;
     const { logprobs, failures } = this;

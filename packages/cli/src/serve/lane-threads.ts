@@ -8,6 +8,12 @@ import { tellNews } from './lane-news.ts';
 import type { LaneAnswer, LaneOrder, LaneStart } from './lane-worker.ts';
 import { probe } from './model-probe.ts';
 
+/**
+ * Memory for the short-lived objects of a thread, in MB. A round leaves many, and all are garbage after it, so V8 would make this part
+ * ever larger without need.
+ */
+const YOUNG_MEGABYTES = 12;
+
 /** The lane of another thread. */
 class ThreadLane implements Lane {
   rounds = 0;
@@ -24,7 +30,7 @@ class ThreadLane implements Lane {
 
   constructor(start: LaneStart) {
     this.most = start.places;
-    this.worker = startThread('serve', start);
+    this.worker = startThread('serve', start, { maxYoungGenerationSizeMb: YOUNG_MEGABYTES });
     this.opened = new Promise((resolve, reject) => {
       this.worker.on('message', (answer: LaneAnswer) => {
         if ('events' in answer) this.hear(answer);

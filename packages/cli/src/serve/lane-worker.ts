@@ -8,7 +8,7 @@ import { BatchLane, type Job, type TextRequest } from './lane.ts';
 import { type LaneNews, NewsWriter } from './lane-news.ts';
 import { probe } from './model-probe.ts';
 
-/** What such a thread is started with. */
+/** The model and the places that such a thread is started with. */
 export interface LaneStart {
   readonly folder: string;
   readonly weights: WeightFormat;

@@ -18,8 +18,8 @@ export function addPatch(program: Command): void {
       ]),
     )
     .option('--threshold <nats>', 'entropy threshold', number)
-    .option('--monotonic', 'compare the rise of the entropy')
-    .option('--threshold-add <nats>', 'demand this rise as well', number)
+    .option('--monotonic', 'compare the rise of the entropy with the threshold, not the entropy')
+    .option('--threshold-add <nats>', 'besides the threshold, demand that the entropy rises by more than this', number)
     .option('--patch-size <bytes>', 'bytes per patch, mode static', between(whole, 1))
     .option('--max-patch-length <bytes>', 'longest patch', between(whole, 1))
     .option('--max-bytes <n>', 'cut at most so many bytes of each file', whole, 20_000)

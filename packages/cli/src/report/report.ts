@@ -131,8 +131,8 @@ function curve({ curve: points, compressors, best }: ReportData): string {
     yLabel: 'bits per byte',
     formatX: (x) => (x === 0 ? '0' : humanBytes(x)),
   })}
-<p class="muted">Bits per byte; lower is better. Dashed: compressors that have read the training part. The held-out curve is of quick
-evaluations (rows without overlap, on a sample); the point marked best is the full one.</p>`;
+<p class="muted">Bits per byte; lower is better. Dashed: compressors that have read the training part. Each point of the
+held-out curve reads about 16 kB of the held-out bytes, in rows without overlap. The point marked best is of all held-out bytes.</p>`;
 }
 
 function facts(data: ReportData): string {

@@ -152,7 +152,6 @@ const recordSchema = z.strictObject({
   extended: z.array(z.strictObject({ from: z.int().min(0), steps: count() })).optional(),
   /** The time that the steps were fitted to. */
   fittedMinutes: z.number().gt(0).optional(),
-  /** Housekeeping. The key is older than the word. */
   /** The housekeeping, under the name that the files of all versions have. */
   care: housekeepingSchema.default(DEFAULT_HOUSEKEEPING),
   plan: planSchema,

@@ -19,6 +19,7 @@ import type { Stop } from '../terminal/interrupt.ts';
 import { complain } from '../terminal/output.ts';
 import { formatStatus } from '../terminal/progress.ts';
 import type { TrainingOutput } from '../terminal/training-output.ts';
+import { foreignPatches } from './foreign-patches.ts';
 import { resumeCommand, type TrainingJob } from './training-job.ts';
 
 /** Work that takes no longer needs no line about its progress. */
@@ -111,6 +112,8 @@ export class TrainingLog {
       patchSizeMean: meanPatchBytes,
       threshold,
     });
+    const foreign = foreignPatches(this.job.record.plan, meanPatchBytes);
+    if (foreign) this.warning(foreign);
   }
 
   /** How far scoring or an evaluation has come. Its end is told by its result. */

@@ -262,7 +262,13 @@ if (browserWanted) {
       onPage(async (page) => {
         await page.fill('#text', TEXT);
         await page.selectOption('#train-mode', 'space');
-        await page.fill('#train-steps', '24');
+        await page.fill('#train-steps', '8');
+        await page.evaluate(() => {
+          const state = globalThis as unknown as { kept: string[] };
+          state.kept = [];
+          const place = document.getElementById('download-facts')!;
+          new MutationObserver(() => state.kept.push(place.textContent!)).observe(place, { childList: true });
+        });
         await page.click('#train-start');
         await says(page, 'train-status', /step [1-9]/);
         await page.click('#train-pause');
@@ -274,6 +280,10 @@ if (browserWanted) {
         expect(last).toBeLessThan(first - 2);
         expect(await text(page, 'train-status')).toMatch(/[\d.]+ held out at best/);
         expect(await page.locator('#samples figure').count()).toBe(3);
+        const kept = await page.evaluate(() => (globalThis as unknown as { kept: string[] }).kept);
+        const steps = kept.map((facts) => Number(/^step (\d+),/.exec(facts)![1]));
+        expect(steps.at(-1)).toBe(8);
+        expect(steps, 'no step is handed over twice').toEqual([...new Set(steps)]);
         expect(await page.locator('#train-chart svg').count()).toBe(2);
         // Chapter 9 lists the kernels of a training step.
         await page.selectOption('#kernel', 'rmsNormBackward');
@@ -288,6 +298,11 @@ if (browserWanted) {
         const config = configFromHuggingFace(JSON.parse(readFileSync(files[0].path, 'utf8')));
         checkpointFromSafetensors(new Uint8Array(readFileSync(files[1].path)), config);
 
+        // The new model is offered to the other chapters, and none of them takes it by itself.
+        for (const id of ['generate-model', 'lesson-model', 'entropy-model']) {
+          expect(await page.locator(`#${id}`).inputValue()).toBe('built-in');
+        }
+        await page.selectOption('#generate-model', 'trained');
         await page.fill('#max-bytes', '40');
         await page.click('#generate-start');
         await says(page, 'generate-status', /bytes per second/);
@@ -398,6 +413,7 @@ if (browserWanted) {
         await says(page, 'train-error', /The worker that trains has stopped.*The last checkpoint is kept/);
         await page.click('#text-error button');
         await afterUpdate(page, () => page.fill('#text', 'Once more.'));
+        await page.selectOption('#generate-model', 'trained');
         await page.fill('#max-bytes', '10');
         await page.click('#generate-start');
         await says(page, 'generate-status', /bytes per second/);
@@ -476,8 +492,31 @@ if (browserWanted) {
             }
           }
           expect(await page.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior)).toBe('auto');
+          // For a finger everything that stands alone is 44 pixels high.
+          const low = await page.evaluate(() =>
+            [
+              ...document.querySelectorAll<HTMLElement>(
+                'nav a, input:not([type=file]), select, textarea, button, .button',
+              ),
+            ]
+              .filter((control) => control.checkVisibility() && control.getBoundingClientRect().height < 44)
+              .map((control) => control.id || control.textContent),
+          );
+          expect(low).toEqual([]);
+          // With Tab each link of the narrow list comes into sight as a whole.
+          await page.focus('.skip');
+          // In the frame after it the list has followed the reader to the top.
+          await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+          for (let chapter = 1; chapter <= 9; chapter++) {
+            await page.keyboard.press('Tab');
+            const [left, right] = await page.evaluate(() => {
+              const { left, right } = document.activeElement!.getBoundingClientRect();
+              return [left, right];
+            });
+            expect({ chapter, left, right, inSight: left >= 0 && right <= 360 }).toMatchObject({ inSight: true });
+          }
         },
-        { reducedMotion: 'reduce' },
+        { reducedMotion: 'reduce', hasTouch: true },
         '#learning',
       ));
   });

@@ -80,9 +80,10 @@ describe('a reading', () => {
     const I = 8;
     const { ngrams } = viewOfByte(reading, I);
     expect(ngrams.map(({ size }) => size)).toEqual(config.hash.groupSizes);
-    // The n-gram "e I" alone, as a row of its own, gives the same row of the first table.
+    // The n-gram "e I" alone, as a text of its own, gives the same row of the table of three bytes.
     const alone = hashNgrams(encode('e I', { bos: false, eos: false }), { ...config.hash, groupSizes: [3] });
-    expect(ngrams[0]).toEqual({ size: 3, span: { from: 6, to: 9, bos: false }, table: 0, row: alone[2] });
+    const table = config.hash.groupSizes.indexOf(3);
+    expect(ngrams[table]).toEqual({ size: 3, span: { from: 6, to: 9, bos: false }, table, row: alone[2] });
     expect(viewOfByte(reading, 0).ngrams[0].span).toEqual({ from: 0, to: 1, bos: true });
   });
 

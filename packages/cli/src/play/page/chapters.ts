@@ -7,6 +7,10 @@ export function followChapters(): void {
   const links = new Map(
     [...document.querySelectorAll<HTMLAnchorElement>('nav a')].map((link) => [link.hash.slice(1), link]),
   );
+  // The browser leaves a link alone of which a corner is in sight.
+  document.querySelector('nav ol')!.addEventListener('focusin', ({ target }) => {
+    (target as Element).scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  });
   const inSight = new Set<string>();
   const watch = new IntersectionObserver(
     (entries) => {

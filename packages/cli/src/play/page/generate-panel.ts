@@ -61,6 +61,7 @@ export class GeneratePanel {
       byId('checkpoint-facts').textContent =
         `${name}: ${humanCount(facts.parameters)} parameters, patches by ${facts.patching}.`;
       this.enable('loaded');
+      select('generate-model').value = 'loaded';
       if (facts.entropyModel) this.listener.onEntropyModel(facts.entropyModel, `of ${name}`);
       this.listener.onLoaded('loaded', files, name);
     } catch (error) {
@@ -83,11 +84,10 @@ export class GeneratePanel {
     }
   }
 
-  /** The model in training can be used; `files` are for the day when its worker is gone. */
+  /** The model in training may be chosen. `files` are for the day when its worker is gone. */
   trained(files: CheckpointFiles): void {
-    const first = !this.files.has('trained');
     this.files.set('trained', files);
-    if (first) this.enable('trained');
+    this.enable('trained');
   }
 
   lost(reason: string): void {
@@ -100,11 +100,13 @@ export class GeneratePanel {
     byId('generate-status').dataset.busy = 'false';
   }
 
+  /** A model may be chosen from now on. The choice stays as it is, unless there was nothing to choose before. */
   private enable(slot: ModelSlot): void {
     const list = select('generate-model');
+    const hadChoice = list.selectedOptions[0]?.disabled === false;
     for (const option of list.options) if (option.value === slot) option.disabled = false;
-    list.value = slot;
-    button('generate-start').disabled = false;
+    if (!hadChoice) list.value = slot;
+    button('generate-start').disabled = byId('generate-status').dataset.busy === 'true';
   }
 
   private async generate(): Promise<void> {

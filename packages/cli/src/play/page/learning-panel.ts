@@ -43,7 +43,7 @@ export class LearningPanel {
   private async take(): Promise<void> {
     const lr = Number(select('step-lr').value);
     const step = await this.lessons.ask('trainOnce', this.lessons.passage.slice(0, STEP_BYTES), lr);
-    if (step) this.show(step);
+    if (step) this.show(step, lr);
   }
 
   private async forget(): Promise<void> {
@@ -57,7 +57,7 @@ export class LearningPanel {
     byId('step-summary').textContent = 'No step yet.';
   }
 
-  private show(step: LessonStep): void {
+  private show(step: LessonStep, lr: number): void {
     const { bytes, before, after, parts } = step;
     byId('step-result').hidden = false;
     button('step-forget').disabled = false;
@@ -70,6 +70,8 @@ export class LearningPanel {
     const [was, is] = [before, after].map((bits) => bits.reduce((sum, b) => sum + b, 0) / bits.length);
     byId('step-summary').textContent =
       `Step ${step.step}: the passage cost ${was.toFixed(3)} bits per byte before and costs ${is.toFixed(3)} after.`;
+    // As many digits for each part, so that a part that moves less is seen to.
+    const decimals = 2 - Math.floor(Math.log10(lr));
     const most = parts.reduce((high, { gradientNorm }) => Math.max(high, gradientNorm), 1e-12);
     const rows = parts.map(({ part, parameters, gradientNorm, update }) => {
       const bar = element('span', [], 'bar');
@@ -77,7 +79,7 @@ export class LearningPanel {
       return element('tr', [
         element('th', [part, element('small', [EXPLAINED[part]])]),
         element('td', [element('span', [bar], 'track'), element('span', [gradientNorm.toFixed(3)])], 'norm'),
-        element('td', [update.toPrecision(2)], 'number'),
+        element('td', [update.toFixed(decimals)], 'number'),
         element('td', [parameters.toLocaleString('en')], 'number'),
       ]);
     });

@@ -208,7 +208,7 @@ export class TrainingPanel {
       parts.push(`${lastStep.phase} step ${lastStep.step} of ${total}`);
       if (lastStep.bitsPerByte !== null) parts.push(`${lastStep.bitsPerByte.toFixed(2)} bits per byte in training`);
     }
-    if (best) parts.push(`${best.bitsPerByte.toFixed(3)} held out at best (quick: on a sample)`);
+    if (best) parts.push(`${best.bitsPerByte.toFixed(3)} held out at best`);
     if (lastStep && this.running) {
       parts.push(`${humanBytes(lastStep.bytesPerSecond)}/s`);
       if (lastStep.phase === 'model') {

@@ -68,6 +68,8 @@ export class Trainer {
   private readonly say: (event: WorkerEvent) => void;
   private bytes = 0;
   private since = 0;
+  /** The step whose checkpoint the page has. */
+  private sent: number | null = null;
   private kernels: KernelUse | null = null;
 
   constructor(request: TrainingRequest, backend: Backend, say: (event: WorkerEvent) => void) {
@@ -126,7 +128,7 @@ export class Trainer {
     let spoke = 0;
     while (this.session.phase !== 'done') {
       if (this.paused) {
-        if (this.session.phase === 'model') await this.withCheckpoint((model) => this.sendCheckpoint(model));
+        if (this.session.phase === 'model') await this.sendNewest();
         return 'paused';
       }
       const { event, ledger } = await this.next();
@@ -144,8 +146,17 @@ export class Trainer {
       }
       await giveWay();
     }
-    await this.withCheckpoint((model) => this.sendCheckpoint(model));
+    await this.sendNewest();
     return 'done';
+  }
+
+  /** Whether the page lacks the model as it is now. */
+  private get newer(): boolean {
+    return this.sent !== this.session.step;
+  }
+
+  private async sendNewest(): Promise<void> {
+    if (this.newer) await this.withCheckpoint((model) => this.sendCheckpoint(model));
   }
 
   private report({ phase, report }: Extract<SessionEvent, { kind: 'step' }>): void {
@@ -171,7 +182,7 @@ export class Trainer {
       this.say({ kind: 'evaluation', step, bitsPerByte: evaluation.bitsPerByte, bytesSeen: this.session.bytesSeen });
       await this.withCheckpoint((checkpoint) => {
         this.sendSample(step, checkpoint);
-        this.sendCheckpoint(checkpoint);
+        if (this.newer) this.sendCheckpoint(checkpoint);
       });
     }
     this.bytes = 0;
@@ -187,6 +198,7 @@ export class Trainer {
 
   private sendCheckpoint(checkpoint: Checkpoint): void {
     const { patcher, config } = checkpoint;
+    this.sent = this.session.step;
     this.say({
       kind: 'checkpoint',
       step: this.session.step,

@@ -21,9 +21,11 @@ function trained(files: Record<string, string> = {}): string {
 }
 
 describe('blt serve', () => {
-  test('serves a run to curl, and ends on SIGINT', async () => {
-    const folder = trained();
-    const child = spawn(process.execPath, [BLT, 'serve', 'runs/first', '--port', '0', '--places', '2'], {
+  test('serves a run to curl and to several clients at once in two threads, and ends on SIGINT', async () => {
+    const prompts = ['It was', 'the best of', 'times', '', 'the worst of times, it'];
+    const folder = trained({ 'prompts.jsonl': prompts.map((prompt) => `${JSON.stringify(prompt)}\n`).join('') });
+    const flags = ['--places', '4', '--threads', '2'];
+    const child = spawn(process.execPath, [BLT, 'serve', 'runs/first', '--port', '0', ...flags], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, BLT_API_KEY: 'secret' },
@@ -31,29 +33,27 @@ describe('blt serve', () => {
     try {
       const [line] = await once(child.stdout!, 'data');
       const [url] = /http:\S+/.exec(String(line))!;
-      expect(String(line)).toContain('serves first (this machine only');
+      expect(String(line)).toContain('serves first in 2 threads (this machine only');
       const curl = (path: string, ...args: string[]) =>
         spawnSync('curl', ['-sS', `${url}/${path}`, '-H', 'Authorization: Bearer secret', ...args], {
           encoding: 'utf8',
         });
       expect(JSON.parse(curl('models').stdout).data[0].id).toBe('first');
-      const body = JSON.stringify({ model: 'first', prompt: 'It was', max_tokens: 20, seed: 4, ignore_eos: true });
-      const { stdout } = curl('completions', '-H', 'Content-Type: application/json', '-d', body);
-      const flags = [
-        '--prompt',
-        'It was',
-        '-n',
-        '20',
-        '--seed',
-        '4',
-        '--ignore-eos',
-        '-t',
-        '1',
-        '--no-memory',
-        '--json',
-      ];
-      const alone = JSON.parse(blt(folder, ['generate', '--model', 'runs/first', ...flags]).stdout) as { text: string };
-      expect(JSON.parse(stdout).choices[0].text).toBe(alone.text);
+      const body = (i: number) =>
+        JSON.stringify({ model: 'first', prompt: prompts[i], max_tokens: 20, seed: 4 + i, ignore_eos: true });
+      const sampling = '--prompts prompts.jsonl -n 20 --seed 4 --ignore-eos -t 1'.split(' ');
+      const alone = blt(folder, ['generate', '--model', 'runs/first', ...sampling])
+        .stdout.trim()
+        .split('\n');
+      const texts = alone.map((line) => (JSON.parse(line) as { text: string }).text);
+      const json = { 'Content-Type': 'application/json', Authorization: 'Bearer secret' };
+      const together = prompts.map(async (_, i) => {
+        const answer = await fetch(`${url}/completions`, { method: 'POST', headers: json, body: body(i) });
+        return ((await answer.json()) as { choices: { text: string }[] }).choices[0].text;
+      });
+      expect(await Promise.all(together)).toEqual(texts);
+      const { stdout } = curl('completions', '-H', 'Content-Type: application/json', '-d', body(0));
+      expect(JSON.parse(stdout).choices[0].text).toBe(texts[0]);
       const ended = once(child, 'exit');
       child.kill('SIGINT');
       expect(await ended).toEqual([0, null]);

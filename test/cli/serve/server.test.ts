@@ -6,6 +6,7 @@ import { type Checkpoint, ContinuousBatch, encode, generate, nextByteLogits } fr
 import { createReferenceBackend } from '@blt-ts/tensor';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BatchLane } from '../../../packages/cli/src/serve/lane.ts';
 import { serveModel } from '../../../packages/cli/src/serve/server.ts';
 import { smallModel } from '../../support/small-model.ts';
 
@@ -39,6 +40,7 @@ const checkpoint = smallModel(
 ) as Checkpoint;
 
 const batch = new ContinuousBatch(checkpoint, { places: 4, promptBytes: 64 });
+const lanes = [new BatchLane(batch, true)];
 let url: string;
 let port: number;
 let close: () => void;
@@ -46,7 +48,7 @@ beforeAll(async () => {
   const limits = { maxBytes: 20_000, maxTexts: 16 };
   const options = {
     checkpoint,
-    batch,
+    lanes,
     model: 'small',
     host: '127.0.0.1',
     port: 0,

@@ -135,7 +135,7 @@ export class Decoder {
       );
     }
     const V = this.config.vocabSize;
-    const logits: Float32Array[] = rows.map((row) => new Float32Array(row.length === 0 ? 0 : all ? row.length * V : V));
+    const logits: Float32Array[] = rows.map((row) => new Float32Array(all ? row.length * V : 0));
     const longest = rows.reduce((most, row) => Math.max(most, row.length), 0);
     const chunk = Math.max(1, Math.floor(this.chunkBytes / this.sequences));
     for (let at = 0; at < longest; at += chunk) {
@@ -143,7 +143,7 @@ export class Decoder {
       yield* this.pass(part, all, (found, r, count) => {
         if (count === 0) return 0;
         if (all) logits[r].set(found, at * V);
-        else logits[r].set(found);
+        else logits[r] = found;
         return count;
       });
     }

@@ -23,8 +23,11 @@ import { type Cache, SlotCache, writeRows } from './slot-cache.ts';
 /** Rows of the fused hash table, one after the other. */
 export type HashRows = (rows: Int32Array) => Float32Array;
 
-/** Steps of more bytes than this (prompts) are hardly of the same length twice. */
+/** Steps of more bytes than this, and than there are sequences (prompts), are hardly of the same length twice. */
 const MOST_RECORDED = 32;
+
+/** The bytes of the patches that several sequences finish in one step are made a multiple of this. */
+const BYTES_GRAIN = 16;
 
 /** New rows of a stack: positions, the cache rows they are written to, and the interval of cache rows each sees. All [n]. */
 interface StackInputs<Values> {
@@ -72,6 +75,8 @@ export class ModelSteps {
   private readonly config: BltConfig;
   private readonly checkpoint: Checkpoint;
   private readonly hashRows: HashRows | null;
+  /** Most bytes of a step that is recorded. */
+  private readonly mostRecorded: number;
   private readonly patcherCaches: KeyValueCache[];
   private readonly encoderCaches: KeyValueCache[];
   private readonly decoderCaches: KeyValueCache[];
@@ -96,6 +101,7 @@ export class ModelSteps {
     this.config = config;
     this.checkpoint = checkpoint;
     this.hashRows = hashRows;
+    this.mostRecorded = Math.max(sequences, MOST_RECORDED);
     this.byteSlots = new SlotCache(sequences, backend);
     this.patcherCaches = config.patching.mode === 'entropy' ? stackCaches(patcher!, this.byteSlots) : [];
     this.encoderCaches = stackCaches(encoder, this.byteSlots);
@@ -121,7 +127,7 @@ export class ModelSteps {
   entropies({ ids, slots, patcher }: ByteStep): Tensor {
     const { positions, lo, hi, positionCount } = patcher!;
     this.prepare(this.config.patcher!, positionCount);
-    return this.entropyStep.run({ ids, slots, positions, lo, hi }, patcher!, ids.length > MOST_RECORDED)[0];
+    return this.entropyStep.run({ ids, slots, positions, lo, hi }, patcher!, ids.length > this.mostRecorded)[0];
   }
 
   /** Runs the encoder on the new bytes, and keeps their states for the patches they belong to. */
@@ -129,7 +135,7 @@ export class ModelSteps {
     const { positions, lo, hi, positionCount } = local;
     const inputs: EncoderInputs = { ids, slots, positions, lo, hi, ...this.ngrams(hashIds) };
     this.prepare(this.config.encoder, positionCount);
-    this.encoderStep.run(inputs, local, ids.length > MOST_RECORDED);
+    this.encoderStep.run(inputs, local, ids.length > this.mostRecorded);
   }
 
   /** The n-gram rows of new bytes. If the hash table is not in memory, the named rows are read into a small table of their own. */
@@ -154,10 +160,12 @@ export class ModelSteps {
       states.map((s) => Math.max(0, s.patches - 1) * k),
       states.map((s) => s.patches * k),
     );
-    const { pairs, ...inputs } = pooledBytes(finished, this.byteSlots, this.patchSlots, k);
+    const grain = states.length > 1 ? BYTES_GRAIN : 1;
+    const { pairs, ...inputs } = pooledBytes(finished, this.byteSlots, this.patchSlots, k, grain);
     const { positions, slots, lo, hi, ...at } = this.globalStages.place(finished, ends, states);
     this.prepare(this.config.global, at.positionCount);
-    const once = inputs.bytes.length > MOST_RECORDED || !this.globalStages.areOn(this.backend);
+    const many = inputs.bytes.length > (grain > 1 ? 4 * this.mostRecorded : this.mostRecorded);
+    const once = many || !this.globalStages.areOn(this.backend);
     this.patchStep.run({ ...inputs, positions, slots, lo, hi }, { pairs, globalPairs: at.pairs }, once);
   }
 
@@ -180,7 +188,7 @@ export class ModelSteps {
     const some = wanted && wanted.length < n ? { wanted } : {};
     this.prepare(this.config.decoder, positionCount);
     const inputs = { slots, positions, lo, hi, crossLo, crossHi, ...some };
-    return this.decoderStep.run(inputs, local, n > MOST_RECORDED)[0];
+    return this.decoderStep.run(inputs, local, n > this.mostRecorded)[0];
   }
 
   /** Forgets what one sequence has read. */

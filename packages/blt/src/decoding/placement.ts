@@ -41,7 +41,7 @@ export interface Placement {
 
 /** The bytes of F finished patches, patch after patch, and which of them each of a patch's k queries sees. */
 export interface PooledBytes {
-  /** Cache rows of the patches' bytes, cut at `starts` [F+1]. */
+  /** Cache rows of the patches' bytes, cut at `starts` [F+1]; what follows the last of them belongs to no patch. */
   readonly bytes: Int32Array;
   readonly starts: Int32Array;
   /** [F*k] the bytes that each query sees. */
@@ -159,19 +159,24 @@ function hashRows(
   return out;
 }
 
-/** @param byteSlots of the bytes   @param patchSlots of the queries, k for each patch */
+/**
+ * @param byteSlots of the bytes   @param patchSlots of the queries, k for each patch
+ * @param grain more than 8 bytes are made a multiple of it by repeating the last one (8 and fewer rows may be multiplied in another
+ *   order), so that the patches of many sequences have few lengths together and recordings are met again
+ */
 export function pooledBytes(
   finished: readonly SequencePatch[],
   byteSlots: SlotCache,
   patchSlots: SlotCache,
   k: number,
+  grain: number,
 ): PooledBytes {
   const F = finished.length;
   const starts = new Int32Array(F + 1);
   finished.forEach(({ patch }, f) => {
     starts[f + 1] = starts[f] + patch.end - patch.start;
   });
-  const bytes = new Int32Array(starts[F]);
+  const bytes = new Int32Array(starts[F] > 8 ? grain * Math.ceil(starts[F] / grain) : starts[F]);
   const [bytesLo, bytesHi, rows] = [new Int32Array(F * k), new Int32Array(F * k), new Int32Array(F * k)];
   let pairs = 0;
   finished.forEach(({ sequence, patch }, f) => {
@@ -182,5 +187,6 @@ export function pooledBytes(
     for (let j = 0; j < k; j++) rows[f * k + j] = patchSlots.slot(sequence, patch.index * k + j);
     pairs += k * (starts[f + 1] - starts[f]);
   });
+  bytes.fill(bytes[starts[F] - 1], starts[F]);
   return { bytes, starts, bytesLo, bytesHi, rows, pairs };
 }

@@ -19,6 +19,8 @@ export class Sampler {
   private readonly options: SamplerOptions;
   private readonly random: Random;
   private readonly uniforms: number[] = [];
+  /** The logits of a draw, those of ids that are never drawn set to -Infinity. */
+  private allowed = new Float32Array(0);
 
   constructor(options: SamplerOptions, stream = 0) {
     this.options = options;
@@ -28,7 +30,9 @@ export class Sampler {
 
   /** The id at place n (0 = the first one made); EOS where the document ends. */
   draw(logits: Float32Array, n: number): number {
-    const allowed = logits.slice();
+    if (this.allowed.length !== logits.length) this.allowed = new Float32Array(logits.length);
+    const { allowed } = this;
+    allowed.set(logits);
     for (const special of [BOE, BOS, BPE]) allowed[special] = Number.NEGATIVE_INFINITY;
     if (this.options.ignoreEos) allowed[EOS] = Number.NEGATIVE_INFINITY;
     return sampleLogits(allowed, this.options, () => {

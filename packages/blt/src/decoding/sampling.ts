@@ -15,9 +15,19 @@ export interface SamplingOptions {
 
 /** Index of the highest logit, the first one among equals. @throws RangeError if there is none */
 export function argmax(logits: Float32Array): number {
-  requireLogits('argmax', logits);
-  let best = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i] > logits[best]) best = i;
+  let best = -1;
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < logits.length; i++) {
+    const logit = logits[i];
+    if (logit > highest) {
+      highest = logit;
+      best = i;
+    }
+    if (!(logit < Number.POSITIVE_INFINITY)) {
+      throw new RangeError(`argmax: logit ${i} is ${logit}, logits must be finite or -Infinity`);
+    }
+  }
+  if (best < 0) throw new RangeError(`argmax: none of the ${logits.length} classes can be chosen`);
   return best;
 }
 
@@ -42,8 +52,9 @@ export function sampleLogits(logits: Float32Array, options: SamplingOptions, uni
   if (temperature === 0) return best;
   const V = logits.length;
   // Softmax without its denominator; the drawn number is scaled by the kept mass instead.
-  const weights = new Float64Array(V);
-  for (let i = 0; i < V; i++) weights[i] = naturalExp((logits[i] - logits[best]) / temperature);
+  const weights = weightsOf(V);
+  const highest = logits[best];
+  for (let i = 0; i < V; i++) weights[i] = naturalExp((logits[i] - highest) / temperature);
   if (topP !== null) keepNucleus(weights, topP);
   else if (topK !== null && topK < V) {
     const last = logits.slice().sort()[V - topK];
@@ -52,7 +63,7 @@ export function sampleLogits(logits: Float32Array, options: SamplingOptions, uni
   // The most probable class has the weight 1.
   if (minP !== null) for (let i = 0; i < V; i++) if (weights[i] < minP) weights[i] = 0;
   let mass = 0;
-  for (const w of weights) mass += w;
+  for (let i = 0; i < V; i++) mass += weights[i];
   let left = uniform() * mass;
   let drawn = best;
   for (let i = 0; i < V; i++) {
@@ -62,6 +73,14 @@ export function sampleLogits(logits: Float32Array, options: SamplingOptions, uni
     if (left < 0) break;
   }
   return drawn;
+}
+
+let memory = new Float64Array(0);
+
+/** Room for the weights of `count` classes, the same for every draw: a byte is drawn in a few microseconds. */
+function weightsOf(count: number): Float64Array {
+  if (memory.length !== count) memory = new Float64Array(count);
+  return memory;
 }
 
 /** Sets to 0 every weight whose predecessors in falling order hold more than topP of the mass. */
@@ -91,15 +110,4 @@ export function validateSampling({ temperature = 1, topK = null, topP = null, mi
   if (minP !== null && !(minP >= 0 && minP <= 1)) {
     throw new RangeError(`sampling: minP must be 0 .. 1, got ${minP}; leave it out to keep all classes`);
   }
-}
-
-function requireLogits(where: string, logits: Float32Array): void {
-  let open = false;
-  for (let i = 0; i < logits.length; i++) {
-    if (Number.isNaN(logits[i]) || logits[i] === Number.POSITIVE_INFINITY) {
-      throw new RangeError(`${where}: logit ${i} is ${logits[i]}, logits must be finite or -Infinity`);
-    }
-    if (logits[i] !== Number.NEGATIVE_INFINITY) open = true;
-  }
-  if (!open) throw new RangeError(`${where}: none of the ${logits.length} classes can be chosen`);
 }

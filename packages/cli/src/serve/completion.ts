@@ -4,16 +4,15 @@ import type { ServerResponse } from 'node:http';
 import { counted } from '../terminal/human-units.ts';
 import { ApiError, errorBody, sendJson } from './api-error.ts';
 import type { CompletionRequest } from './completion-request.ts';
-import { byteLogprob, type Logprobs } from './logprobs.ts';
+import type { EndReason, Job } from './lane.ts';
+import type { ByteLogprob, Logprobs } from './logprobs.ts';
 import type { Metrics } from './metrics.ts';
-import type { Job, Scheduler } from './scheduler.ts';
+import type { Scheduler } from './scheduler.ts';
 import { destroyIfStalled } from './slow-reader.ts';
 import { TextStream } from './text-stream.ts';
 
 /** Milliseconds between two events of a stream. The first byte of a text is sent at once. */
 const EVENT_INTERVAL = 20;
-
-type FinishReason = 'stop' | 'length';
 
 interface Choice {
   readonly index: number;
@@ -21,7 +20,7 @@ interface Choice {
   readonly text: TextStream;
   /** Text before the made bytes: the prompt, if it is to be echoed. */
   echo: string;
-  finish: FinishReason | null;
+  finish: EndReason | null;
   /** Something of it has been sent. */
   begun: boolean;
 }
@@ -104,7 +103,8 @@ export class Completion {
       prompt,
       options: { maxBytes, temperature, topP, topK, minP, ignoreEos, seed: this.head.seed },
       stream,
-      onByte: (byte, logits) => this.onByte(choice, byte, logits),
+      logprobs: request.logprobs,
+      onByte: (entry) => this.onByte(choice, entry),
       onEnd: (reason) => {
         choice.text.end();
         this.onEnd(choice, reason);
@@ -123,21 +123,18 @@ export class Completion {
     return choice;
   }
 
-  private onByte(choice: Choice, byte: number, logits: Float32Array): boolean {
+  private onByte(choice: Choice, entry: ByteLogprob): boolean {
     if (!this.firstByteSeen) {
       this.firstByteSeen = true;
       this.metrics.firstByte.observe((performance.now() - this.started) / 1000);
     }
-    const { logprobs } = this.request;
-    const stopped = choice.text.push(
-      logprobs === null ? { byte, logprob: 0, top: {} } : byteLogprob(logits, byte, logprobs),
-    );
+    const stopped = choice.text.push(entry);
     if (stopped) this.onEnd(choice, 'stop');
     else if (this.request.stream) this.flushSoon(choice);
     return !stopped;
   }
 
-  private onEnd(choice: Choice, reason: FinishReason): void {
+  private onEnd(choice: Choice, reason: EndReason): void {
     choice.finish = reason;
     this.open--;
     if (this.open > 0) {
@@ -170,7 +167,7 @@ export class Completion {
     this.response.write(`data: ${JSON.stringify(value)}\n\n`);
   }
 
-  private chunk(index: number, text: string, logprobs: Logprobs | null, finish: FinishReason | null): void {
+  private chunk(index: number, text: string, logprobs: Logprobs | null, finish: EndReason | null): void {
     const usage = this.request.includeUsage ? { usage: null } : {};
     const choices = [{ index, text, logprobs, finish_reason: finish }];
     this.event({ object: 'text_completion', ...this.head, choices, ...usage });
@@ -225,6 +222,7 @@ export class Completion {
     if (this.over) return;
     this.over = true;
     if (this.timer) clearTimeout(this.timer);
+    for (const { job } of this.choices) this.scheduler.cancel(job);
     const refusal = new ApiError(500, error.message);
     if (this.response.headersSent) {
       this.event(errorBody(refusal));

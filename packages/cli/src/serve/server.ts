@@ -1,13 +1,14 @@
 /** @file The server of `blt serve`: who may ask, what is read of a request, and which part of the API answers. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Checkpoint, ContinuousBatch } from '@blt-ts/blt';
+import type { Checkpoint } from '@blt-ts/blt';
 import { parseJson } from '../files/small-file.ts';
 import { isOwnHost, LOOPBACK, listen } from '../http/listen.ts';
 import { UserError } from '../terminal/errors.ts';
 import { ApiError, errorBody, sendJson } from './api-error.ts';
 import { Completion } from './completion.ts';
 import { parseCompletionRequest, type RequestLimits } from './completion-request.ts';
+import type { Lane } from './lane.ts';
 import { Metrics } from './metrics.ts';
 import { Scheduler } from './scheduler.ts';
 import { parseScoreRequest, Scorer } from './score.ts';
@@ -15,10 +16,11 @@ import { parseScoreRequest, Scorer } from './score.ts';
 /** Bytes of a request's body. */
 const MOST_BODY_BYTES = 1024 * 1024;
 
-/** The model that is served, its readers, and the limits of what they may ask. */
+/** The model that is served, the lanes that make its texts, and the limits of what they may ask. */
 export interface ServeOptions {
   readonly checkpoint: Checkpoint;
-  readonly batch: ContinuousBatch;
+  /** They make the texts. */
+  readonly lanes: readonly Lane[];
   /** Name of the model in the API. */
   readonly model: string;
   readonly host: string;
@@ -80,9 +82,8 @@ class Api {
 
   constructor(options: ServeOptions) {
     this.options = options;
-    const { batch, mostWaiting, checkpoint } = options;
-    const { synchronous } = checkpoint.params.lm_head.weight.backend;
-    this.scheduler = new Scheduler(batch, { mostWaiting, synchronous });
+    const { lanes, mostWaiting, checkpoint } = options;
+    this.scheduler = new Scheduler(lanes, mostWaiting);
     this.scorer = new Scorer(checkpoint);
     this.metrics = new Metrics(this.scheduler);
     const card = { id: options.model, object: 'model', created: this.created, owned_by: 'blt' };

@@ -14,7 +14,7 @@ export interface WasmOptions {
   deterministic?: boolean;
   /**
    * For inference: the bits of a row do not depend on the rows computed with it. A text then gives the same bits as a whole, in chunks and
-   * byte by byte, alone and beside others. Decoding one text takes about twice the time. Default false.
+   * byte by byte, alone and beside others. Decoding one text takes about a quarter more time. Default false.
    */
   batchInvariant?: boolean;
   /** Work in pairs of vectors; by default where the engine makes 256-bit ones of them. The bits do not depend on it. */

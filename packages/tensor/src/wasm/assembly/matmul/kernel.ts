@@ -1,6 +1,7 @@
 /** @file The kernel `matmul`: a batch of products, cut into pieces for the threads. */
 import * as args from '../../arguments/matmul';
 import { int, partBegin, pointer, takeUnit } from '../core/call';
+import { MOST_ROWS, columnsAsLanes } from './columns-as-lanes';
 import { FEW_ROWS, FEW_COLUMNS_STRIP, fewRows, hasFewColumns } from './few-rows';
 import { gemm } from './gemm';
 import { panelColumns, panelRows } from './pack';
@@ -57,6 +58,7 @@ export function matmul(part: i32, parts: i32): void {
     const b = pointer(args.b) + batch * pointer(args.bStep) + j * bn;
     const c = pointer(args.c) + batch * pointer(args.cStep) + i * cm + (<usize>j << 2);
     if (few) fewRows(m, n, K, a, am, b, bk, bn, c, cm, add, fewColumns);
+    else if (lanes && m <= MOST_ROWS) columnsAsLanes(m, n, K, a, am, b, bn, c, cm, add);
     else if (lanes) rowsAsLanes(m, n, K, a, am, b, bn, c, cm, add);
     else gemm(m, n, K, a, am, ak, b, bk, bn, c, cm, add);
   }

@@ -138,6 +138,34 @@ function rowsOf(documents: readonly EvaluatedDocument[], config: BltConfig, rowB
   return evaluationRows(documents, { patchesPerRow, limits });
 }
 
+/** Held-out text in patches and rows. The run's own rows give the figure that the run ended with. @param plan that of the run whose text it is */
+async function patchedRows(
+  { config, patcher }: Checkpoint,
+  heldOut: Document[],
+  plan: RunPlan | null,
+  asked: number | undefined,
+  backend: Backend,
+): Promise<{ rows: EvaluationRow[]; rowBytes: number; patchBytes: number }> {
+  const own = asked === undefined ? plan?.model : undefined;
+  const rowBytes = own?.maxRowBytes ? own.maxRowBytes / 2 : (asked ?? 512);
+  checkRowBytes(rowBytes, longestText(config));
+  const { heldOut: documents, counted } = corpusIds({ train: [], heldOut });
+  const entropies =
+    config.patching.mode === 'entropy'
+      ? await scoreEntropiesAsync(patcher!, documents, config.patcher!, { ...layoutOptions(config), backend })
+      : documents.map(() => null);
+  const patched = documents.map((ids, i) => ({
+    ids,
+    patchLengths: patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }),
+    counted: counted?.heldOut[i] ?? undefined,
+  }));
+  const rows = own
+    ? heldOutRows(plan!, config, patched, Math.ceil(own.patchesPerRow / 2))
+    : rowsOf(patched, config, rowBytes);
+  const lengths = patched.map((one) => one.patchLengths);
+  return { rows, rowBytes, patchBytes: meanPatchSize(lengths, countBytes(documents)) };
+}
+
 /** FLOPs per byte that really run on a row, counted kernel by kernel. */
 function executedFlopsPerByte({ params, config }: Checkpoint, row: TrainingRow, backend: Backend): number {
   const { ledger } = withLedger(() =>
@@ -168,31 +196,11 @@ export async function evalCommand(flags: EvalFlags): Promise<number> {
   const { checkpoint, folder } = await loadModel(flags.model, backend);
   const { title, plan, train, heldOut } = await evaluationData(flags, folder);
   if (totalBytes(heldOut) === 0) throw new UserError(`${title} is empty; give a text to evaluate on with --data`, 2);
-  const { config, patcher } = checkpoint;
-  // The run's own rows give the figure that the run ended with.
-  const own = flags.rowBytes === undefined ? plan?.model : undefined;
-  const rowBytes = own?.maxRowBytes ? own.maxRowBytes / 2 : (flags.rowBytes ?? 512);
-  checkRowBytes(rowBytes, longestText(config));
+  const { config } = checkpoint;
   const memory = memoryBeside(folder, flags.memory);
   const started = performance.now();
   const measures = compressorFigures(lastBytes(train, MOST_CONTEXT_BYTES), comparedBytes(heldOut));
-  const { heldOut: documents, counted } = corpusIds({ train: [], heldOut });
-  const entropies =
-    config.patching.mode === 'entropy'
-      ? await scoreEntropiesAsync(patcher!, documents, config.patcher!, { ...layoutOptions(config), backend })
-      : documents.map(() => null);
-  const lengths = documents.map((ids, i) =>
-    patchLengths(ids, entropies[i], config.patching, { includeNextToken: false }),
-  );
-  const patchBytes = meanPatchSize(lengths, countBytes(documents));
-  const patched = documents.map((ids, i) => ({
-    ids,
-    patchLengths: lengths[i],
-    counted: counted?.heldOut[i] ?? undefined,
-  }));
-  const rows = own
-    ? heldOutRows(plan!, config, patched, Math.ceil(own.patchesPerRow / 2))
-    : rowsOf(patched, config, rowBytes);
+  const { rows, rowBytes, patchBytes } = await patchedRows(checkpoint, heldOut, plan, flags.rowBytes, backend);
   const row = rows.reduce((a, b) => (b.ids.length > a.ids.length ? b : a));
   const { alone: evaluation, withMemory } = await evaluateBoth(checkpoint, rows, memory);
   const executed = executedFlopsPerByte(checkpoint, row, backend);

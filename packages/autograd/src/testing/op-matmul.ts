@@ -64,8 +64,16 @@ export const matmulOps: OpRows<'matmul'> = {
         attrs: { transposeA: false, transposeB: true },
         message: 'matmul: inner sizes differ, a [2,3] x b [3,5]^T: 3 != 5',
       },
-      { ins: [blank(3), blank(3, 5)], attrs: plainMatrices, message: 'matmul: needs matrices, got a [3] and b [3,5]' },
-      { ins: [blank(3, 5), blank(5)], attrs: plainMatrices, message: 'matmul: needs matrices, got a [3,5] and b [5]' },
+      {
+        ins: [blank(3), blank(3, 5)],
+        attrs: plainMatrices,
+        message: 'matmul: needs matrices, got a [3] and b [3,5]; reshape a vector to [n,1] or [1,n]',
+      },
+      {
+        ins: [blank(3, 5), blank(5)],
+        attrs: plainMatrices,
+        message: 'matmul: needs matrices, got a [3,5] and b [5]; reshape a vector to [n,1] or [1,n]',
+      },
       {
         ins: [blank(2, 2, 3), blank(4, 3, 5)],
         attrs: plainMatrices,

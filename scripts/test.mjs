@@ -29,17 +29,26 @@ const groups = [
 
 await install();
 await step('building', process.execPath, ['scripts/build.mjs']);
-await step('types', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit']);
-await step('types of the benchmarks', process.execPath, [
-  'node_modules/typescript/bin/tsc',
-  '-p',
-  'bench/tsconfig.json',
-  '--noEmit',
-]);
-await step('lint', process.execPath, ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
+
+/** Steps one after the other, each a title and what Node runs. */
+async function inTurn(steps) {
+  for (const [title, ...args] of steps) await step(title, process.execPath, args);
+}
+
+const tsc = 'node_modules/typescript/bin/tsc';
 const knip = ['node_modules/knip/bin/knip.js', '--no-progress'];
-await step('dead code', process.execPath, knip);
-await step('code that only tests reach', process.execPath, [...knip, '--production', '--workspace', 'packages/cli']);
+// None of these needs another one, so two of them run side by side.
+await Promise.all([
+  inTurn([
+    ['types', tsc, '-p', 'tsconfig.json', '--noEmit'],
+    ['types of the benchmarks', tsc, '-p', 'bench/tsconfig.json', '--noEmit'],
+  ]),
+  inTurn([
+    ['lint', 'node_modules/@biomejs/biome/bin/biome', 'check', '.'],
+    ['dead code', ...knip],
+    ['code that only tests reach', ...knip, '--production', '--workspace', 'packages/cli'],
+  ]),
+]);
 
 /** Runs vitest and adds up its counts. The properties' seed is fixed, so that what passes once passes again; `pnpm test:slow` draws fresh ones. */
 const total = { passed: 0, failed: 0, status: 0 };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { groupTable } from '../../../packages/cli/src/study/measure-tables.ts';
+import { groupTable, measureTables } from '../../../packages/cli/src/study/measure-tables.ts';
 import { runConfig } from '../../../packages/cli/src/study/run-config.ts';
 import {
   bpbRatio,
@@ -83,4 +83,16 @@ test('documents are compared by the part of their name before a slash, and not a
     ['es', 'token', '3.5000', ''],
     ['es', 'blt', '5.0000', expect.stringMatching(/^1\.429 \(1\.000 to 2\.000\)$/)],
   ]);
+});
+
+test('decoding is a table of the models that decode, and none where no model does', () => {
+  const decoding = { bytes: 90, bytesRead: 100, globalSteps: 25, milliseconds: 50 };
+  const taken = (found: typeof decoding | null): FinishedRun => ({
+    ...run(1.5e13, [2]),
+    measures: { 'decoding-1': { kind: 'decoding', decoding: found } },
+  });
+  expect(measureTables([taken(null)])).toEqual([]);
+  const [{ rows, heads }] = measureTables([taken(null), taken(decoding)]);
+  expect(rows).toEqual([['a, 1.5e13 FLOPs', '4.00', '0.500']]);
+  expect(heads).toHaveLength(3);
 });

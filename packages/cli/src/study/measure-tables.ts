@@ -90,8 +90,10 @@ function measureRows(run: FinishedRun, found: Measured): string[][] {
 /** The measures of the runs of an experiment. */
 export function measureTables(runs: readonly FinishedRun[]): Table[] {
   const all = runs.flatMap((run) => Object.values(run.measures ?? {}).map((found) => ({ run, found })));
-  return [...groupBy(all, ({ found }) => found.kind)].map(([kind, of]) => ({
+  const tables = [...groupBy(all, ({ found }) => found.kind)].map(([kind, of]) => ({
     heads: HEADS[kind as Measured['kind']],
     rows: of.flatMap(({ run, found }) => measureRows(run, found)),
   }));
+  // Models that do not decode have been asked, and have nothing to show.
+  return tables.filter(({ rows }) => rows.length > 0);
 }

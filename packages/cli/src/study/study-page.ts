@@ -30,11 +30,11 @@ const COLORS = [
   '#be185d',
   '#7c4a03',
 ];
-const CSS = `${LINE_CHART_CSS}:root { ${COLORS.map((color, i) => `--arm${i}: ${color};`).join(' ')} }
+const CSS = `${LINE_CHART_CSS}main { max-width: 1000px; }
+:root { ${COLORS.map((color, i) => `--arm${i}: ${color};`).join(' ')} }
 .scroll { overflow-x: auto; }
 .scroll th, .scroll td { overflow-wrap: normal; }
-.scroll td:first-child { white-space: nowrap; }
-.words td:first-child { white-space: normal; }
+.scroll td:first-child { min-width: 9em; }
 .words td { min-width: 7em; }
 @media (max-width: 560px) {
   .words table, .words tbody, .words tr, .words td { display: block; }

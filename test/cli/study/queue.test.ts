@@ -1,11 +1,12 @@
 /** @file The queue of runs: one that fails does not end the others, and time is planned for measures too. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Measure } from '../../../packages/cli/src/study/measure.ts';
 import { measureBytes, secondsOf } from '../../../packages/cli/src/study/planned-time.ts';
 import { doRuns } from '../../../packages/cli/src/study/queue.ts';
-import { type RunConfig, runConfig, runName } from '../../../packages/cli/src/study/run-config.ts';
+import { gather, readResults, resultsText, takeOver } from '../../../packages/cli/src/study/results.ts';
+import { entropyRun, type RunConfig, runConfig, runName } from '../../../packages/cli/src/study/run-config.ts';
 import { type RunResult, StudyFolder } from '../../../packages/cli/src/study/run-folders.ts';
 import { RECIPE } from '../../support/study-recipe.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -40,6 +41,59 @@ test('a run that fails is named with its reason, those that need it fail with it
   // The entropy model of the second is the fourth.
   expect(failed).toHaveLength(4);
   expect(existsSync(folder.runPath(wrong, 'result.json'))).toBe(false);
+});
+
+test('runs that were taken over from a results.json are not done again, unless their weights are needed', async () => {
+  const [before, after] = ['a', 'b'].map((name) => new StudyFolder(join(temporaryFolder(), name)));
+  const first = [patches({}), bytes()];
+  await doRuns(
+    first.map((one) => job(one)),
+    before,
+    options,
+  );
+  const experiment = (runs: readonly RunConfig[]) => ({
+    ...{ name: 'x', title: '', question: '', baseline: 'a', references: [], measures: [] },
+    runs: runs.map((config) => ({ arm: 'a', config })),
+  });
+  const text = resultsText(gather([experiment(first)], before));
+  await before.write(before.path('results.json'), text);
+  const results = await readResults(before.path('results.json'));
+  expect(await takeOver(results, after)).toBe(3);
+  expect(await takeOver(results, after)).toBe(0);
+  expect(resultsText(gather([experiment(first)], after))).toBe(text);
+
+  const later = patches({ seed: 1 });
+  const { failed } = await doRuns(
+    [...first, later].map((one) => job(one)),
+    after,
+    options,
+  );
+  expect(failed).toEqual([]);
+  expect(first.map((config) => after.hasWeights(config))).toEqual([false, false]);
+  // The entropy model of the new run was trained again, to the same bits.
+  const entropy = entropyRun(later)!;
+  const weights = (folder: StudyFolder) => readFileSync(folder.runPath(entropy, 'weights.safetensors'));
+  expect(weights(after).equals(weights(before))).toBe(true);
+});
+
+test('a run that is done again for its weights must have the bits of the results that were taken over', async () => {
+  const folder = new StudyFolder(join(temporaryFolder(), 'study'));
+  const entropy = entropyRun(patches({}))!;
+  await doRuns([job(entropy)], folder, options);
+  const result = { ...folder.result(entropy)!, bitsPerByte: 1 };
+  await folder.write(folder.runPath(entropy, 'result.json'), JSON.stringify(result));
+  rmSync(folder.runPath(entropy, 'weights.safetensors'));
+  const { failed } = await doRuns([job(patches({}))], folder, options);
+  expect(failed[0].why).toMatch(/^the run [0-9a-f]{16} has \d\.\d+ bits per byte, and 1 in the results/);
+  expect(failed).toHaveLength(2);
+});
+
+test('a results.json whose measures are paths to elsewhere is refused', async () => {
+  const folder = new StudyFolder(join(temporaryFolder(), 'study'));
+  await doRuns([job(bytes())], folder, options);
+  const run = { config: bytes(), result: folder.result(bytes())!, measures: { '../../x': { kind: 'noise' } } };
+  await folder.write(folder.path('bad.json'), JSON.stringify({ format: 1, experiments: [], runs: { a: run } }));
+  await expect(readResults(folder.path('bad.json'))).rejects.toThrow('is no results.json of blt study');
 });
 
 test('no run is begun that would end too late', async () => {

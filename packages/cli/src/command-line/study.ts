@@ -15,6 +15,7 @@ export function addStudy(program: Command): void {
     .option('--shard <i/n>', 'the i-th of n shares of the runs, for several machines on one folder')
     .option('--out <dir>', 'where runs, results.json and the page are kept (study)')
     .option('--corpus <name>', 'instead of the one that an experiment names: sotu or moby-dick')
+    .option('--from <file>', 'take the finished runs of a results.json over, so that none of them is done again')
     .option('--results <file>', 'draw the page of a results.json and run nothing')
     .addOption(new Option('--one <json>', 'one run').hideHelp())
     .action(async (name, flags) => {

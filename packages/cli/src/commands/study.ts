@@ -7,7 +7,7 @@ import { isCorpus, noCorpus } from '../study/corpora.ts';
 import { type Experiment, experimentNames, readExperiment, smokeOf } from '../study/experiment.ts';
 import { measure } from '../study/measure.ts';
 import { doJob, doRuns, type FailedRun, type Job } from '../study/queue.ts';
-import { gather, readResults, resultsText } from '../study/results.ts';
+import { gather, readResults, resultsText, takeOver } from '../study/results.ts';
 import { runConfig, runName } from '../study/run-config.ts';
 import { StudyFolder } from '../study/run-folders.ts';
 import { groupBy } from '../study/statistics.ts';
@@ -25,6 +25,7 @@ export interface StudyFlags {
   readonly out?: string;
   readonly corpus?: string;
   readonly results?: string;
+  readonly from?: string;
   /** One job as JSON: what this command gives to the processes that it starts. */
   readonly one?: string;
 }
@@ -38,8 +39,8 @@ function shardOf(text: string | undefined): { i: number; n: number } | null {
 }
 
 function jobOf(text: string): Job {
-  const { config, measures } = JSON.parse(text);
-  return { config: runConfig.parse(config), measures: z.array(measure).parse(measures) };
+  const { config, measures, weights } = JSON.parse(text);
+  return { config: runConfig.parse(config), measures: z.array(measure).parse(measures), weights };
 }
 
 /** The runs that failed, as one sentence for each reason. */
@@ -76,6 +77,10 @@ export async function study(name: string | undefined, flags: StudyFlags): Promis
   const named = (name === undefined ? experimentNames() : [name]).map((one) => readExperiment(one, flags.corpus));
   for (const { config } of named.flatMap(({ runs }) => runs))
     if (!isCorpus(config.corpus)) throw new UserError(noCorpus(config.corpus), 2);
+  if (flags.from !== undefined) {
+    const taken = await takeOver(await readResults(flags.from), folder);
+    note(`${counted(taken, 'run')} of ${flags.from} taken over`);
+  }
   const experiments = flags.smoke ? named.map(smokeOf) : named;
   const jobs = experiments.flatMap(({ runs, measures }) => runs.map(({ config }) => ({ config, measures })));
   const { left, failed } = await doRuns(jobs, folder, {

@@ -12,6 +12,7 @@ import {
   TrainingLoop,
 } from '@blt-ts/blt';
 import { type Backend, Random, release, type SafetensorsInput, scope, tensor, writeSafetensors } from '@blt-ts/tensor';
+import { UserError } from '../terminal/errors.ts';
 import { type Arm, type StudyRow, scoredBytes } from './arm.ts';
 import { Tokenizer } from './bpe.ts';
 import { type Merge, trainBpe } from './bpe-training.ts';
@@ -19,8 +20,8 @@ import { excerptOf, type StudyDocument, trainingEnds } from './chunks.ts';
 import { type StudyCorpus, studyCorpus } from './corpora.ts';
 import { cuttingOf } from './cutting.ts';
 import { patchArm } from './patch-arm.ts';
-import { entropyRun, type RunConfig } from './run-config.ts';
-import type { DocumentScore, RunResult, StudyFolder } from './run-folders.ts';
+import { entropyRun, type RunConfig, runName } from './run-config.ts';
+import { type DocumentScore, jsonFile, type RunResult, type StudyFolder } from './run-folders.ts';
 import { type Scored, scoreDocument } from './scoring.ts';
 import { NGRAM_TABLE, tokenArm } from './token-arm.ts';
 
@@ -187,6 +188,18 @@ async function weightsFile(params: object): Promise<Uint8Array> {
   return writeSafetensors(tensors);
 }
 
+/**
+ * Compares a run that is done again, for its weights, with the result that was taken over.
+ * @throws UserError if a document has other bits: then the two are not of one study
+ */
+function checkAgain(config: RunConfig, { bitsPerByte }: RunResult, folder: StudyFolder): void {
+  const before = folder.result(config);
+  if (before === null || before.bitsPerByte === bitsPerByte) return;
+  throw new UserError(
+    `the run ${runName(config)} has ${bitsPerByte} bits per byte, and ${before.bitsPerByte} in the results that were taken over: another version of blt made them; give a new folder with --out, without --from`,
+  );
+}
+
 /** Does a run whose entropy model, if it has one, is done, and writes its folder; the result last. */
 export async function doRun(config: RunConfig, folder: StudyFolder, backend: Backend): Promise<RunResult> {
   const corpus = await studyCorpus(config.corpus, folder.path('corpora'));
@@ -227,9 +240,11 @@ export async function doRun(config: RunConfig, folder: StudyFolder, backend: Bac
     seconds: { training: (trained - started) / 1000, evaluation: (ended - trained) / 1000 },
     millisecondsPerByte: (user + system) / 1000 / bytes,
   };
-  await folder.write(folder.runPath(config, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  checkAgain(config, result, folder);
+  await folder.write(folder.runPath(config, 'config.json'), jsonFile(config));
   await folder.write(folder.runPath(config, 'weights.safetensors'), await weightsFile(params));
-  await folder.write(folder.runPath(config, 'result.json'), `${JSON.stringify(result, null, 2)}\n`);
+  // A result that was taken over stays, so that its times are those of the machine that it came from.
+  if (!folder.isDone(config)) await folder.write(folder.runPath(config, 'result.json'), jsonFile(result));
   loop.dispose();
   for (const [, leaf] of leaves(loop.params)) release(leaf);
   return result;

@@ -26,11 +26,15 @@ export interface QueueOptions {
 export interface Job {
   readonly config: RunConfig;
   readonly measures: readonly Measure[];
+  /** Whether its weights are needed too, which a run taken over from a results.json does not have. */
+  readonly weights?: boolean;
 }
 
-/** The part of a job that is still to be done. */
-function restOf({ config, measures }: Job, folder: StudyFolder): Planned & Job {
-  return { config, trains: !folder.isDone(config), measures: measures.filter((m) => !isMeasured(config, m, folder)) };
+/** The part of a job that is still to be done. A run without weights is trained again if a measure or another run needs them. */
+function restOf({ config, measures, weights = false }: Job, folder: StudyFolder): Planned & Job {
+  const left = measures.filter((m) => !isMeasured(config, m, folder));
+  const trains = !folder.isDone(config) || ((weights || left.length > 0) && !folder.hasWeights(config));
+  return { config, trains, measures: left };
 }
 
 /** Does what is still to be done of a job. */
@@ -118,7 +122,11 @@ class Progress {
     this.order = order;
     this.folder = folder;
     this.broken = broken;
-    this.waiting = order.filter((job) => !isFinished(job, folder));
+    const needed = order.filter((job) => !isFinished(job, folder)).flatMap(({ config }) => entropyRun(config) ?? []);
+    const models = new Set(needed.map(runName));
+    this.waiting = order
+      .map((job) => (models.has(runName(job.config)) ? { ...job, weights: true } : job))
+      .filter((job) => !isFinished(job, folder));
     this.finished = order.length - this.waiting.length;
   }
 
@@ -126,7 +134,7 @@ class Progress {
   next(): Job | null {
     const at = this.waiting.findIndex(({ config }) => {
       const entropy = entropyRun(config);
-      return entropy === null || this.folder.isDone(entropy) || this.hasFailed(entropy);
+      return entropy === null || this.folder.hasWeights(entropy) || this.hasFailed(entropy);
     });
     if (at < 0) return null;
     const [job] = this.waiting.splice(at, 1);

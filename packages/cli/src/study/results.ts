@@ -6,7 +6,7 @@ import { reason, UserError } from '../terminal/errors.ts';
 import { type Experiment, type Reference, reference } from './experiment.ts';
 import { type Measure, type Measured, measured, measureName } from './measure.ts';
 import { entropyRun, type RunConfig, runConfig, runName } from './run-config.ts';
-import type { RunResult, StudyFolder } from './run-folders.ts';
+import { jsonFile, type RunResult, type StudyFolder } from './run-folders.ts';
 import type { FinishedRun } from './statistics.ts';
 
 /** An experiment in results.json: its arms name their runs. */
@@ -75,6 +75,32 @@ export function resultsText({ format, experiments, runs }: Results): string {
   return `{"format":${format},"experiments":[\n${listed}\n],"runs":{\n${named.join(',\n')}\n}}\n`;
 }
 
+/** Names of measures as `measureName` makes them, so that no name is a path to somewhere else. */
+const MEASURE = /^[a-z]+-[0-9a-f]{8}$/;
+
+/**
+ * Takes the finished runs of a results.json over into a folder, without their weights. Runs that are there stay.
+ * @returns the number of runs taken over
+ */
+export async function takeOver({ runs }: Results, folder: StudyFolder): Promise<number> {
+  let taken = 0;
+  for (const { config, result, measures } of Object.values(runs)) {
+    if (folder.isDone(config)) continue;
+    await folder.write(folder.runPath(config, 'config.json'), jsonFile(config));
+    for (const [name, figures] of Object.entries(measures))
+      await folder.write(folder.runPath(config, `${name}.json`), `${JSON.stringify(figures)}\n`);
+    await folder.write(folder.runPath(config, 'result.json'), jsonFile(result));
+    taken++;
+  }
+  return taken;
+}
+
+const gatheredRun = z.looseObject({
+  config: runConfig,
+  result: z.looseObject({ bitsPerByte: z.number() }),
+  measures: z.record(z.string().regex(MEASURE), z.looseObject({ kind: z.string() })),
+});
+
 const shape = z.object({
   format: z.literal(1),
   experiments: z.array(
@@ -88,13 +114,16 @@ const shape = z.object({
       runs: z.array(z.object({ arm: z.string(), run: z.string() })),
     }),
   ),
-  runs: z.record(z.string(), z.looseObject({ config: runConfig, result: z.looseObject({ bitsPerByte: z.number() }) })),
+  runs: z.record(z.string(), gatheredRun),
 });
 
 /** Reads a results.json. @throws UserError if it is none */
 export async function readResults(path: string): Promise<Results> {
   try {
-    return shape.parse(JSON.parse(await readFile(path, 'utf8'))) as unknown as Results;
+    // Returned as it was read, because the schema would change the order of keys, and so the text of the next results.json.
+    const results = JSON.parse(await readFile(path, 'utf8'));
+    shape.parse(results);
+    return results;
   } catch (error) {
     const why = error instanceof z.ZodError ? z.prettifyError(error).split('\n')[0] : reason(error);
     throw new UserError(`${path} is no results.json of blt study (${why}); give one that blt study wrote`);

@@ -44,6 +44,9 @@ export interface RunResult {
   readonly millisecondsPerByte: number;
 }
 
+/** A value as the text of a file of a run. */
+export const jsonFile = (value: object): string => `${JSON.stringify(value, null, 2)}\n`;
+
 /** The paths of the study. */
 export class StudyFolder {
   readonly root: string;
@@ -68,6 +71,11 @@ export class StudyFolder {
 
   isDone(config: RunConfig): boolean {
     return this.has(this.runPath(config, 'result.json'));
+  }
+
+  /** Whether the weights of a run are there, which those of a run taken over from a results.json are not. */
+  hasWeights(config: RunConfig): boolean {
+    return this.has(this.runPath(config, 'weights.safetensors'));
   }
 
   /** The result of a run; null if there is none yet. */

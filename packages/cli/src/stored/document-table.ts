@@ -18,7 +18,7 @@ export interface Row {
   readonly size: number;
   /** SHA-256 of them. */
   readonly sha256: Uint8Array;
-  /** Bytes before this one are trained on, the others are held out. */
+  /** Bytes before this one are trained on, the others are held out. NaN until that is known. */
   readonly cut: number;
 }
 

@@ -7,6 +7,8 @@ export interface Piece {
   readonly label: string | number | null;
   /** Byte of the file at which the document begins, where that means something. */
   readonly start: number;
+  /** Bytes of the whole document, where its first piece knows them. */
+  readonly size: number | null;
   readonly bytes: Uint8Array;
   readonly isFirst: boolean;
   readonly isLast: boolean;

@@ -92,14 +92,21 @@ async function* wholeFile(
   chunks: AsyncIterable<Uint8Array>,
   check: (first: Uint8Array) => void,
 ): AsyncGenerator<readonly Piece[]> {
+  const document = { ordinal: 0, label: null, start: 0, size: null };
   let isFirst = true;
   for await (const bytes of chunks) {
     if (isFirst) check(bytes);
-    yield [{ ordinal: 0, label: null, start: 0, bytes, isFirst, isLast: false }];
+    yield [{ ...document, bytes, isFirst, isLast: false }];
     isFirst = false;
   }
-  yield [{ ordinal: 0, label: null, start: 0, bytes: new Uint8Array(0), isFirst, isLast: true }];
+  yield [{ ...document, bytes: new Uint8Array(0), isFirst, isLast: true }];
 }
+
+/** A document that is there as a whole: a line or a row. */
+const inOnePiece = (ordinal: number, bytes: Uint8Array): Piece => ({
+  ...{ ordinal, label: ordinal, start: 0, size: bytes.length },
+  ...{ bytes, isFirst: true, isLast: true },
+});
 
 /** Lines of JSON, each a document. */
 async function* linePieces(
@@ -112,7 +119,7 @@ async function* linePieces(
   let rest: Uint8Array = new Uint8Array(0);
   const take = (bytes: Uint8Array, isCut: boolean, into: Piece[]): void => {
     const text = reader.text(bytes, ++line, isCut);
-    if (text) into.push({ ordinal: line, label: line, start, bytes: text, isFirst: true, isLast: true });
+    if (text) into.push({ ...inOnePiece(line, text), start });
     start += bytes.length + 1;
   };
   for await (const chunk of chunks) {
@@ -143,10 +150,7 @@ async function* parquetPieces(file: SourceFile, options: ReadingOptions): AsyncG
       textField: options.textField,
       limit: growthLimit(file),
     })) {
-      yield texts.map((bytes, i) => {
-        const ordinal = firstRow + i + 1;
-        return { ordinal, label: ordinal, start: 0, bytes, isFirst: true, isLast: true };
-      });
+      yield texts.map((bytes, i) => inOnePiece(firstRow + i + 1, bytes));
     }
   } finally {
     closeSync(descriptor);

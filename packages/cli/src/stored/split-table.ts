@@ -8,14 +8,14 @@ import {
   endCut,
   HELD_OUT_FRACTION,
   isNear,
-  LONGEST_LOOK,
   plainTailStart,
   type SplitChoice,
   type SplitMode,
   tailStart,
 } from '../data/split.ts';
-import type { DocumentTable } from './document-table.ts';
+import type { DocumentTable, Row } from './document-table.ts';
 import { fetchRanges, type Stored } from './fetch.ts';
+import { aroundCut } from './tail.ts';
 
 const hex = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
@@ -38,9 +38,12 @@ export async function splitTable(
   }
   if (choice === 'end') return splitEnd(stored, fraction);
   if (choice === 'documents' || (choice === 'auto' && hasManyDocuments(table, fraction))) {
-    const { train, heldOut, share } = splitByContent(table, fraction, seed);
+    const { train, heldOut, share } = shareByContent(table, fraction, seed);
     if (choice === 'documents') checkBothSides(train, heldOut);
-    if (choice === 'documents' || isNear(share, fraction)) return 'documents';
+    if (choice === 'documents' || isNear(share, fraction)) {
+      splitByContent(table, fraction, seed);
+      return 'documents';
+    }
   }
   const heldOut = await splitTails(stored, fraction);
   return choice === 'tails' || heldOut > 0 ? 'tails' : splitEnd(stored, fraction);
@@ -73,35 +76,47 @@ function hasManyDocuments(table: DocumentTable, fraction: number): boolean {
   return squares > 0 && (fraction * total * total) / squares >= EXPECTED_HELD_OUT;
 }
 
-function splitByContent(table: DocumentTable, fraction: number, seed: number) {
+const isHeldOut = ({ sha256 }: Row, fraction: number, seed: number): boolean =>
+  contentUniform(hex(sha256), seed) < fraction;
+
+/** Documents on both sides, and the share of the bytes that is held out, if whole documents are drawn. */
+function shareByContent(table: DocumentTable, fraction: number, seed: number) {
   let [train, heldOut, heldOutBytes, total] = [0, 0, 0, 0];
-  for (let i = 0; i < table.length; i++) {
-    const { sha256, size } = table.row(i);
-    const isHeldOut = contentUniform(hex(sha256), seed) < fraction;
-    table.setCut(i, isHeldOut ? 0 : size);
-    total += size;
-    if (isHeldOut) {
+  for (const row of table.all()) {
+    total += row.size;
+    if (isHeldOut(row, fraction, seed)) {
       heldOut++;
-      heldOutBytes += size;
+      heldOutBytes += row.size;
     } else train++;
   }
   return { train, heldOut, share: heldOutBytes / total };
 }
 
+function splitByContent(table: DocumentTable, fraction: number, seed: number): void {
+  for (let i = 0; i < table.length; i++) {
+    const row = table.row(i);
+    table.setCut(i, isHeldOut(row, fraction, seed) ? 0 : row.size);
+  }
+}
+
 /** Documents that are read at once. */
 const BATCH = 4096;
 
-/** @returns held-out bytes */
+/**
+ * Cuts the documents that the survey has not cut, for which it did not know the size: whole files.
+ * @returns held-out bytes of all
+ */
 async function splitTails(stored: Stored, fraction: number): Promise<number> {
   const { table } = stored;
   let heldOut = 0;
   for (let first = 0; first < table.length; first += BATCH) {
     const ranges = [];
     for (let i = first; i < Math.min(table.length, first + BATCH); i++) {
-      const { size } = table.row(i);
-      const cut = plainTailStart(size, fraction);
+      const { size, cut: known } = table.row(i);
+      const cut = Number.isNaN(known) ? plainTailStart(size, fraction) : known;
       table.setCut(i, cut);
-      if (cut < size) ranges.push(around(i, cut, size));
+      if (!Number.isNaN(known)) heldOut += size - cut;
+      else if (cut < size) ranges.push({ document: i, ...aroundCut(cut, size) });
     }
     for (const [k, bytes] of (await fetchRanges(stored, ranges)).entries()) {
       const { document, from } = ranges[k];
@@ -114,13 +129,6 @@ async function splitTails(stored: Stored, fraction: number): Promise<number> {
   return heldOut;
 }
 
-/** The bytes that decide where exactly a document is cut. */
-const around = (document: number, cut: number, size: number) => ({
-  document,
-  from: Math.max(0, cut - LONGEST_LOOK - 1),
-  to: Math.min(size, cut + LONGEST_LOOK + 1),
-});
-
 async function splitEnd(stored: Stored, fraction: number): Promise<'end'> {
   const { table } = stored;
   const cut = endCut(bytesOf(table), fraction);
@@ -130,7 +138,7 @@ async function splitEnd(stored: Stored, fraction: number): Promise<'end'> {
     const inside = Math.min(size, Math.max(0, cut - start));
     table.setCut(i, inside);
     if (inside > 0 && inside < size) {
-      const range = around(i, inside, size);
+      const range = { document: i, ...aroundCut(inside, size) };
       const [bytes] = await fetchRanges(stored, [range]);
       table.setCut(
         i,

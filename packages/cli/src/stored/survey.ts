@@ -11,6 +11,7 @@ import { UserError } from '../terminal/errors.ts';
 import type { DocumentTable, Row } from './document-table.ts';
 import type { Piece } from './piece.ts';
 import { documentName, piecesOf, type ReadingOptions, type SourceFile } from './pieces.ts';
+import { Tail } from './tail.ts';
 
 /** How far a survey is. */
 export interface SurveyProgress {
@@ -73,10 +74,11 @@ export class Survey {
   }
 
   /**
-   * Reads files first .. end-1, whose documents are as a whole for training, or held out.
+   * Reads files first .. end-1.
+   * @param side of every document as a whole, or how it may be cut: see `Tail`
    * @throws UserError naming the first file that cannot be read
    */
-  async *read(first: number, end: number, side: 'train' | 'heldOut'): AsyncGenerator<SurveyProgress, void> {
+  async *read(first: number, end: number, side: Side): AsyncGenerator<SurveyProgress, void> {
     const total = this.files.reduce((n, { size }) => n + size, 0);
     for (let file = first; file < end; file++) {
       const { path, size, isFound } = this.files[file];
@@ -119,6 +121,9 @@ export class Survey {
   }
 }
 
+/** Where documents go: each as a whole to one side, or with the given share of its end held out. */
+type Side = 'train' | 'heldOut' | { readonly tails: number };
+
 /** Told of the documents of a file. */
 interface Found {
   add(row: Row, label: Piece['label']): void;
@@ -131,34 +136,41 @@ class FileSurvey {
   /** Documents that have begun and are not empty. */
   begun = 0;
   private hash: Hash | null = null;
+  private tail: Tail | null = null;
   private size = 0;
   /** Files of an archive, by their paths. The last of a name counts, and they come in the order of a folder. */
   private readonly entries = new Map<string, Row>();
   private readonly file: number;
-  private readonly side: 'train' | 'heldOut';
+  private readonly side: Side;
   private readonly found: Found;
 
-  constructor(file: number, side: 'train' | 'heldOut', found: Found) {
+  constructor(file: number, side: Side, found: Found) {
     this.file = file;
     this.side = side;
     this.found = found;
   }
 
-  take({ ordinal, label, start, bytes, isFirst, isLast }: Piece): void {
+  take({ ordinal, label, start, size, bytes, isFirst, isLast }: Piece): void {
     if (isFirst) {
       this.size = 0;
+      this.tail = typeof this.side === 'object' && size !== null ? new Tail(size, this.side.tails) : null;
       this.hash = isLast ? null : createHash('sha256');
       if (isUtf16(bytes)) this.found.utf16(label);
     }
     if (this.size === 0 && bytes.length > 0) this.begun++;
+    this.tail?.take(bytes, this.size);
     this.size += bytes.length;
     this.hash?.update(bytes);
     if (!isLast) return;
     const sha256 = this.hash ? this.hash.digest() : hash('sha256', bytes, 'buffer');
-    const cut = this.side === 'train' ? this.size : 0;
-    const row = { file: this.file, ordinal, start, size: this.size, sha256, cut };
+    const row = { file: this.file, ordinal, start, size: this.size, sha256, cut: this.cut() };
     if (typeof label !== 'string') this.found.add(row, label);
     else this.entries.set(label, row);
+  }
+
+  private cut(): number {
+    if (this.side === 'train') return this.size;
+    return this.side === 'heldOut' ? 0 : (this.tail?.cut() ?? Number.NaN);
   }
 
   /** @throws UserError if an archive holds more files than can be sorted */

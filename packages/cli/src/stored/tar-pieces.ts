@@ -30,7 +30,7 @@ export async function* tarPieces(
         } catch (error) {
           failed ??= error;
         }
-        ready.push({ ordinal, label, start: 0, bytes, isFirst, isLast });
+        ready.push({ ordinal, label, start: 0, size: entry.size, bytes, isFirst, isLast });
         isFirst = false;
       };
       entry.on('data', (bytes: Uint8Array) => push(bytes, false));

@@ -251,7 +251,7 @@ export class Session {
     this.parts.rewind(state);
   }
 
-  /** Frees all tensors. The session must not be used afterwards. */
+  /** Frees all tensors: its weights and what trains them. It can still tell how far it came, and evaluate other weights. */
   dispose(): void {
     this.parts.dispose();
   }

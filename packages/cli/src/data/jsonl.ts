@@ -15,8 +15,8 @@ const utf8 = new TextEncoder();
 /** Unpaired surrogates, which JSON can write as escapes, are dropped as the reference tokenizer does. */
 const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, '');
 
-/** Bytes of the blocks that texts are written into. */
-const BLOCK_BYTES = 1024 * 1024;
+/** Bytes of the blocks that texts are written into: more than a chunk of a file that is read in place has. */
+const BLOCK_BYTES = 2 * 1024 * 1024;
 
 /** Very many texts as UTF-8 bytes. They share blocks of memory, because a buffer for each costs more than a short text. */
 class TextBlocks {
@@ -32,6 +32,11 @@ class TextBlocks {
     const { written } = utf8.encodeInto(wellFormed(text), this.#block.subarray(this.#used));
     this.#used += written;
     return this.#block.subarray(this.#used - written, this.#used);
+  }
+
+  /** Writes over the last block. */
+  reuse(): void {
+    this.#used = 0;
   }
 }
 
@@ -67,6 +72,11 @@ export class LineReader {
   constructor(name: string, textField?: string) {
     this.#name = name;
     this.#textField = textField;
+  }
+
+  /** The texts so far are no longer needed: their memory is used again. */
+  reuse(): void {
+    this.#blocks.reuse();
   }
 
   /**

@@ -9,6 +9,7 @@ import type { Documents, ReadData, RunData, Sample } from '../data/run-data.ts';
 import { checkFraction, type SplitMode, wholePart } from '../data/split.ts';
 import { Tally } from '../data/tally.ts';
 import { UserError } from '../terminal/errors.ts';
+import { giveBackMemory } from '../threads/collect-garbage.ts';
 import { DocumentTable } from './document-table.ts';
 import type { Stored } from './fetch.ts';
 import { countSides, lastOfTable, sampleTable } from './sample-table.ts';
@@ -55,6 +56,7 @@ export async function surveyData(source: CorpusSource, options: SurveyOptions): 
     const stored = { files, table, reading };
     const mode = source.heldOut ? null : await splitTable(stored, split, { fraction, seed });
     tally.report(options.warn);
+    giveBackMemory();
     return new StoredData(stored, { mode, documents, head: survey.head, warn: options.warn });
   } catch (error) {
     table.close();

@@ -9,6 +9,7 @@ import { writeMemory } from '../run/memory-file.ts';
 import type { Sample } from '../run/samples-file.ts';
 import { printable } from '../terminal/byte-labels.ts';
 import { humanBytes } from '../terminal/human-units.ts';
+import { giveBackMemory } from '../threads/collect-garbage.ts';
 import type { Journal } from './journal.ts';
 import type { MemoryBeside } from './memory-beside.ts';
 import type { TrainingJob } from './training-job.ts';
@@ -41,6 +42,9 @@ export async function closeRun(run: Omit<ClosingRun, 'beside'> & { beside: WorkB
 
 async function measureAndReport(run: ClosingRun): Promise<boolean> {
   const { job, session, journal, log, beside } = run;
+  // All that a step needs has been saved. Without it the best step fits into the same memory.
+  session.dispose();
+  giveBackMemory();
   const { checkpoint, folder: model } = await loadModel(job.folder.path, job.backend);
   const bestStep = session.best?.step ?? session.modelStep;
   const measured = measuredBytes(job);

@@ -1,6 +1,6 @@
 /** @file Keeps the resident memory of a long run flat. */
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectGarbage, giveBackMemory } from '../threads/collect-garbage.ts';
 
 /** The part of a run's time that full collections may take. */
 const SHARE = 0.005;
@@ -19,7 +19,6 @@ const SHARE = 0.005;
  * takes some 5 ms. There is one after every step, or as many as fit in half a percent of the time.
  */
 export class SteadyHeap {
-  private readonly gc: () => void;
   /** No collection before this time, in ms. */
   private next = 0;
   /** Milliseconds of a collection while nobody else has the processor. */
@@ -28,19 +27,15 @@ export class SteadyHeap {
   constructor() {
     setFlagsFromString('--semi-space-growth-factor=1');
     setFlagsFromString('--max-inlined-bytecode-size-cumulative=100');
-    setFlagsFromString('--expose-gc');
-    // The function is there in contexts made while the flag is set.
-    this.gc = runInNewContext('gc') as () => void;
-    setFlagsFromString('--no-expose-gc');
     // What reading the corpus and drawing the first weights left behind.
-    this.step();
+    giveBackMemory();
   }
 
   /** To be called after each training step. */
   step(): void {
     const begin = performance.now();
     if (begin < this.next) return;
-    this.gc();
+    collectGarbage();
     const end = performance.now();
     // On a busy machine collections take longer, but what they collect does not grow more slowly.
     this.quickest = Math.min(this.quickest, end - begin);

@@ -8,7 +8,7 @@ import { type Arm, type StudyRow, scoredBytes } from '../../../packages/cli/src/
 import { Tokenizer } from '../../../packages/cli/src/study/bpe.ts';
 import { trainBpe } from '../../../packages/cli/src/study/bpe-training.ts';
 import { chunkEnds, excerptOf, type StudyDocument } from '../../../packages/cli/src/study/chunks.ts';
-import { patchArm } from '../../../packages/cli/src/study/patch-arm.ts';
+import { patchArm, pooledPatches } from '../../../packages/cli/src/study/patch-arm.ts';
 import { type PatchConfig, runConfig, type TokenConfig } from '../../../packages/cli/src/study/run-config.ts';
 import { scoreItems } from '../../../packages/cli/src/study/scoring.ts';
 import { tokenArm } from '../../../packages/cli/src/study/token-arm.ts';
@@ -62,6 +62,16 @@ const arms: Record<string, Arm> = {
   space: patchArm(patches({}), cutting({ mode: 'space' }), backend) as Arm,
   'SpaceByte-like': patchArm(
     patches({ cross_attention: 'none', hash_sizes: [] }),
+    cutting({ mode: 'space' }),
+    backend,
+  ) as Arm,
+  'mean of the bytes': patchArm(
+    patches({ cross_attention: 'none', pooling: 'mean' }),
+    cutting({ mode: 'space' }),
+    backend,
+  ) as Arm,
+  'last byte': patchArm(
+    patches({ cross_attention: 'none', pooling: 'last' }),
     cutting({ mode: 'space' }),
     backend,
   ) as Arm,
@@ -198,4 +208,26 @@ test('a target weighs as the entropy of its prediction says: (H / mean H)^power'
   [1, 3, 1, 3].forEach((h, i) => void expect(weights![i]).toBeCloseTo((h / 1.5) ** 0.5, 6));
   expect(weightsOf(-1).weights![1]).toBeCloseTo(0.5, 6);
   expect(weightsOf(0).weights).toBeUndefined();
+});
+
+test('a patch without cross-attention is the maximum, the mean or the last of its bytes', () => {
+  const starts = Int32Array.from([0, 1, 3, 6]);
+  const bytes = tensor(Float32Array.from([5, -1, 2, 8, 4, 0, 1, 3, 9, 9, 2, 6]), [6, 2], { backend });
+  const batch = { patchStarts: tensor(starts, undefined, { backend }), layout: { patchStarts: starts } };
+  const pooled = (how: PatchConfig['pooling']) => pooledPatches(bytes, batch as never, how).tolist();
+  expect(pooled(undefined)).toEqual([
+    [5, -1],
+    [4, 8],
+    [9, 9],
+  ]);
+  expect(pooled('mean')).toEqual([
+    [5, -1],
+    [3, 4],
+    [4, 6],
+  ]);
+  expect(pooled('last')).toEqual([
+    [5, -1],
+    [4, 0],
+    [2, 6],
+  ]);
 });

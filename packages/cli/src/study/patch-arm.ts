@@ -2,7 +2,7 @@
  * @file The patch models: BLT as it is, and the same without cross-attention, where each patch is added to the bytes that follow it. With
  * static patches and no hash embeddings that is a MegaByte, with patches by space a SpaceByte.
  */
-import { add, embeddingBag, linear, rmsNorm, segmentMax } from '@blt-ts/autograd';
+import { add, embeddingBag, gatherRows, linear, mul, rmsNorm, segmentGatherSum, segmentMax } from '@blt-ts/autograd';
 import {
   type BltBatch,
   type BltConfig,
@@ -108,12 +108,46 @@ function patchRows(
   });
 }
 
-/** Logits without cross-attention: patches are max-pooled from their bytes, and each byte adds the newest finished patch. [B, vocab] */
-function plainPatchLogits(p: BltParams, batch: BltBatch, config: BltConfig, dropout?: Dropout): Tensor {
+/** The maximum, the mean or the last of the bytes of each patch. @param bytes [B, C]   @param starts [P+1]   @returns [P, C] */
+export function pooledPatches(
+  bytes: Tensor,
+  { patchStarts, layout }: BltBatch,
+  pooling: PatchConfig['pooling'],
+): Tensor {
+  if (pooling === undefined) return segmentMax(bytes, patchStarts);
+  const starts = layout.patchStarts;
+  const { backend } = bytes;
+  const patches = starts.length - 1;
+  if (pooling === 'last')
+    return gatherRows(
+      bytes,
+      tensor(
+        starts.slice(1).map((end) => end - 1),
+        undefined,
+        { backend },
+      ),
+    );
+  const all = tensor(
+    Int32Array.from({ length: starts[patches] }, (_, i) => i),
+    undefined,
+    { backend },
+  );
+  const share = Float32Array.from({ length: patches }, (_, i) => 1 / (starts[i + 1] - starts[i]));
+  return mul(segmentGatherSum(bytes, all, patchStarts), tensor(share, [patches, 1], { backend }));
+}
+
+/** Logits without cross-attention: patches are pooled from their bytes, and each byte adds the newest finished patch. [B, vocab] */
+function plainPatchLogits(
+  p: BltParams,
+  batch: BltBatch,
+  config: BltConfig,
+  pooling: PatchConfig['pooling'],
+  dropout?: Dropout,
+): Tensor {
   const { local_encoder: encoder, global_transformer: global, local_decoder: decoder } = p.model;
   const x = embedBytes(p, batch, dropout);
   const bytes = transformerStack(encoder.layers, dropout?.embedding(x) ?? x, batch.encoder, config.encoder, dropout);
-  const patches = linear(segmentMax(bytes, batch.patchStarts), encoder.patch_embedding_projection.weight);
+  const patches = linear(pooledPatches(bytes, batch, pooling), encoder.patch_embedding_projection.weight);
   const latent = globalTransformer(global, patches, batch, config, dropout);
   const narrow = linear(latent, decoder.patch_embedding_projection.weight); // [P, C]
   const { lo, hi } = batch.layout.decoderCross;
@@ -140,7 +174,8 @@ export function patchArm(c: PatchConfig, cutting: Cutting, backend: Backend): Ar
     byteLengths: new Tokenizer([]).byteLengths,
     rows: (document, ends, context) => patchRows(cutting, c.entropy_loss ?? 0, document, ends, context),
     batch: (rows) => bltBatch(rows, config, { backend }),
-    logits: (p, batch, dropout) => (none ? plainPatchLogits : bltLogits)(p, batch, config, dropout),
+    logits: (p, batch, dropout) =>
+      none ? plainPatchLogits(p, batch, config, c.pooling, dropout) : bltLogits(p, batch, config, dropout),
     reads: ({ hashIds }) => new Map(hashIds ? [[HASH_TABLE, hashIds]] : []),
     flops: (batch) => ({
       model: patchModelForward(config, batch, c.cross_attention),

@@ -78,6 +78,8 @@ const patch = z.strictObject({
   hash_sizes: z.array(count).default([3, 4, 5, 6, 7, 8]),
   hash_vocab: count.default(8192),
   cross_attention: z.enum(['all', 'none']).default('all'),
+  /** How a patch without cross-attention is made of its bytes. Left out it is the maximum, for the reason given at entropy_loss. */
+  pooling: z.enum(['mean', 'last']).optional(),
   /** The entropy model, a byte transformer trained by a run of its own. */
   entropy_width: count.default(32),
   entropy_layers: count.default(1),
@@ -96,6 +98,9 @@ export const runConfig = z
   .discriminatedUnion('kind', [token, patch])
   .refine((config) => config.kind === 'token' || !config.entropy_loss || config.patching === 'entropy', {
     error: 'entropy_loss is for patching = "entropy", because the other patches have no entropies',
+  })
+  .refine((config) => config.kind === 'token' || !config.pooling || config.cross_attention === 'none', {
+    error: 'pooling is for cross_attention = "none", because the queries of cross-attention are always maxima',
   });
 
 /** A run of a token or byte transformer. */

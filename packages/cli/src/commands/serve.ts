@@ -12,6 +12,7 @@ import { openLaneThreads } from '../serve/lane-threads.ts';
 import { serveModel } from '../serve/server.ts';
 import { UserError } from '../terminal/errors.ts';
 import { say } from '../terminal/output.ts';
+import { SteadyHeap } from '../threads/steady-heap.ts';
 
 /** Flags of `blt serve`. */
 export interface ServeFlags {
@@ -90,6 +91,8 @@ export async function serveCommand(model: string | undefined, flags: ServeFlags)
   const reach = host === LOOPBACK ? 'this machine only' : 'whoever reaches it and has the key';
   const address = host.includes(':') ? `[${host}]` : host;
   const threads = lanes.length > 1 ? ` in ${lanes.length} threads` : '';
+  const heap = new SteadyHeap();
+  setInterval(() => heap.step(), 1000).unref();
   say(`http://${address}:${port}/v1  serves ${name}${threads} (${reach}; Ctrl-C ends it)`);
   await untilInterrupted(server);
   await end();

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../../support/temporary-folder.ts';
 // In a process of its own, for it changes how V8 keeps the heap.
 const PROGRAM = `
 import { getHeapSpaceStatistics } from 'node:v8';
-import { SteadyHeap } from '${resolve('packages/cli/src/training/steady-heap.ts').replaceAll('\\', '/')}';
+import { SteadyHeap } from '${resolve('packages/cli/src/threads/steady-heap.ts').replaceAll('\\', '/')}';
 const size = (name) => getHeapSpaceStatistics().find((space) => space.space_name === name).space_size;
 let survivors = [];
 const step = () => {

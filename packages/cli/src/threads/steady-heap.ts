@@ -1,12 +1,12 @@
-/** @file Keeps the resident memory of a long run flat. */
+/** @file Keeps the resident memory of a long run, or of a server, flat. */
 import { setFlagsFromString } from 'node:v8';
-import { collectGarbage, giveBackMemory } from '../threads/collect-garbage.ts';
+import { collectGarbage, giveBackMemory } from './collect-garbage.ts';
 
 /** The part of a run's time that full collections may take. */
 const SHARE = 0.005;
 
 /**
- * Keeps V8's heap as large as training needs it, from when this is made.
+ * Keeps V8's heap as large as it is when this is made.
  *
  * Young generation: some objects of a training step are alive whenever the collector looks. V8 adds them up, and each time the sum
  * exceeds the young generation it doubles that, although all of them die with their step: a run of nano grew from 130 MB to 300 MB
@@ -31,7 +31,7 @@ export class SteadyHeap {
     giveBackMemory();
   }
 
-  /** To be called after each training step. */
+  /** To be called after each training step, or once a second. */
   step(): void {
     const begin = performance.now();
     if (begin < this.next) return;

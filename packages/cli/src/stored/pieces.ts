@@ -113,7 +113,7 @@ class Held {
   length = 0;
   private buffer = new Uint8Array(0);
 
-  /** What is held, with more at its end. It is good until the next call. */
+  /** All that is held, with more at its end. It is good until the next call. */
   with(more: Uint8Array): Uint8Array {
     const size = this.length + more.length;
     if (size > this.buffer.length) {

@@ -29,7 +29,7 @@ export class Tail {
     if (from < to) this.kept.set(bytes.subarray(from - at, to - at), from - this.from);
   }
 
-  /** What comes before this byte is trained on: the size, if the document is too short to have a held-out end. */
+  /** The byte before which all is trained on: the size, if the document is too short to have a held-out end. */
   cut(): number {
     return tailStart((at) => this.kept[at - this.from], this.size, this.fraction);
   }

@@ -47,6 +47,8 @@ export interface PlannedRun {
 
 /** Held-out bytes that a run measures at most. The standard error of a figure on them is about 0.005 bits per byte. */
 const MOST_HELD_OUT_BYTES = 2 ** 20;
+/** A run of few steps measures this much, though it trains on less. The standard error is about 0.02 then. */
+const LEAST_HELD_OUT_BYTES = 2 ** 17;
 /** A threshold and an entropy model want to see this much, however few the steps are. */
 const LEAST_SAMPLE_BYTES = 2 ** 20;
 /** The same where the number of steps follows from --minutes, because scoring takes some of that time. */
@@ -69,6 +71,14 @@ function neededBytes(plan: RunPlan, least: number, steps?: number, entropySteps?
     : 0;
   return Math.ceil(Math.max(least, MARGIN * Math.max(modelBytes, entropyBytes)));
 }
+
+/** Held-out bytes that the last evaluation measures. A run of few steps measures less, because that would take longer than the steps. */
+const measuredBytes = (plan: RunPlan, heldOutBytes: number): number =>
+  Math.min(
+    heldOutBytes,
+    MOST_HELD_OUT_BYTES,
+    Math.max(LEAST_HELD_OUT_BYTES, plan.model.loop.steps * bytesPerStep(plan)),
+  );
 
 const parameterCount = ({ config }: RunPlan): number => countParameters(bltPlan(config));
 
@@ -120,14 +130,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   let plan = planOf(options, plannedBytes(data));
   // Entropies made before are those of whole documents.
   const whole = warmStart(plan).entropies != null || warmStart(plan).patches != null;
-  let sample = sampleOf(
-    plan,
-    LEAST_SAMPLE_BYTES,
-    trainBytes,
-    Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
-    heldOutBytes,
-    whole,
-  );
+  let sample = sampleOf(plan, LEAST_SAMPLE_BYTES, trainBytes, measuredBytes(plan, heldOutBytes), heldOutBytes, whole);
   const work = (): Work =>
     workOf(
       plan,

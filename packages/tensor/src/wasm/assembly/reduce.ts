@@ -19,7 +19,7 @@ class Square extends Term {
   of(x: v128): v128 { return f64x2.mul(x, x); }
 }
 
-/** What two pairs of sums have together, and with the `rest` elements at x that are left. */
+/** The sum of what two pairs of sums hold and of the `rest` elements at x that are left. */
 function totalOf<T extends Term>(s: v128, t: v128, x: usize, rest: i32): f64 {
   const term = changetype<T>(0);
   s = f64x2.add(s, t);

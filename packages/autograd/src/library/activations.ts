@@ -1,7 +1,21 @@
 /** @file Activation functions. */
 import { checkOptions, checkTensor, describe, type Tensor } from '@blt-ts/tensor';
 import { defineOp } from '../define-op.ts';
-import { abs, add, affine, erf, exp, greater, maximum, mul, neg, sigmoid, tanh, where } from '../ops/elementwise.ts';
+import {
+  abs,
+  add,
+  affine,
+  erf,
+  exp,
+  greater,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  sigmoid,
+  tanh,
+  where,
+} from '../ops/elementwise.ts';
 import { expm1, log1p } from './math.ts';
 
 /**
@@ -49,9 +63,20 @@ export function elu(x: Tensor, alpha = 1): Tensor {
   return where(above, x, affine(expm1(where(above, 0, x)), alpha));
 }
 
+const leaky = /* @__PURE__ */ defineOp({
+  name: 'leakyRelu',
+  inputs: ['x'],
+  reads: { ins: [0], outs: false },
+  // A slope up to 1 makes slope x the smaller of the two above 0, and the larger below.
+  forward: ([x], { slope }: { slope: number }) => (slope <= 1 ? maximum : minimum)(affine(x, slope), x),
+  vjp: (g, { ins: [x], attrs: { slope } }) => [mul(g, where(greater(x, 0), 1, slope))],
+});
+
 /** x above 0, else slope x. @see Maas et al. 2013 */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   checkTensor('leakyRelu: x', x);
   checkNumber('leakyRelu: slope', slope);
-  return where(greater(x, 0), x, affine(x, slope));
+  // 0 times Infinity is no number.
+  if (slope === 0) return where(greater(x, 0), x, affine(x, 0));
+  return leaky(x, { slope });
 }

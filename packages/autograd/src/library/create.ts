@@ -4,6 +4,7 @@ import {
   type DType,
   formatShape,
   ShapeError,
+  sizeOf,
   type Tensor,
   type TensorOptions,
   tensor,
@@ -14,13 +15,11 @@ import { unsqueeze } from './shape.ts';
 
 /** Values by their places, in 64 bits until the backend rounds them. */
 function filled(shape: readonly number[], f: (i: number) => number, options: TensorOptions = {}): Tensor {
-  const size = shape.reduce((a, b) => a * b, 1);
+  const values = new Float64Array(sizeOf(shape));
+  // A plain loop, because `Float64Array.from` takes ten times as long.
+  for (let i = 0; i < values.length; i++) values[i] = f(i);
   const dtype: DType = options.dtype ?? 'f32';
-  return tensor(
-    Float64Array.from({ length: size }, (_, i) => f(i)),
-    shape,
-    { ...options, dtype },
-  );
+  return tensor(values, shape, { ...options, dtype });
 }
 
 const checkSize = (op: string, n: number): void => {

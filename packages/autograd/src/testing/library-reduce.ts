@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import * as ag from '../index.ts';
 import { spread, squares } from './library-numbers.ts';
 import { type LibraryRow, row } from './library-row.ts';
-import { type Arr, at, blank, type Expected, exact, indices, off, plain, range, tabulate, total } from './op-row.ts';
+import { type Arr, blank, type Expected, exact, off, plain, range, reduceBy, total } from './op-row.ts';
 import { distinct, floats, nonzero, shapes, someAxes } from './op-values.ts';
 
 interface Over {
@@ -18,15 +18,7 @@ const reduced = (
   { axes, keepDims }: Over,
   f: (elements: number[]) => { value: number; error: number },
 ): Expected => {
-  const kept = tabulate(
-    x.shape.map((d, i) => (axes.includes(i) ? 1 : d)),
-    (...index) =>
-      f(
-        indices(x.shape)
-          .filter((own) => own.every((i, axis) => axes.includes(axis) || i === index[axis]))
-          .map((own) => at(x, ...own)),
-      ),
-  );
+  const kept = reduceBy(x, axes, f);
   return keepDims ? kept : { ...kept, shape: x.shape.filter((_, i) => !axes.includes(i)) };
 };
 

@@ -2,12 +2,18 @@
 
 import fc from 'fast-check';
 import * as ag from '../index.ts';
-import { type Arr, at, blank, type OpRows, range, tabulate, total } from './op-row.ts';
+import { type Arr, blank, type OpRows, product, range, rowsOf, total } from './op-row.ts';
 import { floats } from './op-values.ts';
 
-/** Row i, column j of a matrix in the last two axes, which may be stored transposed. */
-const element = (x: Arr, transposed: boolean, lead: number[], i: number, j: number): number =>
-  transposed ? at(x, ...lead, j, i) : at(x, ...lead, i, j);
+/** The matrices in the last two axes of x, each as its rows, or as its columns. */
+function lines(x: Arr, columns: boolean): number[][][] {
+  const [m, n] = x.shape.slice(-2);
+  const rows = rowsOf(x);
+  return range(product(x.shape.slice(0, -2))).map((which) => {
+    const own = rows.slice(which * m, (which + 1) * m);
+    return columns ? range(n).map((j) => own.map((row) => row[j])) : own;
+  });
+}
 
 const matmulCases = (size: fc.Arbitrary<number>) =>
   fc
@@ -34,18 +40,13 @@ export const matmulOps: OpRows<'matmul'> = {
   matmul: {
     cases: matmulCases,
     define: ([a, b], { transposeA, transposeB }) => {
-      const lead = a.shape.slice(0, -2);
-      const [M, K] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : a.shape.slice(-2);
-      const N = transposeB ? b.shape.at(-2)! : b.shape.at(-1)!;
-      return [
-        tabulate([...lead, M, N], (...index) => {
-          const [i, j] = index.slice(-2);
-          const matrix = index.slice(0, -2);
-          return total(
-            range(K).map((l) => element(a, transposeA, matrix, i, l) * element(b, transposeB, matrix, l, j)),
-          );
-        }),
-      ];
+      const M = a.shape.at(transposeA ? -1 : -2)!;
+      const N = b.shape.at(transposeB ? -2 : -1)!;
+      const columns = lines(b, !transposeB);
+      const values = lines(a, transposeA).flatMap((rows, which) =>
+        rows.flatMap((row) => columns[which].map((column) => total(row.map((v, l) => v * column[l])))),
+      );
+      return [{ shape: [...a.shape.slice(0, -2), M, N], values }];
     },
     gradient: { operation: ([a, b], attrs) => ag.matmul(a, b, attrs) },
     refusals: [

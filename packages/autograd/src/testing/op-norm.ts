@@ -44,8 +44,10 @@ export const normOps: OpRows<'rmsNorm' | 'rmsNormBackward'> = {
         const others = range(C).map((j) => (-rowG[j] * w.values[j] * row[j] * row[c]) / (C * s ** 3));
         return off(own + plain(others), (C + 4) * Math.abs(own) + (3 * C + 20) * magnitude(others));
       });
+      const [rows, rowsG] = [rowsOf(x), rowsOf(g)];
+      const roots = rows.map((row) => rms(row, a.eps));
       const dw = tabulate(w.shape, (c) => {
-        const terms = rowsOf(x).map((row, i) => (rowsOf(g)[i][c] * row[c]) / rms(row, a.eps));
+        const terms = rows.map((row, i) => (rowsG[i][c] * row[c]) / roots[i]);
         return off(plain(terms), (terms.length + C + 8) * magnitude(terms));
       });
       return [dx, dw];

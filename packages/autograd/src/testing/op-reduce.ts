@@ -2,16 +2,8 @@
 
 import fc from 'fast-check';
 import * as ag from '../index.ts';
-import { type Arr, at, blank, exact, indices, type OpRows, off, plain, product, tabulate, total } from './op-row.ts';
+import { blank, exact, type OpRows, off, plain, product, reduceBy, total } from './op-row.ts';
 import { distinct, floats, shapes, someAxes } from './op-values.ts';
-
-/** The elements of x that are reduced into position `index`, whose reduced axes are 0. */
-const reducedInto = (x: Arr, axes: readonly number[], index: readonly number[]): number[] =>
-  indices(x.shape)
-    .filter((own) => own.every((i, axis) => axes.includes(axis) || i === index[axis]))
-    .map((own) => at(x, ...own));
-
-const reducedShape = (x: Arr, axes: readonly number[]): number[] => x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
 
 const reductionCases = (size: fc.Arbitrary<number>) =>
   shapes(size).chain((shape) =>
@@ -28,13 +20,13 @@ const axisRefusals = (op: string) => [
 export const reduceOps: OpRows<'sum' | 'max' | 'sumSquares'> = {
   sum: {
     cases: reductionCases,
-    define: ([x], { axes }) => [tabulate(reducedShape(x, axes), (...i) => total(reducedInto(x, axes, i)))],
+    define: ([x], { axes }) => [reduceBy(x, axes, total)],
     gradient: { operation: ([x], { axes }) => ag.sum(x, { axes, keepDims: true }) },
     refusals: axisRefusals('sum'),
   },
   max: {
     cases: reductionCases,
-    define: ([x], { axes }) => [tabulate(reducedShape(x, axes), (...i) => exact(Math.max(...reducedInto(x, axes, i))))],
+    define: ([x], { axes }) => [reduceBy(x, axes, (elements) => exact(Math.max(...elements)))],
     gradient: {
       operation: ([x], { axes }) => ag.max(x, { axes, keepDims: true }),
       // The largest of nothing is -Infinity: it has no difference quotient to compare with.

@@ -125,16 +125,37 @@ export function indices(shape: readonly number[]): number[][] {
 }
 
 /** x[index]; axes of size 1 repeat, and leading axes that x lacks are ignored (broadcasting). */
-export function at(x: Arr, ...index: number[]): number {
-  const own = index.slice(index.length - x.shape.length);
-  return x.values[own.reduce((offset, i, axis) => offset * x.shape[axis] + (x.shape[axis] === 1 ? 0 : i), 0)];
+export function at({ shape, values }: Arr, ...index: number[]): number {
+  const lacking = index.length - shape.length;
+  let offset = 0;
+  for (let axis = 0; axis < shape.length; axis++) {
+    offset = offset * shape[axis] + (shape[axis] === 1 ? 0 : index[lacking + axis]);
+  }
+  return values[offset];
 }
 
 /** The array whose element at each index is f(index). */
-export const tabulate = (shape: readonly number[], f: (...index: number[]) => Approx): Expected => ({
-  shape,
-  values: indices(shape).map((index) => f(...index)),
-});
+export function tabulate(shape: readonly number[], f: (...index: number[]) => Approx): Expected {
+  const index = shape.map(() => 0);
+  const values = range(product(shape)).map(() => {
+    const value = f(...index);
+    // The next index: the last axis first, and each that is through begins again.
+    for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) index[axis] = 0;
+    return value;
+  });
+  return { shape, values };
+}
+
+/** x with `axes` reduced to size 1: each element is f of those of x that fall together. */
+export function reduceBy(x: Arr, axes: readonly number[], f: (elements: number[]) => Approx): Expected {
+  const shape = x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
+  const places = f32(shape, range(product(shape)));
+  const groups = places.values.map((): number[] => []);
+  indices(x.shape).forEach((index, i) => {
+    groups[at(places, ...index)].push(x.values[i]);
+  });
+  return { shape, values: groups.map((elements) => f(elements)) };
+}
 
 /** The index without its last axis, as rows of it: [row 0, row 1, ...] of x. */
 export function rowsOf(x: Arr): number[][] {
@@ -145,7 +166,8 @@ export function rowsOf(x: Arr): number[][] {
 /** One row of x, whatever its rank, by the index of an element. */
 export const rowAt = (x: Arr, index: readonly number[]): number[] => {
   const lead = index.slice(0, -1).reduce((offset, i, axis) => offset * x.shape[axis] + i, 0);
-  return rowsOf(x)[lead];
+  const C = x.shape.at(-1)!;
+  return x.values.slice(lead * C, (lead + 1) * C);
 };
 
 // ----- numbers with an error ------------------------------------------------------------------------------------------

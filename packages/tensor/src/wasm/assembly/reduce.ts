@@ -19,31 +19,87 @@ class Square extends Term {
   of(x: v128): v128 { return f64x2.mul(x, x); }
 }
 
+/** The sum of what two pairs of sums hold and of the `rest` elements at x that are left. */
+function totalOf<T extends Term>(s: v128, t: v128, x: usize, rest: i32): f64 {
+  const term = changetype<T>(0);
+  s = f64x2.add(s, t);
+  let total = f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1);
+  for (let i = 0; i < rest; i++) {
+    total += f64x2.extract_lane(term.of(f64x2.splat(<f64>load<f32>(x + (<usize>i << 2)))), 0);
+  }
+  return total;
+}
+
+/** Two floats in 64 bits. */
+// @ts-ignore: decorator
+@inline
+function promoted(x: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load64_zero(x));
+}
+
 function sumOf<T extends Term>(x: usize, n: i32): f64 {
   const term = changetype<T>(0);
   let s = f64x2.splat(0), t = f64x2.splat(0);
   const end = x + (<usize>(n & ~3) << 2);
   while (x < end) {
-    const v = v128.load(x);
-    s = f64x2.add(s, term.of(f64x2.promote_low_f32x4(v)));
-    t = f64x2.add(t, term.of(f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3))));
+    s = f64x2.add(s, term.of(promoted(x)));
+    t = f64x2.add(t, term.of(promoted(x + 8)));
     x += 16;
   }
-  s = f64x2.add(s, t);
-  let total = f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1);
-  for (let i = 0; i < (n & 3); i++) {
-    total += f64x2.extract_lane(term.of(f64x2.splat(<f64>load<f32>(x + (<usize>i << 2)))), 0);
+  return totalOf<T>(s, t, x, n & 3);
+}
+
+/** The sums of two rows of n. Each is `sumOf`, and neither waits for the additions of the other. */
+function sumTwoRows(y: usize, x: usize, n: i32): void {
+  const row = <usize>n << 2;
+  let s0 = f64x2.splat(0), t0 = s0, s1 = s0, t1 = s0;
+  for (const end = x + (<usize>(n & ~3) << 2); x < end; x += 16) {
+    s0 = f64x2.add(s0, promoted(x));
+    t0 = f64x2.add(t0, promoted(x + 8));
+    s1 = f64x2.add(s1, promoted(x + row));
+    t1 = f64x2.add(t1, promoted(x + row + 8));
   }
-  return total;
+  const rest = n & 3;
+  store<f32>(y, <f32>totalOf<Value>(s0, t0, x, rest));
+  store<f32>(y, <f32>totalOf<Value>(s1, t1, x + row, rest), 4);
 }
 
 /** Kernel: sums over the last axis. Arguments: y, x, rows, n. */
 export function sumLast(part: i32, parts: i32): void {
   const rows = int(args.outer), n = int(args.n);
   const end = partBegin(rows, 16, part + 1, parts);
-  for (let i = partBegin(rows, 16, part, parts); i < end; i++) {
+  let i = partBegin(rows, 16, part, parts);
+  for (; i + 2 <= end; i += 2) sumTwoRows(pointer(args.y) + (<usize>i << 2), pointer(args.x) + (<usize>(i * n) << 2), n);
+  for (; i < end; i++) {
     store<f32>(pointer(args.y) + (<usize>i << 2), <f32>sumOf<Value>(pointer(args.x) + (<usize>(i * n) << 2), n));
   }
+}
+
+/** Two pairs of sums in 64 bits as four floats. */
+// @ts-ignore: decorator
+@inline
+function rounded(low: v128, high: v128): v128 {
+  return v128.shuffle<f64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
+}
+
+/** The sums of 16 columns of n rows, `row` bytes apart: a cache line of each row. */
+function sumColumns16(y: usize, x: usize, row: usize, n: i32): void {
+  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+  for (let i = 0; i < n; i++) {
+    s0 = f64x2.add(s0, promoted(x));
+    s1 = f64x2.add(s1, promoted(x + 8));
+    s2 = f64x2.add(s2, promoted(x + 16));
+    s3 = f64x2.add(s3, promoted(x + 24));
+    s4 = f64x2.add(s4, promoted(x + 32));
+    s5 = f64x2.add(s5, promoted(x + 40));
+    s6 = f64x2.add(s6, promoted(x + 48));
+    s7 = f64x2.add(s7, promoted(x + 56));
+    x += row;
+  }
+  v128.store(y, rounded(s0, s1));
+  v128.store(y, rounded(s2, s3), 16);
+  v128.store(y, rounded(s4, s5), 32);
+  v128.store(y, rounded(s6, s7), 48);
 }
 
 /** Kernel: y [outer, C] = sum over the middle axis of x [outer, n, C]. Threads take columns. Arguments: y, x, outer, n, C. */
@@ -52,19 +108,20 @@ export function sumMiddle(part: i32, parts: i32): void {
   const row = <usize>C << 2;
   const begin = partBegin(C, 16, part, parts), end = partBegin(C, 16, part + 1, parts);
   for (let o = 0; o < outer; o++) {
-    for (let c = begin; c < end; c += 4) {
+    const y = pointer(args.y) + o * row, x = pointer(args.x) + <usize>o * n * row;
+    let c = begin;
+    for (; c + 16 <= end; c += 16) sumColumns16(y + (<usize>c << 2), x + (<usize>c << 2), row, n);
+    for (; c < end; c += 4) {
       let low = f64x2.splat(0), high = f64x2.splat(0);
-      let from = pointer(args.x) + <usize>o * n * row + (<usize>c << 2);
+      let from = x + (<usize>c << 2);
       for (let i = 0; i < n; i++) {
-        const v = v128.load(from);
-        low = f64x2.add(low, f64x2.promote_low_f32x4(v));
-        high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3)));
+        low = f64x2.add(low, promoted(from));
+        high = f64x2.add(high, promoted(from + 8));
         from += row;
       }
-      const y = v128.shuffle<f64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
-      const to = pointer(args.y) + o * row + (<usize>c << 2);
-      if (c + 4 <= C) v128.store(to, y);
-      else storeTail(to, y, C - c);
+      const to = y + (<usize>c << 2);
+      if (c + 4 <= C) v128.store(to, rounded(low, high));
+      else storeTail(to, rounded(low, high), C - c);
     }
   }
 }
@@ -105,20 +162,39 @@ export function maxLast(part: i32, parts: i32): void {
   }
 }
 
+/** The largest of 16 columns of n rows, `row` bytes apart: a cache line of each row. */
+function maxColumns16(y: usize, x: usize, row: usize, n: i32): void {
+  let m0 = f32x4.splat(-Infinity), m1 = m0, m2 = m0, m3 = m0;
+  for (let i = 0; i < n; i++) {
+    m0 = f32x4.max(m0, v128.load(x));
+    m1 = f32x4.max(m1, v128.load(x, 16));
+    m2 = f32x4.max(m2, v128.load(x, 32));
+    m3 = f32x4.max(m3, v128.load(x, 48));
+    x += row;
+  }
+  v128.store(y, m0);
+  v128.store(y, m1, 16);
+  v128.store(y, m2, 32);
+  v128.store(y, m3, 48);
+}
+
 /** Kernel: y [outer, C] = the largest along the middle axis of x [outer, n, C]. Threads take columns. Arguments: y, x, outer, n, C. */
 export function maxMiddle(part: i32, parts: i32): void {
   const outer = int(args.outer), n = int(args.n), C = int(args.inner);
   const row = <usize>C << 2;
   const begin = partBegin(C, 16, part, parts), end = partBegin(C, 16, part + 1, parts);
   for (let o = 0; o < outer; o++) {
-    for (let c = begin; c < end; c += 4) {
+    const y = pointer(args.y) + o * row, x = pointer(args.x) + <usize>o * n * row;
+    let c = begin;
+    for (; c + 16 <= end; c += 16) maxColumns16(y + (<usize>c << 2), x + (<usize>c << 2), row, n);
+    for (; c < end; c += 4) {
       let most = f32x4.splat(-Infinity);
-      let from = pointer(args.x) + <usize>o * n * row + (<usize>c << 2);
+      let from = x + (<usize>c << 2);
       for (let i = 0; i < n; i++) {
         most = f32x4.max(most, v128.load(from));
         from += row;
       }
-      const to = pointer(args.y) + o * row + (<usize>c << 2);
+      const to = y + (<usize>c << 2);
       if (c + 4 <= C) v128.store(to, most);
       else storeTail(to, most, C - c);
     }

@@ -82,6 +82,9 @@ export function fillZero(part: i32, parts: i32): void {
 /** Kernel: y [batch, n, m] = x [batch, m, n] transposed. Arguments: y, x, batch, m, n. */
 export function transpose(part: i32, parts: i32): void {
   const batch = int(args.batch), m = int(args.rows), n = int(args.columns);
+  // Rows of the band that stay in the cache while four columns at a time are taken out of them. Those that are whole pages apart share
+  // one place in it, which has room for 8 of them.
+  const block = n & 1023 ? 64 : 8;
   // Threads take runs of 16 columns of x: whole cache lines.
   const bands = (n + 15) >> 4;
   const end = partBegin(batch * bands, 1, part + 1, parts);
@@ -89,10 +92,9 @@ export function transpose(part: i32, parts: i32): void {
     const which = band / bands;
     const matrix = (<usize>which * m * n) << 2;
     const first = (band - which * bands) << 4;
-    for (let i = 0; i < m; i += 64) {
-      // 64 rows of the band stay in the cache while four columns at a time are taken out of them.
+    for (let i = 0; i < m; i += block) {
       for (let j = first; j < min(n, first + 16); j += 4) {
-        transposeStrip(pointer(args.y) + matrix, pointer(args.x) + matrix, m, n, i, min(m, i + 64), j, min(4, n - j));
+        transposeStrip(pointer(args.y) + matrix, pointer(args.x) + matrix, m, n, i, min(m, i + block), j, min(4, n - j));
       }
     }
   }

@@ -1,5 +1,5 @@
 /** @file Kernels that move elements; see assembly/shape.ts. */
-import { sizeOf, stridesOf } from '../../shape.ts';
+import { type Shape, sameShape, sizeOf, stridesOf } from '../../shape.ts';
 import * as args from '../arguments/shape.ts';
 import { address } from '../runtime.ts';
 import type { Binding } from './binding.ts';
@@ -37,24 +37,28 @@ const concat: Binding<'concat'> = (runtime, [y], ins, { axis }) => {
   return true;
 };
 
+/** A shape and an order of its axes without the axes of size 1, which can stand anywhere. */
+function withoutOnes(shape: Shape, perm: readonly number[]): [sizes: number[], order: number[]] {
+  const kept = [...shape.keys()].filter((i) => shape[i] !== 1);
+  return [kept.map((i) => shape[i]), perm.filter((i) => shape[i] !== 1).map((i) => kept.indexOf(i))];
+}
+
 /** Permutations that swap two neighbouring runs of axes behind some that stay, matrices transposed, have a kernel. */
 const transpose: Binding<'transpose'> = (runtime, [y], [x], { perm }) => {
-  const rank = perm.length;
-  let lead = 0;
-  while (lead < rank && perm[lead] === lead) lead++;
-  const split = perm[lead] ?? rank;
-  for (let i = lead; i < rank; i++) {
-    const expected = i - lead < rank - split ? split + (i - lead) : i - (rank - split);
-    if (perm[i] !== expected) {
-      const steps = stridesOf(x.shape);
-      const from = { at: address(x), steps: perm.map((p) => steps[p]) };
-      copyBox(runtime, y.shape, { at: address(y), steps: stridesOf(y.shape) }, from);
-      return true;
-    }
+  const [sizes, order] = withoutOnes(x.shape, perm);
+  const lead = order.findIndex((p, i) => p !== i);
+  const split = order[lead];
+  const axes = [...order.keys()];
+  const swapped = [...axes.slice(0, lead), ...axes.slice(split), ...axes.slice(lead, split)];
+  if (lead < 0 || !sameShape(order, swapped)) {
+    const steps = stridesOf(x.shape);
+    const from = { at: address(x), steps: perm.map((p) => steps[p]) };
+    copyBox(runtime, y.shape, { at: address(y), steps: stridesOf(y.shape) }, from);
+    return true;
   }
-  const batch = sizeOf(x.shape.slice(0, lead));
-  const rows = sizeOf(x.shape.slice(lead, split));
-  const columns = sizeOf(x.shape.slice(split));
+  const batch = sizeOf(sizes.slice(0, lead));
+  const rows = sizeOf(sizes.slice(lead, split));
+  const columns = sizeOf(sizes.slice(split));
   const { ints, kernels } = runtime;
   ints[args.y] = address(y);
   ints[args.x] = address(x);

@@ -124,31 +124,30 @@ export function sigmoid4(x: v128): v128 {
   return v128.andnot(f32x4.div(constant(ONE), f32x4.add(constant(ONE), expFast(t))), f32x4.lt(x, constant(SIGMOID_LOWEST)));
 }
 
-/** Natural logarithm of a positive x, in 64 bits. NaN stays NaN, Infinity stays Infinity: their exponent bits would pass for a number near 710. */
+/**
+ * Natural logarithm of a positive x, in 64 bits: ln m + e ln 2 with ln m = 2 artanh((m - 1) / (m + 1)). NaN stays NaN, Infinity stays
+ * Infinity: their exponent bits would pass for a number near 710.
+ */
 export function log(x: f64): f64 {
-  return x < Infinity ? f64x2.extract_lane(logPair(f64x2.splat(x)), 0) : x;
-}
-
-/** Natural logarithms of two numbers above 0 and below Infinity: ln m + e ln 2 with ln m = 2 artanh((m - 1) / (m + 1)). */
-export function logPair(x: v128): v128 {
-  const two52 = 4503599627370496.0;
-  // The exponent's bits under those of 2^52 are a float: 2^52 and the exponent.
-  let exponent = f64x2.sub(v128.or(i64x2.shr_u(x, 52), f64x2.splat(two52)), f64x2.splat(two52 + 1023));
-  let m = v128.or(v128.and(x, i64x2.splat(0x000fffffffffffff)), f64x2.splat(1));
-  const large = f64x2.gt(m, f64x2.splat(1.4142135623730951));
-  m = v128.bitselect(f64x2.mul(m, f64x2.splat(0.5)), m, large);
-  exponent = f64x2.add(exponent, v128.and(large, f64x2.splat(1)));
-  const s = f64x2.div(f64x2.sub(m, f64x2.splat(1)), f64x2.add(m, f64x2.splat(1)));
-  const t = f64x2.mul(s, s);
-  let sum = f64x2.splat(1.0 / 15);
-  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 13));
-  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 11));
-  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 9));
-  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 7));
-  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 5));
-  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1.0 / 3));
-  sum = f64x2.add(f64x2.mul(sum, t), f64x2.splat(1));
-  return f64x2.add(f64x2.mul(f64x2.add(s, s), sum), f64x2.mul(exponent, f64x2.splat(0.6931471805599453)));
+  if (!(x < Infinity)) return x;
+  const bits = reinterpret<u64>(x);
+  let exponent = <f64>(<i64>(bits >> 52) - 1023);
+  let m = reinterpret<f64>((bits & 0x000fffffffffffff) | 0x3ff0000000000000);
+  if (m > 1.4142135623730951) {
+    m *= 0.5;
+    exponent += 1;
+  }
+  const s = (m - 1) / (m + 1);
+  const t = s * s;
+  let sum: f64 = 1.0 / 15;
+  sum = sum * t + 1.0 / 13;
+  sum = sum * t + 1.0 / 11;
+  sum = sum * t + 1.0 / 9;
+  sum = sum * t + 1.0 / 7;
+  sum = sum * t + 1.0 / 5;
+  sum = sum * t + 1.0 / 3;
+  sum = sum * t + 1;
+  return (s + s) * sum + exponent * 0.6931471805599453;
 }
 
 /** (x0 + x1) + (x2 + x3) */

@@ -106,13 +106,22 @@ export function where(part: i32, parts: i32): void {
     if (!aColumn) v128.store(repeated, v128.load_splat<f32>(a)), a = repeated;
     if (!bColumn) v128.store(repeated + 16, v128.load_splat<f32>(b)), b = repeated + 16;
     if (!cColumn) v128.store(repeated + 32, v128.load_splat<f32>(c)), c = repeated + 32;
-    for (const last = y + (<usize>(n & ~3) << 2); y < last; y += 16) {
-      v128.store(y, choose(v128.load(c), v128.load(a), v128.load(b)));
+    for (const last = y + (<usize>(n & ~7) << 2); y < last; y += 32) {
+      const y0 = choose(v128.load(c), v128.load(a), v128.load(b));
+      const y1 = choose(v128.load(c + cStep), v128.load(a + aStep), v128.load(b + bStep));
+      v128.store(y, y0);
+      v128.store(y, y1, 16);
+      a += aStep << 1;
+      b += bStep << 1;
+      c += cStep << 1;
+    }
+    for (let rest = n & 7; rest > 0; rest -= 4) {
+      storeUpTo4(y, choose(v128.load(c), v128.load(a), v128.load(b)), rest);
+      y += 16;
       a += aStep;
       b += bStep;
       c += cStep;
     }
-    if (n & 3) storeTail(y, choose(v128.load(c), v128.load(a), v128.load(b)), n & 3);
   }
 }
 

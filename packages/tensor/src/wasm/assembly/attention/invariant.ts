@@ -26,32 +26,79 @@ const ROW_BLOCK = 4096;
 /** The widest head. */
 const WIDEST: usize = 512;
 
-/** Places in the scratch: a panel of queries, sums of values, maxima and sums, a scaled query, scores. */
+/**
+ * Keys of a row that are read for one head after the other. A head's part of a key is a piece of a row in memory, and the processor
+ * fetches whole rows ahead: up to twice as fast where the keys of many texts are not in its caches.
+ */
+const STRETCH = 16;
+/** The most heads of a row that are computed together. */
+const MOST_HEADS = 4;
+
+/** Places in the scratch: a panel of queries, sums of values, maxima and sums, scores. */
 const SUMS_OF_VALUES: usize = WIDEST * UNIT * 4;
 const MAXIMA: usize = SUMS_OF_VALUES + WIDEST * UNIT * 4;
-const QUERY: usize = MAXIMA + 128;
-const SCORES: usize = QUERY + WIDEST * 4;
+const SCORES: usize = MAXIMA + 128;
+
+/** The scaled query of a head of a row alone. */
+// @ts-ignore: decorator
+@inline
+function queryOf(h: i32): usize {
+  return scratch() + WIDEST * 4 * h;
+}
+
+/** Its sums of values. */
+// @ts-ignore: decorator
+@inline
+function valuesOf(h: i32): usize {
+  return scratch() + SUMS_OF_VALUES + WIDEST * 4 * h;
+}
+
+/** Its largest score, and 64 bytes on its sum of e^(s - max). */
+// @ts-ignore: decorator
+@inline
+function maximumOf(h: i32): usize {
+  return scratch() + MAXIMA + (<usize>h << 2);
+}
+
+/** Its scores, in whole eights. */
+// @ts-ignore: decorator
+@inline
+function scoresOf(h: i32): usize {
+  return scratch() + SCORES + <usize>((ROW_BLOCK + 8) << 2) * h;
+}
+
+/** How many heads are computed together: the most of which two units for each thread are left. */
+function headsTogether(blocks: i32, heads: i32, parts: i32): i32 {
+  let count = min(MOST_HEADS, heads);
+  while (parts > 1 && count > 1 && blocks * ((heads + count - 1) / count) < 2 * parts) count--;
+  return count;
+}
 
 /** Kernel. Arguments: out, lse, q, k, v, lo, hi, n, heads, kvHeads, D, scale. */
 export function invariantAttention(part: i32, parts: i32): void {
   const n = int(args.n), heads = int(args.heads);
-  const units = (n + UNIT - 1) / UNIT * heads;
-  for (let unit = takeUnit(); unit < units; unit = takeUnit()) {
-    const block = unit / heads, head = unit - block * heads;
+  const blocks = (n + UNIT - 1) / UNIT;
+  const together = headsTogether(blocks, heads, parts);
+  const perBlock = (heads + together - 1) / together;
+  for (let unit = takeUnit(); unit < blocks * perBlock; unit = takeUnit()) {
+    const block = unit / perBlock, head = (unit - block * perBlock) * together;
     const end = min(n, (block + 1) * UNIT);
-    for (let i = block * UNIT; i < end; i += groupRows()) attendRows(head, i, min(groupRows(), end - i));
+    for (let i = block * UNIT; i < end; i += groupRows()) {
+      attendRows(head, min(together, heads - head), i, min(groupRows(), end - i));
+    }
   }
 }
 
-/** Rows first .. first+count-1 as a group where they see much the same keys, else one by one. */
-function attendRows(head: i32, first: i32, count: i32): void {
+/** Some heads of rows first .. first+count-1, as a group where they see much the same keys, else one by one. */
+function attendRows(head: i32, together: i32, first: i32, count: i32): void {
   const lo = pointer(args.lo) + (<usize>first << 2), hi = pointer(args.hi) + (<usize>first << 2);
   const keys = load<i32>(hi + (<usize>(count - 1) << 2)) - load<i32>(lo);
   let pairs = 0;
   for (let i: usize = 0; i < <usize>count << 2; i += 4) pairs += load<i32>(hi + i) - load<i32>(lo + i);
   // A pair costs a row alone about twice as much as it costs a full group.
-  if (keys <= GROUP_KEYS && <i64>keys * groupRows() <= <i64>pairs * 2) attendGroup(head, first, count, load<i32>(lo), keys);
-  else for (let i = first; i < first + count; i++) attendRow(head, i);
+  if (keys <= GROUP_KEYS && <i64>keys * groupRows() <= <i64>pairs * 2) {
+    for (let h = head; h < head + together; h++) attendGroup(h, first, count, load<i32>(lo), keys);
+  } else for (let i = first; i < first + count; i++) attendRow(head, together, i);
 }
 
 /** The row's sum of e^(s - max) and their logarithm; 1 / sum, or 0 where nothing is seen. */
@@ -211,32 +258,62 @@ function weigh4(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f3
   return sum;
 }
 
-/** One row alone, against any number of keys. */
-function attendRow(head: i32, row: i32): void {
-  const heads = int(args.heads), kvHeads = int(args.kvHeads), D = int(args.headDim);
-  const kRow = <usize>(kvHeads * D) << 2, kvColumn = <usize>(head / (heads / kvHeads) * D) << 2;
-  const y = scratch() + SUMS_OF_VALUES, q = scratch() + QUERY, s = scratch() + SCORES;
-  v128.store(q + (<usize>(D & ~3) << 2), f32x4.splat(0));
-  memory.copy(q, pointer(args.q) + (<usize>((row * heads + head) * D) << 2), <usize>D << 2);
-  scaleRow(q, D, float(args.scale));
-  memory.fill(y, 0, <usize>(D + 3) << 2);
+/** The scores of some heads of a row against n keys from `from` on. */
+function scoreHeads(head: i32, count: i32, from: i32, n: i32): void {
+  const group = int(args.heads) / int(args.kvHeads), D = int(args.headDim);
+  const kRow = <usize>(int(args.kvHeads) * D) << 2;
+  for (let j = 0; j < n; j += STRETCH) {
+    const k = pointer(args.k) + <usize>(from + j) * kRow;
+    for (let h = 0; h < count; h++) {
+      const at = <usize>((head + h) / group * D) << 2;
+      scoreRow(scoresOf(h) + (<usize>j << 2), queryOf(h), k + at, kRow, min(STRETCH, n - j), D);
+    }
+  }
+}
+
+/** The values of n keys from `from` on, weighed for some heads of a row, and the weights, join their sums. */
+function weighHeads(head: i32, count: i32, from: i32, n: i32): void {
+  const group = int(args.heads) / int(args.kvHeads), D = int(args.headDim);
+  const kRow = <usize>(int(args.kvHeads) * D) << 2;
+  for (let j = 0; j < n; j += STRETCH) {
+    const v = pointer(args.v) + <usize>(from + j) * kRow;
+    const keys = min(STRETCH, n - j);
+    for (let h = 0; h < count; h++) {
+      const e = scoresOf(h) + (<usize>j << 2), x = v + (<usize>((head + h) / group * D) << 2), y = valuesOf(h);
+      const before = load<f32>(maximumOf(h), 64);
+      let sum = before;
+      let d = 0;
+      for (; d + 32 <= D; d += 32) sum = weigh32(e, keys, x + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
+      for (; d < D; d += 4) sum = weigh4(e, keys, x + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
+      store<f32>(maximumOf(h), sum, 64);
+    }
+  }
+}
+
+/** Some heads of one row alone, against any number of keys. */
+function attendRow(head: i32, count: i32, row: i32): void {
+  const heads = int(args.heads), D = int(args.headDim);
+  for (let h = 0; h < count; h++) {
+    const q = queryOf(h);
+    v128.store(q + (<usize>(D & ~3) << 2), f32x4.splat(0));
+    memory.copy(q, pointer(args.q) + (<usize>((row * heads + head + h) * D) << 2), <usize>D << 2);
+    scaleRow(q, D, float(args.scale));
+    store<f32>(maximumOf(h), -f32.MAX_VALUE);
+    store<f32>(maximumOf(h), 0, 64);
+    memory.fill(valuesOf(h), 0, <usize>(D + 3) << 2);
+  }
   const from = load<i32>(pointer(args.lo) + (<usize>row << 2)), to = load<i32>(pointer(args.hi) + (<usize>row << 2));
-  let most: f32 = -f32.MAX_VALUE, sum: f32 = 0;
   for (let t = from; t < to; t += ROW_BLOCK) {
     const n = min(ROW_BLOCK, to - t);
-    scoreRow(s, q, pointer(args.k) + <usize>t * kRow + kvColumn, kRow, n, D);
-    most = max(most, rowMax(s, n));
+    scoreHeads(head, count, t, n);
+    for (let h = 0; h < count; h++) store<f32>(maximumOf(h), max(load<f32>(maximumOf(h)), rowMax(scoresOf(h), n)));
   }
   for (let t = from; t < to; t += ROW_BLOCK) {
     const n = min(ROW_BLOCK, to - t);
     // Of a single block the scores are still there.
-    if (to - from > ROW_BLOCK) scoreRow(s, q, pointer(args.k) + <usize>t * kRow + kvColumn, kRow, n, D);
-    exponentials(s, n, most);
-    const v = pointer(args.v) + <usize>t * kRow + kvColumn;
-    const before = sum;
-    let d = 0;
-    for (; d + 32 <= D; d += 32) sum = weigh32(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
-    for (; d < D; d += 4) sum = weigh4(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
+    if (to - from > ROW_BLOCK) scoreHeads(head, count, t, n);
+    for (let h = 0; h < count; h++) exponentials(scoresOf(h), n, load<f32>(maximumOf(h)));
+    weighHeads(head, count, t, n);
   }
-  finish(head, row, most, sum, y);
+  for (let h = 0; h < count; h++) finish(head + h, row, load<f32>(maximumOf(h)), load<f32>(maximumOf(h), 64), valuesOf(h));
 }

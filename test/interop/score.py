@@ -27,7 +27,7 @@ MODEL = str(Path(sys.argv[2]).resolve())
 TEXT = Path(sys.argv[3]).read_bytes().replace(b"\n", b" ")
 ROUNDS = int(sys.argv[4]) if len(sys.argv) > 4 else 3
 ROW = 500
-BATCHES = [16, 64, 256]
+BATCHES = [64, 256]
 THREADS = 2
 
 rows = [TEXT[i : i + ROW] for i in range(0, len(TEXT) - ROW + 1, ROW)]

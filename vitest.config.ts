@@ -25,7 +25,7 @@ export default defineConfig({
   test: {
     setupFiles: ['test/support/seed.ts'],
     // Generous: a busy machine is no error.
-    testTimeout: 180_000,
+    testTimeout: process.env.BLT_SLOW ? 7_200_000 : 180_000,
     hookTimeout: 180_000,
     pool: 'forks',
     // What a test replaces is put back after it.

@@ -62,6 +62,35 @@ describe('blt serve', () => {
     }
   });
 
+  test('answers chats where the run was trained on some, or --chat says so', async () => {
+    const chat = {
+      messages: [
+        { role: 'user', content: '2+2?' },
+        { role: 'assistant', content: '4' },
+      ],
+    };
+    const folder = trained({ 'chats.jsonl': `${JSON.stringify(chat)}\n`.repeat(60) });
+    expect(blt(folder, ['train', ...TINY, '--data', 'chats.jsonl', '--run', 'chats']).code).toBe(0);
+    const status = async (...args: string[]): Promise<number> => {
+      const child = spawn(process.execPath, [BLT, 'serve', ...args, '--port', '0', '--threads', '1'], {
+        cwd: folder,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      try {
+        const [line] = await once(child.stdout!, 'data');
+        const body = JSON.stringify({ messages: chat.messages.slice(0, 1), max_tokens: 5 });
+        const headers = { 'Content-Type': 'application/json' };
+        const url = `${/http:\S+/.exec(String(line))![0]}/chat/completions`;
+        return (await fetch(url, { method: 'POST', headers, body })).status;
+      } finally {
+        child.kill('SIGKILL');
+      }
+    };
+    expect(await status('runs/chats')).toBe(200);
+    expect(await status('runs/first')).toBe(400);
+    expect(await status('runs/first', '--chat')).toBe(200);
+  });
+
   test('other machines need a key', () => {
     const { code, stderr } = blt(temporaryFolder(), ['serve', 'nowhere', '--host', '0.0.0.0']);
     expect(code).toBe(2);

@@ -2,43 +2,14 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
-import { type Checkpoint, ContinuousBatch, encode, generate, nextByteLogits } from '@blt-ts/blt';
-import { createReferenceBackend } from '@blt-ts/tensor';
+import { ContinuousBatch, encode, generate, nextByteLogits } from '@blt-ts/blt';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BatchLane } from '../../../packages/cli/src/serve/lane.ts';
 import { serveModel } from '../../../packages/cli/src/serve/server.ts';
-import { smallModel } from '../../support/small-model.ts';
+import { servedModel as checkpoint } from '../../support/served-model.ts';
 
 const KEY = 'a key';
-const stack = {
-  hiddenSize: 8,
-  numHiddenLayers: 1,
-  numAttentionHeads: 2,
-  numKeyValueHeads: 1,
-  intermediateSize: 8,
-  maxPositionEmbeddings: 512,
-  rmsNormEps: 1e-5,
-  ropeTheta: 10_000,
-};
-/** In 64 bits, where a neighbour in the batch changes no byte. */
-const checkpoint = smallModel(
-  {
-    behaviour: 'facebook',
-    window: 64,
-    vocabSize: 260,
-    encoder: { ...stack, crossAttnAllLayers: true },
-    decoder: { ...stack, crossAttnAllLayers: true },
-    global: { ...stack, hiddenSize: 16 },
-    patcher: stack,
-    crossAttnK: 2,
-    hash: { groupSizes: [3], functions: 1, vocab: 40 },
-    patching: { mode: 'entropy', threshold: 5.5, monotonic: false, thresholdAdd: null, maxPatchLength: 8 },
-  },
-  7,
-  createReferenceBackend({ precision: 'f64' }),
-) as Checkpoint;
-
 const batch = new ContinuousBatch(checkpoint, { places: 4, promptBytes: 64 });
 const lanes = [new BatchLane(batch, true)];
 let url: string;
@@ -50,6 +21,7 @@ beforeAll(async () => {
     checkpoint,
     lanes,
     model: 'small',
+    chats: false,
     host: '127.0.0.1',
     port: 0,
     apiKey: KEY,

@@ -31,9 +31,12 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);
 
+/** SHA-256 of some bytes. */
+const digest = async (bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+
 /** SHA-256 of the parts, laid end to end. */
-export const sha256 = async (parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> =>
-  new Uint8Array(await crypto.subtle.digest('SHA-256', joined(parts)));
+export const sha256 = (parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> => digest(joined(parts));
 
 export const FINGERPRINT_BYTES = 8;
 export const ARITHMETIC_BYTES = 4;
@@ -52,8 +55,10 @@ const text = (s: string): Uint8Array => new TextEncoder().encode(s);
 async function sha256OfCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array> {
   const hashes = [text(canonical(configToHuggingFace(checkpoint.config)))];
   for (const [name, tensor] of namedTensors(checkpoint)) {
-    const values = Float32Array.from(scope(() => tensor.readSync()));
-    hashes.push(text(name), await sha256([new Uint8Array(values.buffer)]));
+    const read = scope(() => tensor.readSync());
+    const { buffer, byteOffset, byteLength } = read instanceof Float32Array ? read : Float32Array.from(read);
+    // A copy of millions of values would take longer than their sum.
+    hashes.push(text(name), await digest(new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength)));
   }
   return sha256(hashes);
 }

@@ -15,6 +15,7 @@ export function addServe(program: Command): void {
     .option('--places <n>', 'texts made side by side', between(whole, 1, 1024), 32)
     .option('--queue <n>', 'texts that may wait for a place', between(whole, 0, 100_000), 256)
     .option('--max-bytes <n>', 'most bytes of one answer', between(whole, 1, 1_000_000), 4096)
+    .option('--chat', 'the model was trained on chats, though its folder does not say so')
     .option(
       '--context <bytes>',
       'most bytes the model looks back (512, or all it takes if that is less)',

@@ -1,11 +1,12 @@
 /** @file `blt serve`: completions of a model over HTTP, as clients of the OpenAI API ask for them. */
-import { basename, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { type Checkpoint, ContinuousBatch, type HashRows, type WeightFormat } from '@blt-ts/blt';
 import { availableThreads, type Backend } from '@blt-ts/tensor';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
 import { LOOPBACK, untilInterrupted } from '../http/listen.ts';
 import { weightBytes } from '../run/coding-model.ts';
+import { RunFolder } from '../run/folder.ts';
 import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { BatchLane, type Lane } from '../serve/lane.ts';
 import { openLaneThreads } from '../serve/lane-threads.ts';
@@ -23,6 +24,8 @@ export interface ServeFlags {
   readonly places: number;
   readonly queue: number;
   readonly maxBytes: number;
+  /** The model was trained on chats, whatever its run says. */
+  readonly chat?: boolean;
   readonly context?: number;
   readonly weights: WeightFormat;
   readonly backend?: BackendName;
@@ -64,6 +67,12 @@ async function openLanes(
   return { lanes: [new BatchLane(batch, backend.synchronous)], end: () => batch.release() };
 }
 
+/** Whether a step of a run was trained on chats, as the list of the run's documents says. A folder that is no run says nothing. */
+async function learnedChats(folder: string): Promise<boolean> {
+  const list = await new RunFolder(dirname(folder)).documentList();
+  return list?.chats ?? false;
+}
+
 /** `blt serve`: serves a model until it is interrupted. @returns the exit code */
 export async function serveCommand(model: string | undefined, flags: ServeFlags): Promise<number> {
   const host = flags.host === 'localhost' ? LOOPBACK : flags.host;
@@ -83,7 +92,18 @@ export async function serveCommand(model: string | undefined, flags: ServeFlags)
   const { lanes, end } = await openLanes(choice.backend, open, flags);
   const name = flags.name ?? basename(resolve(model ?? folder));
   const limits = { maxBytes: flags.maxBytes, maxTexts: Math.min(MOST_TEXTS, flags.places + flags.queue) };
-  const serving = { checkpoint, lanes, model: name, host, apiKey, limits, port: flags.port, mostWaiting: flags.queue };
+  const chats = flags.chat ?? (await learnedChats(folder));
+  const serving = {
+    checkpoint,
+    lanes,
+    model: name,
+    chats,
+    host,
+    apiKey,
+    limits,
+    port: flags.port,
+    mostWaiting: flags.queue,
+  };
   const { server, port } = await serveModel(serving).catch(async (error) => {
     await end();
     throw error;

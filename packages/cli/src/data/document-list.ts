@@ -2,6 +2,7 @@
  * @file data.jsonl of a run: what its documents were, one line each. With it a run whose data have changed since can say what changed,
  * and `blt eval` finds the held-out bytes among data that have grown.
  */
+import { CHAT_HEADING } from '@blt-ts/blt';
 import * as z from 'zod';
 import { checked } from '../files/checked.ts';
 import { UserError } from '../terminal/errors.ts';
@@ -30,7 +31,11 @@ export interface DocumentList {
   readonly documents: readonly ListedDocument[];
   /** False if only the held-out ones are there. */
   readonly complete: boolean;
+  /** Chats are among what was trained on. */
+  readonly chats: boolean;
 }
+
+const headSchema = z.strictObject({ format: z.literal(1), complete: z.boolean(), chats: z.literal(true).optional() });
 
 const rangeOf = (part: Part | undefined): [number, number] | undefined =>
   part && [part.from, part.from + part.bytes.length];
@@ -50,7 +55,8 @@ export function documentListText({ all, train, heldOut }: Pick<LoadedCorpus, 'al
       heldOut: rangeOf(held.get(document)),
     };
   });
-  return [{ format: 1, complete }, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
+  const chats = train.some(({ answers, bytes }) => answers && bytes[0] === CHAT_HEADING) || undefined;
+  return [{ format: 1, complete, chats }, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
 }
 
 /** @throws UserError naming the line that is not what it should be */
@@ -65,9 +71,9 @@ export function parseDocumentList(text: string, name: string): DocumentList {
         throw new UserError(`${name} line ${i + 1} is not JSON: ${(error as Error).message}`, 2, { cause: error });
       }
     });
-  const head = checked(z.strictObject({ format: z.literal(1), complete: z.boolean() }), values[0], `${name} line 1`, 2);
+  const head = checked(headSchema, values[0], `${name} line 1`, 2);
   const documents = values.slice(1).map((value, i) => checked(lineSchema, value, `${name} line ${i + 2}`, 2));
-  return { documents, complete: head.complete };
+  return { documents, complete: head.complete, chats: head.chats ?? false };
 }
 
 /**

@@ -2,6 +2,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { counted } from '../terminal/human-units.ts';
+import type { AnswerForm } from './answer-form.ts';
 import { ApiError, errorBody, sendJson } from './api-error.ts';
 import type { CompletionRequest } from './completion-request.ts';
 import type { EndReason, Job } from './lane.ts';
@@ -34,6 +35,7 @@ const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 /** The texts of one request, and what has been sent of them. */
 export class Completion {
   private readonly request: CompletionRequest;
+  private readonly form: AnswerForm;
   private readonly scheduler: Scheduler;
   private readonly metrics: Metrics;
   private readonly response: ServerResponse;
@@ -54,13 +56,14 @@ export class Completion {
   constructor(
     request: CompletionRequest,
     response: ServerResponse,
-    { model, scheduler, metrics }: { model: string; scheduler: Scheduler; metrics: Metrics },
+    { form, model, scheduler, metrics }: { form: AnswerForm; model: string; scheduler: Scheduler; metrics: Metrics },
   ) {
     this.request = request;
+    this.form = form;
     this.response = response;
     this.scheduler = scheduler;
     this.metrics = metrics;
-    const id = `cmpl-${randomBytes(12).toString('hex')}`;
+    const id = `${form.idPrefix}-${randomBytes(12).toString('hex')}`;
     this.head = { id, created: Math.floor(Date.now() / 1000), model, seed: seed32(request.seed) };
     this.choices = request.prompts.flatMap((prompt, p) =>
       Array.from({ length: request.n }, (_, j) => this.choice(prompt, p * request.n + j, j)),
@@ -158,19 +161,20 @@ export class Completion {
   private sendWhole(): void {
     const choices = this.choices.map(({ index, text, echo, finish }) => {
       const piece = text.take() ?? { text: '', logprobs: null };
-      return { index, text: echo + piece.text, logprobs: piece.logprobs, finish_reason: finish };
+      return this.form.choice({ index, text: echo + piece.text, logprobs: piece.logprobs, finish });
     });
-    sendJson(this.response, 200, { object: 'text_completion', ...this.head, choices, usage: this.usage });
+    sendJson(this.response, 200, { object: this.form.object, ...this.head, choices, usage: this.usage });
   }
 
   private event(value: unknown): void {
     this.response.write(`data: ${JSON.stringify(value)}\n\n`);
   }
 
-  private chunk(index: number, text: string, logprobs: Logprobs | null, finish: EndReason | null): void {
+  private chunk(choice: Choice, text: string, logprobs: Logprobs | null, finish: EndReason | null): void {
     const usage = this.request.includeUsage ? { usage: null } : {};
-    const choices = [{ index, text, logprobs, finish_reason: finish }];
-    this.event({ object: 'text_completion', ...this.head, choices, ...usage });
+    const choices = [this.form.piece({ index: choice.index, text, logprobs, finish }, !choice.begun)];
+    choice.begun = true;
+    this.event({ object: this.form.pieceObject, ...this.head, choices, ...usage });
   }
 
   /** Sends the first byte of a text now, and others with those of the next milliseconds. */
@@ -194,18 +198,17 @@ export class Completion {
   private flush(choice: Choice): void {
     const piece = choice.text.take();
     if (!piece && choice.echo === '') return;
-    choice.begun = true;
-    this.chunk(choice.index, choice.echo + (piece?.text ?? ''), piece?.logprobs ?? null, null);
+    this.chunk(choice, choice.echo + (piece?.text ?? ''), piece?.logprobs ?? null, null);
     choice.echo = '';
   }
 
   private endStream(): void {
     for (const choice of this.choices) {
       this.flush(choice);
-      this.chunk(choice.index, '', null, choice.finish);
+      this.chunk(choice, '', null, choice.finish);
     }
     if (this.request.includeUsage)
-      this.event({ object: 'text_completion', ...this.head, choices: [], usage: this.usage });
+      this.event({ object: this.form.pieceObject, ...this.head, choices: [], usage: this.usage });
     this.response.end('data: [DONE]\n\n');
   }
 

@@ -5,9 +5,11 @@ import type { Checkpoint } from '@blt-ts/blt';
 import { parseJson } from '../files/small-file.ts';
 import { isOwnHost, LOOPBACK, listen } from '../http/listen.ts';
 import { UserError } from '../terminal/errors.ts';
+import { type AnswerForm, CHAT_ANSWER, TEXT_ANSWER } from './answer-form.ts';
 import { ApiError, errorBody, sendJson } from './api-error.ts';
+import { parseChatRequest } from './chat-request.ts';
 import { Completion } from './completion.ts';
-import { parseCompletionRequest, type RequestLimits } from './completion-request.ts';
+import { type CompletionRequest, parseCompletionRequest, type RequestLimits } from './completion-request.ts';
 import type { Lane } from './lane.ts';
 import { Metrics } from './metrics.ts';
 import { Scheduler } from './scheduler.ts';
@@ -23,6 +25,8 @@ export interface ServeOptions {
   readonly lanes: readonly Lane[];
   /** Name of the model in the API. */
   readonly model: string;
+  /** The model was trained on chats. */
+  readonly chats: boolean;
   readonly host: string;
   readonly port: number;
   /** null: everybody who reaches the server may ask. */
@@ -98,6 +102,7 @@ class Api {
       [`/v1/models/${encodeURIComponent(options.model)}`, get(() => card)],
       ['/metrics', { method: 'GET', handle: (_, response) => this.sendMetrics(response) }],
       ['/v1/completions', { method: 'POST', handle: (request, response) => this.complete(request, response) }],
+      ['/v1/chat/completions', { method: 'POST', handle: (request, response) => this.chat(request, response) }],
       ['/v1/score', { method: 'POST', handle: (request, response) => this.score(request, response) }],
     ]);
   }
@@ -153,10 +158,27 @@ class Api {
 
   private async complete(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const wanted = parseCompletionRequest(await readJson(request), this.options.limits);
+    this.begin(wanted, response, TEXT_ANSWER);
+  }
+
+  private async chat(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readJson(request);
+    const { model, chats, limits } = this.options;
+    if (!chats) {
+      throw new ApiError(
+        400,
+        `${model} was not trained on chats, so it would not answer; ask it to continue a text at /v1/completions, or start the server with --chat if it was`,
+        'messages',
+      );
+    }
+    this.begin(parseChatRequest(body, limits), response, CHAT_ANSWER);
+  }
+
+  private begin(wanted: CompletionRequest, response: ServerResponse, form: AnswerForm): void {
     this.checkModel(wanted.model);
     if (response.destroyed) return;
     const { scheduler, metrics } = this;
-    new Completion(wanted, response, { model: this.options.model, scheduler, metrics }).begin();
+    new Completion(wanted, response, { form, model: this.options.model, scheduler, metrics }).begin();
   }
 
   private async score(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -12,53 +12,45 @@
  */
 import * as args from '../../arguments/attention';
 import { float, int, pointer, scratch, takeUnit } from '../core/call';
-import { expFast, lanesBelow, log, madd } from '../core/simd';
-import { rowMax, scaleRow } from '../softmax';
+import { expFast } from '../core/simd';
 import { groupRows, packGroup, scoreEvery, sees, weighKeys } from './forward';
-import { writeRow } from './single-row';
+import { attendRow, finish, MAXIMA, MOST_HEADS, SCORES, SUMS_OF_VALUES, UNIT } from './invariant-row';
 
-/** Query rows in a unit of work, and the most in a group. */
-const UNIT = 16;
 /** The most keys of a group: their scores lie in the scratch, 64 bytes for each. */
 const GROUP_KEYS = 8192;
-/** Keys that a single row takes at a time. */
-const ROW_BLOCK = 4096;
-/** The widest head. */
-const WIDEST: usize = 512;
 
-/** Places in the scratch: a panel of queries, sums of values, maxima and sums, a scaled query, scores. */
-const SUMS_OF_VALUES: usize = WIDEST * UNIT * 4;
-const MAXIMA: usize = SUMS_OF_VALUES + WIDEST * UNIT * 4;
-const QUERY: usize = MAXIMA + 128;
-const SCORES: usize = QUERY + WIDEST * 4;
+/** How many heads are computed together: the most of which two units for each thread are left. */
+function headsTogether(blocks: i32, heads: i32, parts: i32): i32 {
+  let count = min(MOST_HEADS, heads);
+  while (parts > 1 && count > 1 && blocks * ((heads + count - 1) / count) < 2 * parts) count--;
+  return count;
+}
 
 /** Kernel. Arguments: out, lse, q, k, v, lo, hi, n, heads, kvHeads, D, scale. */
 export function invariantAttention(part: i32, parts: i32): void {
   const n = int(args.n), heads = int(args.heads);
-  const units = (n + UNIT - 1) / UNIT * heads;
-  for (let unit = takeUnit(); unit < units; unit = takeUnit()) {
-    const block = unit / heads, head = unit - block * heads;
+  const blocks = (n + UNIT - 1) / UNIT;
+  const together = headsTogether(blocks, heads, parts);
+  const perBlock = (heads + together - 1) / together;
+  for (let unit = takeUnit(); unit < blocks * perBlock; unit = takeUnit()) {
+    const block = unit / perBlock, head = (unit - block * perBlock) * together;
     const end = min(n, (block + 1) * UNIT);
-    for (let i = block * UNIT; i < end; i += groupRows()) attendRows(head, i, min(groupRows(), end - i));
+    for (let i = block * UNIT; i < end; i += groupRows()) {
+      attendRows(head, min(together, heads - head), i, min(groupRows(), end - i));
+    }
   }
 }
 
-/** Rows first .. first+count-1 as a group where they see much the same keys, else one by one. */
-function attendRows(head: i32, first: i32, count: i32): void {
+/** Some heads of rows first .. first+count-1, as a group where they see much the same keys, else one by one. */
+function attendRows(head: i32, together: i32, first: i32, count: i32): void {
   const lo = pointer(args.lo) + (<usize>first << 2), hi = pointer(args.hi) + (<usize>first << 2);
   const keys = load<i32>(hi + (<usize>(count - 1) << 2)) - load<i32>(lo);
   let pairs = 0;
   for (let i: usize = 0; i < <usize>count << 2; i += 4) pairs += load<i32>(hi + i) - load<i32>(lo + i);
   // A pair costs a row alone about twice as much as it costs a full group.
-  if (keys <= GROUP_KEYS && <i64>keys * groupRows() <= <i64>pairs * 2) attendGroup(head, first, count, load<i32>(lo), keys);
-  else for (let i = first; i < first + count; i++) attendRow(head, i);
-}
-
-/** The row's sum of e^(s - max) and their logarithm; 1 / sum, or 0 where nothing is seen. */
-function finish(head: i32, row: i32, most: f32, sum: f32, y: usize): void {
-  const heads = int(args.heads), D = int(args.headDim);
-  store<f32>(pointer(args.lse) + (<usize>(row * heads + head) << 2), sum == 0 ? 0 : <f32>(<f64>most + log(sum)));
-  writeRow(pointer(args.out) + (<usize>((row * heads + head) * D) << 2), y, D, sum == 0 ? 0 : 1 / sum);
+  if (keys <= GROUP_KEYS && <i64>keys * groupRows() <= <i64>pairs * 2) {
+    for (let h = head; h < head + together; h++) attendGroup(h, first, count, load<i32>(lo), keys);
+  } else for (let i = first; i < first + count; i++) attendRow(head, together, i);
 }
 
 /** S [n keys][8 queries] becomes e^(s - max), 0 where a query does not see a key; the maxima and the sums of 8 queries are kept. */
@@ -122,121 +114,4 @@ function attendGroup(head: i32, first: i32, count: i32, from: i32, n: i32): void
     const at = maxima + (<usize>i << 2);
     finish(head, first + i, load<f32>(at), load<f32>(at, 64), y + i * yRow);
   }
-}
-
-/** The scores of a scaled query against the keys at k0 .. k3, each as the four sums of `scoreInFours`. */
-// @ts-ignore: decorator
-@inline
-function scoreFourKeys(s: usize, q: usize, k0: usize, k1: usize, k2: usize, k3: usize, D: i32): void {
-  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-  let at: usize = 0;
-  for (const end = <usize>(D & ~3) << 2; at < end; at += 16) {
-    const x = v128.load(q + at);
-    s0 = madd(x, v128.load(k0 + at), s0);
-    s1 = madd(x, v128.load(k1 + at), s1);
-    s2 = madd(x, v128.load(k2 + at), s2);
-    s3 = madd(x, v128.load(k3 + at), s3);
-  }
-  if (D & 3) {
-    const x = v128.load(q + at), valid = lanesBelow(D & 3);
-    s0 = madd(x, v128.and(v128.load(k0 + at), valid), s0);
-    s1 = madd(x, v128.and(v128.load(k1 + at), valid), s1);
-    s2 = madd(x, v128.and(v128.load(k2 + at), valid), s2);
-    s3 = madd(x, v128.and(v128.load(k3 + at), valid), s3);
-  }
-  const t0 = v128.shuffle<f32>(s0, s1, 0, 4, 1, 5), t1 = v128.shuffle<f32>(s0, s1, 2, 6, 3, 7);
-  const t2 = v128.shuffle<f32>(s2, s3, 0, 4, 1, 5), t3 = v128.shuffle<f32>(s2, s3, 2, 6, 3, 7);
-  const two = f32x4.add(v128.shuffle<f64>(t0, t2, 0, 2), v128.shuffle<f64>(t0, t2, 1, 3));
-  v128.store(s, f32x4.add(f32x4.add(two, v128.shuffle<f64>(t1, t3, 0, 2)), v128.shuffle<f64>(t1, t3, 1, 3)));
-}
-
-/** Scores of a scaled query, zeros behind it, against n keys, in whole fours. The keys are read where they lie. */
-function scoreRow(s: usize, q: usize, k: usize, kRow: usize, n: i32, D: i32): void {
-  for (let j = 0; j < n; j += 4) {
-    // Keys beyond the last repeat it.
-    const k1 = j + 1 < n ? k + kRow : k, k2 = j + 2 < n ? k1 + kRow : k1, k3 = j + 3 < n ? k2 + kRow : k2;
-    scoreFourKeys(s, q, k, k1, k2, k3, D);
-    s += 16;
-    k = k3 + kRow;
-  }
-}
-
-/** s becomes e^(s - max), n values in whole eights. */
-function exponentials(s: usize, n: i32, most: f32): void {
-  const shift = f32x4.splat(most);
-  for (const end = s + (<usize>n << 2); s < end; s += 32) {
-    const e0 = expFast(f32x4.sub(v128.load(s), shift)), e1 = expFast(f32x4.sub(v128.load(s, 16), shift));
-    v128.store(s, e0);
-    v128.store(s, e1, 16);
-  }
-}
-
-/** y[0:32] += sum over n keys of e[key] v[key][0:32]; returns sum + the sum of e. */
-function weigh32(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f32 {
-  let y0 = v128.load(y), y1 = v128.load(y, 16), y2 = v128.load(y, 32), y3 = v128.load(y, 48);
-  let y4 = v128.load(y, 64), y5 = v128.load(y, 80), y6 = v128.load(y, 96), y7 = v128.load(y, 112);
-  for (const end = e + (<usize>n << 2); e < end; e += 4) {
-    const x = v128.load_splat<f32>(e);
-    sum += load<f32>(e);
-    y0 = madd(x, v128.load(v), y0);
-    y1 = madd(x, v128.load(v, 16), y1);
-    y2 = madd(x, v128.load(v, 32), y2);
-    y3 = madd(x, v128.load(v, 48), y3);
-    y4 = madd(x, v128.load(v, 64), y4);
-    y5 = madd(x, v128.load(v, 80), y5);
-    y6 = madd(x, v128.load(v, 96), y6);
-    y7 = madd(x, v128.load(v, 112), y7);
-    v += vRow;
-  }
-  v128.store(y, y0);
-  v128.store(y, y1, 16);
-  v128.store(y, y2, 32);
-  v128.store(y, y3, 48);
-  v128.store(y, y4, 64);
-  v128.store(y, y5, 80);
-  v128.store(y, y6, 96);
-  v128.store(y, y7, 112);
-  return sum;
-}
-
-/** weigh32 for 4 columns, of which fewer may exist. */
-function weigh4(e: usize, n: i32, v: usize, vRow: usize, y: usize, sum: f32): f32 {
-  let y0 = v128.load(y);
-  for (const end = e + (<usize>n << 2); e < end; e += 4) {
-    sum += load<f32>(e);
-    y0 = madd(v128.load_splat<f32>(e), v128.load(v), y0);
-    v += vRow;
-  }
-  v128.store(y, y0);
-  return sum;
-}
-
-/** One row alone, against any number of keys. */
-function attendRow(head: i32, row: i32): void {
-  const heads = int(args.heads), kvHeads = int(args.kvHeads), D = int(args.headDim);
-  const kRow = <usize>(kvHeads * D) << 2, kvColumn = <usize>(head / (heads / kvHeads) * D) << 2;
-  const y = scratch() + SUMS_OF_VALUES, q = scratch() + QUERY, s = scratch() + SCORES;
-  v128.store(q + (<usize>(D & ~3) << 2), f32x4.splat(0));
-  memory.copy(q, pointer(args.q) + (<usize>((row * heads + head) * D) << 2), <usize>D << 2);
-  scaleRow(q, D, float(args.scale));
-  memory.fill(y, 0, <usize>(D + 3) << 2);
-  const from = load<i32>(pointer(args.lo) + (<usize>row << 2)), to = load<i32>(pointer(args.hi) + (<usize>row << 2));
-  let most: f32 = -f32.MAX_VALUE, sum: f32 = 0;
-  for (let t = from; t < to; t += ROW_BLOCK) {
-    const n = min(ROW_BLOCK, to - t);
-    scoreRow(s, q, pointer(args.k) + <usize>t * kRow + kvColumn, kRow, n, D);
-    most = max(most, rowMax(s, n));
-  }
-  for (let t = from; t < to; t += ROW_BLOCK) {
-    const n = min(ROW_BLOCK, to - t);
-    // Of a single block the scores are still there.
-    if (to - from > ROW_BLOCK) scoreRow(s, q, pointer(args.k) + <usize>t * kRow + kvColumn, kRow, n, D);
-    exponentials(s, n, most);
-    const v = pointer(args.v) + <usize>t * kRow + kvColumn;
-    const before = sum;
-    let d = 0;
-    for (; d + 32 <= D; d += 32) sum = weigh32(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
-    for (; d < D; d += 4) sum = weigh4(s, n, v + (<usize>d << 2), kRow, y + (<usize>d << 2), before);
-  }
-  finish(head, row, most, sum, y);
 }

@@ -1,0 +1,65 @@
+/** @file The body of `POST /v1/chat/completions`: messages become the prompt of a text that the end of a message ends. */
+import { CHAT_END, type ChatMessage, chatPrompt } from '@blt-ts/blt';
+import * as z from 'zod';
+import { ApiError } from './api-error.ts';
+import { type CompletionRequest, parseCompletionRequest, type RequestLimits, refusal } from './completion-request.ts';
+
+const text = z.string();
+const part = z.object({ type: z.literal('text'), text });
+
+/** The fields that a chat has in place of those of a completion. The others are checked with those of a completion. */
+const schema = z.looseObject({
+  messages: z.array(z.object({ role: text, content: z.union([text, z.array(part)]) })).min(1),
+  max_tokens: z.int().min(1).nullish(),
+  max_completion_tokens: z.int().min(1).nullish(),
+});
+
+/** Fields of the API that this server cannot serve in a chat, and the values that change nothing. */
+const UNSERVED = [
+  ['logprobs', (value: unknown) => value === false],
+  ['top_logprobs', () => false],
+  ['tools', (value: unknown) => Array.isArray(value) && value.length === 0],
+  ['functions', () => false],
+  ['response_format', (value: unknown) => (value as { type?: unknown }).type === 'text'],
+  ['modalities', (value: unknown) => Array.isArray(value) && value.length === 1 && value[0] === 'text'],
+  ['audio', () => false],
+] as const;
+
+/** The prompt of some messages. @throws ApiError for a message that no chat can have */
+function promptOf(messages: z.infer<typeof schema>['messages']): string {
+  const chat = messages.map(
+    ({ role, content }): ChatMessage => ({
+      role,
+      content: typeof content === 'string' ? content : content.map((one) => one.text).join(''),
+    }),
+  );
+  try {
+    return chatPrompt(chat);
+  } catch (error) {
+    if (error instanceof RangeError) throw new ApiError(400, error.message, 'messages');
+    throw error;
+  }
+}
+
+/**
+ * A chat as a request for a completion. Without `max_completion_tokens` or `max_tokens` an answer may have all bytes that the server makes.
+ * @throws ApiError naming the field, its value and what is allowed
+ */
+export function parseChatRequest(value: unknown, limits: RequestLimits): CompletionRequest {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw refusal(parsed.error);
+  const { messages, max_completion_tokens, max_tokens, ...others } = parsed.data;
+  for (const [name, isNeutral] of UNSERVED) {
+    const given = others[name];
+    if (given != null && !isNeutral(given))
+      throw new ApiError(400, `${name} is not served in a chat; leave it out`, name);
+    delete others[name];
+  }
+  for (const name of ['prompt', 'echo']) {
+    if (others[name] != null) throw new ApiError(400, `${name} is for /v1/completions; a chat has messages`, name);
+  }
+  const prompt = promptOf(messages);
+  const most = max_completion_tokens ?? max_tokens ?? limits.maxBytes;
+  const request = parseCompletionRequest({ ...others, prompt, max_tokens: most }, limits);
+  return { ...request, stops: [...request.stops, Uint8Array.of(CHAT_END)] };
+}

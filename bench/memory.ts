@@ -3,7 +3,7 @@
  * [--threads 1] [--json]`. Rows differ from step to step; V8's heap is kept steady as in `blt train`.
  */
 import { createWasmBackend } from '@blt-ts/tensor';
-import { SteadyHeap } from '../packages/cli/src/training/steady-heap.ts';
+import { SteadyHeap } from '../packages/cli/src/threads/steady-heap.ts';
 import { CONFIG_FLAGS, chosenConfig, trainingBench } from './support/configurations.ts';
 import { flags, report, short, usage } from './support/harness.ts';
 

@@ -5,7 +5,7 @@
  * [--deterministic] [--table] [--json]` `--table` says where the time of a step goes, kernel by kernel.
  */
 import { createWasmBackend, run, scope, setDefaultBackend, tensor } from '@blt-ts/tensor';
-import { SteadyHeap } from '../packages/cli/src/training/steady-heap.ts';
+import { SteadyHeap } from '../packages/cli/src/threads/steady-heap.ts';
 import { CONFIG_FLAGS, chosenConfig, trainingBench } from './support/configurations.ts';
 import { clockFor, flags, median, oneOf, ratio, report, short } from './support/harness.ts';
 import { registerCeiling } from './support/register-ceiling.ts';

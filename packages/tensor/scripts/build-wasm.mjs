@@ -182,7 +182,7 @@ if (!present.startsWith(stamp)) {
   const lzma = (await import('lzma')).default;
   const binary = await withMarks(await compile(asc, KERNELS));
   const unpacker = Buffer.from(await compile(asc, UNPACKER));
-  const packed = Buffer.from(lzma.compress(new Uint8Array(binary), 1));
+  const packed = Buffer.from(lzma.compress(new Uint8Array(binary), 3));
   checkPacked(unpacker, packed, binary);
   const source = `${stamp}/** Where the flags of the imported memory stand. */
 export const memoryFlags = ${memoryFlagsOffset(binary)};

@@ -171,9 +171,7 @@ export class Pool {
       failures = exports.takeFailures();
     }
     if (failures > 0) {
-      throw new WebAssembly.RuntimeError(
-        `${this.names[number]}: a thread read or wrote outside the memory; are all ids in range?`,
-      );
+      throw new WebAssembly.RuntimeError(`${this.names[number]}: a thread left the memory; are all ids in range?`);
     }
     return true;
   }

@@ -19,17 +19,6 @@ class Square extends Term {
   of(x: v128): v128 { return f64x2.mul(x, x); }
 }
 
-/** The sum of what two pairs of sums hold and of the `rest` elements at x that are left. */
-function totalOf<T extends Term>(s: v128, t: v128, x: usize, rest: i32): f64 {
-  const term = changetype<T>(0);
-  s = f64x2.add(s, t);
-  let total = f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1);
-  for (let i = 0; i < rest; i++) {
-    total += f64x2.extract_lane(term.of(f64x2.splat(<f64>load<f32>(x + (<usize>i << 2)))), 0);
-  }
-  return total;
-}
-
 /** Two floats in 64 bits. */
 // @ts-ignore: decorator
 @inline
@@ -46,31 +35,19 @@ function sumOf<T extends Term>(x: usize, n: i32): f64 {
     t = f64x2.add(t, term.of(promoted(x + 8)));
     x += 16;
   }
-  return totalOf<T>(s, t, x, n & 3);
-}
-
-/** The sums of two rows of n. Each is `sumOf`, and neither waits for the additions of the other. */
-function sumTwoRows(y: usize, x: usize, n: i32): void {
-  const row = <usize>n << 2;
-  let s0 = f64x2.splat(0), t0 = s0, s1 = s0, t1 = s0;
-  for (const end = x + (<usize>(n & ~3) << 2); x < end; x += 16) {
-    s0 = f64x2.add(s0, promoted(x));
-    t0 = f64x2.add(t0, promoted(x + 8));
-    s1 = f64x2.add(s1, promoted(x + row));
-    t1 = f64x2.add(t1, promoted(x + row + 8));
+  s = f64x2.add(s, t);
+  let total = f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1);
+  for (let i = 0; i < (n & 3); i++) {
+    total += f64x2.extract_lane(term.of(f64x2.splat(<f64>load<f32>(x + (<usize>i << 2)))), 0);
   }
-  const rest = n & 3;
-  store<f32>(y, <f32>totalOf<Value>(s0, t0, x, rest));
-  store<f32>(y, <f32>totalOf<Value>(s1, t1, x + row, rest), 4);
+  return total;
 }
 
 /** Kernel: sums over the last axis. Arguments: y, x, rows, n. */
 export function sumLast(part: i32, parts: i32): void {
   const rows = int(args.outer), n = int(args.n);
   const end = partBegin(rows, 16, part + 1, parts);
-  let i = partBegin(rows, 16, part, parts);
-  for (; i + 2 <= end; i += 2) sumTwoRows(pointer(args.y) + (<usize>i << 2), pointer(args.x) + (<usize>(i * n) << 2), n);
-  for (; i < end; i++) {
+  for (let i = partBegin(rows, 16, part, parts); i < end; i++) {
     store<f32>(pointer(args.y) + (<usize>i << 2), <f32>sumOf<Value>(pointer(args.x) + (<usize>(i * n) << 2), n));
   }
 }
@@ -162,20 +139,16 @@ export function maxLast(part: i32, parts: i32): void {
   }
 }
 
-/** The largest of 16 columns of n rows, `row` bytes apart: a cache line of each row. */
-function maxColumns16(y: usize, x: usize, row: usize, n: i32): void {
-  let m0 = f32x4.splat(-Infinity), m1 = m0, m2 = m0, m3 = m0;
+/** The largest of 8 columns of n rows, `row` bytes apart. */
+function maxColumns8(y: usize, x: usize, row: usize, n: i32): void {
+  let m0 = f32x4.splat(-Infinity), m1 = m0;
   for (let i = 0; i < n; i++) {
     m0 = f32x4.max(m0, v128.load(x));
     m1 = f32x4.max(m1, v128.load(x, 16));
-    m2 = f32x4.max(m2, v128.load(x, 32));
-    m3 = f32x4.max(m3, v128.load(x, 48));
     x += row;
   }
   v128.store(y, m0);
   v128.store(y, m1, 16);
-  v128.store(y, m2, 32);
-  v128.store(y, m3, 48);
 }
 
 /** Kernel: y [outer, C] = the largest along the middle axis of x [outer, n, C]. Threads take columns. Arguments: y, x, outer, n, C. */
@@ -186,7 +159,7 @@ export function maxMiddle(part: i32, parts: i32): void {
   for (let o = 0; o < outer; o++) {
     const y = pointer(args.y) + o * row, x = pointer(args.x) + <usize>o * n * row;
     let c = begin;
-    for (; c + 16 <= end; c += 16) maxColumns16(y + (<usize>c << 2), x + (<usize>c << 2), row, n);
+    for (; c + 8 <= end; c += 8) maxColumns8(y + (<usize>c << 2), x + (<usize>c << 2), row, n);
     for (; c < end; c += 4) {
       let most = f32x4.splat(-Infinity);
       let from = x + (<usize>c << 2);

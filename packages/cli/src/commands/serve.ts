@@ -111,7 +111,7 @@ export async function serveCommand(model: string | undefined, flags: ServeFlags)
   const reach = host === LOOPBACK ? 'this machine only' : 'whoever reaches it and has the key';
   const address = host.includes(':') ? `[${host}]` : host;
   const threads = lanes.length > 1 ? ` in ${lanes.length} threads` : '';
-  const heap = new SteadyHeap();
+  const heap = new SteadyHeap('JavaScript');
   setInterval(() => heap.step(), 1000).unref();
   say(`http://${address}:${port}/v1  serves ${name}${threads} (${reach}; Ctrl-C ends it)`);
   await untilInterrupted(server);

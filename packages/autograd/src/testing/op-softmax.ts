@@ -66,7 +66,9 @@ export const softmaxOps: OpRows<'softmax' | 'logSoftmax' | 'crossEntropy' | 'cro
           const row = rows[i];
           return off(
             -Math.log(probabilities(row)[at(targets, i)]),
-            softmaxRoundoffs(row) + 2 * Math.abs(row[at(targets, i)]) + 2 * Math.max(...row.map(Math.abs)),
+            softmaxRoundoffs(row) +
+              2 * Math.abs(row[at(targets, i)]) +
+              2 * row.reduce((most, x) => Math.max(most, Math.abs(x)), 0),
           );
         }),
       ];

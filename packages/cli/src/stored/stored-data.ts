@@ -47,7 +47,9 @@ export async function surveyData(source: CorpusSource, options: SurveyOptions): 
     const survey = new Survey(table, files, reading, tally);
     const { heldOutFraction: fraction, seed, split = 'auto' } = source;
     checkFraction(fraction);
-    const side = source.heldOut ? 'train' : { tails: fraction };
+    // The other ways need no look at the bytes around a cut.
+    const mayCut = !source.heldOut && (split === 'auto' || split === 'tails');
+    const side = mayCut ? { tails: fraction } : 'train';
     for await (const progress of survey.read(0, train.length, side)) options.onProgress(progress);
     checkSurvey(table, source.data);
     const documents = table.length;

@@ -190,7 +190,7 @@ async function weightsFile(params: object): Promise<Uint8Array> {
 
 /**
  * Compares a run that is done again, for its weights, with the result that was taken over.
- * @throws UserError if a document has other bits: then the two are not of one study
+ * @throws UserError if its bits per byte differ: then the two are not of one study
  */
 function checkAgain(config: RunConfig, { bitsPerByte }: RunResult, folder: StudyFolder): void {
   const before = folder.result(config);

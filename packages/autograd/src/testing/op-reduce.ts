@@ -26,7 +26,9 @@ export const reduceOps: OpRows<'sum' | 'max' | 'sumSquares'> = {
   },
   max: {
     cases: reductionCases,
-    define: ([x], { axes }) => [reduceBy(x, axes, (elements) => exact(elements.reduce((a, b) => Math.max(a, b))))],
+    define: ([x], { axes }) => [
+      reduceBy(x, axes, (elements) => exact(elements.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY))),
+    ],
     gradient: {
       operation: ([x], { axes }) => ag.max(x, { axes, keepDims: true }),
       // The largest of nothing is -Infinity: it has no difference quotient to compare with.

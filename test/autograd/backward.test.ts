@@ -21,8 +21,9 @@ describe('the gradient of a tensor used more than once is the sum over its uses'
   property('programs of up to 12 steps, where results are reused and some never used', programs(), 40, (program) =>
     scope(() => {
       const inputs = () => [toTensor(program.x, backend), toTensor(program.y, backend)];
-      ag.gradcheck((a, b) => interpret(program, [a, b]).at(-1)!, inputs());
-      ag.gradcheck((a, b) => ag.concat(interpret(program, [a, b])), inputs());
+      // The quotient's error grows with the third derivative, which products of a value with itself make large, and with eps squared.
+      ag.gradcheck((a, b) => interpret(program, [a, b]).at(-1)!, inputs(), { eps: 3e-6 });
+      ag.gradcheck((a, b) => ag.concat(interpret(program, [a, b])), inputs(), { eps: 3e-6 });
     }),
   );
 

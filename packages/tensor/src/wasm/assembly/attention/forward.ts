@@ -15,7 +15,8 @@ import { expFast, log } from '../core/simd';
 import { packFourRows, prefetchLines } from '../matmul/pack';
 import { tileFromPanel, tileFromRows } from '../matmul/tile-4x8';
 import { tile4x16, tile4x16FromRows, tile6x16, tile6x16FromRows, tile8x8 } from '../matmul/tile-6x16';
-import { forwardRow, isAlone, writeRow } from './single-row';
+import { attendRow, headsTogether } from './invariant-row';
+import { isAlone, writeRow } from './single-row';
 
 /** Query rows in a block, and keys in a block. */
 export const BLOCK = 64;
@@ -186,7 +187,10 @@ function fadeRows(y: usize, yRow: usize, D: i32, factors: usize): void {
  */
 export function intervalAttention(part: i32, parts: i32): void {
   const n = int(args.n), heads = int(args.heads);
-  const units = (n + BLOCK - 1) / BLOCK * heads;
+  const blocks = (n + BLOCK - 1) / BLOCK;
+  const units = blocks * heads;
+  // Some heads of a row alone are computed by the unit of the first of them.
+  const together = headsTogether(blocks, heads, parts);
   for (let unit = takeUnit(); unit < units; unit = takeUnit()) {
     const block = unit / heads, head = unit - block * heads;
     // Rows that share no keys with others go alone, those between them as a block.
@@ -195,7 +199,7 @@ export function intervalAttention(part: i32, parts: i32): void {
     for (let i = from; i < end; i++) {
       if (!isAlone(i, n)) continue;
       if (from < i) forwardBlock(head, from, i - from);
-      forwardRow(head, i);
+      if (head % together == 0) attendRow(head, min(together, heads - head), i);
       from = i + 1;
     }
     if (from < end) forwardBlock(head, from, end - from);

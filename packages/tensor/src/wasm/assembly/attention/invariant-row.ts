@@ -21,7 +21,14 @@ const WIDEST: usize = 512;
  */
 const STRETCH = 16;
 /** The most heads of a row that are computed together. */
-export const MOST_HEADS = 4;
+const MOST_HEADS = 4;
+
+/** How many heads are computed together: the most of which two units for each thread are left. */
+export function headsTogether(blocks: i32, heads: i32, parts: i32): i32 {
+  let count = min(MOST_HEADS, heads);
+  while (parts > 1 && count > 1 && blocks * ((heads + count - 1) / count) < 2 * parts) count--;
+  return count;
+}
 
 /** Places in the scratch: a panel of queries, sums of values, maxima and sums, scores. */
 export const SUMS_OF_VALUES: usize = WIDEST * UNIT * 4;

@@ -14,17 +14,10 @@ import * as args from '../../arguments/attention';
 import { float, int, pointer, scratch, takeUnit } from '../core/call';
 import { expFast } from '../core/simd';
 import { groupRows, packGroup, scoreEvery, sees, weighKeys } from './forward';
-import { attendRow, finish, MAXIMA, MOST_HEADS, SCORES, SUMS_OF_VALUES, UNIT } from './invariant-row';
+import { attendRow, finish, headsTogether, MAXIMA, SCORES, SUMS_OF_VALUES, UNIT } from './invariant-row';
 
 /** The most keys of a group: their scores lie in the scratch, 64 bytes for each. */
 const GROUP_KEYS = 8192;
-
-/** How many heads are computed together: the most of which two units for each thread are left. */
-function headsTogether(blocks: i32, heads: i32, parts: i32): i32 {
-  let count = min(MOST_HEADS, heads);
-  while (parts > 1 && count > 1 && blocks * ((heads + count - 1) / count) < 2 * parts) count--;
-  return count;
-}
 
 /** Kernel. Arguments: out, lse, q, k, v, lo, hi, n, heads, kvHeads, D, scale. */
 export function invariantAttention(part: i32, parts: i32): void {

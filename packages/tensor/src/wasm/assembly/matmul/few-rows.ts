@@ -102,7 +102,7 @@ function clear(p: usize, n: i32): void {
  * C (+)= A B, rows of B contiguous: B passes once, the rows of C stay in the cache.
  * @param fewColumns whether the whole product has few columns, of which these may be some
  */
-export function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool,
+function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool,
   fewColumns: bool): void {
   if (!add) for (let i = 0; i < M; i++) clear(c + i * cm, N);
   if (fewColumns) {
@@ -327,11 +327,6 @@ function timesColumns(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bn:
     b += bn;
     c += 4;
   }
-}
-
-/** c (+)= a B for one row a, columns of B contiguous. */
-export function rowTimesColumns(N: i32, K: i32, a: usize, b: usize, bn: usize, c: usize, add: bool): void {
-  timesColumns(1, N, K, a, 0, b, bn, c, 0, add);
 }
 
 /** C (+)= A B for few contiguous rows of A. B has contiguous rows (bn = 4) or contiguous columns (bk = 4). */

@@ -117,7 +117,7 @@ banana = 1
 `),
   ).toBe(`x.toml has 9 problems:
 - seed must be a number, got "seven"
-- [patcher] threshold must be 5.5607 or less: thresholds are in nats, and no entropy is above ln 260
+- [patcher] threshold must be 5.5607 or less: thresholds are in nats, and no entropy is above ln 260, got 7
 - [patcher] has no key "patchsize" (did you mean 'patch_size'?)
 - [model] window must be 1 or more, got 0
 - [model] has no key "lr"; it belongs in [train]
@@ -149,7 +149,7 @@ test.each<[string, RegExp]>([
   ['[train]\nlr = nan', /lr must be a number, got NaN/],
   ['[train]\ndropout = 1.0', /dropout must be below 1, got 1/],
   ['[train]\nlr = "1e-3"', /\[train\] lr must be a number, got "1e-3"/],
-  ['run = "../up"', /a run name becomes a folder/],
+  ['run = "../up"', /a run name becomes a folder.*no slashes, got "\.\.\/up"/],
   ['data = 5', /\[data\] must be a section of keys, got 5/],
   ['[data]\ndata = []', /\[data\] data must (not be empty|be a text or a list of texts)/],
   ['[data]\nheld_out = 5', /\[data\] held_out must be a text or a list of texts, in quotes/],

@@ -7,7 +7,7 @@ import { parseJson, readSmallFile } from '../files/small-file.ts';
 import { abridged, reason, UserError } from '../terminal/errors.ts';
 import { didYouMean, nearestName } from '../terminal/nearest-name.ts';
 import { meaningOf, ourNames } from './aliases.ts';
-import { configSchema, type FileConfig, unusedPatching } from './config-schema.ts';
+import { configSchema, type FileConfig, shown, unusedPatching } from './config-schema.ts';
 import { camelCase, flagOf, OPTIONS, type OptionRow } from './options.ts';
 
 /** All options, in the order of the schema's sections. */
@@ -118,12 +118,6 @@ const KINDS: Record<string, string> = {
   array: 'a list',
   object: 'a section of keys',
 };
-
-function shown(value: unknown): string {
-  if (typeof value === 'number') return String(value);
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'a section';
-  return String(JSON.stringify(value) ?? value).slice(0, 80);
-}
 
 /**
  * Lays command line options over a config: the options win.

@@ -5,12 +5,24 @@
 import * as z from 'zod';
 import { OPTIONS, type Option, type OptionRow, type SectionName, type ValueOf } from './options.ts';
 
+/** A value as a refusal shows it. */
+export function shown(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'a section';
+  return String(JSON.stringify(value) ?? value).slice(0, 80);
+}
+
+/** The refusal of a row, and the value that it refuses. */
+const refused = ({ refusal }: OptionRow) =>
+  refusal && { error: ({ input }: { readonly input?: unknown }) => `${refusal}, got ${shown(input)}` };
+
 /** A number within the bounds of a row. */
-function numberType(type: z.ZodNumber, { min, above, max, below, refusal }: OptionRow): z.ZodNumber {
+function numberType(type: z.ZodNumber, row: OptionRow): z.ZodNumber {
+  const { min, above, max, below } = row;
   let bounded = type;
   if (min !== undefined) bounded = bounded.min(min);
   if (above !== undefined) bounded = bounded.gt(above);
-  if (max !== undefined) bounded = bounded.max(max, refusal);
+  if (max !== undefined) bounded = bounded.max(max, refused(row));
   if (below !== undefined) bounded = bounded.lt(below);
   return bounded;
 }
@@ -28,11 +40,11 @@ function valueType(row: OptionRow): z.ZodType {
     case 'choice':
       return z.enum(row.choices!);
     case 'text':
-      return row.pattern ? z.string().regex(row.pattern, row.refusal) : text;
+      return row.pattern ? z.string().regex(row.pattern, refused(row)) : text;
     case 'wholes':
       return z.array(numberType(z.int(), row)).max(row.most!);
     case 'texts':
-      return z.union([text, z.array(text).min(1)], row.refusal);
+      return z.union([text, z.array(text).min(1)], refused(row));
   }
 }
 

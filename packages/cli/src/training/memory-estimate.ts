@@ -72,7 +72,9 @@ function partsOf({ plan, sample, data, backend, memory }: EstimatedRun, loaded: 
   };
 }
 
-const sum = (parts: MemoryParts): number => Object.values(parts).reduce((all: number, bytes: number) => all + bytes, 0);
+/** The compressors have ended when the memory begins. */
+const sum = ({ engine, model, text, memory, compressors }: MemoryParts): number =>
+  engine + model + text + Math.max(memory, compressors);
 
 /** Bytes in memory of data that stay on disk: what the run reads of them, and the end of the training part. */
 const keptOfStored = ({ sample, data: { trainBytes, heldOutBytes } }: EstimatedRun): number =>
@@ -95,11 +97,14 @@ function leastMemory(run: EstimatedRun): number {
 export function checkMemory(most: number | null, run: EstimatedRun): void {
   if (most === null || memoryFor(run) <= most) return;
   const { engine, model, text, memory, compressors } = partsOf(run, loadedBytes(run));
-  const beside = memory > 0 ? `, the memory beside the model ${humanBytes(memory)} (--memory off saves them)` : '';
+  const beside =
+    memory > compressors
+      ? `the memory beside the model ${humanBytes(memory)} (--memory off leaves ${humanBytes(compressors)} for compressors)`
+      : `compressors ${humanBytes(compressors)}`;
   throw new UserError(
     `this run takes about ${humanBytes(memoryFor(run))} of memory, more than --max-memory ${humanBytes(most)}: ` +
       `Node and its threads ${humanBytes(engine)}, the model ${humanBytes(model)}, its text ${humanBytes(text)}, ` +
-      `compressors ${humanBytes(compressors)}${beside}; give --max-memory ${bytesText(leastMemory(run))}, ` +
+      `${beside}; give --max-memory ${bytesText(leastMemory(run))}, ` +
       'or less work: --steps, --size, --batch-size, --row-bytes or --hash-vocab',
     2,
   );

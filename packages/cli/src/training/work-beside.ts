@@ -1,4 +1,4 @@
-/** @file The work that needs no model and is done while one is trained: the memory of the text, and then the compressors of the report. */
+/** @file The work that needs no model and is done while one is trained: the compressors of the report, and then the memory of the text. */
 import { rememberedText } from '@blt-ts/blt';
 import type { WasmBackend } from '@blt-ts/tensor';
 import { lastBytes } from '../data/document.ts';
@@ -17,21 +17,15 @@ export class WorkBeside {
   readonly compressors: Promise<CompressorFigure[]>;
   private readonly stopping = new AbortController();
 
+  /** One after the other, so that no more than one core is taken, and not the memory of both. */
   constructor(job: TrainingJob) {
-    this.memory = memoryOf(job);
-    this.compressors = this.compress(job);
-    // A failure is thrown where it is awaited; without this line it would be an unhandled rejection.
-    this.compressors.catch(() => {});
-  }
-
-  /** One after the other, so that no more than one core is taken. */
-  private async compress({ end, heldOut, compressorSeconds }: TrainingJob): Promise<CompressorFigure[]> {
-    // Whoever waits for the file is told of its failure.
-    await this.memory?.file.catch(() => {});
-    return compressorFigures(lastBytes(end, MOST_CONTEXT_BYTES), comparedBytes(heldOut), {
-      seconds: compressorSeconds,
+    this.compressors = compressorFigures(lastBytes(job.end, MOST_CONTEXT_BYTES), comparedBytes(job.heldOut), {
+      seconds: job.compressorSeconds,
       signal: this.stopping.signal,
     });
+    // A failure is thrown where it is awaited; without this line it would be an unhandled rejection.
+    this.compressors.catch(() => {});
+    this.memory = memoryOf(job, this.compressors);
   }
 
   /**
@@ -43,7 +37,7 @@ export class WorkBeside {
     if (wasm.threads !== 2) return;
     const resume = () => wasm.pauseThreads?.(false);
     wasm.pauseThreads?.(true);
-    this.compressors.then(resume, resume);
+    (this.memory?.file ?? this.compressors).then(resume, resume);
   }
 
   /** Ends what is still being done: it would hold up the end of the process. */
@@ -53,7 +47,7 @@ export class WorkBeside {
   }
 }
 
-function memoryOf({ record, end }: TrainingJob): MemoryBeside | null {
+function memoryOf({ record, end }: TrainingJob, before: Promise<unknown>): MemoryBeside | null {
   const most = record.sample?.memoryBytes;
   if (!record.care.memory || most === 0) return null;
   return new MemoryBeside(
@@ -61,5 +55,6 @@ function memoryOf({ record, end }: TrainingJob): MemoryBeside | null {
       end.map(({ bytes }) => bytes),
       most,
     ),
+    before,
   );
 }

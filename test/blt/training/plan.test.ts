@@ -3,6 +3,7 @@ import {
   configFromHuggingFace,
   configToHuggingFace,
   planRun,
+  type RunOptions,
   Session,
   scoreEntropies,
   transformersDiffers,
@@ -41,6 +42,15 @@ test('the recipe: Muon for the local layers, tables at twice the rate, blocks th
   expect(() => planRun({ lr: 4, hashLrScale: 3, weightDecay: 0.1 }, BOOK)).toThrow(
     'lr 4 x hash lr scale 3 x weight decay 0.1 must be below 1: a step shrinks weights by that share',
   );
+});
+
+test('a model that goes on with a mixture drops whole hash rows from the first step on, and one that goes on with one text does not', () => {
+  const from = { source: 'a run', sha256: '', config: planRun({}, BOOK).config };
+  const hash = (options: RunOptions) => planRun({ steps: 240, ...options }, BOOK).model.loop.dropout.hash;
+  expect(hash({ mixture: [1, 1] })).toBe(0);
+  expect(hash({ from })).toBe(0);
+  expect(hash({ from, mixture: [1, 1] })).toBe(0.15);
+  expect(hash({ from, mixture: [1, 1], hashDropout: 0.05 })).toBe(0.05);
 });
 
 test('a corpus is seen about once where that is enough steps, six times at most, and a large one as far as the size reads', () => {

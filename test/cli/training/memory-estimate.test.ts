@@ -71,6 +71,6 @@ test('a refusal names the parts, and the least memory with which the run begins'
     { numRuns: runs(20) },
   );
   expect(refusal(100e6, runOf({ options: TOY, bytes: 100_000, memory: true }))).toMatch(
-    /^this run takes about \d+ MB of memory, more than --max-memory 100 MB: Node and its threads 166 MB, the model .*, the memory beside the model \d+ MB \(--memory off leaves \d+ MB for compressors\); give --max-memory \d+MB, or less work: --steps, /,
+    /^this run takes about \d+ MB of memory, more than --max-memory 100 MB: Node and its threads 166 MB, the model .*, the memory beside the model [\d.]+ MB \(--memory off leaves [\d.]+ MB for compressors\); give --max-memory \d+MB, or less work: --steps, /,
   );
 });

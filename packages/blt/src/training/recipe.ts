@@ -37,6 +37,12 @@ const MUON: MuonPart = {
   iterations: 3,
 };
 
+/**
+ * Dropout of whole hash rows from the first step on, where a trained model goes on with a mixture. The tables know the old corpus by heart, so
+ * that without it reading that corpus again makes the model worse on its held-out part.
+ */
+const MIXED_HASH_DROPOUT = 0.15;
+
 /** The part of a loop's numbers that says how weights change. */
 type Recipe = Pick<LoopOptions, 'lr' | 'adamw' | 'muon' | 'groups' | 'dropout'>;
 
@@ -76,6 +82,7 @@ export function recipeOf(o: RunOptions, presetLr: number, passes: number): Recip
  * The full rates are those of docs/results.md; `residual` scales the element rates.
  */
 function dropoutOf(o: RunOptions, passes: number): DropoutRates {
+  const least = o.from && o.mixture ? MIXED_HASH_DROPOUT : 0;
   /** 0 up to `first` passes, 1 from three on. */
   const strength = (first: number) => Math.min(1, Math.max(0, (passes - first) / (3 - first)));
   const residual = o.dropout ?? 0.1 * strength(1.5);
@@ -84,6 +91,6 @@ function dropoutOf(o: RunOptions, passes: number): DropoutRates {
     residual,
     hidden: residual,
     output: residual,
-    hash: o.hashDropout ?? 0.4 * strength(1.2),
+    hash: o.hashDropout ?? Math.max(least, 0.4 * strength(1.2)),
   };
 }

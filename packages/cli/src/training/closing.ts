@@ -9,7 +9,7 @@ import { writeMemory } from '../run/memory-file.ts';
 import type { Sample } from '../run/samples-file.ts';
 import { printable } from '../terminal/byte-labels.ts';
 import { humanBytes } from '../terminal/human-units.ts';
-import { giveBackMemory } from '../threads/collect-garbage.ts';
+import { SteadyHeap } from '../threads/steady-heap.ts';
 import type { Journal } from './journal.ts';
 import type { MemoryBeside } from './memory-beside.ts';
 import type { TrainingJob } from './training-job.ts';
@@ -44,7 +44,7 @@ async function measureAndReport(run: ClosingRun): Promise<boolean> {
   const { job, session, journal, log, beside } = run;
   // All that a step needs has been saved. Without it the best step fits into the same memory.
   session.dispose();
-  giveBackMemory();
+  const heap = new SteadyHeap();
   const { checkpoint, folder: model } = await loadModel(job.folder.path, job.backend);
   const bestStep = session.best?.step ?? session.modelStep;
   const measured = measuredBytes(job);
@@ -53,7 +53,7 @@ async function measureAndReport(run: ClosingRun): Promise<boolean> {
   let [full, withMemory]: (Evaluation | null)[] = [null, null];
   if (session.heldOutBytes > 0) {
     log.measuring(measured);
-    const figures = await evaluateFully(run, checkpoint);
+    const figures = await evaluateFully(run, checkpoint, heap);
     if (figures === null) return false;
     ({ alone: full, withMemory } = figures);
     log.measured();
@@ -98,6 +98,7 @@ async function remember({ log, isStopped }: ClosingRun, memory: MemoryBeside): P
 async function evaluateFully(
   run: ClosingRun,
   { params }: Checkpoint,
+  heap: SteadyHeap,
 ): Promise<{ alone: Evaluation; withMemory: Evaluation | null } | null> {
   const { session } = run;
   const { memory } = run.beside;
@@ -105,6 +106,7 @@ async function evaluateFully(
   for (;;) {
     const next = await evaluating.next();
     if (next.done) return 'alone' in next.value ? next.value : { alone: next.value, withMemory: null };
+    heap.step();
     run.log.progress('evaluation', next.value);
     if (await run.isStopped()) return null;
   }

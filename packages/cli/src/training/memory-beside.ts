@@ -58,13 +58,14 @@ export class MemoryBeside implements MixedLosses {
     });
   }
 
-  /** Is asked after the file is there. */
-  losses(logits: Float32Array, vocabSize: number, ids: Int32Array): Promise<Float64Array> {
+  /** @param logits are moved to the thread */
+  async losses(logits: Float32Array, vocabSize: number, ids: Int32Array): Promise<Float64Array> {
+    await this.file;
     const request: MixRequest = { logits: logits as Float32Array<ArrayBuffer>, vocabSize, ids };
-    if (this.failure) return Promise.reject(this.failure);
+    if (this.failure) throw this.failure;
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject });
-      this.worker!.postMessage(request);
+      this.worker!.postMessage(request, [request.logits.buffer]);
     });
   }
 

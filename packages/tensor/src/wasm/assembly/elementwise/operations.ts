@@ -72,7 +72,10 @@ function unordered(a: v128, b: v128): v128 {
   return v128.or(f32x4.ne(a, a), f32x4.ne(b, b));
 }
 
-/** As f32x4.max, which V8 makes eight instructions of, each waiting for the one before. Of the two orders, one has the sign of the larger zero. */
+/**
+ * The larger, or NaN. V8 makes eight instructions of f32x4.max, each of which waits for the one before. Where a and b are equal, pmax takes the
+ * first, so both orders together give 0 for 0 and -0.
+ */
 export class Maximum extends Op {
   of(a: v128, b: v128, c: v128): v128 { return v128.or(v128.and(f32x4.pmax(a, b), f32x4.pmax(b, a)), unordered(a, b)); }
 }

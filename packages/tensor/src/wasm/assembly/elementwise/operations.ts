@@ -65,23 +65,12 @@ export class Div extends Op {
   of(a: v128, b: v128, c: v128): v128 { return f32x4.div(a, b); }
 }
 
-/** All bits, which are a NaN, where a or b is NaN. */
-// @ts-ignore: decorator
-@inline
-function unordered(a: v128, b: v128): v128 {
-  return v128.or(f32x4.ne(a, a), f32x4.ne(b, b));
-}
-
-/**
- * The larger, or NaN. V8 makes eight instructions of f32x4.max, each of which waits for the one before. Where a and b are equal, pmax takes the
- * first, so both orders together give 0 for 0 and -0.
- */
 export class Maximum extends Op {
-  of(a: v128, b: v128, c: v128): v128 { return v128.or(v128.and(f32x4.pmax(a, b), f32x4.pmax(b, a)), unordered(a, b)); }
+  of(a: v128, b: v128, c: v128): v128 { return f32x4.max(a, b); }
 }
 
 export class Minimum extends Op {
-  of(a: v128, b: v128, c: v128): v128 { return v128.or(v128.or(f32x4.pmin(a, b), f32x4.pmin(b, a)), unordered(a, b)); }
+  of(a: v128, b: v128, c: v128): v128 { return f32x4.min(a, b); }
 }
 
 export class Greater extends Op {

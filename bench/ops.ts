@@ -52,6 +52,7 @@ const OPS: readonly (readonly [string, number, KernelCall])[] = [
   [`add ${N}x${C}`, 12 * N * C, call('add', [noise([N, C]), noise([N, C])], {})],
   [`dropout ${N}x${C}`, 8 * N * C, call('dropout', [noise([N, C])], { rate: 0.1, seed: 1 })],
   [`sum over rows ${N}x${C}`, 4 * N * C, call('sum', [noise([N, C])], { axes: [0] })],
+  [`variance of columns ${N}x${C}`, 4 * N * C, call('variance', [noise([N, C])], { correction: 1 })],
   [`sumSquares ${N}x${C}`, 4 * N * C, call('sumSquares', [noise([N, C])], {})],
   ['gatherRows 4096 of 260', 8 * N * C, call('gatherRows', [noise([V, C]), targets], {})],
   ['scatterAddRows 4096 to 260', 4 * (N + V) * C, call('scatterAddRows', [noise([N, C]), targets], { rows: V })],

@@ -29,6 +29,7 @@ const OPS = {
   softmax: (x) => nn.softmax(x, -1),
   logSoftmax: (x) => nn.logSoftmax(x, -1),
   'sum, rows': (x) => np.sum(x, 0),
+  'sum, columns': (x) => np.sum(x, 1),
   'max, columns': (x) => np.max(x, 1),
   'min, columns': (x) => np.min(x, 1),
   prod: (x) => np.prod(x, 1),

@@ -53,7 +53,8 @@ export function flags<const D extends Readonly<Record<string, Default>>>(default
     if (given === undefined || !number) continue;
     const value = Number(given);
     if (!(Number.isFinite(value) && value > 0)) usage(`--${name} needs a number above 0, got ${JSON.stringify(given)}`);
-    if (name !== 'seconds' && !Number.isInteger(value)) usage(`--${name} needs a whole number, got ${given}`);
+    if (name !== 'seconds' && name !== 'mb' && !Number.isInteger(value))
+      usage(`--${name} needs a whole number, got ${given}`);
     const most = availableParallelism();
     if (name === 'threads' && value > most) usage(`--threads ${value}: this machine runs ${most} at once`);
   }

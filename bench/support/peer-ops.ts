@@ -54,6 +54,7 @@ const OPS: Readonly<Record<string, PeerOp>> = {
   softmax: unary(ag.softmax),
   logSoftmax: unary(ag.logSoftmax),
   'sum, rows': unary((a) => ag.sum(a, { axes: 0 })),
+  'sum, columns': unary((a) => ag.sum(a, { axes: 1 })),
   'max, columns': unary((a) => ag.max(a, { axes: 1 })),
   'min, columns': unary((a) => ag.min(a, { axes: 1 })),
   prod: unary((a) => ag.prod(a, { axes: 1 })),

@@ -16,6 +16,7 @@ import { property } from '../support/property.ts';
 const fused: readonly KernelName[] = [
   'swiGlu',
   'rmsNorm',
+  'variance',
   'crossEntropy',
   'segmentMax',
   'softmax',

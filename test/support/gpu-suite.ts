@@ -73,6 +73,8 @@ export function gpuSuite(tested: TestedGpu, count: number): void {
       ['max', [spread(40000)], { axes: [0] }],
       ['max', [spread(16385)], { axes: [0] }],
       ['sumSquares', [spread(3, 10007)], {}],
+      ['variance', [spread(3, 1300)], { correction: 1 }],
+      ['variance', [spread(1, 40000)], { correction: 0 }],
       ['sum', [spread(129, 5)], { axes: [0] }],
       ['max', [spread(1300, 3)], { axes: [0] }],
       ['sum', [spread(3, 1300)], { axes: [1] }],

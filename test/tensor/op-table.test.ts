@@ -208,6 +208,15 @@ describe.each(backends)('NaN, infinities, signed zero and subnormals on $name', 
     });
   });
 
+  test('of 0 and -0 the larger is 0 and the smaller -0, in either order', () => {
+    const zeros = [
+      [0, -0],
+      [-0, 0],
+    ];
+    expect(evaluate('maximum', zeros)).toEqual([0, 0]);
+    expect(evaluate('minimum', zeros)).toEqual([-0, -0]);
+  });
+
   test('where takes a for every condition but 0 and -0, NaN too', () => {
     const one = special.map(() => 1);
     const two = special.map(() => 2);

@@ -112,6 +112,7 @@ export const batchRules: BatchRules = {
 
   sum: reduction, max: reduction,
   sumSquares: ([{ x, shape }]) => [sum(mul(x, x), { axes: shape.map((_, i) => i + 1) })],
+  variance: inFront,
 
   reshape:     ([{ x }], { shape }, n) => [reshape(x, [n, ...shape])],
   transpose:   ([{ x }], { perm }) => [apply('transpose', [x], { perm: [0, ...perm.map((i) => i + 1)] })],

@@ -23,7 +23,7 @@ import {
   where,
 } from './ops/elementwise.ts';
 import { matmul } from './ops/matmul.ts';
-import { sum, unbroadcast } from './ops/reduce.ts';
+import { mean, sum, unbroadcast } from './ops/reduce.ts';
 import { rope } from './ops/rope.ts';
 import { gatherRows, scatterAddRows } from './ops/rows.ts';
 import { broadcastTo, pad, reshape, slice, transpose } from './ops/shape.ts';
@@ -147,6 +147,9 @@ export const rules: Rules = {
     return [mul(winners, div(g, sum(winners, { axes, keepDims: true })))];
   } },
   sumSquares: { reads: FIRST,   vjp: (g, { ins: [x] }) => [mul(affine(x, 2), g)] },
+  // The mean depends on x too, but the deviations from it add up to 0.
+  variance:   { reads: FIRST,   vjp: (g, { ins: [x], attrs: { correction } }) => [
+    mul(affine(sub(x, mean(x, lastAxis)), 2 / (x.shape[x.rank - 1] - correction)), g)] },
 
   // ----- shape: each element goes back to where it came from -----
   reshape:     { reads: NOTHING, vjp: (g, { ins: [x] }) => [reshape(g, x.shape)] },

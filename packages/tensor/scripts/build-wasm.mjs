@@ -126,6 +126,20 @@ async function withMarks(compiled) {
   return binary;
 }
 
+/** What is packed: the length of the code without the numbers of its variables, that code, and the numbers. See assembly/unpack.ts. */
+function withoutVariables(binary) {
+  const code = [];
+  const variables = [];
+  let isVariable = false;
+  for (const byte of binary) {
+    (isVariable ? variables : code).push(byte);
+    isVariable = !isVariable && byte >= 0x20 && byte <= 0x24;
+  }
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(code.length);
+  return new Uint8Array([...length, ...code, ...variables]);
+}
+
 /** @throws Error unless unpacking gives back the kernels */
 function checkPacked(unpacker, packed, binary) {
   const { memory, unpack } = new WebAssembly.Instance(new WebAssembly.Module(unpacker)).exports;
@@ -182,7 +196,7 @@ if (!present.startsWith(stamp)) {
   const lzma = (await import('lzma')).default;
   const binary = await withMarks(await compile(asc, KERNELS));
   const unpacker = Buffer.from(await compile(asc, UNPACKER));
-  const packed = Buffer.from(lzma.compress(new Uint8Array(binary), 3));
+  const packed = Buffer.from(lzma.compress(withoutVariables(binary), 9));
   checkPacked(unpacker, packed, binary);
   const source = `${stamp}/** Where the flags of the imported memory stand. */
 export const memoryFlags = ${memoryFlagsOffset(binary)};

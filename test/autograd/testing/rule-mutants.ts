@@ -97,6 +97,16 @@ export const ruleMutants: readonly RuleMutant[] = [
   },
   { name: 'sumSquares: without the 2', kernel: 'sumSquares', vjp: changed(0, (d) => affine(d, 0.5)) },
   {
+    name: 'variance: the mean is forgotten',
+    kernel: 'variance',
+    vjp:
+      () =>
+      (g, { ins: [x], attrs }) => {
+        const { correction } = attrs as { correction: number };
+        return [mul(affine(x, 2 / (x.shape[x.rank - 1] - correction)), g)];
+      },
+  },
+  {
     name: 'transpose: the same permutation again',
     kernel: 'transpose',
     vjp:

@@ -1,5 +1,5 @@
 /** @file Activation functions. */
-import { checkOptions, checkTensor, describe, type Tensor } from '@blt-ts/tensor';
+import { checkOptions, checkTensor, describe, donating, type Tensor } from '@blt-ts/tensor';
 import { defineOp } from '../define-op.ts';
 import {
   abs,
@@ -40,7 +40,8 @@ export const softplus: (x: Tensor) => Tensor = /* @__PURE__ */ defineOp({
   name: 'softplus',
   inputs: ['x'],
   reads: { ins: [0], outs: false },
-  forward: ([x]) => add(maximum(x, 0), log1p(exp(neg(abs(x))))),
+  // The maximum comes last, because it may write over x.
+  forward: ([x]) => add(log1p(exp(neg(abs(x)))), maximum(x, 0)),
   vjp: (g, { ins: [x] }) => [mul(g, sigmoid(x))],
 });
 
@@ -68,7 +69,10 @@ const leaky = /* @__PURE__ */ defineOp({
   inputs: ['x'],
   reads: { ins: [0], outs: false },
   // A slope up to 1 makes slope x the smaller of the two above 0, and the larger below.
-  forward: ([x], { slope }: { slope: number }) => (slope <= 1 ? maximum : minimum)(affine(x, slope), x),
+  forward: ([x], { slope }: { slope: number }) => {
+    const scaled = affine(x, slope);
+    return donating([scaled], () => (slope <= 1 ? maximum : minimum)(scaled, x));
+  },
   vjp: (g, { ins: [x], attrs: { slope } }) => [mul(g, where(greater(x, 0), 1, slope))],
 });
 

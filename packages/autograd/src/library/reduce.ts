@@ -11,9 +11,9 @@ import {
   tensor,
 } from '@blt-ts/tensor';
 import { abs, add, affine, cast, equal, exp, log, mul, neg, sqrt, square, sub, where } from '../ops/elementwise.ts';
-import { max, mean, type ReduceOptions, sum } from '../ops/reduce.ts';
+import { max, type ReduceOptions, sum } from '../ops/reduce.ts';
 import { concat, reshape, slice, transpose } from '../ops/shape.ts';
-import { stopGradient } from '../tape.ts';
+import { apply, stopGradient } from '../tape.ts';
 
 /** The axes of a reduction, in its own name. @throws TypeError, ShapeError */
 export function over(op: string, x: Tensor, options: ReduceOptions, more: readonly string[] = []) {
@@ -78,8 +78,13 @@ export const variance = (x: Tensor, options: VarianceOptions = {}): Tensor => va
 function varianceOf(op: string, x: Tensor, options: VarianceOptions): Tensor {
   const { axes, keepDims } = over(op, x, options, ['correction']);
   const { correction = 1 } = options;
-  const squares = sum(square(sub(x, mean(x, { axes, keepDims: true }))), { axes, keepDims });
-  return affine(squares, 1 / (x.size / squares.size - correction));
+  const kept = [...x.shape.keys()].filter((i) => !axes.includes(i));
+  // The kernel wants the elements of one variance side by side: the reduced axes last.
+  const last = axes.every((axis, i) => axis === kept.length + i) ? x : transpose(x, [...kept, ...axes]);
+  const [rows, n] = [kept, axes].map((some) => sizeOf(some.map((i) => x.shape[i])));
+  const y = apply('variance', [reshape(last, [rows, n])], { correction });
+  const shape = x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
+  return dropped(reshape(y, shape), axes, keepDims);
 }
 
 /** Standard deviation over the axes: the root of `variance`, with its options. Its gradient is not defined where that is 0. */

@@ -17,4 +17,5 @@ export const libraryTable: Readonly<Record<string, LibraryRow<never>>> = {
   ...libraryWindows,
 };
 
+/** The names of all operations of the library in the table. */
 export const libraryNames: readonly string[] = Object.keys(libraryTable);

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import * as ag from '../index.ts';
-import { blank, exact, type OpRows, off, plain, product, reduceBy, total } from './op-row.ts';
+import { blank, exact, magnitude, type OpRows, off, plain, product, reduceBy, total } from './op-row.ts';
 import { distinct, floats, shapes, someAxes } from './op-values.ts';
 
 const reductionCases = (size: fc.Arbitrary<number>) =>
@@ -17,7 +17,7 @@ const axisRefusals = (op: string) => [
   { ins: [blank(2, 3)], attrs: { axes: [1, -1] }, message: `${op}: axis named twice in [1,1]` },
 ];
 
-export const reduceOps: OpRows<'sum' | 'max' | 'sumSquares'> = {
+export const reduceOps: OpRows<'sum' | 'max' | 'sumSquares' | 'variance'> = {
   sum: {
     cases: reductionCases,
     define: ([x], { axes }) => [reduceBy(x, axes, total)],
@@ -46,5 +46,30 @@ export const reduceOps: OpRows<'sum' | 'max' | 'sumSquares'> = {
     ],
     gradient: { operation: ([x]) => ag.sumSquares(x) },
     refusals: [],
+  },
+  variance: {
+    cases: (size) =>
+      shapes(size, 1).chain((shape) =>
+        fc.record({
+          ins: fc.tuple(floats(shape)),
+          // No whole number, so that nothing is divided by 0.
+          attrs: fc.record({ correction: fc.constantFrom(-0.5, 0.5) }),
+        }),
+      ),
+    define: ([x], { correction }) => [
+      reduceBy(x, [x.shape.length - 1], (xs) => {
+        const n = xs.length;
+        const mean = plain(xs) / n;
+        const value = plain(xs.map((v) => (v - mean) ** 2)) / (n - correction);
+        // The mean is off by up to (n + 2) u mean |x|. The deviations then do not add up to 0, and their squares are off by its square.
+        const shift = ((n + 2) * magnitude(xs)) / n;
+        return off(value, (n + 8) * Math.abs(value) + (n * shift ** 2 * 2 ** -24) / Math.abs(n - correction));
+      }),
+    ],
+    gradient: {
+      operation: ([x], { correction }) => ag.variance(x, { axes: -1, keepDims: true, correction }),
+      composed: ([x], { correction }) => ag.composed.variance(x, correction),
+    },
+    refusals: [{ ins: [blank()], attrs: { correction: 1 }, message: 'variance: x needs at least one axis' }],
   },
 };

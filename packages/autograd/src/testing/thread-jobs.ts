@@ -61,6 +61,7 @@ function arrayJobs(): Job[] {
     ['sum over rows', 'sum', [x], { axes: [0] }],
     ['sum over columns', 'sum', [x], { axes: [1] }],
     ['sum of squares', 'sumSquares', [big], {}],
+    ['variance', 'variance', [x], { correction: 1 }],
     ['transpose', 'transpose', [x], { perm: [1, 0] }],
     ['slice', 'slice', [x], { begin: [3, 2], end: [1000, 60] }],
     ['concat', 'concat', [x, noise(n, 9)], { axis: 1 }],

@@ -69,9 +69,9 @@ export const elementwise = {
   /** y = a / b, broadcasting */
   div: binary('div'),
   /** y = max(a, b), broadcasting; NaN if either is */
-  maximum: binary('maximum'),
+  maximum: { ...binary('maximum'), aliases: [0] },
   /** y = min(a, b), broadcasting; NaN if either is */
-  minimum: binary('minimum'),
+  minimum: { ...binary('minimum'), aliases: [0] },
   /** y = 1 if a > b else 0, broadcasting */
   greater: binary('greater'),
   /** y = 1 if a = b else 0, broadcasting */

@@ -1,6 +1,6 @@
-/** @file Contract of the reductions: sums and maxima over axes. */
+/** @file Contract of the reductions: sums, maxima and variances over axes. */
 import { normalizeAxes, sizeOf } from '../shape.ts';
-import { type Entries, f32, type KernelEntry } from './types.ts';
+import { type Entries, expect, f32, type KernelEntry } from './types.ts';
 
 const reduction = (op: string): KernelEntry<{ axes: readonly number[] }> => ({
   inputs: ['f32'],
@@ -18,4 +18,13 @@ export const reduce = {
   max: reduction('max'),
   /** y = sum of x^2 over everything, a scalar */
   sumSquares: { inputs: ['f32'], outputs: () => [f32([])], flops: ([x]) => 2 * sizeOf(x.shape) },
+  /** y = sum of (x - mean x)^2 / (n - correction) over the last axis, which stays with size 1 */
+  variance: {
+    inputs: ['f32'],
+    outputs: ([x]) => {
+      expect(x.shape.length >= 1, () => 'variance: x needs at least one axis');
+      return [f32([...x.shape.slice(0, -1), 1])];
+    },
+    flops: ([x]) => 4 * sizeOf(x.shape),
+  },
 } satisfies Entries;

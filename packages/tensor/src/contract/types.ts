@@ -47,6 +47,7 @@ export interface KernelAttrs {
   sum: { axes: readonly number[] };
   max: { axes: readonly number[] };
   sumSquares: None;
+  variance: { correction: number };
   // shape
   reshape: { shape: Shape };
   transpose: { perm: readonly number[] };

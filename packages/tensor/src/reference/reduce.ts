@@ -29,8 +29,19 @@ const sumSquares: CpuKernel<'sumSquares'> = ([y], [x]) => {
   y.data[0] = total;
 };
 
+const variance: CpuKernel<'variance'> = ([y], [x], { correction }) => {
+  const n = x.shape.at(-1)!;
+  for (let i = 0; i < y.data.length; i++) {
+    let [total, squares] = [0, 0];
+    for (let c = 0; c < n; c++) total += x.data[i * n + c];
+    for (let c = 0; c < n; c++) squares += (x.data[i * n + c] - total / n) ** 2;
+    y.data[i] = squares / (n - correction);
+  }
+};
+
 export const reduceKernels = {
   sum,
   max,
   sumSquares,
+  variance,
 };

@@ -40,7 +40,7 @@ function binaryOf(fused: boolean): Uint8Array<ArrayBuffer> {
   const input = bytesOf(packed);
   new Uint8Array(buffer).set(input, PACKED);
   const begin = (exports.unpack as (size: number) => number)(input.length);
-  const bytes = new Uint8Array(buffer, begin, new DataView(buffer).getUint32(PACKED + 5, true));
+  const bytes = new Uint8Array(buffer, begin, new DataView(buffer).getUint32(PACKED + 5, true) - 4);
   const [product, sum] = fused ? [NOPS, RELAXED_MADD] : [MUL, ADD];
   for (let i = 0; i + 2 < bytes.length; i++) {
     if (bytes[i] !== 0xfd || bytes[i + 2] !== 0x01) continue;

@@ -1,4 +1,4 @@
-/** @file Kernels that fold an axis: sums, sums of squares, maxima. */
+/** @file Kernels that fold an axis: sums, sums of squares, maxima; and deviations from the mean. */
 import { kernel } from '../kernel-source.ts';
 
 export const folds = {
@@ -44,4 +44,12 @@ export const foldMiddle = perFold((fold) =>
       }
     }`,
   ),
+);
+
+/** x - mean of each row, of which the sum is given. */
+export const deviations = kernel(
+  'deviations',
+  'rows',
+  { arrays: 'x sum', integers: 'C' },
+  'y = x[ROW * C + COL] - sum[ROW] / C;',
 );

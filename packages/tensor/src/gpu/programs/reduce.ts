@@ -1,8 +1,9 @@
 /** @file How reductions run on the device. */
 import type { Operand } from '../../backend.ts';
 import { reducedRuns, sizeOf } from '../../shape.ts';
-import { type Calls, cellOf } from '../calls.ts';
-import type { Fold } from '../kernels/reduce.ts';
+import { type Calls, cellOf, line, rows } from '../calls.ts';
+import { affine } from '../kernels/elementwise.ts';
+import { deviations, type Fold } from '../kernels/reduce.ts';
 import type { Plain, Program } from './program.ts';
 
 /** Folds run after run, from the last. */
@@ -29,8 +30,17 @@ function reduce(
 
 const [foldSum, foldMax] = [reduce('sum'), reduce('max')];
 
+const variance: Program<'variance'> = (calls, [y], [x], { correction }) => {
+  const [n, C] = [sizeOf(y.shape), x.shape.at(-1)!];
+  const [sums, squares] = [calls.temporary(n), calls.temporary(n)];
+  calls.fold('sum', sums, cellOf(x), n, C, 1);
+  calls.fold('squares', squares, calls.make(deviations, rows(C, n), [cellOf(x), sums], [C]), n, C, 1);
+  calls.into(cellOf(y), affine, line(n), [squares], [1 / (C - correction), 0]);
+};
+
 export const reducePrograms = {
   sum: ((calls, outs, ins, { axes }) => foldSum(calls, outs, ins, axes)) as Program<'sum'>,
   max: ((calls, outs, ins, { axes }) => foldMax(calls, outs, ins, axes)) as Program<'max'>,
   sumSquares: ((calls, [y], [x]) => calls.fold('squares', cellOf(y), cellOf(x), 1, sizeOf(x.shape), 1)) as Plain,
+  variance,
 };

@@ -12,3 +12,5 @@ export const partials = 5;
 export const squares = 6;
 /** How many partials */
 export const count = 7;
+/** Divides the sums of squares */
+export const divisor = 8;

@@ -2,7 +2,7 @@
 export { binary, unary, where } from './elementwise/kernels';
 export { swiGlu, swiGluBackward } from './elementwise/swiglu';
 export { dropout } from './elementwise/dropout';
-export { maxLast, maxMiddle, sumChunks, sumLast, sumMiddle, sumPartials } from './reduce';
+export { maxLast, maxMiddle, sumChunks, sumLast, sumMiddle, sumPartials, variance } from './reduce';
 export { copyPieces, fillZero, transpose } from './shape';
 export { argsort, cumsum, gatherAxis, scatterAddAxis } from './axis';
 export { matmul } from './matmul/kernel';

@@ -1,7 +1,7 @@
-/** @file Sums, kept in 64 bits and rounded once; maxima. */
+/** @file Sums, kept in 64 bits and rounded once; variances; maxima. */
 import * as args from '../arguments/reduce';
-import { int, partBegin, pointer } from './core/call';
-import { maxLanes, storeTail } from './core/simd';
+import { float, int, partBegin, pointer } from './core/call';
+import { madd, maxLanes, storeTail, sumLanes } from './core/simd';
 
 /** Elements per partial sum, whatever the number of threads. */
 const CHUNK = 16384;
@@ -120,6 +120,68 @@ export function sumPartials(part: i32, parts: i32): void {
   let total: f64 = 0;
   for (let i = 0; i < int(args.count); i++) total += load<f64>(pointer(args.partials) + (<usize>i << 3));
   store<f32>(pointer(args.y), <f32>total);
+}
+
+/** So many elements are added in 32 bits before their sum is added in 64. */
+const RUN = 1024;
+
+/** A term of the sums over a row: a difference d, added to the sum so far. */
+abstract class Deviation {
+  abstract add(d: v128, sum: v128): v128;
+  abstract of(d: f32): f32;
+}
+
+class Itself extends Deviation {
+  add(d: v128, sum: v128): v128 { return f32x4.add(d, sum); }
+  of(d: f32): f32 { return d; }
+}
+
+class Squared extends Deviation {
+  add(d: v128, sum: v128): v128 { return madd(d, d, sum); }
+  of(d: f32): f32 { return d * d; }
+}
+
+/** The sum over n elements of x - mean, or of its square. */
+function deviationsOf<T extends Deviation>(x: usize, n: i32, mean: f32): f64 {
+  const term = changetype<T>(0), means = f32x4.splat(mean);
+  let total: f64 = 0;
+  for (; n > 0; n -= RUN) {
+    let s = f32x4.splat(0), t = s;
+    const count = min(n, RUN);
+    for (const whole = x + (<usize>(count & ~7) << 2); x < whole; x += 32) {
+      s = term.add(f32x4.sub(v128.load(x), means), s);
+      t = term.add(f32x4.sub(v128.load(x, 16), means), t);
+    }
+    total += sumLanes(f32x4.add(s, t));
+    for (let rest = count & 7; rest > 0; rest--) {
+      total += term.of(load<f32>(x) - mean);
+      x += 4;
+    }
+  }
+  return total;
+}
+
+/**
+ * Kernel: sums of (x - mean)^2 over the last axis, divided by `divisor`. The means of eight rows come first, and stand in y meanwhile: a
+ * row would have to wait for its own. Arguments: y, x, outer, n, divisor.
+ */
+export function variance(part: i32, parts: i32): void {
+  const n = int(args.n), row = <usize>n << 2;
+  const end = partBegin(int(args.outer), 16, part + 1, parts);
+  for (let first = partBegin(int(args.outer), 16, part, parts); first < end; first += 8) {
+    const y = pointer(args.y) + (<usize>first << 2), x = pointer(args.x) + first * row;
+    const last = y + (<usize>min(8, end - first) << 2);
+    let from = x;
+    for (let to = y; to < last; to += 4) {
+      store<f32>(to, <f32>(deviationsOf<Itself>(from, n, 0) / n));
+      from += row;
+    }
+    from = x;
+    for (let to = y; to < last; to += 4) {
+      store<f32>(to, <f32>(deviationsOf<Squared>(from, n, load<f32>(to)) / float(args.divisor)));
+      from += row;
+    }
+  }
 }
 
 /** Kernel: the largest along the last axis. Arguments: y, x, outer, n. */

@@ -1,4 +1,4 @@
-/** @file Sums and maxima; see assembly/reduce.ts. */
+/** @file Sums, maxima and variances; see assembly/reduce.ts. */
 import type { Operand } from '../../backend.ts';
 import { reducedRuns, sizeOf } from '../../shape.ts';
 import * as args from '../arguments/reduce.ts';
@@ -79,4 +79,16 @@ const sumSquares: Binding<'sumSquares'> = (runtime, [y], [x]) => {
   return true;
 };
 
-export const reduceBindings = { sum: reduction(foldSum), max: reduction(foldMax), sumSquares };
+const variance: Binding<'variance'> = (runtime, [y], [x], { correction }) => {
+  const { ints, floats, kernels } = runtime;
+  const [rows, n] = [sizeOf(y.shape), x.shape.at(-1)!];
+  ints[args.y] = address(y);
+  ints[args.x] = address(x);
+  ints[args.outer] = rows;
+  ints[args.n] = n;
+  floats[args.divisor] = n - correction;
+  runtime.call(kernels.variance, rows * n * 0.2);
+  return true;
+};
+
+export const reduceBindings = { sum: reduction(foldSum), max: reduction(foldMax), sumSquares, variance };

@@ -12,10 +12,33 @@ import {
 } from './operations';
 import { GRAIN, storeUpTo4 } from './rows';
 
-/** y[i] = f(a, b) for n elements; aStep and bStep are 16, or 0 for an operand that repeats its first four lanes. */
+/**
+ * y[i] = f(a, b) for n elements; aStep and bStep are 16, or 0 for an operand that repeats its first four lanes. Where both are 16, the steps
+ * are written down, because V8 joins only what it sees to be neighbours.
+ */
 function combineRow<F extends Op>(y: usize, a: usize, aStep: usize, b: usize, bStep: usize, n: i32): void {
   const f = changetype<F>(0);
-  for (const end = y + (<usize>(n & ~7) << 2); y < end; y += 32) {
+  const end = y + (<usize>(n & ~7) << 2);
+  if (aStep & bStep) {
+    for (; y < end; y += 32) {
+      const y0 = f.of(v128.load(a), v128.load(b), f32x4.splat(0));
+      const y1 = f.of(v128.load(a, 16), v128.load(b, 16), f32x4.splat(0));
+      v128.store(y, y0);
+      v128.store(y, y1, 16);
+      a += 32;
+      b += 32;
+    }
+  } else if (aStep) {
+    const repeated = v128.load(b);
+    for (; y < end; y += 32) {
+      const y0 = f.of(v128.load(a), repeated, repeated);
+      const y1 = f.of(v128.load(a, 16), repeated, repeated);
+      v128.store(y, y0);
+      v128.store(y, y1, 16);
+      a += 32;
+    }
+  }
+  for (; y < end; y += 32) {
     const y0 = f.of(v128.load(a), v128.load(b), f32x4.splat(0));
     const y1 = f.of(v128.load(a + aStep), v128.load(b + bStep), f32x4.splat(0));
     v128.store(y, y0);
@@ -106,7 +129,20 @@ export function where(part: i32, parts: i32): void {
     if (!aColumn) v128.store(repeated, v128.load_splat<f32>(a)), a = repeated;
     if (!bColumn) v128.store(repeated + 16, v128.load_splat<f32>(b)), b = repeated + 16;
     if (!cColumn) v128.store(repeated + 32, v128.load_splat<f32>(c)), c = repeated + 32;
-    for (const last = y + (<usize>(n & ~7) << 2); y < last; y += 32) {
+    const last = y + (<usize>(n & ~7) << 2);
+    // As in combineRow.
+    if (aStep & bStep & cStep) {
+      for (; y < last; y += 32) {
+        const y0 = choose(v128.load(c), v128.load(a), v128.load(b));
+        const y1 = choose(v128.load(c, 16), v128.load(a, 16), v128.load(b, 16));
+        v128.store(y, y0);
+        v128.store(y, y1, 16);
+        a += 32;
+        b += 32;
+        c += 32;
+      }
+    }
+    for (; y < last; y += 32) {
       const y0 = choose(v128.load(c), v128.load(a), v128.load(b));
       const y1 = choose(v128.load(c + cStep), v128.load(a + aStep), v128.load(b + bStep));
       v128.store(y, y0);

@@ -58,7 +58,7 @@ export class SkippedUpdates {
   private readonly options: AdamWOptions;
   /** rates[t-1]: learning rate of update t, before a group's scale */
   private rates: number[] = [];
-  /** Bias corrections of update t, at t-1: 1 / (1 - beta1^t), and sqrt(1 - beta2^t). */
+  /** Bias corrections of update t, at t-1: 1 / (1 - beta1^t), and sqrt(1 - beta2^t). Those after the last one here are 1 in 64 bits. */
   private corrections: (readonly [first: number, second: number])[] = [];
   /** Result of `skippedFactors`, as long as the longest so far: a step leaves no garbage that grows with the run. */
   private factors = new Float32Array(0);
@@ -77,7 +77,9 @@ export class SkippedUpdates {
     this.rates.push(lr);
     const { beta1, beta2 } = this.options;
     const t = this.step;
-    this.corrections.push([1 / (1 - integerPower(beta1, t)), Math.sqrt(1 - integerPower(beta2, t))]);
+    const [first, second] = [1 / (1 - integerPower(beta1, t)), Math.sqrt(1 - integerPower(beta2, t))];
+    // An array for each update would be more than the rest of what a long run leaves in memory.
+    if (first !== 1 || second !== 1) this.corrections[t - 1] = [first, second];
   }
 
   /** The learning rate of every update. */
@@ -140,7 +142,7 @@ export class SkippedUpdates {
       factors[at++] = epsDrift > 0 ? (eps * drift) / epsDrift : eps;
       if (t === since) return factors;
       const rate = lrScale * this.rates[t - 1];
-      const [first, second] = this.corrections[t - 1];
+      const [first, second] = this.corrections[t - 1] ?? [1, 1];
       drift = ratio * (rate * first * second * keepP + drift);
       epsDrift = beta1 * (rate * first * keepP + epsDrift);
       keepP *= 1 - rate * weightDecay;

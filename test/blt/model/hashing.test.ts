@@ -77,13 +77,6 @@ test('from some position on, the rows are those of the whole', () => {
   expect(() => hashNgrams(row, options, 21)).toThrow('first must be a whole number from 0 to the 20 ids, got 21');
 });
 
-test('a megabyte with the six sizes of the released model takes well under two seconds', () => {
-  const row = Int32Array.from({ length: 1_200_000 }, (_, i) => 4 + ((i * 2654435761) >>> 24));
-  const start = performance.now();
-  hashNgrams(row, { groupSizes: [3, 4, 5, 6, 7, 8], functions: 1, vocab: 500002 });
-  expect(performance.now() - start).toBeLessThan(10_000); // loose: machines share cores; about 0.3 s alone
-});
-
 test('bad sizes, functions, vocabs and ids are refused with both values', () => {
   const row = Int32Array.of(1, 70);
   const o = { groupSizes: [3], functions: 1, vocab: 61 };

@@ -8,6 +8,7 @@ import { createWasmBackend, run, scope, setDefaultBackend, tensor } from '@blt-t
 import { SteadyHeap } from '../packages/cli/src/threads/steady-heap.ts';
 import { CONFIG_FLAGS, chosenConfig, trainingBench } from './support/configurations.ts';
 import { clockFor, flags, median, oneOf, ratio, report, short } from './support/harness.ts';
+import { passThreads } from './support/pass-threads.ts';
 import { registerCeiling } from './support/register-ceiling.ts';
 import { stepTable, tableLines } from './support/step-table.ts';
 import { PEER_FLAGS, TorchPeer } from './support/torch-peer.ts';
@@ -30,10 +31,21 @@ const peer =
 const backend = createWasmBackend({ threads, deterministic });
 await backend.threadsReady();
 setDefaultBackend(backend);
-const { loop, flops } = trainingBench(c, backend, { recompute });
+const { loop, flops, config } = trainingBench(c, backend, { recompute });
+// As in blt train. The table of kernels knows this thread alone, which then computes all passes.
+const lanes = f.table ? 1 : Math.min(backend.threads, Math.ceil(c.rows / (c.passRows ?? c.rows)));
+const workers = lanes > 1 ? passThreads(backend, lanes) : null;
+if (workers) loop.useWorkers(workers, { model: 'latent transformer', config, recompute });
 // As in blt train.
 const heap = new SteadyHeap();
 const ceiling = registerCeiling(deterministic);
+
+/** Processor time of this thread, ms; NaN before Node 23.9. On a machine that does other work too, it says what a step takes here. */
+function ownTime(): number {
+  const { threadCpuUsage } = process as { threadCpuUsage?: () => NodeJS.CpuUsage };
+  const used = threadCpuUsage?.();
+  return used ? (used.user + used.system) / 1000 : Number.NaN;
+}
 
 /** Milliseconds for `f`, by the bench's clock. */
 function timed(f: () => void): number {
@@ -80,6 +92,7 @@ await loop.next();
 await loop.next();
 await peer?.ask({ op: 'train', config: peerConfig, count: 1 });
 const ours: number[] = [];
+const own: number[] = [];
 const theirs: number[] = [];
 const products: number[] = [];
 const tops: number[] = [];
@@ -87,10 +100,11 @@ const peerProducts: number[] = [];
 let peakPeer = 0;
 const begin = performance.now();
 while (ours.length < 3 || performance.now() - begin < seconds * 1000) {
-  const start = clock();
+  const [start, ownStart] = [clock(), ownTime()];
   await loop.next();
   heap.step();
   ours.push((clock() - start) / 1000);
+  own.push((ownTime() - ownStart) / 1000);
   products.push(productSpeed());
   tops.push((threads * 100 * ceiling.flops) / timed(() => Array.from({ length: 100 }, ceiling.run)) / 1e6);
   if (!peer) continue;
@@ -101,6 +115,7 @@ while (ours.length < 3 || performance.now() - begin < seconds * 1000) {
   peerProducts.push((2 * m * n * k) / ms / 1e6);
 }
 peer?.stop();
+await workers?.end();
 const table = f.table ? await stepTable(backend, () => loop.next(), 30) : null;
 const bytes = c.rows * c.rowBytes;
 const executed = flops();
@@ -114,6 +129,8 @@ const result = {
   bytes_per_s: Math.round(bytes / median(ours)),
   step_s: short(median(ours)),
   best_step_s: short(Math.min(...ours)),
+  own_thread_s: short(median(own)),
+  lanes,
   steps: ours.length,
   gflops: short(executed / median(ours) / 1e9),
   matmul_gflops: short(median(products)),
@@ -136,6 +153,7 @@ const result = {
 const lines = [
   `train ${name}: ${result.bytes_per_s} bytes/s (${result.step_s} s a step, median of ${result.steps}, ${result.clock}), ${result.gflops} GFLOP/s`,
   `same run: matrix products alone ${result.matmul_gflops} GFLOP/s (ratio ${short(result.gflops / result.matmul_gflops)}), register ceiling ${result.ceiling_gflops} GFLOP/s (ratio ${short(result.gflops / result.ceiling_gflops)})`,
+  `${lanes} passes at once; this thread's processor time is ${result.own_thread_s} s a step`,
   `${result.mflop_per_byte} MFLOP a byte forward and backward, ${result.rss_mb} MB resident, ${result.peak_rss_mb} MB at most, ${result.backend}`,
 ];
 if (table) lines.push('where the time of a step goes, by the clock:', ...tableLines(table));

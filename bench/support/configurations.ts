@@ -34,6 +34,8 @@ export interface BenchConfig {
   readonly entropy: number;
   readonly rows: number;
   readonly rowBytes: number;
+  /** Of a preset: rows of a pass. */
+  readonly passRows?: number;
   /** Of a preset: the n-gram sizes, the window and the dropout of its runs. S, SL and M have those of the paper and no dropout. */
   readonly hashSizes?: readonly number[];
   readonly window?: number;
@@ -70,6 +72,7 @@ function presetConfig(size: Size): BenchConfig {
     entropy: patcher!.hiddenSize,
     rows: model.loop.batchRows,
     rowBytes: model.maxRowBytes! / 2,
+    passRows: model.loop.passRows,
     hashSizes: hash.groupSizes,
     window: config.window ?? undefined,
     dropout: model.loop.dropout,
@@ -211,6 +214,7 @@ export function trainingBench(c: BenchConfig, backend: Backend, { recompute = fa
       ...model.loop,
       steps: 1e6,
       batchRows: c.rows,
+      passRows: c.passRows,
       ema: null,
       dropout: c.dropout ?? NO_DROPOUT,
     },

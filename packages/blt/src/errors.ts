@@ -21,6 +21,11 @@ export class NonFiniteError extends Error {
   override readonly name = 'NonFiniteError';
 }
 
+/** A worker that computes passes of the training has ended or failed. The weights are those after the last step. */
+export class WorkerError extends Error {
+  override readonly name = 'WorkerError';
+}
+
 /** An archive that cannot be opened: damaged, cut off, or made with another model. */
 export class ArchiveError extends Error {
   override readonly name = 'ArchiveError';

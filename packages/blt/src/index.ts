@@ -2,7 +2,7 @@
 
 // Errors
 
-export { ArchiveError, ConfigError, NonFiniteError, TooManyPatchesError } from './errors.ts';
+export { ArchiveError, ConfigError, NonFiniteError, TooManyPatchesError, WorkerError } from './errors.ts';
 
 // Bytes and patches
 
@@ -237,6 +237,7 @@ export type { LoopOptions, SpikeOptions, StepReport } from './training/loop-opti
 export { type LazyArray, type LazyLoopState, type LoopState, lazyArray } from './training/loop-state.ts';
 export { bitsPerByte, entropyNats, natsToBits } from './training/metrics.ts';
 export { bytesOfMixture, MixtureLoader } from './training/mixture-loader.ts';
+export type { Task } from './training/one-pass.ts';
 export {
   type PackPatchesOptions,
   type PatchedDocument,
@@ -245,8 +246,11 @@ export {
   rowLimits,
   type TrainingRow,
 } from './training/packing.ts';
+export { type PassPort, servePasses } from './training/pass-worker.ts';
+export { PassWorkers, type WorkerThread } from './training/pass-workers.ts';
 export { type ScoredText, type ScoreOptions, scoreTexts, totalBits } from './training/score.ts';
-export { type Task, TrainingLoop } from './training/training-loop.ts';
+export type { TaskName } from './training/tasks.ts';
+export { TrainingLoop } from './training/training-loop.ts';
 export { WeightAverage } from './training/weight-average.ts';
 
 // Checkpoints of other programs, and files

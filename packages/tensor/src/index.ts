@@ -19,6 +19,7 @@ export { createReferenceBackend, referenceBackend } from './reference/backend.ts
 export {
   availableThreads,
   createWasmBackend,
+  type SharedMemory,
   type WasmBackend,
   type WasmOptions,
   wasmKernels,
@@ -68,6 +69,10 @@ export {
 } from './contract.ts';
 export { Replay, type ReplayInput } from './replay.ts';
 export { run } from './run.ts';
+
+// ----- one memory, several threads
+
+export { borrowTensor, type LentTensor, lendTensor, shareMemory } from './lending.ts';
 
 // ----- lifetimes
 

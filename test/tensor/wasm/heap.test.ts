@@ -4,10 +4,11 @@ import { describe, expect, test } from 'vitest';
 import { Heap, sizeClass } from '../../../packages/tensor/src/wasm/heap.ts';
 import { property } from '../../support/property.ts';
 
+const START = 1024;
 const heapOf = (maximum: number, shared = true) => {
   let growths = 0;
   const memory = new WebAssembly.Memory({ initial: 1, maximum, shared });
-  const heap = new Heap(memory, 100, maximum, () => growths++);
+  const heap = new Heap(memory, START, maximum, () => growths++);
   return { memory, heap, growths: () => growths };
 };
 
@@ -64,7 +65,7 @@ describe('heap', () => {
       const sorted = [...live].sort((a, b) => a.address - b.address);
       sorted.forEach(({ address, size }, i) => {
         expect(address % 64).toBe(0);
-        expect(address).toBeGreaterThanOrEqual(100);
+        expect(address).toBeGreaterThanOrEqual(START);
         // Kernels read past the end of a tensor.
         expect(address + size + 64).toBeLessThanOrEqual(memory.buffer.byteLength);
         if (i + 1 < sorted.length) expect(address + size).toBeLessThanOrEqual(sorted[i + 1].address);
@@ -155,5 +156,38 @@ describe('heap', () => {
     );
     expect(() => heap.allocate(2 ** 33)).toThrow('out of memory: 8192 MiB asked for');
     expect(heap.bytesInUse).toBe(1 << 20);
+  });
+
+  property(
+    'the blocks of several heaps on one memory do not overlap',
+    fc.array(fc.tuple(bytes, fc.boolean(), fc.nat(), fc.nat(2)), { minLength: 1, maxLength: 60, size: 'max' }),
+    50,
+    (steps) => {
+      const { heap, memory } = heapOf(1024);
+      const heaps = [heap, ...[1, 2].map(() => new Heap(memory, null, 1024, () => {}))];
+      const live: { owner: Heap; address: number; size: number }[] = [];
+      for (const [size, alsoFree, which, owner] of steps) {
+        live.push({ owner: heaps[owner], address: heaps[owner].allocate(size), size });
+        if (!alsoFree) continue;
+        const [gone] = live.splice(which % live.length, 1);
+        gone.owner.free(gone.address, gone.size);
+      }
+      const sorted = [...live].sort((a, b) => a.address - b.address);
+      for (let i = 0; i + 1 < sorted.length; i++) {
+        expect(sorted[i].address + sorted[i].size).toBeLessThanOrEqual(sorted[i + 1].address);
+      }
+    },
+  );
+
+  test('a heap that loses a race for the end of the memory takes what comes behind the other block', () => {
+    const { memory, heap } = heapOf(1024);
+    let theirs = 0;
+    // The memory grows between the look at its end and the taking of it.
+    const racing = new Heap(memory, null, 1024, () => {
+      theirs ||= heap.allocate(100_000);
+    });
+    const address = racing.allocate(1_000_000);
+    expect(theirs).toBeGreaterThan(0);
+    expect(address).toBeGreaterThanOrEqual(theirs + 100_000);
   });
 });

@@ -62,13 +62,37 @@ export class AdamWWithMuon {
 
   /** One update of every parameter. See `AdamW.step`. */
   step(gradients: Gradients, lr: number, scaled: { readonly scale?: Tensor } = {}): void {
+    const { ofMuon, rest } = this.divided(gradients);
+    this.muon?.step(ofMuon, lr * this.muonScale, scaled);
+    this.adamw.step(rest, lr, scaled);
+  }
+
+  /** `step`, with the matrices of Muon carried out elsewhere at the same time: see `Muon.stepElsewhere`. The bits are the same. */
+  async stepBeside(
+    gradients: ReadonlyMap<string, Gradient>,
+    lr: number,
+    scale: Tensor,
+    carryOut: Parameters<Muon['stepElsewhere']>[3],
+  ): Promise<void> {
+    const { ofMuon, rest } = this.divided(gradients);
+    const dense = new Map([...ofMuon].flatMap(([name, g]) => ('ids' in g ? [] : [[name, g] as const])));
+    // Nobody lends the rows of a table.
+    if (!this.muon || dense.size < ofMuon.size) return this.step(gradients, lr, { scale });
+    const muon = this.muon.stepElsewhere(dense, lr * this.muonScale, scale, carryOut);
+    try {
+      this.adamw.step(rest, lr, { scale });
+    } finally {
+      await muon;
+    }
+  }
+
+  private divided(gradients: Gradients): { ofMuon: Map<string, Gradient>; rest: Map<string, Gradient> } {
     const ofMuon = new Map<string, Gradient>();
     const rest = new Map<string, Gradient>();
     for (const [name, g] of namedGradients('AdamWWithMuon', gradients)) {
       (this.matrices.has(name) ? ofMuon : rest).set(name, g);
     }
-    this.muon?.step(ofMuon, lr * this.muonScale, scaled);
-    this.adamw.step(rest, lr, scaled);
+    return { ofMuon, rest };
   }
 
   /** The parameters as dense AdamW would have them, and Muon's matrices. See `AdamW.caughtUp`. */

@@ -4,6 +4,7 @@ import {
   checkIds,
   checkTensor,
   describe,
+  donating,
   forEachTensor,
   formatShape,
   isPinned,
@@ -99,11 +100,37 @@ export function consumeGradients(op: string, gradients: Gradients): void {
 
 /** The sum of two trees of gradients of the same parameters (gradient accumulation), as a flat map. */
 export function addGradients(a: Map<string, Cotangent>, b: Map<string, Cotangent>): Map<string, Cotangent> {
+  return sumsOf(a, b, add);
+}
+
+/** `addGradients` that writes over the dense gradients of `a`, and frees what the result does not hold. */
+export function accumulate(a: Map<string, Cotangent>, b: Map<string, Cotangent>): Map<string, Cotangent> {
+  return scope(() => {
+    const sums = sumsOf(a, b, (x, y) => donating([x], () => add(x, y)));
+    releaseBut(sums, [a, b]);
+    return sums;
+  });
+}
+
+/** Frees the tensors in `values`, except those that are in `kept` too. */
+export function releaseBut(kept: unknown, values: unknown): void {
+  const alive = new Set<Tensor>();
+  forEachTensor(kept, (t) => alive.add(t));
+  forEachTensor(values, (t) => {
+    if (!alive.has(t)) release(t);
+  });
+}
+
+function sumsOf(
+  a: ReadonlyMap<string, Cotangent>,
+  b: ReadonlyMap<string, Cotangent>,
+  sum: (x: Tensor, y: Tensor) => Tensor,
+): Map<string, Cotangent> {
   const dense = (c: Cotangent) => (c instanceof RowSparse ? c.toDense() : c);
   return new Map(
     [...a].map(([name, x]) => {
       const y = b.get(name)!;
-      return [name, x instanceof RowSparse && y instanceof RowSparse ? x.plus(y) : add(dense(x), dense(y))] as const;
+      return [name, x instanceof RowSparse && y instanceof RowSparse ? x.plus(y) : sum(dense(x), dense(y))] as const;
     }),
   );
 }

@@ -44,6 +44,28 @@ export function orthogonalize(G: Tensor, iterations = 5): Tensor {
   return tall ? transpose(X) : X;
 }
 
+/** The constants of Muon that an update needs. */
+export type MuonConstants = Required<Pick<MuonOptions, 'momentum' | 'nesterov' | 'iterations'>>;
+
+/** A matrix on its way through an update of Muon. */
+export interface MuonMatrix {
+  readonly p: Tensor;
+  /** Its momentum. */
+  readonly b: Tensor;
+  readonly g: Tensor;
+  readonly lr: number;
+  readonly weightDecay: number;
+}
+
+/** One update of Muon: changes p and b in place. */
+export function updateMatrix({ p, b, g, lr, weightDecay }: MuonMatrix, how: MuonConstants): void {
+  const { momentum, nesterov, iterations } = how;
+  overwriteWith(b, add(affine(b, momentum), g));
+  const direction = orthogonalize(nesterov ? add(g, affine(b, momentum)) : b, iterations);
+  const [m, n] = p.shape;
+  overwriteWith(p, sub(affine(p, 1 - lr * weightDecay), affine(direction, lr * Math.sqrt(Math.max(1, m / n)))));
+}
+
 /** FLOPs of the matrix products of `orthogonalize` for a matrix of this shape: iterations (4 r^2 c + 2 r^3), r the shorter side and c the longer. */
 export function orthogonalizeFlops([m, n]: readonly number[], iterations: number): number {
   const [r, c] = [Math.min(m, n), Math.max(m, n)];
@@ -81,13 +103,29 @@ export class Muon extends TreeOptimizer {
     else this.updateByAdamW(updated);
   }
 
-  private updateMatrix({ name, p, g, lr, weightDecay }: Updated): void {
-    const { momentum, nesterov, iterations } = this.options;
-    const b = this.buffer('momentum', name);
-    overwriteWith(b, add(affine(b, momentum), g));
-    const direction = orthogonalize(nesterov ? add(g, affine(b, momentum)) : b, iterations);
-    const [m, n] = p.shape;
-    overwriteWith(p, sub(affine(p, 1 - lr * weightDecay), affine(direction, lr * Math.sqrt(Math.max(1, m / n)))));
+  private updateMatrix({ name, ...updated }: Updated): void {
+    updateMatrix({ ...updated, b: this.buffer('momentum', name) }, this.options);
+  }
+
+  /**
+   * `step` for matrices alone, whose work somebody else carries out, in any order: `updateMatrix` of each, with its gradient multiplied by
+   * `scale`.
+   * @throws as `step`, before anything is changed; what `carryOut` throws
+   */
+  async stepElsewhere(
+    gradients: ReadonlyMap<string, Tensor>,
+    lr: number,
+    scale: Tensor,
+    carryOut: (matrices: readonly MuonMatrix[], how: MuonConstants) => Promise<void>,
+  ): Promise<void> {
+    const all = this.checkedUpdates(gradients, lr, scale);
+    const matrices = all.map(({ name, ...rest }) => ({
+      ...rest,
+      b: this.buffer('momentum', name),
+      g: gradients.get(name)!,
+    }));
+    await carryOut(matrices, this.options);
+    this.finishStep(gradients);
   }
 
   private updateByAdamW({ name, p, g, lr, weightDecay, step }: Updated): void {

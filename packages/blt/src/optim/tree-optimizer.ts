@@ -84,17 +84,27 @@ export abstract class TreeOptimizer {
       const [first] = this.params.values();
       const factor = scale ?? full([], 1, { backend: first?.backend });
       const named = namedGradients(this.op, gradients);
-      checkGradients(this.op, this.params, named, factor);
-      const step = this.done + 1;
-      for (const [name, p] of this.params) {
-        const { lrScale = 1, weightDecay = this.usual.weightDecay } = groupOf(this.groups, name);
+      for (const updated of this.checkedUpdates(named, rate, factor)) {
         scope(() => {
-          const dense = denseGradient(named.get(name)!, p);
-          const g = scale ? mul(dense, scale) : dense;
-          this.updateOne({ name, p, g, lr: rate * lrScale, weightDecay, step });
+          const dense = denseGradient(named.get(updated.name)!, updated.p);
+          this.updateOne({ ...updated, g: scale ? mul(dense, scale) : dense });
         });
       }
     });
+    this.finishStep(gradients);
+  }
+
+  /** The parameters with their rates in the next step. @throws as `step` */
+  protected checkedUpdates(named: ReadonlyMap<string, Gradient>, rate: number, scale: Tensor): Omit<Updated, 'g'>[] {
+    checkGradients(this.op, this.params, named, scale);
+    return [...this.params].map(([name, p]) => {
+      const { lrScale = 1, weightDecay = this.usual.weightDecay } = groupOf(this.groups, name);
+      return { name, p, lr: rate * lrScale, weightDecay, step: this.done + 1 };
+    });
+  }
+
+  /** The step has been carried out. */
+  protected finishStep(gradients: Gradients): void {
     this.done++;
     consumeGradients(this.op, gradients);
   }

@@ -8,9 +8,14 @@ import type { AdamWOptions } from '../optim/skipped-updates.ts';
 export interface LoopOptions {
   /** Updates in all. */
   readonly steps: number;
-  /** Rows per forward pass. */
+  /** Rows of a batch. */
   readonly batchRows: number;
-  /** Forward passes per update; their gradients are averaged over all targets. */
+  /**
+   * Rows of a forward and backward pass: a batch is cut into passes, which several cores can compute at once (`PassWorkers`). The bits depend
+   * on it, and not on the number of cores. Left out, and in plans of version 0.1: a batch is one pass.
+   */
+  readonly passRows?: number;
+  /** Batches per update; their gradients are averaged over all targets. */
   readonly accumulation: number;
   /** Peak learning rate. */
   readonly lr: number;

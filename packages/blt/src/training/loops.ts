@@ -1,22 +1,14 @@
 /** @file The two training loops of a run: for the entropy model rows of bytes, for the latent transformer rows of patches. */
-import { crossEntropy } from '@blt-ts/autograd';
-import { type Backend, type Random, tensor } from '@blt-ts/tensor';
-import { HASH_TABLE } from '../checkpoints/stored-tensors.ts';
-import { bltBatch, byteBatch } from '../model/batch.ts';
-import { bltLosses } from '../model/blt.ts';
-import { type BltConfig, layoutOptions } from '../model/config.ts';
-import { entropyModelLogits } from '../model/entropy-model.ts';
+import type { Backend, Random } from '@blt-ts/tensor';
+import type { BltConfig } from '../model/config.ts';
 import type { BltParams, EntropyModelParams } from '../model/parameters.ts';
 import { type ByteRow, EpochLoader, lazyByteRows, lazyPatchRows, type RowLoader } from './data-loader.ts';
 import type { EvaluatedDocument } from './evaluation-rows.ts';
 import { MixtureLoader } from './mixture-loader.ts';
 import { type PatchedDocument, type Rows, rowLimits, type TrainingRow } from './packing.ts';
 import type { MarkedCorpus, RunPlan } from './run-plan.ts';
+import { entropyModelTask, modelTask } from './tasks.ts';
 import { TrainingLoop } from './training-loop.ts';
-import { concatInts } from './warm-start.ts';
-
-const targetsOf = (rows: readonly { readonly targets: Int32Array }[]): Int32Array =>
-  concatInts(rows.map((r) => r.targets));
 
 /** The documents of one part of a corpus, with the lengths of their patches, what counts in them, and their sources. */
 export const patchedDocuments = (
@@ -60,23 +52,11 @@ export function entropyModelLoop(
   backend: Backend,
 ): TrainingLoop<EntropyModelParams, ByteRow> {
   const { rowBytes, loop } = plan.entropyModel!;
-  const c = plan.config.patcher!;
   const rows = random.fork('entropy model rows');
   const loader = loaderOf<Int32Array, ByteRow>(plan, train, sources?.train, rows, (documents, stream, epoch) =>
     lazyByteRows(documents, rowBytes, stream, epoch),
   );
-  const options = { ...layoutOptions(plan.config), backend };
-  const idsOf = (rows: readonly ByteRow[]) => rows.map((r) => r.ids);
-  return new TrainingLoop(
-    patcher,
-    loader,
-    {
-      batch: (rows) => ({ targets: targetsOf(rows), batch: byteBatch(idsOf(rows), c, options) }),
-      losses: (params, { targets, batch }, dropout) =>
-        crossEntropy(entropyModelLogits(params, batch, c, dropout), tensor(targets, undefined, { backend })),
-    },
-    loop,
-  );
+  return new TrainingLoop(patcher, loader, entropyModelTask(plan.config, backend), loop);
 }
 
 /**
@@ -103,14 +83,5 @@ export function modelLoop(
     random.fork('rows'),
     (own, stream, epoch) => lazyPatchRows(own, perRow, maxBytes, stream, epoch),
   );
-  return new TrainingLoop(
-    params,
-    loader,
-    {
-      batch: (rows) => ({ targets: targetsOf(rows), batch: bltBatch(rows, config, { backend, recompute }) }),
-      losses: (params, { targets, batch }, dropout) => bltLosses(params, batch, targets, config, dropout),
-      reads: ({ batch }) => new Map(batch.hashIds ? [[HASH_TABLE, batch.hashIds]] : []),
-    },
-    model.loop,
-  );
+  return new TrainingLoop(params, loader, modelTask(config, recompute, backend), model.loop);
 }

@@ -213,8 +213,15 @@ function modelSteps(bytes: number, bytesPerStep: number, trainBytes: number): nu
   return stepsOver(bytes, bytesPerStep, passes, trainBytes);
 }
 
+/** Rows of a pass, where a batch is cut into passes. Rows that are shorter or longer than a size's are as many bytes. */
+function passRowsOf({ options: o, preset, rowBytes }: Basis, batchRows: number): Pick<LoopOptions, 'passRows'> {
+  const passRows = o.passRows ?? Math.max(1, Math.round((preset.passRows * preset.rowBytes) / rowBytes));
+  return passRows < batchRows ? { passRows } : {};
+}
+
 /** Training of the model. */
-function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number): LoopOptions {
+function modelLoopOf(basis: Basis, trainBytes: number): LoopOptions {
+  const { options: o, preset, rowBytes } = basis;
   const batchRows = o.batchRows ?? preset.batchRows;
   const accumulation = o.accumulation ?? 1;
   const bytesPerStep = rowBytes * batchRows * accumulation;
@@ -224,6 +231,7 @@ function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number
   return {
     steps,
     batchRows,
+    ...passRowsOf(basis, batchRows),
     accumulation,
     ...recipe,
     warmupSteps: o.warmupSteps ?? Math.min(100, Math.floor(steps / 10)),
@@ -243,6 +251,7 @@ function entropyLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: numb
   return {
     steps,
     batchRows,
+    ...(batchRows > 1 && { passRows: Math.ceil(batchRows / 2) }),
     accumulation: 1,
     lr: 4e-3,
     warmupSteps: Math.min(30, Math.floor(steps / 10)),

@@ -19,6 +19,7 @@ import { type Evaluation, evaluatingEntropyModel, type Progress } from './evalua
 import { type EvaluationRow, heldOutRows } from './evaluation-rows.ts';
 import { entropyModelLoop, modelLoop, patchedDocuments } from './loops.ts';
 import type { TrainingRow } from './packing.ts';
+import type { PassWorkers } from './pass-workers.ts';
 import { CorpusEntropies, needsEntropies, patchCorpus } from './patch-corpus.ts';
 import type { MarkedCorpus, RunPlan } from './run-plan.ts';
 import type { Phase } from './session-events.ts';
@@ -58,6 +59,7 @@ export class RunParts {
   /** While the corpus is scored. */
   private entropies: CorpusEntropies | null = null;
   private checking = false;
+  private workers: PassWorkers | null = null;
 
   /** @throws ConfigError if the warm start does not fit the plan */
   constructor(plan: RunPlan, corpus: MarkedCorpus, backend: Backend, warmStart: WarmStart) {
@@ -104,6 +106,7 @@ export class RunParts {
   private startEntropyModel(): void {
     this.entropyLoop = entropyModelLoop(this.plan, this.patcher!, this.corpus, this.random, this.backend);
     this.entropyLoop.detectAnomaly = this.checking;
+    this.lendWorkers();
   }
 
   /** Ends the first phase. From here on the patcher is the averaged one, if the weights were averaged. */
@@ -141,6 +144,7 @@ export class RunParts {
     const { plan, config, params, corpus, patches, random } = this;
     this.modelLoop = modelLoop(plan, config, params, corpus, patches.train, random, this.backend);
     this.modelLoop.detectAnomaly = this.checking;
+    this.lendWorkers();
   }
 
   /** Held-out text in rows, `stride` patches between the starts of two. */
@@ -153,6 +157,19 @@ export class RunParts {
     const { config, entropyModel } = this.plan;
     const options = { ...layoutOptions(config), rowBytes: entropyModel!.rowBytes };
     return evaluatingEntropyModel(this.patcher!, this.corpus.heldOut, config.patcher!, options);
+  }
+
+  /** See `Session.useWorkers`. */
+  useWorkers(workers: PassWorkers): void {
+    this.workers = workers;
+    this.lendWorkers();
+  }
+
+  private lendWorkers(): void {
+    const { workers, config } = this;
+    if (!workers) return;
+    this.entropyLoop?.useWorkers(workers, { model: 'entropy model', config });
+    this.modelLoop?.useWorkers(workers, { model: 'latent transformer', config, recompute: this.plan.recompute });
   }
 
   /** Checks every kernel's results from now on, see `withAnomalyDetection`. */

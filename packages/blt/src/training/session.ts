@@ -18,6 +18,7 @@ import { bitsByShares, type Evaluation, evaluatingBlt, type Progress, result } f
 import { sampleRows } from './evaluation-rows.ts';
 import { type EvaluationWithMemory, evaluatingWithMemory } from './evaluation-with-memory.ts';
 import { readArrays } from './loop-state.ts';
+import type { PassWorkers } from './pass-workers.ts';
 import { RunParts } from './run-parts.ts';
 import type { MarkedCorpus, RunPlan } from './run-plan.ts';
 import type { Phase, SessionEvent } from './session-events.ts';
@@ -178,6 +179,11 @@ export class Session {
   /** See `TrainingLoop.beginsDecay`. */
   get beginsDecay(): boolean {
     return this.parts.phase === 'model' && this.parts.modelLoop!.beginsDecay;
+  }
+
+  /** Lets workers take some of the passes of each step, where the plan cuts steps into passes. The bits do not change. */
+  useWorkers(workers: PassWorkers): void {
+    this.parts.useWorkers(workers);
   }
 
   /** Checks every kernel's results from now on (slow), see `withAnomalyDetection`. */

@@ -25,6 +25,8 @@ export interface Preset {
   readonly entropyLayers: number;
   readonly rowBytes: number;
   readonly batchRows: number;
+  /** Of `rowBytes` bytes each. */
+  readonly passRows: number;
   readonly lr: number;
   /** Bytes the entropy model and the model see at most: about one pass over a small corpus, less than one over a large one. */
   readonly entropyBytes: number;
@@ -35,16 +37,16 @@ export interface Preset {
 export const PRESETS: Readonly<Record<Size, Preset>> = {
   // biome-ignore format: a table reads best aligned
   nano:  { localWidth: 64,  localHeads: 2, encoderLayers: 1, decoderLayers: 2, globalWidth: 128, globalHeads: 4, globalLayers: 3, k: 2, hashVocab: 32768,
-           entropyWidth: 64, entropyHeads: 2, entropyLayers: 1, rowBytes: 512, batchRows: 4, lr: 6e-3, entropyBytes: 500_000, modelBytes: 1_200_000 },
+           entropyWidth: 64, entropyHeads: 2, entropyLayers: 1, rowBytes: 512, batchRows: 4, passRows: 2, lr: 6e-3, entropyBytes: 500_000, modelBytes: 1_200_000 },
   // biome-ignore format: a table reads best aligned
   tiny:  { localWidth: 96,  localHeads: 3, encoderLayers: 1, decoderLayers: 2, globalWidth: 192, globalHeads: 3, globalLayers: 4, k: 2, hashVocab: 32768,
-           entropyWidth: 64, entropyHeads: 2, entropyLayers: 2, rowBytes: 512, batchRows: 4, lr: 4.5e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },
+           entropyWidth: 64, entropyHeads: 2, entropyLayers: 2, rowBytes: 512, batchRows: 4, passRows: 2, lr: 4.5e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },
   // biome-ignore format: a table reads best aligned
   small: { localWidth: 128, localHeads: 4, encoderLayers: 1, decoderLayers: 3, globalWidth: 256, globalHeads: 4, globalLayers: 4, k: 2, hashVocab: 32768,
-           entropyWidth: 96, entropyHeads: 3, entropyLayers: 2, rowBytes: 512, batchRows: 4, lr: 3e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },
+           entropyWidth: 96, entropyHeads: 3, entropyLayers: 2, rowBytes: 512, batchRows: 4, passRows: 2, lr: 3e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },
   // biome-ignore format: a table reads best aligned
   base:  { localWidth: 256, localHeads: 8, encoderLayers: 1, decoderLayers: 4, globalWidth: 512, globalHeads: 8, globalLayers: 8, k: 2, hashVocab: 16384,
-           entropyWidth: 128, entropyHeads: 4, entropyLayers: 3, rowBytes: 1024, batchRows: 8, lr: 1e-3, entropyBytes: 4_000_000, modelBytes: 30_000_000 },
+           entropyWidth: 128, entropyHeads: 4, entropyLayers: 3, rowBytes: 1024, batchRows: 8, passRows: 2, lr: 1e-3, entropyBytes: 4_000_000, modelBytes: 30_000_000 },
 };
 
 /** Everything a user may set. What is left out follows from `size` and from the number of bytes. */
@@ -83,6 +85,8 @@ export interface RunOptions {
   readonly maxPatchLength?: number;
   readonly steps?: number;
   readonly batchRows?: number;
+  /** Rows of a forward and backward pass, which one core computes: see `LoopOptions.passRows`. From batchRows on: no cut. */
+  readonly passRows?: number;
   readonly rowBytes?: number;
   readonly patchesPerRow?: number;
   readonly lr?: number;

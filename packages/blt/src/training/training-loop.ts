@@ -1,18 +1,20 @@
 /** @file One optimisation: parameters, rows, a loss, AdamW (with Muon). The entropy model and the latent transformer are both trained by it. */
 
-import { type Cotangent, leaves, mapTree, valueAndGrad } from '@blt-ts/autograd';
+import { leaves, mapTree } from '@blt-ts/autograd';
 import { AnomalyError, forEachTensor, Random, release, scope, type Tensor, withAnomalyDetection } from '@blt-ts/tensor';
 import { NonFiniteError } from '../errors.ts';
-import { Dropout } from '../model/dropout.ts';
 import { AdamWWithMuon } from '../optim/adamw-with-muon.ts';
-import { addGradients, clipFactor, coalesce, type Gradient, gradientLeaves } from '../optim/gradients.ts';
 import { learningRateMultiplier, stableSteps } from '../optim/schedule.ts';
-import { countedBytes, countedLoss, type Predicting } from './counted.ts';
+import { countedBytes, type Predicting } from './counted.ts';
 import type { RowLoader } from './data-loader.ts';
 import { anomalyText, causeOfAnomaly } from './diagnosis.ts';
 import type { LoopOptions, StepReport } from './loop-options.ts';
 import { checkArrays, type LazyLoopState, type LoopState, loopArraysOf, readArrays } from './loop-state.ts';
 import { bitsPerByte } from './metrics.ts';
+import { onePass, type PassInput, type PassResult, passesOf, type Task } from './one-pass.ts';
+import type { PassWorkers } from './pass-workers.ts';
+import { clipped, type Passes, plus, type Sums, sharedSums } from './sums.ts';
+import type { TaskName } from './tasks.ts';
 import { WeightAverage } from './weight-average.ts';
 
 /** Batches in a row that may be left out. */
@@ -23,28 +25,6 @@ const AVERAGE_OVER = 50;
 export const DECAY_FRACTION = 0.2;
 /** Step from which on that average is trusted to find spikes. */
 const AVERAGE_FROM = 20;
-
-/** The task of a loop: how rows become a batch, and the loss of a batch. */
-export interface Task<P, Row, Batch> {
-  batch(rows: readonly Row[]): Batch;
-  /** Cross-entropies of all targets, nats [B]. */
-  losses(params: P, batch: Batch, dropout: Dropout): Tensor;
-  /** Rows of big tables that the batch will read, by parameter name; ids may repeat. */
-  reads?(batch: Batch): ReadonlyMap<string, Int32Array>;
-}
-
-/** Results of a forward and backward pass. */
-interface Pass {
-  /** Sum of the losses of each batch, nats. */
-  readonly totals: readonly Tensor[];
-  readonly targets: number;
-  /** Gradients of the sum of all losses. */
-  readonly gradients: Map<string, Gradient>;
-  /** Global norm of the gradient of the mean loss. */
-  readonly norm: Tensor;
-  /** From `gradients` to the clipped gradient of the mean loss. */
-  readonly factor: Tensor;
-}
 
 /** Trains parameters P on batches made of rows. All of its state can be saved between two steps. */
 export class TrainingLoop<P extends object, Row extends Predicting, Batch = unknown> {
@@ -62,6 +42,8 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
   private skipped = 0;
   /** Check every kernel's results (slow): the step stops at the first that is not finite. */
   detectAnomaly = false;
+  /** Threads that take some of the passes, and the task as they know it. */
+  private helpers: { readonly workers: PassWorkers; readonly task: TaskName } | null = null;
   /** Weights that `evaluationParams` handed out last. */
   private caughtUp: Map<string, Tensor> = new Map();
 
@@ -106,15 +88,20 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
   /** One update, or one batch left out. @throws NonFiniteError naming the first kernel whose result is not a number */
   async next(): Promise<StepReport> {
     this.forgetCaughtUp();
-    const { accumulation, batchRows } = this.options;
+    const { accumulation, batchRows, dropout } = this.options;
     const batches = Array.from({ length: accumulation }, () => this.loader.next(batchRows));
     const random = this.random.state();
-    const pass = this.checked(() => this.forwardBackward(batches));
+    const { helpers } = this;
+    const shared = helpers && this.isShareable(batches) && helpers.workers.take(helpers.task, this.params, dropout);
+    const workers = shared ? helpers.workers : null;
+    const pass = workers
+      ? await this.sharedPasses(batches, workers)
+      : this.checked(() => this.forwardBackward(batches));
     try {
       const report = await this.report(pass, batches, random);
       if (report.skipped) this.skipped++;
       else {
-        this.checked(() => this.update(pass, report.lr));
+        await this.update(pass, report.lr, workers);
         this.account(report);
       }
       return report;
@@ -123,45 +110,70 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
     }
   }
 
-  /** Losses and gradients of the batches, averaged over all targets. Nothing of the loop changes but the dropout stream. */
-  private forwardBackward(batches: readonly (readonly Row[])[]): Pass {
+  /** Lets workers take some of the passes. The bits do not change. */
+  useWorkers(workers: PassWorkers, task: TaskName): void {
+    this.helpers = { workers, task };
+  }
+
+  /** Whether a step has several passes that do not depend on each other. Under anomaly detection this thread computes all of them. */
+  private isShareable(batches: readonly (readonly Row[])[]): boolean {
+    const { passRows } = this.options;
+    return passRows !== undefined && !this.detectAnomaly && this.passesOf(batches).length > 1;
+  }
+
+  private passesOf(batches: readonly (readonly Row[])[]): PassInput<Row>[] {
+    return passesOf(batches, this.options.passRows, this.random, `step ${this.step + 1}`);
+  }
+
+  /** Losses and gradients of the batches. Nothing of the loop changes but rows that lagged behind, and the dropout stream. */
+  private forwardBackward(batches: readonly (readonly Row[])[]): Passes {
     return scope(() => {
-      let targets = 0;
-      let sums: Map<string, Cotangent> | null = null;
-      const totals: Tensor[] = [];
-      for (const rows of batches) {
-        const dropout = new Dropout(this.options.dropout, this.random);
-        const batch = this.task.batch(rows);
-        for (const [name, ids] of this.task.reads?.(batch) ?? []) this.optimizer.catchUp(name, ids);
-        const loss = (params: P) => {
-          const { loss, targets: aux } = countedLoss(this.task.losses(params, batch, dropout), rows);
-          return { loss, aux };
-        };
-        const { value, grads, aux } = valueAndGrad(loss, { sparse: true })(this.params);
-        targets += aux;
-        totals.push(value);
-        const found = new Map(gradientLeaves(grads));
-        sums = sums ? addGradients(sums, found) : found;
-      }
-      const gradients = coalesce(sums!);
-      return { totals, targets, gradients, ...clipFactor(gradients, this.options.gradClip, 1 / targets) };
+      let sums: Sums | null = null;
+      for (const input of this.passesOf(batches)) sums = plus(sums, this.onePass(input));
+      return clipped(sums!, this.options.gradClip);
     });
   }
 
-  /** The optimiser, then the moving average of the weights. */
-  private update({ gradients, factor }: Pass, lr: number): void {
-    const step = this.step + 1;
-    scope(() => {
-      this.optimizer.step(gradients, lr, { scale: factor });
-      // The average is over every weight of every step: rows that were not read must not lag behind.
-      if (this.ema) this.optimizer.catchUpAll();
-      this.ema?.update(this.params, step);
+  /** `forwardBackward` on several threads. */
+  private async sharedPasses(batches: readonly (readonly Row[])[], workers: PassWorkers): Promise<Passes> {
+    const passes = this.passesOf(batches);
+    // While a worker reads the weights nothing may change them.
+    for (const { rows } of passes) scope(() => this.catchUp(this.task.batch(rows)));
+    return sharedSums(workers, passes, (input) => this.onePass(input), this.options.gradClip);
+  }
+
+  private catchUp(batch: Batch): void {
+    for (const [name, ids] of this.task.reads?.(batch) ?? []) this.optimizer.catchUp(name, ids);
+  }
+
+  private onePass(input: PassInput<Row>): PassResult {
+    return scope(() => {
+      const batch = this.task.batch(input.rows);
+      this.catchUp(batch);
+      return onePass(this.task, this.params, batch, input, this.options.dropout);
     });
+  }
+
+  /** The optimiser, then the moving average of the weights. @param workers that update the matrices of Muon */
+  private async update({ gradients, factor }: Passes, lr: number, workers: PassWorkers | null): Promise<void> {
+    const step = this.step + 1;
+    if (workers) {
+      await this.optimizer.stepBeside(gradients, lr, factor, (matrices, how) => workers.update(matrices, how, factor));
+    } else this.checked(() => scope(() => this.optimizer.step(gradients, lr, { scale: factor })));
+    const { ema } = this;
+    if (!ema) return;
+    this.checked(() =>
+      scope(() => {
+        // The average is over every weight of every step: rows that were not read must not lag behind.
+        this.optimizer.catchUpAll();
+        ema.update(this.params, step);
+      }),
+    );
   }
 
   /** Reads loss and gradient norm, and decides whether the step is taken. @param random the dropout stream before the pass */
   private async report(
-    { totals, targets, norm }: Pass,
+    { totals, targets, norm }: Passes,
     batches: readonly (readonly Row[])[],
     random: number[],
   ): Promise<StepReport> {

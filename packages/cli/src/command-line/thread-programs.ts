@@ -4,6 +4,7 @@ import type { ThreadName } from '../threads/own-thread.ts';
 const PROGRAMS: Readonly<Record<ThreadName, () => Promise<unknown>>> = {
   memory: () => import('../training/memory-worker.ts'),
   compression: () => import('../compression/compression-worker.ts'),
+  passes: () => import('../training/pass-thread.ts'),
   serve: () => import('../serve/lane-worker.ts'),
 };
 

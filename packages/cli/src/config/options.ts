@@ -105,6 +105,8 @@ export const OPTIONS = [
     doc: 'updates of the model. With --resume the run is made so long' },
   { key: 'batch_size', section: 'train', ...COUNT, value: 'rows', library: 'batchRows', default: BY_SIZE,
     doc: 'rows per step' },
+  { key: 'pass_rows', section: 'train', ...COUNT, value: 'rows', library: 'passRows', default: '1024 bytes of them',
+    doc: 'rows that one core takes at once: a step of more rows is shared among cores' },
   { key: 'row_bytes', section: 'train', kind: 'whole', min: 2, value: 'n', library: 'rowBytes', default: BY_SIZE,
     doc: 'bytes per row' },
   { key: 'patches_per_row', section: 'train', kind: 'whole', min: 2, value: 'n', library: 'patchesPerRow', default: 'row bytes / patch size',

@@ -47,6 +47,7 @@ const configSchema = z.strictObject({
 const loopSchema = z.strictObject({
   steps: count(),
   batchRows: count(2 ** 20),
+  passRows: count(2 ** 20).optional(),
   accumulation: count(2 ** 20),
   lr: z.number().gt(0),
   warmupSteps: z.int().min(0),

@@ -5,7 +5,7 @@
 import { type ResourceLimits, Worker, workerData } from 'node:worker_threads';
 
 /** The work of a thread: a name in `command-line/thread-programs.ts`. */
-export type ThreadName = 'memory' | 'compression' | 'serve';
+export type ThreadName = 'memory' | 'compression' | 'serve' | 'passes';
 
 /** How a thread is told what it is for. */
 interface ThreadStart {

@@ -6,6 +6,7 @@ import { compressorBytes, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { bytesText, SHARE_OF_DATA } from '../stored/open-data.ts';
 import { UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
+import { lanesOf } from './pass-threads.ts';
 
 /** Bytes of the end of the training part that memory and compressors read when a run closes. */
 export const END_BYTES = Math.max(MOST_TEXT_BYTES, MOST_CONTEXT_BYTES);
@@ -35,6 +36,8 @@ interface MemoryParts {
 
 /** Node with the kernels, and one thread of them. Another thread has a heap of its own. */
 const ENGINE = { bytes: 144e6, perThread: 11e6 };
+/** A thread that computes passes of the steps: its JavaScript. Beside it there are gradients of its own. */
+const PASS_THREAD_BYTES = 46e6;
 /** The thread that makes the memory, without its table. */
 const MEMORY_THREAD_BYTES = 60e6;
 /** A byte of the corpus is in memory once, and a tenth more while it is read and hashed. */
@@ -43,7 +46,8 @@ const PER_LOADED_BYTE = 1.1;
 const PER_READ_BYTE = 25;
 
 /** Weights, gradients and two moments, the activations of one batch, and the hash tables three times more, because evaluations and saves copy them. */
-export function modelBytes({ config, model }: RunPlan): number {
+export function modelBytes(plan: RunPlan): number {
+  const { config, model } = plan;
   const rowBytes = (model.maxRowBytes ?? 2048) / 2;
   const patchBytes = Math.max(1, rowBytes / model.patchesPerRow);
   const values = countParameters(bltPlan(config));
@@ -52,9 +56,18 @@ export function modelBytes({ config, model }: RunPlan): number {
     config.encoder.hiddenSize * 20 * local +
     (config.global.hiddenSize * 14 * config.global.numHiddenLayers) / patchBytes +
     4 * config.vocabSize;
-  const { functions, groupSizes, vocab } = config.hash;
-  const tables = functions * groupSizes.length * vocab * config.encoder.hiddenSize;
-  return 4 * (values * (model.loop.ema === null ? 4 : 5) + perByte * rowBytes * model.loop.batchRows + 3 * tables);
+  return (
+    4 * (values * (model.loop.ema === null ? 4 : 5) + perByte * rowBytes * model.loop.batchRows + 3 * tableValues(plan))
+  );
+}
+
+const tableValues = ({ config: { hash, encoder } }: RunPlan): number =>
+  hash.functions * hash.groupSizes.length * hash.vocab * encoder.hiddenSize;
+
+/** Bytes of the threads that share the passes of a step. */
+function passThreadBytes(plan: RunPlan, backend: Backend): number {
+  const gradients = 4 * (countParameters(bltPlan(plan.config)) - tableValues(plan));
+  return (lanesOf(plan, backend) - 1) * (PASS_THREAD_BYTES + gradients);
 }
 
 /** @param loaded bytes of the corpus that are in memory */
@@ -64,7 +77,7 @@ function partsOf({ plan, sample, data, backend, memory }: EstimatedRun, loaded: 
   const remembered = rememberedBytesOf(sample, trainBytes);
   const measured = sample?.heldOutBytes ?? heldOutBytes;
   return {
-    engine: ENGINE.bytes + ENGINE.perThread * threads,
+    engine: ENGINE.bytes + ENGINE.perThread * threads + passThreadBytes(plan, backend),
     model: modelBytes(plan),
     text: PER_LOADED_BYTE * loaded + PER_READ_BYTE * ((sample?.trainBytes ?? trainBytes) + measured),
     memory: memory ? MEMORY_THREAD_BYTES + TextMemory.tableBytes(remembered) + 3 * remembered : 0,

@@ -2,6 +2,7 @@
 import { type Corpus, type RunPlan, Session, TextMemory, type WarmStart } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import type { Rates } from './forecast.ts';
+import { passWorkers } from './pass-threads.ts';
 
 /** Ids of the corpus that the rehearsal scores and evaluates. */
 const HELD_OUT_IDS = 8192;
@@ -33,6 +34,8 @@ export async function rehearse(
     model: warmStart.model,
     entropyModel: warmStart.entropyModel,
   });
+  const workers = passWorkers(plan, backend);
+  if (workers) session.useWorkers(workers);
   const steps = { 'entropy model': [] as number[], model: [] as number[] };
   let scoring = 0;
   let evaluation = 0;
@@ -56,6 +59,7 @@ export async function rehearse(
     }
   } finally {
     session.dispose();
+    await workers?.end();
   }
   const ids = (documents: readonly Int32Array[]) => documents.reduce((n, d) => n + d.length, 0);
   return {

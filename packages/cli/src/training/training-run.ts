@@ -4,7 +4,7 @@
  * grow in journal.ts, saves in saving.ts, and the end in closing.ts.
  */
 import { join } from 'node:path';
-import { NonFiniteError, Session, type SessionEvent } from '@blt-ts/blt';
+import { NonFiniteError, type PassWorkers, Session, type SessionEvent, WorkerError } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
 import { farApart } from '../data/held-out-noise.ts';
 import { UserError } from '../terminal/errors.ts';
@@ -15,6 +15,7 @@ import { closeRun, writeSample } from './closing.ts';
 import { bytesPerStep, RunningMean } from './forecast.ts';
 import { Journal } from './journal.ts';
 import { Pace } from './pace.ts';
+import { passWorkers } from './pass-threads.ts';
 import { Saving } from './saving.ts';
 import type { Position } from './time-budget.ts';
 import { resumeCommand, type TrainingJob } from './training-job.ts';
@@ -38,6 +39,7 @@ export class TrainingRun {
   private session!: Session;
   private saving: Saving | undefined;
   private beside: WorkBeside | null = null;
+  private workers: PassWorkers | null = null;
   private rewinds = 0;
   private heldOutBitsPerByte: number | undefined;
   private isFirstEvaluation = true;
@@ -56,6 +58,8 @@ export class TrainingRun {
     try {
       const saving = await this.startOrResume();
       const { session, job } = this;
+      this.workers = passWorkers(job.record.plan, job.backend);
+      if (this.workers) session.useWorkers(this.workers);
       if (hasRoomBeside(job)) {
         this.beside = new WorkBeside(job);
         this.beside.makeRoom(job);
@@ -74,6 +78,7 @@ export class TrainingRun {
       throw this.explained(error);
     } finally {
       await this.beside?.end();
+      await this.workers?.end();
       this.interrupt.dispose();
       this.journal.close();
     }
@@ -239,9 +244,9 @@ export class TrainingRun {
     return stop.exitCode;
   }
 
-  /** An error of the numbers or of the device, with what is kept and how to go on. Other errors as they are. */
+  /** An error of the numbers, of the device or of a thread, with what is kept and how to go on. Other errors as they are. */
   private explained(error: unknown): unknown {
-    const device = isDeviceFault(error, this.job.backend);
+    const device = isDeviceFault(error, this.job.backend) || error instanceof WorkerError;
     if (!device && !(error instanceof NonFiniteError)) return error;
     const kept = this.saving?.kept ?? 'nothing had been saved yet';
     const onward = device && this.saving?.saved ? `; go on with: ${resumeCommand(this.job)}` : '';

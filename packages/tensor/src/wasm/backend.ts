@@ -6,14 +6,13 @@
  */
 import type { Backend, Operand, OwnLoop, Storage } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
-import { checkOptions } from '../given.ts';
 import { referenceKernels } from '../reference/kernels.ts';
 import type { CpuKernel, View } from '../reference/view.ts';
 import type { DType } from '../shape.ts';
 import { Bf16Values, floatsOf, isBf16, runOnBf16, writeBf16 } from './bf16.ts';
 import { bindings } from './bindings.ts';
 import { isOffloaded, OffloadedTables, type Staging } from './offload.ts';
-import type { WasmOptions } from './options.ts';
+import { checkWasmOptions, type WasmOptions } from './options.ts';
 import { Recorder } from './recording.ts';
 import { WasmRuntime } from './runtime.ts';
 import { Place, Unowned } from './unowned.ts';
@@ -32,10 +31,13 @@ export interface WasmBackend extends Backend {
   threadsReady(): Promise<void>;
   /** With true, all kernels stay on the calling thread until it is called with false: other work gets the cores. The bits do not change. */
   pauseThreads(paused: boolean): void;
+  /** The argument of the last `pauseThreads`. */
+  readonly threadsPaused: boolean;
 }
 
-export type { WasmOptions } from './options.ts';
+export type { SharedMemory, WasmOptions } from './options.ts';
 export { availableThreads } from './threads.ts';
+export type { SimdBackend };
 
 /** The array of a table outside the WebAssembly memory. @throws Error when the process cannot allocate it */
 function offloadedArray(length: number, inUse: number): Float32Array {
@@ -54,13 +56,13 @@ type Kernel = (outs: readonly Operand[], ins: readonly Operand[]) => void;
 class SimdBackend implements WasmBackend {
   readonly name = 'wasm';
   readonly synchronous = true;
-  private readonly runtime: WasmRuntime;
+  readonly runtime: WasmRuntime;
   private readonly tables: OffloadedTables;
   /** Larger f32 storages than this live outside the memory. */
   private readonly mostInside: number;
   private bytesOutside = 0;
   private recorder: Recorder | null = null;
-  private readonly unownedPlaces: Unowned;
+  readonly unownedPlaces: Unowned;
   /** Of unowned storages whose values never move. What it holds must not refer to them. */
   private readonly registry = new FinalizationRegistry<() => void>((free) => free());
 
@@ -80,7 +82,9 @@ class SimdBackend implements WasmBackend {
   get threads(): number {
     return this.runtime.threads;
   }
+  threadsPaused = false;
   pauseThreads(paused: boolean): void {
+    this.threadsPaused = paused;
     if (this.runtime.pool) this.runtime.pool.paused = paused;
   }
   async threadsReady(): Promise<void> {
@@ -264,33 +268,12 @@ class SimdBackend implements WasmBackend {
   }
 }
 
-const OPTIONS = [
-  'maximumBytes',
-  'unownedBytes',
-  'outsideBytes',
-  'deterministic',
-  'batchInvariant',
-  'wide',
-  'threads',
-  'leastShared',
-];
-
 /**
  * A backend that runs on the CPU with 128-bit SIMD. Each one has its own memory of up to 4 GiB.
  * In Node 20 it switches V8's relaxed SIMD on, unless the environment has BLT_NO_FMA=1.
- * @throws RangeError if `threads` is not a whole number >= 1; CompileError if the engine has no WebAssembly SIMD
+ * @throws RangeError if `threads` is not a whole number >= 1; TypeError for an option that does not go with `sharing`; CompileError if the engine has no WebAssembly SIMD
  */
 export function createWasmBackend(options: WasmOptions = {}): WasmBackend {
-  checkOptions('createWasmBackend', options, OPTIONS);
-  const { threads = 1 } = options;
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new RangeError(`createWasmBackend: threads must be a whole number >= 1, got ${threads}`);
-  }
-  for (const name of ['maximumBytes', 'unownedBytes'] as const) {
-    const bytes = options[name];
-    if (bytes !== undefined && !(bytes >= 0 && bytes <= 2 ** 32)) {
-      throw new RangeError(`createWasmBackend: ${name} must be from 0 to 2^32 bytes, got ${bytes}`);
-    }
-  }
+  checkWasmOptions(options);
   return new SimdBackend(options);
 }

@@ -2,10 +2,15 @@
  * @file Allocation inside one WebAssembly.Memory. What is freed is handed out again: the pages behind it are warm, and touching new
  * ones costs about a millisecond per megabyte. Small blocks are kept by size class; large ones are cut to size, and join again
  * with free neighbours, so that the memory is hardly larger than what is in use at most.
+ *
+ * Several heaps may share one memory, each in a thread of its own. The end of what any of them has taken is a word in the memory.
  */
+import { TOP } from './arguments/layout.ts';
 import { FreeSpace } from './free-space.ts';
 
 const PAGE = 65536;
+/** Blocks begin at multiples of this many bytes, and TOP counts in them. */
+const UNIT = 64;
 /** Kernels may read up to this far past the end of a tensor. */
 const SLACK = 256;
 
@@ -25,7 +30,7 @@ const LARGEST_SMALL = 16384;
 /** Small blocks are cut from pieces of this many bytes, so that they do not stand between large ones. */
 const SLAB = 262144;
 
-const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+const aligned = (bytes: number): number => Math.ceil(bytes / UNIT) * UNIT;
 
 /** Free blocks: small ones by class, large ones in one space. */
 class Free {
@@ -59,12 +64,14 @@ export class Heap {
   readonly memory: WebAssembly.Memory;
   /** Bytes asked for by the blocks now in use. */
   bytesInUse = 0;
-  private top: number;
   /** Bytes that it can have at most. */
   readonly limit: number;
   /** Asked for room when the memory is full. @returns whether some was made */
   whenFull: () => boolean = () => false;
   private readonly grown: () => void;
+  /** The word TOP, and the bytes of the memory that views of it reach to. */
+  private top!: Int32Array;
+  private mapped = 0;
   private warned = false;
   private readonly unused = new Free();
   /** While `apart` runs: the blocks that were freed in it. */
@@ -73,15 +80,31 @@ export class Heap {
   private slab = { at: 0, end: 0 };
 
   /**
-   * @param start the first address it may hand out
+   * @param start the first address that may be handed out; null for another heap on a memory that has one
    * @param maximumPages the memory's maximum, in pages of 64 KiB
-   * @param grown called after each growth, when views of the old buffer may be dead
+   * @param grown called when the memory has grown: views of the old buffer are too short, or dead
    */
-  constructor(memory: WebAssembly.Memory, start: number, maximumPages: number, grown: () => void) {
+  constructor(memory: WebAssembly.Memory, start: number | null, maximumPages: number, grown: () => void) {
     this.memory = memory;
-    this.top = Math.ceil(start / 64) * 64;
     this.limit = maximumPages * PAGE - SLACK;
+    this.map();
+    if (start !== null) Atomics.store(this.top, 0, Math.ceil(start / UNIT));
     this.grown = grown;
+  }
+
+  private map(): void {
+    const { buffer } = this.memory;
+    this.mapped = buffer.byteLength;
+    this.top = new Int32Array(buffer, TOP, 1);
+  }
+
+  /** Sees to it that views of the memory reach up to the address `end`, although another thread may have grown it. */
+  cover(end: number): void {
+    if (end <= this.mapped) return;
+    // An engine may show a growth in another thread only now.
+    this.memory.grow(0);
+    this.map();
+    this.grown();
   }
 
   /**
@@ -163,28 +186,36 @@ export class Heap {
 
   /** Space at the top, growing the memory if need be; undefined if there is none left. */
   private extend(size: number): number | undefined {
-    // A free block that ends at the top is part of it.
-    const address = this.unused.large.startOfEnding(this.top) ?? this.top;
-    const end = address + size;
-    if (end > this.limit) return undefined;
-    const present = this.memory.buffer.byteLength;
-    if (end + SLACK > present) {
-      const need = Math.ceil((end + SLACK - present) / PAGE);
-      // Growing in larger steps makes it rare; untouched pages cost nothing.
-      const generous = Math.min(Math.max(need, Math.floor(present / PAGE / 4)), (this.limit + SLACK - present) / PAGE);
-      try {
-        this.memory.grow(generous);
-      } catch {
-        try {
-          this.memory.grow(need);
-        } catch {
-          return undefined;
-        }
-      }
-      this.grown();
+    for (;;) {
+      const before = Atomics.load(this.top, 0);
+      const top = before * UNIT;
+      // A free block that ends at the top is part of it.
+      const address = this.unused.large.startOfEnding(top) ?? top;
+      const end = address + size;
+      if (end > this.limit || !this.reaches(end + SLACK)) return undefined;
+      // Another heap may have taken it meanwhile.
+      if (Atomics.compareExchange(this.top, 0, before, end / UNIT) !== before) continue;
+      this.unused.large.remove(address);
+      return address;
     }
-    this.unused.large.remove(address);
-    this.top = end;
-    return address;
+  }
+
+  /** Whether the memory reaches up to `end`, grown if need be. */
+  private reaches(end: number): boolean {
+    if (end <= this.mapped) return true;
+    const present = this.memory.buffer.byteLength;
+    const need = Math.ceil((end - present) / PAGE);
+    // Growing in larger steps makes it rare; untouched pages cost nothing.
+    const generous = Math.min(Math.max(need, Math.floor(present / PAGE / 4)), (this.limit + SLACK - present) / PAGE);
+    // Growing by 0 shows what another thread has grown.
+    for (const pages of need > 0 ? [generous, need, 0] : [0]) {
+      try {
+        this.memory.grow(pages);
+        this.map();
+        this.grown();
+        if (end <= this.mapped) return true;
+      } catch {}
+    }
+    return false;
   }
 }

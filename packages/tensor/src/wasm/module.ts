@@ -1,5 +1,5 @@
 /** @file Choosing and compiling a build of the kernels. */
-import { PACKED } from './arguments/layout.ts';
+import { CONTROL, PACKED } from './arguments/layout.ts';
 import { environment, nodeModule, nodeProcess } from './host.ts';
 import { memoryFlags, packed, unpacker, type WasmExports } from './kernels.generated.ts';
 import { whyNarrow } from './wide-vectors.ts';
@@ -95,8 +95,8 @@ export interface CompiledKernels {
   readonly memory: WebAssembly.Memory;
   readonly maximumPages: number;
   readonly shared: boolean;
-  /** The memory, whether to work in pairs of vectors, and whether multiply-adds round once. */
-  readonly imports: { env: { memory: WebAssembly.Memory; wide: 0 | 1; fused: 0 | 1 } };
+  /** The memory, the address of the control block, whether to work in pairs of vectors, and whether multiply-adds round once. */
+  readonly imports: { env: { memory: WebAssembly.Memory; control: number; wide: 0 | 1; fused: 0 | 1 } };
   /** Which build, and why. */
   readonly reason: string;
 }
@@ -120,7 +120,7 @@ export function compileKernels(deterministic: boolean, wide: boolean | undefined
     memory,
     maximumPages,
     shared,
-    imports: { env: { memory, wide: vectors.wide ? 1 : 0, fused: fma ? 1 : 0 } },
+    imports: { env: { memory, control: CONTROL, wide: vectors.wide ? 1 : 0, fused: fma ? 1 : 0 } },
     reason: `${why}; ${vectors.why}; ${where}`,
   };
 }

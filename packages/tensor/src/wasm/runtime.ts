@@ -1,6 +1,6 @@
 /** @file One instance of the kernels with its memory: where arguments are written and kernels are called. */
 import type { Operand } from '../backend.ts';
-import { ARGUMENTS, NEXT_UNIT, SCRATCH, SCRATCH_BYTES } from './arguments/layout.ts';
+import { NEXT_UNIT, SCRATCH, SCRATCH_BYTES } from './arguments/layout.ts';
 import { Heap } from './heap.ts';
 import { type CompiledKernels, compileKernels, type Kernel, type WasmExports } from './module.ts';
 import type { WasmOptions } from './options.ts';
@@ -41,13 +41,16 @@ export class WasmRuntime {
 
   constructor(options: WasmOptions = {}) {
     const { deterministic = false, wide, threads = 1, leastShared, maximumBytes = 2 ** 32 } = options;
-    this.batchInvariant = options.batchInvariant ?? false;
-    this.compiled = compileKernels(deterministic, wide, Math.floor(maximumBytes / 65536));
+    const { sharing } = options;
+    this.batchInvariant = sharing?.batchInvariant ?? options.batchInvariant ?? false;
+    this.compiled =
+      (sharing?.kernels as CompiledKernels | undefined) ??
+      compileKernels(deterministic, wide, Math.floor(maximumBytes / 65536));
     const { imports, memory, module, maximumPages } = this.compiled;
     this.kernels = new WebAssembly.Instance(module, imports).exports as unknown as WasmExports;
-    this.heap = new Heap(memory, SCRATCH + SCRATCH_BYTES, maximumPages, () => this.mapArguments());
+    this.heap = new Heap(memory, sharing ? null : SCRATCH + SCRATCH_BYTES, maximumPages, () => this.mapArguments());
     this.mapArguments();
-    this.kernels.setScratch(SCRATCH);
+    this.kernels.setScratch(sharing?.scratch ?? SCRATCH);
     const obstacle = threads > 1 ? whyNoThreads() : undefined;
     if (threads > 1 && obstacle === undefined) {
       this.pool = new Pool(threads, module, imports, this.kernels, leastShared, () => this.heap.reserve(SCRATCH_BYTES));
@@ -67,9 +70,10 @@ export class WasmRuntime {
   }
 
   private mapArguments(): void {
-    const { buffer } = this.compiled.memory;
-    this.ints = new Int32Array(buffer, ARGUMENTS, (NEXT_UNIT - ARGUMENTS) / 4 + 1);
-    this.floats = new Float32Array(buffer, ARGUMENTS, (NEXT_UNIT - ARGUMENTS) / 4);
+    const { memory, imports } = this.compiled;
+    const { buffer } = memory;
+    this.ints = new Int32Array(buffer, imports.env.control, NEXT_UNIT / 4 + 1);
+    this.floats = new Float32Array(buffer, imports.env.control, NEXT_UNIT / 4);
     this.allInts = new Int32Array(buffer);
     this.allFloats = new Float32Array(buffer);
   }
@@ -82,7 +86,7 @@ export class WasmRuntime {
    */
   call(kernel: Kernel, nanoseconds: number): void {
     this.onCall?.({ kernel, words: this.ints.slice(), nanoseconds });
-    this.ints[(NEXT_UNIT - ARGUMENTS) / 4] = 0;
+    this.ints[NEXT_UNIT / 4] = 0;
     if (this.pool?.run(kernel, nanoseconds)) return;
     kernel(0, 1);
   }

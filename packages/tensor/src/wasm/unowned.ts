@@ -20,8 +20,10 @@ export class Place {
   unowned = false;
   /** The last use at the time it was put at the end of the list. */
   listed = 0;
-  /** Recordings that have the address written down. */
+  /** Recordings, and other backends, that have the address written down. */
   pins = 0;
+  /** Another backend on the same memory owns the values. */
+  borrowed = false;
   /** Its part of the threshold. */
   credit = 0;
 
@@ -73,6 +75,7 @@ export class Unowned {
   add(storage: Storage): void {
     const { handle } = storage;
     const place = handle instanceof Place ? handle : new Place(handle as number, storage.length * 4);
+    if (place.borrowed) return;
     storage.handle = place;
     place.unowned = true;
     place.lastUse = ++this.call;
@@ -85,7 +88,7 @@ export class Unowned {
     if (place.unowned && !place.aside) {
       this.registry.unregister(place);
       this.drop(place, true);
-    } else if (!place.aside) this.heap.free(place.address, place.bytes);
+    } else if (!place.aside && !place.borrowed) this.heap.free(place.address, place.bytes);
   }
 
   /** A call begins; `use` names its operands. They stay inside until the next one. */

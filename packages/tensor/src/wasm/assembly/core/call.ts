@@ -9,7 +9,6 @@
  */
 import * as layout from '../../arguments/layout';
 
-const ARGUMENTS: usize = layout.ARGUMENTS;
 const NEXT_UNIT: usize = layout.NEXT_UNIT;
 const SCRATCH_BYTES: usize = layout.SCRATCH_BYTES;
 
@@ -23,32 +22,37 @@ export declare const wide: i32;
 @external("env", "fused")
 export declare const fused: i32;
 
+/** Address of the control block, which begins with the arguments. */
+// @ts-ignore: decorator
+@external("env", "control")
+export declare const control: usize;
+
 /** Argument i as an address. */
 // @ts-ignore: decorator
 @inline
 export function pointer(i: i32): usize {
-  return load<u32>(ARGUMENTS + (<usize>i << 2));
+  return load<u32>(control + (<usize>i << 2));
 }
 
 /** Argument i as a whole number. */
 // @ts-ignore: decorator
 @inline
 export function int(i: i32): i32 {
-  return load<i32>(ARGUMENTS + (<usize>i << 2));
+  return load<i32>(control + (<usize>i << 2));
 }
 
 /** Argument i as a float. */
 // @ts-ignore: decorator
 @inline
 export function float(i: i32): f32 {
-  return load<f32>(ARGUMENTS + (<usize>i << 2));
+  return load<f32>(control + (<usize>i << 2));
 }
 
 /** The next piece of work, each number handed out once. For work whose pieces differ in cost. */
 // @ts-ignore: decorator
 @inline
 export function takeUnit(): i32 {
-  return atomic.add<i32>(NEXT_UNIT, 1);
+  return atomic.add<i32>(control + NEXT_UNIT, 1);
 }
 
 /** Where part `part` of `n` items begins, in whole multiples of `grain`; part `parts` begins at n. */

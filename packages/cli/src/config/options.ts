@@ -147,7 +147,7 @@ export const OPTIONS = [
     doc: 'evaluate a running average of the weights with this decay, such as 0.999' },
   { key: 'minutes', section: 'train', kind: 'number', above: 0, value: 'n', resume: true, default: '',
     doc: 'minutes for the whole run and its report. Steps follow from them. With --steps or --resume the run stops when they are up. A finished run goes on for so long' },
-  { key: 'eval_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', library: 'evalEvery', default: 'a sixth of the steps',
+  { key: 'eval_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', library: 'evalEvery', default: 'a half to a sixth of the steps',
     doc: 'steps between held-out evaluations. 0 = only at the end' },
   { key: 'save_every', section: 'train', ...COUNT_OR_NEVER, value: 'steps', resume: true, default: '0 = none',
     doc: 'steps between saves beside those of evaluations' },

@@ -55,8 +55,8 @@ const LEAST_SAMPLE_BYTES = 2 ** 20;
 const LEAST_BYTES_IN_TIME = 2 ** 18;
 /** Rows vary in length, so a sample is larger than what the steps should read. A run that needs more begins the sample anew. */
 const MARGIN = 1.2;
-/** Shorter runs are not rehearsed: it would take as long. */
-const WORTH_REHEARSING_SECONDS = 20;
+/** A run of fixed steps that is shorter is not rehearsed. That would take a fiftieth of its time, and its first steps give a better estimate. */
+const WORTH_REHEARSING_SECONDS = 180;
 /** The rehearsal's share of the time, less where the steps are fixed and it only serves the estimate, and its limits in seconds. */
 const REHEARSAL = { share: 0.04, shareOfFixed: 0.01, least: 1, most: 8 };
 /** Fewer steps than this teach a model next to nothing. */

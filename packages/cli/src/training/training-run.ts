@@ -55,13 +55,10 @@ export class TrainingRun {
   async train(): Promise<number> {
     try {
       const saving = await this.startOrResume();
-      const { session, job } = this;
-      if (hasRoomBeside(job)) {
-        this.beside = new WorkBeside(job);
-        this.beside.makeRoom(job);
-      }
+      const { session } = this;
       const heap = new SteadyHeap();
       while (session.phase !== 'done') {
+        if (session.phase === 'model') this.beginBeside();
         const event = await session.next();
         heap.step();
         await this.follow(event, saving);
@@ -77,6 +74,14 @@ export class TrainingRun {
       this.interrupt.dispose();
       this.journal.close();
     }
+  }
+
+  /** Memory and compressors begin with the model: scoring gains more from a second thread than its small kernels do. */
+  private beginBeside(): void {
+    const { job } = this;
+    if (this.beside !== null || !hasRoomBeside(job)) return;
+    this.beside = new WorkBeside(job);
+    this.beside.makeRoom(job);
   }
 
   private get parts() {
@@ -125,7 +130,7 @@ export class TrainingRun {
     else if (event.kind !== 'progress' || event.work !== 'evaluation') saving.unsaved = true;
     switch (event.kind) {
       case 'milestone':
-        return this.save(saving);
+        return saving.isDueAtMilestone() ? this.save(saving) : undefined;
       case 'progress':
         return this.log.progress(event.work, event.progress);
       case 'step':

@@ -221,6 +221,10 @@ function modelSteps(bytes: number, bytesPerStep: number, trainBytes: number): nu
   return stepsOver(bytes, bytesPerStep, passes, trainBytes);
 }
 
+/** Steps in which a run reads its corpus once, or of a small one so often that it learns, whatever its size would read at most. */
+export const enoughSteps = (bytesPerStep: number, trainBytes: number): number =>
+  modelSteps(Number.POSITIVE_INFINITY, bytesPerStep, trainBytes);
+
 /** Training of the model. */
 function modelLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: number): LoopOptions {
   const batchRows = o.batchRows ?? preset.batchRows;

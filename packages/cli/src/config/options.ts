@@ -87,7 +87,7 @@ export const OPTIONS = [
   { key: 'prepared', section: 'data', kind: 'text', value: 'dir', default: '',
     doc: 'entropies and patches that blt prepare made of this data' },
 
-  { key: 'size', kind: 'choice', choices: SIZE_NAMES, letter: 's', value: 'size', library: 'size', default: 'nano',
+  { key: 'size', kind: 'choice', choices: SIZE_NAMES, letter: 's', value: 'size', library: 'size', default: 'nano; with --minutes by time and data',
     doc: 'one dial for the sizes, steps and rates that are not given' },
   { key: 'run', kind: 'text', pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/, value: 'name', default: 'size and a number',
     refusal: 'a run name becomes a folder: letters, digits, ".", "_" and "-", no slashes',

@@ -4,6 +4,7 @@ import { copiedRate, parametersByPart } from '../run/model-size.ts';
 import { counted, humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
 import { oneLine } from '../terminal/output.ts';
 import { bytesPerStep } from './forecast.ts';
+import type { SizeInWords } from './size-for-time.ts';
 
 /** Time and memory that a run will take. */
 export interface Estimate {
@@ -25,6 +26,8 @@ export interface PlanFacts {
   readonly leftOut: string | null;
   /** Which part of the data is read, if not all. */
   readonly sample: string | null;
+  /** The size that follows from the time. */
+  readonly size?: SizeInWords;
   readonly backend: string;
   readonly estimate: Estimate;
   readonly folder: string;
@@ -60,6 +63,12 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
     ['held out', facts.heldOut],
     ...(facts.leftOut === null ? [] : [['left out', facts.leftOut]]),
     ...(facts.sample ? [['reads', facts.sample]] : []),
+    ...(facts.size
+      ? [
+          ['size', facts.size.why],
+          ['twice the time', facts.size.twice],
+        ]
+      : []),
     ['patches', patchingText(plan)],
     [
       'model',

@@ -6,10 +6,12 @@ import {
   bytesOfMixture,
   ConfigError,
   countParameters,
+  enoughSteps,
   MOST_TEXT_BYTES,
   planRun,
   type RunOptions,
   type RunPlan,
+  type Size,
   type WarmStart,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
@@ -32,6 +34,15 @@ import {
 } from './forecast.ts';
 import { modelBytes, rememberedBytesOf } from './memory-estimate.ts';
 import { rehearse } from './rehearsal.ts';
+import {
+  choosesSize,
+  type FittingSteps,
+  readsAll,
+  type SizeInWords,
+  sizeForTime,
+  sizeInWords,
+  withSize,
+} from './size-for-time.ts';
 import { wallSeconds } from './time-budget.ts';
 import { hasRoomBeside } from './work-beside.ts';
 
@@ -43,6 +54,10 @@ export interface PlannedRun {
   readonly work: Work;
   /** The rates were measured, not computed. */
   readonly measured: boolean;
+  /** Where the size follows from the time: why it is this one, and what twice the time would buy. */
+  readonly sizeInWords?: SizeInWords;
+  /** Steps that are enough for the data, however much time is left. Only where the size follows from the time. */
+  readonly mostSteps?: number;
 }
 
 /** Held-out bytes that a run measures at most. The standard error of a figure on them is about 0.005 bits per byte. */
@@ -121,10 +136,46 @@ export const isFitted = ({ options, minutes }: Pick<PlanRequest, 'options' | 'mi
 
 /**
  * The plan of a new run. Its speed is measured by a short rehearsal where the run is long or its time is limited, and computed from
- * a formula otherwise.
+ * a formula otherwise. Where the time is given and no size, the size follows from the time.
  * @throws UserError if what is asked for does not fit together, or nothing fits into the time
  */
 export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
+  const { options, data, minutes } = request;
+  if (!isFitted(request) || !choosesSize(options)) return planOfSize(request);
+  const trainBytes = plannedBytes(data);
+  const gflops = await measureGflops(request.backend);
+  for (let below: Size | null = null, slower = 1; ; ) {
+    const chosen = sizeForTime((size) => stepsInTime(request, { ...options, size }, gflops / slower), below);
+    const sized = { ...request, options: withSize(options, chosen) };
+    const enough = enoughSteps(bytesPerStep(planOf(sized.options, trainBytes)), trainBytes);
+    const planned = await planOfSize(sized, enough);
+    const { steps } = planned.plan.model.loop;
+    const bytesSeen = steps * bytesPerStep(planned.plan);
+    // The formula was too hopeful: the rehearsal says by how much.
+    if (chosen.readsAll && !readsAll({ fit: steps, enough })) {
+      below = chosen.size;
+      slower = planned.rates.step / ratesByFormula(planned.plan, gflops).step;
+      continue;
+    }
+    return {
+      ...planned,
+      mostSteps: enough,
+      sizeInWords: sizeInWords(chosen, { bytesSeen, trainBytes, minutes: minutes! }),
+    };
+  }
+}
+
+/** The steps of a run of these options that fit into its time by formula, and those that are enough. */
+function stepsInTime(request: PlanRequest, options: RunOptions, gflops: number): FittingSteps {
+  const { data, minutes } = request;
+  const plan = planOf(options, plannedBytes(data));
+  const rates = { ...ratesByFormula(plan, gflops), beside: hasRoomBeside(request) };
+  const { steps } = fitWithin(60 * minutes! - wallSeconds(), request, plan, rates, false);
+  return { fit: steps, enough: enoughSteps(bytesPerStep(plan), plannedBytes(data)) };
+}
+
+/** The plan of a run of the size that its options say. @param mostSteps however much time there is */
+async function planOfSize(request: PlanRequest, mostSteps = Number.POSITIVE_INFINITY): Promise<PlannedRun> {
   const { options, data, backend, warmStart, minutes } = request;
   const { trainBytes, heldOutBytes } = data;
   let plan = planOf(options, plannedBytes(data));
@@ -161,7 +212,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
     rates = { ...measured, beside };
   }
   if (fitted) {
-    const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
+    const fit = atMost(mostSteps, fitOf(request, plan, rates, whole));
     plan = planOf(withFit(options, fit), plannedBytes(data));
     sample = sampleOf(plan, LEAST_BYTES_IN_TIME, trainBytes, fit.heldOutBytes, heldOutBytes, whole);
     if (request.memory && fit.rememberedBytes < Math.min(trainBytes, MOST_TEXT_BYTES)) {
@@ -182,23 +233,10 @@ export async function resumedPlan(record: RunRecord, data: RunData, backend: Bac
 }
 
 /** The steps that fit into the time of a run. Where these are few, the time for enough is said. @throws UserError if nothing fits */
-function fitOf(
-  { minutes, memory, warn }: PlanRequest,
-  plan: RunPlan,
-  rates: Rates,
-  trainBytes: number,
-  heldOutBytes: number,
-  whole: boolean,
-): Fit {
+function fitOf(request: PlanRequest, plan: RunPlan, rates: Rates, whole: boolean): Fit {
+  const { minutes, warn } = request;
   const spent = wallSeconds();
-  const within = (limit: number): Fit =>
-    fitInto(60 * limit - spent, plan, rates, {
-      trainBytes,
-      heldOutBytes: Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
-      memory,
-      scoredFor: (steps, entropySteps) =>
-        whole ? trainBytes : neededBytes(plan, LEAST_BYTES_IN_TIME, steps, entropySteps),
-    });
+  const within = (limit: number): Fit => fitWithin(60 * limit - spent, request, plan, rates, whole);
   const fit = within(minutes!);
   if (fit.steps >= FEW_STEPS) return fit;
   let enough = minutes!;
@@ -216,6 +254,26 @@ function fitOf(
   );
   return fit;
 }
+
+/** What fits into so many seconds. @param whole everything is scored */
+const fitWithin = (
+  seconds: number,
+  { data: { trainBytes, heldOutBytes }, memory }: PlanRequest,
+  plan: RunPlan,
+  rates: Rates,
+  whole: boolean,
+): Fit =>
+  fitInto(seconds, plan, rates, {
+    trainBytes,
+    heldOutBytes: Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
+    memory,
+    scoredFor: (steps, entropySteps) =>
+      whole ? trainBytes : neededBytes(plan, LEAST_BYTES_IN_TIME, steps, entropySteps),
+  });
+
+/** A fit with a bound to its steps, and as many evaluations. */
+const atMost = (most: number, fit: Fit): Fit =>
+  fit.steps <= most ? fit : { ...fit, steps: most, evalEvery: Math.ceil((fit.evalEvery * most) / fit.steps) };
 
 const withFit = (options: RunOptions, fit: Fit): RunOptions => ({
   ...options,

@@ -1,4 +1,4 @@
-/** @file What is left of a session that has ended. */
+/** @file The end of a session: the tensors that are kept and those that are freed. */
 import { leaves } from '@blt-ts/autograd';
 import { type Checkpoint, Session } from '@blt-ts/blt';
 import { createWasmBackend, forEachTensor, release } from '@blt-ts/tensor';

@@ -21,17 +21,7 @@ import { totalBytes } from '../data/document.ts';
 import type { RunData, Sample } from '../data/run-data.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
-import { counted } from '../terminal/human-units.ts';
-import {
-  bytesPerStep,
-  type Fit,
-  fitInto,
-  type Rates,
-  ratesByFormula,
-  secondsOf,
-  type Work,
-  workOf,
-} from './forecast.ts';
+import { bytesPerStep, type Rates, ratesByFormula, secondsOf, type Work, workOf } from './forecast.ts';
 import { modelBytes, rememberedBytesOf } from './memory-estimate.ts';
 import { rehearse } from './rehearsal.ts';
 import {
@@ -43,6 +33,16 @@ import {
   sizeInWords,
   withSize,
 } from './size-for-time.ts';
+import {
+  atMost,
+  fitOf,
+  fitWithin,
+  LEAST_BYTES_IN_TIME,
+  MARGIN,
+  MOST_HELD_OUT_BYTES,
+  neededBytes,
+  withFit,
+} from './steps-in-time.ts';
 import { wallSeconds } from './time-budget.ts';
 import { hasRoomBeside } from './work-beside.ts';
 
@@ -60,32 +60,14 @@ export interface PlannedRun {
   readonly mostSteps?: number;
 }
 
-/** Held-out bytes that a run measures at most. The standard error of a figure on them is about 0.005 bits per byte. */
-const MOST_HELD_OUT_BYTES = 2 ** 20;
 /** A run of few steps measures this much, though it trains on less. The standard error is about 0.02 then. */
 const LEAST_HELD_OUT_BYTES = 2 ** 17;
 /** A threshold and an entropy model want to see this much, however few the steps are. */
 const LEAST_SAMPLE_BYTES = 2 ** 20;
-/** The same where the number of steps follows from --minutes, because scoring takes some of that time. */
-const LEAST_BYTES_IN_TIME = 2 ** 18;
-/** Rows vary in length, so a sample is larger than what the steps should read. A run that needs more begins the sample anew. */
-const MARGIN = 1.2;
 /** A run of fixed steps that is shorter is not rehearsed. That would take a fiftieth of its time, and its first steps give a better estimate. */
 const WORTH_REHEARSING_SECONDS = 180;
 /** The rehearsal's share of the time, less where the steps are fixed and it only serves the estimate, and its limits in seconds. */
 const REHEARSAL = { share: 0.04, shareOfFixed: 0.01, least: 1, most: 8 };
-/** Fewer steps than this teach a model next to nothing. */
-const FEW_STEPS = 100;
-
-/** Bytes of the training part that the planned steps read, with a margin. */
-function neededBytes(plan: RunPlan, least: number, steps?: number, entropySteps?: number): number {
-  const { entropyModel, model } = plan;
-  const modelBytes = (steps ?? model.loop.steps) * bytesPerStep(plan);
-  const entropyBytes = entropyModel
-    ? entropyModel.rowBytes * entropyModel.loop.batchRows * (entropySteps ?? entropyModel.loop.steps)
-    : 0;
-  return Math.ceil(Math.max(least, MARGIN * Math.max(modelBytes, entropyBytes)));
-}
 
 /** Held-out bytes that the last evaluation measures. A run of few steps measures less, because that would take longer than the steps. */
 const measuredBytes = (plan: RunPlan, heldOutBytes: number): number =>
@@ -231,58 +213,6 @@ export async function resumedPlan(record: RunRecord, data: RunData, backend: Bac
   const remembered = record.care.memory ? rememberedBytesOf(sample, data.trainBytes) : 0;
   return { plan, sample, rates, work: workOf(plan, trainBytes, heldOutBytes, remembered), measured: false };
 }
-
-/** The steps that fit into the time of a run. Where these are few, the time for enough is said. @throws UserError if nothing fits */
-function fitOf(request: PlanRequest, plan: RunPlan, rates: Rates, whole: boolean): Fit {
-  const { minutes, warn } = request;
-  const spent = wallSeconds();
-  const within = (limit: number): Fit => fitWithin(60 * limit - spent, request, plan, rates, whole);
-  const fit = within(minutes!);
-  if (fit.steps >= FEW_STEPS) return fit;
-  let enough = minutes!;
-  while (within(enough).steps < FEW_STEPS) enough *= 1.05;
-  const smaller = plan.config.global.hiddenSize > 128 ? ', or a smaller --size' : '';
-  const instead = `give --minutes ${Math.ceil(10 * enough) / 10}, in which ${FEW_STEPS} steps fit${smaller}`;
-  if (fit.steps < 1) {
-    throw new UserError(
-      `--minutes ${minutes} is too short for a single step: reading the data, the entropy model, scoring and the evaluation take it all; ${instead}`,
-      2,
-    );
-  }
-  warn(
-    `--minutes ${minutes} is enough for ${counted(fit.steps, 'step')} of this model here, too few to learn much; ${instead}`,
-  );
-  return fit;
-}
-
-/** What fits into so many seconds. @param whole everything is scored */
-const fitWithin = (
-  seconds: number,
-  { data: { trainBytes, heldOutBytes }, memory }: PlanRequest,
-  plan: RunPlan,
-  rates: Rates,
-  whole: boolean,
-): Fit =>
-  fitInto(seconds, plan, rates, {
-    trainBytes,
-    heldOutBytes: Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
-    memory,
-    scoredFor: (steps, entropySteps) =>
-      whole ? trainBytes : neededBytes(plan, LEAST_BYTES_IN_TIME, steps, entropySteps),
-  });
-
-/** A fit with a bound to its steps, and as many evaluations. */
-const atMost = (most: number, fit: Fit): Fit =>
-  fit.steps <= most ? fit : { ...fit, steps: most, evalEvery: Math.ceil((fit.evalEvery * most) / fit.steps) };
-
-const withFit = (options: RunOptions, fit: Fit): RunOptions => ({
-  ...options,
-  steps: fit.steps,
-  entropySteps: options.entropySteps ?? (fit.entropySteps > 0 ? fit.entropySteps : undefined),
-  evalEvery: options.evalEvery ?? fit.evalEvery,
-  // The time was asked for: it is used. The best step is kept anyway.
-  patience: options.patience ?? 0,
-});
 
 /** How much of each part is read; all of a part (null) if that is little more. @param whole read everything */
 function sampleOf(

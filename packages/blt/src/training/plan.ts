@@ -286,6 +286,7 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
     outputInit: o.outputInit ?? OUTPUT_INIT,
     recompute: o.recompute ?? false,
     ...(o.mixture && { mixture: o.mixture }),
+    ...(o.leaveOneOut && { leaveOneOut: true }),
     entropyOrigin: config.patcher ? sourceOf(o.entropyModel) : null,
     globalOrigin: sourceOf(o.initGlobal),
     ...(o.from && { modelOrigin: sourceOf(o.from) }),

@@ -143,6 +143,8 @@ export const OPTIONS = [
     doc: 'dropout of the residual stream' },
   { key: 'hash_dropout', section: 'train', ...SHARE, value: 'rate', library: 'hashDropout', default: '0 to 0.4, by passes over the data; with --from by half of them',
     doc: 'share of hash rows left out in a step' },
+  { key: 'leave_one_out', section: 'train', kind: 'boolean', library: 'leaveOneOut', default: '',
+    doc: 'from the second pass over the data on, hide n-grams that the data have nowhere else. For --steps of two passes' },
   { key: 'ema', section: 'train', ...SHARE, value: 'decay', library: 'ema', default: '0 = none',
     doc: 'evaluate a running average of the weights with this decay, such as 0.999' },
   { key: 'minutes', section: 'train', kind: 'number', above: 0, value: 'n', resume: true, default: '',

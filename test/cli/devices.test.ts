@@ -38,7 +38,9 @@ describe.each(['webasm', ...(asked ? ['webgpu'] : [])])('on %s', (device) => {
   test('a run that moves from the device to wasm and back learns as one that stayed on wasm; its model answers the same anywhere', async () => {
     const folder = withBook();
     expect(blt(folder, ['train', ...TINY, '--steps', '6', '--run', 'stayed', '--backend', 'wasm']).code).toBe(0);
-    const args = ['train', ...TINY, '--steps', '6', '--run', 'moved', '--backend', device];
+    // An evaluation and a save behind each step: the signal comes in time.
+    const slow = ['--eval-every', '1'];
+    const args = ['train', ...TINY, ...slow, '--steps', '6', '--run', 'moved', '--backend', device];
     const first = await bltInterrupted(folder, args, /step 2\/6/, 'SIGINT');
     expect(first.stdout).toMatch(new RegExp(`^backend {8}${device}$`, 'm'));
     expect(first.code, first.stderr).toBe(130);

@@ -190,6 +190,18 @@ test('an entropy model asked for longer rows than its context reads rows of its 
   expect((await figure(1000)).bytes).toBe(120);
 });
 
+test('an entropy model is measured on a sample of rows that are spread evenly, or on all', async () => {
+  const docs = patched(['the first text is here', 'ab'.repeat(60), 'and the last one']).map(({ ids }) => ids);
+  const figure = (sampleBytes?: number) =>
+    evaluateEntropyModel(model.patcher, docs, config.patcher!, { ...layoutOptions(config), rowBytes: 8, sampleBytes });
+  const all = await figure();
+  expect(all.bytes).toBe(158);
+  expect(await figure(1000)).toEqual(all);
+  // Rows of 8 ids: every second one.
+  expect((await figure(80)).bytes).toBeGreaterThan(70);
+  expect((await figure(80)).bytes).toBeLessThan(90);
+});
+
 test('bits per byte are nats over bytes of text, and their error that of a ratio of totals over rows', async () => {
   const docs = patched(['a', 'bc', 'def ', 'gh ij', '']);
   const all = await evaluated(docs);

@@ -2,6 +2,7 @@ import {
   bltPlan,
   configFromHuggingFace,
   configToHuggingFace,
+  enoughSteps,
   planRun,
   type RunOptions,
   Session,
@@ -59,6 +60,18 @@ test('a corpus is seen about once where that is enough steps, six times at most,
   expect(steps(2_000_000)).toBe(Math.ceil((1.1 * 2_000_000) / 2048));
   expect(steps(1e8)).toBe(Math.ceil(3_000_000 / 2048));
   expect(steps(100_000)).toBe(Math.ceil((6 * 100_000) / 2048));
+});
+
+test('a run has two to six evaluations, about 200 steps apart', () => {
+  const evaluations = (steps: number) => Math.ceil(steps / planRun({ steps }, BOOK).evalEvery);
+  expect([20, 60, 400, 586, 800, 1200, 12_000].map(evaluations)).toEqual([2, 2, 2, 3, 4, 6, 6]);
+  expect(planRun({ steps: 1 }, BOOK).evalEvery).toBe(1);
+  expect(planRun({ steps: 586, evalEvery: 50 }, BOOK).evalEvery).toBe(50);
+});
+
+test('enough steps read the corpus once and a tenth, without the limit of a size', () => {
+  expect(enoughSteps(2048, BOOK)).toBe(600);
+  expect(enoughSteps(2048, 1e8)).toBe(Math.ceil(1.1e8 / 2048));
 });
 
 test('a run under behaviour huggingface cuts and trains without window; entropies start afresh after a row', async () => {

@@ -48,6 +48,24 @@ export interface BltBatch {
   readonly decoderCross: IntervalBounds;
 }
 
+/** A row, and which of its n-grams are embedded. */
+export interface HashedRow extends PatchedRow {
+  /** [S] longer n-grams that end with this id add nothing to its embedding. Left out: all are embedded. */
+  readonly longestNgram?: Uint8Array;
+}
+
+/** Rows of the fused hash table, [S * tables]; -1 for an n-gram that is not embedded. */
+function ngramRows({ ids, longestNgram }: HashedRow, hash: BltConfig['hash']): Int32Array {
+  const rows = hashNgrams(ids, hash);
+  if (!longestNgram) return rows;
+  const { groupSizes, functions } = hash;
+  const tables = functions * groupSizes.length;
+  return rows.map((row, at) => {
+    const table = at % tables;
+    return groupSizes[table % groupSizes.length] > longestNgram[(at - table) / tables] ? -1 : row;
+  });
+}
+
 /** An interval as tensors. */
 function bounds({ lo, hi }: Interval, backend: Backend): IntervalBounds {
   let pairs = 0;
@@ -103,7 +121,7 @@ export function byteBatch(
 
 /** Rows of ids and patch lengths (the next token included) for the whole model. */
 export function bltBatch(
-  rows: readonly PatchedRow[],
+  rows: readonly HashedRow[],
   config: BltConfig,
   { backend = defaultBackend(), recompute = false }: BatchOptions = {},
 ): BltBatch {
@@ -114,7 +132,7 @@ export function bltBatch(
   let hashIds: Int32Array | null = null;
   if (tables > 0) {
     hashIds = new Int32Array(layout.bytes * tables);
-    for (const [r, row] of rows.entries()) hashIds.set(hashNgrams(row.ids, config.hash), layout.rowStarts[r] * tables);
+    for (const [r, row] of rows.entries()) hashIds.set(ngramRows(row, config.hash), layout.rowStarts[r] * tables);
   }
   return {
     layout,

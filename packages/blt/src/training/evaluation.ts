@@ -8,7 +8,7 @@ import type { BltConfig, TransformerConfig } from '../model/config.ts';
 import { entropyModelLogits } from '../model/entropy-model.ts';
 import type { BltParams, EntropyModelParams } from '../model/parameters.ts';
 import { BYTE_OFFSET } from '../patching/vocabulary.ts';
-import type { EvaluationRow } from './evaluation-rows.ts';
+import { type EvaluationRow, sampleRows } from './evaluation-rows.ts';
 
 /** The cross-entropy of held-out text, and how certain it is. */
 export interface Evaluation {
@@ -174,6 +174,8 @@ interface EntropyEvaluationOptions {
   readonly documents: boolean;
   readonly rowBytes?: number;
   readonly batchBytes?: number;
+  /** Measure about so many bytes, in rows that are spread evenly (default: all). */
+  readonly sampleBytes?: number;
 }
 
 /**
@@ -196,7 +198,7 @@ export async function* evaluatingEntropyModel(
 ): AsyncGenerator<Progress, Evaluation> {
   const backend = params.lm_head.weight.backend;
   const length = Math.min(options.rowBytes ?? c.maxPositionEmbeddings, c.maxPositionEmbeddings);
-  const rows = documents.flatMap((ids) => {
+  const all = documents.flatMap((ids) => {
     const cut: EvaluationRow[] = [];
     for (let s = 0; s + 1 < ids.length; s += length) {
       const e = Math.min(ids.length - 1, s + length);
@@ -209,6 +211,7 @@ export async function* evaluatingEntropyModel(
     }
     return cut;
   });
+  const rows = sampleRows(all, options.sampleBytes ?? Number.POSITIVE_INFINITY);
   const total = targetCount(rows);
   let done = 0;
   const tally = new Tally();

@@ -4,6 +4,7 @@ import type { BltConfig } from '../model/config.ts';
 import type { BltParams, EntropyModelParams } from '../model/parameters.ts';
 import { type ByteRow, EpochLoader, lazyByteRows, lazyPatchRows, type RowLoader } from './data-loader.ts';
 import type { EvaluatedDocument } from './evaluation-rows.ts';
+import { LeaveOneOut } from './leave-one-out.ts';
 import { MixtureLoader } from './mixture-loader.ts';
 import { type PatchedDocument, type Rows, rowLimits, type TrainingRow } from './packing.ts';
 import type { MarkedCorpus, RunPlan } from './run-plan.ts';
@@ -76,12 +77,16 @@ export function modelLoop(
   const { maxPatches, maxBytes } = rowLimits(config, model.maxRowBytes);
   const perRow = Math.min(model.patchesPerRow, maxPatches);
   const documents = patchedDocuments(corpus, 'train', patchLengths);
+  const hiding = plan.leaveOneOut ? new LeaveOneOut(corpus.train, config.hash.groupSizes) : null;
   const loader = loaderOf<PatchedDocument, TrainingRow>(
     plan,
     documents,
     corpus.sources?.train,
     random.fork('rows'),
-    (own, stream, epoch) => lazyPatchRows(own, perRow, maxBytes, stream, epoch),
+    (own, stream, epoch) => {
+      const rows = lazyPatchRows(own, perRow, maxBytes, stream, epoch);
+      return hiding && epoch > 0 ? hiding.rows(rows, stream) : rows;
+    },
   );
   return new TrainingLoop(params, loader, modelTask(config, recompute, backend), model.loop);
 }

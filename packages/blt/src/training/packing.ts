@@ -21,6 +21,8 @@ export interface TrainingRow {
   readonly patchLengths: Int32Array;
   /** [S] 1 for the targets that count, 0 for the others. Left out: all count. */
   readonly counted?: Uint8Array;
+  /** See `HashedRow`. */
+  readonly longestNgram?: Uint8Array;
 }
 
 /** The most that one row may hold. */

@@ -24,8 +24,10 @@ import type { WeightSource } from './warm-start.ts';
 const sourceOf = (o: WeightSource | undefined): WeightSource | null =>
   o ? { source: o.source, sha256: o.sha256 } : null;
 
-/** Evaluations in a run. Each comes with a save. Twelve would take a seventh of a run of two minutes. */
-const EVALUATIONS = 6;
+/** Evaluations in a run. Each comes with a save, and takes as long as some ten steps, so that there are few in a short run. */
+const EVALUATIONS = { least: 2, most: 6 };
+/** Steps between two of them, where that gives neither too few nor too many. */
+const STEPS_BETWEEN_EVALUATIONS = 200;
 
 /** Held-out bytes of each. All are measured on the same ones, so that their order is surer than their values. */
 const EVALUATION_BYTES = 16_384;
@@ -198,6 +200,12 @@ function scheduleOf({ schedule, decayFraction }: RunOptions): Pick<LoopOptions, 
 const patienceOf = ({ patience, schedule }: RunOptions): number =>
   patience === 0 || (patience === undefined && schedule === 'wsd') ? Number.POSITIVE_INFINITY : (patience ?? 4);
 
+/** Steps between two evaluations of a run of so many. The last one is at its end. */
+function evaluationInterval(steps: number): number {
+  const wanted = Math.round(steps / STEPS_BETWEEN_EVALUATIONS);
+  return Math.max(1, Math.ceil(steps / Math.min(EVALUATIONS.most, Math.max(EVALUATIONS.least, wanted))));
+}
+
 /** Passes after which the model has memorised more than it learns: the hash tables know every n-gram of the corpus by then. */
 const ENOUGH_PASSES = 1.1;
 /** A small corpus is seen more often, because fewer steps than these are too few to learn from, and six times at most. */
@@ -218,6 +226,10 @@ function passRowsOf({ options: o, preset, rowBytes }: Basis, batchRows: number):
   const passRows = o.passRows ?? Math.max(1, Math.round((preset.passRows * preset.rowBytes) / rowBytes));
   return passRows < batchRows ? { passRows } : {};
 }
+
+/** Steps in which a run reads its corpus once, or of a small one so often that it learns, whatever its size would read at most. */
+export const enoughSteps = (bytesPerStep: number, trainBytes: number): number =>
+  modelSteps(Number.POSITIVE_INFINITY, bytesPerStep, trainBytes);
 
 /** Training of the model. */
 function modelLoopOf(basis: Basis, trainBytes: number): LoopOptions {
@@ -283,12 +295,13 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
     outputInit: o.outputInit ?? OUTPUT_INIT,
     recompute: o.recompute ?? false,
     ...(o.mixture && { mixture: o.mixture }),
+    ...(o.leaveOneOut && { leaveOneOut: true }),
     entropyOrigin: config.patcher ? sourceOf(o.entropyModel) : null,
     globalOrigin: sourceOf(o.initGlobal),
     ...(o.from && { modelOrigin: sourceOf(o.from) }),
     entropyModel: config.patcher && !o.entropyModel ? { rowBytes, loop: entropyLoopOf(basis, trainBytes) } : null,
     model: { patchesPerRow, maxRowBytes, loop },
-    evalEvery: o.evalEvery ?? Math.max(1, Math.ceil(loop.steps / EVALUATIONS)),
+    evalEvery: o.evalEvery ?? evaluationInterval(loop.steps),
     evalBytes: EVALUATION_BYTES,
     patience: patienceOf(o),
     seed: o.seed ?? 0,

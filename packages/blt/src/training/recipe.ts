@@ -54,7 +54,7 @@ type Recipe = Pick<LoopOptions, 'lr' | 'adamw' | 'muon' | 'groups' | 'dropout'>;
 export function recipeOf(o: RunOptions, presetLr: number, passes: number): Recipe {
   const lr = o.lr ?? (o.from ? GOING_ON_LR_SCALE : 1) * presetLr;
   const hashLrScale = o.hashLrScale ?? HASH_LR_SCALE;
-  const weightDecay = o.weightDecay ?? 0.1 + 0.2 * Math.min(1, Math.max(0, passes - 1));
+  const weightDecay = o.weightDecay ?? (o.leaveOneOut ? 0.1 : 0.1 + 0.2 * Math.min(1, Math.max(0, passes - 1)));
   if (lr * Math.max(1, hashLrScale) * weightDecay >= 1) {
     const rate = hashLrScale > 1 ? `lr ${lr} x hash lr scale ${hashLrScale}` : `lr ${lr}`;
     throw new ConfigError(
@@ -79,18 +79,19 @@ export function recipeOf(o: RunOptions, presetLr: number, passes: number): Recip
 /**
  * How hard to regularise: nothing in the first pass over the corpus, where it only slows learning, and everything from three passes
  * on. Hash rows are memorised first, so that their rate begins to rise earlier.
- * The full rates are those of docs/results.md; `residual` scales the element rates.
+ * The full rates are those of docs/results.md; `residual` scales the element rates. Where n-grams are left out one by one, two passes
+ * need no dropout, and hash rows none at all.
  */
 function dropoutOf(o: RunOptions, passes: number): DropoutRates {
   const least = o.from && o.mixture ? MIXED_HASH_DROPOUT : 0;
   /** 0 up to `first` passes, 1 from three on. */
   const strength = (first: number) => Math.min(1, Math.max(0, (passes - first) / (3 - first)));
-  const residual = o.dropout ?? 0.1 * strength(1.5);
+  const residual = o.dropout ?? 0.1 * strength(o.leaveOneOut ? 2 : 1.5);
   return {
     embedding: residual,
     residual,
     hidden: residual,
     output: residual,
-    hash: o.hashDropout ?? Math.max(least, 0.4 * strength(1.2)),
+    hash: o.hashDropout ?? Math.max(least, o.leaveOneOut ? 0 : 0.4 * strength(1.2)),
   };
 }

@@ -3,7 +3,7 @@
  * restored and freed. The order of the work is that of session.ts.
  */
 import { leaves as namedLeaves } from '@blt-ts/autograd';
-import { type Backend, forEachTensor, Random, release } from '@blt-ts/tensor';
+import { type Backend, forEachTensor, Random, release, type Tensor } from '@blt-ts/tensor';
 import { copyLlamaIntoGlobal } from '../checkpoints/from-llama.ts';
 import { type BltConfig, layoutOptions } from '../model/config.ts';
 import {
@@ -153,9 +153,10 @@ export class RunParts {
     return heldOutRows(this.plan, this.config, documents, stride);
   }
 
+  /** A quick evaluation, as those of the model: on a sample of `plan.evalBytes`. */
   evaluatingEntropyModel(): AsyncGenerator<Progress, Evaluation> {
     const { config, entropyModel } = this.plan;
-    const options = { ...layoutOptions(config), rowBytes: entropyModel!.rowBytes };
+    const options = { ...layoutOptions(config), rowBytes: entropyModel!.rowBytes, sampleBytes: this.plan.evalBytes };
     return evaluatingEntropyModel(this.patcher!, this.corpus.heldOut, config.patcher!, options);
   }
 
@@ -243,10 +244,12 @@ export class RunParts {
     this.bestSoFar.restore(state.json);
   }
 
-  /** Frees all tensors. */
-  dispose(): void {
-    this.entropyLoop?.dispose();
-    this.modelLoop?.dispose();
-    forEachTensor([this.params, this.patcher], release);
+  /** Frees all tensors but those of `kept`. */
+  dispose(kept: object = {}): void {
+    const spared = new Set<Tensor>();
+    forEachTensor(kept, (t) => spared.add(t));
+    this.entropyLoop?.dispose(spared);
+    this.modelLoop?.dispose(spared);
+    forEachTensor([this.params, this.patcher], (t) => spared.has(t) || release(t));
   }
 }

@@ -31,6 +31,8 @@ export interface RunPlan {
   readonly recompute: boolean;
   /** Weight of each source: rows of source s are mixture[s] / sum(mixture) of all, see `MixtureLoader`. Null: all documents as one. */
   readonly mixture?: readonly number[] | null;
+  /** From the second pass on, n-grams are hidden from the rows that the hash tables know them from, see `LeaveOneOut`. */
+  readonly leaveOneOut?: boolean;
   /** How the entropy model is trained; null: there is none, or it is one made before. */
   readonly entropyModel: { readonly loop: LoopOptions; readonly rowBytes: number } | null;
   /** The entropy model made before. */

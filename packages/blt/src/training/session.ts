@@ -261,6 +261,13 @@ export class Session {
   dispose(): void {
     this.parts.dispose();
   }
+
+  /** Frees all tensors but those of the result, which are the caller's from then on: the model as it is now, see `checkpoint`. */
+  disposeButModel(): Checkpoint {
+    const checkpoint = this.checkpoint();
+    this.parts.dispose(checkpoint);
+    return checkpoint;
+  }
 }
 
 /** An evaluation whose progress becomes events. */

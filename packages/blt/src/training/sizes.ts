@@ -109,6 +109,8 @@ export interface RunOptions {
   /** Dropout of the residual stream; the other element rates follow from it. */
   readonly dropout?: number;
   readonly hashDropout?: number;
+  /** From the second pass on, hide n-grams that the corpus has nowhere else. Dropout of hash rows is then 0 unless it is given. */
+  readonly leaveOneOut?: boolean;
   /** Less memory for about a third more time: for long rows. */
   readonly recompute?: boolean;
   /** Weights of the corpus's sources, see `RunPlan.mixture`. */

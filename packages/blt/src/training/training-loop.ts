@@ -248,15 +248,15 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
     return mapTree(this.params, (_, name) => weights.get(name)!) as unknown as P;
   }
 
-  /** Frees everything but the parameters. The loop must not be used afterwards. */
-  dispose(): void {
-    this.forgetCaughtUp();
-    forEachTensor([this.optimizer.state().tensors, this.ema?.average], release);
+  /** Frees everything but the parameters and what is to be spared. The loop must not be used afterwards. */
+  dispose(spared: ReadonlySet<Tensor> = new Set()): void {
+    this.forgetCaughtUp(spared);
+    forEachTensor([this.optimizer.state().tensors, this.ema?.average], (t) => spared.has(t) || release(t));
   }
 
-  private forgetCaughtUp(): void {
+  private forgetCaughtUp(spared: ReadonlySet<Tensor> = new Set()): void {
     const live = new Set(leaves(this.params).map(([, leaf]) => leaf));
-    for (const t of this.caughtUp.values()) if (!live.has(t)) release(t);
+    for (const t of this.caughtUp.values()) if (!live.has(t) && !spared.has(t)) release(t);
     this.caughtUp = new Map();
   }
 

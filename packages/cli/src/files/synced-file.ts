@@ -38,15 +38,22 @@ export async function writeSynced(
   const hash = createHash('sha256');
   let bytes = 0;
   const handle = await fs.open(path, 'wx');
+  // Each piece goes where the last one ended. The next one is made and hashed meanwhile.
+  let written = Promise.resolve();
   try {
     for await (const piece of 'pieces' in data ? data.pieces() : [data]) {
       hash.update(piece);
       bytes += piece.length;
-      // Each goes where the last one ended.
-      await handle.writeFile(piece);
+      await written;
+      written = handle.writeFile(piece);
+      // A failure is thrown where it is awaited; without this line it would be an unhandled rejection.
+      written.catch(() => {});
     }
+    await written;
     await handle.sync();
   } finally {
+    // Where making a piece has failed, the one before it may still be written.
+    await written.catch(() => {});
     await handle.close();
   }
   return { bytes, sha256: hash.digest('hex') };

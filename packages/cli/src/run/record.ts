@@ -88,6 +88,7 @@ const planSchema = z.strictObject({
   hashInit: z.number().min(0),
   outputInit: z.number().min(0).optional(),
   recompute: z.boolean(),
+  leaveOneOut: z.boolean().optional(),
   mixture: z.array(z.number().gt(0)).min(1).max(10_000).nullable().optional(),
   entropyOrigin: originSchema,
   modelOrigin: originSchema,

@@ -1,14 +1,17 @@
 /** @file The end of a run. The best step is measured on all held-out bytes and writes a sample, and the report is made. */
+import { join } from 'node:path';
 import { type Checkpoint, type Evaluation, generate, generateAsync, type Session } from '@blt-ts/blt';
 import { answerBytes, totalBytes } from '../data/document.ts';
 import { worseThanChance } from '../data/held-out-noise.ts';
 import { writeReport } from '../report/training-report.ts';
 import { loadModel } from '../run/find-model.ts';
+import { stepName } from '../run/folder.ts';
 import { writeFullEvaluation } from '../run/full-evaluation.ts';
 import { writeMemory } from '../run/memory-file.ts';
 import type { Sample } from '../run/samples-file.ts';
 import { printable } from '../terminal/byte-labels.ts';
 import { humanBytes } from '../terminal/human-units.ts';
+import { giveBackMemory } from '../threads/collect-garbage.ts';
 import { SteadyHeap } from '../threads/steady-heap.ts';
 import type { Journal } from './journal.ts';
 import type { MemoryBeside } from './memory-beside.ts';
@@ -42,11 +45,9 @@ export async function closeRun(run: Omit<ClosingRun, 'beside'> & { beside: WorkB
 
 async function measureAndReport(run: ClosingRun): Promise<boolean> {
   const { job, session, journal, log, beside } = run;
-  // All that a step needs has been saved. Without it the best step fits into the same memory.
-  session.dispose();
-  const heap = new SteadyHeap();
-  const { checkpoint, folder: model } = await loadModel(job.folder.path, job.backend);
   const bestStep = session.best?.step ?? session.modelStep;
+  const { checkpoint, folder: model } = await bestModel(run, bestStep);
+  const heap = new SteadyHeap();
   const measured = measuredBytes(job);
   const memoryFile = beside.memory && (await remember(run, beside.memory));
   if (memoryFile === 'stopped') return false;
@@ -77,6 +78,18 @@ async function measureAndReport(run: ClosingRun): Promise<boolean> {
   });
   log.done({ full, withMemory, measured, compressors, seconds: journal.seconds, model, report }, session);
   return true;
+}
+
+/** The best step. The last one is at hand, and another is loaded into the memory of all that trained it: that has been saved. */
+async function bestModel(
+  { job, session }: ClosingRun,
+  step: number,
+): Promise<{ checkpoint: Checkpoint; folder: string }> {
+  const last = step === session.modelStep ? session.disposeButModel() : null;
+  if (last === null) session.dispose();
+  giveBackMemory();
+  const run = job.folder.path;
+  return last ? { checkpoint: last, folder: join(run, stepName(step)) } : loadModel(run, job.backend);
 }
 
 /** The held-out bytes that are measured, in words. */

@@ -160,7 +160,10 @@ async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wis
   };
   // Written and read again, as a resume will read it, because what is saved must not depend on where a run was interrupted.
   const record = parseRecord(recordText(written), 'config.json');
-  const path = join(flags.runs, config.run ?? freeRunName(flags.runs, config.size ?? 'nano'));
+  const path = join(
+    flags.runs,
+    config.run ?? freeRunName(flags.runs, planned.sizeInWords?.size ?? config.size ?? 'nano'),
+  );
   const budget = budgetOf(planned, minutes, fitted);
   const job = { path, record, warmStart: async () => opened.warmStart(plan), planned, budget, data, read };
   return { choice, place: flags.dryRun ? null : await makeFolder(path, record, data, kept), ...job };
@@ -191,8 +194,8 @@ async function makeFolder(
   return place;
 }
 
-const budgetOf = ({ work, rates }: PlannedRun, minutes: number | null, fitted: boolean): TimeBudget =>
-  new TimeBudget(work, rates, minutes === null ? null : { minutes, fitted });
+const budgetOf = ({ work, rates, mostSteps }: PlannedRun, minutes: number | null, fitted: boolean): TimeBudget =>
+  new TimeBudget(work, rates, minutes === null ? null : { minutes, fitted, mostSteps });
 
 const ROWS: readonly OptionRow[] = OPTIONS;
 const flagName = (row: OptionRow): string => camelCase(flagOf(row));

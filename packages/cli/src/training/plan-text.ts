@@ -4,6 +4,7 @@ import { copiedRate, parametersByPart } from '../run/model-size.ts';
 import { counted, humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
 import { oneLine } from '../terminal/output.ts';
 import { bytesPerStep } from './forecast.ts';
+import type { SizeInWords } from './size-for-time.ts';
 
 /** Time and memory that a run will take. */
 export interface Estimate {
@@ -25,6 +26,8 @@ export interface PlanFacts {
   readonly leftOut: string | null;
   /** Which part of the data is read, if not all. */
   readonly sample: string | null;
+  /** The size that follows from the time. */
+  readonly size?: SizeInWords;
   readonly backend: string;
   readonly estimate: Estimate;
   readonly folder: string;
@@ -41,6 +44,18 @@ function patchingText({ config: { patching }, targetPatchBytes }: RunPlan): stri
 /** A rate in three digits: 0.00167. */
 const short = (rate: number): number => Number(rate.toPrecision(3));
 
+/** The data: what is learned, what is held out, what is left out, and which part is read. */
+function dataLines({ data, trainBytes, answers, heldOut, leftOut, sample }: PlanFacts): string[][] {
+  const counting = 'of chats and completions; the loss counts these alone, the rest is read';
+  return [
+    ['data', `${data}: ${humanBytes(trainBytes)} to train on`],
+    ...(answers === null ? [] : [['answers', `${humanBytes(answers)} ${counting}`]]),
+    ['held out', heldOut],
+    ...(leftOut === null ? [] : [['left out', leftOut]]),
+    ...(sample ? [['reads', sample]] : []),
+  ];
+}
+
 /** The plan of a run, line by line. */
 export function planText(plan: RunPlan, facts: PlanFacts): string {
   const { config, model, entropyModel } = plan;
@@ -48,18 +63,13 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
   const total = parts.reduce((n, p) => n + p.count, 0);
   const { dropout, muon } = model.loop;
   const lines = [
-    ['data', `${facts.data}: ${humanBytes(facts.trainBytes)} to train on`],
-    ...(facts.answers === null
-      ? []
-      : [
-          [
-            'answers',
-            `${humanBytes(facts.answers)} of chats and completions; the loss counts these alone, the rest is read`,
-          ],
-        ]),
-    ['held out', facts.heldOut],
-    ...(facts.leftOut === null ? [] : [['left out', facts.leftOut]]),
-    ...(facts.sample ? [['reads', facts.sample]] : []),
+    ...dataLines(facts),
+    ...(facts.size
+      ? [
+          ['size', facts.size.why],
+          ['twice the time', facts.size.twice],
+        ]
+      : []),
     ['patches', patchingText(plan)],
     [
       'model',

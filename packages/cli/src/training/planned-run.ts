@@ -6,10 +6,12 @@ import {
   bytesOfMixture,
   ConfigError,
   countParameters,
+  enoughSteps,
   MOST_TEXT_BYTES,
   planRun,
   type RunOptions,
   type RunPlan,
+  type Size,
   type WarmStart,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
@@ -19,19 +21,28 @@ import { totalBytes } from '../data/document.ts';
 import type { RunData, Sample } from '../data/run-data.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
-import { counted } from '../terminal/human-units.ts';
-import {
-  bytesPerStep,
-  type Fit,
-  fitInto,
-  type Rates,
-  ratesByFormula,
-  secondsOf,
-  type Work,
-  workOf,
-} from './forecast.ts';
+import { bytesPerStep, type Rates, ratesByFormula, secondsOf, type Work, workOf } from './forecast.ts';
 import { modelBytes, rememberedBytesOf } from './memory-estimate.ts';
 import { rehearse } from './rehearsal.ts';
+import {
+  choosesSize,
+  type FittingSteps,
+  readsAll,
+  type SizeInWords,
+  sizeForTime,
+  sizeInWords,
+  withSize,
+} from './size-for-time.ts';
+import {
+  atMost,
+  fitOf,
+  fitWithin,
+  LEAST_BYTES_IN_TIME,
+  MARGIN,
+  MOST_HELD_OUT_BYTES,
+  neededBytes,
+  withFit,
+} from './steps-in-time.ts';
 import { wallSeconds } from './time-budget.ts';
 import { hasRoomBeside } from './work-beside.ts';
 
@@ -43,34 +54,20 @@ export interface PlannedRun {
   readonly work: Work;
   /** The rates were measured, not computed. */
   readonly measured: boolean;
+  /** Where the size follows from the time: why it is this one, and what twice the time would buy. */
+  readonly sizeInWords?: SizeInWords;
+  /** Steps that are enough for the data, however much time is left. Only where the size follows from the time. */
+  readonly mostSteps?: number;
 }
 
-/** Held-out bytes that a run measures at most. The standard error of a figure on them is about 0.005 bits per byte. */
-const MOST_HELD_OUT_BYTES = 2 ** 20;
 /** A run of few steps measures this much, though it trains on less. The standard error is about 0.02 then. */
 const LEAST_HELD_OUT_BYTES = 2 ** 17;
 /** A threshold and an entropy model want to see this much, however few the steps are. */
 const LEAST_SAMPLE_BYTES = 2 ** 20;
-/** The same where the number of steps follows from --minutes, because scoring takes some of that time. */
-const LEAST_BYTES_IN_TIME = 2 ** 18;
-/** Rows vary in length, so a sample is larger than what the steps should read. A run that needs more begins the sample anew. */
-const MARGIN = 1.2;
-/** Shorter runs are not rehearsed: it would take as long. */
-const WORTH_REHEARSING_SECONDS = 20;
+/** A run of fixed steps that is shorter is not rehearsed. That would take a fiftieth of its time, and its first steps give a better estimate. */
+const WORTH_REHEARSING_SECONDS = 180;
 /** The rehearsal's share of the time, less where the steps are fixed and it only serves the estimate, and its limits in seconds. */
 const REHEARSAL = { share: 0.04, shareOfFixed: 0.01, least: 1, most: 8 };
-/** Fewer steps than this teach a model next to nothing. */
-const FEW_STEPS = 100;
-
-/** Bytes of the training part that the planned steps read, with a margin. */
-function neededBytes(plan: RunPlan, least: number, steps?: number, entropySteps?: number): number {
-  const { entropyModel, model } = plan;
-  const modelBytes = (steps ?? model.loop.steps) * bytesPerStep(plan);
-  const entropyBytes = entropyModel
-    ? entropyModel.rowBytes * entropyModel.loop.batchRows * (entropySteps ?? entropyModel.loop.steps)
-    : 0;
-  return Math.ceil(Math.max(least, MARGIN * Math.max(modelBytes, entropyBytes)));
-}
 
 /** Held-out bytes that the last evaluation measures. A run of few steps measures less, because that would take longer than the steps. */
 const measuredBytes = (plan: RunPlan, heldOutBytes: number): number =>
@@ -121,10 +118,46 @@ export const isFitted = ({ options, minutes }: Pick<PlanRequest, 'options' | 'mi
 
 /**
  * The plan of a new run. Its speed is measured by a short rehearsal where the run is long or its time is limited, and computed from
- * a formula otherwise.
+ * a formula otherwise. Where the time is given and no size, the size follows from the time.
  * @throws UserError if what is asked for does not fit together, or nothing fits into the time
  */
 export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
+  const { options, data, minutes } = request;
+  if (!isFitted(request) || !choosesSize(options)) return planOfSize(request);
+  const trainBytes = plannedBytes(data);
+  const gflops = await measureGflops(request.backend);
+  for (let below: Size | null = null, slower = 1; ; ) {
+    const chosen = sizeForTime((size) => stepsInTime(request, { ...options, size }, gflops / slower), below);
+    const sized = { ...request, options: withSize(options, chosen) };
+    const enough = enoughSteps(bytesPerStep(planOf(sized.options, trainBytes)), trainBytes);
+    const planned = await planOfSize(sized, enough);
+    const { steps } = planned.plan.model.loop;
+    const bytesSeen = steps * bytesPerStep(planned.plan);
+    // The formula was too hopeful: the rehearsal says by how much.
+    if (chosen.readsAll && !readsAll({ fit: steps, enough })) {
+      below = chosen.size;
+      slower = planned.rates.step / ratesByFormula(planned.plan, gflops).step;
+      continue;
+    }
+    return {
+      ...planned,
+      mostSteps: enough,
+      sizeInWords: sizeInWords(chosen, { bytesSeen, trainBytes, minutes: minutes! }),
+    };
+  }
+}
+
+/** The steps of a run of these options that fit into its time by formula, and those that are enough. */
+function stepsInTime(request: PlanRequest, options: RunOptions, gflops: number): FittingSteps {
+  const { data, minutes } = request;
+  const plan = planOf(options, plannedBytes(data));
+  const rates = { ...ratesByFormula(plan, gflops), beside: hasRoomBeside(request) };
+  const { steps } = fitWithin(60 * minutes! - wallSeconds(), request, plan, rates, false);
+  return { fit: steps, enough: enoughSteps(bytesPerStep(plan), plannedBytes(data)) };
+}
+
+/** The plan of a run of the size that its options say. @param mostSteps however much time there is */
+async function planOfSize(request: PlanRequest, mostSteps = Number.POSITIVE_INFINITY): Promise<PlannedRun> {
   const { options, data, backend, warmStart, minutes } = request;
   const { trainBytes, heldOutBytes } = data;
   let plan = planOf(options, plannedBytes(data));
@@ -161,7 +194,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
     rates = { ...measured, beside };
   }
   if (fitted) {
-    const fit = fitOf(request, plan, rates, trainBytes, heldOutBytes, whole);
+    const fit = atMost(mostSteps, fitOf(request, plan, rates, whole));
     plan = planOf(withFit(options, fit), plannedBytes(data));
     sample = sampleOf(plan, LEAST_BYTES_IN_TIME, trainBytes, fit.heldOutBytes, heldOutBytes, whole);
     if (request.memory && fit.rememberedBytes < Math.min(trainBytes, MOST_TEXT_BYTES)) {
@@ -180,51 +213,6 @@ export async function resumedPlan(record: RunRecord, data: RunData, backend: Bac
   const remembered = record.care.memory ? rememberedBytesOf(sample, data.trainBytes) : 0;
   return { plan, sample, rates, work: workOf(plan, trainBytes, heldOutBytes, remembered), measured: false };
 }
-
-/** The steps that fit into the time of a run. Where these are few, the time for enough is said. @throws UserError if nothing fits */
-function fitOf(
-  { minutes, memory, warn }: PlanRequest,
-  plan: RunPlan,
-  rates: Rates,
-  trainBytes: number,
-  heldOutBytes: number,
-  whole: boolean,
-): Fit {
-  const spent = wallSeconds();
-  const within = (limit: number): Fit =>
-    fitInto(60 * limit - spent, plan, rates, {
-      trainBytes,
-      heldOutBytes: Math.min(heldOutBytes, MOST_HELD_OUT_BYTES),
-      memory,
-      scoredFor: (steps, entropySteps) =>
-        whole ? trainBytes : neededBytes(plan, LEAST_BYTES_IN_TIME, steps, entropySteps),
-    });
-  const fit = within(minutes!);
-  if (fit.steps >= FEW_STEPS) return fit;
-  let enough = minutes!;
-  while (within(enough).steps < FEW_STEPS) enough *= 1.05;
-  const smaller = plan.config.global.hiddenSize > 128 ? ', or a smaller --size' : '';
-  const instead = `give --minutes ${Math.ceil(10 * enough) / 10}, in which ${FEW_STEPS} steps fit${smaller}`;
-  if (fit.steps < 1) {
-    throw new UserError(
-      `--minutes ${minutes} is too short for a single step: reading the data, the entropy model, scoring and the evaluation take it all; ${instead}`,
-      2,
-    );
-  }
-  warn(
-    `--minutes ${minutes} is enough for ${counted(fit.steps, 'step')} of this model here, too few to learn much; ${instead}`,
-  );
-  return fit;
-}
-
-const withFit = (options: RunOptions, fit: Fit): RunOptions => ({
-  ...options,
-  steps: fit.steps,
-  entropySteps: options.entropySteps ?? (fit.entropySteps > 0 ? fit.entropySteps : undefined),
-  evalEvery: options.evalEvery ?? fit.evalEvery,
-  // The time was asked for: it is used. The best step is kept anyway.
-  patience: options.patience ?? 0,
-});
 
 /** How much of each part is read; all of a part (null) if that is little more. @param whole read everything */
 function sampleOf(

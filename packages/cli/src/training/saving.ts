@@ -8,6 +8,8 @@ import type { TrainingJob } from './training-job.ts';
 
 /** However rare the evaluations are, no more work than this is ever lost. */
 const LONGEST_UNSAVED_SECONDS = 600;
+/** The entropy model is saved when it is trained, unless that took less time than this. A save takes as long as some ten of its steps. */
+const WORTH_SAVING_SECONDS = 60;
 
 /** Saves a session into the folder of its run. */
 export class Saving {
@@ -34,6 +36,11 @@ export class Saving {
     const { saveEvery } = this.job.record.care;
     const due = (saveEvery > 0 && step % saveEvery === 0) || this.session.beginsDecay;
     return due || performance.now() - this.savedAt > 1000 * LONGEST_UNSAVED_SECONDS;
+  }
+
+  /** Whether a save is due before an evaluation, whose verdict it needs, or behind the training of the entropy model. */
+  isDueAtMilestone(): boolean {
+    return this.session.phase === 'model' || performance.now() - this.savedAt > 1000 * WORTH_SAVING_SECONDS;
   }
 
   /** Saves as the model's step, which is 0 while the entropy model is trained. */

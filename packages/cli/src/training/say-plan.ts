@@ -31,7 +31,8 @@ export function sayPlan(job: Job, out: TrainingOutput, warn: Warn): void {
   const leftOut = record.dedupe ? leftOutText(data) : null;
   const answers = data.loaded && answerBytes(data.loaded.train);
   const corpus = { data: title, trainBytes, answers, heldOut, leftOut, sample };
-  const facts = { ...corpus, backend: short, estimate, folder: job.path };
+  const { sizeInWords: size } = job.planned;
+  const facts = { ...corpus, size, backend: short, estimate, folder: job.path };
   out.say(planText(plan, facts), {
     event: 'plan',
     folder: job.path,
@@ -45,6 +46,7 @@ export function sayPlan(job: Job, out: TrainingOutput, warn: Warn): void {
     leftOutDocuments: data.leftOut.length,
     parameters: Object.fromEntries(parametersByPart(plan).map(({ part, count }) => [part, count])),
     steps: plan.model.loop.steps,
+    size: size ?? null,
     mixture: plan.mixture ?? null,
     modelOrigin: plan.modelOrigin ?? null,
     globalOrigin: plan.globalOrigin ?? null,

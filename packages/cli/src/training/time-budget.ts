@@ -6,6 +6,8 @@ export interface Minutes {
   readonly minutes: number;
   /** true: the number of steps follows from it. false: the steps are fixed, and the run stops where it is when the time is up. */
   readonly fitted: boolean;
+  /** Steps that are enough, however much time is left (default: no bound). */
+  readonly mostSteps?: number;
 }
 
 /** How far a run is. */
@@ -97,7 +99,8 @@ export class TimeBudget {
       this.now() -
       closingSeconds(rest, this.rates) -
       rest.evaluations * evaluationSeconds(rest, this.rates);
-    const end = step + Math.max(0, Math.floor(free / this.rates.step));
+    const fits = step + Math.max(0, Math.floor(free / this.rates.step));
+    const end = Math.min(fits, Math.max(step, this.limit.mostSteps ?? Number.POSITIVE_INFINITY));
     return Math.abs(end - steps) > TOLERANCE * steps || (end < steps && end <= step) ? end : null;
   }
 

@@ -60,18 +60,17 @@ export class TrainingRun {
       const { session, job } = this;
       this.workers = passWorkers(job.record.plan, job.backend);
       if (this.workers) session.useWorkers(this.workers);
-      if (hasRoomBeside(job)) {
-        this.beside = new WorkBeside(job);
-        this.beside.makeRoom(job);
-      }
       const heap = new SteadyHeap();
       while (session.phase !== 'done') {
+        if (session.phase === 'model') this.beginBeside();
         const event = await session.next();
         heap.step();
         await this.follow(event, saving);
         if (await this.isStopped()) return await this.stop(saving);
       }
       await saving.saveRest({ best: session.best === null && session.step >= session.steps });
+      // What the threads hold is wanted at the end.
+      await this.workers?.end();
       const whole = await closeRun({ ...this.parts, session, beside: this.beside, isStopped: () => this.isStopped() });
       return whole ? 0 : await this.stop(saving);
     } catch (error) {
@@ -82,6 +81,14 @@ export class TrainingRun {
       this.interrupt.dispose();
       this.journal.close();
     }
+  }
+
+  /** Memory and compressors begin with the model: scoring gains more from a second thread than its small kernels do. */
+  private beginBeside(): void {
+    const { job } = this;
+    if (this.beside !== null || !hasRoomBeside(job)) return;
+    this.beside = new WorkBeside(job);
+    this.beside.makeRoom(job);
   }
 
   private get parts() {
@@ -130,7 +137,7 @@ export class TrainingRun {
     else if (event.kind !== 'progress' || event.work !== 'evaluation') saving.unsaved = true;
     switch (event.kind) {
       case 'milestone':
-        return this.save(saving);
+        return saving.isDueAtMilestone() ? this.save(saving) : undefined;
       case 'progress':
         return this.log.progress(event.work, event.progress);
       case 'step':

@@ -1,0 +1,113 @@
+/**
+ * @file The size of a run whose time is given, and what twice the time would buy. Both follow from measured curves, see "What a minute buys" in
+ * docs/results.md.
+ */
+import { type RunOptions, SIZES, type Size } from '@blt-ts/blt';
+import { counted, humanBytes } from '../terminal/human-units.ts';
+
+/** The sizes that were measured with the present recipe, from the smallest. */
+const CHOICES: readonly Size[] = SIZES.filter((size) => size !== 'base');
+
+/** Mean bytes per patch of a run that cannot read its data once: longer patches are cheaper, so that it reads more. */
+const LONGER_PATCHES = 6;
+
+/** Options that the size decides. Somebody who names one of them decides by himself. */
+const DECIDED = [
+  'size',
+  'from',
+  'initGlobal',
+  'localWidth',
+  'localHeads',
+  'encoderLayers',
+  'decoderLayers',
+  'globalWidth',
+  'globalHeads',
+  'globalLayers',
+  'k',
+  'hashVocab',
+  'entropyWidth',
+  'entropyHeads',
+  'entropyLayers',
+  'rowBytes',
+  'patchesPerRow',
+  'batchRows',
+  'accumulation',
+  'lr',
+] as const satisfies readonly (keyof RunOptions)[];
+
+/** Whether the size may follow from the time. */
+export const choosesSize = (options: RunOptions): boolean => DECIDED.every((name) => options[name] === undefined);
+
+/** The steps of a run of some size: how many fit into the time, and how many are enough for its data. */
+export interface FittingSteps {
+  readonly fit: number;
+  readonly enough: number;
+}
+
+/** Nearly all of the data are all of them: times are estimates. */
+export const readsAll = ({ fit, enough }: FittingSteps): boolean => fit >= 0.9 * enough;
+
+/** A size, and whether the run of it reads its data as often as is good for it. */
+export interface ChosenSize {
+  readonly size: Size;
+  readonly readsAll: boolean;
+}
+
+/**
+ * The largest size that reads its data once in the time. Where none does it is the smallest: after as many bytes all sizes are about
+ * as good, and the smallest reads the most.
+ * @param below take only sizes that are smaller than this one
+ */
+export function sizeForTime(stepsOf: (size: Size) => FittingSteps, below: Size | null = null): ChosenSize {
+  const sizes = below === null ? CHOICES : CHOICES.slice(0, CHOICES.indexOf(below));
+  for (const size of [...sizes].reverse()) {
+    const { fit, enough } = stepsOf(size);
+    if (readsAll({ fit, enough })) return { size, readsAll: true };
+  }
+  return { size: CHOICES[0], readsAll: false };
+}
+
+/** The options of a run of this size. Patches are longer where the time is too short for all data, unless their size is given. */
+export const withSize = (options: RunOptions, { size, readsAll: all }: ChosenSize): RunOptions => {
+  const free = (options.patchingMode ?? 'entropy') === 'entropy' && options.patchSize === undefined;
+  const longer = free && !all && options.threshold === undefined;
+  return { ...options, size, ...(longer && { patchSize: LONGER_PATCHES }) };
+};
+
+/**
+ * Bits per byte after so many bytes of text that is not read twice: 1.30 + 0.381 MB^-0.40. The constants are those of English speeches, so only
+ * ratios are of use for other texts.
+ */
+export const lawOfBytes = (bytes: number): number => 1.3 + 0.381 * (bytes / 1e6) ** -0.4;
+
+/** Share of its bits per byte that a run loses which reads twice as many bytes. */
+export const gainOfTwice = (bytes: number): number => 1 - lawOfBytes(2 * bytes) / lawOfBytes(bytes);
+
+/** Why a run has its size, and what twice the time would buy, in words. */
+export interface SizeInWords {
+  readonly size: Size;
+  readonly why: string;
+  readonly twice: string;
+}
+
+/** @param bytesSeen that the run reads, repeats counted   @param trainBytes of the data   @param minutes of the run */
+export function sizeInWords(
+  { size, readsAll: all }: ChosenSize,
+  { bytesSeen, trainBytes, minutes }: { bytesSeen: number; trainBytes: number; minutes: number },
+): SizeInWords {
+  const larger = CHOICES[CHOICES.indexOf(size) + 1];
+  if (!all) {
+    return {
+      size,
+      why: `${size}, because ${counted(minutes, 'minute')} ${minutes === 1 ? 'is' : 'are'} enough for ${humanBytes(bytesSeen)} of the ${humanBytes(trainBytes)}, and a larger size would read less`,
+      twice: `reads twice as much and takes off about ${percent(gainOfTwice(bytesSeen))} of the bits per byte`,
+    };
+  }
+  const why = larger
+    ? `${size}, the largest size that reads the data once in ${counted(minutes, 'minute')}`
+    : `${size}, the largest size whose curve is known; it reads the data once, because more passes make it no better`;
+  const next = larger ? `the next size, ${larger}, which takes off less than 1 % of the bits per byte` : 'nothing';
+  return { size, why, twice: `${next}; twice the text would take off about ${percent(gainOfTwice(trainBytes))}` };
+}
+
+const percent = (share: number): string => `${Math.max(1, Math.round(100 * share))} %`;

@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import type { Size } from '@blt-ts/blt';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import {
+  choosesSize,
+  gainOfTwice,
+  lawOfBytes,
+  sizeForTime,
+  sizeInWords,
+  withSize,
+} from '../../../packages/cli/src/training/size-for-time.ts';
+
+const SIZES: readonly Size[] = ['nano', 'tiny', 'small'];
+
+/** Seconds of a step of each size, and the steps that are enough for the data. */
+const machines = fc.record({
+  seconds: fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 3, maxLength: 3 }),
+  enough: fc.integer({ min: 20, max: 1e6 }),
+});
+const chosenIn = (time: number, { seconds, enough }: { seconds: number[]; enough: number }) =>
+  sizeForTime((size) => ({ fit: Math.floor(time / seconds[SIZES.indexOf(size)]), enough }));
+
+test('the size is the largest that reads the data once, else the smallest; more time never makes it smaller', () => {
+  fc.assert(
+    fc.property(machines, fc.nat(1e8), fc.nat(1e8), (machine, time, more) => {
+      const [first, second] = [chosenIn(time, machine), chosenIn(time + more, machine)];
+      expect(SIZES.indexOf(second.size)).toBeGreaterThanOrEqual(SIZES.indexOf(first.size));
+      const reads = SIZES.filter((_, i) => Math.floor(time / machine.seconds[i]) >= 0.9 * machine.enough);
+      expect(first).toEqual({ size: reads.at(-1) ?? 'nano', readsAll: reads.length > 0 });
+    }),
+  );
+  const slow = sizeForTime(() => ({ fit: 100, enough: 100 }), 'small');
+  expect(slow).toEqual({ size: 'tiny', readsAll: true });
+});
+
+test('whoever names a size, or a number that the size decides, decides by himself', () => {
+  expect(choosesSize({ seed: 3, patchSize: 4, dropout: 0.1 })).toBe(true);
+  expect(choosesSize({ size: 'nano' })).toBe(false);
+  expect(choosesSize({ localWidth: 64 })).toBe(false);
+  expect(choosesSize({ batchRows: 4 })).toBe(false);
+});
+
+test('patches are longer where the time is too short for the data, unless somebody has said how they are cut', () => {
+  const short = { size: 'nano', readsAll: false } as const;
+  expect(withSize({}, short)).toEqual({ size: 'nano', patchSize: 6 });
+  expect(withSize({}, { size: 'tiny', readsAll: true })).toEqual({ size: 'tiny' });
+  for (const said of [{ patchSize: 4 }, { threshold: 1 }, { patchingMode: 'space' }] as const) {
+    expect(withSize(said, short)).toEqual({ ...said, size: 'nano' });
+  }
+});
+
+/** A run of the study, as results.json has it. */
+interface StudyRun {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly result: { readonly bytesSeen: number; readonly bitsPerByte: number; readonly parameters: { rest: number } };
+}
+
+test('the law of bytes is that of the study: within 1.5 % of all its runs, of 0.3 to 5 million parameters beside the tables', () => {
+  const { runs } = JSON.parse(readFileSync('docs/study/results.json', 'utf8')) as { runs: Record<string, StudyRun> };
+  const kept = Object.values(runs).filter(
+    ({ config: c }) => c.kind === 'patch' && c.corpus === 'sotu' && c.patching === 'entropy' && c.patch_bytes === 4.5,
+  );
+  const alike = kept.filter(
+    ({ config: c }) =>
+      c.hash_vocab === 8192 &&
+      String(c.hash_sizes) === '2,3,4,5,6,8' &&
+      c.cross_attention === 'all' &&
+      (c.lr === 0.003 || c.lr === 0.004),
+  );
+  expect(alike.length).toBeGreaterThanOrEqual(25);
+  expect(new Set(alike.map(({ result }) => result.parameters.rest)).size).toBeGreaterThanOrEqual(8);
+  const errors = alike.map(({ result: { bytesSeen, bitsPerByte } }) => lawOfBytes(bytesSeen) / bitsPerByte - 1);
+  expect(Math.max(...errors.map(Math.abs))).toBeLessThan(0.015);
+  expect(Math.sqrt(errors.reduce((sum, e) => sum + e * e, 0) / errors.length)).toBeLessThan(0.0055);
+});
+
+test('twice the bytes are worth less and less', () => {
+  expect(gainOfTwice(1e6)).toBeCloseTo(0.0547, 3);
+  expect(gainOfTwice(20e6)).toBeCloseTo(0.0196, 3);
+});
+
+test('the words name the size, the reason, and what twice the time buys', () => {
+  const facts = { bytesSeen: 300_000, trainBytes: 1_000_000, minutes: 1 };
+  const short = sizeInWords({ size: 'nano', readsAll: false }, facts);
+  expect(short.why).toBe(
+    'nano, because 1 minute is enough for 300 kB of the 1.00 MB, and a larger size would read less',
+  );
+  expect(short.twice).toBe('reads twice as much and takes off about 8 % of the bits per byte');
+  const tiny = sizeInWords({ size: 'tiny', readsAll: true }, { ...facts, minutes: 10 });
+  expect(tiny.why).toBe('tiny, the largest size that reads the data once in 10 minutes');
+  expect(tiny.twice).toContain('small, which takes off less than 1 %');
+  expect(sizeInWords({ size: 'small', readsAll: true }, facts).twice).toContain('nothing; twice the text');
+});

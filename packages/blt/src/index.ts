@@ -180,7 +180,8 @@ export { codeStreams, type StreamRunner, type StreamWork } from './compression/s
 
 // Training: the whole run
 
-export { enoughSteps, planRun } from './training/plan.ts';
+export { planRun } from './training/plan.ts';
+export { enoughSteps } from './training/planned-steps.ts';
 export type { Corpus, MarkedCorpus, RunPlan } from './training/run-plan.ts';
 export { Session } from './training/session.ts';
 export type { Phase, SessionEvent } from './training/session-events.ts';

@@ -15,6 +15,7 @@ import type { PatchingOptions } from '../patching/boundaries.ts';
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
 import { configOfModel, optionsOfModel } from './from-model.ts';
 import type { LoopOptions } from './loop-options.ts';
+import { evaluationInterval, modelSteps, stepsOver } from './planned-steps.ts';
 import { HASH_INIT, OUTPUT_INIT, recipeOf } from './recipe.ts';
 import type { RunPlan } from './run-plan.ts';
 import { PRESETS, type Preset, type RunOptions, SIZES } from './sizes.ts';
@@ -24,12 +25,7 @@ import type { WeightSource } from './warm-start.ts';
 const sourceOf = (o: WeightSource | undefined): WeightSource | null =>
   o ? { source: o.source, sha256: o.sha256 } : null;
 
-/** Evaluations in a run. Each comes with a save, and takes as long as some ten steps, so that there are few in a short run. */
-const EVALUATIONS = { least: 2, most: 6 };
-/** Steps between two of them, where that gives neither too few nor too many. */
-const STEPS_BETWEEN_EVALUATIONS = 200;
-
-/** Held-out bytes of each. All are measured on the same ones, so that their order is surer than their values. */
+/** Held-out bytes of each evaluation. All are measured on the same ones, so that their order is surer than their values. */
 const EVALUATION_BYTES = 16_384;
 
 /** n-gram sizes. The paper has 3 to 8. On a small corpus short ones are worth more, because most long ones are seen once. */
@@ -184,11 +180,6 @@ function validConfig(config: BltConfig): BltConfig {
   return config;
 }
 
-/** Steps over so many bytes, each of `bytesPerStep`: at least 20, and at most `passes` over the corpus, because more is memorising. */
-function stepsOver(bytes: number, bytesPerStep: number, passes: number, trainBytes: number): number {
-  return Math.ceil(Math.max(20 * bytesPerStep, Math.min(bytes, passes * trainBytes)) / bytesPerStep);
-}
-
 /** The schedule, where it is not the cosine. @throws ConfigError */
 function scheduleOf({ schedule, decayFraction }: RunOptions): Pick<LoopOptions, 'schedule' | 'decayFraction'> {
   if (schedule === 'wsd') return { schedule, decayFraction: decayFraction ?? DECAY_FRACTION };
@@ -200,36 +191,11 @@ function scheduleOf({ schedule, decayFraction }: RunOptions): Pick<LoopOptions, 
 const patienceOf = ({ patience, schedule }: RunOptions): number =>
   patience === 0 || (patience === undefined && schedule === 'wsd') ? Number.POSITIVE_INFINITY : (patience ?? 4);
 
-/** Steps between two evaluations of a run of so many. The last one is at its end. */
-function evaluationInterval(steps: number): number {
-  const wanted = Math.round(steps / STEPS_BETWEEN_EVALUATIONS);
-  return Math.max(1, Math.ceil(steps / Math.min(EVALUATIONS.most, Math.max(EVALUATIONS.least, wanted))));
-}
-
-/** Passes after which the model has memorised more than it learns: the hash tables know every n-gram of the corpus by then. */
-const ENOUGH_PASSES = 1.1;
-/** A small corpus is seen more often, because fewer steps than these are too few to learn from, and six times at most. */
-const ENOUGH_STEPS = 600;
-const MOST_PASSES = 6;
-
-/** Steps of the model over `bytes` at most. */
-function modelSteps(bytes: number, bytesPerStep: number, trainBytes: number): number {
-  const passes = Math.max(
-    ENOUGH_PASSES,
-    Math.min(MOST_PASSES, (ENOUGH_STEPS * bytesPerStep) / Math.max(1, trainBytes)),
-  );
-  return stepsOver(bytes, bytesPerStep, passes, trainBytes);
-}
-
 /** Rows of a pass, where a batch is cut into passes. Rows that are shorter or longer than a size's are as many bytes. */
 function passRowsOf({ options: o, preset, rowBytes }: Basis, batchRows: number): Pick<LoopOptions, 'passRows'> {
   const passRows = o.passRows ?? Math.max(1, Math.round((preset.passRows * preset.rowBytes) / rowBytes));
   return passRows < batchRows ? { passRows } : {};
 }
-
-/** Steps in which a run reads its corpus once, or of a small one so often that it learns, whatever its size would read at most. */
-export const enoughSteps = (bytesPerStep: number, trainBytes: number): number =>
-  modelSteps(Number.POSITIVE_INFINITY, bytesPerStep, trainBytes);
 
 /** Training of the model. */
 function modelLoopOf(basis: Basis, trainBytes: number): LoopOptions {

@@ -12,15 +12,6 @@ export const FEW_ROWS = 8;
 const STRIP = 4096;
 /** Columns done together for more rows, which read four rows of B that wide from the first-level cache. */
 const SHARED_STRIP = 1024;
-/**
- * A matrix of at most 128 columns (the values of a head) is read in strips of 32, whose sums run in rising k; a wider one, and the
- * columns left over, by quarters of k. So threads may cut such a product only between strips, or the bits would depend on them.
- */
-// @ts-ignore: decorator
-@inline
-export const hasFewColumns = (columns: i32): bool => columns <= 128;
-export const FEW_COLUMNS_STRIP = 32;
-
 /** c[0:N] += a[0] b[0] + a[1] b[1] + a[2] b[2] + a[3] b[3]; values of a are `ak`, rows of B `apart` bytes from one another. */
 function addFourRows(N: i32, a: usize, ak: usize, b: usize, apart: usize, c: usize): void {
   const a0 = v128.load_splat<f32>(a), a1 = v128.load_splat<f32>(a + ak);
@@ -64,32 +55,6 @@ function addRow(N: i32, a: usize, b: usize, c: usize): void {
   }
 }
 
-/** c[0:32] += sum over k of a[k] b[k][0:32], rows of B `row` bytes apart: the sums stay in registers. */
-function addRowsOf32(K: i32, a: usize, b: usize, row: usize, c: usize): void {
-  let c0 = v128.load(c), c1 = v128.load(c, 16), c2 = v128.load(c, 32), c3 = v128.load(c, 48);
-  let c4 = v128.load(c, 64), c5 = v128.load(c, 80), c6 = v128.load(c, 96), c7 = v128.load(c, 112);
-  for (const end = a + (<usize>K << 2); a < end; a += 4) {
-    const x = v128.load_splat<f32>(a);
-    c0 = madd(x, v128.load(b), c0);
-    c1 = madd(x, v128.load(b, 16), c1);
-    c2 = madd(x, v128.load(b, 32), c2);
-    c3 = madd(x, v128.load(b, 48), c3);
-    c4 = madd(x, v128.load(b, 64), c4);
-    c5 = madd(x, v128.load(b, 80), c5);
-    c6 = madd(x, v128.load(b, 96), c6);
-    c7 = madd(x, v128.load(b, 112), c7);
-    b += row;
-  }
-  v128.store(c, c0);
-  v128.store(c, c1, 16);
-  v128.store(c, c2, 32);
-  v128.store(c, c3, 48);
-  v128.store(c, c4, 64);
-  v128.store(c, c5, 80);
-  v128.store(c, c6, 96);
-  v128.store(c, c7, 112);
-}
-
 /** p[0:n] = 0. For short rows, where a call of memory.fill would take longer than the work. */
 function clear(p: usize, n: i32): void {
   const zero = f32x4.splat(0);
@@ -98,21 +63,9 @@ function clear(p: usize, n: i32): void {
   if (n & 3) storeTail(p, zero, n & 3);
 }
 
-/**
- * C (+)= A B, rows of B contiguous: B passes once, the rows of C stay in the cache.
- * @param fewColumns whether the whole product has few columns, of which these may be some
- */
-function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool,
-  fewColumns: bool): void {
+/** C (+)= A B, rows of B contiguous: B passes once, the rows of C stay in the cache. */
+function timesRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, c: usize, cm: usize, add: bool): void {
   if (!add) for (let i = 0; i < M; i++) clear(c + i * cm, N);
-  if (fewColumns) {
-    for (; N >= FEW_COLUMNS_STRIP; N -= FEW_COLUMNS_STRIP) {
-      for (let i = 0; i < M; i++) addRowsOf32(K, a + i * am, b, bk, c + i * cm);
-      b += 128;
-      c += 128;
-    }
-    if (N == 0) return;
-  }
   const strip = M == 1 ? STRIP : SHARED_STRIP;
   for (; N > 0; N -= strip) {
     const n = min(strip, N);
@@ -331,7 +284,7 @@ function timesColumns(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bn:
 
 /** C (+)= A B for few contiguous rows of A. B has contiguous rows (bn = 4) or contiguous columns (bk = 4). */
 export function fewRows(M: i32, N: i32, K: i32, a: usize, am: usize, b: usize, bk: usize, bn: usize,
-  c: usize, cm: usize, add: bool, fewColumns: bool): void {
-  if (bn == 4) timesRows(M, N, K, a, am, b, bk, c, cm, add, fewColumns);
+  c: usize, cm: usize, add: bool): void {
+  if (bn == 4) timesRows(M, N, K, a, am, b, bk, c, cm, add);
   else timesColumns(M, N, K, a, am, b, bn, c, cm, add);
 }

@@ -2,7 +2,7 @@
 import * as args from '../../arguments/matmul';
 import { int, partBegin, pointer, takeUnit } from '../core/call';
 import { MOST_ROWS, columnsAsLanes } from './columns-as-lanes';
-import { FEW_ROWS, FEW_COLUMNS_STRIP, fewRows, hasFewColumns } from './few-rows';
+import { FEW_ROWS, fewRows } from './few-rows';
 import { gemm } from './gemm';
 import { panelColumns, panelRows } from './pack';
 import { MOST_LANES, rowsAsLanes } from './rows-as-lanes';
@@ -44,20 +44,18 @@ export function matmul(part: i32, parts: i32): void {
   const least = (parts + batches - 1) / batches;
   const pieces = parts == 1 ? 1 : least * max(1, min(2, <i32>((<i64>M * N) / LEAST_PIECE) / least));
   const rows = few || lanes ? 1 : rowsOfPieces(M, N, pieces);
-  const fewColumns = hasFewColumns(N);
-  const grain = few && bn == 4 && fewColumns ? FEW_COLUMNS_STRIP : panelColumns();
   const columns = pieces / rows;
   for (let unit = takeUnit(); unit < batches * pieces; unit = takeUnit()) {
     const batch = unit / pieces;
     const piece = unit - batch * pieces;
     const row = piece / columns;
     const column = piece - row * columns;
-    const i = partBegin(M, panelRows(), row, rows), j = partBegin(N, grain, column, columns);
-    const m = partBegin(M, panelRows(), row + 1, rows) - i, n = partBegin(N, grain, column + 1, columns) - j;
+    const i = partBegin(M, panelRows(), row, rows), j = partBegin(N, panelColumns(), column, columns);
+    const m = partBegin(M, panelRows(), row + 1, rows) - i, n = partBegin(N, panelColumns(), column + 1, columns) - j;
     const a = pointer(args.a) + batch * pointer(args.aStep) + i * am;
     const b = pointer(args.b) + batch * pointer(args.bStep) + j * bn;
     const c = pointer(args.c) + batch * pointer(args.cStep) + i * cm + (<usize>j << 2);
-    if (few) fewRows(m, n, K, a, am, b, bk, bn, c, cm, add, fewColumns);
+    if (few) fewRows(m, n, K, a, am, b, bk, bn, c, cm, add);
     else if (lanes && m <= MOST_ROWS) columnsAsLanes(m, n, K, a, am, b, bn, c, cm, add);
     else if (lanes) rowsAsLanes(m, n, K, a, am, b, bn, c, cm, add);
     else gemm(m, n, K, a, am, ak, b, bk, bn, c, cm, add);

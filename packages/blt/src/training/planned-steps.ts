@@ -1,0 +1,36 @@
+/** @file How many steps a plan has, and after how many of them it is evaluated. */
+
+/** Evaluations in a run. Each comes with a save, and takes as long as some ten steps, so that there are few in a short run. */
+const EVALUATIONS = { least: 2, most: 6 };
+/** Steps between two of them, where that gives neither too few nor too many. */
+const STEPS_BETWEEN_EVALUATIONS = 200;
+
+/** Steps over so many bytes, each of `bytesPerStep`: at least 20, and at most `passes` over the corpus, because more is memorising. */
+export function stepsOver(bytes: number, bytesPerStep: number, passes: number, trainBytes: number): number {
+  return Math.ceil(Math.max(20 * bytesPerStep, Math.min(bytes, passes * trainBytes)) / bytesPerStep);
+}
+
+/** Passes after which the model has memorised more than it learns: the hash tables know every n-gram of the corpus by then. */
+const ENOUGH_PASSES = 1.1;
+/** A small corpus is seen more often, because fewer steps than these are too few to learn from, and six times at most. */
+const ENOUGH_STEPS = 600;
+const MOST_PASSES = 6;
+
+/** Steps of the model over `bytes` at most. */
+export function modelSteps(bytes: number, bytesPerStep: number, trainBytes: number): number {
+  const passes = Math.max(
+    ENOUGH_PASSES,
+    Math.min(MOST_PASSES, (ENOUGH_STEPS * bytesPerStep) / Math.max(1, trainBytes)),
+  );
+  return stepsOver(bytes, bytesPerStep, passes, trainBytes);
+}
+
+/** Steps in which a run reads its corpus once, or of a small one so often that it learns, whatever its size would read at most. */
+export const enoughSteps = (bytesPerStep: number, trainBytes: number): number =>
+  modelSteps(Number.POSITIVE_INFINITY, bytesPerStep, trainBytes);
+
+/** Steps between two evaluations of a run of so many. The last one is at its end. */
+export function evaluationInterval(steps: number): number {
+  const wanted = Math.round(steps / STEPS_BETWEEN_EVALUATIONS);
+  return Math.max(1, Math.ceil(steps / Math.min(EVALUATIONS.most, Math.max(EVALUATIONS.least, wanted))));
+}

@@ -23,6 +23,9 @@ const HELD_OUT_SHARE = 0.1;
 const SAMPLE_BYTES = 160;
 const PROMPT_BYTES = 24;
 
+/** Samples and held-out figures of a run, for somebody who watches it. */
+const SAMPLES = 6;
+
 /** The last tenth is kept for evaluation. @throws Error if the text is too short */
 export function corpusOf(bytes: Uint8Array): Corpus {
   if (bytes.length < LEAST_BYTES) {
@@ -37,7 +40,7 @@ export function corpusOf(bytes: Uint8Array): Corpus {
 
 export function planOf(request: TrainingRequest): RunPlan {
   const { bytes, patchingMode, patchSize, steps, lr, seed } = request;
-  return planRun(
+  const plan = planRun(
     {
       size: 'nano',
       patchingMode,
@@ -50,6 +53,7 @@ export function planOf(request: TrainingRequest): RunPlan {
     },
     Math.ceil(bytes.length * (1 - HELD_OUT_SHARE)),
   );
+  return { ...plan, evalEvery: Math.ceil(plan.model.loop.steps / SAMPLES) };
 }
 
 export const kernelUse = (ledger: Ledger): KernelUse =>

@@ -77,7 +77,7 @@ test.each<[string, () => unknown, string]>([
   [
     'an option of the wasm backend',
     () => createWasmBackend(any({ thread: 2 })),
-    'createWasmBackend: there is no option thread, only maximumBytes, unownedBytes, outsideBytes, deterministic, batchInvariant, wide, threads, leastShared',
+    'createWasmBackend: there is no option thread, only maximumBytes, deterministic, batchInvariant, wide, threads, unownedBytes, outsideBytes, leastShared, sharing',
   ],
   [
     'an option of the reference',

@@ -114,8 +114,9 @@ function inPage(mode: GpuMode, minify: boolean): void {
 
   test('every kernel is compiled once, nothing is thrown', async () => {
     const { compiles, buffers } = await page.evaluate(() => gpuPage.counters());
-    expect(compiles).toBeGreaterThan(60);
-    expect(compiles).toBeLessThan(90);
+    // Some kernels have two programs.
+    expect(compiles).toBeGreaterThan(0.9 * kernelNames.length);
+    expect(compiles).toBeLessThan(1.5 * kernelNames.length);
     // What is left belongs to the optimiser of the training run.
     expect(buffers).toBeLessThan(400);
     expect(errors).toEqual([]);

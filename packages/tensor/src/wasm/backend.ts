@@ -37,7 +37,6 @@ export interface WasmBackend extends Backend {
 
 export type { SharedMemory, WasmOptions } from './options.ts';
 export { availableThreads } from './threads.ts';
-export type { SimdBackend };
 
 /** The array of a table outside the WebAssembly memory. @throws Error when the process cannot allocate it */
 function offloadedArray(length: number, inUse: number): Float32Array {
@@ -56,13 +55,13 @@ type Kernel = (outs: readonly Operand[], ins: readonly Operand[]) => void;
 class SimdBackend implements WasmBackend {
   readonly name = 'wasm';
   readonly synchronous = true;
-  readonly runtime: WasmRuntime;
+  private readonly runtime: WasmRuntime;
   private readonly tables: OffloadedTables;
   /** Larger f32 storages than this live outside the memory. */
   private readonly mostInside: number;
   private bytesOutside = 0;
   private recorder: Recorder | null = null;
-  readonly unownedPlaces: Unowned;
+  private readonly unownedPlaces: Unowned;
   /** Of unowned storages whose values never move. What it holds must not refer to them. */
   private readonly registry = new FinalizationRegistry<() => void>((free) => free());
 

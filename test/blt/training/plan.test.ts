@@ -54,12 +54,29 @@ test('a model that goes on with a mixture drops whole hash rows from the first s
   expect(hash({ from, mixture: [1, 1], hashDropout: 0.05 })).toBe(0.05);
 });
 
-test('a corpus is seen about once where that is enough steps, six times at most, and a large one as far as the size reads', () => {
+test('a corpus is seen twice where that is enough steps, six times at most, and a large one as far as the size reads', () => {
   const steps = (trainBytes: number) => planRun({ size: 'small' }, trainBytes).model.loop.steps;
-  expect(steps(BOOK)).toBe(600);
-  expect(steps(2_000_000)).toBe(Math.ceil((1.1 * 2_000_000) / 2048));
+  expect(steps(BOOK)).toBe(Math.ceil((2 * BOOK) / 2048));
+  expect(steps(1_400_000)).toBe(Math.ceil((2 * 1_400_000) / 2048));
   expect(steps(1e8)).toBe(Math.ceil(3_000_000 / 2048));
   expect(steps(100_000)).toBe(Math.ceil((6 * 100_000) / 2048));
+});
+
+test('a run of one to two passes leaves n-grams out from the second one on; what knows its text or reads it more often has dropout', () => {
+  const from = { source: 'a run', sha256: '', config: planRun({}, BOOK).config };
+  const left = (options: RunOptions) => planRun(options, BOOK).leaveOneOut ?? false;
+  const passes = (n: number) => ({ steps: Math.floor((n * BOOK) / 2048) });
+  expect([{}, passes(0.9), passes(1.5), passes(3), { ...passes(1.5), from }].map(left)).toEqual([
+    true,
+    false,
+    true,
+    false,
+    false,
+  ]);
+  expect(left({ leaveOneOut: false })).toBe(false);
+  expect(left({ ...passes(3), leaveOneOut: true })).toBe(true);
+  expect(planRun({}, BOOK).model.loop.dropout.hash).toBe(0);
+  expect(planRun(passes(3), BOOK).model.loop.dropout.hash).toBeGreaterThan(0.3);
 });
 
 test('a run has two to six evaluations, about 200 steps apart', () => {
@@ -69,9 +86,9 @@ test('a run has two to six evaluations, about 200 steps apart', () => {
   expect(planRun({ steps: 586, evalEvery: 50 }, BOOK).evalEvery).toBe(50);
 });
 
-test('enough steps read the corpus once and a tenth, without the limit of a size', () => {
-  expect(enoughSteps(2048, BOOK)).toBe(600);
-  expect(enoughSteps(2048, 1e8)).toBe(Math.ceil(1.1e8 / 2048));
+test('enough steps read the corpus twice, without the limit of a size', () => {
+  expect(enoughSteps(2048, BOOK)).toBe(Math.ceil((2 * BOOK) / 2048));
+  expect(enoughSteps(2048, 1e8)).toBe(Math.ceil(2e8 / 2048));
 });
 
 test('a run under behaviour huggingface cuts and trains without window; entropies start afresh after a row', async () => {

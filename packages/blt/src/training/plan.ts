@@ -15,7 +15,7 @@ import type { PatchingOptions } from '../patching/boundaries.ts';
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
 import { configOfModel, optionsOfModel } from './from-model.ts';
 import type { LoopOptions } from './loop-options.ts';
-import { evaluationInterval, modelSteps, stepsOver } from './planned-steps.ts';
+import { evaluationInterval, leavesOneOut, modelSteps, stepsOver } from './planned-steps.ts';
 import { HASH_INIT, OUTPUT_INIT, recipeOf } from './recipe.ts';
 import type { RunPlan } from './run-plan.ts';
 import { PRESETS, type Preset, type RunOptions, SIZES } from './sizes.ts';
@@ -205,7 +205,8 @@ function modelLoopOf(basis: Basis, trainBytes: number): LoopOptions {
   const bytesPerStep = rowBytes * batchRows * accumulation;
   const steps = o.steps ?? modelSteps(preset.modelBytes, bytesPerStep, trainBytes);
   const passes = (steps * bytesPerStep) / Math.max(1, trainBytes);
-  const recipe = recipeOf(o, preset.lr, passes);
+  const leaveOneOut = leavesOneOut(o, passes);
+  const recipe = recipeOf({ ...o, leaveOneOut }, preset.lr, passes);
   return {
     steps,
     batchRows,
@@ -253,6 +254,7 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
   const { patching, rowBytes, maxRowBytes, patchesPerRow } = basis;
   const config = configOf(basis);
   const loop = modelLoopOf(basis, trainBytes);
+  const passes = (loop.steps * loop.batchRows * loop.accumulation * rowBytes) / Math.max(1, trainBytes);
   const calibrates = patching.mode === 'entropy' && o.threshold === undefined;
   return {
     config,
@@ -261,7 +263,7 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
     outputInit: o.outputInit ?? OUTPUT_INIT,
     recompute: o.recompute ?? false,
     ...(o.mixture && { mixture: o.mixture }),
-    ...(o.leaveOneOut && { leaveOneOut: true }),
+    ...(leavesOneOut(o, passes) && { leaveOneOut: true }),
     entropyOrigin: config.patcher ? sourceOf(o.entropyModel) : null,
     globalOrigin: sourceOf(o.initGlobal),
     ...(o.from && { modelOrigin: sourceOf(o.from) }),

@@ -7,6 +7,7 @@ import { ADAMW_DEFAULTS } from '../optim/adamw.ts';
 import type { MuonPart } from '../optim/adamw-with-muon.ts';
 import { GOING_ON_LR_SCALE } from './from-model.ts';
 import type { LoopOptions } from './loop-options.ts';
+import { MOST_LEAVING_OUT } from './planned-steps.ts';
 import type { RunOptions } from './sizes.ts';
 
 /**
@@ -86,7 +87,7 @@ function dropoutOf(o: RunOptions, passes: number): DropoutRates {
   const least = o.from && o.mixture ? MIXED_HASH_DROPOUT : 0;
   /** 0 up to `first` passes, 1 from three on. */
   const strength = (first: number) => Math.min(1, Math.max(0, (passes - first) / (3 - first)));
-  const residual = o.dropout ?? 0.1 * strength(o.leaveOneOut ? 2 : 1.5);
+  const residual = o.dropout ?? 0.1 * strength(o.leaveOneOut ? MOST_LEAVING_OUT : 1.5);
   return {
     embedding: residual,
     residual,

@@ -37,7 +37,7 @@ export interface Preset {
 export const PRESETS: Readonly<Record<Size, Preset>> = {
   // biome-ignore format: a table reads best aligned
   nano:  { localWidth: 64,  localHeads: 2, encoderLayers: 1, decoderLayers: 2, globalWidth: 128, globalHeads: 4, globalLayers: 3, k: 2, hashVocab: 32768,
-           entropyWidth: 64, entropyHeads: 2, entropyLayers: 1, rowBytes: 512, batchRows: 4, passRows: 2, lr: 6e-3, entropyBytes: 500_000, modelBytes: 1_200_000 },
+           entropyWidth: 64, entropyHeads: 2, entropyLayers: 1, rowBytes: 512, batchRows: 4, passRows: 2, lr: 6e-3, entropyBytes: 500_000, modelBytes: 2_400_000 },
   // biome-ignore format: a table reads best aligned
   tiny:  { localWidth: 96,  localHeads: 3, encoderLayers: 1, decoderLayers: 2, globalWidth: 192, globalHeads: 3, globalLayers: 4, k: 2, hashVocab: 32768,
            entropyWidth: 64, entropyHeads: 2, entropyLayers: 2, rowBytes: 512, batchRows: 4, passRows: 2, lr: 4.5e-3, entropyBytes: 1_000_000, modelBytes: 3_000_000 },

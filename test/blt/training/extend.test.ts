@@ -14,7 +14,6 @@ const OPTIONS = {
   dropout: 0.2,
   hashDropout: 0.4,
   weightDecay: 0.1,
-  leaveOneOut: false,
 } as const;
 
 test('a run of wsd that is extended from before its decay has the bits of one that was planned so long', async () => {

@@ -73,7 +73,7 @@ test('a run of one to two passes leaves n-grams out from the second one on; what
     false,
     false,
   ]);
-  expect(left({ leaveOneOut: false })).toBe(false);
+  expect([{ leaveOneOut: false }, { hashDropout: 0.1 }, { dropout: 0 }].map(left)).toEqual([false, false, false]);
   expect(left({ ...passes(3), leaveOneOut: true })).toBe(true);
   expect(planRun({}, BOOK).model.loop.dropout.hash).toBe(0);
   expect(planRun(passes(3), BOOK).model.loop.dropout.hash).toBeGreaterThan(0.3);

@@ -33,9 +33,14 @@ export const enoughSteps = (bytesPerStep: number, trainBytes: number): number =>
 /** Passes up to which n-grams are left out in place of dropout. A small corpus is read more often than was measured. */
 export const MOST_LEAVING_OUT = 2.1;
 
-/** Whether a run of so many passes leaves n-grams out from the second one on. A model that is trained already keeps its own recipe. */
-export const leavesOneOut = (o: Pick<RunOptions, 'leaveOneOut' | 'from'>, passes: number): boolean =>
-  o.leaveOneOut ?? (!o.from && passes > 1 && passes <= MOST_LEAVING_OUT);
+/**
+ * Whether a run of so many passes leaves n-grams out from the second one on. A model that is trained already keeps its own recipe, and
+ * somebody who gives a rate of dropout has chosen another way.
+ */
+export function leavesOneOut(o: RunOptions, passes: number): boolean {
+  const chosen = o.from !== undefined || o.dropout !== undefined || o.hashDropout !== undefined;
+  return o.leaveOneOut ?? (!chosen && passes > 1 && passes <= MOST_LEAVING_OUT);
+}
 
 /** Steps between two evaluations of a run of so many. The last one is at its end. */
 export function evaluationInterval(steps: number): number {

@@ -126,7 +126,7 @@ async function withMarks(compiled) {
   return binary;
 }
 
-/** What is packed: the length of the code without the numbers of its variables, that code, and the numbers. See assembly/unpack.ts. */
+/** The bytes that are packed: the length of the code without the numbers of its variables, that code, and the numbers. See assembly/unpack.ts. */
 function withoutVariables(binary) {
   const code = [];
   const variables = [];

@@ -1,6 +1,6 @@
 /**
- * @file Batch-invariant attention of a row alone: its keys and values are read where they lie, for some heads together. Sums have the order
- * of the groups in invariant.ts.
+ * @file Attention of a row alone, in both modes: its keys and values are read where they lie, for some heads together. Sums have the order
+ * of the groups in invariant.ts, so it is batch-invariant.
  */
 import * as args from '../../arguments/attention';
 import { float, int, pointer, scratch } from '../core/call';

@@ -18,7 +18,7 @@ import { ArchiveError } from '../errors.ts';
 import { ARITHMETIC_BYTES, FINGERPRINT_BYTES, joined, sha256 } from './coding-model.ts';
 
 const MAGIC = [0x42, 0x4c, 0x54, 0x5a];
-const VERSION = 3;
+const VERSION = 4;
 export const CHECKSUM_BYTES = 8;
 const HEADER_CHECK_BYTES = 4;
 const HEADER_AT = MAGIC.length + 1 + HEADER_CHECK_BYTES;

@@ -2,7 +2,7 @@
  * @file The order in which the bytes of a text are predicted, which compressing and decompressing share.
  *
  * A text is cut into blocks, which know nothing of each other, so that a decoder reads them side by side. Within a block a byte is
- * predicted from the bytes before it, at most `contextBytes` of them. When the context is full, its newest quarter is read again as if it
+ * predicted from the bytes before it, at most `contextBytes` of them. When the context is full, its newest eighth is read again as if it
  * were a text of its own, and prediction goes on from there (`windows`). Rounds go over the blocks: byte 0 of each, byte 1 of each, ...
  *
  * Decompressing reads one byte of each block in a pass, because the next one follows from it. Compressing knows them all and reads
@@ -19,10 +19,10 @@ interface Window {
   readonly to: number;
 }
 
-/** The windows of a block. Contexts never have more than `contextBytes` ids, and from the second on at least a quarter of them. */
+/** The windows of a block. Contexts never have more than `contextBytes` ids, and from the second on at least an eighth of them. */
 export function windows(length: number, contextBytes: number): Window[] {
   const all: Window[] = [];
-  const kept = Math.ceil(contextBytes / 4);
+  const kept = Math.ceil(contextBytes / 8);
   for (let from = 0; from < length; ) {
     const first = Math.max(0, from - kept);
     const to = Math.min(length, first + contextBytes);

@@ -19,8 +19,8 @@ export interface CompressOptions {
    */
   readonly blockBytes?: number;
   /**
-   * Most ids that the model looks back, 2 or more. By default 1024, or 512 where its local models look back no further, or all that it takes
-   * if that is less: a byte costs attention to all of them.
+   * Most ids that the model looks back, 2 or more. By default 1024, or 256 where its local models look back no further than 512, or all
+   * that it takes if that is less: a byte costs attention to all of them.
    */
   readonly contextBytes?: number;
   /** Blocks coded side by side (default 32). More take more memory. */
@@ -69,7 +69,7 @@ export async function* compressing(
 ): AsyncGenerator<Progress, Uint8Array<ArrayBuffer>> {
   const most = longestContext(model);
   const { window } = layoutOptions(model.checkpoint.config);
-  const contextBytes = options.contextBytes ?? Math.min(window !== null && window <= 512 ? 512 : 1024, most);
+  const contextBytes = options.contextBytes ?? Math.min(window !== null && window <= 512 ? 256 : 1024, most);
   const { blockBytes = DEFAULTS.blockBytes, places = DEFAULTS.places } = options;
   checkWhole('contextBytes', contextBytes, 2, most);
   checkWhole('blockBytes', blockBytes, 1, Number.MAX_SAFE_INTEGER);

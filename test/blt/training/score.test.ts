@@ -2,6 +2,8 @@ import {
   encode,
   evaluateBlt,
   evaluationRows,
+  learnMemory,
+  MemoryMixture,
   nextByteLogits,
   patchLengths,
   rowLimits,
@@ -89,6 +91,22 @@ describe('scoreTexts', () => {
     for (const [i, bit] of bits.entries()) expect(bit).toBeCloseTo(whole.bits[6 + i], 4);
     expect([...entropies!]).toEqual([...whole.entropies!.subarray(6)]);
     expect(lengths.reduce((a, b) => a + b, 0)).toBe(15);
+  });
+
+  test('a memory is mixed in, reads the texts in their order, and nothing that stands before them', async () => {
+    const learned = () => new MemoryMixture(learnMemory([bytes('one whale, two whales\n')]));
+    const texts = ['two whales\n', 'two whales\n', 'one\n'].map(bytes);
+    const scored = await scoreTexts(golden, texts, { before: bytes('\n'), memory: learned(), batchBytes: 16 });
+    const memory = learned();
+    for (const [t, text] of texts.entries()) {
+      const ids = encode(Uint8Array.from([10, ...text]));
+      for (const i of text.keys()) {
+        const logits = nextByteLogits(golden, ids.slice(0, i + 2));
+        expect(scored[t].bits[i]).toBeCloseTo(memory.score(logits, logits.length, ids[i + 2]) / Math.LN2, 4);
+      }
+    }
+    // What was read once costs less.
+    expect(totalBits(scored[1])).toBeLessThan(totalBits(scored[0]));
   });
 
   test.each([1, 0.5, 10_000])('rows of %d bytes are refused', async (rowBytes) => {

@@ -1,4 +1,5 @@
 /** @file Held-out text in rows, so that every token is predicted exactly once, with as much context before it as there is room for. */
+import { NOT_SCORED } from '../memory/memory-mixture.ts';
 import type { BltConfig } from '../model/config.ts';
 import { countedBytes } from './counted.ts';
 import { cutRow, type PatchedDocument, type RowLimits, rowLimits, type TrainingRow } from './packing.ts';
@@ -104,4 +105,11 @@ export function sampleRows(rows: readonly EvaluationRow[], bytes: number): reado
   const every = Math.max(1, Math.floor(total / bytes));
   const sample = scored.filter((_, i) => i % every === 0);
   return countedBytes(sample) > 0 ? sample : rows;
+}
+
+/** The targets of rows, end to end. Those before `scoredFrom` are NOT_SCORED. */
+export function scoredIds(rows: readonly Pick<EvaluationRow, 'targets' | 'scoredFrom'>[]): Int32Array {
+  return Int32Array.from(
+    rows.flatMap(({ targets, scoredFrom }) => [...targets].map((id, i) => (i < scoredFrom ? NOT_SCORED : id))),
+  );
 }

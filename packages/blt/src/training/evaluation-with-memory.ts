@@ -1,13 +1,13 @@
 /** @file Bits per byte of held-out text, of a model alone and with a memory beside it, in one pass. */
 import { crossEntropy } from '@blt-ts/autograd';
 import { release, scope, tensor } from '@blt-ts/tensor';
-import { type MixedLosses, NOT_SCORED } from '../memory/memory-mixture.ts';
+import type { MixedLosses } from '../memory/memory-mixture.ts';
 import { bltBatch } from '../model/batch.ts';
 import { bltLogits } from '../model/blt.ts';
 import type { BltConfig } from '../model/config.ts';
 import type { BltParams } from '../model/parameters.ts';
 import { batches, type Evaluation, type Progress, result, Tally, targetCount } from './evaluation.ts';
-import type { EvaluationRow } from './evaluation-rows.ts';
+import { type EvaluationRow, scoredIds } from './evaluation-rows.ts';
 
 /** Two figures of the same bytes. The first is that of `evaluateBlt`, bit for bit. */
 export interface EvaluationWithMemory {
@@ -65,11 +65,4 @@ export async function* evaluatingWithMemory(
   }
   await mixing;
   return { alone: alone.evaluation(), withMemory: withMemory.evaluation() };
-}
-
-/** The targets of rows, end to end. Those that an earlier row has scored are marked. */
-function scoredIds(rows: readonly EvaluationRow[]): Int32Array {
-  return Int32Array.from(
-    rows.flatMap(({ targets, scoredFrom }) => [...targets].map((id, i) => (i < scoredFrom ? NOT_SCORED : id))),
-  );
 }

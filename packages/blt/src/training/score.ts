@@ -1,8 +1,9 @@
 /** @file The cost of each byte of a text under a model, in bits: for finding odd lines, sorting a corpus, naming a source. */
 import { release, scope } from '@blt-ts/tensor';
 import { NonFiniteError } from '../errors.ts';
+import type { MixedLosses } from '../memory/memory-mixture.ts';
 import { bltBatch } from '../model/batch.ts';
-import { bltLosses } from '../model/blt.ts';
+import { bltLogits, bltLosses } from '../model/blt.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { type BltConfig, layoutOptions, longestText } from '../model/config.ts';
 import { scoreEntropiesAsync } from '../model/entropy-model.ts';
@@ -10,7 +11,7 @@ import { patchLengths } from '../patching/boundaries.ts';
 import { meanPatchSize } from '../patching/calibrate.ts';
 import { BOS, BYTE_OFFSET, encode } from '../patching/vocabulary.ts';
 import { batches } from './evaluation.ts';
-import { type EvaluationRow, evaluationRows } from './evaluation-rows.ts';
+import { type EvaluationRow, evaluationRows, scoredIds } from './evaluation-rows.ts';
 import { natsToBits } from './metrics.ts';
 import { rowLimits } from './packing.ts';
 
@@ -34,6 +35,11 @@ export interface ScoreOptions {
   readonly batchBytes?: number;
   /** Awaited before each batch of the model, e.g. to let other work go on. What it throws ends the scoring. */
   readonly pause?: () => Promise<void>;
+  /**
+   * Mixed into every prediction (default: the model alone). It reads the texts in their order and learns from each byte, so the bits of a
+   * text depend on the texts before it.
+   */
+  readonly memory?: MixedLosses;
 }
 
 /** Bits of all bytes together, summed in float64. */
@@ -43,7 +49,7 @@ export const totalBits = ({ bits }: Pick<ScoredText, 'bits'>): number => bits.re
  * Scores texts one by one, apart from each other: each begins anew after a BOS, and its end is not predicted. Texts longer than a row are
  * read in rows that overlap by half, so that each byte has at least half a row of context where the text has that much.
  *
- * The rows of a text depend on it alone, whatever texts are scored with it.
+ * The rows of a text depend on it alone, whatever texts are scored with it, and without a memory so do its bits.
  * @returns one result for each text, in their order
  * @throws NonFiniteError if a loss is not a number, because the weights are broken; RangeError if rowBytes is below 2 or more than the
  *   model takes
@@ -51,7 +57,7 @@ export const totalBits = ({ bits }: Pick<ScoredText, 'bits'>): number => bits.re
 export async function scoreTexts(
   { params, patcher, config }: Checkpoint,
   texts: readonly Uint8Array[],
-  { before = new Uint8Array(0), rowBytes, batchBytes, pause }: ScoreOptions = {},
+  { before = new Uint8Array(0), rowBytes, batchBytes, pause, memory }: ScoreOptions = {},
 ): Promise<ScoredText[]> {
   const longest = longestText(config);
   const size = rowBytes ?? Math.min(512, longest);
@@ -68,10 +74,15 @@ export async function scoreTexts(
   const lengths = documents.map((ids, i) =>
     patchLengths(ids, entropies?.[i] ?? null, config.patching, { includeNextToken: false }),
   );
-  const rows = documents.flatMap((ids, i) =>
-    rowsOf(ids, lengths[i], config, size).map((row): TextRow => ({ ...row, text: i })),
-  );
-  const scored = await scoreRows({ params, config }, documents, rows, { batchBytes, pause });
+  const rows = documents.flatMap((ids, i) => {
+    let left = before.length;
+    return rowsOf(ids, lengths[i], config, size).map((row): TextRow => {
+      const learnedFrom = Math.min(row.targets.length, row.scoredFrom + left);
+      left -= learnedFrom - row.scoredFrom;
+      return { ...row, text: i, learnedFrom };
+    });
+  });
+  const scored = await scoreRows({ params, config }, documents, rows, { batchBytes, pause, memory });
   return texts.map((_, i) => ({
     bits: scored[i].subarray(prefix - 1),
     patchLengths: withoutFirst(lengths[i], prefix),
@@ -83,6 +94,8 @@ export async function scoreTexts(
 interface TextRow extends EvaluationRow {
   /** Index of the text. */
   readonly text: number;
+  /** The targets before are no part of the text, or were scored in an earlier row. */
+  readonly learnedFrom: number;
 }
 
 /** BOS, the bytes before, the text. */
@@ -111,17 +124,13 @@ async function scoreRows(
   { params, config }: Pick<Checkpoint, 'params' | 'config'>,
   documents: readonly Int32Array[],
   rows: readonly TextRow[],
-  { batchBytes = 8192, pause }: Pick<ScoreOptions, 'batchBytes' | 'pause'>,
+  { batchBytes = 8192, pause, memory }: Pick<ScoreOptions, 'batchBytes' | 'pause' | 'memory'>,
 ): Promise<Float32Array[]> {
-  const backend = params.lm_head.weight.backend;
   const scored = documents.map((ids) => new Float32Array(ids.length - 1));
   const filled = documents.map(() => 0);
   for (const group of batches(rows, batchBytes)) {
     await pause?.();
-    const targets = Int32Array.from(group.flatMap((row) => [...row.targets]));
-    const losses = scope(() => bltLosses(params, bltBatch(group, config, { backend }), targets, config));
-    const values = await losses.read();
-    release(losses);
+    const values = await lossesOf({ params, config }, group, memory);
     let at = 0;
     for (const { text, targets: own, scoredFrom } of group) {
       for (let i = scoredFrom; i < own.length; i++) {
@@ -135,6 +144,25 @@ async function scoreRows(
     }
   }
   return scored;
+}
+
+/** Nats of the targets of rows, one after the other. Those of targets that are not scored may be 0. */
+async function lossesOf(
+  { params, config }: Pick<Checkpoint, 'params' | 'config'>,
+  rows: readonly TextRow[],
+  memory: MixedLosses | undefined,
+): Promise<ArrayLike<number>> {
+  const made = scope(() => {
+    const batch = bltBatch(rows, config, { backend: params.lm_head.weight.backend });
+    if (memory) return bltLogits(params, batch, config);
+    const targets = Int32Array.from(rows.flatMap((row) => [...row.targets]));
+    return bltLosses(params, batch, targets, config);
+  });
+  const values = (await made.read()) as Float32Array;
+  release(made);
+  if (!memory) return values;
+  const own = rows.map(({ targets, learnedFrom }) => ({ targets, scoredFrom: learnedFrom }));
+  return memory.losses(values, config.vocabSize, scoredIds(own));
 }
 
 /** Patch lengths without the first `count` bytes. */

@@ -19,6 +19,7 @@ export function addScore(program: Command): void {
     .option('--tsv', 'a table with tabs between its columns')
     .option('--text-field <name>', 'field of .jsonl lines that holds the text')
     .option('--raw', RAW)
+    .option('--memory', "mix in the run's memory of its training text, which learns from each text that is scored")
     .addOption(backendOption())
     .addOption(threadsOption())
     .action(async (files, flags) => finish(await (await import('../commands/score.ts')).scoreCommand(files, flags)));

@@ -4,6 +4,7 @@ import type { BackendName } from '../config/backend-names.ts';
 import { writeFileAtomically } from '../files/atomic-file.ts';
 import { SurprisePage } from '../report/surprise-page.ts';
 import { loadModel } from '../run/find-model.ts';
+import { memoryBeside } from '../run/memory-file.ts';
 import { byteTableFormat, type Format, jsonFormat, plainFormat, tableFormat } from '../scoring/formats.ts';
 import { KeptTexts } from '../scoring/keep.ts';
 import { MostSurprising, type NamedModel, type Scored, scoreGroup, surprise } from '../scoring/scored.ts';
@@ -25,6 +26,7 @@ export interface ScoreFlags {
   readonly tsv?: boolean;
   readonly textField?: string;
   readonly raw?: boolean;
+  readonly memory?: boolean;
   readonly backend?: BackendName;
   readonly threads?: number;
 }
@@ -58,7 +60,8 @@ async function loadModels(flags: ScoreFlags): Promise<NamedModel[]> {
   const models: NamedModel[] = [];
   for (const path of paths) {
     const { checkpoint, folder } = await loadModel(path, choice.backend);
-    models.push({ name: path ?? folder, checkpoint });
+    const memory = flags.memory ? memoryBeside(folder, true) : null;
+    models.push({ name: path ?? folder, checkpoint, memory });
   }
   announce(choice);
   return models;

@@ -1,11 +1,13 @@
 /** @file Texts with their figures under one or several models, and which of them are wanted. */
-import { type Checkpoint, type ScoredText, scoreTexts, totalBits } from '@blt-ts/blt';
+import { type Checkpoint, type MemoryMixture, type ScoredText, scoreTexts, totalBits } from '@blt-ts/blt';
 import type { Text } from './texts.ts';
 
 /** A model with the name that it was given by. */
 export interface NamedModel {
   readonly name: string;
   readonly checkpoint: Checkpoint;
+  /** Of its training text; null: the model alone. */
+  readonly memory: MemoryMixture | null;
 }
 
 /** A text under one model. */
@@ -33,12 +35,12 @@ const LINE_BREAK = Uint8Array.of(10);
 export async function scoreGroup(models: readonly NamedModel[], texts: readonly Text[]): Promise<Scored[]> {
   const isLine = texts[0].line !== null;
   const columns: ScoredText[][] = [];
-  for (const { checkpoint } of models) {
+  for (const { checkpoint, memory } of models) {
     columns.push(
       await scoreTexts(
         checkpoint,
         texts.map(({ bytes }) => bytes),
-        isLine ? { before: LINE_BREAK } : {},
+        { ...(isLine && { before: LINE_BREAK }), ...(memory && { memory }) },
       ),
     );
   }

@@ -11,7 +11,6 @@ const TINY = [
   '--local-width', '16', '--local-heads', '2', '--decoder-layers', '1', '--global-width', '16', '--global-heads', '2',
   '--global-layers', '1', '--hash-sizes', '3', '--hash-vocab', '64', '--entropy-width', '8', '--entropy-heads', '1',
   '--entropy-layers', '1', '--entropy-steps', '5', '--row-bytes', '64', '--batch-size', '2', '--eval-every', '0', '--steps', '40',
-  '--memory', 'off',
 ];
 const WORDS = 'it was the best of times, it was the worst of times\n';
 const DIGITS = '192.168.0.17 5042 200\n10.0.3.254 8080 404\n';
@@ -22,8 +21,11 @@ beforeAll(() => {
   writeFileSync(path('words.txt'), WORDS.repeat(60));
   writeFileSync(path('digits.txt'), DIGITS.repeat(80));
   writeFileSync(path('mixed.txt'), `${WORDS}192.168.3.17 8080 200\nwas it the worst of times\n`);
-  for (const name of ['words', 'digits']) {
-    expect(blt(folder, ['train', '--data', `${name}.txt`, ...TINY, '--run', name]).code).toBe(0);
+  for (const [name, memory] of [
+    ['words', 'on'],
+    ['digits', 'off'],
+  ]) {
+    expect(blt(folder, ['train', '--data', `${name}.txt`, ...TINY, '--run', name, '--memory', memory]).code).toBe(0);
   }
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -83,6 +85,18 @@ test('the bits of bytes add up to those of the file', () => {
   expect(rows.reduce((sum, row) => sum + Number(row[4]), 0)).toBeCloseTo(file.bits, 1);
   const patches = rows.filter((row) => row[6] === '1').length;
   expect(rows.length / patches).toBeCloseTo(file.patch_size_mean, 2);
+});
+
+test('the memory of the training text is mixed in where it is asked for', () => {
+  const words = ['score', 'mixed.txt', '--per', 'line', '-m', 'runs/words', '--json'];
+  const [alone, mixed] = [words, [...words, '--memory']].map((args) => json(blt(folder, args).stdout));
+  // It has read this line sixty times, and a model of forty steps has not learnt it.
+  expect(mixed[0].bits).toBeLessThan(alone[0].bits / 2);
+  const none = blt(folder, ['score', 'mixed.txt', '-m', 'runs/digits', '--memory']);
+  expect(none.code).toBe(2);
+  expect(none.stderr).toContain(
+    'memory.safetensors; a run gets one when it ends, unless it was trained with --memory off',
+  );
 });
 
 test('expected lines are kept in a new folder', () => {

@@ -17,6 +17,13 @@ function pointOf(results: Results, [experiment, arm, flops, corpus = 'sotu']: re
   return evidence.missing([one]).length === 0 ? evidence.point(one) : undefined;
 }
 
+/** A 1 for each item of a task that is right, a 0 for the others. */
+function itemsOf(results: Results, args: readonly string[]): string | undefined {
+  const measured = Object.values(pointOf(results, args)?.runs[0].measures ?? {});
+  const tasks = measured.flatMap((found) => (found.kind === 'tasks' ? found.tasks : []));
+  return tasks.find(({ task }) => task === args[4])?.items;
+}
+
 /** The verdicts as a table. Sentences that belong beside them are on the report, because a table of a page has no room for them. */
 function verdicts(results: Results): string {
   const rows = verdictsOf(results).map((one) => {
@@ -48,10 +55,13 @@ const FIGURES: Readonly<Record<string, (results: Results, args: readonly string[
   },
   /** `right EXPERIMENT; ARM; FLOPS; CORPUS; TASK`: share of a task's items */
   right(results, args) {
-    const measured = Object.values(pointOf(results, args)?.runs[0].measures ?? {});
-    const tasks = measured.flatMap((found) => (found.kind === 'tasks' ? found.tasks : []));
-    const found = tasks.find(({ task }) => task === args[4]);
-    return found ? percent(ones(found.items), found.items.length) : NOTHING;
+    const items = itemsOf(results, args);
+    return items === undefined ? NOTHING : percent(ones(items), items.length);
+  },
+  /** `errors EXPERIMENT; ARM; FLOPS; CORPUS; TASK`: number of a task's items that are wrong */
+  errors(results, args) {
+    const items = itemsOf(results, args);
+    return items === undefined ? NOTHING : String(items.length - ones(items));
   },
   /** `step EXPERIMENT; ARM; FLOPS`: bytes for each step of the global model, while a text is made */
   step(results, args) {

@@ -1,11 +1,12 @@
 /**
  * @file Bits per byte that a few minutes buy: `blt train` beside PyTorch's transformers and compressors, in turns on the same cores and
- * text. `pnpm bench learn [--minutes 1.5,5] [--data FILE] [--sizes nano] [--peer PYTHON] [--tries 1] [--only pattern] [--plot FILE.svg]
+ * text. `pnpm bench learn [--minutes 1.5,5] [--data FILE] [--sizes auto] [--peer PYTHON] [--tries 1,2] [--only pattern] [--plot FILE.svg]
  * [--threads 2] [--seed 1] [--json]`
  *
  * The last tenth of the text is held out. Figures are bits of all its bytes, divided by the bytes of the file. The minutes of `blt train`
  * are those of the whole command: entropy model, memory and evaluation included. Those of a peer are its training steps alone.
- * `--tries` gives every peer so many sizes, of which the best counts; `--sizes` does so for ours. Build first.
+ * `--tries` has the numbers of the sizes that every peer gets, of which the best counts. `--sizes` does so for ours, where `auto` is what
+ * `blt train --minutes` picks itself. Build first.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,13 +18,15 @@ import { type BudgetPoint, drawBudgets } from './support/budget-plot.ts';
 import { flags, patternOf, report, short, table, usage } from './support/harness.ts';
 
 const f = flags({
-  ...{ minutes: '1.5', data: '', sizes: 'nano', peer: '', tries: 1, only: '.', plot: '', threads: 2, seed: 1 },
+  ...{ minutes: '1.5', data: '', sizes: 'auto', peer: '', tries: '1', only: '.', plot: '', threads: 2, seed: 1 },
 });
 const only = patternOf(f.only);
 const budgets = f.minutes.split(',').map((word) => {
   const minutes = Number(word);
   return minutes > 0 ? minutes : usage(`--minutes needs numbers above 0, got ${JSON.stringify(word)}`);
 });
+
+const tries = f.tries.split(',').map(Number);
 
 /** Sizes of the peers, the one that did best in our own tries first. Byte models read four times as many ids, so they are smaller. */
 const TOKEN_SIZES = [
@@ -81,7 +84,8 @@ function ours(minutes: number): void {
     const begin = performance.now();
     answerOf(process.execPath, [
       ...command,
-      ...['--size', size, '--minutes', String(minutes), '--run', run, '--seed', String(f.seed)],
+      ...(size === 'auto' ? [] : ['--size', size]),
+      ...['--minutes', String(minutes), '--run', run, '--seed', String(f.seed)],
       ...['--threads', String(f.threads), '--quiet'],
     ]);
     const seconds = Math.round((performance.now() - begin) / 1000);
@@ -98,7 +102,8 @@ function ours(minutes: number): void {
 
 function peers(minutes: number): void {
   for (const { name, recipe, sizes } of PEERS.filter((one) => only.test(one.name))) {
-    for (const size of sizes.slice(0, f.tries)) {
+    for (const number of tries) {
+      const size = sizes[number - 1] ?? usage(`--tries has ${number}, but ${name} has sizes 1 to ${sizes.length}`);
       const options = Object.entries({ ...size, minutes, threads: f.threads, seed: f.seed });
       const said = answerOf(f.peer, [
         ...[resolve('bench/torch_learn.py'), '--train', train, '--held', held, '--recipe', recipe],

@@ -197,6 +197,7 @@ describe.each(backends)('NaN, infinities, signed zero and subnormals on $name', 
     minimum: (a: number, b: number) => Math.min(a, b),
     greater: (a: number, b: number) => Number(a > b),
     equal: (a: number, b: number) => Number(a === b),
+    notEqual: (a: number, b: number) => Number(a !== b),
   };
   test.each(Object.entries(binary))('%s', (kernel, f) => {
     const left = special.flatMap((a) => special.map(() => a));

@@ -106,7 +106,7 @@ export const batchRules: BatchRules = {
     const scale = dropout(ones(shape, { backend: x.backend }), rate, seed);
     return [where(scale, mul(x, scale), 0)];
   },
-  add: inFront, sub: inFront, mul: inFront, div: inFront, maximum: inFront, minimum: inFront, greater: inFront, equal: inFront,
+  add: inFront, sub: inFront, mul: inFront, div: inFront, maximum: inFront, minimum: inFront, greater: inFront, equal: inFront, notEqual: inFront,
   where: inFront,
   swiGlu: together, swiGluBackward: together,
 

@@ -38,45 +38,14 @@ export {
   logicalAnd,
   logicalNot,
   logicalOr,
-  notEqual,
 } from './library/logic.ts';
 export { clip, expm1, log1p, pow } from './library/math.ts';
 export { layerNorm } from './library/norm.ts';
 export { randomIntegers, randomNormal, randomPermutation, randomUniform } from './library/random.ts';
-export {
-  argmax,
-  argmin,
-  logsumexp,
-  min,
-  norm,
-  prod,
-  std,
-  type VarianceOptions,
-  variance,
-} from './library/reduce.ts';
-export {
-  flatten,
-  flip,
-  moveaxis,
-  repeat,
-  split,
-  squeeze,
-  stack,
-  swapaxes,
-  tile,
-  unsqueeze,
-} from './library/shape.ts';
+export { argmax, argmin, logsumexp, min, norm, prod, std, type VarianceOptions, variance } from './library/reduce.ts';
+export { flatten, flip, moveaxis, repeat, split, squeeze, stack, swapaxes, tile, unsqueeze } from './library/shape.ts';
 export { type IntervalBounds, intervalAttention } from './ops/attention.ts';
-export {
-  argsort,
-  cumsum,
-  gather,
-  type SortOptions,
-  scatterAdd,
-  sort,
-  take,
-  topk,
-} from './ops/axis.ts';
+export { argsort, cumsum, gather, type SortOptions, scatterAdd, sort, take, topk } from './ops/axis.ts';
 export {
   abs,
   add,
@@ -94,6 +63,7 @@ export {
   minimum,
   mul,
   neg,
+  notEqual,
   type Operand,
   reciprocal,
   relu,

@@ -133,6 +133,7 @@ export const rules: Rules = {
   minimum: { reads: BOTH,    vjp: (g, { ins: [a, b], needs }) => [scaled(g, share(b, a), a, needs[0]), scaled(g, share(a, b), b, needs[1])] },
   greater: { reads: NOTHING, vjp: () => [null, null] },
   equal:   { reads: NOTHING, vjp: () => [null, null] },
+  notEqual: { reads: NOTHING, vjp: () => [null, null] },
   where:   { reads: FIRST,   vjp: (g, { ins: [c, a, b] }) => [null, unbroadcast(where(c, g, 0), a.shape), unbroadcast(where(c, 0, g), b.shape)] },
 
   // y = silu(a) b = a s b with s = sigmoid(a): da = g b (s + a s (1 - s)), db = g a s

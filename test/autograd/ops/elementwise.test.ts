@@ -20,6 +20,7 @@ describe('a number stands for a scalar on either side', () => {
     minimum: [ag.minimum, Math.min],
     greater: [ag.greater, (a, b) => Number(a > b)],
     equal: [ag.equal, (a, b) => Number(a === b)],
+    notEqual: [ag.notEqual, (a, b) => Number(a !== b)],
   };
   // No float: the number must not pass through 32 bits on the way.
   const c = 0.1;

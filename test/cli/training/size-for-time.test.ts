@@ -87,8 +87,11 @@ test('the words name the size, the reason, and what twice the time buys', () => 
     'nano, because 1 minute is enough for 300 kB of the 1.00 MB, and a larger size would read less',
   );
   expect(short.twice).toBe('reads twice as much and takes off about 8 % of the bits per byte');
+  const repeated = sizeInWords({ size: 'nano', readsAll: false }, { ...facts, bytesSeen: 1_600_000 });
+  expect(repeated.why).toContain('1 minute is enough for 1.6 passes over the data,');
+  expect(repeated.twice).not.toContain('twice as much');
   const tiny = sizeInWords({ size: 'tiny', readsAll: true }, { ...facts, minutes: 10 });
-  expect(tiny.why).toBe('tiny, the largest size that reads the data once in 10 minutes');
+  expect(tiny.why).toBe('tiny, the largest size that reads the data as often as pays in 10 minutes');
   expect(tiny.twice).toContain('small, which takes off less than 1 %');
   expect(sizeInWords({ size: 'small', readsAll: true }, facts).twice).toContain('nothing; twice the text');
 });

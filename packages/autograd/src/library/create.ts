@@ -1,7 +1,6 @@
 /** @file Tensors made of numbers, triangles, and ids as vectors. */
 import {
   checkTensor,
-  type DType,
   formatShape,
   ShapeError,
   sizeOf,
@@ -18,8 +17,7 @@ function filled(shape: readonly number[], f: (i: number) => number, options: Ten
   const values = new Float64Array(sizeOf(shape));
   // A plain loop, because `Float64Array.from` takes ten times as long.
   for (let i = 0; i < values.length; i++) values[i] = f(i);
-  const dtype: DType = options.dtype ?? 'f32';
-  return tensor(values, shape, { ...options, dtype });
+  return tensor(values, shape, { ...options, dtype: options.dtype ?? 'f32' });
 }
 
 const checkSize = (op: string, n: number): void => {

@@ -1,6 +1,6 @@
 /** @file Comparisons and logic: 1 for true, 0 for false, and no gradient. Operands broadcast; a comparison with NaN is false, but for `notEqual`. */
 import { checkOptions, checkTensor, type Tensor } from '@blt-ts/tensor';
-import { abs, add, affine, equal, greater, maximum, mul, type Operand, pair, sub } from '../ops/elementwise.ts';
+import { abs, affine, equal, greater, maximum, mul, notEqual, type Operand, pair, sub } from '../ops/elementwise.ts';
 import { type ReduceOptions, sum } from '../ops/reduce.ts';
 import { over } from './reduce.ts';
 
@@ -12,17 +12,12 @@ export function less(a: Operand, b: Operand): Tensor {
 /** 1 where a >= b, else 0 */
 export function greaterEqual(a: Operand, b: Operand): Tensor {
   const [x, y] = pair('greaterEqual', a, b);
-  return add(greater(x, y), equal(x, y));
+  return maximum(greater(x, y), equal(x, y));
 }
 /** 1 where a <= b, else 0 */
 export function lessEqual(a: Operand, b: Operand): Tensor {
   const [x, y] = pair('lessEqual', a, b);
   return greaterEqual(y, x);
-}
-/** 1 where a and b differ, else 0; NaN differs from everything. */
-export function notEqual(a: Operand, b: Operand): Tensor {
-  const [x, y] = pair('notEqual', a, b);
-  return affine(equal(x, y), -1, 1);
 }
 
 /** 1 where x is 0, else 0 */

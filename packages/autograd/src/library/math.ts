@@ -13,6 +13,7 @@ import {
   minimum,
   mul,
   neg,
+  notEqual,
   type Operand,
   pair,
   reciprocal,
@@ -21,7 +22,7 @@ import {
   where,
 } from '../ops/elementwise.ts';
 import { unbroadcast } from '../ops/reduce.ts';
-import { less, notEqual } from './logic.ts';
+import { less } from './logic.ts';
 
 /** x kept within low and high: min(max(x, low), high). At a bound half of the gradient passes, as in `maximum`. */
 export function clip(x: Tensor, low: Operand, high: Operand): Tensor {

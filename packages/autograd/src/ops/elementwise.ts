@@ -115,6 +115,8 @@ export const minimum = (a: Operand, b: Operand): Tensor => apply('minimum', pair
 export const greater = (a: Operand, b: Operand): Tensor => apply('greater', pair('greater', a, b), {});
 /** 1 where a = b, else 0; the gradient is 0 */
 export const equal = (a: Operand, b: Operand): Tensor => apply('equal', pair('equal', a, b), {});
+/** 1 where a and b differ, else 0; NaN differs from everything. The gradient is 0 */
+export const notEqual = (a: Operand, b: Operand): Tensor => apply('notEqual', pair('notEqual', a, b), {});
 /** a where condition is not 0, else b. All three broadcast. The gradient of condition is 0. */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   checkTensor('where: the condition', condition);

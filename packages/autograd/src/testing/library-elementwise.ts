@@ -157,7 +157,6 @@ export const libraryElementwise: Record<string, LibraryRow<never>> = {
   less: binary('greater', ag.less, (a, b) => truth(b > a), { swapped: true }),
   lessEqual: binary('greater', ag.lessEqual, (a, b) => truth(!(a > b)), { swapped: true }),
   greaterEqual: binary('greater', ag.greaterEqual, (a, b) => truth(!(b > a))),
-  notEqual: binary('equal', ag.notEqual, (a, b) => truth(a < b || a > b)),
   logicalAnd: binary('mul', ag.logicalAnd, (a, b) => truth(a * b !== 0)),
   logicalOr: binary('maximum', ag.logicalOr, (a, b) => truth(a ** 2 + b ** 2 > 0)),
   logicalNot: unary(

@@ -33,7 +33,7 @@ type Unary =
   | 'sign'
   | 'erf';
 
-type Binary = 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum' | 'greater' | 'equal';
+type Binary = 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum' | 'greater' | 'equal' | 'notEqual';
 
 const unary = <K extends Unary>(
   operation: (x: Tensor) => Tensor,
@@ -143,6 +143,7 @@ export const elementwiseOps: OpRows<
   | 'minimum'
   | 'greater'
   | 'equal'
+  | 'notEqual'
   | 'where'
   | 'swiGlu'
   | 'swiGluBackward'
@@ -221,6 +222,7 @@ export const elementwiseOps: OpRows<
   minimum: binary('minimum', ag.minimum, (a, b) => exact((a + b - Math.abs(a - b)) / 2), { smooth: distinct }),
   greater: binary('greater', ag.greater, (a, b) => exact(Number(a > b)), { smooth: distinct }),
   equal: binary('equal', ag.equal, (a, b) => exact(Number(a === b)), { smooth: distinct }),
+  notEqual: binary('notEqual', ag.notEqual, (a, b) => exact(Number(a < b || a > b)), { smooth: distinct }),
   where: {
     cases: (size) =>
       broadcastable(size, 3).chain(([c, a, b]) =>

@@ -1,6 +1,9 @@
 /** @file The flags of `blt compress` and `blt decompress`. */
 import type { Command } from 'commander';
-import { between, finish, modelOption, threadsOption, whole } from './values.ts';
+import { between, finishFilesInBestNode, modelOption, thisNodeOption, threadsOption, whole } from './values.ts';
+
+/** Bytes of an archive that are opened before another Node has started. */
+const ARCHIVE = 3000;
 
 /** Flags that both have, as gzip has them. */
 const withFileFlags = (command: Command): Command =>
@@ -13,7 +16,8 @@ const withFileFlags = (command: Command): Command =>
     .option('-k, --keep', 'keep the files that are read (the default)')
     .option('--rm', 'delete each file that was read once its result is on the disk')
     .option('--json', 'one JSON object for each file')
-    .addOption(threadsOption());
+    .addOption(threadsOption())
+    .addOption(thisNodeOption());
 
 /** Adds `blt compress`. */
 export function addCompress(program: Command): void {
@@ -31,15 +35,19 @@ export function addCompress(program: Command): void {
       between(whole, 2),
     )
     .option('--self-contained', 'put the model into the archive, as BF16')
-    .action(async (files, flags) => {
-      const { compressCommand, decompressCommand } = await import('../commands/compress.ts');
-      finish(await (flags.decompress ? decompressCommand(files, flags) : compressCommand(files, flags)));
-    });
+    .action((files, flags) =>
+      finishFilesInBestNode(files, flags.decompress ? ARCHIVE : 16_000, flags, async () => {
+        const { compressCommand, decompressCommand } = await import('../commands/compress.ts');
+        return flags.decompress ? decompressCommand(files, flags) : compressCommand(files, flags);
+      }),
+    );
 }
 
 /** Adds `blt decompress`. */
 export function addDecompress(program: Command): void {
-  withFileFlags(program.command('decompress').description('open archives of blt compress')).action(
-    async (files, flags) => finish(await (await import('../commands/compress.ts')).decompressCommand(files, flags)),
+  withFileFlags(program.command('decompress').description('open archives of blt compress')).action((files, flags) =>
+    finishFilesInBestNode(files, ARCHIVE, flags, async () =>
+      (await import('../commands/compress.ts')).decompressCommand(files, flags),
+    ),
   );
 }

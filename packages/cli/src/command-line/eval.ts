@@ -4,10 +4,11 @@ import {
   backendOption,
   between,
   collect,
-  finish,
+  finishInBestNode,
   memoryOptions,
   modelOption,
   RAW,
+  thisNodeOption,
   threadsOption,
   whole,
 } from './values.ts';
@@ -32,5 +33,6 @@ export function addEval(program: Command): void {
     .option('--json', 'one JSON object')
     .addOption(backendOption())
     .addOption(threadsOption())
-    .action(async (flags) => finish(await (await import('../commands/eval.ts')).evalCommand(flags)));
+    .addOption(thisNodeOption())
+    .action((flags) => finishInBestNode(flags, async () => (await import('../commands/eval.ts')).evalCommand(flags)));
 }

@@ -3,11 +3,12 @@ import type { Command } from 'commander';
 import {
   backendOption,
   between,
-  finish,
+  finishInBestNode,
   mass,
   memoryOptions,
   modelOption,
   number,
+  thisNodeOption,
   threadsOption,
   weightsOption,
   whole,
@@ -50,5 +51,11 @@ export function addGenerate(program: Command): void {
     .option('--json', 'one JSON object')
     .addOption(backendOption())
     .addOption(threadsOption())
-    .action(async (flags) => finish(await (await import('../commands/generate.ts')).generateCommand(flags)));
+    .addOption(thisNodeOption())
+    .action((flags) => {
+      // A text of a few hundred bytes is done before another Node has started.
+      const thisNode = flags.thisNode || (flags.prompts === undefined && flags.maxBytes < 2000);
+      const here = async () => (await import('../commands/generate.ts')).generateCommand(flags);
+      return finishInBestNode({ ...flags, thisNode }, here);
+    });
 }

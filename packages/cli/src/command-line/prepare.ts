@@ -1,6 +1,6 @@
 /** @file The flags of `blt prepare`. */
 import { type Command, Option } from 'commander';
-import { between, collect, finish, needed, number, threadsOption, whole } from './values.ts';
+import { between, collect, finishInBestNode, needed, number, thisNodeOption, threadsOption, whole } from './values.ts';
 
 /** Adds `blt prepare`. */
 export function addPrepare(program: Command): void {
@@ -26,7 +26,9 @@ export function addPrepare(program: Command): void {
     .option('-o, --out <dir>', 'folder of the shards (required)')
     .addOption(threadsOption())
     .option('--json', 'every event as a line of JSON')
-    .action(async (flags) =>
-      finish(await (await import('../commands/prepare.ts')).prepareCommand(needed(flags, 'out'))),
-    );
+    .addOption(thisNodeOption())
+    .action((flags) => {
+      const here = async () => (await import('../commands/prepare.ts')).prepareCommand(needed(flags, 'out'));
+      return finishInBestNode(flags, here, true);
+    });
 }

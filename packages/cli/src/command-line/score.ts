@@ -1,6 +1,16 @@
 /** @file The flags of `blt score`. */
 import { type Command, Option } from 'commander';
-import { backendOption, between, collect, finish, number, RAW, threadsOption, whole } from './values.ts';
+import {
+  backendOption,
+  between,
+  collect,
+  finishFilesInBestNode,
+  number,
+  RAW,
+  thisNodeOption,
+  threadsOption,
+  whole,
+} from './values.ts';
 
 /** Adds `blt score`. */
 export function addScore(program: Command): void {
@@ -22,5 +32,10 @@ export function addScore(program: Command): void {
     .option('--memory', "mix in the run's memory of its training text, which learns from each text that is scored")
     .addOption(backendOption())
     .addOption(threadsOption())
-    .action(async (files, flags) => finish(await (await import('../commands/score.ts')).scoreCommand(files, flags)));
+    .addOption(thisNodeOption())
+    .action((files, flags) =>
+      finishFilesInBestNode(files, 16_000, flags, async () =>
+        (await import('../commands/score.ts')).scoreCommand(files, flags),
+      ),
+    );
 }

@@ -1,6 +1,14 @@
 /** @file The flags of `blt serve`. */
 import type { Command } from 'commander';
-import { backendOption, between, finish, threadsOption, weightsOption, whole } from './values.ts';
+import {
+  backendOption,
+  between,
+  finishInBestNode,
+  thisNodeOption,
+  threadsOption,
+  weightsOption,
+  whole,
+} from './values.ts';
 
 /** Adds `blt serve`. */
 export function addServe(program: Command): void {
@@ -24,5 +32,8 @@ export function addServe(program: Command): void {
     .addOption(weightsOption())
     .addOption(backendOption())
     .addOption(threadsOption())
-    .action(async (model, flags) => finish(await (await import('../commands/serve.ts')).serveCommand(model, flags)));
+    .addOption(thisNodeOption())
+    .action((model, flags) =>
+      finishInBestNode(flags, async () => (await import('../commands/serve.ts')).serveCommand(model, flags), true),
+    );
 }

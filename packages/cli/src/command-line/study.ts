@@ -1,6 +1,6 @@
 /** @file The flags of `blt study`. */
 import { type Command, Option } from 'commander';
-import { between, finish, number, whole } from './values.ts';
+import { between, finishInBestNode, number, thisNodeOption, whole } from './values.ts';
 
 /** Adds `blt study`. */
 export function addStudy(program: Command): void {
@@ -18,11 +18,11 @@ export function addStudy(program: Command): void {
     .option('--from <file>', 'take the finished runs of a results.json over, so that none of them is done again')
     .option('--results <file>', 'draw the page of a results.json and run nothing')
     .addOption(new Option('--one <json>', 'one run').hideHelp())
-    .action(async (name, flags) => {
+    .addOption(thisNodeOption())
+    .action((name, flags) => {
       // The processes that do the runs take the Node of this one.
-      const { trainedElsewhere } = await import('../training/newer-node.ts');
       const quick = flags.one !== undefined || flags.results !== undefined || flags.smoke;
-      const elsewhere = quick ? undefined : await trainedElsewhere({ backend: 'wasm' });
-      finish(elsewhere ?? (await (await import('../commands/study.ts')).study(name, flags)));
+      const here = async () => (await import('../commands/study.ts')).study(name, flags);
+      return finishInBestNode({ thisNode: quick || flags.thisNode }, here, true);
     });
 }

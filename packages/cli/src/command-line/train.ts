@@ -1,7 +1,7 @@
 /** @file The flags of `blt train`: every row of config/options.ts, and those that are no option of the run. */
 import { type Command, Option } from 'commander';
 import { flagOf, OPTIONS, type OptionRow, type SectionName } from '../config/options.ts';
-import { collect, finish } from './values.ts';
+import { collect, finishInBestNode, thisNodeOption } from './values.ts';
 
 const GROUPS: Readonly<Partial<Record<SectionName, string>>> = {
   train: 'Training:',
@@ -39,10 +39,7 @@ export function addTrain(program: Command): void {
     .option('--dry-run', 'print the plan and stop')
     .option('--json', 'every event as a line of JSON')
     .option('--tensorboard', 'write a TensorBoard event file into the run as well')
-    .option('--this-node', 'train in the Node that runs, even if one with wider vectors is at hand')
+    .addOption(thisNodeOption())
     .option('--detect-anomaly', 'check every kernel (slow): stop at the first result that is not a number')
-    .action(async (flags) => {
-      const elsewhere = await (await import('../training/newer-node.ts')).trainedElsewhere(flags);
-      finish(elsewhere ?? (await (await import('../commands/train.ts')).train(flags)));
-    });
+    .action((flags) => finishInBestNode(flags, async () => (await import('../commands/train.ts')).train(flags), true));
 }

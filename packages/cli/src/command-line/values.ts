@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { BACKEND_NAMES } from '../config/backend-names.ts';
 import { UserError } from '../terminal/errors.ts';
 import { exitWhenWritten } from '../terminal/output.ts';
+import type { NodeFlags } from '../threads/newer-node.ts';
 
 export const number = (text: string): number => {
   const value = Number(text);
@@ -65,6 +66,26 @@ export const behaviourOption = () =>
     'facebook',
     'huggingface',
   ]);
+
+export const thisNodeOption = () =>
+  new Option('--this-node', 'stay in the Node that runs, even if one with wider vectors is at hand');
+
+/** Runs a command that computes, in the fastest Node at hand, and sets its exit code. @param says which Node, in a line */
+export async function finishInBestNode(flags: NodeFlags, here: () => Promise<number>, says = false): Promise<void> {
+  const { inWiderNode } = await import('../threads/newer-node.ts');
+  finish(await inWiderNode(flags, here, says));
+}
+
+/** The same for files, without a word. Where they have fewer bytes than `limit`, this Node is done before another has started. */
+export async function finishFilesInBestNode(
+  files: readonly string[],
+  limit: number,
+  flags: NodeFlags,
+  here: () => Promise<number>,
+): Promise<void> {
+  const { fewBytes } = await import('../threads/newer-node.ts');
+  return finishInBestNode({ ...flags, thisNode: flags.thisNode || fewBytes(files, limit) }, here);
+}
 
 /** Sets the exit code of a command that ran to its end. */
 export const finish = (code: number): void => {

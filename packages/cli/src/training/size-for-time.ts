@@ -54,7 +54,7 @@ export interface ChosenSize {
 }
 
 /**
- * The largest size that reads its data once in the time. Where none does it is the smallest: after as many bytes all sizes are about
+ * The largest size that reads its data as often as pays in the time. Where none does it is the smallest: after as many bytes all sizes are about
  * as good, and the smallest reads the most.
  * @param below take only sizes that are smaller than this one
  */
@@ -96,16 +96,25 @@ export function sizeInWords(
   { bytesSeen, trainBytes, minutes }: { bytesSeen: number; trainBytes: number; minutes: number },
 ): SizeInWords {
   const larger = CHOICES[CHOICES.indexOf(size) + 1];
+  const time = counted(minutes, 'minute');
   if (!all) {
+    const passes = bytesSeen / trainBytes;
+    const read =
+      passes < 1
+        ? `${humanBytes(bytesSeen)} of the ${humanBytes(trainBytes)}`
+        : `${passes.toFixed(1)} passes over the data`;
     return {
       size,
-      why: `${size}, because ${counted(minutes, 'minute')} ${minutes === 1 ? 'is' : 'are'} enough for ${humanBytes(bytesSeen)} of the ${humanBytes(trainBytes)}, and a larger size would read less`,
-      twice: `reads twice as much and takes off about ${percent(gainOfTwice(bytesSeen))} of the bits per byte`,
+      why: `${size}, because ${time} ${minutes === 1 ? 'is' : 'are'} enough for ${read}, and a larger size would read less`,
+      twice:
+        passes < 1
+          ? `reads twice as much and takes off about ${percent(gainOfTwice(bytesSeen))} of the bits per byte`
+          : 'reads as often as pays, or with a larger size, and takes off about 1 % of the bits per byte',
     };
   }
   const why = larger
-    ? `${size}, the largest size that reads the data once in ${counted(minutes, 'minute')}`
-    : `${size}, the largest size whose curve is known; it reads the data once, because more passes make it no better`;
+    ? `${size}, the largest size that reads the data as often as pays in ${time}`
+    : `${size}, the largest size whose curve is known; it reads the data only as often as pays`;
   const next = larger ? `the next size, ${larger}, which takes off less than 1 % of the bits per byte` : 'nothing';
   return { size, why, twice: `${next}; twice the text would take off about ${percent(gainOfTwice(trainBytes))}` };
 }

@@ -76,6 +76,8 @@ export const elementwise = {
   greater: binary('greater'),
   /** y = 1 if a = b else 0, broadcasting */
   equal: binary('equal'),
+  /** y = 0 if a = b else 1, broadcasting; NaN differs from everything */
+  notEqual: binary('notEqual'),
   /** y = a where cond is not 0, else b, broadcasting all three */
   where: {
     inputs: ['f32', 'f32', 'f32'],

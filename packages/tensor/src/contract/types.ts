@@ -39,6 +39,7 @@ export interface KernelAttrs {
   minimum: None;
   greater: None;
   equal: None;
+  notEqual: None;
   where: None;
   // elementwise, fused
   swiGlu: None;

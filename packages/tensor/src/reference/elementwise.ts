@@ -88,6 +88,7 @@ export const elementwiseKernels = {
   minimum: zip(Math.min),
   greater: zip((a, b) => (a > b ? 1 : 0)),
   equal: zip((a, b) => (a === b ? 1 : 0)),
+  notEqual: zip((a, b) => (a === b ? 0 : 1)),
   where,
   swiGlu,
   swiGluBackward,

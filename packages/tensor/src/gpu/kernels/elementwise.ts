@@ -104,6 +104,7 @@ const binaryBodies = {
   minimum: 'if (p < q) { y = p; } else { if (q <= p) { y = q; } else { y = p + q; } }',
   greater: 'if (p > q) { y = 1; }',
   equal: 'if (p === q) { y = 1; }',
+  notEqual: 'y = 1; if (p === q) { y = 0; }',
 };
 
 export type BinaryName = keyof typeof binaryBodies;

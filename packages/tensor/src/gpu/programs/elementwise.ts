@@ -65,6 +65,7 @@ export const elementwisePrograms = {
   minimum: binary('minimum'),
   greater: binary('greater'),
   equal: binary('equal'),
+  notEqual: binary('notEqual'),
   where: ((calls, [y], ins) =>
     strided(
       calls,

@@ -60,3 +60,4 @@ export const MAXIMUM = 4;
 export const MINIMUM = 5;
 export const GREATER = 6;
 export const EQUAL = 7;
+export const NOT_EQUAL = 8;

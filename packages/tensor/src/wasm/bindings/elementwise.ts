@@ -150,6 +150,7 @@ export const elementwiseBindings = {
   minimum: binary(args.MINIMUM),
   greater: binary(args.GREATER),
   equal: binary(args.EQUAL),
+  notEqual: binary(args.NOT_EQUAL),
   where,
   swiGlu,
   swiGluBackward,

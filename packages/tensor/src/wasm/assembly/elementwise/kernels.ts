@@ -8,7 +8,7 @@ import { float, int, partBegin, pointer, scratch } from '../core/call';
 import { storeTail } from '../core/simd';
 import {
   Abs, Add, Affine, Div, Equal, Erf, Exp, Greater, Log, Maximum, Minimum,
-  Mul, Neg, Reciprocal, Sigmoid, Sign, Sqrt, Sub, Tanh, ToF32, ToI32, Wave, Op,
+  Mul, Neg, NotEqual, Reciprocal, Sigmoid, Sign, Sqrt, Sub, Tanh, ToF32, ToI32, Wave, Op,
 } from './operations';
 import { GRAIN, storeUpTo4 } from './rows';
 
@@ -64,7 +64,8 @@ function combine(op: i32, y: usize, a: usize, aStep: usize, b: usize, bStep: usi
     case args.MAXIMUM: return combineRow<Maximum>(y, a, aStep, b, bStep, n);
     case args.MINIMUM: return combineRow<Minimum>(y, a, aStep, b, bStep, n);
     case args.GREATER: return combineRow<Greater>(y, a, aStep, b, bStep, n);
-    default: return combineRow<Equal>(y, a, aStep, b, bStep, n);
+    case args.EQUAL: return combineRow<Equal>(y, a, aStep, b, bStep, n);
+    default: return combineRow<NotEqual>(y, a, aStep, b, bStep, n);
   }
 }
 

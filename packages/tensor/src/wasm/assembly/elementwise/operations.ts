@@ -81,6 +81,10 @@ export class Equal extends Op {
   of(a: v128, b: v128, c: v128): v128 { return v128.and(f32x4.eq(a, b), v128.load_splat<f32>(ONE)); }
 }
 
+export class NotEqual extends Op {
+  of(a: v128, b: v128, c: v128): v128 { return v128.and(f32x4.ne(a, b), v128.load_splat<f32>(ONE)); }
+}
+
 export class Neg extends Op {
   of(x: v128, b: v128, c: v128): v128 { return f32x4.neg(x); }
 }

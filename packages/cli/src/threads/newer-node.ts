@@ -1,10 +1,10 @@
 /**
- * @file Training on the fastest Node at hand. Node 24 joins pairs of the kernels' vectors into 256-bit ones, which about doubles the
- * speed of training on x64. A Node from 20 on therefore hands `blt train` over to one that does, if PATH or the clone's cache holds
- * one. Nothing is downloaded here: `npm run quickstart` does that, and says so.
+ * @file The fastest Node at hand. Node 24 joins pairs of the kernels' vectors into 256-bit ones, which about doubles the speed of training
+ * on x64, with the same bits. An older Node therefore hands commands that compute for long over to one that does, if PATH or the
+ * clone's cache holds one. Nothing is downloaded here: `npm run quickstart` does that, and says so.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { wideVectorsWith } from '@blt-ts/tensor';
@@ -28,6 +28,12 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 const NODE = process.platform === 'win32' ? 'node.exe' : 'node';
 /** Set for the process that took over. */
 const HANDED_OVER = 'BLT_HANDED_OVER';
+
+/** Flags of a command that decide about its Node. */
+export interface NodeFlags {
+  readonly thisNode?: boolean;
+  readonly backend?: string;
+}
 
 /** Where scripts/pinned.mjs keeps the Node that the quickstart fetched, seen from packages/cli/dist. */
 function cached(): string[] {
@@ -95,26 +101,40 @@ function handOver({ path }: NodeBinary): Promise<number> {
   });
 }
 
+/** Whether these are files of so few bytes in all that their work is done before another Node has started. Folders and streams are not. */
+export function fewBytes(paths: readonly string[], limit: number): boolean {
+  const sizes = paths.map((path) => statSync(path, { throwIfNoEntry: false }));
+  const total = sizes.reduce((sum, found) => sum + (found?.isFile() ? found.size : limit), 0);
+  return paths.length > 0 && total < limit;
+}
+
+/** The Node to hand over to. Undefined where this one is as good, where `flags` keep it, or where there is no other. */
+function better({ thisNode, backend = 'auto' }: NodeFlags): NodeBinary | 'none' | undefined {
+  const vectors = backend === 'auto' || backend === 'wasm';
+  if (thisNode || process.env.BLT_THIS_NODE === '1' || !vectors) return undefined;
+  if (wideVectorsWith(process.versions.node) || !wideVectorsWith('24.0.0')) return undefined;
+  return widerNode([...inPath(process.env.PATH), ...cached()]) ?? 'none';
+}
+
 /**
- * Trains in a Node with wider vectors, if this one has none and such a one is at hand; says so in a line, or else what would be gained.
- * `--this-node` and BLT_THIS_NODE=1 opt out, and so does a backend that computes without these vectors.
- * @returns the exit code of that process, or undefined if this one is to train
+ * Runs a command in a Node with wider vectors, if this one has none and such a one is at hand, and otherwise here. `--this-node` and
+ * BLT_THIS_NODE=1 keep it here, and so does a backend that computes without these vectors.
+ * @param here the command in this Node
+ * @param says a line about which Node it is, or would better be. Commands of seconds, which run in loops and pipes, say nothing
+ * @returns the exit code
  */
-export async function trainedElsewhere(flags: { thisNode?: boolean; backend?: string }): Promise<number | undefined> {
+export async function inWiderNode(flags: NodeFlags, here: () => Promise<number>, says = false): Promise<number> {
   endWithParent();
+  const found = better(flags);
+  if (found === undefined) return here();
   const { node } = process.versions;
-  const vectors = flags.backend === undefined || flags.backend === 'auto' || flags.backend === 'wasm';
-  if (flags.thisNode || process.env.BLT_THIS_NODE === '1' || !vectors) return undefined;
-  if (wideVectorsWith(node) || !wideVectorsWith('24.0.0')) return undefined;
-  const found = widerNode([...inPath(process.env.PATH), ...cached()]);
-  if (found === undefined) {
-    const fetch = existsSync(join(dirname(fileURLToPath(import.meta.url)), '../../../scripts/other-node.mjs'));
-    const how = fetch ? '`node scripts/other-node.mjs 24 --version` fetches one' : 'https://nodejs.org has it';
-    note(`Node ${node} has 128-bit vectors. Node 24 would train up to twice as fast here; ${how}`);
-    return undefined;
+  if (found !== 'none') {
+    const taken = `Node ${found.version} runs this in place of ${node}, because its vectors are twice as wide`;
+    if (says) note(`${taken} (--this-node opts out)`);
+    return handOver(found);
   }
-  note(
-    `Node ${found.version} trains in place of ${node}, because its vectors are twice as wide (--this-node opts out)`,
-  );
-  return handOver(found);
+  const fetch = existsSync(join(dirname(fileURLToPath(import.meta.url)), '../../../scripts/other-node.mjs'));
+  const how = fetch ? '`node scripts/other-node.mjs 24 --version` fetches one' : 'https://nodejs.org has it';
+  if (says) note(`Node ${node} has 128-bit vectors. Node 24 would be up to twice as fast here; ${how}`);
+  return here();
 }

@@ -1,10 +1,10 @@
-/** @file Which Node trains: the first with wider vectors among those at hand, with its exit code, its signals and its words. */
+/** @file Which Node computes: the first with wider vectors among those at hand, with its exit code, its signals, its words and its bytes. */
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { wideVectorsWith } from '@blt-ts/tensor';
 import { expect, test } from 'vitest';
-import { widerNode } from '../../../packages/cli/src/training/newer-node.ts';
+import { fewBytes, widerNode } from '../../../packages/cli/src/threads/newer-node.ts';
 import { BLT } from '../../support/command.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -32,6 +32,16 @@ test('the first that is wide enough is taken; no file, no Node and an old one ar
   expect(asked).toEqual(['/a/node', '/b/node', '/c/node']);
   expect(widerNode(['/a/node', '/none/node'], has)).toBeUndefined();
   expect(widerNode([], has)).toBeUndefined();
+});
+
+test('files of few bytes in all are few; streams, folders and what is not there are not', () => {
+  const cwd = temporaryFolder();
+  const [a, b] = [join(cwd, 'a'), join(cwd, 'b')];
+  writeFileSync(a, 'x'.repeat(60));
+  writeFileSync(b, 'x'.repeat(40));
+  expect(fewBytes([a, b], 101)).toBe(true);
+  expect(fewBytes([a, b], 100)).toBe(false);
+  for (const paths of [[], ['-'], [a, '-'], [cwd], [join(cwd, 'none')]]) expect(fewBytes(paths, 1e6)).toBe(false);
 });
 
 /**
@@ -67,7 +77,7 @@ test('flags go over as they are, and the exit code comes back', () => {
   const { status, stdout, stderr } = run([], environment(path));
   if (hands) {
     expect(stdout).toContain('train --data a b --dry-run');
-    expect(stderr).toContain('Node 24.5.0 trains in place of');
+    expect(stderr).toContain('Node 24.5.0 runs this in place of');
     expect(status).toBe(7);
   } else expect(stderr).toContain('a b');
   // What does not hand over refuses the file that is not there.
@@ -96,4 +106,39 @@ test('a signal goes over, and the answer to it comes back', async () => {
   });
   const code = await new Promise((resolve) => child.on('close', resolve));
   expect([text.includes('stopped'), code]).toEqual(hands ? [true, 130] : [false, 1]);
+});
+
+test('commands that compute go over, with stdin and stdout as they are and without a word', () => {
+  const cwd = temporaryFolder();
+  const path = standIn(join(cwd, 'three'), 'process.stdin.pipe(process.stdout);');
+  const input = Buffer.from(Array.from({ length: 100_000 }, (_, i) => (i * 167) % 256));
+  const run = (command: string, ...flags: string[]) =>
+    spawnSync(process.execPath, [BLT, command, ...flags], { cwd, env: environment(path), input, maxBuffer: 2 ** 24 });
+  for (const command of [
+    ['score', '-'],
+    ['compress', '-c'],
+    ['decompress', '-c'],
+    ['eval'],
+    ['generate', '--prompts', '-'],
+  ]) {
+    const { status, stdout, stderr } = run(command[0], ...command.slice(1));
+    const same = Buffer.compare(stdout, input) === 0;
+    expect([command[0], same, status === 0, stderr.length === 0]).toEqual([command[0], hands, hands, hands]);
+    const here = run(command[0], ...command.slice(1), '--this-node');
+    // There is no model in this folder.
+    expect([here.status !== 0, here.stdout.length, here.stderr.length > 0]).toEqual([true, 0, true]);
+  }
+  for (const command of [['serve'], ['prepare', '--out', 'shards']]) {
+    const { stderr } = run(command[0], ...command.slice(1));
+    expect(String(stderr).includes('Node 24.5.0 runs this in place of')).toBe(hands);
+  }
+});
+
+test('a short text is made here', () => {
+  const cwd = temporaryFolder();
+  const path = standIn(join(cwd, 'four'), 'console.log("elsewhere");');
+  const run = (bytes: string) =>
+    spawnSync(process.execPath, [BLT, 'generate', '-n', bytes], { cwd, env: environment(path), encoding: 'utf8' });
+  expect(run('200').stdout).toBe('');
+  expect(run('20000').stdout).toBe(hands ? 'elsewhere\n' : '');
 });

@@ -47,6 +47,21 @@ test('a misspelt command is answered with the name meant, exit code 2', async ()
   }
 });
 
+const EXCESS: readonly (readonly [string[], string])[] = [
+  [['train', 'book.txt'], 'blt train takes no arguments, so not book.txt; did you mean --data book.txt?'],
+  [['generate', 'Call me'], 'blt generate takes no arguments, so not "Call me"; did you mean --prompt "Call me"?'],
+  [
+    ['train', '--leave-one-out', 'off'],
+    'blt train takes no arguments, so not off; --leave-one-out has no value; did you mean --data off?',
+  ],
+  [['eval', '-q', 'x'], 'blt eval takes no arguments, so not x; -q has no value; did you mean --data x?'],
+  [['serve', 'a', 'b'], 'blt serve takes one argument, so not b'],
+  [['doctor', 'x'], 'blt doctor takes no arguments, so not x'],
+];
+test.each(EXCESS)('a word that a command has no use for is named: %j', async (args, reason) => {
+  expect(await answer(args)).toEqual({ code: 2, stderr: `error: ${reason}\n(add --help for what there is)\n` });
+});
+
 describe.each(COMMANDS)('%s', (command) => {
   test('a misspelt flag is answered with the name meant, exit code 2', async () => {
     const flags = flagsOf(command).filter((flag) => flag !== 'help');

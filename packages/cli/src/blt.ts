@@ -5,6 +5,7 @@ import { addCompletions } from './command-line/completions.ts';
 import { addCompress, addDecompress } from './command-line/compress.ts';
 import { addDoctor } from './command-line/doctor.ts';
 import { addEval } from './command-line/eval.ts';
+import { excessWords } from './command-line/excess.ts';
 import { addGenerate } from './command-line/generate.ts';
 import { addExport, addImport } from './command-line/import-export.ts';
 import { addInspect } from './command-line/inspect.ts';
@@ -33,14 +34,20 @@ const program = new Command('blt')
   .exitOverride()
   .configureOutput({
     writeErr: (text) => void process.stderr.write(printableMessage(text)),
-    outputError: (text, write) => write(withOurName(text)),
+    outputError: (text, write) => write(withReason(text)),
   });
 
-/** A refused option of another program gets the name that it has here, in place of the one that is spelt most like it. */
-function withOurName(text: string): string {
-  const theirs = /unknown option '--([\w-]+)/.exec(text)?.[1];
+/**
+ * A refused word is named, with the flag that was meant. A refused option of another program gets the name that it has here, in place of the
+ * one that is spelt most like it.
+ */
+function withReason(text: string): string {
   const command = program.commands.find((one) => one.name() === process.argv[2]);
-  if (theirs === undefined || command === undefined) return text;
+  if (command === undefined) return text;
+  const excess = text.includes('too many arguments') ? excessWords(command, process.argv.slice(3)) : undefined;
+  if (excess !== undefined) return `error: ${excess}\n`;
+  const theirs = /unknown option '--([\w-]+)/.exec(text)?.[1];
+  if (theirs === undefined) return text;
   const ours = ourNames(theirs, (key) => command.options.some(({ long }) => long === `--${key.replaceAll('_', '-')}`));
   if (ours.length === 0) return text;
   const names = ours.map((key) => `--${key.replaceAll('_', '-')}`).join(' or ');

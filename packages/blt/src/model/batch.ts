@@ -2,7 +2,7 @@
 
 import type { IntervalBounds, RopeTable } from '@blt-ts/autograd';
 import { ropeTable } from '@blt-ts/autograd';
-import { type Backend, defaultBackend, type Tensor, tensor } from '@blt-ts/tensor';
+import { type Backend, defaultBackend, hash32, type Tensor, tensor } from '@blt-ts/tensor';
 import { ConfigError } from '../errors.ts';
 import { type BltConfig, layoutOptions, type TransformerConfig } from './config.ts';
 import { hashNgrams } from './hashing.ts';
@@ -48,21 +48,30 @@ export interface BltBatch {
   readonly decoderCross: IntervalBounds;
 }
 
-/** A row, and which of its n-grams are embedded. */
-export interface HashedRow extends PatchedRow {
-  /** [S] longer n-grams that end with this id add nothing to its embedding. Left out: all are embedded. */
-  readonly longestNgram?: Uint8Array;
+/** N-grams of a row that are hidden: each reads a row of its table that is drawn at random, as one does that the tables never saw. */
+export interface HiddenNgrams {
+  /** [S] size of the longest n-gram that ends with this id and is not hidden; 0: all are */
+  readonly longestShown: Uint8Array;
+  readonly seed: number;
 }
 
-/** Rows of the fused hash table, [S * tables]; -1 for an n-gram that is not embedded. */
-function ngramRows({ ids, longestNgram }: HashedRow, hash: BltConfig['hash']): Int32Array {
+/** A row, and which of its n-grams are hidden. */
+export interface HashedRow extends PatchedRow {
+  /** Left out: none are. */
+  readonly hiddenNgrams?: HiddenNgrams;
+}
+
+/** Rows of the fused hash table, [S * tables]. */
+function ngramRows({ ids, hiddenNgrams }: HashedRow, hash: BltConfig['hash']): Int32Array {
   const rows = hashNgrams(ids, hash);
-  if (!longestNgram) return rows;
-  const { groupSizes, functions } = hash;
+  if (!hiddenNgrams) return rows;
+  const { longestShown, seed } = hiddenNgrams;
+  const { groupSizes, functions, vocab } = hash;
   const tables = functions * groupSizes.length;
   return rows.map((row, at) => {
     const table = at % tables;
-    return groupSizes[table % groupSizes.length] > longestNgram[(at - table) / tables] ? -1 : row;
+    const hidden = groupSizes[table % groupSizes.length] > longestShown[(at - table) / tables];
+    return hidden ? table * vocab + (hash32(seed, at) % vocab) : row;
   });
 }
 

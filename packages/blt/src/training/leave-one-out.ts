@@ -4,7 +4,8 @@
  * After the first pass the hash tables know what followed each n-gram. A row that is seen again finds its own answers there, and the model
  * learns to trust them. On new text most long n-grams are new, so this trust costs bits. From the second pass on, an n-gram that
  * the corpus has n times is therefore hidden with probability 1/n, and with it all longer ones that end at the same byte. An n-gram that
- * the corpus has nowhere else is always hidden, as it would be on new text.
+ * the corpus has nowhere else is always hidden. A hidden n-gram reads some row of its table, drawn at random, because a new one does so too:
+ * its hash falls on a row that belongs to others.
  */
 import { counterUniform, hash32, type Random } from '@blt-ts/tensor';
 import type { Rows, TrainingRow } from './packing.ts';
@@ -92,7 +93,9 @@ export class LeaveOneOut {
       length: rows.length,
       at: (index) => {
         const row = rows.at(index);
-        return { ...row, longestNgram: longestShown(row.ids, counts, sizes, hash32(seed, index)) };
+        const own = hash32(seed, index);
+        const hiddenNgrams = { longestShown: longestShown(row.ids, counts, sizes, own), seed: hash32(own, 1) };
+        return { ...row, hiddenNgrams };
       },
     };
   }

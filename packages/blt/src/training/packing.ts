@@ -1,4 +1,5 @@
 /** @file From documents to rows of a fixed number of patches. */
+import type { HiddenNgrams } from '../model/batch.ts';
 import { type BltConfig, longestText } from '../model/config.ts';
 
 /** A document as the data pipeline stores it: lengths cover its own bytes only (includeNextToken: false). */
@@ -22,7 +23,7 @@ export interface TrainingRow {
   /** [S] 1 for the targets that count, 0 for the others. Left out: all count. */
   readonly counted?: Uint8Array;
   /** See `HashedRow`. */
-  readonly longestNgram?: Uint8Array;
+  readonly hiddenNgrams?: HiddenNgrams;
 }
 
 /** The most that one row may hold. */

@@ -114,6 +114,17 @@ test('strict TypeScript without the types of a browser or of Node, and without s
   rmSync(oldest, { recursive: true, force: true });
 });
 
+test('the declarations of blt need no types of a browser or of Node', () => {
+  const compilerOptions = {
+    ...{ strict: true, exactOptionalPropertyTypes: true, noEmit: true, module: 'nodenext', target: 'es2022' },
+    ...{ lib: ['es2022'], types: [] },
+  };
+  const files = ['index', 'optim/index'].map((name) => join(root, `packages/blt/dist/${name}.d.ts`));
+  const config = write('blt.json', JSON.stringify({ compilerOptions, files }));
+  const { stdout, status } = node(join(root, 'node_modules/typescript/bin/tsc'), '-p', config);
+  expect({ stdout, status }).toEqual({ stdout: '', status: 0 });
+});
+
 const bundle = async (conditions: string[]) => {
   const contents = `${program}globalThis.found = found;`;
   const options = { bundle: true, minify: true, format: 'esm', platform: 'neutral', write: false, conditions } as const;

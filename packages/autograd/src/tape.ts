@@ -265,8 +265,17 @@ export function applyAll<K extends KernelName>(kernel: K, ins: readonly Tensor[]
     }
   }
   const outs = unwatched(() => run(kernel, ins, attrs));
-  for (const tape of open) tape.record({ kernel, ins, outs, attrs }, open.length === 1);
+  if (open.length === 0) return outs;
+  const call = { kernel, ins: ins.slice(), outs, attrs: copied(attrs) };
+  for (const tape of open) tape.record(call, open.length === 1);
   return outs;
+}
+
+/** Attributes whose arrays are copies, because callers change theirs before the backward pass. */
+function copied<A extends object>(attrs: A): A {
+  const copy = { ...attrs };
+  for (const key in copy) if (Array.isArray(copy[key])) copy[key] = copy[key].slice() as never;
+  return copy;
 }
 
 /** `applyAll` for the kernels with one result. */

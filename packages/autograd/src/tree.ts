@@ -8,7 +8,7 @@ import { describe, isForeignTensor, Tensor } from '@blt-ts/tensor';
 export type Tree = object;
 
 /** A tree of the form of T with something else at its leaves. */
-export type TreeOf<T, Leaf> = T extends Tensor ? Leaf : { readonly [P in keyof T]: TreeOf<T[P], Leaf> };
+export type TreeOf<T, Leaf> = T extends Tensor ? Leaf : { [P in keyof T]: TreeOf<T[P], Leaf> };
 
 /**
  * Replaces every leaf; `path` is its name, joined by dots ("layers.0.weight").

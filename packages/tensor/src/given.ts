@@ -1,7 +1,8 @@
 /** @file Checks of arguments: words for a value of the wrong kind, and options that do not exist. */
 
-/** Another copy of this package makes objects of the same form, which `instanceof` does not know. */
-export const isForeignTensor = (x: object): boolean => 'storage' in x && 'shape' in x && 'freed' in x;
+/** The mark of this copy's tensors. Another copy of this package makes objects of the same form, which `instanceof` does not know. */
+export const OWN: unique symbol = Symbol('tensor');
+export const isForeignTensor = (x: object): boolean => 'storage' in x && 'shape' in x && 'freed' in x && !(OWN in x);
 
 /** A value that is not what is wanted: "null", "an array", "the string "12"". */
 export function describe(x: unknown): string {
@@ -10,6 +11,7 @@ export function describe(x: unknown): string {
   if (Array.isArray(x)) return 'an array';
   if (typeof x !== 'object') return `a ${typeof x}`;
   if (x instanceof Promise) return 'a promise: await it first';
+  if (OWN in x) return 'a tensor';
   if (isForeignTensor(x)) {
     return 'a tensor of another copy of @blt-ts/tensor: two are loaded, and `npm ls @blt-ts/tensor` shows where';
   }
@@ -19,7 +21,7 @@ export function describe(x: unknown): string {
 
 /** @throws TypeError naming an option that does not exist, and those that do */
 export function checkOptions(op: string, options: object, known: readonly string[]): void {
-  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+  if (options === null || typeof options !== 'object' || Array.isArray(options) || OWN in options) {
     throw new TypeError(`${op}: options are an object such as { ${known[0]}: ... }, got ${describe(options)}`);
   }
   // An object with a class may have more fields than these options, and only the known ones are read.

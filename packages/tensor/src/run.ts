@@ -27,7 +27,8 @@ export function run<K extends KernelName>(kernel: K, ins: readonly Tensor[], att
     x.assertLive();
     const want = variadic ? 'f32' : entry.inputs[i];
     if (x.storage.dtype !== want && !entry.view) {
-      throw new TypeError(`${kernel}: input ${i} must be ${want}, got ${x.storage.dtype} ${formatShape(x.shape)}`);
+      const got = `${x.storage.dtype} ${formatShape(x.shape)}`;
+      throw new TypeError(`${kernel}: input ${i} must be ${want}, got ${got}; cast(x, '${want}') of it is`);
     }
     lifetimes.watcher?.(x, kernel);
     if (x.storage.backend !== backend) {

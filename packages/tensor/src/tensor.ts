@@ -1,7 +1,7 @@
 /** @file The class Tensor, and tensors made from numbers. */
 import { createDefaultBackend } from '#default-backend';
 import type { Backend, Storage } from './backend.ts';
-import { checkOptions, describe } from './given.ts';
+import { checkOptions, describe, OWN } from './given.ts';
 import { Lifetimes } from './lifetime.ts';
 import { format, type Nested, nested } from './printing.ts';
 import { checkShape, type DType, formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts';
@@ -33,7 +33,8 @@ export class Tensor {
   /** @internal Use `tensor`, `zeros`, ... */
   constructor(storage: Storage, shape: Shape) {
     this.storage = storage;
-    this.shape = shape;
+    // A copy, because callers change their arrays later, and kernels would then read beyond the storage.
+    this.shape = Object.freeze(shape.slice());
     storage.refs++;
     lifetimes.adopt(this);
   }
@@ -43,6 +44,10 @@ export class Tensor {
   }
   get backend(): Backend {
     return this.storage.backend;
+  }
+  /** @internal */
+  get [OWN](): true {
+    return true;
   }
   /** Number of elements. */
   get size(): number {
@@ -222,9 +227,7 @@ function checkValues(op: string, values: ArrayLike<number>, dtype: DType): void 
 
 /** @internal */
 export const notNumber = (op: string, value: unknown) =>
-  new TypeError(
-    `${op}: values are numbers, arrays of them or typed arrays, got ${value instanceof Tensor ? 'a tensor' : describe(value)}`,
-  );
+  new TypeError(`${op}: values are numbers, arrays of them or typed arrays, got ${describe(value)}`);
 
 /** Appends the values to `out` and their sizes to `shape`, which the first row decides. @throws ShapeError for ragged arrays */
 function flatten(values: Nested, shape: number[], depth: number, out: number[]): void {

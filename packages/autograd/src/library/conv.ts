@@ -106,7 +106,7 @@ function convolution(op: string, axes: number, x: Tensor, weight: Tensor, option
   const y = matmul(reshape(columns, [G, count, K * perGroup]), reshape(kernels, [G, O / G, K * perGroup]), {
     transposeB: true,
   });
-  const channelsFirst = transpose(reshape(y, [G, N, count / N, O / G]), [1, 0, 3, 2]);
+  const channelsFirst = transpose(reshape(y, [G, N, sizeOf(places), O / G]), [1, 0, 3, 2]);
   const result = reshape(channelsFirst, [N, O, ...places]);
   return bias ? add(result, reshape(bias, [O, ...places.map(() => 1)])) : result;
 }

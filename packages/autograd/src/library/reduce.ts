@@ -71,7 +71,7 @@ export interface VarianceOptions extends ReduceOptions {
 }
 
 /**
- * Variance over the axes: sum of (x - mean)^2 / (n - correction). @throws ShapeError as `sum`
+ * Variance over the axes: sum of (x - mean)^2 / max(0, n - correction), so NaN of nothing. @throws ShapeError as `sum`
  */
 export const variance = (x: Tensor, options: VarianceOptions = {}): Tensor => varianceOf('variance', x, options);
 
@@ -82,7 +82,7 @@ function varianceOf(op: string, x: Tensor, options: VarianceOptions): Tensor {
   // The kernel wants the elements of one variance side by side: the reduced axes last.
   const last = axes.every((axis, i) => axis === kept.length + i) ? x : transpose(x, [...kept, ...axes]);
   const [rows, n] = [kept, axes].map((some) => sizeOf(some.map((i) => x.shape[i])));
-  const y = apply('variance', [reshape(last, [rows, n])], { correction });
+  const y = apply('variance', [reshape(last, [rows, n])], { correction: Math.min(correction, n) });
   const shape = x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
   return dropped(reshape(y, shape), axes, keepDims);
 }

@@ -51,7 +51,7 @@ export const rowsOps: OpRows<
       {
         ins: [blank(3, 2), f32([1], [7])],
         attrs: {},
-        message: 'gatherRows: input 1 must be i32, got f32 [1]',
+        message: "gatherRows: input 1 must be i32, got f32 [1]; cast(x, 'i32') of it is",
         error: 'TypeError',
       },
       {
@@ -129,7 +129,7 @@ export const rowsOps: OpRows<
       {
         ins: [blank(3, 2), f32([1, 1], [7])],
         attrs: {},
-        message: 'embeddingBag: input 1 must be i32, got f32 [1,1]',
+        message: "embeddingBag: input 1 must be i32, got f32 [1,1]; cast(x, 'i32') of it is",
         error: 'TypeError',
       },
       {

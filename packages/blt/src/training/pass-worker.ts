@@ -59,13 +59,16 @@ export type PassAnswer =
   | 'updated'
   | { readonly failure: string };
 
+/** A handler of a page's events, of which only this much is read. The types of pages and of Node are not needed for it. */
+export type Handler<E> = { handle(event: E): void }['handle'];
+
 /** The side of a worker that faces those who started it: `self` in a Web Worker, `parentPort` in Node. */
 export interface PassPort {
   postMessage(message: unknown): void;
   /** In Node. */
   on?(event: 'message', listener: (value: unknown) => void): unknown;
   /** In a page. */
-  onmessage?: ((event: MessageEvent) => void) | null;
+  onmessage?: Handler<{ readonly data: unknown }> | null;
 }
 
 const lent = (t: Tensor): LentTensor => {

@@ -15,7 +15,7 @@ import type { DropoutRates } from '../model/dropout.ts';
 import { type MuonConstants, type MuonMatrix, updateMatrix } from '../optim/muon.ts';
 import type { Predicting } from './counted.ts';
 import type { PassInput, PassResult } from './one-pass.ts';
-import type { LentGradient, PassAnswer, PassOrder } from './pass-worker.ts';
+import type { Handler, LentGradient, PassAnswer, PassOrder } from './pass-worker.ts';
 import type { TaskName } from './tasks.ts';
 
 /** A worker that runs `servePasses`: one of Node, or a Web Worker. */
@@ -29,8 +29,8 @@ export interface WorkerThread {
   ref?(): void;
   unref?(): void;
   /** In a page. */
-  onmessage?: ((event: MessageEvent) => void) | null;
-  onerror?: ((event: ErrorEvent) => void) | null;
+  onmessage?: Handler<{ readonly data: unknown }> | null;
+  onerror?: Handler<{ readonly message: string }> | null;
 }
 
 type Answer = Exclude<PassAnswer, { readonly failure: string }>;

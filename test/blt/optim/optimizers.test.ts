@@ -2,10 +2,11 @@
 
 import { leaves, matmul, sum, valueAndGrad } from '@blt-ts/autograd';
 import { type Arr, floats, relativeDistance, toTensor } from '@blt-ts/autograd/testing';
-import { Adam, AdamW, clipFactor, type Gradients, Muon, orthogonalize, SGD } from '@blt-ts/blt/optim';
+import { Adam, AdamW, clipFactor, coalesce, type Gradients, Muon, orthogonalize, SGD } from '@blt-ts/blt/optim';
 import { createReferenceBackend, scope, type Tensor, tensor } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { groupOf } from '../../../packages/blt/src/optim/parameter-groups.ts';
 import { backends } from '../../support/backends.ts';
 import { property } from '../../support/property.ts';
 
@@ -299,4 +300,20 @@ describe.each(backends)('on $name', ({ backend: own }) => {
       expect(losses[29]).toBeLessThan(losses[0]);
     }
   });
+});
+
+test('a number at the end of a prefix is a whole one', () => {
+  const names = ['layers.1.w', 'layers.10.w', 'layers.1', 'layers', 'norm', 'norm1'];
+  const inGroup = (prefix: string) => names.filter((name) => groupOf([{ prefix, lrScale: 0 }], name).lrScale === 0);
+  expect(inGroup('layers.1')).toEqual(['layers.1.w', 'layers.1']);
+  expect(inGroup('layers.')).toEqual(['layers.1.w', 'layers.10.w', 'layers.1']);
+  expect(inGroup('norm')).toEqual(['norm', 'norm1']);
+  expect(inGroup('')).toEqual(names);
+});
+
+test('gradients are clipped to a norm above 0', () => {
+  const gradients = coalesce(new Map([['w', tensor([3, 4])]]));
+  for (const norm of [0, -1, Number.NaN]) {
+    expect(() => clipFactor(gradients, norm)).toThrow(`clipFactor: maxNorm must be above 0, got ${norm}`);
+  }
 });

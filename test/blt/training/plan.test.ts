@@ -108,3 +108,13 @@ test('a run under behaviour huggingface cuts and trains without window; entropie
     expect(Math.abs(h - whole[row + i])).toBeLessThan(1e-5);
   });
 });
+
+test('steps and bytes that are none are refused', () => {
+  for (const steps of [-1, 0, 1.5, Number.NaN]) {
+    expect(() => planRun({ steps }, 1000)).toThrow(`steps must be a whole number of at least 1, got ${steps}`);
+    expect(() => planRun({ entropySteps: steps }, 1000)).toThrow(`entropySteps must be`);
+  }
+  for (const bytes of [undefined, Number.NaN, -5]) {
+    expect(() => planRun({}, bytes as number)).toThrow(`planRun needs the number of bytes to train on, got ${bytes}`);
+  }
+});

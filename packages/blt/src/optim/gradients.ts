@@ -137,9 +137,12 @@ function sumsOf(
 
 /**
  * Global norm of all gradients and the factor that brings it down to `maxNorm`: min(1, maxNorm / (norm + 1e-6)).
- * Both are scalars; nothing is read back. Hand the factor to the optimiser: `update(grads, lr, { scale: factor })`. @see Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_
+ * Both are scalars; nothing is read back. Hand the factor to the optimiser: `step(grads, lr, { scale: factor })`.
+ * @throws RangeError for a `maxNorm` that is no number above 0
+ * @see Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_
  */
 export function clipFactor(gradients: Gradients, maxNorm: number, gradientScale = 1): { norm: Tensor; factor: Tensor } {
+  if (!(maxNorm > 0)) throw new RangeError(`clipFactor: maxNorm must be above 0, got ${maxNorm}`);
   return scope(() => {
     let total: Tensor | null = null;
     for (const g of namedGradients('clipFactor', gradients).values()) {

@@ -249,6 +249,13 @@ function entropyLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: numb
  * @throws ConfigError naming the first option that does not fit
  */
 export function planRun(options: RunOptions, trainBytes: number): RunPlan {
+  const whole = Object.entries({ steps: options.steps, entropySteps: options.entropySteps });
+  for (const [name, n] of whole) {
+    if (n !== undefined && !(Number.isInteger(n) && n >= 1)) {
+      throw new ConfigError(`${name} must be a whole number of at least 1, got ${n}`);
+    }
+  }
+  if (!(trainBytes >= 0)) throw new ConfigError(`planRun needs the number of bytes to train on, got ${trainBytes}`);
   const o = options.from ? optionsOfModel(options, options.from) : options;
   const basis = basisOf(o);
   const { patching, rowBytes, maxRowBytes, patchesPerRow } = basis;

@@ -24,7 +24,7 @@ export function addCompress(program: Command): void {
   withFileFlags(
     program
       .command('compress')
-      .description('store files in the bits that a model gives them; it alone opens them again'),
+      .description('store files as FILE.bltz, in the bits that a model gives them; it alone opens them again'),
   )
     .option('-d, --decompress', 'the same as blt decompress')
     .option('--block <bytes>', 'bytes that are coded on their own (8192)', between(whole, 1))
@@ -45,9 +45,10 @@ export function addCompress(program: Command): void {
 
 /** Adds `blt decompress`. */
 export function addDecompress(program: Command): void {
-  withFileFlags(program.command('decompress').description('open archives of blt compress')).action((files, flags) =>
-    finishFilesInBestNode(files, ARCHIVE, flags, async () =>
-      (await import('../commands/compress.ts')).decompressCommand(files, flags),
-    ),
+  withFileFlags(program.command('decompress').description('open archives of blt compress, FILE.bltz')).action(
+    (files, flags) =>
+      finishFilesInBestNode(files, ARCHIVE, flags, async () =>
+        (await import('../commands/compress.ts')).decompressCommand(files, flags),
+      ),
   );
 }

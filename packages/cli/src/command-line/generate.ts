@@ -22,7 +22,10 @@ export function addGenerate(program: Command): void {
     .description('continue a prompt, byte by byte')
     .addOption(modelOption())
     .option('-p, --prompt <text>', 'what to continue; - reads it from stdin')
-    .option('--prompts <file>', 'continue every prompt of a .jsonl file, many side by side (the model alone)')
+    .option(
+      '--prompts <file>',
+      'continue every prompt of a .jsonl file (-: standard input), many side by side (the model alone)',
+    )
     .option('--n <k>', 'texts for each prompt of --prompts (1)', between(whole, 1, 10_000))
     .option('--out <file>', 'where the texts of --prompts go, as .jsonl (default: stdout)')
     .option('-n, --max-bytes <n>', 'most bytes to make', whole, 200)

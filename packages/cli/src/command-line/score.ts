@@ -18,7 +18,11 @@ export function addScore(program: Command): void {
     .command('score [files...]')
     .description('bits per byte of files, lines or bytes: odd ones first, a corpus filtered, the source named')
     .addOption(new Option('--per <what>', 'what gets a figure').choices(['file', 'line', 'byte']).default('file'))
-    .option('-m, --model <dir>', 'run or checkpoint (default: the newest run); several: the best is named', collect)
+    .option(
+      '-m, --model <dir>',
+      'run or checkpoint (default: the newest run). May be repeated, and the best is named',
+      collect,
+    )
     .option('--top <n>', 'only the n with the most bits per byte, the most surprising first', between(whole, 1))
     .option('--above <bits>', 'only those with more bits per byte', between(number, 0))
     .option('--min-bytes <n>', 'leave out what is shorter', between(whole, 0), 0)

@@ -1,5 +1,6 @@
 /** @file `blt compare`: learning curves of runs in one page, or as JSON. */
-import { writeFile } from 'node:fs/promises';
+
+import { writeFileAtomically } from '../files/atomic-file.ts';
 import { comparePage, differences } from '../report/compare-page.ts';
 import { heldOutFigure, type RunDetails, runDetails } from '../run/summary.ts';
 import { reason, UserError } from '../terminal/errors.ts';
@@ -39,7 +40,7 @@ export async function compareCommand(paths: readonly string[], flags: CompareFla
   }
   if (runs.length > 1) sayDifferences(different);
   try {
-    await writeFile(flags.html, comparePage(runs));
+    await writeFileAtomically(flags.html, Buffer.from(comparePage(runs)));
   } catch (error) {
     throw new UserError(`cannot write ${flags.html}: ${reason(error)}`, 1, { cause: error });
   }

@@ -1,6 +1,6 @@
 /** @file `blt generate --prompts`: continues every prompt of a file, many side by side. */
 
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
   type BatchText,
@@ -186,6 +186,7 @@ export async function generatePrompts(checkpoint: Checkpoint, options: PromptsOp
 
 function readPromptFile(path: string): string {
   try {
+    if (path === '-') return readFileSync(0, 'utf8');
     return readSmallFile(path, MOST_FILE_BYTES);
   } catch (error) {
     throw new UserError(`cannot read ${path}: ${reason(error)}`, 2, { cause: error });

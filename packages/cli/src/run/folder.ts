@@ -39,7 +39,7 @@ import { readSmallFile } from '../files/small-file.ts';
 import { type StreamedFile, streamedSafetensors } from '../files/streamed-file.ts';
 import { type FileSystem, replaceFile } from '../files/synced-file.ts';
 import { holdsWeights } from '../files/weight-files.ts';
-import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { errorCode, reason, reasonNoFolder, UserError } from '../terminal/errors.ts';
 import { RunLock } from './lock.ts';
 import { MAX_RECORD_BYTES, parseRecord, type RunRecord, recordText } from './record.ts';
 import {
@@ -112,7 +112,7 @@ export class RunFolder {
   ): Promise<{ folder: RunFolder; lock: RunLock }> {
     await refuseTaken(path);
     const failed = (error: unknown) =>
-      new UserError(`cannot make the run's folder ${path}: ${reason(error)}`, 1, { cause: error });
+      new UserError(`cannot make the run's folder ${path}: ${reasonNoFolder(path, error)}`, 1, { cause: error });
     await mkdir(resolve(path), { recursive: true }).catch((error) => {
       throw failed(error);
     });
@@ -141,6 +141,11 @@ export class RunFolder {
     try {
       text = readSmallFile(file, MAX_RECORD_BYTES);
     } catch (error) {
+      if (!existsSync(this.path)) {
+        const near = join('runs', this.path);
+        const meant = existsSync(join(near, 'config.json')) ? `; did you mean ${near}?` : '';
+        throw new UserError(`there is no folder ${this.path}${meant}`, 2, { cause: error });
+      }
       const why = errorCode(error) === 'ENOENT' ? 'there is no config.json in it' : reason(error);
       throw new UserError(`${this.path} is no run: ${why}`, 2, { cause: error });
     }

@@ -1,4 +1,7 @@
 /** @file Errors for the user, and the words for those of the system. */
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
 /**
  * A failure that the user can mend: bad arguments, unreadable data, a full disk. The command prints `message` alone, with no
  * stack, and leaves with `exitCode`: 1 = the work failed, 2 = the command line or the config file is wrong.
@@ -33,6 +36,22 @@ const REASONS: Record<string, string> = {
   EISDIR: 'it is a folder',
   EIO: 'the device reported a read or write error',
 };
+
+/**
+ * What kept a folder from being made. A recursive `mkdir` of Node says ENOENT on a disk that cannot be written, so that the nearest folder that
+ * exists is asked.
+ */
+export function reasonNoFolder(path: string, error: unknown): string {
+  if (errorCode(error) !== 'ENOENT') return reason(error);
+  let above = resolve(path);
+  while (!existsSync(above) && dirname(above) !== above) above = dirname(above);
+  try {
+    accessSync(above, constants.W_OK);
+  } catch (refused) {
+    return reason(refused);
+  }
+  return reason(error);
+}
 
 /** Plain words for a system error: `permission denied` rather than `EACCES: permission denied, open '...'`. */
 export function reason(error: unknown): string {

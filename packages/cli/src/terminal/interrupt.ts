@@ -45,16 +45,20 @@ export class Interrupt {
 }
 
 /**
- * Ends the process at the first signal, with a sentence: for a time in which there is nothing to save yet.
+ * Ends the process at the first signal, with a sentence: for a time in which there is nothing to save yet. It dies of the signal itself,
+ * because `process.exit` waits for a thread that opens a pipe to which nobody writes.
  * @returns what ends this time
  */
 export function endAtSignal(sentence: string): () => void {
   const handler = (signal: Signal) => {
     complain(`stopped by ${signal}: ${sentence}`);
-    process.exit(SIGNALS[signal]);
+    end();
+    if (process.platform === 'win32') process.exit(SIGNALS[signal]);
+    process.kill(process.pid, signal);
   };
-  for (const signal of Object.keys(SIGNALS)) process.on(signal, handler);
-  return () => {
+  const end = () => {
     for (const signal of Object.keys(SIGNALS)) process.off(signal, handler);
   };
+  for (const signal of Object.keys(SIGNALS)) process.on(signal, handler);
+  return end;
 }

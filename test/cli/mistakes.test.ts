@@ -1,5 +1,5 @@
 /** @file Every command, and every flag of it, answers a misspelling with the name that was probably meant. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -60,6 +60,16 @@ const EXCESS: readonly (readonly [string[], string])[] = [
 ];
 test.each(EXCESS)('a word that a command has no use for is named: %j', async (args, reason) => {
   expect(await answer(args)).toEqual({ code: 2, stderr: `error: ${reason}\n(add --help for what there is)\n` });
+});
+
+test.skipIf(process.platform === 'win32')('a pipe that is not read is spoken of, unless --quiet is given', () => {
+  const train = (flags: string) => {
+    const command = `echo text | "${process.execPath}" "${BLT}" train --dry-run --this-node ${flags}`;
+    return spawnSync('sh', ['-c', command], { cwd: temporaryFolder(), encoding: 'utf8' });
+  };
+  expect(train('').stderr).toContain('standard input is not read; --data - reads it');
+  expect(train('-q').stderr).not.toContain('standard input');
+  expect(train('--data -').stderr).not.toContain('is not read');
 });
 
 describe.each(COMMANDS)('%s', (command) => {

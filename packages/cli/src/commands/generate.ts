@@ -14,7 +14,7 @@ import { memoryBeside } from '../run/memory-file.ts';
 import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
-import { sayJson } from '../terminal/output.ts';
+import { noteUnreadInput, sayJson } from '../terminal/output.ts';
 import { chatOf, generatePrompts } from './generate-prompts.ts';
 
 export interface GenerateFlags {
@@ -108,6 +108,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     await generatePrompts(checkpoint, { prompts, n, out, chat, text, contextBytes, hashRows });
     return 0;
   }
+  if (flags.prompt === undefined && flags.model !== '-') noteUnreadInput('--prompt -');
   const prompt = await promptOf(flags);
   // Of a chat the answer alone is shown.
   const shown = flags.chat ? new Uint8Array(0) : prompt;

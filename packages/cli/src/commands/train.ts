@@ -3,8 +3,10 @@
  * itself is in training/training-run.ts.
  */
 import { corpusIds, dataTitle } from '../data/corpus.ts';
+import { BOOK } from '../data/moby-dick.ts';
 import { printableMessage } from '../terminal/errors.ts';
 import { endAtSignal } from '../terminal/interrupt.ts';
+import { noteUnreadInput } from '../terminal/output.ts';
 import { type TrainingOutput, trainingOutput } from '../terminal/training-output.ts';
 import { type Job, newJob, resumedJob, type TrainFlags, type Warn } from '../training/job.ts';
 import { sayPlan } from '../training/say-plan.ts';
@@ -17,6 +19,7 @@ export async function train(flags: TrainFlags): Promise<number> {
   const begun = endAtSignal(flags.resume ? 'the run is as it was saved' : 'no step was trained yet: nothing to save');
   const job = flags.resume ? await resumedJob(flags, warn) : await newJob(flags, out, warn);
   begun();
+  if (!flags.resume && (job.record.data.length === 0 || job.record.data[0] === BOOK)) noteUnreadInput('--data -');
   try {
     return await trainJob(job, flags, out, warn);
   } finally {

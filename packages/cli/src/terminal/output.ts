@@ -2,6 +2,7 @@
  * @file The one exit for text to the terminal. Names of files, folders and tensors come from strangers, and a terminal obeys what is
  * written to it; so everything that leaves here has its control characters shown instead of sent.
  */
+import { fstatSync } from 'node:fs';
 import { printableMessage } from './errors.ts';
 
 let isQuiet = false;
@@ -32,6 +33,15 @@ export const sayRow = (cells: readonly string[]): void =>
 /** A line beside the result, on standard error; left out with --quiet. */
 export function note(text: string): void {
   if (!isQuiet) process.stderr.write(`${printableMessage(text)}\n`);
+}
+
+/** Says that a pipe into standard input is not read, where somebody may have meant that it is. @param flag what reads it */
+export function noteUnreadInput(flag: string): void {
+  try {
+    if (fstatSync(0).isFIFO()) note(`standard input is not read; ${flag} reads it`);
+  } catch {
+    // It is closed.
+  }
 }
 
 /** Something the user should know of, on standard error. */

@@ -54,29 +54,27 @@ test('a model that goes on with a mixture drops whole hash rows from the first s
   expect(hash({ from, mixture: [1, 1], hashDropout: 0.05 })).toBe(0.05);
 });
 
-test('a corpus is seen twice where that is enough steps, six times at most, and a large one as far as the size reads', () => {
+test('a corpus is seen twice where that is enough steps, twelve times at most, and a large one as far as the size reads', () => {
   const steps = (trainBytes: number) => planRun({ size: 'small' }, trainBytes).model.loop.steps;
   expect(steps(BOOK)).toBe(Math.ceil((2 * BOOK) / 2048));
   expect(steps(1_400_000)).toBe(Math.ceil((2 * 1_400_000) / 2048));
   expect(steps(1e8)).toBe(Math.ceil(3_000_000 / 2048));
-  expect(steps(100_000)).toBe(Math.ceil((6 * 100_000) / 2048));
+  expect(steps(300_000)).toBe(600);
+  expect(steps(60_000)).toBe(Math.ceil((12 * 60_000) / 2048));
 });
 
-test('a run of one to two passes leaves n-grams out from the second one on; what knows its text or reads it more often has dropout', () => {
-  const from = { source: 'a run', sha256: '', config: planRun({}, BOOK).config };
+test('a run of more than one pass leaves n-grams out from the second one on; a mixture with the old text and chosen rates do not', () => {
   const left = (options: RunOptions) => planRun(options, BOOK).leaveOneOut ?? false;
   const passes = (n: number) => ({ steps: Math.floor((n * BOOK) / 2048) });
-  expect([{}, passes(0.9), passes(1.5), passes(3), { ...passes(1.5), from }].map(left)).toEqual([
-    true,
-    false,
-    true,
-    false,
-    false,
-  ]);
-  expect([{ leaveOneOut: false }, { hashDropout: 0.1 }, { dropout: 0 }].map(left)).toEqual([false, false, false]);
-  expect(left({ ...passes(3), leaveOneOut: true })).toBe(true);
-  expect(planRun({}, BOOK).model.loop.dropout.hash).toBe(0);
-  expect(planRun(passes(3), BOOK).model.loop.dropout.hash).toBeGreaterThan(0.3);
+  const from = { source: 'a run', sha256: '', config: planRun({}, BOOK).config };
+  expect([{}, passes(1.5), passes(7), { ...passes(1.5), from }].map(left)).toEqual([true, true, true, true]);
+  const chosen = [{ leaveOneOut: false }, { hashDropout: 0.1 }, { dropout: 0 }];
+  expect([passes(0.9), { ...passes(1.5), from, mixture: [1, 1] }, ...chosen].map(left)).not.toContain(true);
+  expect(left({ from, mixture: [1, 1], leaveOneOut: true })).toBe(true);
+  const rates = (options: RunOptions) => Object.values(planRun(options, BOOK).model.loop.dropout);
+  for (const n of [0.9, 2, 6]) expect(rates(passes(n))).toEqual([0, 0, 0, 0, 0]);
+  expect(rates(passes(13))).toEqual([0.1, 0.1, 0.1, 0.1, 0]);
+  expect(rates({ ...passes(4), leaveOneOut: false })).toEqual([0.1, 0.1, 0.1, 0.1, 0.4]);
 });
 
 test('a run has two to six evaluations, about 200 steps apart', () => {

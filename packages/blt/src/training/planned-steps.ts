@@ -13,9 +13,9 @@ export function stepsOver(bytes: number, bytesPerStep: number, passes: number, t
 
 /** Passes over a corpus. In the second one n-grams are left out, see leave-one-out.ts. A third was not measured. */
 const ENOUGH_PASSES = 2;
-/** A small corpus is seen more often, because fewer steps than these are too few to learn from, and six times at most. */
+/** A small corpus is seen more often, because fewer steps than these are too few to learn from, and twelve times at most. */
 const ENOUGH_STEPS = 600;
-const MOST_PASSES = 6;
+const MOST_PASSES = 12;
 
 /** Steps of the model over `bytes` at most. */
 export function modelSteps(bytes: number, bytesPerStep: number, trainBytes: number): number {
@@ -30,16 +30,14 @@ export function modelSteps(bytes: number, bytesPerStep: number, trainBytes: numb
 export const enoughSteps = (bytesPerStep: number, trainBytes: number): number =>
   modelSteps(Number.POSITIVE_INFINITY, bytesPerStep, trainBytes);
 
-/** Passes up to which n-grams are left out in place of dropout. A small corpus is read more often than was measured. */
-export const MOST_LEAVING_OUT = 2.1;
-
 /**
- * Whether a run of so many passes leaves n-grams out from the second one on. A model that is trained already keeps its own recipe, and
- * somebody who gives a rate of dropout has chosen another way.
+ * Whether a run of so many passes leaves n-grams out from the second one on. Somebody who gives a rate of dropout has chosen another way, and a
+ * mixture with the old corpus has one too.
  */
 export function leavesOneOut(o: RunOptions, passes: number): boolean {
-  const chosen = o.from !== undefined || o.dropout !== undefined || o.hashDropout !== undefined;
-  return o.leaveOneOut ?? (!chosen && passes > 1 && passes <= MOST_LEAVING_OUT);
+  const mixed = o.from !== undefined && o.mixture !== undefined;
+  const chosen = mixed || o.dropout !== undefined || o.hashDropout !== undefined;
+  return o.leaveOneOut ?? (!chosen && passes > 1);
 }
 
 /** Steps between two evaluations of a run of so many. The last one is at its end. */

@@ -7,7 +7,6 @@ import { ADAMW_DEFAULTS } from '../optim/adamw.ts';
 import type { MuonPart } from '../optim/adamw-with-muon.ts';
 import { GOING_ON_LR_SCALE } from './from-model.ts';
 import type { LoopOptions } from './loop-options.ts';
-import { MOST_LEAVING_OUT } from './planned-steps.ts';
 import type { RunOptions } from './sizes.ts';
 
 /**
@@ -78,21 +77,20 @@ export function recipeOf(o: RunOptions, presetLr: number, passes: number): Recip
 }
 
 /**
- * How hard to regularise: nothing in the first pass over the corpus, where it only slows learning, and everything from three passes
- * on. Hash rows are memorised first, so that their rate begins to rise earlier.
- * The full rates are those of docs/results.md; `residual` scales the element rates. Where n-grams are left out one by one, two passes
- * need no dropout, and hash rows none at all.
+ * How hard to regularise: nothing in the first pass over the corpus, where it only slows learning. Where n-grams are left out one by one, dropout
+ * begins after six passes and is full from twelve on. Hash rows then need none. Otherwise all is full from three passes on, and hash rows, which
+ * are memorised first, begin earlier. docs/laboratory/learning.md has the measurements; `residual` scales the element rates.
  */
 function dropoutOf(o: RunOptions, passes: number): DropoutRates {
   const least = o.from && o.mixture ? MIXED_HASH_DROPOUT : 0;
-  /** 0 up to `first` passes, 1 from three on. */
-  const strength = (first: number) => Math.min(1, Math.max(0, (passes - first) / (3 - first)));
-  const residual = o.dropout ?? 0.1 * strength(o.leaveOneOut ? MOST_LEAVING_OUT : 1.5);
+  /** 0 up to `first` passes, 1 from `last` on. */
+  const strength = (first: number, last: number) => Math.min(1, Math.max(0, (passes - first) / (last - first)));
+  const residual = o.dropout ?? 0.1 * (o.leaveOneOut ? strength(6, 12) : strength(1.5, 3));
   return {
     embedding: residual,
     residual,
     hidden: residual,
     output: residual,
-    hash: o.hashDropout ?? Math.max(least, o.leaveOneOut ? 0 : 0.4 * strength(1.2)),
+    hash: o.hashDropout ?? Math.max(least, o.leaveOneOut ? 0 : 0.4 * strength(1.2, 3)),
   };
 }

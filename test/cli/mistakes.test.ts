@@ -1,7 +1,7 @@
 /** @file Every command, and every flag of it, answers a misspelling with the name that was probably meant. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BLT, blt } from '../support/command.ts';
@@ -70,6 +70,15 @@ test.skipIf(process.platform === 'win32')('a pipe that is not read is spoken of,
   expect(train('').stderr).toContain('standard input is not read; --data - reads it');
   expect(train('-q').stderr).not.toContain('standard input');
   expect(train('--data -').stderr).not.toContain('is not read');
+});
+
+test('a run that is not there is said to be no folder, and one of that name under runs/ is offered', () => {
+  const cwd = temporaryFolder();
+  mkdirSync(join(cwd, 'runs/a'), { recursive: true });
+  writeFileSync(join(cwd, 'runs/a/config.json'), '{}');
+  const compare = (name: string) => blt(cwd, ['compare', name]);
+  expect(compare('b')).toMatchObject({ code: 2, stderr: 'blt: there is no folder b\n' });
+  expect(compare('a')).toMatchObject({ code: 2, stderr: 'blt: there is no folder a; did you mean runs/a?\n' });
 });
 
 describe.each(COMMANDS)('%s', (command) => {

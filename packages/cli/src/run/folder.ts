@@ -41,6 +41,7 @@ import { type FileSystem, replaceFile } from '../files/synced-file.ts';
 import { holdsWeights } from '../files/weight-files.ts';
 import { errorCode, reason, reasonNoFolder, UserError } from '../terminal/errors.ts';
 import { RunLock } from './lock.ts';
+import { noRun } from './no-run.ts';
 import { MAX_RECORD_BYTES, parseRecord, type RunRecord, recordText } from './record.ts';
 import {
   changedKeys,
@@ -141,13 +142,7 @@ export class RunFolder {
     try {
       text = readSmallFile(file, MAX_RECORD_BYTES);
     } catch (error) {
-      if (!existsSync(this.path)) {
-        const near = join('runs', this.path);
-        const meant = existsSync(join(near, 'config.json')) ? `; did you mean ${near}?` : '';
-        throw new UserError(`there is no folder ${this.path}${meant}`, 2, { cause: error });
-      }
-      const why = errorCode(error) === 'ENOENT' ? 'there is no config.json in it' : reason(error);
-      throw new UserError(`${this.path} is no run: ${why}`, 2, { cause: error });
+      throw noRun(this.path, error);
     }
     return parseRecord(text, file);
   }

@@ -38,7 +38,7 @@ const REASONS: Record<string, string> = {
 };
 
 /**
- * What kept a folder from being made. A recursive `mkdir` of Node says ENOENT on a disk that cannot be written, so that the nearest folder that
+ * Why a folder could not be made. A recursive `mkdir` of Node says ENOENT on a disk that cannot be written, so that the nearest folder that
  * exists is asked.
  */
 export function reasonNoFolder(path: string, error: unknown): string {

@@ -30,15 +30,9 @@ export function modelSteps(bytes: number, bytesPerStep: number, trainBytes: numb
 export const enoughSteps = (bytesPerStep: number, trainBytes: number): number =>
   modelSteps(Number.POSITIVE_INFINITY, bytesPerStep, trainBytes);
 
-/**
- * Whether a run of so many passes leaves n-grams out from the second one on. Somebody who gives a rate of dropout has chosen another way, and a
- * mixture with the old corpus has one too.
- */
-export function leavesOneOut(o: RunOptions, passes: number): boolean {
-  const mixed = o.from !== undefined && o.mixture !== undefined;
-  const chosen = mixed || o.dropout !== undefined || o.hashDropout !== undefined;
-  return o.leaveOneOut ?? (!chosen && passes > 1);
-}
+/** Whether a run of so many passes leaves n-grams out from the second one on. Somebody who gives a rate of dropout has chosen another way. */
+export const leavesOneOut = (o: RunOptions, passes: number): boolean =>
+  o.leaveOneOut ?? (o.dropout === undefined && o.hashDropout === undefined && passes > 1);
 
 /** Steps between two evaluations of a run of so many. The last one is at its end. */
 export function evaluationInterval(steps: number): number {

@@ -145,7 +145,7 @@ export const OPTIONS = [
     doc: 'dropout of the residual stream' },
   { key: 'hash_dropout', section: 'train', ...SHARE, value: 'rate', library: 'hashDropout', default: '0; without --leave-one-out 0 to 0.4 by passes over the data, with --from by half of them',
     doc: 'share of hash rows left out in a step' },
-  { key: 'leave_one_out', section: 'train', kind: 'boolean', library: 'leaveOneOut', default: 'on, without rates of dropout and mixtures with --from',
+  { key: 'leave_one_out', section: 'train', kind: 'boolean', library: 'leaveOneOut', default: 'on, unless rates of dropout are given',
     doc: 'from the second pass over the data on, hide n-grams that the data have nowhere else' },
   { key: 'ema', section: 'train', ...SHARE, value: 'decay', library: 'ema', default: '0 = none',
     doc: 'evaluate a running average of the weights with this decay, such as 0.999' },

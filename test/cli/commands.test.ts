@@ -234,7 +234,7 @@ describe('mistakes are answered with one sentence', () => {
       /--monotonic has no meaning for patches by static/,
     ],
     ['a seed of 33 bits', {}, ['generate', '--seed', '4294967296'], 2, /--seed.*expected 0 to 4294967295/],
-    ['resume of nothing', {}, ['train', '--resume', 'runs/none'], 2, /runs\/none is no run/],
+    ['resume of nothing', {}, ['train', '--resume', 'runs/none'], 2, /there is no folder runs\/none/],
   ];
   test.each(cases)('%s', (_, files, args, code, says) => {
     const outcome = blt(temporaryFolder(files), args);

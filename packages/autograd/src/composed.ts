@@ -40,10 +40,10 @@ export function rmsNorm(x: Tensor, w: Tensor, eps = 1e-5): Tensor {
   return mul(div(x, sqrt(affine(mean(mul(x, x), lastAxis), 1, eps))), w);
 }
 
-/** y = sum of (x - mean)^2 / (n - correction) over the last axis, which stays with size 1 */
+/** y = sum of (x - mean)^2 / max(0, n - correction) over the last axis, which stays with size 1 */
 export function variance(x: Tensor, correction = 1): Tensor {
   const d = sub(x, mean(x, lastAxis));
-  return affine(sum(mul(d, d), lastAxis), 1 / (x.shape[x.rank - 1] - correction));
+  return affine(sum(mul(d, d), lastAxis), 1 / Math.max(0, x.shape[x.rank - 1] - correction));
 }
 
 /** y = a sigmoid(a) b */

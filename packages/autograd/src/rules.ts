@@ -150,7 +150,7 @@ export const rules: Rules = {
   sumSquares: { reads: FIRST,   vjp: (g, { ins: [x] }) => [mul(affine(x, 2), g)] },
   // The mean depends on x too, but the deviations from it add up to 0.
   variance:   { reads: FIRST,   vjp: (g, { ins: [x], attrs: { correction } }) => [
-    mul(affine(sub(x, mean(x, lastAxis)), 2 / (x.shape[x.rank - 1] - correction)), g)] },
+    mul(affine(sub(x, mean(x, lastAxis)), 2 / Math.max(0, x.shape[x.rank - 1] - correction)), g)] },
 
   // ----- shape: each element goes back to where it came from -----
   reshape:     { reads: NOTHING, vjp: (g, { ins: [x] }) => [reshape(g, x.shape)] },

@@ -77,7 +77,8 @@ function parseRange(text: string, size: number): Range {
 /**
  * A part of x, as NumPy's x[...]: a number takes one element of an axis and drops the axis, a text such as '1:-1' or '::2' a range, an i32
  * tensor the elements with these ids, null adds an axis of size 1, '...' stands for all axes that are not named. Axes left out at the end
- * are taken whole. `at(x, 0, '1:3')` is x[0, 1:3].
+ * are taken whole. `at(x, 0, '1:3')` is x[0, 1:3]. Each tensor of ids works on its own axis, and ids are not negative. So two of them take every
+ * combination, as x[np.ix_(a, b)] does, where NumPy's x[a, b] takes pairs.
  * @throws RangeError naming an element that is not there, ShapeError for more indices than axes, TypeError for what is no index
  */
 export function at(x: Tensor, ...index: Index[]): Tensor {

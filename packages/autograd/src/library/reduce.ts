@@ -82,7 +82,7 @@ function varianceOf(op: string, x: Tensor, options: VarianceOptions): Tensor {
   // The kernel wants the elements of one variance side by side: the reduced axes last.
   const last = axes.every((axis, i) => axis === kept.length + i) ? x : transpose(x, [...kept, ...axes]);
   const [rows, n] = [kept, axes].map((some) => sizeOf(some.map((i) => x.shape[i])));
-  const y = apply('variance', [reshape(last, [rows, n])], { correction: Math.min(correction, n) });
+  const y = apply('variance', [reshape(last, [rows, n])], { correction });
   const shape = x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
   return dropped(reshape(y, shape), axes, keepDims);
 }

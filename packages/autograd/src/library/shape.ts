@@ -85,7 +85,7 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
 }
 
 /**
- * x cut along an axis: into so many equal parts, or into parts of the sizes given.
+ * x cut along an axis, the first unless given: into so many equal parts, or into parts of the sizes given.
  * @throws ShapeError if the size of the axis is no multiple of the parts, or not the sum of the sizes
  */
 export function split(x: Tensor, parts: number | readonly number[], axis = 0): Tensor[] {
@@ -148,7 +148,8 @@ export function tile(x: Tensor, repetitions: readonly number[]): Tensor {
 }
 
 /**
- * Each element n times in a row along an axis: [1,2], 2 -> [1,1,2,2]. NumPy and JAX call it `repeat`, PyTorch `repeat_interleave`.
+ * Each element n times in a row along an axis, the first unless given: [1,2], 2 -> [1,1,2,2]. NumPy and JAX call it `repeat`, and flatten x unless they
+ * get an axis; PyTorch calls it `repeat_interleave`.
  * @throws ShapeError if n is no whole number >= 0, or the axis is out of range
  */
 export function repeat(x: Tensor, n: number, axis = 0): Tensor {

@@ -44,7 +44,7 @@ export function transposeIds(ids: Tensor, perm: readonly number[]): Tensor {
 }
 
 /**
- * Running sums along an axis: y[.., j, ..] = sum of x[.., i, ..] over i <= j, or with `reverse` over i >= j.
+ * Running sums along an axis, the last unless given: y[.., j, ..] = sum of x[.., i, ..] over i <= j, or with `reverse` over i >= j.
  * @throws ShapeError if the axis is out of range
  */
 export function cumsum(x: Tensor, options: { axis?: number; reverse?: boolean } = {}): Tensor {
@@ -120,7 +120,7 @@ export function topk(
 }
 
 /**
- * Elements by their positions along an axis: x [.., n, ..], ids [.., m, ..] i32 -> [.., m, ..], y[.., j, ..] = x[.., ids[.., j, ..], ..].
+ * Elements by their positions along an axis, the last unless given: x [.., n, ..], ids [.., m, ..] i32 -> [.., m, ..], y[.., j, ..] = x[.., ids[.., j, ..], ..].
  * PyTorch calls it `gather`, NumPy and JAX `take_along_axis`.
  * @throws ShapeError if x and ids differ outside the axis; RangeError naming the first id outside 0..n-1
  */
@@ -132,7 +132,7 @@ export function gather(x: Tensor, ids: Tensor, axis = -1): Tensor {
 }
 
 /**
- * Values added up by positions along an axis: values and ids [.., m, ..] -> [.., size, ..], where y[.., k, ..] is the sum of the
+ * Values added up by positions along an axis, the last unless given: values and ids [.., m, ..] -> [.., size, ..], where y[.., k, ..] is the sum of the
  * values[.., j, ..] with ids[.., j, ..] = k. The gradient of `gather`. Added to x it is PyTorch's `x.scatter_add(axis, ids, values)`.
  * @throws ShapeError if values and ids differ; RangeError naming the first id outside 0..size-1
  */
@@ -147,7 +147,7 @@ export function scatterAdd(values: Tensor, ids: Tensor, size: number, axis = -1)
 }
 
 /**
- * Slices of x by their positions along an axis: x [.., n, ..], ids of any shape S, i32 -> [.., ...S, ..]. The same ids for all that lies
+ * Slices of x by their positions along an axis, the first unless given: x [.., n, ..], ids of any shape S, i32 -> [.., ...S, ..]. The same ids for all that lies
  * beside the axis. PyTorch calls it `index_select`, NumPy and JAX `take`. @throws RangeError naming the first id outside 0..n-1
  */
 export function take(x: Tensor, ids: Tensor, axis = 0): Tensor {

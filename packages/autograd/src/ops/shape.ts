@@ -48,7 +48,7 @@ export function slice(x: Tensor, begin: readonly number[], end: readonly number[
 export const pad = (x: Tensor, before: readonly number[], after: readonly number[]): Tensor =>
   apply('pad', [x], { before, after });
 
-/** The tensors one after the other along an axis; -1 is the last. @throws ShapeError if their other sizes differ */
+/** The tensors one after the other along an axis, the first unless given; -1 is the last. @throws ShapeError if their other sizes differ */
 export function concat(xs: readonly Tensor[], axis = 0): Tensor {
   if (!Array.isArray(xs)) throw new TypeError(`concat: takes an array of tensors, got ${describe(xs)}`);
   return apply('concat', xs, { axis: axis < 0 ? axis + (xs[0]?.rank ?? 0) : axis });

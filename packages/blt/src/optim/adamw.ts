@@ -9,7 +9,7 @@ import { type AdamWOptions, SkippedUpdates, takeRowsBehind } from './skipped-upd
 
 export type { AdamWOptions } from './skipped-updates.ts';
 
-/** The values of Pagnoni et al. 2024. */
+/** The values of Pagnoni et al. 2024: beta1 0.9, beta2 0.95, eps 1e-8, weight decay 0.1. PyTorch has 0.999 and 0.01. */
 export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 };
 
 interface Moments {

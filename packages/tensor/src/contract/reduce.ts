@@ -18,7 +18,7 @@ export const reduce = {
   max: reduction('max'),
   /** y = sum of x^2 over everything, a scalar */
   sumSquares: { inputs: ['f32'], outputs: () => [f32([])], flops: ([x]) => 2 * sizeOf(x.shape) },
-  /** y = sum of (x - mean x)^2 / (n - correction) over the last axis, which stays with size 1 */
+  /** y = sum of (x - mean x)^2 / max(0, n - correction) over the last axis, which stays with size 1 */
   variance: {
     inputs: ['f32'],
     outputs: ([x]) => {

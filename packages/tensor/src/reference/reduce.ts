@@ -35,7 +35,7 @@ const variance: CpuKernel<'variance'> = ([y], [x], { correction }) => {
     let [total, squares] = [0, 0];
     for (let c = 0; c < n; c++) total += x.data[i * n + c];
     for (let c = 0; c < n; c++) squares += (x.data[i * n + c] - total / n) ** 2;
-    y.data[i] = squares / (n - correction);
+    y.data[i] = squares / Math.max(0, n - correction);
   }
 };
 

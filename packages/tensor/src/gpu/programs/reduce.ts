@@ -35,7 +35,7 @@ const variance: Program<'variance'> = (calls, [y], [x], { correction }) => {
   const [sums, squares] = [calls.temporary(n), calls.temporary(n)];
   calls.fold('sum', sums, cellOf(x), n, C, 1);
   calls.fold('squares', squares, calls.make(deviations, rows(C, n), [cellOf(x), sums], [C]), n, C, 1);
-  calls.into(cellOf(y), affine, line(n), [squares], [1 / (C - correction), 0]);
+  calls.into(cellOf(y), affine, line(n), [squares], [1 / Math.max(0, C - correction), 0]);
 };
 
 export const reducePrograms = {

@@ -86,7 +86,7 @@ const variance: Binding<'variance'> = (runtime, [y], [x], { correction }) => {
   ints[args.x] = address(x);
   ints[args.outer] = rows;
   ints[args.n] = n;
-  floats[args.divisor] = n - correction;
+  floats[args.divisor] = Math.max(0, n - correction);
   runtime.call(kernels.variance, rows * n * 0.2);
   return true;
 };

@@ -88,3 +88,9 @@ test('runs are trained and compared; given again, only what is missing is done, 
     /^different\n {2}entropyModel\.loop\.seed: 0 \| 1\n {2}model\.loop\.seed: 0 \| 1\n {2}seed: 0 \| 1$/m,
   );
 });
+
+test('the example of the help is a sweep', () => {
+  const help = blt('.', ['sweep', '--help']).stdout;
+  const example = help.slice(help.indexOf('  [base]'), help.indexOf('In place of the grid'));
+  expect(parseSweep(example, 'help.toml').map(({ settings }) => settings)).toHaveLength(4);
+});

@@ -1,6 +1,14 @@
 /** @file The flags of `blt compress` and `blt decompress`. */
 import type { Command } from 'commander';
-import { between, finishFilesInBestNode, modelOption, thisNodeOption, threadsOption, whole } from './values.ts';
+import {
+  between,
+  FEW_BYTES,
+  finishFilesInBestNode,
+  modelOption,
+  thisNodeOption,
+  threadsOption,
+  whole,
+} from './values.ts';
 
 /** Bytes of an archive that are opened before another Node has started. */
 const ARCHIVE = 3000;
@@ -36,7 +44,7 @@ export function addCompress(program: Command): void {
     )
     .option('--self-contained', 'put the model into the archive, as BF16')
     .action((files, flags) =>
-      finishFilesInBestNode(files, flags.decompress ? ARCHIVE : 16_000, flags, async () => {
+      finishFilesInBestNode(files, flags.decompress ? ARCHIVE : FEW_BYTES, flags, async () => {
         const { compressCommand, decompressCommand } = await import('../commands/compress.ts');
         return flags.decompress ? decompressCommand(files, flags) : compressCommand(files, flags);
       }),

@@ -4,6 +4,7 @@ import {
   backendOption,
   between,
   collect,
+  FEW_BYTES,
   finishFilesInBestNode,
   number,
   RAW,
@@ -38,7 +39,7 @@ export function addScore(program: Command): void {
     .addOption(threadsOption())
     .addOption(thisNodeOption())
     .action((files, flags) =>
-      finishFilesInBestNode(files, 16_000, flags, async () =>
+      finishFilesInBestNode(files, FEW_BYTES, flags, async () =>
         (await import('../commands/score.ts')).scoreCommand(files, flags),
       ),
     );

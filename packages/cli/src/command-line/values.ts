@@ -70,6 +70,9 @@ export const behaviourOption = () =>
 export const thisNodeOption = () =>
   new Option('--this-node', 'stay in the Node that runs, even if one with wider vectors is at hand');
 
+/** Bytes of text that are scored or compressed before another Node has started. */
+export const FEW_BYTES = 16_000;
+
 /** Runs a command that computes, in the fastest Node at hand, and sets its exit code. @param says which Node, in a line */
 export async function finishInBestNode(flags: NodeFlags, here: () => Promise<number>, says = false): Promise<void> {
   const { inWiderNode } = await import('../threads/newer-node.ts');

@@ -17,7 +17,7 @@ test('the library example of the README runs from the root, on the built package
 });
 
 test('the bits per byte of the README are those of the measurements', () => {
-  const [, quickstart, brotli] = /at \*\*([\d.]+) bits per byte\*\*[\s\S]*?brotli [\s\S]*?needs ([\d.]+)\./.exec(
+  const [, quickstart, brotli] = /at \*\*([\d.]+) bits per byte\*\*[\s\S]*?brotli[\s\S]*?needs ([\d.]+)\./.exec(
     readme,
   )!;
   const row = (page: string, pattern: RegExp) => pattern.exec(readFileSync(join(root, 'docs', page), 'utf8'))?.[1];

@@ -55,6 +55,32 @@ test('a run has a memory; eval and generate use it, report it beside the model a
   expect(made('--model', 'elsewhere')).toMatch(/^(best|worst|age) of /);
 }, 240_000);
 
+test('compress uses it when asked, and what is compressed opens with it only', () => {
+  const { folder } = trained();
+  const [book, file] = ['book.txt', 'runs/r/memory.safetensors'].map((name) => join(folder, name));
+  const sizeOf = (...flags: string[]): number => {
+    const { code, stdout } = blt(folder, ['compress', 'book.txt', '-f', '--json', ...flags]);
+    expect(code).toBe(0);
+    return JSON.parse(stdout).archive_bytes;
+  };
+  const alone = sizeOf();
+  expect(sizeOf('--memory')).toBeLessThan(alone / 4);
+  const open = () => blt(folder, ['decompress', 'book.txt.bltz', '-c']);
+  expect(open()).toMatchObject({ code: 0, stdout: readFileSync(book, 'utf8') });
+  expect(blt(folder, ['compress', 'book.txt', '-f', '--memory', '--self-contained'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--self-contained puts the model alone into the archive; leave out --memory'),
+  });
+  renameSync(file, `${file}.kept`);
+  expect(open()).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('the archive needs a memory: there is no runs/r/memory.safetensors'),
+  });
+  writeFileSync(file, 'no memory');
+  expect(open()).toMatchObject({ code: 1, stderr: expect.stringContaining('the archive needs it as it was') });
+}, 240_000);
+
 test('it is the same whether it is made beside the training or behind it', () => {
   const made = (threads: string) => {
     const { folder } = trained('--threads', threads);

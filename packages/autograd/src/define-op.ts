@@ -135,7 +135,7 @@ export function defineOp<const Names extends readonly string[], Attrs extends ob
         return run('reshape', [made], { shape: made.shape })[0];
       }),
     );
-    recordOwn({ op: name, rule: { reads, vjp: ruleOf(op, attrs) }, ins, outs: [y] });
+    recordOwn({ op: name, rule: { reads, vjp: ruleOf(op, { ...attrs }) }, ins, outs: [y] });
     return y;
   };
 }

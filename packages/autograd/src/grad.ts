@@ -4,7 +4,7 @@
 import { checkOptions, describe, forEachTensor, ones, ShapeError, scope, Tensor, zeros } from '@blt-ts/tensor';
 import { backward, newTape } from './backward.ts';
 import type { Cotangents } from './cotangents.ts';
-import { reshape } from './ops/shape.ts';
+import { broadcastTo, reshape } from './ops/shape.ts';
 import { type Cotangent, RowSparse } from './row-sparse.ts';
 import { recording } from './tape.ts';
 import { leaves, mapTree, type Tree, type TreeOf } from './tree.ts';
@@ -70,13 +70,13 @@ export function grad<P extends Tree>(f: (params: P) => Tensor): (params: P, ...n
 
 /** The cotangent of each leaf, zeros where the result does not depend on it. */
 function gradients<P extends Tree>(inputs: P, cotangents: Cotangents, sparse = false): TreeOf<P, Cotangent> {
-  const handedOut = new Set<Tensor>();
+  const handedOut = new Set<unknown>();
   return mapTree(inputs, (leaf): Cotangent => {
     const c = cotangents.get(leaf) ?? zeros(leaf.shape, { backend: leaf.backend });
     if (c instanceof RowSparse) return sparse ? c : c.toDense();
-    // One tensor may be the gradient of two parameters. The caller may release one and still needs the other.
-    if (handedOut.has(c)) return reshape(c, c.shape);
-    handedOut.add(c);
+    // One tensor may be the gradient of two parameters. The caller may release or change one and still needs the other.
+    if (handedOut.has(c.storage)) return broadcastTo(c, c.shape);
+    handedOut.add(c.storage);
     return c;
   });
 }

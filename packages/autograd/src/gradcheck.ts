@@ -48,9 +48,9 @@ export function gradcheck(
     const points = on(exact);
     const weighted = (xs: readonly Tensor[]) => weightedResult(f, xs, exact);
     const tested = backend === exact ? points : on(backend);
-    const { value, grads } = valueAndGrad((xs: readonly Tensor[]) => weighted(mergeInts(xs, tested)))(
-      tested.filter((x) => x.dtype === 'f32'),
-    );
+    const loss = valueAndGrad((xs: readonly Tensor[]) => weighted(mergeInts(xs, tested)));
+    // Rules may run f again, or make tensors themselves.
+    const { value, grads } = withDefault(backend, () => loss(tested.filter((x) => x.dtype === 'f32')));
     let worst = 0;
     const compare = (got: number, want: number, what: string, how: string) => {
       const error = Math.abs(want - got) / Math.max(1, Math.abs(want));
@@ -88,17 +88,20 @@ export function gradcheck(
 function weightedResult(f: (...xs: Tensor[]) => Tensor, xs: readonly Tensor[], fallback: Backend): Tensor {
   // Constants that f makes belong on the same backend.
   const backend = xs[0]?.backend ?? fallback;
-  const previous = setDefaultBackend(backend);
-  let y: Tensor;
-  try {
-    // biome-ignore lint/plugin: the parameters of one function
-    y = f(...xs);
-  } finally {
-    setDefaultBackend(previous);
-  }
+  // biome-ignore lint/plugin: the parameters of one function
+  const y = withDefault(backend, () => f(...xs));
   // Multiples of the golden ratio modulo 1 never repeat.
   const weights = Float64Array.from({ length: y.size }, (_, i) => 0.5 + ((i * 0.6180339887) % 1));
   return sum(mul(y, tensor(weights, y.shape, { backend })));
+}
+
+function withDefault<T>(backend: Backend, f: () => T): T {
+  const previous = setDefaultBackend(backend);
+  try {
+    return f();
+  } finally {
+    setDefaultBackend(previous);
+  }
 }
 
 /** The differentiated float inputs put back in order among the integer ones, which are constants. */

@@ -1,6 +1,7 @@
 /** @file Trees of tensors as safetensors files in memory. */
 import {
   type Backend,
+  checkOptions,
   formatShape,
   readSafetensors,
   type SafetensorsInput,
@@ -17,7 +18,8 @@ import { leaves, mapTree, type Tree, treeFromNames } from './tree.ts';
 
 /** A tensor as a file holds it. */
 const stored = (x: Tensor): SafetensorsInput => {
-  const data = x.readSync();
+  const read = x.readSync();
+  const data = read instanceof Float64Array ? Float32Array.from(read) : read;
   return { dtype: x.dtype === 'i32' ? 'I32' : 'F32', shape: x.shape, data };
 };
 
@@ -54,6 +56,7 @@ export interface LoadOptions<T extends Tree> {
  *   reverse, or that has another shape
  */
 export function loadSafetensors<T extends Tree = Tree>(bytes: Uint8Array, options: LoadOptions<T> = {}): T {
+  checkOptions('loadSafetensors', options, ['like', 'backend']);
   const { like, backend } = options;
   const { tensors } = readSafetensors(bytes);
   const make = (name: string, found: SafetensorsTensor): Tensor => {

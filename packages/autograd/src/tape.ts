@@ -241,7 +241,7 @@ export function recordOwn(call: OwnCall): void {
 function refuseUnrecorded(x: Tensor, how: string): void {
   for (const recorder of open) recorder.noteRead?.(x);
   if (x.dtype !== 'f32' || !open.some((tape) => tape.depends(x))) return;
-  const what = how === 'readSync' ? 'readSync' : `run('${how}')`;
+  const what = how === 'readSync' || how === 'assign' ? how : `run('${how}')`;
   throw new Error(
     `${what}: tensor ${formatShape(x.shape)} depends on what a gradient is being taken of, and the gradient would not see what is made of it; use the operations of @blt-ts/autograd, or read stopGradient(x) where it is to be a constant`,
   );

@@ -68,23 +68,30 @@ const missing = (name: string, here: number, there: number): TypeError =>
     `treeMap: tree ${here} has a tensor "${name}" and tree ${there} has none; all trees must have one form`,
   );
 
-/** A tree from names such as `model.layers.0.weight`. Keys 0, 1, 2, ... without a gap are places in an array, others those of an object. */
+/**
+ * A tree from names such as `model.layers.0.weight`. Keys 0, 1, 2, ... without a gap are places in an array, others those of an object.
+ * @throws TypeError for a name that is there twice, or whose beginning up to a dot is another name
+ */
 export function treeFromNames<T>(entries: Iterable<readonly [name: string, leaf: unknown]>): T {
-  interface Branch {
-    [key: string]: Branch | unknown;
-  }
-  const root: Branch = {};
+  class Branch extends Map<string, Branch | { readonly leaf: unknown }> {}
+  const root = new Branch();
   for (const [name, leaf] of entries) {
-    const path = name.split('.');
-    let at = root;
-    for (const key of path.slice(0, -1)) at = (at[key] ??= {}) as Branch;
-    at[path.at(-1)!] = { leaf };
+    let at: Branch | { readonly leaf: unknown } | undefined = root;
+    name.split('.').forEach((key, i, path) => {
+      const isLast = i === path.length - 1;
+      if (!(at instanceof Branch) || (isLast && at.has(key))) {
+        throw new TypeError(`"${name}" and another name are no tree: one begins with the other, or they are the same`);
+      }
+      if (!at.has(key)) at.set(key, isLast ? { leaf } : new Branch());
+      at = at.get(key);
+    });
   }
-  const build = (node: Branch): unknown => {
-    const keys = Object.keys(node);
-    if (keys.length === 1 && keys[0] === 'leaf') return node.leaf;
-    if (keys.every((_, i) => Object.hasOwn(node, i))) return keys.map((_, i) => build(node[i] as Branch));
-    return Object.fromEntries(keys.map((key) => [key, build(node[key] as Branch)]));
+  const build = (node: Branch | { readonly leaf: unknown }): unknown => {
+    if (!(node instanceof Branch)) return node.leaf;
+    const built = new Map([...node].map(([key, child]) => [key, build(child)]));
+    return [...built.keys()].every((_, i) => built.has(`${i}`))
+      ? Array.from(built, (_, i) => built.get(`${i}`))
+      : Object.fromEntries(built);
   };
   return build(root) as T;
 }

@@ -2,7 +2,7 @@
  * @file @blt-ts/autograd/vmap: a function of one example as a function of a batch. It stands alone because its table of batching rules
  * names every kernel: whoever loads all of @blt-ts/autograd does not load it.
  */
-import { contract, formatShape, ShapeError, scope, type Tensor } from '@blt-ts/tensor';
+import { checkOptions, contract, formatShape, ShapeError, scope, type Tensor } from '@blt-ts/tensor';
 import { batched, example, stacked } from './batching.ts';
 import { transposeIds } from './ops/axis.ts';
 import { transpose } from './ops/shape.ts';
@@ -155,8 +155,10 @@ function replay(steps: readonly Step[], batch: Map<Tensor, Tensor>, n: number): 
  */
 export function vmap<A extends readonly Tree[], Y extends Tree>(
   f: (...args: A) => Y,
-  { inAxes = 0, outAxes = 0 }: VmapOptions = {},
+  options: VmapOptions = {},
 ): (...args: A) => Y {
+  checkOptions('vmap', options, ['inAxes', 'outAxes']);
+  const { inAxes = 0, outAxes = 0 } = options;
   // biome-ignore lint/plugin: the parameters of one function
   const call = (args: A) => f(...args);
   return (...args) =>

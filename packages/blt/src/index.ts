@@ -164,8 +164,8 @@ export { TextMemory } from './memory/text-memory.ts';
 
 // Compression
 
-export { type Archive, type ArchiveHeader, readArchive } from './compression/archive-format.ts';
-export { type CodingModel, codingModel } from './compression/coding-model.ts';
+export { type Archive, type ArchiveHeader, readArchive, readArchives } from './compression/archive-format.ts';
+export { type CodingMemory, type CodingModel, codingMemory, codingModel } from './compression/coding-model.ts';
 export {
   type CompressOptions,
   compress,

@@ -90,6 +90,7 @@ export class Tensor {
    */
   assign(values: ArrayLike<number>): void {
     this.assertLive();
+    lifetimes.watcher?.(this, 'assign');
     if (typeof values?.length !== 'number') throw notNumber('assign', values);
     if (values.length !== this.size) {
       throw new ShapeError(`assign: ${values.length} values for ${formatShape(this.shape)}, which holds ${this.size}`);

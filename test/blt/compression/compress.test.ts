@@ -4,19 +4,21 @@ import {
   BOS,
   type CodingModel,
   codeStreams,
+  codingMemory,
   codingModel,
   compress,
   Decoder,
   decompress,
   decompressing,
   encode,
+  learnMemory,
   packModel,
   readArchive,
   type StreamRunner,
   streamLayout,
   unpackModel,
 } from '@blt-ts/blt';
-import { type Backend, createReferenceBackend, createWasmBackend } from '@blt-ts/tensor';
+import { type Backend, createReferenceBackend, createWasmBackend, Random } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { windows } from '../../../packages/blt/src/compression/blocks.ts';
@@ -72,6 +74,7 @@ const options = fc.record({
 });
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength, size: 'max' });
 const text = new TextEncoder().encode('It was the best of times, it was the worst of times. '.repeat(4));
+const remembered = () => codingMemory(learnMemory([text.subarray(0, 150)]));
 
 describe('a text', () => {
   test('is read back, whatever the model, the blocks, the threads and the vectors', async () => {
@@ -95,7 +98,7 @@ describe('a text', () => {
     const opened = await readArchive(archive);
     expect(opened.header).toMatchObject({ streams: 2, blocks: 4 });
     expect(await compress(text, here, { ...how, runner: lastFirst(elsewhere) })).toEqual(archive);
-    expect(await result(decompressing(opened, here, lastFirst(elsewhere)))).toEqual(text);
+    expect(await result(decompressing(opened, here, { runner: lastFirst(elsewhere) }))).toEqual(text);
   });
 
   test('stays as it is while it is compressed', async () => {
@@ -153,6 +156,57 @@ describe('a text', () => {
   });
 });
 
+describe('a text with a memory beside the model', () => {
+  const codedBytes = async (archive: Uint8Array) =>
+    (await readArchive(archive)).coded.reduce((sum, { length }) => sum + length, 0);
+
+  test('is read back, whatever the model, the blocks, the threads and the vectors', async () => {
+    await fc.assert(
+      fc.asyncProperty(configs, seeds, options, bytes(30), fc.nat(3), async (someConfig, seed, how, any, times) => {
+        const content = Uint8Array.from([...repeated(text.subarray(0, 53), times), ...any]);
+        const memory = await remembered();
+        const archive = await readArchive(
+          await compress(content, await model(smallModel(someConfig, seed, wasm)), { ...how, memory }),
+        );
+        const elsewhere = await model(smallModel(someConfig, seed, threaded));
+        expect(await decompress(archive, elsewhere, await remembered())).toEqual(content);
+        // The memory has learned nothing from all that.
+        expect((await codingMemory(memory.memory)).fingerprint).toEqual(memory.fingerprint);
+      }),
+      { numRuns: runs(6) },
+    );
+  });
+
+  test('takes a fraction of the bytes where the memory knows it, and all blocks learn from each other', async () => {
+    const coding = await known();
+    const alone = await codedBytes(await compress(text, coding));
+    const memory = await remembered();
+    expect(await codedBytes(await compress(text, coding, { memory }))).toBeLessThan(alone / 4);
+    const empty = await codingMemory(learnMemory([]));
+    // Four blocks of the same 53 bytes: side by side each reads what the others have just learned.
+    const learned = await codedBytes(await compress(text, coding, { memory: empty, blockBytes: 53 }));
+    const one = await codedBytes(await compress(text.subarray(0, 53), coding, { memory: empty, blockBytes: 53 }));
+    expect(learned).toBeLessThan(3 * one);
+  });
+
+  test('that it makes no smaller is coded without', async () => {
+    const random = new Random(1);
+    const noise = Uint8Array.from({ length: 400 }, () => random.integer(256));
+    const coding = await known();
+    const archive = await compress(noise, coding, { memory: await remembered() });
+    expect(archive).toEqual(await compress(noise, coding));
+    expect((await readArchive(archive)).header.memory.length).toBe(0);
+  });
+
+  test('opens with that memory only', async () => {
+    const coding = await known();
+    const archive = await readArchive(await compress(text, coding, { memory: await remembered() }));
+    await expect(decompress(archive, coding)).rejects.toThrow(/needs the memory with the fingerprint \w{16}, and none/);
+    const other = await codingMemory(learnMemory([text.subarray(0, 149)]));
+    await expect(decompress(archive, coding, other)).rejects.toThrow(/another memory \(fingerprint \w{16}, not/);
+  });
+});
+
 describe('an archive', () => {
   test('opens with its own model only', async () => {
     const archive = await readArchive(await compress(text, await known()));
@@ -179,17 +233,18 @@ describe('an archive', () => {
     fc.record({ kind: fc.constant('cut' as const), at: fc.nat(), bit: fc.constant(0) }),
     fc.record({ kind: fc.constant('more' as const), at: fc.nat(255), bit: fc.constant(0) }),
   );
-  test('that is damaged gives an error, never another text', async () => {
+  test.each([false, true])('that is damaged gives an error, never another text (with a memory: %s)', async (mixed) => {
     const coding = await known();
+    const memory = mixed ? await remembered() : undefined;
     const content = Uint8Array.from([...liked(smallModel(config, 7, wasm), 20), ...text.subarray(0, 20)]);
-    const archive = await compress(content, coding, { blockBytes: 20 });
+    const archive = await compress(content, coding, { blockBytes: 20, memory });
     await fc.assert(
       fc.asyncProperty(damage, async ({ kind, at, bit }) => {
         const damaged = [...archive];
         if (kind === 'flip') damaged[at % archive.length] ^= 1 << bit;
         if (kind === 'cut') damaged.length = at % archive.length;
         if (kind === 'more') damaged.push(at);
-        const opened = readArchive(Uint8Array.from(damaged)).then((taken) => decompress(taken, coding));
+        const opened = readArchive(Uint8Array.from(damaged)).then((taken) => decompress(taken, coding, memory));
         await expect(opened).rejects.toThrow(ArchiveError);
       }),
       { numRuns: process.env.BLT_SLOW ? 10_000 : 60 },
@@ -200,7 +255,9 @@ describe('an archive', () => {
     const cases = ['', 'BLT', 'BLTZ', 'BLTZ\u0001', 'BLTZ\u0004......', 'gzip?', 'BLTZ\u0001'.padEnd(80, 'x')];
     for (const made of cases) await expect(readArchive(new TextEncoder().encode(made))).rejects.toThrow(ArchiveError);
     const older = readArchive(new TextEncoder().encode('BLTZ\u0002 and the rest'));
-    await expect(older).rejects.toThrow('the archive has version 2, this program reads 4; take the one that wrote it');
+    await expect(older).rejects.toThrow(
+      'the archive has version 2, this program reads 4 and 5; take the one that wrote it',
+    );
   });
 });
 

@@ -1,4 +1,4 @@
-import { BYTE_OFFSET, EOS, learnMemory, MemoryMixture, VOCAB_SIZE } from '@blt-ts/blt';
+import { BYTE_OFFSET, EOS, learnMemory, MemoryMixture, memoryToSafetensors, VOCAB_SIZE } from '@blt-ts/blt';
 import { Random } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -52,6 +52,55 @@ describe('a distribution', () => {
       const id = byte + BYTE_OFFSET;
       expect(asked.score(logits, VOCAB_SIZE, id)).toBe(other.score(logits, VOCAB_SIZE, id));
     }
+  });
+});
+
+describe('readers', () => {
+  const turns = fc.array(fc.record({ who: fc.nat(2), byte: fc.integer({ min: 97, max: 100 }) }), { maxLength: 60 });
+
+  property('of a fork leave the memory as it is', turns, 20, (steps) => {
+    const memory = learnMemory([text(WORDS)]);
+    const before = memoryToSafetensors(memory);
+    const mixture = new MemoryMixture(memory.fork(0));
+    const readers = [0, 1, 2].map(() => mixture.reader(10));
+    for (const { who, byte } of steps) readers[who].score(FLAT, VOCAB_SIZE, byte + BYTE_OFFSET);
+    expect(Buffer.compare(memoryToSafetensors(memory), before)).toBe(0);
+    const other = new MemoryMixture(learnMemory([text(WORDS)]));
+    expect(bitsPerByte(new MemoryMixture(memory), text('it was'))).toBe(bitsPerByte(other, text('it was')));
+  });
+
+  property('that share a memory predict the same in the same turns', turns, 20, (steps) => {
+    const costs = [0, 1].map(() => {
+      const mixture = new MemoryMixture(learnMemory([text(WORDS)]).fork(0));
+      const readers = [0, 1, 2].map(() => mixture.reader(0));
+      return steps.map(({ who, byte }) => readers[who].score(FLAT, VOCAB_SIZE, byte + BYTE_OFFSET));
+    });
+    expect(costs[0]).toEqual(costs[1]);
+  });
+
+  property('have their own text behind the one before', fc.tuple(bytes(200), bytes(200)), 50, ([first, second]) => {
+    const memory = new TextMemory(first.length);
+    for (const byte of first) memory.read(byte);
+    const reader = memory.reader(1);
+    // What the memory reads now is no part of the reader's text.
+    memory.read(0);
+    for (const byte of second) reader.read(byte);
+    const whole = Uint8Array.from([...first, ...second]);
+    expect(reader.history.bytes()).toEqual(whole);
+    expect(Array.from(whole, (_, i) => reader.history.at(i))).toEqual([...whole]);
+    expect(reader.history.at(-1)).toBe(0);
+  });
+
+  test('learn from each other, and find long matches in the text before', () => {
+    const name = text('Quixotic zephyrs jumped.');
+    const alone = bitsPerByte(new MemoryMixture(learnMemory([text(WORDS)]).reader(0)), name);
+    const memory = learnMemory([text(WORDS)]);
+    const [first, second] = [0, 1].map(() => new MemoryMixture(memory).reader(0));
+    bitsPerByte(first, name);
+    expect(bitsPerByte(second, name)).toBeLessThan(alone / 2);
+    const followed = learnMemory([text(WORDS), name, text(WORDS)]).reader(0);
+    for (const byte of name.subarray(0, 10)) followed.read(byte);
+    expect(followed.match.predicted).toBe(name[10]);
   });
 });
 

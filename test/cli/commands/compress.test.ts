@@ -73,6 +73,32 @@ describe('files', () => {
   });
 });
 
+test('a result never takes the place of what it is made of', () => {
+  writeFileSync(at('own'), 'short');
+  const refused = { code: 1, stderr: expect.stringContaining('own: the result would take its own place') };
+  expect(run('compress', 'own', '-o', './own', '-f', '--rm')).toMatchObject(refused);
+  expect(readFileSync(at('own'), 'utf8')).toBe('short');
+});
+
+test('archives laid end to end are opened as one, and nothing else may follow them', () => {
+  const [one, two] = [Buffer.from('first\n'), Buffer.from('second\n')];
+  for (const [name, content] of Object.entries({ one, two })) writeFileSync(at(name), content);
+  const both = piped(['compress', '-c', '-q', '-m', model, 'one', 'two'], Buffer.alloc(0));
+  expect(both.status).toBe(0);
+  const opened = piped(['decompress', '-c', '-q', '-m', model], both.stdout);
+  expect({ status: opened.status, stdout: opened.stdout }).toEqual({ status: 0, stdout: Buffer.concat([one, two]) });
+  const more = piped(['decompress', '-c', '-q', '-m', model], Buffer.concat([both.stdout, Buffer.from('BLT')]));
+  expect({ status: more.status, stdout: more.stdout.length }).toEqual({ status: 1, stdout: 0 });
+  expect(String(more.stderr)).toContain('the archive is damaged: 3 more bytes than it should have');
+});
+
+test('a context that the model has not is refused', () => {
+  expect(run('compress', 'a.txt', '-f', '--context', '1000000')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/--context 1000000: the model reads at most \d+ bytes; give less/),
+  });
+});
+
 test('pipes carry archives and contents, whole and alone', () => {
   // The command is one file, which its threads need too: a copy of it alone has them.
   copyFileSync(BLT, at('alone.mjs'));

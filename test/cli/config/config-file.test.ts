@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { checkConfig, loadConfig, overrideConfig, parseConfig } from '../../../packages/cli/src/config/config-file.ts';
+import { OPTIONS, type OptionRow } from '../../../packages/cli/src/config/options.ts';
 import { UserError } from '../../../packages/cli/src/terminal/errors.ts';
+import { blt } from '../../support/command.ts';
 import { runs } from '../../support/runs.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -155,6 +157,20 @@ test.each<[string, RegExp]>([
   ['[data]\nheld_out = 5', /\[data\] held_out must be a text or a list of texts, in quotes/],
 ])('%j is refused', (text, message) => {
   expect(problems(text)).toMatch(message);
+});
+
+test('a problem stands where the file has the key, in JSON as in TOML', () => {
+  expect(problems('{"train": {"steps": -1}}', 'x.json')).toMatch(/^x\.json: train\.steps must be/);
+  expect(problems('{"model": {"hash_sizes": [3, 0]}}', 'x.json')).toMatch(/^x\.json: model\.hash_sizes\[1\] must be/);
+});
+
+test('the help of train has each key in its section', () => {
+  const { stdout } = blt('.', ['train', '--help']);
+  const blocks = stdout.slice(stdout.indexOf('JSON has an object')).split(/^ {2}(?=\[\w+\]$)/m);
+  for (const { section, key } of OPTIONS as readonly OptionRow[]) {
+    const block = section === undefined ? blocks[0] : blocks.find((one) => one.startsWith(`[${section}]\n  `));
+    expect({ key, found: block?.split(/[\s,]+/).includes(key) }).toEqual({ key, found: true });
+  }
 });
 
 test('an object that misleads the checks themselves is refused', () => {

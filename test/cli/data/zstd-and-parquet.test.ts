@@ -72,6 +72,30 @@ describe('Parquet', () => {
     await expect(load(name, contents)).rejects.toThrow(says);
   });
 
+  test('has its text in a column of its own, and not in a record of the same name', async () => {
+    const nested = new Uint8Array(
+      parquetWriteBuffer({
+        columnData: [
+          { name: 'messages', data: [[{ content: 'inside', text: 'inside' }]] },
+          { name: 'content', data: ['outside'] },
+        ],
+        schema: [
+          { name: 'root', num_children: 2 },
+          { name: 'messages', num_children: 1, repetition_type: 'OPTIONAL', converted_type: 'LIST' },
+          { name: 'list', num_children: 1, repetition_type: 'REPEATED' },
+          { name: 'element', num_children: 2, repetition_type: 'OPTIONAL' },
+          { name: 'content', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' },
+          { name: 'text', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' },
+          { name: 'content', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' },
+        ],
+      }),
+    );
+    expect(await load('chats.parquet', nested)).toEqual(['outside']);
+    await expect(load('chats.parquet', nested, { textField: 'text' })).rejects.toThrow(
+      /no column 'text' \(its columns: content\)/,
+    );
+  });
+
   test('does not grow past its limit, by a dictionary either', async () => {
     const many = file('text', Array(1000).fill('whale'.repeat(100)));
     expect(many.length).toBeLessThan(100_000);

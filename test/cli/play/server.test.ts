@@ -103,6 +103,11 @@ describe('the server of blt play', () => {
       });
     }
     expect(isOwnHost(undefined, port)).toBe(false);
+    expect([isOwnHost('LocalHost', 80), isOwnHost('127.0.0.1:80', 80), isOwnHost('evil.example', 80)]).toEqual([
+      true,
+      true,
+      false,
+    ]);
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
       expect((await ask(site.url, '/', {}, method)).status).toBe(405);
     }

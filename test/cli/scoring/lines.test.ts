@@ -31,7 +31,7 @@ const collected = async (groups: AsyncGenerator<Text[]>): Promise<string[]> => {
   }
   return all;
 };
-const options = { lines: true, minBytes: 0, warn: () => {} };
+const options = { lines: true, minBytes: 0, warn: () => {}, refused: () => {} };
 
 test('lines of files have the name of their file and its count, lines of standard input come as they do', async () => {
   const folder = temporaryFolder({ 'a.txt': 'one\n\ntwo', 'b.jsonl': '{"text":"x\\ny"}\n{"text":"z"}\n' });

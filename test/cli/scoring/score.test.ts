@@ -1,5 +1,5 @@
 /** @file `blt score` as it is called: a model of letters and one of digits, each trained for a moment. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -136,6 +136,53 @@ test.each([
   [['a'], { model: ['m', 'n'], html: 'x.html' }, '--html shows one model, and 2 are given'],
 ] as const)('%j with %j is refused before a model is read', async (files, given, message) => {
   await expect(scoreCommand(files, { ...flags, ...given })).rejects.toThrow(message);
+});
+
+test.each([[[]], [['--per', 'line']]])(
+  'of several files those that cannot be read are named, and the others scored (%j)',
+  (flags) => {
+    const args = ['mixed.txt', 'none.txt', 'words.txt', '-m', 'runs/words', '--json'];
+    const { code, stdout, stderr } = blt(folder, ['score', ...args, ...flags]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^blt: cannot find 'none\.txt': there is no 'none\.txt' here/m);
+    expect([...new Set(json(stdout).map(({ source }) => source))]).toEqual(['mixed.txt', 'words.txt']);
+    const none = blt(folder, ['score', 'none.txt', 'neither.txt', '-m', 'runs/words', '--tsv', ...flags]);
+    expect({ ...none, stderr: none.stderr.match(/^blt: cannot find/gm)?.length }).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 2,
+    });
+  },
+);
+
+test('of a folder too, whose other files are scored; what is kept is kept whole or not at all', () => {
+  mkdirSync(path('corpus'));
+  for (const name of ['a.txt', 'z.txt']) writeFileSync(path('corpus', name), WORDS);
+  writeFileSync(path('corpus', 'm.jsonl'), '{"text": ');
+  const { code, stdout, stderr } = blt(folder, ['score', 'corpus', '-m', 'runs/words', '--json']);
+  expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('m.jsonl') });
+  expect(json(stdout).map(({ source }) => source)).toEqual(['corpus/a.txt', 'corpus/z.txt']);
+  for (const files of [['corpus'], ['none.txt', 'neither.txt']]) {
+    const kept = blt(folder, ['score', ...files, '-m', 'runs/words', '--keep-below', '8', '--out', 'not-kept']);
+    expect(kept.code).toBe(1);
+    expect(readdirSync(folder).filter((name) => name.includes('not-kept'))).toEqual([]);
+  }
+  const page = blt(folder, ['score', 'mixed.txt', '-m', 'runs/words', '--json', '--html', 'page.html']);
+  expect(page).toMatchObject({ code: 2, stderr: expect.stringContaining('--html and --json: give one of them') });
+});
+
+test('an empty file among others is passed over, line by line too', () => {
+  writeFileSync(path('empty.txt'), '');
+  for (const flags of [[], ['--per', 'line']]) {
+    const { code, stderr } = blt(folder, ['score', 'mixed.txt', 'empty.txt', '-m', 'runs/words', ...flags]);
+    expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining('empty.txt is empty') });
+  }
+});
+
+test('patch names those of several files that cannot be read, and cuts the others', () => {
+  const { code, stdout, stderr } = blt(folder, ['patch', 'none.txt', 'mixed.txt', '--mode', 'space', '--json']);
+  expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("cannot find 'none.txt'") });
+  expect(json(stdout).map(({ source }) => source)).toEqual(['mixed.txt']);
 });
 
 test('a file that is not there is said in one sentence, and nothing is left', () => {

@@ -1,7 +1,9 @@
 /** @file Which lane makes which text, and the news that a lane in another thread sends of its texts. */
+
+import type { ContinuousBatch } from '@blt-ts/blt';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { EndReason, Job, Lane } from '../../../packages/cli/src/serve/lane.ts';
+import { BatchLane, type EndReason, type Job, type Lane } from '../../../packages/cli/src/serve/lane.ts';
 import { NewsWriter, tellNews } from '../../../packages/cli/src/serve/lane-news.ts';
 import { Scheduler } from '../../../packages/cli/src/serve/scheduler.ts';
 import { runs } from '../../support/runs.ts';
@@ -71,6 +73,36 @@ test('texts go to the lane with the fewest, wait in turn, and learn when no lane
   }
   expect(heard.flat()).toEqual([expect.stringContaining('start the server again')]);
   expect(scheduler.load).toEqual({ active: 0, waiting: 0 });
+});
+
+test('a round that fails ends its texts, and the next ones have their turn', async () => {
+  let rounds = 0;
+  const texts: object[] = [];
+  const batch = {
+    places: 1,
+    add: () => {
+      texts.push({ ended: false });
+      return texts.at(-1);
+    },
+    remove: () => {},
+    round: () => {
+      if (rounds++ === 0) throw new Error('no number');
+      return [{ text: texts.at(-1), byte: null, logits: new Float32Array() }];
+    },
+  };
+  const lane = new BatchLane(batch as unknown as ContinuousBatch, true);
+  const heard: unknown[][] = [[], []];
+  const [first, second] = heard.map((list) => job(list));
+  // As the scheduler does it: a free place is given to who waits.
+  let waiting = true;
+  lane.onFree = () => {
+    if (!waiting) return;
+    waiting = false;
+    lane.begin(second);
+  };
+  lane.begin(first);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(heard).toEqual([['no number'], ['stop']]);
 });
 
 test('a text hears in another thread what it hears in its own, and nothing after it has had enough', () => {

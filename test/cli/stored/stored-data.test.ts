@@ -7,7 +7,7 @@ import { concatenated, type Document, lastBytes } from '../../../packages/cli/sr
 import { DataInMemory, type RunData } from '../../../packages/cli/src/data/run-data.ts';
 import { SPLIT_CHOICES } from '../../../packages/cli/src/data/split.ts';
 import { keptFiles, readKept } from '../../../packages/cli/src/stored/kept-data.ts';
-import { parseBytes } from '../../../packages/cli/src/stored/open-data.ts';
+import { openData, parseBytes } from '../../../packages/cli/src/stored/open-data.ts';
 import { surveyData } from '../../../packages/cli/src/stored/stored-data.ts';
 import type { SurveyProgress } from '../../../packages/cli/src/stored/survey.ts';
 import { runs } from '../../support/runs.ts';
@@ -157,6 +157,20 @@ test('copies are not looked for among data on disk: asking for that is refused w
   const folder = temporaryFolder({ 'a.txt': 'whales' });
   const of = { ...source(`${folder}/a.txt`, 'auto', 0), dedupe: true };
   await expect(onDisk(of)).rejects.toThrow(/--dedupe compares all data .* they are large; raise --max-memory/);
+});
+
+test('a source of its own weight is found on disk; the book is no reason to load what does not fit', async () => {
+  const folder = temporaryFolder({ 'a.txt': prose(30_000, 1) });
+  const one = await onDisk(source(`${folder}/a.txt=3`, 'auto', 0));
+  expect(one.trainBytes + one.heldOutBytes).toBeGreaterThan(29_000);
+  one.close();
+  const options = { maxMemory: 100_000, folder: temporaryFolder(), warn: () => {}, onProgress: () => {} };
+  for (const data of [
+    [`${folder}/a.txt`, '@moby-dick'],
+    [`${folder}/a.txt`, '@moby-dick=1'],
+  ]) {
+    await expect(openData({ ...source('', 'auto', 0), data }, options)).rejects.toThrow(/give --max-memory/);
+  }
 });
 
 test('sizes of memory are read', () => {

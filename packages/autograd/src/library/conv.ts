@@ -156,7 +156,7 @@ function pool(
   const size = perAxis(op, 'window', window, axes, 1);
   const cells = sideBySide(op, x, size, options);
   if (cells) return fold(cells, { axes: size.map((_, i) => 3 + 2 * i) });
-  const { rows, places } = windows(op, x, size, { stride: size, ...options }, filling);
+  const { rows, places } = windows(op, x, size, { ...options, stride: options.stride ?? size }, filling);
   const [N, C] = x.shape;
   const y = reshape(fold(rows, { axes: 1 }), [N, sizeOf(places), C]);
   return reshape(transpose(y, [0, 2, 1]), [N, C, ...places]);

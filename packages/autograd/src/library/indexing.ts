@@ -167,23 +167,15 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
   }
   const place = places[mode];
   if (!place) throw new TypeError(`pad: mode must be 'constant', 'reflect' or 'edge', got ${describe(mode)}`);
+  const fits = [before, after].every((l) => l.length === x.rank && l.every((n) => Number.isInteger(n) && n >= 0));
+  const bounds = `[${before.join(',')}] and [${after.join(',')}]`;
+  if (!fits) throw new ShapeError(`pad: bounds ${bounds} do not fit ${formatShape(x.shape)}`);
+  const start = reshape(x, x.shape);
   return x.shape.reduce((y, d, axis) => {
     const [b, a] = [before[axis], after[axis]];
-    if (
-      before.length !== x.rank ||
-      after.length !== x.rank ||
-      !Number.isInteger(b) ||
-      !Number.isInteger(a) ||
-      b < 0 ||
-      a < 0
-    ) {
-      throw new ShapeError(
-        `pad: bounds [${before.join(',')}] and [${after.join(',')}] do not fit ${formatShape(x.shape)}`,
-      );
-    }
     if (a + b === 0) return y;
     if (d === 0) throw new ShapeError(`pad: axis ${axis} of ${formatShape(x.shape)} has no elements to ${mode}`);
     const ids = Int32Array.from({ length: b + d + a }, (_, i) => place(i - b, d));
     return take(y, tensor(ids, undefined, { backend: x.backend }), axis);
-  }, x);
+  }, start);
 }

@@ -56,6 +56,7 @@ export function allclose(a: Tensor, b: Tensor, options: { rtol?: number; atol?: 
   checkTensor('allclose: a', a);
   checkTensor('allclose: b', b);
   const { rtol = 1e-5, atol = 1e-8 } = options;
-  const near = lessEqual(abs(sub(a, b)), affine(abs(b), rtol, atol));
+  const gap = abs(sub(a, b));
+  const near = mul(less(gap, Number.POSITIVE_INFINITY), lessEqual(gap, affine(abs(b), rtol, atol)));
   return all(logicalOr(near, equal(a, b))).item() === 1;
 }

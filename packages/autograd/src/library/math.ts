@@ -22,6 +22,7 @@ import {
   where,
 } from '../ops/elementwise.ts';
 import { unbroadcast } from '../ops/reduce.ts';
+import { reshape } from '../ops/shape.ts';
 import { less } from './logic.ts';
 
 /** x kept within low and high: min(max(x, low), high). At a bound half of the gradient passes, as in `maximum`. */
@@ -81,7 +82,7 @@ const realPower = /* @__PURE__ */ defineOp({
     needs[0]
       ? unbroadcast(mul(g, where(mul(equal(a, 0), equal(b, 0)), 0, mul(b, pow(a, affine(b, 1, -1))))), a.shape)
       : null,
-    needs[1] ? unbroadcast(mul(g, mul(out, where(less(0, a), log(abs(a)), 0))), b.shape) : null,
+    needs[1] ? unbroadcast(mul(g, mul(out, log(where(less(0, a), a, 1)))), b.shape) : null,
   ],
 });
 
@@ -94,13 +95,13 @@ export function pow(a: Operand, b: Operand): Tensor {
   if (typeof b !== 'number') return realPower(a, b);
   if (b === 0.5) return sqrt(a);
   if (!Number.isInteger(b) || Math.abs(b) > LARGEST_WHOLE) return realPower(a, full([], b, { backend: a.backend }));
-  if (b < 0) return reciprocal(pow(a, -b));
+  if (b < 0) return pow(reciprocal(a), -b);
   if (b === 0) return full(a.shape, 1, { backend: a.backend });
   // The product of a^(2^i) over the digits i of b that are 1.
   let [result, square] = [undefined as Tensor | undefined, a];
   for (let left = b; ; square = mul(square, square)) {
     if (left % 2 === 1) result = result ? mul(result, square) : square;
     left = Math.floor(left / 2);
-    if (left === 0) return result as Tensor;
+    if (left === 0) return b === 1 ? reshape(a, a.shape) : (result as Tensor);
   }
 }

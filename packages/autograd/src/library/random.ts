@@ -35,6 +35,11 @@ function drawn(
 /** Uniform in [low, high), [0, 1) unless given. @throws ShapeError for a shape that is none, RangeError if high is below low */
 export function randomUniform(random: Random, shape: Shape, low = 0, high = 1, options: TensorOptions = {}): Tensor {
   if (!(high >= low)) throw new RangeError(`randomUniform: high ${high} is below low ${low}`);
+  if (!(high - low < Infinity) || (low < high && Math.fround(low) >= high)) {
+    throw new RangeError(
+      `randomUniform: ${low} to ${high} cannot be drawn from: no bound is infinite, and a 32-bit number lies between`,
+    );
+  }
   const draw = (): number => {
     const value = low + (high - low) * random.uniform();
     // Rounded to 32 bits the last of them would be high itself.

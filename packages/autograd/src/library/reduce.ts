@@ -136,6 +136,7 @@ function positionOf(op: string, x: Tensor, options: { axis?: number; keepDims?: 
   const [at] = normalizeAxes(op, [axis ?? 0], flat.rank);
   const n = flat.shape[at];
   if (n === 0) throw new ShapeError(`${op}: axis ${at} of ${formatShape(flat.shape)} has no elements`);
+  if (n > 2 ** 24) throw new ShapeError(`${op}: axis ${at} has ${n} elements; places are exact up to 2^24`);
   const along = { axes: at, keepDims: true };
   // n for the first place down to 1 for the last: of the places that win, the largest is the first.
   const countdown = tensor(

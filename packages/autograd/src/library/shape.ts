@@ -41,11 +41,8 @@ export function flatten(x: Tensor, from = 0, to = -1): Tensor {
   checkTensor('flatten: x', x);
   if (x.rank === 0) return reshape(x, [1]);
   const [begin, end] = [one('flatten', from, x.rank), one('flatten', to, x.rank) + 1];
-  return reshape(x, [
-    ...x.shape.slice(0, begin),
-    sizeOf(x.shape.slice(begin, end)),
-    ...x.shape.slice(Math.max(begin, end)),
-  ]);
+  if (end <= begin) throw new ShapeError(`flatten: axis ${begin} comes after axis ${end - 1}`);
+  return reshape(x, [...x.shape.slice(0, begin), sizeOf(x.shape.slice(begin, end)), ...x.shape.slice(end)]);
 }
 
 /** x with axis `from` at place `to`, the others in their order: [2,3,4], 0, -1 -> [3,4,2]. @throws ShapeError if one is out of range */
@@ -93,7 +90,7 @@ export function split(x: Tensor, parts: number | readonly number[], axis = 0): T
   const at = one('split', axis, x.rank);
   const size = x.shape[at];
   if (typeof parts !== 'number') checkList('split: parts', parts);
-  const sizes = typeof parts === 'number' ? new Array<number>(parts).fill(size / parts) : parts;
+  const sizes = typeof parts === 'number' ? Array.from({ length: parts }, () => size / parts) : parts;
   if (sizes.some((s) => !Number.isInteger(s) || s < 0) || sizes.reduce((a, b) => a + b, 0) !== size) {
     const wanted = typeof parts === 'number' ? `${parts} equal parts` : `parts of [${parts.join(',')}]`;
     throw new ShapeError(`split: axis ${at} of ${formatShape(x.shape)} cannot be cut into ${wanted}`);
@@ -114,10 +111,11 @@ export function split(x: Tensor, parts: number | readonly number[], axis = 0): T
 /** x with the order of its elements turned round along the axes, all of them unless given. @throws ShapeError as `sum` */
 export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
   checkTensor('flip: x', x);
+  const start = reshape(x, x.shape);
   return normalizeAxes('flip', axes, x.rank).reduce((y, axis) => {
     const ids = Int32Array.from({ length: x.shape[axis] }, (_, i) => x.shape[axis] - 1 - i);
     return take(y, tensor(ids, undefined, { backend: x.backend }), axis);
-  }, x);
+  }, start);
 }
 
 /** Repeats runs of x: x as [outer, 1, inner], the middle axis n times. */
@@ -139,12 +137,13 @@ export function tile(x: Tensor, repetitions: readonly number[]): Tensor {
   if (repetitions.length !== x.rank) {
     throw new ShapeError(`tile: ${repetitions.length} repetitions for the ${x.rank} axes of ${formatShape(x.shape)}`);
   }
+  const start = reshape(x, x.shape);
   return repetitions.reduce((y, n, axis) => {
     checkCount('tile', n);
     if (n === 1) return y;
     const shape = y.shape.map((d, i) => (i === axis ? d * n : d));
     return repeated(y, sizeOf(y.shape.slice(0, axis)), sizeOf(y.shape.slice(axis)), n, shape);
-  }, x);
+  }, start);
 }
 
 /**

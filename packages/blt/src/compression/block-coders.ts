@@ -4,7 +4,7 @@
  */
 import { naturalLog } from '@blt-ts/tensor';
 import { ByteShares } from './byte-shares.ts';
-import { RangeDecoder, RangeEncoder } from './range-coder.ts';
+import { RangeEncoder, RepeatingDecoder } from './range-coder.ts';
 
 /** Coders of the blocks of a text, group after group. */
 export interface BlockCoder {
@@ -91,22 +91,20 @@ function encodeFlag(encoder: RangeEncoder, stored: boolean): void {
 /** Reads blocks and fills in their bytes. */
 export class BlockDecoder implements BlockCoder {
   readonly known = false;
-  private readonly decoder: RangeDecoder;
-  /** Codes what was read again: many numbers name the same text, and only the one that compress writes is taken. */
-  private readonly again = new RangeEncoder();
+  private readonly decoder: RepeatingDecoder;
   private readonly shares = new ByteShares();
   private blocks: readonly Uint8Array[] = [];
   private stored: boolean[] = [];
 
   constructor(coded: Uint8Array) {
-    this.decoder = new RangeDecoder(coded);
+    this.decoder = new RepeatingDecoder(coded);
   }
 
   begin(blocks: readonly Uint8Array[]): boolean[] {
     this.blocks = blocks;
     this.stored = blocks.map(() => {
       const flag = this.decoder.share(FLAG_SHARES) === FLAG_SHARES - 1;
-      this.take(flag ? FLAG_SHARES - 1 : 0, flag ? 1 : FLAG_SHARES - 1, FLAG_SHARES);
+      this.decoder.take(flag ? FLAG_SHARES - 1 : 0, flag ? 1 : FLAG_SHARES - 1, FLAG_SHARES);
       return flag;
     });
     return this.stored;
@@ -117,11 +115,11 @@ export class BlockDecoder implements BlockCoder {
     let byte: number;
     if (this.stored[r]) {
       byte = decoder.share(BYTE_SHARES);
-      this.take(byte, 1, BYTE_SHARES);
+      decoder.take(byte, 1, BYTE_SHARES);
     } else {
       shares.take(logits, at);
       byte = shares.byteOf(decoder.share(shares.total));
-      this.take(shares.starts[byte], shares.size(byte), shares.total);
+      decoder.take(shares.starts[byte], shares.size(byte), shares.total);
     }
     this.blocks[r][i] = byte;
   }
@@ -130,11 +128,6 @@ export class BlockDecoder implements BlockCoder {
 
   /** The bytes that compress would have written for what was read. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.again.finish();
-  }
-
-  private take(start: number, size: number, total: number): void {
-    this.decoder.consume(start, size, total);
-    this.again.encode(start, size, total);
+    return this.decoder.again();
   }
 }

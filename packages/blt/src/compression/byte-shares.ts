@@ -13,6 +13,8 @@ import { BYTE_OFFSET } from '../patching/vocabulary.ts';
 
 const BYTES = 256;
 const SCALE = 2 ** 20;
+/** The message of a NonFiniteError. */
+export const BROKEN_PREDICTION = 'a prediction of the model is not a number; its weights are broken, train it again';
 /** e^x 2^20 < 1 from here on. */
 const NEGLIGIBLE = -20 * Math.LN2;
 
@@ -38,9 +40,7 @@ export class ByteShares {
       sum += below < NEGLIGIBLE ? 1 : 1 + Math.floor(SCALE * naturalExp(below));
       starts[byte + 1] = sum;
     }
-    if (!Number.isFinite(sum)) {
-      throw new NonFiniteError('a prediction of the model is not a number; its weights are broken, train it again');
-    }
+    if (!Number.isFinite(sum)) throw new NonFiniteError(BROKEN_PREDICTION);
   }
 
   size(byte: number): number {

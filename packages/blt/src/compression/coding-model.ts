@@ -3,6 +3,8 @@ import { scope } from '@blt-ts/tensor';
 import { namedTensors } from '../checkpoints/huggingface.ts';
 import { configToHuggingFace } from '../checkpoints/huggingface-config.ts';
 import { Decoder } from '../decoding/decoder.ts';
+import { memoryToSafetensors } from '../memory/saved-memory.ts';
+import type { TextMemory } from '../memory/text-memory.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { longestText } from '../model/config.ts';
 import { BOS, BYTE_OFFSET } from '../patching/vocabulary.ts';
@@ -14,6 +16,13 @@ export interface CodingModel {
   readonly fingerprint: Uint8Array;
   /** [4] the beginning of the SHA-256 of some logits as this backend computes them. */
   readonly arithmetic: Uint8Array;
+}
+
+/** A memory that predicts beside a model, see `codingMemory`. */
+export interface CodingMemory {
+  readonly memory: TextMemory;
+  /** [8] the beginning of the SHA-256 of its text and of what it has learned. */
+  readonly fingerprint: Uint8Array;
 }
 
 /** The parts, laid end to end. */
@@ -94,4 +103,10 @@ export async function codingModel(checkpoint: Checkpoint): Promise<CodingModel> 
     fingerprint: fingerprint.slice(0, FINGERPRINT_BYTES),
     arithmetic: arithmetic.slice(0, ARITHMETIC_BYTES),
   };
+}
+
+/** Makes a memory ready to compress and decompress beside a model. It must not read anything more. */
+export async function codingMemory(memory: TextMemory): Promise<CodingMemory> {
+  const fingerprint = (await sha256([memoryToSafetensors(memory)])).slice(0, FINGERPRINT_BYTES);
+  return { memory, fingerprint };
 }

@@ -108,3 +108,29 @@ export class RangeDecoder {
     return this.bytes[this.at++] ?? 0;
   }
 }
+
+/** Reads symbols, and writes them again: many numbers name the same text, and only the one that an encoder writes is to be taken. */
+export class RepeatingDecoder {
+  private readonly decoder: RangeDecoder;
+  private readonly encoder = new RangeEncoder();
+
+  constructor(coded: Uint8Array) {
+    this.decoder = new RangeDecoder(coded);
+  }
+
+  /** See `RangeDecoder.share`. */
+  share(total: number): number {
+    return this.decoder.share(total);
+  }
+
+  /** Goes on behind a symbol, given the shares it was encoded with. */
+  take(start: number, size: number, total: number): void {
+    this.decoder.consume(start, size, total);
+    this.encoder.encode(start, size, total);
+  }
+
+  /** The bytes that an encoder writes for what was read. */
+  again(): Uint8Array<ArrayBuffer> {
+    return this.encoder.finish();
+  }
+}

@@ -5,10 +5,13 @@
  */
 import { Decoder } from '../decoding/decoder.ts';
 import { ArchiveError } from '../errors.ts';
+import { MemoryMixture } from '../memory/memory-mixture.ts';
+import type { TextMemory } from '../memory/text-memory.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { type BlockCoder, BlockDecoder, BlockEncoder } from './block-coders.ts';
 import { codeBlocks, cutBlocks } from './blocks.ts';
 import { sameBytes } from './coding-model.ts';
+import { MixedDecoder, MixedEncoder } from './mixed-coders.ts';
 
 /** Some streams that are to be coded. It can be sent to another thread as it is. */
 export interface StreamWork {
@@ -23,6 +26,8 @@ export interface StreamWork {
   readonly places: number;
   /** Most ids that the model looks back. */
   readonly contextBytes: number;
+  /** Predicts beside the model. It is not changed: each stream has a copy of what it knows. Such a work cannot be sent elsewhere. */
+  readonly memory?: TextMemory;
 }
 
 /**
@@ -39,13 +44,15 @@ interface StreamCoder {
   result(): Uint8Array;
 }
 
-function encoder(text: Uint8Array): StreamCoder {
-  const coder = new BlockEncoder();
+const mixtureOf = (memory: TextMemory): MemoryMixture => new MemoryMixture(memory.fork(0));
+
+function encoder(text: Uint8Array, memory: TextMemory | undefined): StreamCoder {
+  const coder = memory ? new MixedEncoder(mixtureOf(memory)) : new BlockEncoder();
   return { coder, text, result: () => coder.finish() };
 }
 
-function decoder(coded: Uint8Array, size: number): StreamCoder {
-  const coder = new BlockDecoder(coded);
+function decoder(coded: Uint8Array, size: number, memory: TextMemory | undefined): StreamCoder {
+  const coder = memory ? new MixedDecoder(mixtureOf(memory), coded) : new BlockDecoder(coded);
   const text = new Uint8Array(size);
   const result = () => {
     // So that no damage goes unnoticed.
@@ -86,7 +93,7 @@ class SideBySide implements BlockCoder {
  * @returns coded bytes, or texts   @throws ArchiveError for coded bytes that are damaged
  */
 export function* codeStreams(work: StreamWork, checkpoint: Checkpoint): Generator<number, Uint8Array[]> {
-  const { direction, inputs, sizes, blocks, places } = work;
+  const { direction, inputs, sizes, blocks, places, memory } = work;
   const width = Math.min(blocks, places);
   const together = Math.min(inputs.length, Math.floor(places / width));
   const model = new Decoder(checkpoint, { sequences: width * together, chunkBytes: 4096 });
@@ -96,7 +103,9 @@ export function* codeStreams(work: StreamWork, checkpoint: Checkpoint): Generato
     for (let first = 0; first < inputs.length; first += together) {
       const coders = inputs
         .slice(first, first + together)
-        .map((input, i) => (direction === 'encode' ? encoder(input) : decoder(input, sizes[first + i])));
+        .map((input, i) =>
+          direction === 'encode' ? encoder(input, memory) : decoder(input, sizes[first + i], memory),
+        );
       for (const now of codeTogether(model, coders, work)) yield done + now;
       for (const one of coders) results.push(one.result());
       done += coders.reduce((sum, { text }) => sum + text.length, 0);

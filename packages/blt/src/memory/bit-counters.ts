@@ -53,6 +53,13 @@ export class BitCounters {
     this.shift = 32 - logBuckets;
   }
 
+  /** The same counts in a table of their own. */
+  copy(): BitCounters {
+    const other = new BitCounters(32 - this.shift);
+    other.words.set(this.words);
+    return other;
+  }
+
   /** Size of the table. */
   get memoryBytes(): number {
     return this.words.byteLength;

@@ -22,41 +22,57 @@ const CASE = 0x20;
 export class History {
   /** The hashes of the contexts that the next byte follows, one for each of CONTEXTS. */
   readonly contexts = new Int32Array(CONTEXTS);
+  private readonly before: History | null;
+  /** Place of the first byte of `text`. */
+  private readonly begin: number;
   private text: Uint8Array;
-  private size = 0;
+  private size: number;
   private word = 0;
   private wordBefore = 0;
   private wordBeforeThat = 0;
   private mark = 0;
 
-  /** @param room bytes expected; the text grows beyond it by itself */
-  constructor(room: number) {
+  /**
+   * @param room bytes expected; the text grows beyond it by itself
+   * @param before a text that this one goes on from, without a word or a punctuation mark taken over; it is not changed
+   */
+  constructor(room: number, before: History | null = null) {
     this.text = new Uint8Array(Math.max(64, room));
+    this.before = before;
+    this.begin = before?.length ?? 0;
+    this.size = this.begin;
     this.hashContexts();
   }
 
-  /** Bytes read. */
+  /** Bytes read, those of the text before included. */
   get length(): number {
     return this.size;
   }
 
   /** The byte at a place; 0 before the first one. */
   at(place: number): number {
-    return place < 0 ? 0 : this.text[place];
+    if (place >= this.begin) return this.text[place - this.begin];
+    return this.before?.at(place) ?? 0;
   }
 
   /** A copy of all bytes. */
   bytes(): Uint8Array<ArrayBuffer> {
-    return this.text.slice(0, this.size) as Uint8Array<ArrayBuffer>;
+    const own = this.text.slice(0, this.size - this.begin) as Uint8Array<ArrayBuffer>;
+    if (!this.before) return own;
+    const all = new Uint8Array(this.size);
+    all.set(this.before.bytes().subarray(0, this.begin));
+    all.set(own, this.begin);
+    return all;
   }
 
   append(byte: number): void {
-    if (this.size === this.text.length) {
-      const longer = new Uint8Array(2 * this.size);
+    const at = this.size++ - this.begin;
+    if (at === this.text.length) {
+      const longer = new Uint8Array(2 * at);
       longer.set(this.text);
       this.text = longer;
     }
-    this.text[this.size++] = byte;
+    this.text[at] = byte;
     if (isLetter(byte)) this.word = hash32(this.word, byte | CASE) | 0;
     else {
       if (this.word !== 0) {

@@ -33,6 +33,14 @@ export class LearnedMap {
   /** Observations behind each entry. */
   readonly seen = new Float64Array(ENTRIES);
 
+  /** The same probabilities in a table of their own. */
+  copy(): LearnedMap {
+    const other = new LearnedMap();
+    other.probabilities.set(this.probabilities);
+    other.seen.set(this.seen);
+    return other;
+  }
+
   learn(entry: number, bit: number): void {
     const { probabilities, seen } = this;
     const moved = probabilities[entry] + (bit - probabilities[entry]) / (seen[entry] + 1.5);

@@ -42,6 +42,14 @@ export class LogisticMixer {
     this.seen = new Float64Array(vectors);
   }
 
+  /** The same weights in a mixer of their own. */
+  copy(): LogisticMixer {
+    const other = new LogisticMixer(this.options);
+    other.weights.set(this.weights);
+    other.seen.set(this.seen);
+    return other;
+  }
+
   /** Contexts that choose weights. */
   get selectors(): number {
     return this.begins.length;

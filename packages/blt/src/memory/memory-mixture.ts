@@ -52,7 +52,7 @@ export interface MixedLosses {
 /** Predicts text byte by byte from a network's logits and a memory, and learns from each byte. */
 export class MemoryMixture implements MixedLosses {
   private readonly memory: TextMemory;
-  private readonly gate = newGate();
+  private readonly gate: LogisticMixer;
   /** Mass that the network gives to the bytes that begin with the bits of a node; leaves from 256 on. */
   private readonly mass = new Float64Array(2 * BYTES);
   private entropyStep = 0;
@@ -63,9 +63,10 @@ export class MemoryMixture implements MixedLosses {
   private readonly chosen: Int32Array;
   private readonly dots: Float64Array;
 
-  /** @param memory is read and goes on learning; it must belong to nobody else */
-  constructor(memory: TextMemory) {
+  /** @param memory is read and goes on learning; it must belong to nobody else   @param beside see `reader` */
+  constructor(memory: TextMemory, beside: MemoryMixture | null = null) {
     this.memory = memory;
+    this.gate = beside?.gate ?? newGate();
     this.chosen = new Int32Array(DECISIONS * this.gate.selectors);
     this.dots = new Float64Array(DECISIONS * this.gate.selectors);
   }
@@ -96,6 +97,11 @@ export class MemoryMixture implements MixedLosses {
   /** Reads a byte that nobody predicted: a prompt. */
   read(byte: number): void {
     this.memory.study(byte);
+  }
+
+  /** Predicts another text, going on from where this one is now. Both learn from what either reads. @param textBytes its length */
+  reader(textBytes: number): MemoryMixture {
+    return new MemoryMixture(this.memory.reader(textBytes), this);
   }
 
   /** ln P of every id of the vocabulary, after the bytes read so far. Nothing is read or learned. */
@@ -130,7 +136,8 @@ export class MemoryMixture implements MixedLosses {
     return probability;
   }
 
-  private learn(byte: number): void {
+  /** Learns from the byte whose eight decisions were asked for just before, and reads it. */
+  learn(byte: number): void {
     const { gate } = this;
     for (let decision = 0; decision < DECISIONS; decision++) {
       const bit = (byte >> (7 - decision)) & 1;
@@ -139,8 +146,11 @@ export class MemoryMixture implements MixedLosses {
     this.memory.learn(byte);
   }
 
-  /** P(a decision is 1). */
-  private decide(decision: number, node: number): number {
+  /**
+   * P(a decision is 1), where it is none of the specials, between 2^-16 and 1 - 2^-16. The eight of a byte are asked for in their order.
+   * @param decision 0 .. 7, the highest bit first   @param node 1, followed by the bits decided before
+   */
+  decide(decision: number, node: number): number {
     const { memory, gate, mass, x, chosen } = this;
     const remembered = memory.predict(decision, node);
     const network = bounded(naturalLog(mass[2 * node + 1] / mass[2 * node]));
@@ -156,8 +166,8 @@ export class MemoryMixture implements MixedLosses {
     return clamped(squash(gate.mix(x, at, chosen, first, this.dots)));
   }
 
-  /** Softmax of the logits, summed up for each node; entropy over the bytes. */
-  private takeLogits(logits: Float32Array, vocabSize: number, at: number): void {
+  /** Takes the network's prediction of the byte whose decisions come next: softmax of the logits, summed up for each node, and its entropy. */
+  takeLogits(logits: Float32Array, vocabSize: number, at: number): void {
     const { mass } = this;
     const first = at + BYTE_OFFSET;
     let most = Number.NEGATIVE_INFINITY;

@@ -37,8 +37,8 @@ function learnedArrays({ maps, mixer, finalMixer, match }: TextMemory): Learned[
   return [
     ...maps.map((map, k) => ({ name: `map.${k}.probability`, values: map.probabilities, ...probability })),
     ...maps.map((map, k) => ({ name: `map.${k}.seen`, values: map.seen, ...count })),
-    { name: 'match.trust', values: match.trust, ...probability },
-    { name: 'match.seen', values: match.seen, ...count },
+    { name: 'match.trust', values: match.trust.probabilities, ...probability },
+    { name: 'match.seen', values: match.trust.seen, ...count },
     { name: 'mixer.weight', values: mixer.weights, least: -1000, most: 1000 },
     { name: 'mixer.seen', values: mixer.seen, ...count },
     { name: 'final_mixer.weight', values: finalMixer.weights, least: -1000, most: 1000 },

@@ -12,7 +12,7 @@ import { CONTEXTS, History, ORDERS } from './history.ts';
 import { entryOf, LearnedMap } from './learned-map.ts';
 import { roughStretch } from './logistic.ts';
 import { LogisticMixer } from './logistic-mixer.ts';
-import { LongestMatch } from './longest-match.ts';
+import { LongestMatch, MatchTrust } from './longest-match.ts';
 
 /** Decisions of a byte. */
 export const DECISIONS = 8;
@@ -58,13 +58,35 @@ const newFinalMixer = (vectors: number) =>
     halfLife: 1,
   });
 
+/** All that a memory has learned of the texts it read, but for the texts. */
+class Knowledge {
+  readonly counters: BitCounters;
+  readonly maps: readonly LearnedMap[];
+  readonly mixer: LogisticMixer;
+  readonly finalMixer: LogisticMixer;
+  readonly trust: MatchTrust;
+
+  constructor(counters: BitCounters, from?: Knowledge) {
+    this.counters = counters;
+    this.maps = Array.from({ length: CONTEXTS }, (_, k) => from?.maps[k].copy() ?? new LearnedMap());
+    this.mixer = from?.mixer.copy() ?? newMixer();
+    this.finalMixer = from?.finalMixer.copy() ?? newFinalMixer(this.mixer.selectors);
+    this.trust = from?.trust.copy() ?? new MatchTrust();
+  }
+
+  copy(): Knowledge {
+    return new Knowledge(this.counters.copy(), this);
+  }
+}
+
 /** Counts of a text and the predictions that follow from them. */
 export class TextMemory {
   readonly history: History;
   readonly match: LongestMatch;
-  readonly maps: readonly LearnedMap[] = Array.from({ length: CONTEXTS }, () => new LearnedMap());
-  readonly mixer = newMixer();
-  readonly finalMixer = newFinalMixer(this.mixer.selectors);
+  readonly maps: readonly LearnedMap[];
+  readonly mixer: LogisticMixer;
+  readonly finalMixer: LogisticMixer;
+  private readonly knowledge: Knowledge;
   private readonly counters: BitCounters;
   private readonly buckets = new Int32Array(CONTEXTS);
   // What each of the eight decisions was predicted from, for learning from what came.
@@ -80,13 +102,37 @@ export class TextMemory {
     return BUCKET_BYTES * 2 ** logBuckets(textBytes);
   }
 
-  /** @param textBytes length of the text to be read, from which the size of the table follows; more may be read */
-  constructor(textBytes: number) {
-    this.counters = new BitCounters(logBuckets(textBytes));
-    this.history = new History(textBytes);
-    this.match = new LongestMatch(this.history);
+  /**
+   * @param textBytes length of the text to be read, from which the size of the table follows; more may be read
+   * @param before a memory from whose text this one goes on. It shares what it learns with that one (see `reader`)
+   * @param apart it has a copy instead (see `fork`)
+   */
+  constructor(textBytes: number, before: TextMemory | null = null, apart = false) {
+    const known = before?.knowledge ?? new Knowledge(new BitCounters(logBuckets(textBytes)));
+    const knowledge = apart ? known.copy() : known;
+    this.knowledge = knowledge;
+    this.counters = knowledge.counters;
+    this.maps = knowledge.maps;
+    this.mixer = knowledge.mixer;
+    this.finalMixer = knowledge.finalMixer;
+    this.history = new History(textBytes, before?.history);
+    this.match = new LongestMatch(this.history, knowledge.trust, before?.match);
     this.chosen = new Int32Array(DECISIONS * this.mixer.selectors);
     this.dots = new Float64Array(DECISIONS * this.mixer.selectors);
+  }
+
+  /**
+   * Reads another text, going on from where this one is now. Both learn from what either reads, as soon as it is read, so several texts may
+   * be read in turns.
+   * @param textBytes length of that text; more may be read
+   */
+  reader(textBytes: number): TextMemory {
+    return new TextMemory(textBytes, this);
+  }
+
+  /** The same as `reader`, with a copy of what was learned: this memory stays as it is. */
+  fork(textBytes: number): TextMemory {
+    return new TextMemory(textBytes, this, true);
   }
 
   /** Size of the table of counters. */

@@ -39,8 +39,12 @@ export function addCompress(program: Command): void {
     .option('--places <n>', 'blocks coded side by side in each thread (32)', between(whole, 1, 1024))
     .option(
       '--context <bytes>',
-      'most bytes the model looks back (512 for a window of 512 or less, else 1024; or all it takes)',
+      'most bytes the model looks back (256 where its window is 512 or less, else 1024; or all it takes)',
       between(whole, 2),
+    )
+    .option(
+      '--memory',
+      "use the memory of the run's training text too: smaller archives of texts like it, a third of the speed; opening them takes both",
     )
     .option('--self-contained', 'put the model into the archive, as BF16')
     .action((files, flags) =>

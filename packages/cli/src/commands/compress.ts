@@ -1,12 +1,16 @@
 /** @file `blt compress` and `blt decompress`: files in the bits that a model gives them, and back. */
 import { brotliCompressSync, constants } from 'node:zlib';
 import {
+  type Archive,
+  type CodingMemory,
   type CodingModel,
+  codingMemory,
   compressing,
   decompressing,
   type Progress,
   packModel,
   readArchive,
+  readArchives,
   type StreamLayout,
   type StreamRunner,
   streamLayout,
@@ -18,6 +22,8 @@ import { openModelFolder } from '../files/checkpoint-files.ts';
 import { deterministicBackend, type ModelPlace, openCodingModel } from '../run/coding-model.ts';
 import { findModel, loadModel, newestRun } from '../run/find-model.ts';
 import { needsSpreading } from '../run/large-model.ts';
+import { textMemoryBeside } from '../run/memory-file.ts';
+import { checkContext } from '../run/open-model.ts';
 import { UserError } from '../terminal/errors.ts';
 import { counted, humanBytes } from '../terminal/human-units.ts';
 import { note, quiet, sayJson } from '../terminal/output.ts';
@@ -34,20 +40,35 @@ export interface CompressFlags extends ArchiveFlags {
   readonly places?: number;
   readonly context?: number;
   readonly selfContained?: boolean;
+  readonly memory?: boolean;
 }
 
 const SUFFIX = '.bltz';
 
+const TO_COMPRESS = { who: '--memory', otherwise: 'leave out --memory' };
+const TO_OPEN = { who: 'the archive needs a memory', otherwise: 'the archive needs it as it was' };
+
+/** The memory of a model's run. */
+async function memoryOf(folder: string, words: typeof TO_OPEN): Promise<CodingMemory> {
+  const memory = textMemoryBeside(folder, true, words)!;
+  note(`memory: the ${humanBytes(memory.history.length)} that the model was trained on`);
+  return codingMemory(memory);
+}
+
 /** The model of a command with its threads. */
 class Opened {
+  /** Null where the model travels inside an archive. */
+  readonly folder: string | null;
   readonly model: CodingModel;
   readonly packedModel: Uint8Array | undefined;
   readonly runner: StreamRunner;
   private readonly threads: CompressionThreads;
+  private memory: CodingMemory | undefined;
 
-  private constructor(model: CodingModel, backend: WasmBackend, threads: CompressionThreads, packed?: Uint8Array) {
+  private constructor(place: ModelPlace, model: CodingModel, backend: WasmBackend, threads: CompressionThreads) {
+    this.folder = 'folder' in place ? place.folder : null;
     this.model = model;
-    this.packedModel = packed;
+    this.packedModel = 'packed' in place ? place.packed : undefined;
     this.threads = threads;
     this.runner = threads.runner(model, backend);
   }
@@ -62,12 +83,17 @@ class Opened {
     try {
       threads.start(layout);
       const backend = await deterministicBackend(count);
-      const packed = 'packed' in place ? place.packed : undefined;
-      return new Opened(await openCodingModel(place, backend), backend, threads, packed);
+      return new Opened(place, await openCodingModel(place, backend), backend, threads);
     } catch (error) {
       await threads.end();
       throw error;
     }
+  }
+
+  /** The memory beside the model, read when it is first asked for; none beside a model that travels. */
+  async memoryBeside(words: typeof TO_OPEN): Promise<CodingMemory | undefined> {
+    if (this.folder !== null) this.memory ??= await memoryOf(this.folder, words);
+    return this.memory;
   }
 
   end(): Promise<void> {
@@ -143,6 +169,9 @@ export async function compressCommand(files: readonly string[], flags: CompressF
   let opened: Opened | undefined;
   let figures: Figures;
   const { block: blockBytes, places, context: contextBytes } = flags;
+  if (flags.memory && flags.selfContained) {
+    throw new UserError('--self-contained puts the model alone into the archive; leave out --memory', 2);
+  }
   try {
     return await convertFiles(files, flags, {
       binary: true,
@@ -155,14 +184,19 @@ export async function compressCommand(files: readonly string[], flags: CompressF
           const folder = await modelFolder(flags.model);
           note(`model: ${folder}`);
           const place = flags.selfContained ? await packedPlace(folder) : { folder };
-          opened = await Opened.at(place, flags, streamLayout(text.length, blockBytes));
+          opened = await Opened.at(place, flags, streamLayout(text.length, blockBytes, flags.memory));
         }
         const { model, packedModel, runner } = opened;
+        checkContext(model.checkpoint, contextBytes);
+        const memory = flags.memory ? await opened.memoryBeside(TO_COMPRESS) : undefined;
         const start = performance.now();
-        const options = { blockBytes, places, contextBytes, packedModel, runner };
+        const options = { blockBytes, places, contextBytes, packedModel, memory, runner };
         const archive = await shown(name, 'compressing', compressing(text, model, options));
         figures = { bytes: text.length, archiveBytes: archive.length, seconds: (performance.now() - start) / 1000 };
         if (packedModel && !quiet()) notePay(text, archive.length, packedModel.length);
+        if (memory && (await readArchive(archive)).header.memory.length === 0) {
+          note(`${name}: the memory makes it no smaller, so the archive is made without`);
+        }
         return archive;
       },
       report: (from, to) => report(figures, flags.json, from, to),
@@ -172,9 +206,49 @@ export async function compressCommand(files: readonly string[], flags: CompressF
   }
 }
 
+/** Opens archives, with the model of the command or with those inside. */
+class Opener {
+  private readonly flags: ArchiveFlags;
+  private ours: Opened | undefined;
+
+  constructor(flags: ArchiveFlags) {
+    this.flags = flags;
+  }
+
+  /** The contents of an archive, and the seconds it took. */
+  async contents(archive: Archive, name: string): Promise<{ text: Uint8Array; seconds: number }> {
+    const isWhole = archive.model.length > 0;
+    const opened = isWhole
+      ? await Opened.at({ packed: archive.model }, this.flags, archive.header)
+      : await this.withOurs(archive);
+    try {
+      const memory = archive.header.memory.length > 0 ? await opened.memoryBeside(TO_OPEN) : undefined;
+      const start = performance.now();
+      const work = decompressing(archive, opened.model, { memory, runner: opened.runner });
+      const text = await shown(name, 'decompressing', work);
+      return { text, seconds: (performance.now() - start) / 1000 };
+    } finally {
+      if (isWhole) await opened.end();
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.ours?.end();
+  }
+
+  private async withOurs({ header }: Archive): Promise<Opened> {
+    if (!this.ours) {
+      const folder = await modelFolder(this.flags.model);
+      note(`model: ${folder}`);
+      this.ours = await Opened.at({ folder }, this.flags, header);
+    }
+    return this.ours;
+  }
+}
+
 /** `blt decompress`. @returns the exit code */
 export async function decompressCommand(files: readonly string[], flags: ArchiveFlags): Promise<number> {
-  let ours: Opened | undefined;
+  const opener = new Opener(flags);
   let figures: Figures;
   try {
     return await convertFiles(files, flags, {
@@ -184,26 +258,20 @@ export async function decompressCommand(files: readonly string[], flags: Archive
         throw new UserError(`its name does not end in ${SUFFIX}; name the result with --out`);
       },
       convert: async (bytes, name) => {
-        const archive = await readArchive(bytes);
-        const isWhole = archive.model.length > 0;
-        if (!isWhole && !ours) {
-          const folder = await modelFolder(flags.model);
-          note(`model: ${folder}`);
-          ours = await Opened.at({ folder }, flags, archive.header);
+        const parts: Uint8Array[] = [];
+        let seconds = 0;
+        for (const archive of await readArchives(bytes)) {
+          const part = await opener.contents(archive, name);
+          parts.push(part.text);
+          seconds += part.seconds;
         }
-        const opened = isWhole ? await Opened.at({ packed: archive.model }, flags, archive.header) : ours!;
-        const start = performance.now();
-        try {
-          const text = await shown(name, 'decompressing', decompressing(archive, opened.model, opened.runner));
-          figures = { bytes: text.length, archiveBytes: bytes.length, seconds: (performance.now() - start) / 1000 };
-          return text;
-        } finally {
-          if (isWhole) await opened.end();
-        }
+        const text = parts.length === 1 ? parts[0] : Buffer.concat(parts);
+        figures = { bytes: text.length, archiveBytes: bytes.length, seconds };
+        return text;
       },
       report: (from, to) => report(figures, flags.json, from, to),
     });
   } finally {
-    await ours?.end();
+    await opener.end();
   }
 }

@@ -12,7 +12,7 @@ import { loadModel } from '../run/find-model.ts';
 import { usesColor } from '../terminal/color.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
-import { note, say, sayColoured, sayJson, warn } from '../terminal/output.ts';
+import { Complaints, note, say, sayColoured, sayJson, warn } from '../terminal/output.ts';
 import { patchSummary, showPatches } from '../terminal/patch-view.ts';
 
 export interface PatchFlags {
@@ -41,11 +41,14 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
   if (flags.text !== undefined && files.length > 0) {
     throw new UserError(`--text and ${files[0]}: give a text or files, not both`, 2);
   }
+  if (flags.html !== undefined && flags.json) throw new UserError('--html and --json: give one of them', 2);
   const { textField, raw, maxBytes } = flags;
+  const complaints = new Complaints();
   const documents: Document[] =
     flags.text !== undefined
       ? [firstBytes(Buffer.from(flags.text), maxBytes)]
-      : await loadDocuments(files, { textField, raw, maxBytes, minBytes: 1, warn });
+      : await loadDocuments(files, { textField, raw, maxBytes, minBytes: 1, warn, refused: complaints.add });
+  if (documents.length === 0) return complaints.code;
   const mode = flags.mode ?? (flags.patchSize !== undefined ? 'static' : undefined);
   const needsModel = mode === undefined || mode === 'entropy';
   const choice = needsModel ? await chooseBackend(flags) : null;
@@ -80,7 +83,7 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
     }
     say(`wrote ${flags.html}`);
   }
-  return 0;
+  return complaints.code;
 }
 
 function firstBytes(bytes: Uint8Array, most: number): Document {

@@ -11,7 +11,8 @@ import { MostSurprising, type NamedModel, type Scored, scoreGroup, surprise } fr
 import { textGroups } from '../scoring/texts.ts';
 import { UserError } from '../terminal/errors.ts';
 import { counted, humanBytes, humanDuration } from '../terminal/human-units.ts';
-import { note, say, warn } from '../terminal/output.ts';
+import { endAtSignal } from '../terminal/interrupt.ts';
+import { Complaints, note, say, warn } from '../terminal/output.ts';
 
 export interface ScoreFlags {
   readonly per: 'file' | 'line' | 'byte';
@@ -38,6 +39,9 @@ function checkFlags(files: readonly string[], flags: ScoreFlags): void {
   };
   if (files.length === 0) refused('nothing to score: give a file, or "-" for standard input');
   if (flags.json && flags.tsv) refused('--json and --tsv: give one of them');
+  if (flags.html !== undefined && (flags.json || flags.tsv)) {
+    refused(`--html and ${flags.json ? '--json' : '--tsv'}: give one of them`);
+  }
   if (flags.keepBelow !== undefined && flags.out === undefined) refused('--keep-below needs a new folder: --out DIR');
   if (flags.out !== undefined && flags.keepBelow === undefined) refused('--out is for --keep-below BITS; give both');
   const twice = flags.model?.find((path, i, all) => all.indexOf(path) !== i);
@@ -109,13 +113,15 @@ class Totals {
 export async function scoreCommand(files: readonly string[], flags: ScoreFlags): Promise<number> {
   checkFlags(files, flags);
   const kept = flags.out === undefined ? null : new KeptTexts(flags.out);
-  const end = () => kept?.discard();
-  process.once('exit', end);
+  const discard = () => kept?.discard();
+  const done = kept && endAtSignal('nothing was kept', discard);
+  process.once('exit', discard);
   try {
     return await scoreAll(files, flags, kept);
   } finally {
-    end();
-    process.off('exit', end);
+    discard();
+    process.off('exit', discard);
+    done?.();
   }
 }
 
@@ -142,7 +148,13 @@ async function scoreAll(files: readonly string[], flags: ScoreFlags, kept: KeptT
     headed = true;
   };
   const begun = performance.now();
-  for await (const group of textGroups(files, { ...flags, lines: flags.per === 'line', warn })) {
+  const complaints = new Complaints();
+  for await (const group of textGroups(files, {
+    ...flags,
+    lines: flags.per === 'line',
+    warn,
+    refused: complaints.add,
+  })) {
     head();
     for (const text of await scoreGroup(models, group)) {
       totals.add(text);
@@ -153,6 +165,7 @@ async function scoreAll(files: readonly string[], flags: ScoreFlags, kept: KeptT
       else show(text);
     }
   }
+  if (totals.texts === 0 && complaints.code !== 0) return complaints.code;
   head();
   for (const text of top?.sorted() ?? []) show(text);
   if (totals.texts > 0) totals.say(flags.per === 'line' ? 'line' : 'file', (performance.now() - begun) / 1000);
@@ -161,10 +174,11 @@ async function scoreAll(files: readonly string[], flags: ScoreFlags, kept: KeptT
     await writeFileAtomically(flags.html!, Buffer.from(page.html()));
     say(`wrote ${flags.html}`);
   }
-  if (kept) {
+  if (kept && complaints.code !== 0) note(`${flags.out} was not made, because some files could not be read`);
+  else if (kept) {
     kept.finish();
     const all = `${totals.texts} (${humanBytes(totals.bytes)})`;
     note(`kept ${kept.texts} of ${all}, ${humanBytes(kept.bytes)}, in ${flags.out}`);
   }
-  return 0;
+  return complaints.code;
 }

@@ -6,7 +6,7 @@ import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
 import { LOOPBACK, untilInterrupted } from '../http/listen.ts';
 import { weightBytes } from '../run/coding-model.ts';
-import { RunFolder } from '../run/folder.ts';
+import { RunFolder, STEP } from '../run/folder.ts';
 import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { BatchLane, type Lane } from '../serve/lane.ts';
 import { openLaneThreads } from '../serve/lane-threads.ts';
@@ -69,7 +69,8 @@ async function openLanes(
 
 /** Whether a step of a run was trained on chats, as the list of the run's documents says. A folder that is no run says nothing. */
 async function learnedChats(folder: string): Promise<boolean> {
-  const list = await new RunFolder(dirname(folder)).documentList();
+  const step = resolve(folder);
+  const list = STEP.test(basename(step)) ? await new RunFolder(dirname(step)).documentList() : null;
   return list?.chats ?? false;
 }
 
@@ -89,10 +90,10 @@ export async function serveCommand(model: string | undefined, flags: ServeFlags)
   const open = await openForDecoding(model, choice.backend, flags.weights);
   const { checkpoint, folder } = open;
   checkContext(checkpoint, flags.context);
+  const chats = flags.chat ?? (await learnedChats(folder));
   const { lanes, end } = await openLanes(choice.backend, open, flags);
   const name = flags.name ?? basename(resolve(model ?? folder));
   const limits = { maxBytes: flags.maxBytes, maxTexts: Math.min(MOST_TEXTS, flags.places + flags.queue) };
-  const chats = flags.chat ?? (await learnedChats(folder));
   const serving = {
     checkpoint,
     lanes,

@@ -35,8 +35,10 @@ export async function loadConfig(path: string): Promise<FileConfig> {
 /** Parses and checks config text; `name` decides between JSON (.json) and TOML, and stands in messages. */
 export function parseConfig(text: string, name: string): FileConfig {
   const plain = text.replace(/^\uFEFF/, '');
-  return checkConfig(extname(name).toLowerCase() === '.json' ? parseJson(plain, name, 2) : fromToml(plain, name), name);
+  return checkConfig(isJson(name) ? parseJson(plain, name, 2) : fromToml(plain, name), name);
 }
+
+const isJson = (name: string): boolean => extname(name).toLowerCase() === '.json';
 
 /**
  * Checks an already parsed config. `data = "book.txt"` above all sections is taken as short for `[data] data = "book.txt"`.
@@ -44,7 +46,7 @@ export function parseConfig(text: string, name: string): FileConfig {
  * @throws UserError (exit code 2) with every problem, and a suggestion for each unknown key
  */
 export function checkConfig(value: unknown, name: string): FileConfig {
-  return checkedConfig(value, name, placeInFile);
+  return checkedConfig(value, name, isJson(name) ? placeInJson : placeInFile);
 }
 
 function checkedConfig(value: unknown, name: string, placeOf: (path: readonly PropertyKey[]) => string): FileConfig {
@@ -75,6 +77,9 @@ function placeInFile([first, ...rest]: readonly PropertyKey[]): string {
   const section = Object.hasOwn(configSchema.shape, first) && ROWS.some((entry) => entry.section === first);
   return section ? [`[${String(first)}]`, ...keyAndIndex(rest)].join(' ') : keyAndIndex([first, ...rest]).join('');
 }
+
+/** `train.steps`, `model.hash_sizes[1]` */
+const placeInJson = (path: readonly PropertyKey[]): string => keyAndIndex(path).join('');
 
 /** `--steps`, `--hash-sizes[1]` */
 function placeInFlags(path: readonly PropertyKey[]): string {

@@ -64,7 +64,8 @@ const shown = (file: string): string => (file === STDIN ? 'standard input' : fil
 /** Errors whose message says all. */
 const isAnswer = (error: unknown): error is Error =>
   error instanceof UserError ||
-  (error instanceof Error && ['ArchiveError', 'NonFiniteError', 'ConfigError'].includes(error.name)) ||
+  // A RangeError is that of memory which the engine does not have: an archive may promise more.
+  (error instanceof Error && ['ArchiveError', 'NonFiniteError', 'ConfigError', 'RangeError'].includes(error.name)) ||
   (error instanceof Error && 'code' in error);
 
 function checkFlags(files: readonly string[], flags: ConversionFlags, { binary }: Conversion): void {
@@ -91,12 +92,21 @@ async function convertFile(file: string, flags: ConversionFlags, conversion: Con
   if (to !== null && existsSync(to) && !flags.force) {
     throw new UserError(`${to} exists already; overwrite it with -f, or name another with --out`);
   }
+  if (to !== null && isSameFile(file, to))
+    throw new UserError('the result would take its own place; name another with --out');
   const bytes = await contents(file);
   const made = await conversion.convert(bytes, shown(file));
   if (to === null) await written(made);
   else await writeLike(file, to, made);
   conversion.report(shown(file), to);
   if (flags.rm && file !== STDIN) await rm(file);
+}
+
+/** Whether two names, of which the second may be free, are those of one file. */
+function isSameFile(file: string, to: string): boolean {
+  if (file === STDIN) return false;
+  const [a, b] = [file, to].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
 async function contents(file: string): Promise<Uint8Array> {

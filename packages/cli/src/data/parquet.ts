@@ -92,9 +92,18 @@ function textOf(value: unknown, where: string, column: string): Uint8Array {
   throw new UserError(`${where}: column '${column}' is a ${typeof value}, not a text; name another with --text-field`);
 }
 
+/** The columns that hold values, and not records or lists. The schema is a tree, written from the root down, left to right. */
+function plainColumns(schema: FileMetaData['schema']): FileMetaData['schema'] {
+  let inside = 0;
+  return schema.slice(1).filter(({ type, num_children: children = 0 }) => {
+    const isColumn = inside === 0;
+    inside += children - (isColumn ? 0 : 1);
+    return isColumn && type !== undefined;
+  });
+}
+
 function textColumn({ schema }: FileMetaData, name: string, textField?: string): string {
-  // The first element is the root.
-  const columns = schema.slice(1).filter(({ type }) => type !== undefined);
+  const columns = plainColumns(schema);
   const names = textField === undefined ? TEXT_FIELDS : [textField];
   const found = names.find((wanted) => columns.some((column) => column.name === wanted));
   if (found !== undefined) return found;

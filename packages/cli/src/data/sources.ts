@@ -47,6 +47,8 @@ export interface SourceOptions {
   stdin?: AsyncIterable<Uint8Array | string>;
   /** Called with one sentence for each thing that was skipped or looks wrong. */
   warn?: (message: string) => void;
+  /** Called with a sentence for each of several arguments, and each file of a folder, that cannot be used. Default: the first one is thrown. */
+  refused?: (message: string) => void;
 }
 
 /**
@@ -59,31 +61,53 @@ export interface SourceOptions {
  */
 export async function loadDocuments(sources: readonly string[], options: SourceOptions = {}): Promise<Document[]> {
   if (sources.length === 0) return mobyDick();
-  const tally = new Tally();
-  const seen = new Set<string>();
-  const documents: Document[] = [];
-  const limit = options.maxTotalBytes ?? memoryBytes();
-  let total = 0;
-  let pause = 0;
-  const take = (taken: readonly Document[], source: number): void => {
-    for (const document of taken) {
-      total += document.bytes.length;
-      documents.push(options.numbered ? { ...document, source } : document);
-    }
-    if (total > limit) {
-      throw new UserError(`the data have more than ${humanBytes(limit)}, the memory there is; give a part of them`);
-    }
-  };
+  const loading = new Loading(options);
+  const used: string[] = [];
   for (const [number, source] of sources.entries()) {
+    try {
+      await loading.add(source, number);
+      used.push(source);
+    } catch (error) {
+      if (sources.length === 1 || !loading.refuses(error)) throw error;
+    }
+  }
+  const { tally, documents, refused } = loading;
+  const kept = refused > 0 && documents.length === 0 ? [] : withoutEmpty(documents, used, options, tally);
+  for (const { name, bytes } of kept) if (isUtf16(bytes)) tally.add('more look like UTF-16', utf16(name));
+  tally.report(options.warn ?? (() => {}));
+  return kept;
+}
+
+/** Documents of one argument after the other. */
+class Loading {
+  readonly tally = new Tally();
+  readonly documents: Document[] = [];
+  /** Arguments, and files in folders, that cannot be used. */
+  refused = 0;
+  private readonly options: SourceOptions;
+  private readonly limit: number;
+  private readonly seen = new Set<string>();
+  private total = 0;
+  private isFull = false;
+  private pause = 0;
+
+  constructor(options: SourceOptions) {
+    this.options = options;
+    this.limit = options.maxTotalBytes ?? memoryBytes();
+  }
+
+  /** Loads what an argument stands for. @param number which one it is */
+  async add(source: string, number: number): Promise<void> {
+    const { tally, seen, options } = this;
     if (source === BOOK && !existsSync(source)) {
-      take(await mobyDick(), number);
-      continue;
+      this.take(await mobyDick(), number);
+      return;
     }
     if (source === '-') {
       if (seen.has('-')) throw new UserError("standard input can be read once; give '-' a single time", 2);
       seen.add('-');
-      take([await readStdin(options)], number);
-      continue;
+      this.take([await readStdin(options)], number);
+      return;
     }
     const { files, isNamed } = await resolveSource(source, (kind, path, error) => {
       tally.add('more files or folders were skipped', skipped(kind, path, error));
@@ -94,24 +118,44 @@ export async function loadDocuments(sources: readonly string[], options: SourceO
         continue;
       }
       seen.add(key);
-      // Files are read synchronously: between them Ctrl-C is to be heard.
-      if (performance.now() > pause) {
-        await setImmediate();
-        pause = performance.now() + 50;
-      }
+      await this.breathe();
       try {
-        take(await loadFile(path, { ...options, onlyFiles: !isNamed }), number);
+        this.take(await loadFile(path, { ...options, onlyFiles: !isNamed }), number);
       } catch (error) {
+        if (!isNamed && this.refuses(error)) continue;
         if (error instanceof UserError) throw error;
         if (isNamed || !isPassedOver(error)) throw cannotRead(path, error);
         tally.add('more files or folders were skipped', skipped('unreadable', path, error));
       }
     }
   }
-  const kept = withoutEmpty(documents, sources, options, tally);
-  for (const { name, bytes } of kept) if (isUtf16(bytes)) tally.add('more look like UTF-16', utf16(name));
-  tally.report(options.warn ?? (() => {}));
-  return kept;
+
+  /** Whether the others have their turn after this error. It has been told then. */
+  refuses(error: unknown): boolean {
+    const { refused } = this.options;
+    if (!refused || this.isFull || !(error instanceof UserError) || error.exitCode === 2) return false;
+    refused(error.message);
+    this.refused++;
+    return true;
+  }
+
+  private take(taken: readonly Document[], source: number): void {
+    for (const document of taken) {
+      this.total += document.bytes.length;
+      this.documents.push(this.options.numbered ? { ...document, source } : document);
+    }
+    this.isFull = this.total > this.limit;
+    if (!this.isFull) return;
+    const most = humanBytes(this.limit);
+    throw new UserError(`the data have more than ${most}, the memory there is; give a part of them`);
+  }
+
+  /** Files are read synchronously: between them Ctrl-C is to be heard. */
+  private async breathe(): Promise<void> {
+    if (performance.now() <= this.pause) return;
+    await setImmediate();
+    this.pause = performance.now() + 50;
+  }
 }
 
 async function loadFile(path: FilePath, options: SourceOptions & ReadOptions): Promise<Document[]> {

@@ -1,6 +1,16 @@
 /** @file Writes a model folder in the Hugging Face layout, piece by piece. It is a model when it is whole, and not before. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, lstatSync, openSync, readdirSync, realpathSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { link, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import {
@@ -12,6 +22,7 @@ import {
 } from '@blt-ts/blt';
 import { f32ToBf16, layoutSafetensors, type SafetensorsDtype, toFloat32 } from '@blt-ts/tensor';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { endAtSignal } from '../terminal/interrupt.ts';
 import { INDEX, SINGLE } from './weight-files.ts';
 
 export type WeightDtype = 'F32' | 'BF16';
@@ -63,7 +74,9 @@ function placeFor(folder: string): { path: string; exists: boolean } {
   const info = attempt(() => statSync(folder));
   if (info === undefined) throw new UserError(`${folder} is a link to nothing; name a folder`, 2);
   if (!info.isDirectory()) throw new UserError(`${folder} is a file; name a folder`, 2);
-  if (readdirSync(folder).length > 0) throw new UserError(`${folder} exists and is not empty; name another folder`, 2);
+  if (readdirSync(folder).some((name) => !name.startsWith(TEMPORARY))) {
+    throw new UserError(`${folder} exists and is not empty; name another folder`, 2);
+  }
   return { path: realpathSync(folder), exists: true };
 }
 
@@ -145,6 +158,7 @@ export async function writeModelFolder(
   const files = shards.map((_, i) =>
     shards.length === 1 ? SINGLE : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`,
   );
+  const done = endAtSignal(`${folder} was not written`, () => rmSync(temporary, { recursive: true, force: true }));
   try {
     // An absolute path, since Node's recursive mkdir never ends for a relative one in a current folder that has been deleted.
     await mkdir(temporary, { recursive: true });
@@ -175,6 +189,8 @@ export async function writeModelFolder(
     }
     if (errorCode(error)) throw new UserError(`cannot write ${folder}: ${reason(error)}`, 1, { cause: error });
     throw error;
+  } finally {
+    done();
   }
 }
 

@@ -6,9 +6,13 @@ import { reason, UserError } from '../terminal/errors.ts';
 /** The address that only this machine can reach. */
 export const LOOPBACK = '127.0.0.1';
 
+const OWN_NAMES = [LOOPBACK, 'localhost', '[::1]'];
+
 /** Whether a Host header names this server itself: a page of another name that was made to point here must not be served. */
 export function isOwnHost(host: string | undefined, port: number): boolean {
-  return [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`].includes(host?.toLowerCase() ?? '');
+  const name = host?.toLowerCase() ?? '';
+  // Port 80 is left out of addresses.
+  return OWN_NAMES.some((own) => name === `${own}:${port}` || (port === 80 && name === own));
 }
 
 /** Where a server listens, and how many clients it takes. */

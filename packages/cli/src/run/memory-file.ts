@@ -10,6 +10,7 @@ import {
   memoryFileWithGain,
   memoryFromSafetensors,
   type SavedMemory,
+  type TextMemory,
 } from '@blt-ts/blt';
 import { SafetensorsError } from '@blt-ts/tensor';
 import { writeFileAtomically } from '../files/atomic-file.ts';
@@ -34,8 +35,17 @@ export async function writeMemory(run: string, file: Uint8Array, heldOut: HeldOu
   await writeFileAtomically(join(run, MEMORY_FILE), heldOut ? memoryFileWithGain(file, heldOut) : file);
 }
 
+/** Words of the errors about a memory. */
+interface MemoryWords {
+  /** The name of the asker. */
+  readonly who: string;
+  /** The remedy where it is broken. */
+  readonly otherwise: string;
+}
+const FLAG: MemoryWords = { who: '--memory', otherwise: '--no-memory takes the model alone' };
+
 /** @throws UserError naming the file and what is wrong with it */
-function readMemory(path: string): SavedMemory {
+function readMemory(path: string, { otherwise }: MemoryWords): SavedMemory {
   try {
     const { descriptor, info } = openRegular(path);
     try {
@@ -46,7 +56,7 @@ function readMemory(path: string): SavedMemory {
     }
   } catch (error) {
     const message = error instanceof SafetensorsError ? error.message : reason(error);
-    throw new UserError(`cannot use ${path}: ${message}; --no-memory takes the model alone`, 1, { cause: error });
+    throw new UserError(`cannot use ${path}: ${message}; ${otherwise}`, 1, { cause: error });
   }
 }
 
@@ -56,16 +66,25 @@ function readMemory(path: string): SavedMemory {
  * @throws UserError if it was asked for and is not there, or is no memory
  */
 export function memoryBeside(modelFolder: string, asked: boolean | undefined): MemoryMixture | null {
-  if (asked === false) return null;
+  const memory = asked === false ? null : textMemoryBeside(modelFolder, asked);
+  return memory && new MemoryMixture(memory);
+}
+
+/** `memoryBeside`, not mixed with a model yet. */
+export function textMemoryBeside(
+  modelFolder: string,
+  asked: boolean | undefined,
+  words: MemoryWords = FLAG,
+): TextMemory | null {
   const path = memoryPath(modelFolder);
   if (!existsSync(path)) {
     if (!asked) return null;
     throw new UserError(
-      `--memory: there is no ${path}; a run gets one when it ends, unless it was trained with --memory off`,
+      `${words.who}: there is no ${path}; a run gets one when it ends, unless it was trained with --memory off`,
       2,
     );
   }
-  const { memory, heldOut } = readMemory(path);
+  const { memory, heldOut } = readMemory(path, words);
   if (!asked && !(heldOut && heldOut.withMemory < heldOut.alone)) return null;
-  return new MemoryMixture(memory);
+  return memory;
 }

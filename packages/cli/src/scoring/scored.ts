@@ -69,7 +69,8 @@ export class MostSurprising {
   }
 
   add(text: Scored): void {
-    this.texts.push(text);
+    // A copy, because the bytes of a line are a view of all of its file.
+    this.texts.push({ ...text, bytes: text.bytes.slice() });
     if (this.texts.length >= 2 * this.most + 1000) this.texts = this.sorted();
   }
 

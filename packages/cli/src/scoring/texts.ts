@@ -1,6 +1,7 @@
 /** @file The texts that `blt score` gives figures to, in groups that are computed together: files, or lines as they come. */
 import { refusePacked } from '../data/packed.ts';
 import { loadDocuments } from '../data/sources.ts';
+import { UserError } from '../terminal/errors.ts';
 import { LineSplitter } from './lines.ts';
 
 /** A file or a line. */
@@ -19,6 +20,8 @@ export interface TextOptions {
   readonly textField?: string;
   readonly raw?: boolean;
   readonly warn: (message: string) => void;
+  /** Called for each of several files that cannot be read. */
+  readonly refused: (message: string) => void;
   /** The stream that `-` reads. Default process.stdin. */
   readonly stdin?: AsyncIterable<Uint8Array | string>;
 }
@@ -40,9 +43,20 @@ export async function* textGroups(files: readonly string[], options: TextOptions
       yield* linesOfStdin(options);
       continue;
     }
-    for (const { name, bytes } of await loadDocuments([file], { ...options, minBytes: 1 })) {
+    for (const { name, bytes } of await documentsOf(file, files.length, options)) {
       yield* grouped(linesOf(name, bytes), options.minBytes);
     }
+  }
+}
+
+/** The documents of one of several files; none if it cannot be read. */
+async function documentsOf(file: string, of: number, options: TextOptions) {
+  try {
+    return await loadDocuments([file], { ...options, minBytes: of === 1 ? 1 : 0 });
+  } catch (error) {
+    if (of === 1 || !(error instanceof UserError) || error.exitCode === 2) throw error;
+    options.refused(error.message);
+    return [];
   }
 }
 

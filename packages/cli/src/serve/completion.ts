@@ -9,7 +9,7 @@ import type { EndReason, Job } from './lane.ts';
 import type { ByteLogprob, Logprobs } from './logprobs.ts';
 import type { Metrics } from './metrics.ts';
 import type { Scheduler } from './scheduler.ts';
-import { destroyIfStalled } from './slow-reader.ts';
+import { destroyIfStalled, waitForever } from './slow-reader.ts';
 import { TextStream } from './text-stream.ts';
 
 /** Milliseconds between two events of a stream. The first byte of a text is sent at once. */
@@ -51,6 +51,8 @@ export class Completion {
   private firstByteSeen = false;
   private over = false;
   private timer: NodeJS.Timeout | null = null;
+  /** The client does not read, so nothing more is written until it does. */
+  private heldBack = false;
 
   /** @param model name for the answer */
   constructor(
@@ -184,11 +186,21 @@ export class Completion {
       this.timer = null;
       if (this.over) return;
       // Whoever does not read gets no more until he does. What is held back is text alone, at most `max_tokens` bytes of it.
-      if (this.response.writableNeedDrain) {
-        destroyIfStalled(this.response);
-        this.response.once('drain', () => this.flushAll());
-      } else this.flushAll();
+      if (this.response.writableNeedDrain) this.holdBack();
+      else this.flushAll();
     }, EVENT_INTERVAL);
+  }
+
+  private holdBack(): void {
+    if (this.heldBack) return;
+    this.heldBack = true;
+    destroyIfStalled(this.response);
+    this.response.once('drain', () => {
+      this.heldBack = false;
+      if (this.over) return;
+      waitForever(this.response);
+      this.flushAll();
+    });
   }
 
   private flushAll(): void {

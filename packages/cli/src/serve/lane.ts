@@ -114,13 +114,15 @@ export class BatchLane implements Lane {
     } finally {
       this.running = false;
     }
+    // After a failure others may have come meanwhile.
+    if (this.size > 0) void this.run();
   }
 
   /** Gives places to those who came since the last round. */
   private place(): void {
     for (const job of this.arriving) {
-      this.arriving.delete(job);
       const text = this.batch.add(job.prompt, job.options, job.stream);
+      this.arriving.delete(job);
       if (text.ended) this.end(job, 'length');
       else {
         this.active.set(text, job);

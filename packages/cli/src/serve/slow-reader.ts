@@ -4,16 +4,17 @@ import type { ServerResponse } from 'node:http';
 /** Milliseconds in which a client must take something of what was written to it. */
 const PATIENCE = 30_000;
 
-/** Cuts the connection if nothing of what waits to be sent is taken for 30 s. */
+/**
+ * From now on the connection is cut if nothing of what waits to be sent is taken for 30 s. Node's own timer counts every part of a write
+ * that the system took. The server sets it anew for the next request.
+ */
 export function destroyIfStalled(response: ServerResponse, patience = PATIENCE): void {
-  const { socket } = response;
-  if (!socket || response.writableFinished) return;
-  const left = socket.writableLength;
-  const timer = setTimeout(() => {
-    if (response.writableFinished || socket.writableLength === 0 || socket.destroyed) return;
-    if (socket.writableLength >= left) response.destroy();
-    else destroyIfStalled(response, patience);
-  }, patience);
-  timer.unref();
-  for (const event of ['close', 'finish']) response.once(event, () => clearTimeout(timer));
+  response.setTimeout(patience);
+  response.removeAllListeners('timeout');
+  response.once('timeout', () => response.destroy());
+}
+
+/** It may wait again. */
+export function waitForever(response: ServerResponse): void {
+  response.setTimeout(0);
 }

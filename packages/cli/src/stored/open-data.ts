@@ -1,7 +1,9 @@
 /** @file The data of a new run: in memory if they fit there, else on disk. */
 
+import { existsSync } from 'node:fs';
 import { type CorpusSource, loadCorpus } from '../data/corpus.ts';
 import { pathName } from '../data/file-path.ts';
+import { BOOK } from '../data/moby-dick.ts';
 import { isCompressedName, isParquetName } from '../data/packed.ts';
 import { memoryBytes } from '../data/read-file.ts';
 import { DataInMemory, type RunData } from '../data/run-data.ts';
@@ -69,13 +71,21 @@ export async function openData(source: CorpusSource, options: OpenOptions): Prom
       2,
     );
   }
+  if (source.data.includes(BOOK) && !existsSync(BOOK)) {
+    throw new UserError(
+      `${BOOK} goes with data that fit into memory, and ${large}; give --max-memory ${bytesText(SHARE_OF_DATA * size)}, or less of them, or leave it out`,
+      2,
+    );
+  }
   return surveyData(source, { ...options, why: `${large}, so they stay on disk` });
 }
 
 /** About the bytes of all documents. Standard input, and what cannot be found, count nothing: loading says what is wrong. */
 async function sizeOf({ data, heldOut, raw }: CorpusSource): Promise<number> {
-  const sources = [...weightedSources(data).sources, ...(heldOut ?? [])];
-  if (sources.includes('-')) return 0;
+  const given = [...weightedSources(data).sources, ...(heldOut ?? [])];
+  if (given.includes('-')) return 0;
+  // The book is small, and is always in memory.
+  const sources = given.filter((name) => name !== BOOK || existsSync(name));
   const files = await sourceFiles(sources, new Tally()).catch(() => []);
   return files.reduce((sum, { path, size }) => {
     const name = pathName(path);

@@ -8,6 +8,7 @@ import { type CorpusSource, copiesText } from '../data/corpus.ts';
 import type { Documents, ReadData, RunData, Sample } from '../data/run-data.ts';
 import { checkFraction, type SplitMode, wholePart } from '../data/split.ts';
 import { Tally } from '../data/tally.ts';
+import { weightedSources } from '../data/weights.ts';
 import { UserError } from '../terminal/errors.ts';
 import { giveBackMemory } from '../threads/collect-garbage.ts';
 import { DocumentTable } from './document-table.ts';
@@ -40,7 +41,7 @@ export async function surveyData(source: CorpusSource, options: SurveyOptions): 
   const table = new DocumentTable(options.folder);
   try {
     const tally = new Tally();
-    const train = await sourceFiles(source.data, tally);
+    const train = await sourceFiles(weightedSources(source.data).sources, tally);
     const heldOut = source.heldOut ? await sourceFiles(source.heldOut, tally) : [];
     const files = train.concat(heldOut);
     const reading = { textField: source.textField ?? undefined, raw: source.raw };

@@ -61,10 +61,13 @@ export interface SweepOptions {
 
 function flagsOf(run: SweepRun, { folder, threads }: SweepOptions): string[] {
   const path = join(folder, run.name);
-  const flags = existsSync(join(path, 'config.json'))
-    ? ['--resume', path]
-    : ['--config', settingsFile(folder, run), '--runs', folder, '--run', run.name];
-  return run.config.threads === undefined ? [...flags, '--threads', String(threads)] : flags;
+  const { config } = run;
+  const shared = ['--threads', String(config.threads ?? threads)];
+  if (!existsSync(join(path, 'config.json'))) {
+    return ['--config', settingsFile(folder, run), '--runs', folder, '--run', run.name, ...shared];
+  }
+  // A run does not keep what it was computed with.
+  return ['--resume', path, ...shared, ...(typeof config.backend === 'string' ? ['--backend', config.backend] : [])];
 }
 
 /** Does the runs that are not done. @returns the exit code of a signal that stopped them, else null */

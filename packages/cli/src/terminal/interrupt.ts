@@ -47,10 +47,12 @@ export class Interrupt {
 /**
  * Ends the process at the first signal, with a sentence: for a time in which there is nothing to save yet. It dies of the signal itself,
  * because `process.exit` waits for a thread that opens a pipe to which nobody writes.
+ * @param before is done first
  * @returns what ends this time
  */
-export function endAtSignal(sentence: string): () => void {
+export function endAtSignal(sentence: string, before: () => void = () => {}): () => void {
   const handler = (signal: Signal) => {
+    before();
     complain(`stopped by ${signal}: ${sentence}`);
     end();
     if (process.platform === 'win32') process.exit(SIGNALS[signal]);

@@ -52,6 +52,17 @@ export const warn = (message: string): void =>
 export const complain = (message: string): void =>
   void process.stderr.write(`${printableMessage(`blt: ${message}`)}\n`);
 
+/** Complaints about some of several things, while the others have their turn. */
+export class Complaints {
+  /** The exit code that they lead to. */
+  code: 0 | 1 = 0;
+
+  readonly add = (message: string): void => {
+    complain(message);
+    this.code = 1;
+  };
+}
+
 /** JSON with the characters escaped that a terminal would obey; JSON.stringify leaves those above 127 as they are. */
 export const printableJson = (value: unknown): string =>
   (JSON.stringify(value) ?? 'null').replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) =>

@@ -1,13 +1,14 @@
 /** @file Text that was held out when a model was trained. A run that goes on from the model is not to learn it unnoticed. */
-import { dirname } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import type { ListedDocument } from '../data/document-list.ts';
 import { contentHash, type Part } from '../data/split.ts';
-import { RunFolder } from '../run/folder.ts';
+import { RunFolder, STEP } from '../run/folder.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 
 /** The documents of which the run that a model comes from held something out. Empty for a model that comes from no run here. */
 async function heldOutBefore(model: string): Promise<ListedDocument[]> {
-  for (const path of [model, dirname(model)]) {
+  // A step lies in its run. Beside another model there may be anybody's data.jsonl.
+  for (const path of STEP.test(basename(resolve(model))) ? [model, dirname(resolve(model))] : [model]) {
     const list = await new RunFolder(path).documentList();
     if (list !== null) return list.documents.filter(({ heldOut }) => heldOut !== undefined);
   }

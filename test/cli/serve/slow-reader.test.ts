@@ -1,0 +1,66 @@
+/** @file Clients that take their answer slowly, and clients that do not take it. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { expect, test } from 'vitest';
+import { destroyIfStalled } from '../../../packages/cli/src/serve/slow-reader.ts';
+
+/** More than the system takes of a client that does not read. */
+const BYTES = 16 * 2 ** 20;
+const PATIENCE = 300;
+
+/** Bytes that a client gets which reads `piece` bytes every 20 ms, and nothing if that is 0. */
+async function received(piece: number): Promise<number> {
+  const server = createServer((_, response) => {
+    response.setHeader('content-length', BYTES);
+    response.end(Buffer.alloc(BYTES));
+    // As often as a stream asks for it.
+    for (let i = 0; i < 100; i++) destroyIfStalled(response, PATIENCE);
+    expect(response.listenerCount('timeout')).toBe(1);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.on('error', () => {});
+  let bytes = 0;
+  let asked = 0;
+  socket.on('data', (chunk) => {
+    bytes += chunk.length;
+    if (bytes >= asked) socket.pause();
+  });
+  socket.pause();
+  const reading = setInterval(() => {
+    if (piece === 0) return;
+    asked = bytes + piece;
+    socket.resume();
+  }, 20);
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  await once(server, 'request');
+  // The side of the server ends when all is sent, or when it gives up.
+  await new Promise<void>((resolve) => {
+    const look = setInterval(() => {
+      server.getConnections((_, open) => {
+        if (open > 0) return;
+        clearInterval(look);
+        resolve();
+      });
+    }, 20);
+  });
+  clearInterval(reading);
+  // What the system still has of it.
+  asked = Number.POSITIVE_INFINITY;
+  socket.resume();
+  await once(socket, 'close');
+  server.close();
+  return bytes;
+}
+
+test('who reads a little at a time gets all of it, however long that takes', async () => {
+  const begun = performance.now();
+  expect(await received(2 ** 17)).toBeGreaterThan(BYTES);
+  expect(performance.now() - begun).toBeGreaterThan(3 * PATIENCE);
+}, 60_000);
+
+test('who reads nothing is cut off', async () => {
+  expect(await received(0)).toBeLessThan(BYTES);
+}, 60_000);

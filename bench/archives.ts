@@ -1,14 +1,14 @@
 /**
  * @file Archives beside brotli and xz that have read the same text: `pnpm bench archives [MODEL] [--corpus code|prose|FILE] [--threads N] [--json]`.
  * The last tenth of the corpus is held out. Without MODEL a nano model is trained on the rest, for as long as the quickstart trains. A
- * MODEL must not have read the last tenth. brotli -11 with a window of 1 GiB and xz -9e pay for it what the whole corpus takes more than its
+ * MODEL must not have read the last tenth. If it is a run with a memory, an archive with that is made too. brotli -11 with a window of 1 GiB and xz -9e pay for it what the whole corpus takes more than its
  * first nine tenths. xz is the command of that name.
  *
  * `prose` is the book that travels with the command, chapter after chapter. `code` is the JavaScript of Knip, in the version of the
  * lockfile, file after file. The seconds are those of the commands by the clock, their start included.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
@@ -81,18 +81,37 @@ try {
     blt('train', '--this-node', '--data', trainFile, '--held-out', file, '--runs', folder, '--run', 'model');
   }
   const threads = String(f.threads);
-  const packing = blt('compress', file, '--model', model, '--threads', threads, '--out', archive);
-  const opening = blt('decompress', archive, '-c', '--model', model, '--threads', threads);
-  if (!opening.stdout.equals(heldOut)) usage('the archive does not open to what went in');
+  /** Makes an archive and opens it. */
+  const tried = (...options: string[]) => {
+    const packing = blt(
+      'compress',
+      file,
+      '--model',
+      model,
+      '--threads',
+      threads,
+      '--force',
+      '--out',
+      archive,
+      ...options,
+    );
+    const opening = blt('decompress', archive, '-c', '--model', model, '--threads', threads);
+    if (!opening.stdout.equals(heldOut)) usage('the archive does not open to what went in');
+    const speeds = [packing, opening].map(({ seconds }) => short(heldOut.length / seconds / 1000));
+    return { bytes: statSync(archive).size, speeds };
+  };
+  const alone = tried();
+  const mixed = existsSync(join(model, 'memory.safetensors')) ? tried('--memory') : null;
   const sizes = {
-    'blt compress': statSync(archive).size,
+    'blt compress': alone.bytes,
+    ...(mixed && { 'blt compress --memory': mixed.bytes }),
     'brotli -11': brotli(whole) - brotli(train),
     'xz -9e': xz(whole) - xz(train),
     'brotli -11, held-out part alone': brotli(heldOut),
     'xz -9e, held-out part alone': xz(heldOut),
   };
   const own = sizes['blt compress'];
-  const speeds = [packing, opening].map(({ seconds }) => short(heldOut.length / seconds / 1000));
+  const { speeds } = alone;
   const result = {
     corpus: f.corpus,
     train_bytes: train.length,
@@ -101,6 +120,10 @@ try {
     sizes,
     compress_kb_per_second: speeds[0],
     decompress_kb_per_second: speeds[1],
+    ...(mixed && {
+      compress_with_memory_kb_per_second: mixed.speeds[0],
+      decompress_with_memory_kb_per_second: mixed.speeds[1],
+    }),
   };
   report('archives', result, [
     `${f.corpus}: ${train.length} bytes read before, ${heldOut.length} held out`,
@@ -114,6 +137,7 @@ try {
       ]),
     ]),
     `compress ${speeds[0]} kB/s, decompress ${speeds[1]} kB/s, ${threads} threads`,
+    ...(mixed ? [`with the memory ${mixed.speeds[0]} and ${mixed.speeds[1]} kB/s, of which reading it is a part`] : []),
   ]);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -92,6 +92,10 @@ describe('a model folder', () => {
       'exists and is not empty; name another folder',
     );
     await expect(writeModelFolder(join(folder, 'one'), config, stored)).rejects.toThrow('is not empty');
+    // What a process that was killed has left is hidden, and is nobody's.
+    await mkdir(join(folder, 'left/.blt-writing-left-0'), { recursive: true });
+    await writeModelFolder(join(folder, 'left'), config, stored);
+    expect(openModelFolder(join(folder, 'left')).config).toEqual(config);
   });
 });
 

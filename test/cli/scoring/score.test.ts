@@ -1,10 +1,12 @@
 /** @file `blt score` as it is called: a model of letters and one of digits, each trained for a moment. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { scoreCommand } from '../../../packages/cli/src/commands/score.ts';
-import { blt } from '../../support/command.ts';
+import { BLT, blt } from '../../support/command.ts';
 
 // biome-ignore format: flags and their values
 const TINY = [
@@ -169,6 +171,27 @@ test('of a folder too, whose other files are scored; what is kept is kept whole 
   }
   const page = blt(folder, ['score', 'mixed.txt', '-m', 'runs/words', '--json', '--html', 'page.html']);
   expect(page).toMatchObject({ code: 2, stderr: expect.stringContaining('--html and --json: give one of them') });
+});
+
+test('a filter that is stopped leaves nothing', async () => {
+  // Its standard input stays open.
+  const child = spawn(
+    process.execPath,
+    [...[BLT, 'score', '-', '--per', 'line', '-m', 'runs/words', '--keep-below', '8', '--out', 'stopped']],
+    { cwd: folder },
+  );
+  child.stdin.write(WORDS);
+  const names = () => readdirSync(folder).filter((name) => name.includes('stopped'));
+  while (names().length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  child.kill('SIGINT');
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk;
+  });
+  await once(child, 'close');
+  expect({ signal: child.signalCode, names: names(), said: /stopped by SIGINT: nothing was kept/.test(said) }).toEqual({
+    ...{ signal: 'SIGINT', names: [], said: true },
+  });
 });
 
 test('an empty file among others is passed over, line by line too', () => {

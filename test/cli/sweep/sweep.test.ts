@@ -1,9 +1,10 @@
 /** @file `blt sweep`: the runs that a file asks for, what is refused, and that nothing is done twice. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { parseSweep } from '../../../packages/cli/src/sweep/sweep-file.ts';
+import { flagsOf } from '../../../packages/cli/src/sweep/sweep-queue.ts';
 import { blt } from '../../support/command.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'blt-sweep-'));
@@ -22,6 +23,19 @@ test('a grid is every combination over the base, named by what differs', () => {
     config: { seed: 1, train: { steps: 5, lr: 0.003 } },
     settings: { seed: '1', lr: '0.003' },
   });
+});
+
+test('a run that is resumed has the threads and the backend of its file again', () => {
+  const [run] = parseSweep('[base]\nthreads = 2\nbackend = "wasm"\n[grid]\nseed = [1]\n', 's.toml');
+  const [plain] = parseSweep('[grid]\nseed = [2]\n', 's.toml');
+  for (const { name } of [run, plain]) {
+    mkdirSync(join(folder, 'resumed', name), { recursive: true });
+    writeFileSync(join(folder, 'resumed', name, 'config.json'), '{}');
+  }
+  const options = { folder: join(folder, 'resumed'), threads: 1 };
+  const path = (name: string) => join(folder, 'resumed', name);
+  expect(flagsOf(run, options)).toEqual(['--resume', path(run.name), '--threads', '2', '--backend', 'wasm']);
+  expect(flagsOf(plain, options)).toEqual(['--resume', path(plain.name), '--threads', '1']);
 });
 
 test('a list is its runs, with their own names where they give one', () => {

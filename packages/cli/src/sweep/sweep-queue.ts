@@ -59,7 +59,8 @@ export interface SweepOptions {
   readonly onEnd: (run: SweepRun, failure: string | null) => Promise<void>;
 }
 
-function flagsOf(run: SweepRun, { folder, threads }: SweepOptions): string[] {
+/** The arguments of `blt train` that begin a run, or go on with it. */
+export function flagsOf(run: SweepRun, { folder, threads }: Pick<SweepOptions, 'folder' | 'threads'>): string[] {
   const path = join(folder, run.name);
   const { config } = run;
   const shared = ['--threads', String(config.threads ?? threads)];

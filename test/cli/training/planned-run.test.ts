@@ -18,7 +18,7 @@ async function measuredBy(steps: number, heldOutBytes = 10e6): Promise<number | 
   const data = { trainBytes: 1e9, heldOutBytes, bytesInMemory: 0, loaded: null, rehearsal } as unknown as RunData;
   const { sample } = await planNewRun({
     ...{ options: { ...TOY, steps }, data, backend, warmStart: () => ({}) },
-    ...{ minutes: null, memory: false, maxMemory: null, warn: () => {} },
+    ...{ minutes: null, memory: false, warn: () => {} },
   });
   return sample.heldOutBytes;
 }

@@ -9,7 +9,6 @@ import {
   sizeForTime,
   sizeInWords,
   withSize,
-  withTables,
 } from '../../../packages/cli/src/training/size-for-time.ts';
 
 const SIZES: readonly Size[] = ['nano', 'tiny', 'small'];
@@ -28,13 +27,11 @@ test('the size is the largest that reads the data once, else the smallest; more 
       const [first, second] = [chosenIn(time, machine), chosenIn(time + more, machine)];
       expect(SIZES.indexOf(second.size)).toBeGreaterThanOrEqual(SIZES.indexOf(first.size));
       const reads = SIZES.filter((_, i) => Math.floor(time / machine.seconds[i]) >= 0.9 * machine.enough);
-      const size = reads.at(-1) ?? 'nano';
-      const fit = Math.floor(time / machine.seconds[SIZES.indexOf(size)]);
-      expect(first).toEqual({ size, steps: Math.min(fit, machine.enough), readsAll: reads.length > 0 });
+      expect(first).toEqual({ size: reads.at(-1) ?? 'nano', readsAll: reads.length > 0 });
     }),
   );
   const slow = sizeForTime(() => ({ fit: 100, enough: 100 }), 'small');
-  expect(slow).toEqual({ size: 'tiny', steps: 100, readsAll: true });
+  expect(slow).toEqual({ size: 'tiny', readsAll: true });
 });
 
 test('whoever names a size, or a number that the size decides, decides by himself', () => {
@@ -51,19 +48,6 @@ test('patches are longer where the time is too short for the data, unless somebo
   for (const said of [{ patchSize: 4 }, { threshold: 1 }, { patchingMode: 'space' }] as const) {
     expect(withSize(said, short)).toEqual({ ...said, size: 'nano' });
   }
-});
-
-test('tables are larger where more than 4 MB are read, and there is room', () => {
-  const options = { size: 'nano' } as const;
-  expect(withTables(options, 3.9e6, () => true)).toBe(options);
-  expect(withTables(options, 4e6, ({ hashVocab }) => hashVocab! < 100_000)).toBe(options);
-  expect(withTables(options, 4e6, ({ hashVocab }) => hashVocab === 131_072)).toEqual({
-    ...options,
-    hashVocab: 131_072,
-  });
-  const run = { bytesSeen: 9e6, trainBytes: 9e6, minutes: 20 };
-  const words = (vocab: number) => sizeInWords({ size: 'nano', readsAll: true }, { ...run, hash: { vocab } }).why;
-  expect(words(131_072)).toBe(`${words(32_768)}; tables of 131072 rows, because there is much text`);
 });
 
 /** A run of the study, as results.json has it. */
@@ -97,7 +81,7 @@ test('twice the bytes are worth less and less', () => {
 });
 
 test('the words name the size, the reason, and what twice the time buys', () => {
-  const facts = { hash: { vocab: 32_768 }, bytesSeen: 300_000, trainBytes: 1_000_000, minutes: 1 };
+  const facts = { bytesSeen: 300_000, trainBytes: 1_000_000, minutes: 1 };
   const short = sizeInWords({ size: 'nano', readsAll: false }, facts);
   expect(short.why).toBe(
     'nano, because 1 minute is enough for 300 kB of the 1.00 MB, and a larger size would read less',

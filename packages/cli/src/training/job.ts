@@ -133,12 +133,11 @@ async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wis
   const choice = await backendFor(config, flags);
   const housekeeping = housekeepingOf(DEFAULT_HOUSEKEEPING, config, flags);
   const { minutes, memory } = housekeeping;
-  const maxMemory = maxMemoryOf(config);
-  const request = { ...opened, data, backend: choice.backend, minutes, memory, maxMemory, warn };
+  const request = { ...opened, data, backend: choice.backend, minutes, memory, warn };
   const planned = await planNewRun(request);
   const { plan, sample } = planned;
   const fitted = isFitted(request);
-  checkMemory(maxMemory, { plan, sample, data, backend: choice.backend, memory });
+  checkMemory(maxMemoryOf(config), { plan, sample, data, backend: choice.backend, memory });
   const read = await data.sampled(sample, plan.seed, END_BYTES);
   const kept = data.loaded ? null : keptFiles(read);
   const written: RunRecord = {

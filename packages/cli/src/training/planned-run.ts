@@ -32,7 +32,6 @@ import {
   sizeForTime,
   sizeInWords,
   withSize,
-  withTables,
 } from './size-for-time.ts';
 import {
   atMost,
@@ -110,8 +109,6 @@ export interface PlanRequest {
   readonly minutes: number | null;
   /** Whether there will be a memory beside the model. */
   readonly memory: boolean;
-  /** Most bytes that the run may take, if somebody has said. */
-  readonly maxMemory: number | null;
   readonly warn: (message: string) => void;
 }
 
@@ -131,13 +128,8 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   const gflops = await measureGflops(request.backend);
   for (let below: Size | null = null, slower = 1; ; ) {
     const chosen = sizeForTime((size) => stepsInTime(request, { ...options, size }, gflops / slower), below);
-    const bySize = withSize(options, chosen);
-    const stepBytes = bytesPerStep(planOf(bySize, trainBytes));
-    const bytesRead = Math.min(trainBytes, chosen.steps * stepBytes);
-    const mostBytes = Math.min(totalmem() / 4, request.maxMemory === null ? Infinity : request.maxMemory / 2);
-    const hasRoom = (larger: RunOptions): boolean => modelBytes(planOf(larger, trainBytes)) <= mostBytes;
-    const sized = { ...request, options: withTables(bySize, bytesRead, hasRoom) };
-    const enough = enoughSteps(stepBytes, trainBytes);
+    const sized = { ...request, options: withSize(options, chosen) };
+    const enough = enoughSteps(bytesPerStep(planOf(sized.options, trainBytes)), trainBytes);
     const planned = await planOfSize(sized, enough);
     const { steps } = planned.plan.model.loop;
     const bytesSeen = steps * bytesPerStep(planned.plan);
@@ -150,7 +142,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
     return {
       ...planned,
       mostSteps: enough,
-      sizeInWords: sizeInWords(chosen, { bytesSeen, trainBytes, minutes: minutes!, hash: planned.plan.config.hash }),
+      sizeInWords: sizeInWords(chosen, { bytesSeen, trainBytes, minutes: minutes! }),
     };
   }
 }

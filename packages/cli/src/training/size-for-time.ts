@@ -11,11 +11,6 @@ const CHOICES: readonly Size[] = SIZES.filter((size) => size !== 'base');
 /** Mean bytes per patch of a run that cannot read its data once: longer patches are cheaper, so that it reads more. */
 const LONGER_PATCHES = 6;
 
-/** Runs that read more different bytes than this have larger tables of n-grams: 4 MB hold more n-grams than 32,768 rows keep apart. */
-const MANY_BYTES = 4e6;
-/** Rows of a larger table. */
-export const MORE_ROWS = 131_072;
-
 /** Options that the size decides. Somebody who names one of them decides by himself. */
 const DECIDED = [
   'size',
@@ -52,10 +47,9 @@ export interface FittingSteps {
 /** Nearly all of the data are all of them: times are estimates. */
 export const readsAll = ({ fit, enough }: FittingSteps): boolean => fit >= 0.9 * enough;
 
-/** A size, the steps of its run, and whether the run reads its data as often as is good for it. */
+/** A size, and whether the run of it reads its data as often as is good for it. */
 export interface ChosenSize {
   readonly size: Size;
-  readonly steps: number;
   readonly readsAll: boolean;
 }
 
@@ -68,27 +62,17 @@ export function sizeForTime(stepsOf: (size: Size) => FittingSteps, below: Size |
   const sizes = below === null ? CHOICES : CHOICES.slice(0, CHOICES.indexOf(below));
   for (const size of [...sizes].reverse()) {
     const { fit, enough } = stepsOf(size);
-    if (readsAll({ fit, enough })) return { size, steps: Math.min(fit, enough), readsAll: true };
+    if (readsAll({ fit, enough })) return { size, readsAll: true };
   }
-  return { size: CHOICES[0], steps: stepsOf(CHOICES[0]).fit, readsAll: false };
+  return { size: CHOICES[0], readsAll: false };
 }
 
 /** The options of a run of this size. Patches are longer where the time is too short for all data, unless their size is given. */
-export const withSize = (options: RunOptions, { size, readsAll: all }: Omit<ChosenSize, 'steps'>): RunOptions => {
+export const withSize = (options: RunOptions, { size, readsAll: all }: ChosenSize): RunOptions => {
   const free = (options.patchingMode ?? 'entropy') === 'entropy' && options.patchSize === undefined;
   const longer = free && !all && options.threshold === undefined;
   return { ...options, size, ...(longer && { patchSize: LONGER_PATCHES }) };
 };
-
-/** The options with larger tables, where so many different bytes are read. @param hasRoom whether a run of some options fits into memory */
-export function withTables(
-  options: RunOptions,
-  bytesRead: number,
-  hasRoom: (options: RunOptions) => boolean,
-): RunOptions {
-  const larger = { ...options, hashVocab: MORE_ROWS };
-  return bytesRead >= MANY_BYTES && hasRoom(larger) ? larger : options;
-}
 
 /**
  * Bits per byte after so many bytes of text that is not read twice: 1.30 + 0.381 MB^-0.40. The constants are those of English speeches, so only
@@ -106,21 +90,11 @@ export interface SizeInWords {
   readonly twice: string;
 }
 
-/** The numbers of a run that its size depends on. */
-interface SizedRun {
-  /** Bytes that it reads, repeats counted. */
-  readonly bytesSeen: number;
-  readonly trainBytes: number;
-  readonly minutes: number;
-  readonly hash: { readonly vocab: number };
-}
-
-/** The reasons of a size. */
+/** @param bytesSeen that the run reads, repeats counted   @param trainBytes of the data   @param minutes of the run */
 export function sizeInWords(
-  { size, readsAll: all }: Omit<ChosenSize, 'steps'>,
-  { bytesSeen, trainBytes, minutes, hash }: SizedRun,
+  { size, readsAll: all }: ChosenSize,
+  { bytesSeen, trainBytes, minutes }: { bytesSeen: number; trainBytes: number; minutes: number },
 ): SizeInWords {
-  const tables = hash.vocab === MORE_ROWS ? `; tables of ${MORE_ROWS} rows, because there is much text` : '';
   const larger = CHOICES[CHOICES.indexOf(size) + 1];
   const time = counted(minutes, 'minute');
   if (!all) {
@@ -131,7 +105,7 @@ export function sizeInWords(
         : `${passes.toFixed(1)} passes over the data`;
     return {
       size,
-      why: `${size}, because ${time} ${minutes === 1 ? 'is' : 'are'} enough for ${read}, and a larger size would read less${tables}`,
+      why: `${size}, because ${time} ${minutes === 1 ? 'is' : 'are'} enough for ${read}, and a larger size would read less`,
       twice:
         passes < 1
           ? `reads twice as much and takes off about ${percent(gainOfTwice(bytesSeen))} of the bits per byte`
@@ -139,8 +113,8 @@ export function sizeInWords(
     };
   }
   const why = larger
-    ? `${size}, the largest size that reads the data as often as pays in ${time}${tables}`
-    : `${size}, the largest size whose curve is known; it reads the data only as often as pays${tables}`;
+    ? `${size}, the largest size that reads the data as often as pays in ${time}`
+    : `${size}, the largest size whose curve is known; it reads the data only as often as pays`;
   const next = larger ? `the next size, ${larger}, which takes off less than 1 % of the bits per byte` : 'nothing';
   return { size, why, twice: `${next}; twice the text would take off about ${percent(gainOfTwice(trainBytes))}` };
 }

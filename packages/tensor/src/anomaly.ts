@@ -24,7 +24,7 @@ let active = false;
 
 /**
  * Runs `f` with every kernel's outputs checked. The first NaN or +Infinity throws. -Infinity passes, because it is ln 0. This is slow
- * and for finding a fault. `f` must be synchronous.
+ * and for finding a fault. `f` must be synchronous. Kernels of `defineOp` are not checked, only what reads their results.
  * @throws AnomalyError naming the kernel, the place in its output, and whether its inputs were finite
  * @throws Error for a backend whose values cannot be read at once
  */

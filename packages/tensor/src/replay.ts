@@ -28,7 +28,7 @@ const MOST_SHAPES = 64;
 /**
  * `f` as a function of the values of its inputs, recorded once for each combination of their lengths. Beyond its inputs `f` may read
  * and overwrite tensors that live longer than it (weights, caches); when one of these is replaced by another tensor, call `forget`.
- * Decisions that `f` makes in TypeScript must depend on nothing but the inputs' lengths.
+ * Decisions that `f` makes in TypeScript must depend on nothing but the inputs' lengths, and so must the range of ids that kernels make.
  *
  * Where somebody watches single kernels (`withLedger`, `withAnomalyDetection`), and on backends that cannot record, `f` itself runs.
  */

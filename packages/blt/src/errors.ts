@@ -5,7 +5,7 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** While decoding, sequences have more patches than the global transformer has positions for. Nothing was read. */
+/** While decoding, sequences have more patches than the global transformer has positions for. Nothing of this pass was read. */
 export class TooManyPatchesError extends ConfigError {
   /** Indices of these sequences. */
   readonly sequences: readonly number[];

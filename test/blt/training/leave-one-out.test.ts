@@ -68,7 +68,7 @@ test('hidden n-grams have rows of their tables drawn at random, and the others h
   const { config } = planRun({ hashSizes: [2, 3, 5], hashFunctions: 2, hashVocab: 64, patchingMode: 'byte' }, 1000);
   const ids = encode('a whale, a whale', { bos: true, eos: true });
   const [row] = [packedRows([{ ids, patchLengths: new Int32Array(ids.length).fill(1) }], { patchesPerRow: 64 }).at(0)];
-  const longestShown = Uint8Array.from(row.ids, (_, i) => [0, 2, 3, 5][i % 4]);
+  const longestShown = Uint16Array.from(row.ids, (_, i) => [0, 2, 3, 5][i % 4]);
   const backend = createWasmBackend();
   const all = hashNgrams(row.ids, config.hash);
   const isHidden = (at: number) => SIZES[at % 3] > longestShown[Math.floor(at / 6)];

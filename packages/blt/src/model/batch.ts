@@ -51,7 +51,7 @@ export interface BltBatch {
 /** N-grams of a row that are hidden: each reads a row of its table that is drawn at random, as one does that the tables never saw. */
 export interface HiddenNgrams {
   /** [S] size of the longest n-gram that ends with this id and is not hidden; 0: all are */
-  readonly longestShown: Uint8Array;
+  readonly longestShown: Uint16Array;
   readonly seed: number;
 }
 

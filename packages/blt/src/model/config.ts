@@ -2,7 +2,7 @@
 import { ConfigError } from '../errors.ts';
 import { boundaryRule, type PatchingOptions } from '../patching/boundaries.ts';
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
-import { HASH_PRIMES } from './hashing.ts';
+import { HASH_PRIMES, MAX_NGRAM, MAX_ROWS, MAX_VOCAB } from './hashing.ts';
 
 /** A stack of transformer blocks. */
 export interface TransformerConfig {
@@ -96,6 +96,10 @@ const positive = (path: string, value: number): void => {
   }
 };
 
+const atMost = (path: string, value: number, most: number): void => {
+  if (value > most) throw new ConfigError(`${path} must be at most ${most}, got ${value}`);
+};
+
 function checkTransformer(path: string, c: TransformerConfig): void {
   for (const key of [
     'hiddenSize',
@@ -156,7 +160,13 @@ export function validateConfig(config: BltConfig): void {
     throw new ConfigError(`hash.groupSizes may list ${MAX_GROUP_SIZES} sizes, got ${config.hash.groupSizes.length}`);
   }
   if (config.hash.groupSizes.length > 0) positive('hash.vocab', config.hash.vocab);
-  for (const size of config.hash.groupSizes) positive('hash.groupSizes', size);
+  const { functions, groupSizes, vocab } = config.hash;
+  for (const size of groupSizes) {
+    positive('hash.groupSizes', size);
+    atMost('hash.groupSizes', size, MAX_NGRAM);
+  }
+  atMost('hash.vocab', vocab, MAX_VOCAB);
+  atMost('rows of all hash tables', functions * groupSizes.length * vocab, MAX_ROWS);
   if (config.patching.mode === 'entropy' && !config.patcher) {
     throw new ConfigError("patching by entropy needs an entropy model; give `patcher`, or choose mode 'space'");
   }

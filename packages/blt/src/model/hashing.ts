@@ -18,7 +18,11 @@ export const HASH_PRIMES: readonly bigint[] = [
 
 const TWO_32 = 2 ** 32;
 /** Up to here (vocab - 1)^2 + 2^32 < 2^53, so every step of the reduction is exact in a double. */
-const MAX_VOCAB = 2 ** 26;
+export const MAX_VOCAB = 2 ** 26;
+/** Largest n-gram. */
+export const MAX_NGRAM = 1024;
+/** Most rows of all tables together. */
+export const MAX_ROWS = 2 ** 31;
 
 /**
  * The raw rolling hash, straight from its definition (slow; hashNgrams is the fast form).
@@ -135,8 +139,8 @@ function primePowers(prime: bigint, count: number): PrimePowers {
 }
 
 function requireGroupSize(where: string, g: number): void {
-  if (!Number.isInteger(g) || g < 1 || g > 1024) {
-    throw new RangeError(`${where}: an n-gram size must be an integer 1 .. 1024, got ${g}`);
+  if (!Number.isInteger(g) || g < 1 || g > MAX_NGRAM) {
+    throw new RangeError(`${where}: an n-gram size must be an integer 1 .. ${MAX_NGRAM}, got ${g}`);
   }
 }
 
@@ -149,7 +153,7 @@ function validate(ids: Int32Array, { groupSizes, functions, vocab }: HashOptions
     throw new RangeError(`hashNgrams: vocab must be an integer 1 .. ${MAX_VOCAB}, got ${vocab}`);
   }
   const rows = functions * groupSizes.length * vocab;
-  if (rows > 2 ** 31) {
+  if (rows > MAX_ROWS) {
     throw new RangeError(`hashNgrams: ${rows} table rows do not fit 32-bit row numbers; use a vocab below ${vocab}`);
   }
   for (let i = 0; i < ids.length; i++) {

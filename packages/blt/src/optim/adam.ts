@@ -30,12 +30,7 @@ export class Adam extends TreeOptimizer {
   constructor(params: object, options: AdamOptions = {}, groups: readonly ParameterGroup[] = []) {
     checkOptions('Adam', options, ['lr', 'beta1', 'beta2', 'eps', 'weightDecay']);
     const { lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0 } = options;
-    for (const [name, beta] of Object.entries({ beta1, beta2 })) {
-      if (!(beta >= 0 && beta < 1)) throw new RangeError(`Adam: ${name} must be in [0, 1), got ${beta}`);
-    }
-    for (const [name, value] of Object.entries({ eps, weightDecay })) {
-      if (!(value >= 0)) throw new RangeError(`Adam: ${name} must be 0 or more, got ${value}`);
-    }
+    checkConstants('Adam', { beta1, beta2, eps, weightDecay });
     super('Adam', params, { lr, weightDecay }, groups, () => ['m', 'v']);
     this.options = { beta1, beta2, eps };
   }
@@ -45,5 +40,18 @@ export class Adam extends TreeOptimizer {
     const one = full([], 1, { backend: p.backend });
     const ins = [p, this.buffer('m', name), this.buffer('v', name), decayed, one];
     run('adamw', ins, { ...this.options, weightDecay: 0, lr, step });
+  }
+}
+
+/** @throws RangeError naming the first constant out of range */
+export function checkConstants(
+  op: string,
+  { beta1, beta2, eps, weightDecay }: Readonly<Record<'beta1' | 'beta2' | 'eps' | 'weightDecay', number>>,
+): void {
+  for (const [name, beta] of Object.entries({ beta1, beta2 })) {
+    if (!(beta >= 0 && beta < 1)) throw new RangeError(`${op}: ${name} must be in [0, 1), got ${beta}`);
+  }
+  for (const [name, value] of Object.entries({ eps, weightDecay })) {
+    if (!(value >= 0)) throw new RangeError(`${op}: ${name} must be 0 or more, got ${value}`);
   }
 }

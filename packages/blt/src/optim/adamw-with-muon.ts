@@ -4,7 +4,7 @@ import type { Tensor } from '@blt-ts/tensor';
 import { AdamW, type AdamWOptions, type AdamWState } from './adamw.ts';
 import { type Gradient, type Gradients, namedGradients } from './gradients.ts';
 import { Muon } from './muon.ts';
-import type { ParameterGroup } from './parameter-groups.ts';
+import { groupOf, type ParameterGroup } from './parameter-groups.ts';
 
 /** The matrices that Muon updates, and how. */
 export interface MuonPart {
@@ -38,7 +38,8 @@ export class AdamWWithMuon {
     peakLr: number,
   ) {
     const all = leaves(params);
-    const chosen = (name: string) => part?.prefixes.some((prefix) => name.startsWith(prefix));
+    const chosen = (name: string) =>
+      part?.prefixes.some((prefix) => name.startsWith(prefix)) && groupOf(groups, name).muon !== false;
     this.matrices = new Map(all.filter(([name, p]) => chosen(name) && p.rank === 2));
     this.adamw = new AdamW(Object.fromEntries(all.filter(([name]) => !this.matrices.has(name))), options, groups);
     this.muon = part && new Muon(Object.fromEntries(this.matrices), { iterations: part.iterations }, groups);

@@ -2,6 +2,7 @@
 import { leaves } from '@blt-ts/autograd';
 import { checkOptions, full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { copyOf } from '../copy.ts';
+import { checkConstants } from './adam.ts';
 import { checkGradients, consumeGradients, type Gradients, namedGradients } from './gradients.ts';
 import { rateOf } from './learning-rate.ts';
 import { groupOf, type ParameterGroup } from './parameter-groups.ts';
@@ -41,7 +42,7 @@ export class AdamW {
   /**
    * @param options `lr`, the learning rate of a step that is given none, and constants other than `ADAMW_DEFAULTS`
    * @param groups learning rates and weight decays of their own, see `ParameterGroup`
-   * @throws TypeError for an option that there is not
+   * @throws TypeError for an option that there is not, RangeError for one out of range
    */
   constructor(
     params: object,
@@ -49,7 +50,9 @@ export class AdamW {
     groups: readonly ParameterGroup[] = [],
   ) {
     checkOptions('AdamW', constants, Object.keys(ADAMW_DEFAULTS));
-    const options = { ...ADAMW_DEFAULTS, ...constants };
+    const given = Object.entries(constants).filter(([, value]) => value !== undefined);
+    const options: AdamWOptions = { ...ADAMW_DEFAULTS, ...Object.fromEntries(given) };
+    checkConstants('AdamW', options);
     this.options = options;
     this.lr = lr;
     this.skipped = new SkippedUpdates(options);
@@ -104,6 +107,7 @@ export class AdamW {
       const factor = scale ?? full([], 1, { backend: first?.backend });
       const named = namedGradients('AdamW', gradients);
       checkGradients('AdamW', this.params, named, factor);
+      if ([...named.values()].some((g) => 'ids' in g)) checkDrift(this.options);
       for (const [name, p] of this.params) {
         const g = named.get(name)!;
         const state = this.moments.get(name)!;
@@ -195,4 +199,12 @@ export interface AdamWState<Values> {
   readonly tensors: ReadonlyMap<string, Values>;
   /** For each row of a table with row-sparse gradients, the update it has received last. */
   readonly rows: ReadonlyMap<string, Int32Array>;
+}
+
+/** Without this bound the drift of a row that is not read grows from update to update, by beta1 / sqrt(beta2). @throws RangeError */
+export function checkDrift({ beta1, beta2 }: Pick<AdamWOptions, 'beta1' | 'beta2'>): void {
+  if (beta2 > beta1 * beta1) return;
+  throw new RangeError(
+    `AdamW: beta2 must be above beta1 squared (${(beta1 * beta1).toFixed(4)}) for tables with row-sparse gradients, got ${beta2}`,
+  );
 }

@@ -52,7 +52,7 @@ export function learningRateMultiplier(step: number, options: ScheduleOptions): 
     case 'linear':
       return t >= N ? r : 1 - ((1 - r) * (t - W)) / (N - W);
     case 'inv_sqrt':
-      return t === 0 ? 1 : Math.max(r, Math.sqrt(W / t));
+      return t === 0 ? 1 : Math.max(r, Math.sqrt(Math.max(1, W) / t));
     case 'wsd': {
       if (t >= N && !holdAtEnd) return 1;
       const stable = stableSteps(N, decayFraction);

@@ -33,6 +33,19 @@ function patchingOptions(p: PatchingOptions): RunOptions {
   return { patchingMode: p.mode, threshold, monotonic, thresholdAdd: thresholdAdd ?? undefined, maxPatchLength };
 }
 
+/** The model's own patching, without what the options replace. An entropy rule of another kind has another threshold. */
+function keptPatching(o: RunOptions, patching: PatchingOptions): RunOptions {
+  if (o.patchingMode !== undefined && o.patchingMode !== patching.mode) return {};
+  const { threshold, monotonic, thresholdAdd, patchSize, ...mode } = patchingOptions(patching);
+  if (patching.mode !== 'entropy') return { ...mode, patchSize };
+  const isOther = o.monotonic !== undefined || o.thresholdAdd !== undefined;
+  return {
+    ...mode,
+    ...(!isOther && { monotonic, thresholdAdd }),
+    ...(!isOther && o.patchSize === undefined && { threshold }),
+  };
+}
+
 /**
  * The options of a run that goes on from a model, with what the model decides filled in. Patches are cut as the model cuts them, unless
  * the options say otherwise. Batches and rates are those of the size that is at least as wide.
@@ -48,8 +61,7 @@ export function optionsOfModel(o: RunOptions, { source, config }: NonNullable<Ru
   }
   const { window, behaviour, encoder, patching } = config;
   const size = o.size ?? SIZES.find((name) => PRESETS[name].localWidth >= encoder.hiddenSize) ?? SIZES.at(-1);
-  const chosen = [o.patchingMode, o.patchSize, o.threshold, o.monotonic, o.thresholdAdd];
-  const cut = chosen.some((value) => value !== undefined) ? {} : patchingOptions(patching);
+  const cut = keptPatching(o, patching);
   // A threshold means something for one entropy model alone: a new one is calibrated.
   const threshold = o.threshold ?? (o.entropyModel ? cut.threshold : undefined);
   const given = Object.fromEntries(Object.entries(o).filter(([, value]) => value !== undefined));

@@ -60,8 +60,8 @@ export function longestShown(
   counts: NgramCounts,
   sizes: readonly number[],
   seed: number,
-): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(ids, (_, i) => {
+): Uint16Array<ArrayBuffer> {
+  return Uint16Array.from(ids, (_, i) => {
     let longest = 0;
     for (const [s, size] of sizes.entries()) {
       if (counterUniform(seed, i * sizes.length + s) * counts.of(ids, i, size) < 1) break;

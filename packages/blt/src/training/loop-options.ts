@@ -42,7 +42,7 @@ export interface LoopOptions {
 }
 
 /**
- * A batch spikes if its loss, in nats, is above `factor` times the moving average (memory 50 steps, from step 20 on), or is not a
+ * A batch spikes if its loss, in nats, is above `factor` times the moving average (memory 50 steps, from step 21 on), or is not a
  * number. 'skip': it is left out and the step is taken on the next batch. 'rewind': the same, and whoever drives the run is told, so
  * that it can go back to weights from before the trouble (`rewind`).
  */

@@ -183,8 +183,9 @@ export class PassWorkers {
    * @throws WorkerError if a worker failed
    */
   async update(matrices: readonly MuonMatrix[], how: MuonConstants, scale: Tensor): Promise<void> {
-    const own = matrices.filter((_, i) => i % (2 * this.lanes) === 0);
-    const others = matrices.filter((_, i) => i % (2 * this.lanes) !== 0);
+    const isOwn = (i: number): boolean => this.channels.length === 0 || i % (2 * this.lanes) === 0;
+    const own = matrices.filter((_, i) => isOwn(i));
+    const others = matrices.filter((_, i) => !isOwn(i));
     const shares = this.channels.map((_, c) => others.filter((__, i) => i % this.channels.length === c));
     // What is not in the memory was not lent for the passes either.
     const lent = (t: Tensor): LentTensor => lendTensor(t)!;

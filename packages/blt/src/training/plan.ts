@@ -249,8 +249,9 @@ function entropyLoopOf({ options: o, preset, rowBytes }: Basis, trainBytes: numb
  * @throws ConfigError naming the first option that does not fit
  */
 export function planRun(options: RunOptions, trainBytes: number): RunPlan {
-  const whole = Object.entries({ steps: options.steps, entropySteps: options.entropySteps });
-  for (const [name, n] of whole) {
+  const { steps, entropySteps, batchRows, passRows, accumulation, rowBytes: bytes, patchesPerRow: patches } = options;
+  const whole = { steps, entropySteps, batchRows, passRows, accumulation, rowBytes: bytes, patchesPerRow: patches };
+  for (const [name, n] of Object.entries(whole)) {
     if (n !== undefined && !(Number.isInteger(n) && n >= 1)) {
       throw new ConfigError(`${name} must be a whole number of at least 1, got ${n}`);
     }

@@ -61,11 +61,18 @@ export function recipeOf(o: RunOptions, presetLr: number, passes: number): Recip
       `${rate} x weight decay ${weightDecay} must be below 1: a step shrinks weights by that share`,
     );
   }
+  const beta2 = o.beta2 ?? BETA2;
+  const least = ADAMW_DEFAULTS.beta1 ** 2;
+  if (beta2 <= least) {
+    throw new ConfigError(
+      `beta2 must be above ${least.toFixed(2)}, the square of beta1, got ${beta2}: rows that are not read would drift without bound`,
+    );
+  }
   // Whoever asks for a lower rate means all weights.
   const muonLr = o.muonLr ?? MUON.lr * (lr / presetLr);
   return {
     lr,
-    adamw: { ...ADAMW_DEFAULTS, beta2: o.beta2 ?? BETA2, weightDecay },
+    adamw: { ...ADAMW_DEFAULTS, beta2, weightDecay },
     muon: muonLr === 0 ? null : { ...MUON, lr: muonLr },
     groups: [
       { prefix: HASH_TABLE, lrScale: hashLrScale },

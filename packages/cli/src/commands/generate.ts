@@ -131,7 +131,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     sayJson({
       model: folder,
       prompt: Buffer.from(prompt).toString(),
-      text: new TextDecoder().decode(Uint8Array.from(made)),
+      text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(made)),
       bytes: made,
       global_steps: counts?.globalSteps,
       backend: backend.name,
@@ -180,7 +180,7 @@ async function promptOf({ prompt, model, chat, system }: GenerateFlags): Promise
   const piped = prompt === '-' || (prompt === undefined && !process.stdin.isTTY && model === '-');
   const text = piped ? await readAll(process.stdin) : Buffer.from(prompt ?? '');
   if (!chat) return text;
-  const said = new TextDecoder().decode(text).replace(/\n$/, '');
+  const said = new TextDecoder('utf-8', { ignoreBOM: true }).decode(text).replace(/\n$/, '');
   return Buffer.from(chatPrompt(chatOf(said, system)));
 }
 

@@ -119,16 +119,24 @@ export function patchingFor(
           2,
         );
       }
+      if (flags.monotonic && flags.thresholdAdd !== undefined) {
+        throw new UserError('--monotonic and --threshold-add do not go together; leave one out', 2);
+      }
       return {
         mode: 'entropy',
         threshold,
-        monotonic: flags.monotonic ?? entropy?.monotonic ?? false,
-        thresholdAdd: flags.thresholdAdd ?? entropy?.thresholdAdd ?? null,
+        // Each of the two replaces the other of the model.
+        monotonic: flags.monotonic ?? (flags.thresholdAdd === undefined && (entropy?.monotonic ?? false)),
+        thresholdAdd: flags.thresholdAdd ?? (flags.monotonic ? null : (entropy?.thresholdAdd ?? null)),
         maxPatchLength,
       };
     }
     case 'static':
-      return { mode: 'static', patchSize: flags.patchSize ?? 4, maxPatchLength };
+      return {
+        mode: 'static',
+        patchSize: flags.patchSize ?? (own?.mode === 'static' ? own.patchSize : 4),
+        maxPatchLength,
+      };
     default:
       return { mode: chosen, maxPatchLength };
   }

@@ -2,6 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { add, exp, log } from '@blt-ts/autograd';
+import type { Tensor } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { type Exercise, grade } from '../exercises/grade.ts';
 import { wrongSolutions } from './support/wrong-solutions.ts';
@@ -48,6 +50,27 @@ describe.each(exercises)('%s', (name) => {
       expect(text).toMatch(/^law {5}\S.*\ninput {3}\[.*\nreason {2}\S/s);
     }
   });
+});
+
+/** Shortcuts that ordinary inputs do not show. */
+const shortcuts: readonly (readonly [string, string, object])[] = [
+  [
+    '16-adamw',
+    'eps inside the root',
+    {
+      adamwStep({ w, m, v }: { w: number; m: number; v: number }, g: number, t: number, lr: number) {
+        const [m2, v2] = [0.9 * m + 0.1 * g, 0.95 * v + 0.05 * g * g];
+        const step = m2 / (1 - 0.9 ** t) / Math.sqrt(v2 / (1 - 0.95 ** t) + 1e-8);
+        return { w: w - lr * 0.1 * w - lr * step, m: m2, v: v2 };
+      },
+    },
+  ],
+  ['18-custom-op', 'no rule of its own', { makeSoftplus: () => (x: Tensor) => log(add(exp(x), 1)) }],
+];
+
+test.each(shortcuts)('%s: %s is caught', async (name, _, work) => {
+  const { exercise } = (await import(`../exercises/laws/${name}.ts`)) as { exercise: Exercise<unknown> };
+  for (const seed of [SEED, 1, 2, 3]) expect(grade(exercise, work, seed).state).toBe('wrong');
 });
 
 test('the command refuses a name that no exercise has, and says which there are', () => {

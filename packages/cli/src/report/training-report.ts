@@ -38,9 +38,10 @@ export async function writeReport(r: TrainingReport): Promise<string> {
   const excerpt = concatenated(r.heldOut).subarray(0, EXCERPT_BYTES);
   const best = r.session.best;
   const steps = r.record.plan.model.loop.steps;
+  const kept = best ? `; kept step ${best.step}` : '';
   const html = renderReport({
     run: r.folder.split(/[\\/]/).filter(Boolean).at(-1) ?? 'run',
-    status: r.session.step < steps ? `stopped early at step ${r.session.step}; kept step ${best?.step}` : 'finished',
+    status: r.session.step < steps ? `stopped early at step ${r.session.step}${kept}` : 'finished',
     command: r.record.command,
     startedAt: r.record.startedAt,
     seconds: r.seconds,

@@ -37,3 +37,8 @@ test('each chapter begins with a sentence or two, and all of them are short', ()
   const figures = measure(all(/<p(?: class="muted[^"]*")?>(.*?)<\/p>/g).join('\n\n'));
   expect(meets(figures), JSON.stringify(figures)).toBe(true);
 });
+
+test('what changes many times a second is no live region, and the changes of training that count are one', () => {
+  expect(html).toContain('<p id="train-status"></p>');
+  expect(html).toContain('<p id="train-news" class="unseen" role="status"></p>');
+});

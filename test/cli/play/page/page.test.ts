@@ -376,9 +376,13 @@ if (browserWanted) {
         const step = join(folder, 'step');
         cpSync(bestStep(trainedFolder()), step, { recursive: true });
         const weights = join(step, 'model.safetensors');
+        await page.setInputFiles('#checkpoint-folder', step);
+        await says(page, 'checkpoint-facts', /parameters/);
+        const facts = await text(page, 'checkpoint-facts');
         truncateSync(weights, statSync(weights).size - 100);
         await page.setInputFiles('#checkpoint-files', [join(step, 'config.json'), weights]);
         await says(page, 'generate-error', /^model\.safetensors: /);
+        expect(await text(page, 'checkpoint-facts'), 'the earlier one is still loaded').toBe(facts);
         await page.setInputFiles('#checkpoint-files', [join(step, 'config.json')]);
         await says(page, 'generate-error', /it has no model\.safetensors; there is only config\.json/);
         await page.fill('#text', 'too short');
@@ -411,6 +415,14 @@ if (browserWanted) {
         for (const worker of own) await worker.evaluate('self.close()').catch(() => {});
         await says(page, 'text-error', /The worker that cuts the text has stopped: the browser ended it/);
         await says(page, 'train-error', /The worker that trains has stopped.*The last checkpoint is kept/);
+        // Also who types on, cuts in other ways or makes a mistake finds the button.
+        await page.fill('#text', 'A letter more.');
+        await page.selectOption('#mode', 'static');
+        await page.fill('#size', '0');
+        await says(page, 'text-error', /^bytes per patch must be/);
+        await page.fill('#size', '4');
+        await page.selectOption('#mode', 'entropy');
+        await says(page, 'text-error', /The worker that cuts the text has stopped/);
         await page.click('#text-error button');
         await afterUpdate(page, () => page.fill('#text', 'Once more.'));
         await page.selectOption('#generate-model', 'trained');

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import {
   checkpointFromSafetensors,
   configFromHuggingFace,
+  configToHuggingFace,
   encode,
   generate,
   hashNgrams,
@@ -17,6 +18,7 @@ import { squares } from '../../../../packages/cli/src/play/page/heat-picture.ts'
 import { labelsOf, letters } from '../../../../packages/cli/src/play/page/picture.ts';
 import { summary } from '../../../../packages/cli/src/play/page/surprise-summary.ts';
 import { LessonTrainer } from '../../../../packages/cli/src/play/worker/lesson-trainer.ts';
+import { Lessons } from '../../../../packages/cli/src/play/worker/lessons.ts';
 import { checkpointFiles } from '../../../../packages/cli/src/play/worker/model-file.ts';
 import { PatchStepper } from '../../../../packages/cli/src/play/worker/patch-stepper.ts';
 import { readPassage } from '../../../../packages/cli/src/play/worker/reading.ts';
@@ -114,6 +116,23 @@ describe('a reading', () => {
       }),
     ).toBe('2.00 bits per byte. The first byte of a patch costs 4.00 bits on average, every other byte 1.00.');
   });
+});
+
+test('the later of two choices of a model is kept, also if the earlier one is read more slowly', async () => {
+  const weights = new Blob([files.weights]);
+  let open = () => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const slow = { text: () => gate.then(() => files.config) } as unknown as Blob;
+  if (config.patching.mode !== 'entropy') throw new Error('the model that comes with the page has no threshold');
+  const other = configToHuggingFace({ ...config, patching: { ...config.patching, threshold: 4.25 } });
+  const lessons = new Lessons();
+  const earlier = lessons.use({ config: slow, weights });
+  await lessons.use({ config: new Blob([JSON.stringify(other)]), weights });
+  open();
+  await earlier;
+  expect(lessons.begin(bytes).threshold).toBe(4.25);
 });
 
 test('stepping through a text takes the bytes that generate takes, and a global step where a patch ends', () => {

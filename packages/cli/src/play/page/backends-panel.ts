@@ -32,6 +32,9 @@ export interface SwitchListener {
   after(): void;
 }
 
+/** Typing is answered by one thread: it has little to do, and must not wait for others. */
+const ofScorer = (choice: BackendChoice): BackendChoice => (choice === 'wasm-threads' ? 'wasm' : choice);
+
 export class BackendsPanel {
   private readonly scorer: WorkerClient;
   private readonly model: WorkerClient;
@@ -85,12 +88,13 @@ export class BackendsPanel {
     byId('backend-facts').textContent = 'Starting ...';
     this.listener.before();
     try {
-      // Typing is answered by one thread: it has little to do, and must not wait for others.
       const [facts] = await Promise.all([
         this.model.call('useBackend', choice),
-        this.scorer.call('useBackend', choice === 'wasm-threads' ? 'wasm' : choice),
+        this.scorer.call('useBackend', ofScorer(choice)),
       ]);
       this.current = choice;
+      this.model.backend = choice;
+      this.scorer.backend = ofScorer(choice);
       this.tell(facts);
       this.kernelsOf = '';
       await this.measure();
@@ -100,9 +104,8 @@ export class BackendsPanel {
       if ((error as Error).name !== 'LostWorkerError') this.sentence.say(error);
       // One of the two may have changed already.
       for (const worker of [this.model, this.scorer]) {
-        await worker
-          .call('useBackend', this.current === 'wasm-threads' && worker === this.scorer ? 'wasm' : this.current)
-          .catch(() => {});
+        const before = worker === this.scorer ? ofScorer(this.current) : this.current;
+        await worker.call('useBackend', before).catch(() => {});
       }
     } finally {
       select('backend').disabled = false;

@@ -21,6 +21,8 @@ export class GeneratePanel {
   private readonly files = new Map<ModelSlot, CheckpointFiles>();
   /** The files that a new worker has to be given first. */
   private readonly missing = new Set<ModelSlot>();
+  /** The facts of the checkpoint that is loaded. */
+  private loadedFacts = 'No checkpoint is loaded.';
   private made: number[] = [];
   private shown = 0;
   private drawing = false;
@@ -58,15 +60,15 @@ export class GeneratePanel {
     try {
       const facts = await this.worker.call('load', 'loaded', files);
       this.files.set('loaded', files);
-      byId('checkpoint-facts').textContent =
-        `${name}: ${humanCount(facts.parameters)} parameters, patches by ${facts.patching}.`;
+      this.loadedFacts = `${name}: ${humanCount(facts.parameters)} parameters, patches by ${facts.patching}.`;
+      byId('checkpoint-facts').textContent = this.loadedFacts;
       this.enable('loaded');
       select('generate-model').value = 'loaded';
       if (facts.entropyModel) this.listener.onEntropyModel(facts.entropyModel, `of ${name}`);
       this.listener.onLoaded('loaded', files, name);
     } catch (error) {
-      byId('checkpoint-facts').textContent = 'No checkpoint is loaded.';
-      this.failed(error);
+      byId('checkpoint-facts').textContent = this.loadedFacts;
+      this.failedToLoad(error, name);
     }
   }
 
@@ -80,7 +82,7 @@ export class GeneratePanel {
       this.enable('built-in');
       this.listener.onLoaded('built-in', files, 'built in, Moby Dick');
     } catch (error) {
-      this.failed(error);
+      this.failedToLoad(error, 'the built-in model');
     }
   }
 
@@ -119,6 +121,7 @@ export class GeneratePanel {
     start.className = 'prompt';
     start.textContent = printable(prompt);
     output.replaceChildren(start, document.createTextNode(''));
+    const maxBytes = numberIn(input('max-bytes')) ?? 200;
     this.made = [];
     this.shown = 0;
     button('generate-start').disabled = true;
@@ -132,18 +135,14 @@ export class GeneratePanel {
       const { bytes, seconds, stopped } = await this.worker.call('generate', {
         model: slot,
         prompt,
-        maxBytes: numberIn(input('max-bytes')) ?? 200,
+        maxBytes,
         temperature: numberIn(input('temperature')) ?? 1,
         topK: numberIn(input('top-k')),
         topP: numberIn(input('top-p')),
         seed: numberIn(input('generate-seed')) ?? 0,
       });
       this.draw(true);
-      const end = stopped
-        ? 'stopped'
-        : bytes < (numberIn(input('max-bytes')) ?? 200)
-          ? 'the model ended the text'
-          : 'done';
+      const end = stopped ? 'stopped' : bytes < maxBytes ? 'the model ended the text' : 'done';
       status.textContent = `${counted(bytes, 'byte')} in ${seconds.toFixed(1)} s, ${(bytes / Math.max(seconds, 1e-3)).toFixed(0)} bytes per second; ${end}.`;
     } catch (error) {
       status.textContent = '';
@@ -153,6 +152,13 @@ export class GeneratePanel {
       button('generate-start').disabled = false;
       button('generate-stop').disabled = true;
     }
+  }
+
+  /** The loss of a worker is told here too, because nothing else would say why there is no model. */
+  private failedToLoad(error: unknown, name: string): void {
+    const { name: kind, message } = error as Error;
+    const lost = `The worker that was to read ${name} has stopped: ${message}.`;
+    this.sentence.say(kind === 'LostWorkerError' ? lost : error);
   }
 
   private failed(error: unknown): void {

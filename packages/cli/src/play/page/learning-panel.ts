@@ -41,8 +41,13 @@ export class LearningPanel {
   }
 
   private async take(): Promise<void> {
+    const passage = this.lessons.passage.slice(0, STEP_BYTES);
+    if (passage.length === 0) {
+      byId('step-summary').textContent = 'There is no text to learn from.';
+      return;
+    }
     const lr = Number(select('step-lr').value);
-    const step = await this.lessons.ask('trainOnce', this.lessons.passage.slice(0, STEP_BYTES), lr);
+    const step = await this.lessons.ask('trainOnce', passage, lr);
     if (step) this.show(step, lr);
   }
 

@@ -60,22 +60,26 @@ export class Lessons {
     this.given = null;
   }
 
-  /** A call about the chosen model. Undefined if it failed, which is told. */
+  /** A call about the chosen model. Undefined if it failed, which is told, or if another model was chosen meanwhile. */
   async ask<K extends keyof WorkerCalls>(
     name: K,
     ...args: Parameters<WorkerCalls[K]>
   ): Promise<Awaited<ReturnType<WorkerCalls[K]>> | undefined> {
     const files = this.models.get(select('lesson-model').value as ModelSlot);
     if (!files) return undefined;
+    this.given ??= this.worker.call('useLessonModel', files);
+    const { given } = this;
     try {
-      this.given ??= this.worker.call('useLessonModel', files);
-      await this.given;
+      await given;
+      if (given !== this.given) return undefined;
       // biome-ignore lint/plugin: the arguments of one call
       const answer = await this.worker.call(name, ...args);
+      if (given !== this.given) return undefined;
       this.sentence.clear();
       return answer;
     } catch (error) {
-      if ((error as Error).name !== 'LostWorkerError') this.sentence.say(error);
+      const told = (error as Error).name === 'LostWorkerError';
+      if (!told && given === this.given) this.sentence.say(error);
       return undefined;
     }
   }

@@ -29,6 +29,8 @@ export class PatchesPanel {
   private busy = false;
   private stale = false;
   private typedAt = 0;
+  /** The sentence about the worker that is gone, until another is asked for. */
+  private loss: string | null = null;
 
   /** @param onText told of every new text */
   constructor(worker: WorkerClient, onText: (bytes: Uint8Array) => void) {
@@ -69,24 +71,40 @@ export class PatchesPanel {
     if (list.value === slot) await this.useModel(slot);
   }
 
-  /** Says what happened to the worker, with a button to start another. */
+  /** Says what happened to the worker. Until its button starts another, nothing is scored. */
   lost(reason: string): void {
     this.busy = false;
-    this.sentence.say(`The worker that cuts the text has stopped: ${reason}.`, {
+    this.facts = null;
+    this.scores = null;
+    this.loss = `The worker that cuts the text has stopped: ${reason}.`;
+    this.say(this.loss);
+  }
+
+  /** Says what is wrong. While there is no worker, the button that starts one stands beside it. */
+  private say(error: unknown): void {
+    const again = {
       label: 'Start it again',
-      run: () => this.useModel(select('entropy-model').value as ModelSlot),
-    });
+      run: () => {
+        this.loss = null;
+        this.useModel(select('entropy-model').value as ModelSlot);
+      },
+    };
+    this.sentence.say(error, this.loss === null ? undefined : again);
+  }
+
+  /** Takes back what was said, but not the loss of the worker. */
+  private unsay(): void {
+    if (this.loss === null) this.sentence.clear();
+    else if (!byId('text-error').textContent?.startsWith(this.loss)) this.say(this.loss);
   }
 
   async open(file: File): Promise<void> {
-    this.sentence.clear();
+    this.unsay();
     try {
       const bytes = await readText(file);
       const text = decoded(bytes);
       if (text !== null && bytes.length <= MAX_SHOWN_BYTES) {
-        this.closeFile();
-        this.text.value = text;
-        this.edited();
+        this.setText(text);
         return;
       }
       this.fileBytes = bytes;
@@ -97,7 +115,7 @@ export class PatchesPanel {
       this.text.hidden = true;
       this.edited();
     } catch (error) {
-      this.sentence.say(error);
+      this.say(error);
     }
   }
 
@@ -108,9 +126,10 @@ export class PatchesPanel {
     this.edited();
   }
 
+  /** Puts a text into the field, in place of a file if one is open. */
   setText(text: string): void {
     this.text.value = text;
-    this.edited();
+    this.closeFile();
   }
 
   private async useModel(slot: ModelSlot): Promise<void> {
@@ -118,6 +137,10 @@ export class PatchesPanel {
     if (!file) return;
     try {
       this.facts = await this.worker.call('useEntropyModel', file);
+      if (this.loss !== null) {
+        this.loss = null;
+        this.unsay();
+      }
       this.scores = null;
       input('threshold').value = String(this.facts.threshold);
       this.edited();
@@ -172,7 +195,7 @@ export class PatchesPanel {
 
   private failed(error: unknown): void {
     // The loss of a worker is told by `lost`, with a button.
-    if ((error as Error).name !== 'LostWorkerError') this.sentence.say(error);
+    if ((error as Error).name !== 'LostWorkerError') this.say(error);
   }
 
   private timed(): void {
@@ -232,9 +255,9 @@ export class PatchesPanel {
     try {
       options = this.options();
       lengths = cut(bytes, entropies, options);
-      this.sentence.clear();
+      this.unsay();
     } catch (error) {
-      this.sentence.say(error);
+      this.say(error);
       return;
     }
     const threshold = options.mode === 'entropy' ? options.threshold : null;

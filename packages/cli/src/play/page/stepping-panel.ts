@@ -14,6 +14,8 @@ export class SteppingPanel {
   private readonly lessons: Lessons;
   private step: PatchStep | null = null;
   private busy = false;
+  /** Raised by every new beginning. What was asked for before it belongs to a text that is gone. */
+  private begun = 0;
 
   constructor(lessons: Lessons) {
     this.lessons = lessons;
@@ -28,24 +30,33 @@ export class SteppingPanel {
 
   /** Reads the prompt and stops before the first byte. */
   async begin(): Promise<void> {
-    this.show(await this.lessons.ask('beginPatch', new TextEncoder().encode(input('stepping-prompt').value)));
+    const begun = ++this.begun;
+    // Until the answer there is no text that a byte could be added to.
+    this.step = null;
+    const step = await this.lessons.ask('beginPatch', new TextEncoder().encode(input('stepping-prompt').value));
+    if (begun !== this.begun) return;
+    for (const id of ['stepping-next', 'stepping-patch']) button(id).disabled = !step;
+    this.show(step);
   }
 
   /** Takes the most probable byte, again until `enough`. */
   private async likeliest(enough: (step: PatchStep) => boolean): Promise<void> {
+    const { begun } = this;
     for (let made = 0; made < MOST_IN_A_ROW && this.step; made++) {
       const best = this.step.candidates.find(({ id }) => id >= BYTE_OFFSET);
-      if (!best || !(await this.take(best.id))) return;
+      if (!best || !(await this.take(best.id)) || begun !== this.begun) return;
       if (enough(this.step)) return;
     }
   }
 
   /** @returns whether the byte was read */
   private async take(id: number): Promise<boolean> {
-    if (this.busy) return false;
+    if (this.busy || !this.step) return false;
     this.busy = true;
+    const { begun } = this;
     try {
       const step = await this.lessons.ask('nextByte', id - BYTE_OFFSET);
+      if (begun !== this.begun) return false;
       this.show(step);
       return step !== undefined;
     } finally {
@@ -56,7 +67,6 @@ export class SteppingPanel {
   private show(step: PatchStep | undefined): void {
     if (!step) return;
     this.step = step;
-    for (const id of ['stepping-next', 'stepping-patch']) button(id).disabled = false;
     fill(byId('stepping-text'), patchesOf(step));
     byId('stepping-gate').textContent = gate(step);
     this.meter(step);

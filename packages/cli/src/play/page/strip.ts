@@ -11,6 +11,8 @@ export class Strip {
   private readonly frame: HTMLElement;
   private readonly facts: HTMLElement;
   private readonly onChoose: (byte: number) => void;
+  /** The sentences that stand there while no byte is chosen. */
+  private readonly unchosen: { readonly facts: string; readonly value: string };
   private readonly rows = document.createElement('div');
   private picture: Picture | null = null;
   private columns = 0;
@@ -20,6 +22,7 @@ export class Strip {
     this.frame = frame;
     this.facts = facts;
     this.onChoose = onChoose;
+    this.unchosen = { facts: facts.textContent ?? '', value: frame.getAttribute('aria-valuetext') ?? '' };
     this.rows.className = 'rows';
     // The facts below say what the picture shows, byte by byte; its loose characters would say nothing.
     this.rows.setAttribute('aria-hidden', 'true');
@@ -33,10 +36,18 @@ export class Strip {
 
   show(picture: Picture): void {
     this.picture = picture;
-    if (this.chosen !== null && this.chosen >= picture.length) this.chosen = null;
+    if (this.chosen !== null && this.chosen >= picture.length) this.forget();
     this.frame.setAttribute('aria-valuemax', String(Math.max(0, picture.length - 1)));
     this.draw();
     if (this.chosen !== null) this.tell(this.chosen);
+  }
+
+  /** The chosen byte is no longer there. */
+  private forget(): void {
+    this.chosen = null;
+    this.facts.textContent = this.unchosen.facts;
+    this.frame.setAttribute('aria-valuenow', '0');
+    this.frame.setAttribute('aria-valuetext', this.unchosen.value);
   }
 
   /** Looks at a byte. */

@@ -9,6 +9,14 @@ import type { WorkerClient } from './worker-client.ts';
 
 type State = 'idle' | 'running' | 'stopping' | 'paused' | 'done' | 'lost';
 
+/** The changes that a screen reader is told of. The line of figures below the form changes far too often for that. */
+const NEWS: Partial<Record<State, string>> = {
+  running: 'Training has begun.',
+  paused: 'Training has stopped.',
+  done: 'Training is done.',
+  lost: 'The worker that trains is gone.',
+};
+
 export interface TrainingListener {
   /** A newer checkpoint of the model in training. */
   onCheckpoint(files: CheckpointFiles, entropyModel: Uint8Array | null, step: number): void;
@@ -41,7 +49,10 @@ export class TrainingPanel {
       this.start();
     });
     button('train-pause').addEventListener('click', () => this.pause());
-    button('train-continue').addEventListener('click', () => this.run());
+    button('train-continue').addEventListener('click', () => {
+      this.sentence.clear();
+      this.run();
+    });
     select('train-mode').addEventListener('change', () => {
       input('train-patch').disabled = ['space', 'byte'].includes(select('train-mode').value);
       if (select('train-mode').value === 'static') input('train-patch').value = '4';
@@ -55,6 +66,10 @@ export class TrainingPanel {
   lost(reason: string): void {
     if (!this.running && this.state !== 'paused') return;
     this.enter('lost');
+    this.sayLost(reason);
+  }
+
+  private sayLost(reason: string): void {
     const kept = this.urls.length > 0 ? ' The last checkpoint is kept: download it below.' : '';
     this.sentence.say(`The worker that trains has stopped: ${reason}.${kept}`, {
       label: 'Train again',
@@ -64,38 +79,52 @@ export class TrainingPanel {
 
   /** The worker is about to move to another backend: training stops and, if it ran, goes on after `resume`. */
   suspend(): void {
-    this.goOn = this.running ? this.ended : null;
+    this.goOn = this.state === 'running' ? this.ended : null;
   }
 
   async resume(): Promise<void> {
-    const ended = this.goOn;
+    const { goOn } = this;
+    await goOn;
+    // Whoever presses Stop meanwhile means it.
+    if (!goOn || goOn !== this.goOn) return;
     this.goOn = null;
-    await ended;
-    if (ended && this.state === 'paused') await this.run();
+    if (this.state === 'paused') await this.run();
   }
 
   private async start(): Promise<void> {
     this.sentence.clear();
+    this.goOn = null;
+    const before = this.state;
+    for (const id of ['train-start', 'train-continue']) button(id).disabled = true;
     try {
-      const patchSize = numberIn(input('train-patch'));
-      this.facts = await this.worker.call('prepare', {
-        bytes: this.text(),
-        steps: numberIn(input('train-steps')),
-        patchingMode: select('train-mode').value as 'entropy',
-        patchSize: patchSize ?? 4.5,
-        lr: numberIn(input('train-lr')),
-        seed: numberIn(input('train-seed')) ?? 0,
-      });
-      this.train = [];
-      this.heldOut = [];
-      this.entropyCurve = [];
-      this.best = null;
-      this.lastStep = null;
-      byId('samples').replaceChildren();
-      await this.run();
+      this.facts = await this.prepare();
     } catch (error) {
-      this.failed(error);
+      // A loss that changed the state was told.
+      if (this.state !== before) return;
+      // The worker still has the run that it had.
+      this.enter(before);
+      if ((error as Error).name === 'LostWorkerError') this.sayLost((error as Error).message);
+      else this.sentence.say(error);
+      return;
     }
+    this.train = [];
+    this.heldOut = [];
+    this.entropyCurve = [];
+    this.best = null;
+    this.lastStep = null;
+    byId('samples').replaceChildren();
+    await this.run();
+  }
+
+  private prepare(): Promise<TrainingFacts> {
+    return this.worker.call('prepare', {
+      bytes: this.text(),
+      steps: numberIn(input('train-steps')),
+      patchingMode: select('train-mode').value as 'entropy',
+      patchSize: numberIn(input('train-patch')) ?? 4.5,
+      lr: numberIn(input('train-lr')),
+      seed: numberIn(input('train-seed')) ?? 0,
+    });
   }
 
   private run(): Promise<void> {
@@ -114,6 +143,7 @@ export class TrainingPanel {
   }
 
   private pause(): void {
+    this.goOn = null;
     this.enter('stopping');
     this.worker.call('pause').catch(() => {});
   }
@@ -145,6 +175,7 @@ export class TrainingPanel {
   }
 
   private enter(state: State): void {
+    if (state !== this.state && NEWS[state]) byId('train-news').textContent = NEWS[state];
     this.state = state;
     button('train-start').textContent = this.facts && state !== 'idle' ? 'Train anew' : 'Train';
     button('train-start').disabled = this.running;

@@ -1,5 +1,5 @@
 /** @file The page's side of a worker: calls as promises, and a word when the worker is gone. */
-import type { WorkerCalls, WorkerEvent, WorkerMessage } from '../messages.ts';
+import type { BackendChoice, WorkerCalls, WorkerEvent, WorkerMessage } from '../messages.ts';
 
 /** The worker ended: the browser ran out of memory, or its file could not be loaded. */
 export class LostWorkerError extends Error {
@@ -12,12 +12,16 @@ interface Pending {
 }
 
 export class WorkerClient {
+  /** The backend that a new worker is moved to before anything else; null: the one that it starts with. */
+  backend: BackendChoice | null = null;
   private readonly url: string;
   private readonly onEvent: (event: WorkerEvent) => void;
   private readonly onLost: (reason: string) => void;
   private worker: Worker | null = null;
   private pending = new Map<number, Pending>();
   private next = 0;
+  /** Settles when a new worker has been moved to its backend. */
+  private moved: Promise<void> | null = null;
 
   /** @param onLost told once, why; the next call starts a new worker */
   constructor(url: string, onEvent: (event: WorkerEvent) => void, onLost: (reason: string) => void) {
@@ -30,16 +34,35 @@ export class WorkerClient {
     return this.worker !== null;
   }
 
-  call<K extends keyof WorkerCalls>(
+  async call<K extends keyof WorkerCalls>(
     name: K,
     ...args: Parameters<WorkerCalls[K]>
   ): Promise<Awaited<ReturnType<WorkerCalls[K]>>> {
+    const worker = this.worker ?? this.start();
+    if (this.moved) await this.moved;
+    return this.send(worker, name, args);
+  }
+
+  private send<K extends keyof WorkerCalls>(
+    worker: Worker,
+    name: K,
+    args: Parameters<WorkerCalls[K]>,
+  ): Promise<Awaited<ReturnType<WorkerCalls[K]>>> {
     return new Promise((resolve, reject) => {
-      const worker = this.worker ?? this.start();
       const id = this.next++;
       this.pending.set(id, { resolve, reject });
       worker.postMessage({ id, call: name, arguments: args });
     });
+  }
+
+  /** A backend that does not start any more leaves the worker on its first one. @throws LostWorkerError if the worker ends meanwhile */
+  private async move(worker: Worker, backend: BackendChoice): Promise<void> {
+    try {
+      await this.send(worker, 'useBackend', [backend]);
+    } catch (error) {
+      if (error instanceof LostWorkerError) throw error;
+    }
+    if (worker === this.worker) this.moved = null;
   }
 
   private start(): Worker {
@@ -50,6 +73,7 @@ export class WorkerClient {
       event.preventDefault();
       this.lose(worker, event.message || 'its file could not be loaded');
     };
+    if (this.backend) this.moved = this.move(worker, this.backend);
     return worker;
   }
 
@@ -79,6 +103,7 @@ export class WorkerClient {
     if (worker !== this.worker) return;
     worker.terminate();
     this.worker = null;
+    this.moved = null;
     const waiting = [...this.pending.values()];
     this.pending.clear();
     for (const { reject } of waiting) reject(new LostWorkerError(reason));

@@ -16,11 +16,18 @@ export class Lessons {
   private model: Checkpoint | null = null;
   private stepper: PatchStepper | null = null;
   private trainer: LessonTrainer | null = null;
+  /** Raised by every choice of a model, so that a slower earlier one does not replace it. */
+  private turn = 0;
 
   /** @throws Error, ConfigError or SafetensorsError naming what is wrong with the files */
   async use(files: CheckpointFiles): Promise<void> {
+    const turn = ++this.turn;
     const { backend } = await startBackend('wasm').catch(() => startBackend('reference'));
     const model = await readCheckpoint(files, backend);
+    if (turn !== this.turn) {
+      forEachTensor([model.params, model.patcher], release);
+      return;
+    }
     this.forget();
     if (this.model) forEachTensor([this.model.params, this.model.patcher], release);
     this.model = model;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { chromium } from 'playwright-core';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { pageFor, type Site, serveSite } from '../../packages/cli/src/play/server.ts';
 import { PATIENCE } from './chromium.ts';
 
@@ -76,3 +77,50 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
 }
 
 export const ready = (page: Page): Promise<unknown> => page.waitForSelector('body[data-ready=true]');
+
+/** The text of an element. */
+export const content = (page: Page, id: string): Promise<string> =>
+  page.locator(`#${id}`).evaluate((place) => place.textContent ?? '');
+
+/** Waits until an element says something. */
+export const says = (page: Page, id: string, pattern: RegExp): Promise<unknown> =>
+  page.waitForFunction(
+    ([element, source]) => new RegExp(source).test(document.getElementById(element)?.textContent ?? ''),
+    [id, pattern.source],
+    { timeout: 150_000 },
+  );
+
+/** The page of a group of tests, in a browser of theirs. To be called inside `describe`. */
+export function servedPage() {
+  // Awaited by each test, so that without a browser each of them fails.
+  let browser: Promise<Browser>;
+  let site: Awaited<ReturnType<typeof servePage>>;
+  beforeAll(async () => {
+    browser = launchChromium();
+    browser.catch(() => {});
+    site = await servePage();
+  });
+  afterAll(async () => {
+    await browser.then((started) => started.close()).catch(() => {});
+    site?.close();
+  });
+  return {
+    browser: () => browser,
+    url: () => site.url,
+    /** Opens the page, runs `use`, and wants no complaint in the console and no request to another host. */
+    async onPage(use: (page: Page) => Promise<void>, options: BrowserContextOptions = {}, chapter = ''): Promise<void> {
+      const { page, complaints } = await openPage(await browser, site.url + chapter, options);
+      const foreign: string[] = [];
+      page.on('request', (request) => {
+        if (!request.url().startsWith(site.url) && !/^(blob|data):/.test(request.url())) foreign.push(request.url());
+      });
+      try {
+        await ready(page);
+        await use(page);
+        expect({ complaints, foreign }).toEqual({ complaints: [], foreign: [] });
+      } finally {
+        await page.context().close();
+      }
+    },
+  };
+}

@@ -1,19 +1,11 @@
 /** The page of `blt play` in a hurried hand: what was asked for last is what is shown. BLT_TEST_CHROMIUM=1 runs it. */
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { browserWanted, launchChromium, openPage, pageFiles, ready, servePage } from '../../../support/play-page.ts';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
+import { browserWanted, content, pageFiles, says, servedPage } from '../../../support/play-page.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
 const TEXT = 'The whale swam in the sea, and the sea was deep and cold. '.repeat(30);
-const content = (page: Page, id: string): Promise<string> =>
-  page.locator(`#${id}`).evaluate((place) => place.textContent ?? '');
-const says = (page: Page, id: string, pattern: RegExp): Promise<unknown> =>
-  page.waitForFunction(
-    ([element, source]) => new RegExp(source).test(document.getElementById(element)?.textContent ?? ''),
-    [id, pattern.source],
-    { timeout: 150_000 },
-  );
 const enabled = (page: Page, id: string): Promise<unknown> => page.waitForSelector(`#${id}:not(:disabled)`);
 
 test('the page that these tests open has been built', () => {
@@ -22,28 +14,7 @@ test('the page that these tests open has been built', () => {
 
 if (browserWanted) {
   describe('in Chromium', () => {
-    let browser: Promise<Browser>;
-    let site: Awaited<ReturnType<typeof servePage>>;
-    beforeAll(async () => {
-      browser = launchChromium();
-      browser.catch(() => {});
-      site = await servePage();
-    });
-    afterAll(async () => {
-      await browser.then((started) => started.close()).catch(() => {});
-      site?.close();
-    });
-
-    async function onPage(use: (page: Page) => Promise<void>): Promise<void> {
-      const { page, complaints } = await openPage(await browser, site.url);
-      try {
-        await ready(page);
-        await use(page);
-        expect(complaints).toEqual([]);
-      } finally {
-        await page.context().close();
-      }
-    }
+    const { onPage } = servedPage();
 
     test('a new beginning ends the patch under way, and its text gets no byte of the old one', () =>
       onPage(async (page) => {

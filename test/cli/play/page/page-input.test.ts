@@ -1,21 +1,22 @@
 /** The page of `blt play` in unkind hands: the keyboard alone, dropped files, a GPU that is lost. BLT_TEST_CHROMIUM=1 runs it. */
 import { truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
 import { blt } from '../../../support/command.ts';
-import { browserWanted, launchChromium, openPage, pageFiles, ready, servePage } from '../../../support/play-page.ts';
+import {
+  browserWanted,
+  content,
+  launchChromium,
+  openPage,
+  pageFiles,
+  ready,
+  says,
+  servedPage,
+} from '../../../support/play-page.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
 const TEXT = 'The whale swam in the sea, and the sea was deep and cold. '.repeat(30);
-const content = (page: Page, id: string): Promise<string> =>
-  page.locator(`#${id}`).evaluate((place) => place.textContent ?? '');
-const says = (page: Page, id: string, pattern: RegExp): Promise<unknown> =>
-  page.waitForFunction(
-    ([element, source]) => new RegExp(source).test(document.getElementById(element)?.textContent ?? ''),
-    [id, pattern.source],
-    { timeout: 150_000 },
-  );
 
 /** The work of a hand: files of this machine, dragged over the page and dropped. */
 async function drop(page: Page, files: string[]): Promise<void> {
@@ -33,28 +34,7 @@ test('the page that these tests open has been built', () => {
 
 if (browserWanted) {
   describe('in Chromium', () => {
-    let browser: Promise<Browser>;
-    let site: Awaited<ReturnType<typeof servePage>>;
-    beforeAll(async () => {
-      browser = launchChromium();
-      browser.catch(() => {});
-      site = await servePage();
-    });
-    afterAll(async () => {
-      await browser.then((started) => started.close()).catch(() => {});
-      site?.close();
-    });
-
-    async function onPage(use: (page: Page) => Promise<void>): Promise<void> {
-      const { page, complaints } = await openPage(await browser, site.url);
-      try {
-        await ready(page);
-        await use(page);
-        expect(complaints).toEqual([]);
-      } finally {
-        await page.context().close();
-      }
-    }
+    const { onPage, url } = servedPage();
 
     test('dropped files: an empty one and one of 1 GB get a sentence, a text is cut, a folder is loaded', () =>
       onPage(async (page) => {
@@ -138,7 +118,7 @@ if (browserWanted) {
       // A browser of its own: the other tests want theirs whole.
       const own = await launchChromium();
       try {
-        const { page } = await openPage(own, site.url);
+        const { page } = await openPage(own, url());
         await ready(page);
         await page.selectOption('#backend', 'webgpu');
         await says(page, 'backend-facts', /^webgpu: /);

@@ -6,18 +6,10 @@ import { extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { checkpointFromSafetensors, configFromHuggingFace } from '@blt-ts/blt';
 import axe from 'axe-core';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { afterAll, describe, expect, test } from 'vitest';
 import { blt } from '../../../support/command.ts';
-import {
-  browserWanted,
-  launchChromium,
-  openPage,
-  PAGE,
-  pageFiles,
-  ready,
-  servePage,
-} from '../../../support/play-page.ts';
+import { browserWanted, openPage, PAGE, pageFiles, ready, servedPage } from '../../../support/play-page.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
 test('the whole page is under 600 kB gzipped, models and gpu.js included', () => {
@@ -68,40 +60,15 @@ async function offences(page: Page): Promise<string[]> {
 
 if (browserWanted) {
   describe('the page in Chromium', { timeout: 180_000 }, () => {
-    // Awaited by each test, so that without a browser each of them fails.
-    let browser: Promise<Browser>;
-    let site: Awaited<ReturnType<typeof servePage>>;
-    beforeAll(async () => {
-      browser = launchChromium();
-      browser.catch(() => {});
-      site = await servePage();
-    });
-    afterAll(async () => {
-      await browser.then((started) => started.close()).catch(() => {});
-      site?.close();
+    const { browser, url, onPage } = servedPage();
+    afterAll(() => {
       if (trained) rmSync(trained, { recursive: true, force: true });
     });
-
-    /** Opens the page, runs `use`, and wants no complaint in the console and no request to another host. */
-    async function onPage(use: (page: Page) => Promise<void>, options = {}, chapter = ''): Promise<void> {
-      const { page, complaints } = await openPage(await browser, site.url + chapter, options);
-      const foreign: string[] = [];
-      page.on('request', (request) => {
-        if (!request.url().startsWith(site.url) && !/^(blob|data):/.test(request.url())) foreign.push(request.url());
-      });
-      try {
-        await ready(page);
-        await use(page);
-        expect({ complaints, foreign }).toEqual({ complaints: [], foreign: [] });
-      } finally {
-        await page.context().close();
-      }
-    }
 
     let shared: ReturnType<typeof openPage> | null = null;
     /** One page for the tests that leave nothing behind which could disturb the next one. */
     async function onSharedPage(use: (page: Page) => Promise<void>): Promise<void> {
-      shared ??= openPage(await browser, site.url);
+      shared ??= openPage(await browser(), url());
       const { page, complaints } = await shared;
       await ready(page);
       await use(page);
@@ -445,7 +412,7 @@ if (browserWanted) {
       });
       await new Promise<void>((listening) => plain.listen(0, '127.0.0.1', listening));
       const { port } = plain.address() as AddressInfo;
-      const { page, complaints } = await openPage(await browser, `http://127.0.0.1:${port}/`);
+      const { page, complaints } = await openPage(await browser(), `http://127.0.0.1:${port}/`);
       await ready(page);
       expect(await page.evaluate(() => typeof SharedArrayBuffer)).toBe('undefined');
       expect(await text(page, 'isolation')).toContain('there is no SharedArrayBuffer: everything runs on one thread');
@@ -460,16 +427,16 @@ if (browserWanted) {
     });
 
     test('a worker that cannot be loaded is told', async () => {
-      const context = await (await browser).newContext();
+      const context = await (await browser()).newContext();
       const page = await context.newPage();
       await page.route('**/worker.js', (route) => route.abort());
-      await page.goto(site.url);
+      await page.goto(url());
       await says(page, 'text-error', /The worker that cuts the text has stopped: its file could not be loaded/);
       await context.close();
     });
 
     test('opened from a file, it says what to do', async () => {
-      const context = await (await browser).newContext();
+      const context = await (await browser()).newContext();
       const page = await context.newPage();
       await page.goto(`file://${join(PAGE, 'index.html')}`);
       await says(page, 'text-error', /run blt play, or put this folder on a web server/);

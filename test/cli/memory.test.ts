@@ -64,6 +64,17 @@ test('compress uses it when asked, and what is compressed opens with it only', (
     return JSON.parse(stdout).archive_bytes;
   };
   const alone = sizeOf();
+  // Text that the model knows nothing of: it is said what would help.
+  const lines = Array.from(
+    { length: 400 },
+    (_, i) => `${1000 + i * 37}\tstatus=installed\tlibfoo${i % 7}:amd64\n`,
+  ).join('');
+  writeFileSync(join(folder, 'dpkg.log'), lines);
+  const foreign = (...flags: string[]) => blt(folder, ['compress', 'dpkg.log', '-f', ...flags]).stderr;
+  expect(foreign()).toContain('--memory learns while it compresses, and may make it much smaller');
+  const small = foreign('--memory');
+  expect(small).not.toContain('learns while');
+  expect(Number(/(\d+) in the archive/.exec(small)?.[1])).toBeLessThan(lines.length / 8);
   expect(sizeOf('--memory')).toBeLessThan(alone / 4);
   const open = () => blt(folder, ['decompress', 'book.txt.bltz', '-c']);
   expect(open()).toMatchObject({ code: 0, stdout: readFileSync(book, 'utf8') });

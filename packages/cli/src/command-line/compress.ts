@@ -44,7 +44,7 @@ export function addCompress(program: Command): void {
     )
     .option(
       '--memory',
-      "use the memory of the run's training text too: smaller archives of texts like it, a third of the speed; opening them takes both",
+      "use the memory of the run's training text too, and learn from the file on the way: smaller archives, a third of the speed; opening them takes both",
     )
     .option('--self-contained', 'put the model into the archive, as BF16')
     .action((files, flags) =>

@@ -22,7 +22,7 @@ import { openModelFolder } from '../files/checkpoint-files.ts';
 import { deterministicBackend, type ModelPlace, openCodingModel } from '../run/coding-model.ts';
 import { findModel, loadModel, newestRun } from '../run/find-model.ts';
 import { needsSpreading } from '../run/large-model.ts';
-import { textMemoryBeside } from '../run/memory-file.ts';
+import { hasMemory, textMemoryBeside } from '../run/memory-file.ts';
 import { checkContext } from '../run/open-model.ts';
 import { UserError } from '../terminal/errors.ts';
 import { counted, humanBytes } from '../terminal/human-units.ts';
@@ -44,6 +44,8 @@ export interface CompressFlags extends ArchiveFlags {
 }
 
 const SUFFIX = '.bltz';
+/** Bytes of a file from which a memory has something to learn. */
+const WORTH_LEARNING = 4096;
 
 const TO_COMPRESS = { who: '--memory', otherwise: 'leave out --memory' };
 const TO_OPEN = { who: 'the archive needs a memory', otherwise: 'the archive needs it as it was' };
@@ -158,6 +160,14 @@ function notePay(text: Uint8Array, archiveBytes: number, modelBytes: number): vo
   note(`the model inside has ${humanBytes(modelBytes)}; beside brotli -9, ${when}`);
 }
 
+/** A model that has read other text stores few bytes of this one. A memory learns from it on the way. */
+function noteMemory(name: string, text: Uint8Array, archive: Uint8Array, folder: string): void {
+  if (text.length < WORTH_LEARNING || 2 * archive.length < text.length || !hasMemory(folder)) return;
+  note(
+    `${name} is little like the text of the model; --memory learns while it compresses, and may make it much smaller`,
+  );
+}
+
 /** The place of the model that travels: it is rounded, so it is the one that compresses. */
 async function packedPlace(folder: string): Promise<ModelPlace> {
   const { checkpoint } = await loadModel(folder, createReferenceBackend());
@@ -194,6 +204,7 @@ export async function compressCommand(files: readonly string[], flags: CompressF
         const archive = await shown(name, 'compressing', compressing(text, model, options));
         figures = { bytes: text.length, archiveBytes: archive.length, seconds: (performance.now() - start) / 1000 };
         if (packedModel && !quiet()) notePay(text, archive.length, packedModel.length);
+        if (!memory && opened.folder !== null) noteMemory(name, text, archive, opened.folder);
         if (memory && (await readArchive(archive)).header.memory.length === 0) {
           note(`${name}: the memory makes it no smaller, so the archive is made without`);
         }

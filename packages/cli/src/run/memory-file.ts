@@ -70,6 +70,9 @@ export function memoryBeside(modelFolder: string, asked: boolean | undefined): M
   return memory && new MemoryMixture(memory);
 }
 
+/** Whether there is a memory for a model. */
+export const hasMemory = (modelFolder: string): boolean => existsSync(memoryPath(modelFolder));
+
 /** `memoryBeside`, not mixed with a model yet. */
 export function textMemoryBeside(
   modelFolder: string,

@@ -13,10 +13,10 @@ const corpus = (levels: number) =>
 const anyCorpus = fc.oneof(corpus(3), corpus(4096));
 const target = fc.integer({ min: 8, max: 100 }).map((t) => t / 8);
 
-const mean = (documents: Float32Array[], threshold: number, monotonic: boolean): number =>
+const mean = (documents: Float32Array[], threshold: number, monotonic: boolean, thresholdAdd?: number): number =>
   meanPatchSize(
     documents.map((H) => {
-      const options = { mode: 'entropy', threshold, monotonic } as const;
+      const options = { mode: 'entropy', threshold, monotonic, thresholdAdd } as const;
       return patchLengths(new Int32Array(H.length).fill(70), H, options, { includeNextToken: false });
     }),
   );
@@ -62,6 +62,28 @@ describe.each([false, true])('monotonic %s', (monotonic) => {
       { numRuns: runs(100) },
     );
   });
+});
+
+test('with a least rise the mean is what patching gives, and no other threshold comes nearer', () => {
+  fc.assert(
+    fc.property(anyCorpus, target, fc.integer({ min: -8, max: 8 }), (documents, t, eighths) => {
+      const thresholdAdd = eighths / 8;
+      const decided = documents.some((H) =>
+        H.some((h, i) => i >= 3 && i < H.length - 1 && h - H[i - 1] > thresholdAdd),
+      );
+      if (!decided) {
+        expect(() => calibrateThreshold(documents, t, { thresholdAdd })).toThrow(/thresholdAdd of|at least 5 bytes/);
+        return;
+      }
+      const found = calibrateThreshold(documents, t, { thresholdAdd });
+      expect(mean(documents, found.threshold, false, thresholdAdd)).toBe(found.meanPatchBytes);
+      for (const threshold of [-9, ...documents.flatMap((H) => [...H])]) {
+        const distance = Math.abs(mean(documents, threshold, false, thresholdAdd) - t);
+        expect(Math.abs(found.meanPatchBytes - t)).toBeLessThanOrEqual(distance);
+      }
+    }),
+    { numRuns: runs(100) },
+  );
 });
 
 test('without ties the mean comes within one patch of the target', () => {

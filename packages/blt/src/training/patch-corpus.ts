@@ -119,6 +119,7 @@ export function patchCorpus(
   if (patching.mode === 'entropy' && targetPatchBytes !== null) {
     const { threshold } = calibrateThreshold(entropies!.train, targetPatchBytes, {
       monotonic: patching.monotonic ?? false,
+      thresholdAdd: patching.thresholdAdd ?? null,
       bytes: countBytes(corpus.train),
     });
     config = { ...config, patching: { ...patching, threshold } };

@@ -8,6 +8,7 @@ import type { Document } from '../data/document.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { patchBytes } from '../report/patch-bytes.ts';
 import { type PatchesData, renderPatchesHtml } from '../report/patches-page.ts';
+import { patchingInWords } from '../report/patching-rule.ts';
 import { loadModel } from '../run/find-model.ts';
 import { usesColor } from '../terminal/color.ts';
 import { reason, UserError } from '../terminal/errors.ts';
@@ -66,7 +67,7 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
     }
     const result = await patchBytes(bytes, loaded?.checkpoint ?? null, patching);
     if (flags.html) {
-      pages.push({ ...result, source: name, mode: describe(patching), model: loaded?.folder });
+      pages.push({ ...result, source: name, mode: patchingInWords(patching), model: loaded?.folder });
     } else if (flags.json) {
       sayJson({ source: name, patching, ...result });
     } else {
@@ -139,16 +140,5 @@ export function patchingFor(
       };
     default:
       return { mode: chosen, maxPatchLength };
-  }
-}
-
-function describe(p: PatchingOptions): string {
-  switch (p.mode) {
-    case 'entropy':
-      return `entropy ${p.monotonic ? 'rise ' : ''}above ${p.threshold.toFixed(4)} nats`;
-    case 'static':
-      return p.patchSize === 1 ? 'every byte' : `every ${p.patchSize} bytes`;
-    default:
-      return p.mode;
   }
 }

@@ -2,6 +2,7 @@
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
 import { writeFileAtomically } from '../files/atomic-file.ts';
+import { thresholdLine } from '../report/patching-rule.ts';
 import { SurprisePage } from '../report/surprise-page.ts';
 import { loadModel } from '../run/find-model.ts';
 import { memoryBeside } from '../run/memory-file.ts';
@@ -132,8 +133,7 @@ async function scoreAll(files: readonly string[], flags: ScoreFlags, kept: KeptT
     models.map(({ name }) => name),
   );
   const { patching } = models[0].checkpoint.config;
-  const threshold = patching.mode === 'entropy' ? patching.threshold : null;
-  const page = flags.html === undefined ? null : new SurprisePage(models[0].name, threshold);
+  const page = flags.html === undefined ? null : new SurprisePage(models[0].name, thresholdLine(patching));
   const top = flags.top === undefined ? null : new MostSurprising(flags.top);
   const totals = new Totals(models);
   const shows = page === null && (kept === null || flags.json === true || flags.tsv === true);

@@ -5,6 +5,7 @@ import type { RunDetails } from '../run/summary.ts';
 import { printableMessage } from '../terminal/errors.ts';
 import { counted, humanBytes, humanCount, humanDuration, plusMinus } from '../terminal/human-units.ts';
 import { VERSION } from '../version.ts';
+import { patchingInWords } from './patching-rule.ts';
 
 /** The step of a run that a model is, with the bytes of its data where they are known. */
 export interface Trained {
@@ -72,8 +73,7 @@ function originSection({ run, bytes }: Trained): string[] {
 }
 
 function patches({ patching }: BltConfig): string {
-  if (patching.mode === 'entropy') return `by entropy, threshold ${patching.threshold} nats`;
-  return patching.mode === 'static' ? `of ${patching.patchSize} bytes` : `by ${patching.mode}`;
+  return patching.mode === 'static' ? `of ${patching.patchSize} bytes` : `by ${patchingInWords(patching)}`;
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   scoreEntropiesAsync,
 } from '@blt-ts/blt';
 import type { PatchedBytes } from './entropy-strip.ts';
+import { thresholdLine } from './patching-rule.ts';
 
 /**
  * Cuts bytes as the model would, and says by which entropies. The beginning-of-text token, a patch of its own, is left out of
@@ -34,6 +35,6 @@ export async function patchBytes(
     patchLengths: lengths,
     // Entropy i was made after token i, about token i+1, which is byte i.
     entropies: entropies ? [...entropies.subarray(0, bytes.length)] : undefined,
-    threshold: options.mode === 'entropy' ? options.threshold : null,
+    threshold: thresholdLine(options),
   };
 }

@@ -1,5 +1,6 @@
 /** @file Chapters 1 and 2: text in, entropies and patches out, again after every keystroke. */
 import { calibrateThreshold, type PatchingOptions } from '@blt-ts/blt';
+import { thresholdLine } from '../../report/patching-rule.ts';
 import { counted, humanBytes } from '../../terminal/human-units.ts';
 import type { EntropyModelFacts, ModelSlot, Scores } from '../messages.ts';
 import { cut, decoded, key, withLast } from './cutting.ts';
@@ -262,7 +263,7 @@ export class PatchesPanel {
     }
     const threshold = options.mode === 'entropy' ? options.threshold : null;
     byId('threshold-value').textContent = threshold === null ? '' : `${threshold.toFixed(2)} nats`;
-    const line = options.mode === 'entropy' && !options.monotonic ? threshold : null;
+    const line = thresholdLine(options);
     const patchOf = patchNumbers(lengths, bytes.length);
     this.strip.show(patchesPicture({ bytes, entropies, threshold: line, patchLengths: lengths, patchOf }));
     this.summarise(lengths, bytes.length);

@@ -24,6 +24,7 @@ import {
   tensor,
   writeSafetensors,
 } from '@blt-ts/tensor';
+import { thresholdLine } from '../../report/patching-rule.ts';
 import { type NamedValues, packTensors, unpackTensors } from './packed-weights.ts';
 
 export interface EntropyModel {
@@ -57,7 +58,7 @@ export function entropyModelToFile(
   { bits }: { bits?: number } = {},
 ): Uint8Array {
   const { window, documents } = layoutOptions(config);
-  const threshold = config.patching.mode === 'entropy' ? config.patching.threshold : 1.335;
+  const threshold = thresholdLine(config.patching) ?? 1.335;
   const header: Header = { config: config.patcher!, window, documents, threshold };
   const tensors = entropyModelPlan(config.patcher!, config.vocabSize).map(({ name }): NamedValues => {
     const leaf = leafAt(params, name);

@@ -2,6 +2,7 @@
 import { softmax } from '@blt-ts/autograd';
 import { type Checkpoint, Decoder, encode } from '@blt-ts/blt';
 import { scope, tensor } from '@blt-ts/tensor';
+import { thresholdLine } from '../../report/patching-rule.ts';
 import type { PatchStep } from '../messages.ts';
 
 /** Next bytes that are shown. */
@@ -49,7 +50,7 @@ export class PatchStepper {
       promptBytes: this.promptBytes,
       patchLengths,
       entropy: entropic ? decoder.entropy() : null,
-      threshold: entropic ? patching.threshold : null,
+      threshold: thresholdLine(patching),
       startsPatch: read === decoder.length(),
       globalSteps: decoder.globalSteps,
       candidates: this.candidates(logits),

@@ -4,6 +4,7 @@
  */
 import { type Checkpoint, checkpointPlan, countParameters, generate, generateAsync } from '@blt-ts/blt';
 import { setDefaultBackend } from '@blt-ts/tensor';
+import { patchingInWords } from '../../report/patching-rule.ts';
 import { readCheckpoint } from '../checkpoint-files.ts';
 import type {
   BackendChoice,
@@ -146,7 +147,7 @@ const answers: Answers = {
     const { patching } = config;
     return {
       parameters: countParameters(checkpointPlan(config)),
-      patching: patching.mode === 'entropy' ? `entropy above ${patching.threshold.toFixed(3)} nats` : patching.mode,
+      patching: patchingInWords(patching, 3),
       entropyModel: patcher ? entropyModelToFile(await onCpu(patcher), config) : null,
     };
   },

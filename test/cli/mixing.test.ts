@@ -55,4 +55,12 @@ test('a chat is learned by its answers, and answered in its template', () => {
   const answer = blt(folder, ['generate', '--model', 'runs/chat', '--chat', '--prompt', 'add 1 and 1', '--json']);
   expect(JSON.parse(answer.stdout).prompt).toBe('\x01user\x02add 1 and 1\x03\x01assistant\x02');
   expect(JSON.parse(answer.stdout).bytes).not.toContain(3);
+  expect(answer.stderr).not.toContain('was not trained on chats');
+});
+
+test('a model that learned no chats is said to know none', () => {
+  expect(blt(folder, ['train', '--data', 'words.txt', ...TINY, '--steps', '2', '--run', 'plain']).code).toBe(0);
+  const asked = blt(folder, ['generate', '--model', 'runs/plain', '--chat', '--prompt', 'add 1 and 1']);
+  expect(asked.code).toBe(0);
+  expect(asked.stderr).toContain('the model was not trained on chats');
 });

@@ -10,11 +10,12 @@ import {
 } from '@blt-ts/blt';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
+import { learnedChats } from '../run/learned-chats.ts';
 import { memoryBeside } from '../run/memory-file.ts';
 import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
-import { noteUnreadInput, sayJson } from '../terminal/output.ts';
+import { noteUnreadInput, sayJson, warn } from '../terminal/output.ts';
 import { chatOf, generatePrompts } from './generate-prompts.ts';
 
 export interface GenerateFlags {
@@ -91,6 +92,11 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   const { weights = 'stored' } = flags;
   const { checkpoint, folder, hashRows } = await openForDecoding(flags.model, backend, weights);
   announce(choice);
+  if (flags.chat && (await learnedChats(folder)) === false) {
+    warn(
+      'the model was not trained on chats, so it goes on with the text of a chat instead of answering; see docs/chats.md',
+    );
+  }
   checkContext(checkpoint, flags.context);
   const { context: contextBytes } = flags;
   const text = {

@@ -1,12 +1,12 @@
 /** @file `blt serve`: completions of a model over HTTP, as clients of the OpenAI API ask for them. */
-import { basename, dirname, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { type Checkpoint, ContinuousBatch, type HashRows, type WeightFormat } from '@blt-ts/blt';
 import { availableThreads, type Backend } from '@blt-ts/tensor';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
 import { LOOPBACK, untilInterrupted } from '../http/listen.ts';
 import { weightBytes } from '../run/coding-model.ts';
-import { RunFolder, STEP } from '../run/folder.ts';
+import { learnedChats } from '../run/learned-chats.ts';
 import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { BatchLane, type Lane } from '../serve/lane.ts';
 import { openLaneThreads } from '../serve/lane-threads.ts';
@@ -67,13 +67,6 @@ async function openLanes(
   return { lanes: [new BatchLane(batch, backend.synchronous)], end: () => batch.release() };
 }
 
-/** Whether a step of a run was trained on chats, as the list of the run's documents says. A folder that is no run says nothing. */
-async function learnedChats(folder: string): Promise<boolean> {
-  const step = resolve(folder);
-  const list = STEP.test(basename(step)) ? await new RunFolder(dirname(step)).documentList() : null;
-  return list?.chats ?? false;
-}
-
 /** `blt serve`: serves a model until it is interrupted. @returns the exit code */
 export async function serveCommand(model: string | undefined, flags: ServeFlags): Promise<number> {
   const host = flags.host === 'localhost' ? LOOPBACK : flags.host;
@@ -90,7 +83,7 @@ export async function serveCommand(model: string | undefined, flags: ServeFlags)
   const open = await openForDecoding(model, choice.backend, flags.weights);
   const { checkpoint, folder } = open;
   checkContext(checkpoint, flags.context);
-  const chats = flags.chat ?? (await learnedChats(folder));
+  const chats = flags.chat ?? (await learnedChats(folder)) ?? false;
   const { lanes, end } = await openLanes(choice.backend, open, flags);
   const name = flags.name ?? basename(resolve(model ?? folder));
   const limits = { maxBytes: flags.maxBytes, maxTexts: Math.min(MOST_TEXTS, flags.places + flags.queue) };

@@ -67,8 +67,16 @@ test.each(NAMES)('the manifest of %s says where it comes from, what it is, and w
 test('a tarball holds no test, no cache and no secret, only what `files` names', () => {
   // The experiments of blt study are files beside its code, and the command brings no source maps.
   const ofCommand = ['dist', '!dist/**/*.map', 'src', 'study'];
-  for (const name of NAMES) expect(manifestOf(name).files).toEqual(name === 'cli' ? ofCommand : ['dist', 'src']);
-  expect(readdirSync(folder).filter((file) => file.endsWith('.tgz'))).toHaveLength(NAMES.length);
+  for (const [i, name] of NAMES.entries()) {
+    expect(manifestOf(name).files).toEqual(name === 'cli' ? ofCommand : ['dist', 'src']);
+    const listed = execFileSync('tar', ['-tzf', tarballs[i]], { encoding: 'utf8' }).split(/\r?\n/).filter(Boolean);
+    expect(listed).toContain('package/package.json');
+    expect(listed.filter((file) => file.startsWith('package/src/')).length).toBeGreaterThan(9);
+    const named = /^package\/(package\.json|README\.md|LICENSE|CHANGELOG\.md|(dist|src|study)\/[^ ]+)$/;
+    expect(
+      listed.filter((file) => !named.test(file) || /\.(test|spec)\.|\/\.|\.tsbuildinfo$|\.log$/.test(file)),
+    ).toEqual([]);
+  }
 });
 
 test('the command installs from its tarball alone, without a network, and has its book and its page', () => {

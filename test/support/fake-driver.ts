@@ -20,6 +20,10 @@ export interface FakeDriver extends Driver {
   textOf(buffer: unknown): string;
 }
 
+/** A number of 24 bits, which float32 holds exactly, that tells texts apart. */
+export const numberOf = (text: string): number =>
+  [...text].reduce((hash, character) => (Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0) % 0xfffffd, 7);
+
 /** @param late answers of launches come that many microtasks later */
 export function createFakeDriver(late = 0): FakeDriver {
   const complaints: string[] = [];
@@ -65,7 +69,7 @@ export function createFakeDriver(late = 0): FakeDriver {
     async read(buffer, length) {
       const b = use(buffer, 'read');
       if (b.length < length) complaints.push(`read of ${length} from ${b.length}`);
-      return Float32Array.from({ length }, () => b.text.length);
+      return new Float32Array(length).fill(numberOf(b.text));
     },
     release(buffer) {
       const b = buffer as FakeBuffer;

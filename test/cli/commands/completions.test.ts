@@ -102,8 +102,8 @@ test.runIf(has('zsh'))('zsh is told flags with their help, choices, files and fo
     inShell('zsh', ['-f', '-c', `${stubs}; source '${path}'; words=(${line}); CURRENT=$#words; _blt`]);
   expect(told('blt tr')).toContain('train:train entropy model');
   const train = told('blt train --s').split('\n');
-  expect(train).toContain(
-    '*--size=[one dial for the sizes, steps and rates that are not given (nano)]:size:(nano tiny small base)',
+  expect(train).toContainEqual(
+    expect.stringMatching(/^\*--size=\[one dial for the sizes, .*\]:size:\(nano tiny small base\)$/),
   );
   expect(train).toContain('*--resume=[go on with a run that was stopped]:dir:_files -/');
   expect(train).toContain('*--dry-run[print the plan and stop]');

@@ -33,6 +33,15 @@ test('thinning keeps both ends, the count, and the mean height of equal groups',
       expect(few).toHaveLength(Math.min(all.length, count));
       expect(few[0]).toEqual(all[0]);
       expect(few.at(-1)).toEqual(all.at(-1));
+      if (all.length <= count) return;
+      // Point i of the others belongs to the group floor(i groups / others), give or take the rounding of its ends.
+      const others = all.slice(1, -1);
+      const begin = (group: number) => Math.floor((group * others.length) / (count - 2));
+      for (let group = 0; group < count - 2; group++) {
+        const part = others.slice(begin(group), begin(group + 1));
+        expect(few[group + 1].y).toBeCloseTo(part.reduce((sum, { y }) => sum + y, 0) / part.length, 6);
+        expect(few[group + 1].x).toBeCloseTo(part.reduce((sum, { x }) => sum + x, 0) / part.length, 6);
+      }
     }),
     { numRuns: runs(100) },
   );

@@ -43,8 +43,8 @@ test.each([
   expect(existsSync(join(folder, LOCK))).toBe(false);
 });
 
-test('on Linux the lock says when its process began, so that a later one with its id is told apart', async () => {
-  if (process.platform !== 'linux') return;
+const linux = process.platform === 'linux';
+test.runIf(linux)('the lock says when its process began, so that a later one with its id is told apart', async () => {
   const folder = temporaryFolder();
   const lock = await RunLock.acquire(folder);
   // Field 22; the second, in parentheses, may hold spaces.

@@ -58,9 +58,8 @@ describe('a reader that goes away', () => {
   });
 });
 
-test('a full disk behind the output is named in one sentence', async () => {
-  // Linux has a device for it; elsewhere there is nothing to ask.
-  if (!existsSync('/dev/full')) return;
+// Linux has a device for it; elsewhere there is nothing to ask.
+test.runIf(existsSync('/dev/full'))('a full disk behind the output is named in one sentence', async () => {
   const folder = withBook();
   expect(await ontoFullDisk(folder, ['runs'])).toEqual({
     code: 1,

@@ -147,7 +147,8 @@ test('all kernels but the one that moves nothing have WebAssembly code, for ever
   const bounds = { before: begin, after: [0, 2, 1, 0, 3] };
   expect(runOn(backend, 'pad', x, bounds)).toEqual(runOn(reference, 'pad', x, bounds));
   const shape = [2, 3, 4, 5, 6];
-  expect(runOn(backend, 'broadcastTo', [noise(2, 1, 4, 1, 6)], { shape }).length).toBe(1);
+  const narrow = [noise(2, 1, 4, 1, 6)];
+  expect(runOn(backend, 'broadcastTo', narrow, { shape })).toEqual(runOn(reference, 'broadcastTo', narrow, { shape }));
   for (const axes of [
     [0, 2, 4],
     [1, 3],

@@ -78,14 +78,14 @@ export function evaluate<Attrs>(
   });
 }
 
-/** Largest |a - b|, against the size of b. */
+/** Largest |a - b|, against the size of b. NaN counts as infinitely far. */
 export function relativeDistance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   let largest = 0;
   let scale = 1;
   for (let i = 0; i < b.length; i++) {
     const difference = a[i] === b[i] ? 0 : Math.abs(a[i] - b[i]);
-    if (!(difference <= largest)) largest = difference;
+    if (!(difference <= largest)) largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
     scale = Math.max(scale, Math.abs(b[i]));
   }
   return largest / scale;

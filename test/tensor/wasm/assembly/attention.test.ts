@@ -127,14 +127,14 @@ const cases = [
   ...farLayouts.map((layout) => ({ ...layout, all: farHeads })),
 ];
 
-/** Largest difference, as a share of the largest value; of 1/10 at least, for sums of ordinary terms that cancel. */
+/** Largest difference, as a share of the largest value; of 1/10 at least, for sums of ordinary terms that cancel. NaN is infinitely far. */
 function distance(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   let size = 0.1;
   let worst = 0;
   for (let i = 0; i < expected.length; i++) size = Math.max(size, Math.abs(expected[i]));
   for (let i = 0; i < expected.length; i++) {
     const d = Math.abs(actual[i] - expected[i]);
-    if (!(d <= worst)) worst = d;
+    if (!(d <= worst)) worst = Number.isNaN(d) ? Number.POSITIVE_INFINITY : d;
   }
   return worst / size;
 }

@@ -1,4 +1,4 @@
-/** @file Edges of the library that a reviewer found: names of strangers' files, infinities, shared results, options left undefined. */
+/** @file Edges of the library: names of strangers' files, infinities, shared results, options left undefined. */
 import {
   add,
   affine,

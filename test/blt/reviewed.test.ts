@@ -1,4 +1,4 @@
-/** @file Options that were taken silently and then did something else: a reviewer found them. */
+/** @file Options that were taken silently and then did something else. */
 import { RowSparse } from '@blt-ts/autograd';
 import {
   ADAMW_DEFAULTS,

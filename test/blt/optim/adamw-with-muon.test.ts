@@ -33,6 +33,31 @@ describe.each(backends)('on $name', ({ backend }) => {
     for (let step = from; step <= to; step++) optimizer.step(gradients(step), PEAK / step);
   };
 
+  test('what is refused for a parameter of one part changes nothing of the other', async () => {
+    const params = fresh();
+    const optimizer = new AdamWWithMuon(params, ADAMW_DEFAULTS, groups, part, PEAK);
+    run(optimizer, 1, 2);
+    const before = values(params);
+    const state = (): string => JSON.stringify([...optimizer.state().tensors].map(([k, x]) => [k, [...x.readSync()]]));
+    const kept = state();
+    const wrong = new Map(gradients(3)).set('local.norm.weight', tensor([1, Number.NaN, 1, 1], [4], { backend }));
+    const lacking = gradients(3);
+    lacking.delete('global.w.weight');
+    const one = tensor(1, [], { backend });
+    for (const g of [wrong, lacking]) {
+      expect(() => optimizer.step(g, PEAK)).toThrow(
+        /local\.norm\.weight is not finite|no gradient for parameter global/,
+      );
+      await expect(optimizer.stepBeside(g, PEAK, one, async () => {})).rejects.toThrow();
+      expect([values(params), state(), optimizer.stepsDone]).toEqual([before, kept, 2]);
+    }
+    const { rates, rows, tensors } = optimizer.state();
+    const copies = new Map([...tensors].map(([key, x]) => [key, Float32Array.from(x.readSync()).fill(7)]));
+    copies.delete('v.table');
+    expect(() => optimizer.restore({ rates, rows, tensors: copies })).toThrow('v.table needs 10 values, got none');
+    expect(state()).toBe(kept);
+  });
+
   test('matrices of the part move as under Muon at its rate, all else as under AdamW', () => {
     const params = fresh();
     const optimizer = new AdamWWithMuon(params, ADAMW_DEFAULTS, groups, part, PEAK);

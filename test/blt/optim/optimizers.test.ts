@@ -317,3 +317,61 @@ test('gradients are clipped to a norm above 0', () => {
     expect(() => clipFactor(gradients, norm)).toThrow(`clipFactor: maxNorm must be above 0, got ${norm}`);
   }
 });
+
+describe('what would train nothing, or to nonsense, is refused', () => {
+  const params = () => ({ w: make([1, 2]) });
+  const makers = {
+    SGD: (groups: readonly object[]) => new SGD(params(), {}, groups as never),
+    Adam: (groups: readonly object[]) => new Adam(params(), {}, groups as never),
+    AdamW: (groups: readonly object[]) => new AdamW(params(), {}, groups as never),
+    Muon: (groups: readonly object[]) => new Muon(params(), {}, groups as never),
+  };
+
+  test.each(Object.entries(makers))('rates of a group that are no rates: %s', (_, makeWith) => {
+    for (const wrong of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+      expect(() => makeWith([{ prefix: 'w', lrScale: wrong }])).toThrow(`lrScale of the group "w" must be`);
+      expect(() => makeWith([{ prefix: 'w', weightDecay: wrong }])).toThrow(`weightDecay of the group "w" must be`);
+    }
+    expect(() => makeWith([{ prefix: 'w', lr: 0.5 }])).toThrow('there is no option lr');
+    expect(() => makeWith([{ lrScale: 0.5 }])).toThrow('prefix of a parameter group');
+    makeWith([{ prefix: 'w', lrScale: 0, weightDecay: undefined }]);
+  });
+
+  test('the constants of the AdamW inside Muon', () => {
+    for (const adamw of [{ beta1: 1 }, { beta2: 2 }, { eps: -1 }, { lrScale: -1 }, { beta1: Number.NaN }]) {
+      expect(() => new Muon(params(), { adamw })).toThrow(RangeError);
+    }
+  });
+
+  test('the pair that clipFactor returns in the place of its factor', () => {
+    const optimizers = [new SGD(params(), { lr: 1 }), new AdamW(params(), { lr: 1 })];
+    for (const optimizer of optimizers) {
+      const gradients = { w: make([3, 4]) };
+      const clipped = clipFactor(gradients, 1);
+      expect(() => optimizer.step(gradients, 1, clipped as never)).toThrow('there is no option norm');
+      expect(optimizer.stepsDone).toBe(0);
+    }
+  });
+
+  test('no gradients to clip', () => {
+    expect(() => clipFactor({}, 1)).toThrow('clipFactor: there are no gradients');
+  });
+
+  test('a gradient that the factor of others never saw, where it is not finite', () => {
+    const p = { a: make([1]), b: make([1]) };
+    for (const optimizer of [new SGD(p), new AdamW(p)]) {
+      const a = make([1]);
+      const { factor } = clipFactor({ a }, 1);
+      expect(() => optimizer.step({ a, b: make([Number.NaN]) }, 1, { scale: factor })).toThrow(
+        'the gradient of b is not finite',
+      );
+      expect(numbers(p)).toEqual([1, 1]);
+    }
+  });
+});
+
+test('a parameter may be called storage', () => {
+  const params = { storage: make([1]), other: { storage: make([2]) } };
+  new SGD(params).step({ storage: make([1]), other: { storage: make([1]) } }, 0.5);
+  expect(numbers(params)).toEqual([0.5, 1.5]);
+});

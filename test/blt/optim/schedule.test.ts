@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { learningRateMultiplier, type Schedule } from '../../../packages/blt/src/optim/schedule.ts';
+import { learningRateMultiplier, type Schedule, stableSteps } from '../../../packages/blt/src/optim/schedule.ts';
 import { fixture } from '../../support/fixture.ts';
 import { runs } from '../../support/runs.ts';
 
@@ -33,15 +33,15 @@ const run = fc
     minRatio: fc.integer({ min: 1, max: 64 }).map((r) => r / 64),
     decayFraction: fc.integer({ min: 0, max: 8 }).map((f) => f / 8),
   })
-  .map(({ rest, ...o }) => ({ ...o, totalSteps: o.warmupSteps + rest }));
+  .map(({ rest, ...o }) => ({ ...o, totalSteps: o.warmupSteps + rest }))
+  .filter((o) => o.schedule !== 'wsd' || o.warmupSteps <= stableSteps(o.totalSteps, o.decayFraction));
 
 test('warm-up rises in equal steps to 1; from there the multiplier never rises and stays at or above minRatio', () => {
   fc.assert(
     fc.property(run, (o) => {
       const at = (t: number) => learningRateMultiplier(t, o);
       for (let t = 0; t < o.warmupSteps; t++) expect(at(t)).toBe(t / o.warmupSteps);
-      expect(at(o.warmupSteps)).toBeLessThanOrEqual(1);
-      if (o.schedule !== 'wsd') expect(at(o.warmupSteps)).toBe(1);
+      expect(at(o.warmupSteps)).toBe(1);
       for (let t = o.warmupSteps; t < o.totalSteps + 5; t++) {
         expect(at(t + 1)).toBeLessThanOrEqual(at(t));
         expect(at(t)).toBeGreaterThanOrEqual(o.minRatio - 1e-12);
@@ -78,4 +78,16 @@ test('options that make no sense are refused', () => {
   expect(at({ schedule: 'wsd', minRatio: 0.1, decay: 'curve' })).toThrow("unknown decay 'curve'");
   expect(at({ decayFraction: -1 })).toThrow('decayFraction must be 0 .. 1, got -1');
   expect(at({}, -1)).toThrow('step must be >= 0, got -1');
+});
+
+test('a warm-up ends before the decay, or the run', () => {
+  const numbers = { warmupSteps: 20, totalSteps: 10, minRatio: 0.1 };
+  for (const schedule of ['constant', 'inv_sqrt', 'cosine', 'linear', 'wsd'] as const) {
+    expect(() => learningRateMultiplier(3, { schedule, ...numbers }), schedule).toThrow(RangeError);
+  }
+  const wsd = { schedule: 'wsd', totalSteps: 100, decayFraction: 0.1, decay: 'line' } as const;
+  expect(() => learningRateMultiplier(0, { ...wsd, warmupSteps: 95 })).toThrow('must end before the decay');
+  expect(learningRateMultiplier(90, { ...wsd, warmupSteps: 90 })).toBe(1);
+  const misspelt = { schedule: 'cosine', warmupSteps: 0, totalSteps: 10, minratio: 0.5 } as never;
+  expect(() => learningRateMultiplier(10, misspelt)).toThrow('there is no option minratio');
 });

@@ -17,8 +17,8 @@ export interface MuonPart {
 }
 
 /**
- * `AdamW`, row-sparse tables included, with `Muon` for the matrices of `part`. A matrix of Muon has one buffer where AdamW has two, and no
- * weight decay.
+ * `AdamW`, row-sparse tables included, with `Muon` for the matrices of `part`. A matrix of Muon has one buffer where AdamW has two. Its
+ * weight decay is that of its group, 0 unless given.
  */
 export class AdamWWithMuon {
   private readonly adamw: AdamW;
@@ -64,6 +64,7 @@ export class AdamWWithMuon {
   /** One update of every parameter. See `AdamW.step`. */
   step(gradients: Gradients, lr: number, scaled: { readonly scale?: Tensor } = {}): void {
     const { ofMuon, rest } = this.divided(gradients);
+    if (this.muon) this.adamw.checkStep(rest, scaled.scale);
     this.muon?.step(ofMuon, lr * this.muonScale, scaled);
     this.adamw.step(rest, lr, scaled);
   }
@@ -79,6 +80,7 @@ export class AdamWWithMuon {
     const dense = new Map([...ofMuon].flatMap(([name, g]) => ('ids' in g ? [] : [[name, g] as const])));
     // Nobody lends the rows of a table.
     if (!this.muon || dense.size < ofMuon.size) return this.step(gradients, lr, { scale });
+    this.adamw.checkStep(rest, scale);
     const muon = this.muon.stepElsewhere(dense, lr * this.muonScale, scale, carryOut);
     try {
       this.adamw.step(rest, lr, { scale });
@@ -107,8 +109,9 @@ export class AdamWWithMuon {
     return { rates, rows, tensors: new Map([...tensors, ...(this.muon?.state().tensors ?? [])]) };
   }
 
-  /** Continues from a saved state. @throws Error naming the first tensor that is missing or of another size */
+  /** Continues from a saved state. @throws Error naming the first tensor that is missing or of another size; nothing is changed then */
   restore(state: AdamWState<Float32Array>): void {
+    this.adamw.checkState(state);
     this.muon?.restore({ step: state.rates.length, tensors: state.tensors });
     this.adamw.restore(state);
   }

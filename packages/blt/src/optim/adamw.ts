@@ -3,9 +3,10 @@ import { leaves } from '@blt-ts/autograd';
 import { checkOptions, full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { copyOf } from '../copy.ts';
 import { checkConstants } from './adam.ts';
-import { checkGradients, consumeGradients, type Gradients, namedGradients } from './gradients.ts';
+import { checkGradients, consumeGradients, type Gradient, type Gradients, namedGradients } from './gradients.ts';
 import { rateOf } from './learning-rate.ts';
-import { groupOf, type ParameterGroup } from './parameter-groups.ts';
+import { checkGroups, groupOf, type ParameterGroup } from './parameter-groups.ts';
+import { checkBuffer } from './saved-state.ts';
 import { type AdamWOptions, SkippedUpdates, takeRowsBehind } from './skipped-updates.ts';
 
 export type { AdamWOptions } from './skipped-updates.ts';
@@ -53,6 +54,7 @@ export class AdamW {
     const given = Object.entries(constants).filter(([, value]) => value !== undefined);
     const options: AdamWOptions = { ...ADAMW_DEFAULTS, ...Object.fromEntries(given) };
     checkConstants('AdamW', options);
+    checkGroups('AdamW', groups);
     this.options = options;
     this.lr = lr;
     this.skipped = new SkippedUpdates(options);
@@ -99,15 +101,15 @@ export class AdamW {
    * @throws Error, TypeError, RangeError before anything is changed, for no learning rate, or naming the parameter whose gradient is missing, no gradient, of
    *   another shape or, on backends whose values can be read at once, not finite
    */
-  step(gradients: Gradients, lr?: number, { scale }: { readonly scale?: Tensor } = {}): void {
+  step(gradients: Gradients, lr?: number, scaled: { readonly scale?: Tensor } = {}): void {
+    checkOptions('AdamW: step', scaled, ['scale']);
+    const { scale } = scaled;
     const rate = rateOf('AdamW', lr, this.lr);
     const step = this.stepsDone + 1;
     scope(() => {
-      const [first] = this.params.values();
-      const factor = scale ?? full([], 1, { backend: first?.backend });
+      const factor = scale ?? this.one();
       const named = namedGradients('AdamW', gradients);
-      checkGradients('AdamW', this.params, named, factor);
-      if ([...named.values()].some((g) => 'ids' in g)) checkDrift(this.options);
+      this.checkStep(named, factor);
       for (const [name, p] of this.params) {
         const g = named.get(name)!;
         const state = this.moments.get(name)!;
@@ -128,6 +130,17 @@ export class AdamW {
     });
     this.skipped.record(rate);
     consumeGradients('AdamW', gradients);
+  }
+
+  private one(): Tensor {
+    const [first] = this.params.values();
+    return full([], 1, { backend: first?.backend });
+  }
+
+  /** Throws what `step` would for these gradients, and changes nothing. */
+  checkStep(gradients: ReadonlyMap<string, Gradient>, scale?: Tensor): void {
+    scope(() => checkGradients('AdamW', this.params, gradients, scale ?? this.one()));
+    if ([...gradients.values()].some((g) => 'ids' in g)) checkDrift(this.options);
   }
 
   /**
@@ -171,19 +184,20 @@ export class AdamW {
     return { rates: this.skipped.history(), tensors, rows };
   }
 
-  /** Continues from a saved state. @throws Error naming the first tensor that is missing or of another size */
+  /** @throws Error naming the first tensor that a saved state lacks or that has another size */
+  checkState(state: AdamWState<Float32Array>): void {
+    for (const [name, { m, v }] of this.moments) {
+      checkBuffer(state.tensors, `m.${name}`, m);
+      checkBuffer(state.tensors, `v.${name}`, v);
+    }
+  }
+
+  /** Continues from a saved state. @throws Error naming the first tensor that is missing or of another size; nothing is changed then */
   restore(state: AdamWState<Float32Array>): void {
+    this.checkState(state);
     for (const [name, s] of this.moments) {
-      for (const [key, target] of [
-        [`m.${name}`, s.m],
-        [`v.${name}`, s.v],
-      ] as const) {
-        const values = state.tensors.get(key);
-        if (!values || values.length !== target.size) {
-          throw new Error(`optimiser state: ${key} needs ${target.size} values, got ${values?.length ?? 'none'}`);
-        }
-        target.assign(values);
-      }
+      s.m.assign(state.tensors.get(`m.${name}`)!);
+      s.v.assign(state.tensors.get(`v.${name}`)!);
       // Copies: the optimiser the state came from may go on.
       s.lastStep = state.rows.get(name)?.slice() ?? null;
     }

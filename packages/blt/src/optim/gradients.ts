@@ -10,7 +10,7 @@ import {
   isPinned,
   release,
   scope,
-  type Tensor,
+  Tensor,
 } from '@blt-ts/tensor';
 
 /** A gradient as the optimiser uses it: dense, or unique rows of a table. */
@@ -25,7 +25,7 @@ export function coalesce(gradients: ReadonlyMap<string, Cotangent>): Map<string,
 export function* gradientLeaves(node: unknown, path = ''): Generator<[name: string, gradient: Cotangent]> {
   if (node instanceof RowSparse) yield [path, node];
   else if (node !== null && typeof node === 'object') {
-    if ('storage' in node) yield [path, node as Tensor];
+    if (node instanceof Tensor) yield [path, node];
     else {
       for (const [key, child] of Object.entries(node)) {
         yield* gradientLeaves(child, path === '' ? key : `${path}.${key}`);
@@ -80,9 +80,10 @@ export function checkGradients(
   }
   if (!scale.backend.synchronous) return;
   const value = scale.item();
-  if (provesFinite(scale, value)) return;
   for (const [name, g] of gradients) {
-    const squares = scope(() => sumSquares('ids' in g ? g.rows : g).item());
+    const values = 'ids' in g ? g.rows : g;
+    if (value > 0 && summedBy.get(scale)?.has(values)) continue;
+    const squares = scope(() => sumSquares(values).item());
     if (!Number.isFinite(squares)) {
       throw new RangeError(`${op}: the gradient of ${name} is not finite (the sum of its squares is ${squares})`);
     }
@@ -138,26 +139,30 @@ function sumsOf(
 /**
  * Global norm of all gradients and the factor that brings it down to `maxNorm`: min(1, maxNorm / (norm + 1e-6)).
  * Both are scalars; nothing is read back. Hand the factor to the optimiser: `step(grads, lr, { scale: factor })`.
- * @throws RangeError for a `maxNorm` that is no number above 0
+ * @throws RangeError for a `maxNorm` that is no number above 0, or without any gradient
  * @see Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_
  */
 export function clipFactor(gradients: Gradients, maxNorm: number, gradientScale = 1): { norm: Tensor; factor: Tensor } {
   if (!(maxNorm > 0)) throw new RangeError(`clipFactor: maxNorm must be above 0, got ${maxNorm}`);
   return scope(() => {
     let total: Tensor | null = null;
+    const summed = new WeakSet<Tensor>();
     for (const g of namedGradients('clipFactor', gradients).values()) {
-      const squares = sumSquares('ids' in g ? g.rows : g);
+      const values = 'ids' in g ? g.rows : g;
+      const squares = sumSquares(values);
       total = total ? add(total, squares) : squares;
+      summed.add(values);
     }
-    const norm = affine(sqrt(total!), gradientScale);
+    if (!total) throw new RangeError('clipFactor: there are no gradients, so they have no norm');
+    const norm = affine(sqrt(total), gradientScale);
     const factor = affine(minimum(div(maxNorm, affine(norm, 1, 1e-6)), 1), gradientScale);
-    finiteScales.add(factor);
+    summedBy.set(factor, summed);
     return { norm, factor };
   });
 }
 
-/** Factors made by `clipFactor`. Each depends on every gradient: it is NaN if one is NaN, and 0 if one is infinite. */
-const finiteScales = new WeakSet<Tensor>();
-
-/** True if the value of `scale` proves that all gradients are finite. */
-const provesFinite = (scale: Tensor, value: number): boolean => finiteScales.has(scale) && value > 0;
+/**
+ * The values that a factor of `clipFactor` was summed over. It is NaN if one of them is NaN, and 0 if one is infinite. So a factor above 0 proves
+ * that they are finite.
+ */
+const summedBy = new WeakMap<Tensor, WeakSet<Tensor>>();

@@ -1,6 +1,7 @@
 /** @file Muon: momentum, made orthogonal. */
 import { add, affine, div, matmul, sqrt, sub, sumSquares, transpose } from '@blt-ts/autograd';
 import { checkOptions, full, run, type Tensor } from '@blt-ts/tensor';
+import { checkConstants } from './adam.ts';
 import { groupOf, type ParameterGroup } from './parameter-groups.ts';
 import { overwriteWith, TreeOptimizer, type Updated } from './tree-optimizer.ts';
 
@@ -17,12 +18,15 @@ export interface MuonOptions {
   /** Per step a matrix shrinks by the factor 1 - lr weightDecay (default 0). */
   readonly weightDecay?: number;
   /** The AdamW of all other parameters: its rates, and `lrScale`, by which the learning rate of `step` is multiplied (default 1). */
-  readonly adamw?: {
-    readonly beta1?: number;
-    readonly beta2?: number;
-    readonly eps?: number;
-    readonly lrScale?: number;
-  };
+  readonly adamw?: AdamWPart;
+}
+
+/** The AdamW beside Muon. */
+interface AdamWPart {
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly eps?: number;
+  readonly lrScale?: number;
 }
 
 /** Coefficients of the iteration, chosen for speed: singular values end in 0.7 .. 1.2, not at 1. */
@@ -80,9 +84,9 @@ export function orthogonalizeFlops([m, n]: readonly number[], iterations: number
  * @see Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"
  */
 export class Muon extends TreeOptimizer {
-  private readonly options: Required<Omit<MuonOptions, 'lr'>>;
+  private readonly options: Required<Omit<MuonOptions, 'lr' | 'adamw'>> & { readonly adamw: Required<AdamWPart> };
 
-  /** @throws RangeError if momentum is not in [0, 1), or iterations is no whole number from 1 on */
+  /** @throws RangeError if momentum or a beta is not in [0, 1), iterations is no whole number from 1 on, or another number is negative */
   constructor(params: object, options: MuonOptions = {}, groups: readonly ParameterGroup[] = []) {
     checkOptions('Muon', options, ['lr', 'momentum', 'nesterov', 'iterations', 'weightDecay', 'adamw']);
     const { lr, momentum = 0.95, nesterov = true, iterations = 5, weightDecay = 0, adamw = {} } = options;
@@ -92,9 +96,12 @@ export class Muon extends TreeOptimizer {
       throw new RangeError(`Muon: iterations must be a whole number from 1 on, got ${iterations}`);
     }
     if (!(weightDecay >= 0)) throw new RangeError(`Muon: weightDecay must be 0 or more, got ${weightDecay}`);
+    const { beta1 = 0.9, beta2 = 0.95, eps = 1e-8, lrScale = 1 } = adamw;
+    checkConstants('Muon: adamw', { beta1, beta2, eps, weightDecay });
+    if (!(lrScale >= 0)) throw new RangeError(`Muon: adamw: lrScale must be 0 or more, got ${lrScale}`);
     const ofMuon = (name: string, p: Tensor) => isMatrix(p) && groupOf(groups, name).muon !== false;
     super('Muon', params, { lr, weightDecay }, groups, (name, p) => (ofMuon(name, p) ? ['momentum'] : ['m', 'v']));
-    this.options = { momentum, nesterov, iterations, weightDecay, adamw };
+    this.options = { momentum, nesterov, iterations, weightDecay, adamw: { beta1, beta2, eps, lrScale } };
   }
 
   protected updateOne(updated: Updated): void {
@@ -129,7 +136,7 @@ export class Muon extends TreeOptimizer {
   }
 
   private updateByAdamW({ name, p, g, lr, weightDecay, step }: Updated): void {
-    const { beta1 = 0.9, beta2 = 0.95, eps = 1e-8, lrScale = 1 } = this.options.adamw;
+    const { beta1, beta2, eps, lrScale } = this.options.adamw;
     const one = full([], 1, { backend: p.backend });
     const attrs = { beta1, beta2, eps, weightDecay, lr: lr * lrScale, step };
     run('adamw', [p, this.buffer('m', name), this.buffer('v', name), g, one], attrs);

@@ -1,4 +1,5 @@
 /** @file Groups of parameters, which are trained at rates of their own. */
+import { checkOptions, describe } from '@blt-ts/tensor';
 
 /** Parameters whose name starts with `prefix`. A number at its end is a whole one: `layers.1` is not `layers.10`. The first group that fits counts. */
 export interface ParameterGroup {
@@ -9,6 +10,24 @@ export interface ParameterGroup {
   readonly weightDecay?: number;
   /** Muon alone: false trains the matrices of the group with AdamW, as embeddings and output layers should be. */
   readonly muon?: boolean;
+}
+
+/**
+ * @param op how errors call the optimiser
+ * @throws TypeError for a field that there is not, or a prefix that is no text; RangeError for a rate that is negative or not finite
+ */
+export function checkGroups(op: string, groups: readonly ParameterGroup[]): void {
+  for (const group of groups) {
+    checkOptions(`${op}: a parameter group`, group, ['prefix', 'lrScale', 'weightDecay', 'muon']);
+    const { prefix, lrScale = 1, weightDecay = 0 } = group;
+    if (typeof prefix !== 'string') {
+      throw new TypeError(`${op}: the prefix of a parameter group must be a text, got ${describe(prefix)}`);
+    }
+    for (const [name, value] of Object.entries({ lrScale, weightDecay })) {
+      if (value >= 0 && value < Number.POSITIVE_INFINITY) continue;
+      throw new RangeError(`${op}: ${name} of the group "${prefix}" must be a finite number from 0 on, got ${value}`);
+    }
+  }
 }
 
 const fits = (name: string, prefix: string): boolean =>

@@ -1,8 +1,10 @@
 /** @file Learning-rate schedules. */
-import { naturalCos } from '@blt-ts/tensor';
+import { checkOptions, naturalCos } from '@blt-ts/tensor';
 
 /** The shapes that a learning rate may follow: see `learningRateMultiplier`. */
 export type Schedule = 'cosine' | 'linear' | 'inv_sqrt' | 'wsd' | 'constant';
+
+const OPTIONS = ['schedule', 'warmupSteps', 'totalSteps', 'minRatio', 'decayFraction', 'decay', 'holdAtEnd'];
 
 /** A schedule and its numbers. */
 export interface ScheduleOptions {
@@ -29,7 +31,7 @@ export interface ScheduleOptions {
  * - constant: 1
  * - cosine:   r + (1-r)/2 * (1 + cos(pi*s)),  s = (t-W)/(N-W)
  * - linear:   1 - (1-r)*s
- * - inv_sqrt: max(r, sqrt(W/t))
+ * - inv_sqrt: max(r, sqrt(max(1, W)/t))
  * - wsd (warm-up, stable, decay): 1 up to N-D, D = floor(decayFraction*N); then 1 / (1 + x*(1/r - 1)), x = (t-(N-D))/N.
  *   As in the authors' code x counts in parts of N, not of D, so the end is above r: 0.526 for r = 0.1, decayFraction 0.1.
  *   With decay 'line' it is 1 - (1-r)*(t-(N-D))/D instead. Up to N-D nothing depends on N, so a run can be made longer from there.
@@ -38,6 +40,7 @@ export interface ScheduleOptions {
  */
 export function learningRateMultiplier(step: number, options: ScheduleOptions): number {
   const { schedule, warmupSteps: W, totalSteps: N, minRatio: r = 0, decayFraction = 0.1, holdAtEnd = true } = options;
+  checkOptions('learningRateMultiplier', options, OPTIONS);
   const { decay = 'inverse' } = options;
   validate(step, { schedule, W, N, r, decayFraction, decay });
   if (step < W) return step / W;
@@ -91,9 +94,13 @@ function validate(
   if (W >= N && (schedule === 'cosine' || schedule === 'linear')) {
     fail(`warmupSteps ${W} must be below totalSteps ${N}`);
   }
+  if (W > N) fail(`warmupSteps ${W} must be at most totalSteps ${N}`);
   if (!(r >= 0 && r <= 1)) fail(`minRatio must be 0 .. 1, got ${r}`);
   if (!(decayFraction >= 0 && decayFraction <= 1)) fail(`decayFraction must be 0 .. 1, got ${decayFraction}`);
   if (!['inverse', 'line'].includes(decay)) fail(`unknown decay '${decay}', use inverse or line`);
+  if (schedule === 'wsd' && W > stableSteps(N, decayFraction)) {
+    fail(`warmupSteps ${W} must end before the decay of wsd begins, at step ${stableSteps(N, decayFraction)}`);
+  }
   if (schedule === 'wsd' && decay === 'inverse' && r === 0) {
     fail('wsd needs a minRatio above 0: its decay divides by it; or decay line');
   }

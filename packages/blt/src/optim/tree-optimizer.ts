@@ -1,9 +1,10 @@
 /** @file The common part of the optimisers that are made of ordinary operations: parameters by name, buffers, and a saved state. */
 import { leaves, mul, scatterAddRows } from '@blt-ts/autograd';
-import { full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
+import { checkOptions, full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { checkGradients, consumeGradients, type Gradient, type Gradients, namedGradients } from './gradients.ts';
 import { rateOf } from './learning-rate.ts';
-import { groupOf, type ParameterGroup } from './parameter-groups.ts';
+import { checkGroups, groupOf, type ParameterGroup } from './parameter-groups.ts';
+import { checkBuffer } from './saved-state.ts';
 
 /** Everything an optimiser needs to go on. */
 export interface OptimizerState<Values> {
@@ -56,6 +57,7 @@ export abstract class TreeOptimizer {
     groups: readonly ParameterGroup[],
     kinds: (name: string, p: Tensor) => readonly string[],
   ) {
+    checkGroups(op, groups);
     this.op = op;
     this.params = new Map(leaves(params));
     this.usual = usual;
@@ -78,7 +80,9 @@ export abstract class TreeOptimizer {
    * @throws Error, TypeError, RangeError before anything is changed, for no learning rate, or naming the parameter whose gradient is missing,
    *   no gradient, of another shape or, on backends whose values can be read at once, not finite
    */
-  step(gradients: Gradients, lr?: number, { scale }: { readonly scale?: Tensor } = {}): void {
+  step(gradients: Gradients, lr?: number, scaled: { readonly scale?: Tensor } = {}): void {
+    checkOptions(`${this.op}: step`, scaled, ['scale']);
+    const { scale } = scaled;
     const rate = rateOf(this.op, lr, this.usual.lr);
     scope(() => {
       const [first] = this.params.values();
@@ -123,12 +127,7 @@ export abstract class TreeOptimizer {
 
   /** Continues from a saved state. @throws Error naming the first tensor that is missing or of another size; nothing is changed then */
   restore({ step, tensors }: OptimizerState<Float32Array>): void {
-    for (const [key, target] of this.buffers) {
-      const values = tensors.get(key);
-      if (values?.length !== target.size) {
-        throw new Error(`optimiser state: ${key} needs ${target.size} values, got ${values?.length ?? 'none'}`);
-      }
-    }
+    for (const [key, target] of this.buffers) checkBuffer(tensors, key, target);
     for (const [key, target] of this.buffers) target.assign(tensors.get(key)!);
     this.done = step;
   }

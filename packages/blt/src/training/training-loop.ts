@@ -197,7 +197,8 @@ export class TrainingLoop<P extends object, Row extends Predicting, Batch = unkn
 
   private learningRate(step: number): number {
     const { lr, warmupSteps, minRatio, schedule = 'cosine', decayFraction = DECAY_FRACTION } = this.options;
-    const numbers = { warmupSteps: Math.min(warmupSteps, this.total - 1), totalSteps: this.total, minRatio };
+    const warmEnd = schedule === 'wsd' ? stableSteps(this.total, decayFraction) : this.total;
+    const numbers = { warmupSteps: Math.min(warmupSteps, this.total - 1, warmEnd), totalSteps: this.total, minRatio };
     return lr * learningRateMultiplier(step, { schedule, ...numbers, decayFraction, decay: 'line' });
   }
 

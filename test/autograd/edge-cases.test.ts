@@ -4,29 +4,52 @@ import {
   affine,
   allclose,
   argmax,
+  conv1d,
   defineOp,
   flatten,
   flip,
+  gather,
   gatherRows,
   grad,
   gradcheck,
+  layerNorm,
+  leaves,
   loadSafetensors,
+  matmul,
   maxPool1d,
+  mean,
+  meanSquaredError,
   mul,
   pad,
   pow,
   randomUniform,
   recompute,
   saveSafetensors,
+  scatterAdd,
   split,
+  stridedSlice,
   sum,
   tile,
   topk,
   treeFromNames,
+  treeMap,
   valueAndGrad,
+  variance,
 } from '@blt-ts/autograd';
 import { vmap } from '@blt-ts/autograd/vmap';
-import { createReferenceBackend, Random, ShapeError, type Tensor, tensor, writeSafetensors } from '@blt-ts/tensor';
+import {
+  createReferenceBackend,
+  createWasmBackend,
+  full,
+  keep,
+  ones,
+  Random,
+  ShapeError,
+  type Tensor,
+  tensor,
+  writeSafetensors,
+  zeros,
+} from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 
 const one = { dtype: 'F32', shape: [1], data: Float32Array.of(1) } as const;
@@ -157,4 +180,88 @@ test('what cannot be is refused by name', () => {
 test('the largest of more than 2^24 elements is refused, because its place is computed in 32 bits', () => {
   const backend = createReferenceBackend();
   expect(() => argmax(tensor(new Float32Array(2 ** 24 + 2), undefined, { backend }))).toThrow(/exact up to 2\^24/);
+});
+
+describe('what lost values silently', () => {
+  test('a function under recompute returns one tensor, because the gradient of others was 0', () => {
+    const many = (x: Tensor) => recompute(() => ({ h: mul(x, x) }) as never);
+    expect(() => grad((x: Tensor) => sum((many(x) as unknown as { h: Tensor }).h))(tensor([2]))).toThrow(
+      'recompute: the result of f must be a tensor',
+    );
+  });
+
+  test('a constant is its own mean, on every backend and for every length', () => {
+    for (const backend of [createReferenceBackend(), createWasmBackend()]) {
+      for (let n = 1; n < 300; n++) {
+        const x = full([2, n], 1, { backend });
+        expect(mean(x, { axes: 1 }).tolist()).toEqual([1, 1]);
+        expect(meanSquaredError(x, full([2, n], 3, { backend })).item()).toBe(4);
+      }
+      expect([...layerNorm(full([1, 41], 1e6, { backend })).readSync()]).toEqual(new Array(41).fill(0));
+      const g = grad((x: Tensor) => sum(variance(x)))(full([1, 41], 3, { backend }));
+      expect([...g.readSync()]).toEqual(new Array(41).fill(0));
+    }
+    expect(mean(zeros([0])).item()).toBeNaN();
+  });
+
+  test('maps and sets are no trees', () => {
+    for (const tree of [new Map([['w', tensor([1])]]), new Set([tensor([1])])]) {
+      expect(() => saveSafetensors(tree)).toThrow(/parameters are a (Map|Set); leaves must be tensors/);
+      expect(() => treeMap((x) => x, { a: tree })).toThrow(/"a" is a (Map|Set)/);
+    }
+  });
+
+  test('two tensors of one name are no tree', () => {
+    const tree = { 'a.b': tensor([2]), a: { b: tensor([3]) } };
+    expect(() => leaves(tree)).toThrow('two tensors are called "a.b"');
+    expect(() => treeMap((x, y) => add(x, y), tree, tree)).toThrow('two tensors are called "a.b"');
+  });
+
+  test('ids are i32 on every axis', () => {
+    const x = tensor([[1, 2], [3, 4]]); // biome-ignore format: one line
+    for (const axis of [0, 1]) {
+      expect(() => gather(x, tensor([[0.7, 1.9]]), axis)).toThrow('i32');
+      expect(() => scatterAdd(tensor([[1, 2]]), tensor([[0.7, 1]]), 2, axis)).toThrow('i32');
+    }
+  });
+
+  test('powers of 1, and of -1 to infinity, are 1; by a negative base there is no gradient', () => {
+    const infinite = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const b of infinite) expect(pow(tensor([1, -1]), tensor([b, b])).tolist()).toEqual([1, 1]);
+    expect(pow(1, tensor([Number.NaN, ...infinite])).tolist()).toEqual([1, 1, 1]);
+    expect(pow(tensor([2, 0.5, -2]), tensor([infinite[0], infinite[0], infinite[0]])).tolist()).toEqual([
+      infinite[0],
+      0,
+      infinite[0],
+    ]);
+    const byExponent = (a: number) => grad((b: Tensor) => sum(pow(tensor([a]), b)))(tensor([2])).readSync()[0];
+    expect([byExponent(-2), byExponent(0), byExponent(2)]).toEqual([Number.NaN, 0, expect.closeTo(4 * Math.LN2, 5)]);
+  });
+});
+
+describe('errors name what they are about', () => {
+  test.each<[string, () => unknown, RegExp]>([
+    ['a kernel without elements', () => conv1d(ones([1, 1, 3]), ones([1, 1, 0])), /conv1d: a window \[0\]/],
+    [
+      'a bias of another size',
+      () => conv1d(ones([1, 1, 3]), ones([2, 1, 1]), { bias: ones([3]) }),
+      /conv1d: bias \[3\] must be \[2\]/,
+    ],
+    [
+      'a bias that is a number',
+      () => conv1d(ones([1, 1, 3]), ones([2, 1, 1]), { bias: 3 as never }),
+      /conv1d: bias must be a tensor, got 3/,
+    ],
+    ['bounds between places', () => stridedSlice(ones([5]), [0.5], [3.5], [2]), /bounds 0.5:3.5/],
+    ['a bound that is NaN', () => stridedSlice(ones([5]), [Number.NaN], [3], [2]), /bounds NaN:3/],
+    ['a product with a matrix', () => matmul(ones([2, 3, 4]), ones([5, 3])), /a \[2,3,4\] x b \[5,3\]: 4 != 5/],
+    [
+      'a product with a transposed matrix',
+      () => matmul(ones([2, 3, 4]), ones([5, 3]), { transposeB: true }),
+      /a \[2,3,4\] x b \[5,3\]\^T: 4 != 3/,
+    ],
+    ['what is kept', () => keep({ w: ones([1]) } as never), /keep must be a tensor, got a plain object/],
+  ])('%s', (_, make, message) => {
+    expect(make).toThrow(message);
+  });
 });

@@ -29,5 +29,5 @@ test('what does not fit is refused by name', () => {
     'bias has shape [2] in the file, it must have [1]',
   );
   expect(() => saveSafetensors(w)).toThrow('a tensor alone has no name');
-  expect(() => saveSafetensors({ 'a.b': w, a: { b: w } })).toThrow('given twice');
+  expect(() => saveSafetensors({ 'a.b': w, a: { b: w } })).toThrow('two tensors are called "a.b"');
 });

@@ -2,7 +2,7 @@
  * @file Rematerialisation: memory for time. A value that the backward pass reads is computed again instead of kept, in two ways.
  * `recompute` does so for a whole function, by the user's choice; `Rematerialized` for single cheap results, once memory is short.
  */
-import { release, run, scope, type Tensor } from '@blt-ts/tensor';
+import { checkTensor, release, run, scope, type Tensor } from '@blt-ts/tensor';
 import {
   checkVersion,
   type KernelCall,
@@ -106,6 +106,7 @@ export function recompute(f: () => Tensor): Tensor {
   if (!(tape instanceof Tape)) return f();
   const noted = new CheckpointInputs(tape);
   const out = recordingInstead(noted, () => scope(f));
+  checkTensor('recompute: the result of f', out);
   if (noted.depends(out) && !tape.depends(out)) tape.recordCheckpoint(f, out, noted.inputs);
   return out;
 }

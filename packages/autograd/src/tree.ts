@@ -19,7 +19,7 @@ export function mapTree<T extends Tree, Leaf>(tree: T, f: (leaf: Tensor, path: s
     if (node instanceof Tensor) return f(node, path);
     const below = (key: string | number) => (path === '' ? String(key) : `${path}.${key}`);
     if (Array.isArray(node)) return node.map((child, i) => walk(child, below(i)));
-    if (node === null || typeof node !== 'object' || isForeignTensor(node)) {
+    if (node === null || typeof node !== 'object' || isForeignTensor(node) || Symbol.iterator in node) {
       throw new TypeError(
         `parameters${path === '' ? ' are' : `: "${path}" is`} ${describe(node)}; leaves must be tensors`,
       );
@@ -29,16 +29,18 @@ export function mapTree<T extends Tree, Leaf>(tree: T, f: (leaf: Tensor, path: s
   return walk(tree, '') as TreeOf<T, Leaf>;
 }
 
-/** Name and tensor of every leaf, in the order of the tree. */
+/** Name and tensor of every leaf, in the order of the tree. @throws TypeError for a name that is there twice: { 'a.b': x, a: { b: y } } */
 export function leaves(tree: Tree): [name: string, leaf: Tensor][] {
-  const found: [string, Tensor][] = [];
-  mapTree(tree, (leaf, path) => found.push([path, leaf]));
-  return found;
+  const found = new Map<string, Tensor>();
+  mapTree(tree, (leaf, path) => {
+    if (found.has(path)) throw new TypeError(`parameters: two tensors are called "${path}"; give one another name`);
+    found.set(path, leaf);
+  });
+  return [...found];
 }
 
 /**
- * Replaces every leaf by f of the leaves at its place in several trees of one form:
- * treeMap((p, g) => sub(p, mul(g, 0.1)), params, grads).
+ * Replaces every leaf by f of the leaves at its place in several trees of one form: treeMap((p, g) => sub(p, mul(g, 0.1)), params, grads).
  * @throws TypeError naming a tensor that one tree has and another has not, or a leaf that is no tensor
  * @see `jax.tree.map`
  */

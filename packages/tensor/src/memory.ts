@@ -3,7 +3,7 @@
  * when the garbage collector finds it; backends see to it that the collector knows of the bytes behind it.
  */
 import type { ReadWatcher } from './lifetime.ts';
-import { disposal, lifetimes, Tensor } from './tensor.ts';
+import { checkTensor, disposal, lifetimes, Tensor } from './tensor.ts';
 
 /**
  * Frees a tensor now, whoever made it. Twice is harmless. Libraries use it; user code uses `scope`, or `dispose`.
@@ -16,8 +16,9 @@ const pinned = new WeakSet<Tensor>();
 /** Whether `keep` was called on it. */
 export const isPinned = (tensor: Tensor): boolean => pinned.has(tensor);
 
-/** Takes a tensor out of all scopes: it lives until `release`, or until the garbage collector finds it. */
+/** Takes a tensor out of all scopes: it lives until `release`, or until the garbage collector finds it. @throws TypeError for anything else */
 export function keep<T extends Tensor>(tensor: T): T {
+  checkTensor('keep', tensor);
   pinned.add(tensor);
   lifetimes.disown(tensor);
   return tensor;

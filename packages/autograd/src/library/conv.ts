@@ -50,7 +50,7 @@ function windows(op: string, x: Tensor, size: readonly number[], options: Window
   const dilation = perAxis(op, 'dilation', options.dilation ?? 1, axes, 1);
   const padded = sizes.map((d, i) => d + 2 * padding[i]);
   const places = padded.map((d, i) => Math.floor((d - dilation[i] * (size[i] - 1) - 1) / stride[i]) + 1);
-  if (places.some((count) => count < 1)) {
+  if (places.some((count) => count < 1) || size.includes(0)) {
     throw new ShapeError(
       `${op}: a window [${size.join(',')}] with dilation [${dilation.join(',')}] does not fit into [${padded.join(',')}]`,
     );
@@ -108,7 +108,10 @@ function convolution(op: string, axes: number, x: Tensor, weight: Tensor, option
   });
   const channelsFirst = transpose(reshape(y, [G, N, sizeOf(places), O / G]), [1, 0, 3, 2]);
   const result = reshape(channelsFirst, [N, O, ...places]);
-  return bias ? add(result, reshape(bias, [O, ...places.map(() => 1)])) : result;
+  if (!bias) return result;
+  checkTensor(`${op}: bias`, bias);
+  if (bias.rank !== 1 || bias.size !== O) throw new ShapeError(`${op}: bias ${formatShape(bias.shape)} must be [${O}]`);
+  return add(result, reshape(bias, [O, ...places.map(() => 1)]));
 }
 
 /**

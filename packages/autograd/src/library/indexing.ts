@@ -20,6 +20,7 @@ function rangeOf(start: number | undefined, stop: number | undefined, step: numb
   const bound = (b: number) => Math.min(highest, Math.max(lowest, b < 0 ? b + size : b));
   const begin = start === undefined ? (step > 0 ? lowest : highest) : bound(start);
   const end = stop === undefined ? (step > 0 ? highest : lowest) : bound(stop);
+  if (![begin, end].every(Number.isInteger)) throw new RangeError(`bounds ${start}:${stop} are no whole numbers`);
   return { begin, count: Math.max(0, Math.ceil((end - begin) / step)), step };
 }
 

@@ -75,20 +75,21 @@ const realPower = /* @__PURE__ */ defineOp({
     const odd = mul(small, notEqual(affine(truncated(affine(b, 0.5)), 2), b));
     const whole = where(small, equal(truncated(b), b), 1);
     const signed = where(whole, where(odd, neg(size), size), Number.NaN);
-    return where(equal(b, 0), 1, where(less(a, 0), signed, size));
+    const unit = where(equal(a, 1), 1, mul(equal(abs(a), 1), equal(abs(b), Number.POSITIVE_INFINITY)));
+    return where(maximum(equal(b, 0), unit), 1, where(less(a, 0), signed, size));
   },
-  // da = g b a^(b-1), db = g y ln a, where a is not below 0
+  // da = g b a^(b-1), db = g y ln a, which is NaN where a is below 0
   vjp: (g, { ins: [a, b], out, needs }) => [
     needs[0]
       ? unbroadcast(mul(g, where(mul(equal(a, 0), equal(b, 0)), 0, mul(b, pow(a, affine(b, 1, -1))))), a.shape)
       : null,
-    needs[1] ? unbroadcast(mul(g, mul(out, log(where(less(0, a), a, 1)))), b.shape) : null,
+    needs[1] ? unbroadcast(mul(g, mul(out, log(where(equal(a, 0), 1, a)))), b.shape) : null,
   ],
 });
 
 /**
  * a^b. A whole number b up to 64 is multiplied out, 1/2 is a square root, any other is e^(b ln|a|), whose relative error is about |b ln a|
- * roundoffs. A negative a has a power only where b is whole, else NaN; 0^0 = 1. Operands broadcast.
+ * roundoffs. A negative a has a power only where b is whole, else NaN; a^0, 1^b and (-1)^(+-infinity) are 1. The gradient by b is NaN where a is negative, and 0 at a = 0. Operands broadcast.
  */
 export function pow(a: Operand, b: Operand): Tensor {
   if (typeof a === 'number') return realPower(full([], a, { backend: (b as Tensor).backend }), b as Tensor);

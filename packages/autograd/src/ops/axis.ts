@@ -75,7 +75,13 @@ export function argsort(x: Tensor, options: SortOptions = {}): Tensor {
   const { axis = -1, descending = false } = options;
   const perm = toLast('argsort', x, axis);
   if (!perm) return positions(x, descending, x.shape[x.rank - 1]);
-  const order = positions(transpose(x, perm), descending, x.shape[perm[perm.length - 1]]);
+  return putBack('argsort', positions(transpose(x, perm), descending, x.shape[perm[perm.length - 1]]), perm, x);
+}
+
+/** Positions with their axis where it was, by way of floats. @throws ShapeError for positions that no float holds */
+function putBack(op: string, order: Tensor, perm: readonly number[], { shape }: Tensor): Tensor {
+  const size = shape[perm[perm.length - 1]];
+  if (size > 2 ** 24) throw new ShapeError(`${op}: the axis has ${size} elements; places are exact up to 2^24`);
   return cast(transpose(cast(order, 'f32'), inverse(perm)), 'i32');
 }
 
@@ -113,10 +119,7 @@ export function topk(
   const order = positions(last, largest, k);
   const values = apply('gatherAxis', [last, order], {});
   if (!perm) return { values, indices: order };
-  return {
-    values: transpose(values, inverse(perm)),
-    indices: cast(transpose(cast(order, 'f32'), inverse(perm)), 'i32'),
-  };
+  return { values: transpose(values, inverse(perm)), indices: putBack('topk', order, perm, x) };
 }
 
 /**
@@ -127,7 +130,7 @@ export function topk(
 export function gather(x: Tensor, ids: Tensor, axis = -1): Tensor {
   checkTensor('gather: ids', ids);
   const perm = toLast('gather', x, axis);
-  if (!perm || ids.rank !== x.rank) return apply('gatherAxis', [x, ids], {});
+  if (!perm || ids.rank !== x.rank || ids.dtype !== 'i32') return apply('gatherAxis', [x, ids], {});
   return transpose(apply('gatherAxis', [transpose(x, perm), transposeIds(ids, perm)], {}), inverse(perm));
 }
 
@@ -139,7 +142,7 @@ export function gather(x: Tensor, ids: Tensor, axis = -1): Tensor {
 export function scatterAdd(values: Tensor, ids: Tensor, size: number, axis = -1): Tensor {
   checkTensor('scatterAdd: ids', ids);
   const perm = toLast('scatterAdd', values, axis);
-  if (!perm || ids.rank !== values.rank) return apply('scatterAddAxis', [values, ids], { size });
+  if (!perm || ids.rank !== values.rank || ids.dtype !== 'i32') return apply('scatterAddAxis', [values, ids], { size });
   return transpose(
     apply('scatterAddAxis', [transpose(values, perm), transposeIds(ids, perm)], { size }),
     inverse(perm),

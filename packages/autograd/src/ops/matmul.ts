@@ -21,7 +21,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   checkTensor('matmul: b', b);
   checkOptions('matmul', options, ['transposeA', 'transposeB']);
   const { transposeA = false, transposeB = false } = options;
-  if (b.rank === 2 && a.rank > 2) {
+  if (b.rank === 2 && a.rank > 2 && a.shape.at(transposeA ? -2 : -1) === b.shape[transposeB ? 1 : 0]) {
     const last = a.rank - 1;
     const rows = transposeA ? transpose(a, [...a.shape.keys()].slice(0, -2).concat(last, last - 1)) : a;
     const lead = rows.shape.slice(0, -1);

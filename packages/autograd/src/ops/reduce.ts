@@ -10,7 +10,7 @@ import {
   type Tensor,
 } from '@blt-ts/tensor';
 import { apply } from '../tape.ts';
-import { affine, square, sub } from './elementwise.ts';
+import { div, square, sub } from './elementwise.ts';
 import { reshape } from './shape.ts';
 
 /** The axes of a reduction, and whether they stay. */
@@ -43,7 +43,7 @@ export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce('m
 /** Arithmetic mean over the axes. @throws ShapeError as `sum` */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const y = reduce('sum', x, options, 'mean');
-  return affine(y, y.size / x.size);
+  return div(y, x.size / y.size);
 }
 
 /** Sum of the squares of all elements, a scalar. */
@@ -56,7 +56,7 @@ export function meanSquaredError(x: Tensor, y: Tensor): Tensor {
   if (!sameShape(x.shape, y.shape)) {
     throw new ShapeError(`meanSquaredError: shapes ${formatShape(x.shape)} and ${formatShape(y.shape)} differ`);
   }
-  return affine(sum(square(sub(x, y))), 1 / x.size);
+  return div(sum(square(sub(x, y))), x.size);
 }
 
 /** Sums g over the axes along which `shape` was repeated to g's shape: the way back of `broadcastTo`. */

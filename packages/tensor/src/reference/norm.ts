@@ -33,7 +33,4 @@ const rmsNormBackward: CpuKernel<'rmsNormBackward'> = ([dx, dw], [x, w, g], { ep
   dw.data.set(dwTotal);
 };
 
-export const normKernels = {
-  rmsNorm,
-  rmsNormBackward,
-};
+export const normKernels = { rmsNorm, rmsNormBackward };

@@ -39,9 +39,4 @@ const variance: CpuKernel<'variance'> = ([y], [x], { correction }) => {
   }
 };
 
-export const reduceKernels = {
-  sum,
-  max,
-  sumSquares,
-  variance,
-};
+export const reduceKernels = { sum, max, sumSquares, variance };

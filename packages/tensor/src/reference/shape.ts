@@ -75,11 +75,4 @@ const reshape: CpuKernel<'reshape'> = () => {
   throw new Error('reshape moves no data and is never run');
 };
 
-export const shapeKernels = {
-  reshape,
-  transpose,
-  broadcastTo,
-  slice,
-  pad,
-  concat,
-};
+export const shapeKernels = { reshape, transpose, broadcastTo, slice, pad, concat };

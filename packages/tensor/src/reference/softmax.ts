@@ -46,9 +46,4 @@ const crossEntropyBackward: CpuKernel<'crossEntropyBackward'> = ([dx], [logits, 
   }
 };
 
-export const softmaxKernels = {
-  softmax,
-  logSoftmax,
-  crossEntropy,
-  crossEntropyBackward,
-};
+export const softmaxKernels = { softmax, logSoftmax, crossEntropy, crossEntropyBackward };

@@ -64,3 +64,11 @@ test('a model that learned no chats is said to know none', () => {
   expect(asked.code).toBe(0);
   expect(asked.stderr).toContain('the model was not trained on chats');
 });
+
+test('an evaluation of text that was trained on says so', () => {
+  const evaluated = (data: string) => blt(folder, ['eval', '--model', 'runs/plain', '--data', data]);
+  expect(evaluated('words.txt').stderr).toMatch(
+    /the model was trained on 2\.\d+ kB of words\.txt, so the figure says little/,
+  );
+  expect(evaluated('fruit.csv').stderr).not.toContain('trained on');
+});

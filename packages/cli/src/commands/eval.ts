@@ -32,7 +32,9 @@ import { type Document, lastBytes, totalBytes } from '../data/document.ts';
 import { differences, recovered } from '../data/document-list.ts';
 import { loadDocuments } from '../data/sources.ts';
 import { splitHash } from '../data/split.ts';
+import { trainedOn } from '../data/trained-on.ts';
 import { comparedBytes, compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
+import { documentListOf } from '../run/document-list-of.ts';
 import { loadModel } from '../run/find-model.ts';
 import { RunFolder } from '../run/folder.ts';
 import { memoryBeside } from '../run/memory-file.ts';
@@ -63,12 +65,11 @@ async function evaluationData(
   folder: string,
 ): Promise<{ title: string; plan: RunPlan | null; train: Document[]; heldOut: Document[] }> {
   if (flags.data && flags.data.length > 0) {
-    return {
-      title: flags.data.join(' '),
-      plan: null,
-      train: [],
-      heldOut: await loadDocuments(flags.data, { ...flags, warn }),
-    };
+    const heldOut = await loadDocuments(flags.data, { ...flags, warn });
+    const list = await documentListOf(folder);
+    const known = list && trainedOn(heldOut, list);
+    if (known) warn(known);
+    return { title: flags.data.join(' '), plan: null, train: [], heldOut };
   }
   const ignored = flags.raw ? '--raw' : flags.textField === undefined ? null : '--text-field';
   if (ignored) throw new UserError(`${ignored} is for --data; a run's own data are read as the run read them`, 2);

@@ -10,7 +10,7 @@ import {
 } from '@blt-ts/blt';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
-import { learnedChats } from '../run/learned-chats.ts';
+import { documentListOf } from '../run/document-list-of.ts';
 import { memoryBeside } from '../run/memory-file.ts';
 import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
@@ -84,6 +84,24 @@ class TerminalWriter {
   }
 }
 
+async function warnOfChats(folder: string): Promise<void> {
+  if ((await documentListOf(folder))?.chats !== false) return;
+  warn(
+    'the model was not trained on chats, so it goes on with the text of a chat instead of answering; see docs/chats.md',
+  );
+}
+
+/** What is asked of the text, whether it is one or many. */
+const wantedText = (flags: GenerateFlags) => ({
+  maxBytes: flags.maxBytes,
+  temperature: flags.temperature,
+  topK: flags.topK ?? null,
+  topP: flags.topP ?? null,
+  seed: flags.seed,
+  stop: flags.chat ? Uint8Array.of(CHAT_END) : flags.stop ? Buffer.from(flags.stop) : null,
+  ignoreEos: flags.ignoreEos,
+});
+
 /** `blt generate`. @returns the exit code */
 export async function generateCommand(flags: GenerateFlags): Promise<number> {
   checkPromptFlags(flags);
@@ -92,22 +110,10 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   const { weights = 'stored' } = flags;
   const { checkpoint, folder, hashRows } = await openForDecoding(flags.model, backend, weights);
   announce(choice);
-  if (flags.chat && (await learnedChats(folder)) === false) {
-    warn(
-      'the model was not trained on chats, so it goes on with the text of a chat instead of answering; see docs/chats.md',
-    );
-  }
+  if (flags.chat) await warnOfChats(folder);
   checkContext(checkpoint, flags.context);
   const { context: contextBytes } = flags;
-  const text = {
-    maxBytes: flags.maxBytes,
-    temperature: flags.temperature,
-    topK: flags.topK ?? null,
-    topP: flags.topP ?? null,
-    seed: flags.seed,
-    stop: flags.chat ? Uint8Array.of(CHAT_END) : flags.stop ? Buffer.from(flags.stop) : null,
-    ignoreEos: flags.ignoreEos,
-  };
+  const text = wantedText(flags);
   if (flags.prompts !== undefined) {
     const { prompts, n = 1, out, system } = flags;
     const chat = flags.chat ? { system } : null;

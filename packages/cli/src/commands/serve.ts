@@ -6,7 +6,7 @@ import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
 import { LOOPBACK, untilInterrupted } from '../http/listen.ts';
 import { weightBytes } from '../run/coding-model.ts';
-import { learnedChats } from '../run/learned-chats.ts';
+import { documentListOf } from '../run/document-list-of.ts';
 import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { BatchLane, type Lane } from '../serve/lane.ts';
 import { openLaneThreads } from '../serve/lane-threads.ts';
@@ -83,7 +83,7 @@ export async function serveCommand(model: string | undefined, flags: ServeFlags)
   const open = await openForDecoding(model, choice.backend, flags.weights);
   const { checkpoint, folder } = open;
   checkContext(checkpoint, flags.context);
-  const chats = flags.chat ?? (await learnedChats(folder)) ?? false;
+  const chats = flags.chat ?? (await documentListOf(folder))?.chats ?? false;
   const { lanes, end } = await openLanes(choice.backend, open, flags);
   const name = flags.name ?? basename(resolve(model ?? folder));
   const limits = { maxBytes: flags.maxBytes, maxTexts: Math.min(MOST_TEXTS, flags.places + flags.queue) };

@@ -43,15 +43,7 @@ import { errorCode, reason, reasonNoFolder, UserError } from '../terminal/errors
 import { RunLock } from './lock.ts';
 import { noRun } from './no-run.ts';
 import { MAX_RECORD_BYTES, parseRecord, type RunRecord, recordText } from './record.ts';
-import {
-  changedKeys,
-  openStateFiles,
-  orInfinityText,
-  parseState,
-  STATE_ARRAYS,
-  STATE_JSON,
-  stateJsonText,
-} from './state-files.ts';
+import { changedKeys, openStateFiles, orInfinityText, readState, STATE_JSON, stateJsonText } from './state-files.ts';
 
 export const STEP = /^step-\d+$/;
 const DATA_FILE = 'data.jsonl';
@@ -245,16 +237,7 @@ export class RunFolder {
     }
     for (const problem of problems) warn(problem);
     const folder = join(this.path, name);
-    const read = async (file: string) => {
-      try {
-        return await readFile(join(folder, file));
-      } catch (error) {
-        const why = reason(error);
-        throw new UserError(`cannot go on from ${join(folder, file)}: ${why}`, 1, { cause: error });
-      }
-    };
-    const [text, arrays] = [(await read(STATE_JSON)).toString('utf8'), await read(STATE_ARRAYS)];
-    const { plan: then, ...state } = parseState(text, arrays, folder);
+    const { plan: then, ...state } = readState(folder);
     if (plan !== undefined && then !== undefined) {
       const changed = changedKeys(then, JSON.parse(JSON.stringify(plan, orInfinityText)));
       const more = changed.length > 10 ? ` and ${changed.length - 10} more` : '';

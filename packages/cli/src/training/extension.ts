@@ -6,11 +6,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunPlan, SessionState } from '@blt-ts/blt';
 import { linkedFiles, listFolders, pruneFolders, setLatest, setPointer, writeFolder } from '../files/atomic-folder.ts';
-import { readSmallFile } from '../files/small-file.ts';
 import { type RunFolder, STEP, stepName } from '../run/folder.ts';
 import { MetricsFile } from '../run/metrics-file.ts';
 import type { RunRecord } from '../run/record.ts';
-import { parseStateJson, STATE_ARRAYS, STATE_JSON, stateJsonText } from '../run/state-files.ts';
+import { readStateJson, STATE_ARRAYS, STATE_JSON, stateJsonText } from '../run/state-files.ts';
 import { UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import type { Position } from './time-budget.ts';
@@ -28,13 +27,9 @@ interface ExtensionPoint {
   readonly isBeforeDecay: boolean;
 }
 
-const MAX_STATE_JSON = 4 * 1024 * 1024;
 const METRICS = 'metrics.jsonl';
 
-function stateJson(folder: RunFolder, name: string) {
-  const file = join(folder.path, name, STATE_JSON);
-  return parseStateJson(readSmallFile(file, MAX_STATE_JSON), file);
-}
+const stateJson = (folder: RunFolder, name: string) => readStateJson(join(folder.path, name));
 
 /** The place that a run would go on from if it were made longer; null for one whose model has no step yet. */
 async function extensionPoint(folder: RunFolder, { plan }: RunRecord): Promise<ExtensionPoint | null> {

@@ -227,7 +227,7 @@ export async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
     const choice = await backendFor(config, flags);
     const wish = { steps: config.train?.steps, minutes: config.train?.minutes, write: lock !== null };
     const short = await resumedPlan(record, data, choice.backend);
-    const fits = (minutes: number, at: Position) => budgetOf(short, minutes, true).newEnd(at);
+    const fits = (minutes: number, at: Position) => budgetOf(short, minutes, true).endInTime(at);
     const { record: longer, fitted } = await extended(folder, record, wish, fits, warn);
     const planned = longer === record ? short : await resumedPlan(longer, data, choice.backend);
     const job = {

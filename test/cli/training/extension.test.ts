@@ -74,6 +74,55 @@ test('an extension that was killed once config.json was written is finished by t
   expect(JSON.parse(readFileSync(path('runs/killed/config.json'), 'utf8')).extended).toHaveLength(1);
 });
 
+/** A run of 20 steps as a kill leaves it, once with each step before its end saved. @returns the weights that it had come to */
+function killedAt(step: number, run: string, ...args: string[]): Buffer {
+  const saved = ['--steps', '20', '--save-every', '2', '--keep-last', '99'];
+  expect(train('--data', 'words.txt', ...TINY, ...args, ...saved, '--run', run).code).toBe(0);
+  const at = path('runs', run);
+  const weights = readFileSync(join(at, 'step-000020/model.safetensors'));
+  const name = (of: number) => `step-${String(of).padStart(6, '0')}`;
+  for (let after = step + 2; after <= 20; after += 2) rmSync(join(at, name(after)), { recursive: true });
+  writeFileSync(join(at, 'latest'), `${name(step)}\n`);
+  writeFileSync(join(at, 'best'), `${name(8)}\n`);
+  for (const file of ['report.html', 'evaluation.json']) rmSync(join(at, file));
+  const metrics = readFileSync(join(at, 'metrics.jsonl'), 'utf8').split('\n');
+  writeFileSync(join(at, 'metrics.jsonl'), `${metrics.slice(0, step).join('\n')}\n`);
+  return weights;
+}
+
+test.each(['wsd', 'cosine'])(
+  '--steps N of a %s run that was stopped on its way to N is a plain --resume',
+  (schedule) => {
+    const run = `stopped-${schedule}`;
+    const weights = killedAt(18, run, '--schedule', schedule);
+    const { code, stdout } = train('--resume', `runs/${run}`, '--steps', '20');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^resumed .*step-000018 /m);
+    expect(stdout).not.toMatch(/goes on from step|learning rate is that of/);
+    expect(readFileSync(path('runs', run, 'step-000020/model.safetensors')).equals(weights)).toBe(true);
+    expect(JSON.parse(readFileSync(path('runs', run, 'config.json'), 'utf8')).extended).toBeUndefined();
+  },
+);
+
+test.each([
+  ['wsd', 10, '40', /goes on from step 10, before its decay, as if planned for 40 steps;/],
+  ['wsd', 10, '11', /from step 10 on the learning rate is that of a run of 11 steps, so it falls once;/],
+  [
+    'cosine',
+    10,
+    '40',
+    /from step 10 on the learning rate is that of a run of 40 steps, so it rises once; a run of --schedule wsd/,
+  ],
+  ['cosine', 10, '12', /from step 10 on the learning rate is that of a run of 12 steps, so it falls once;/],
+] as const)(
+  'a %s run stopped at step %d that is given %s steps says what becomes of its rate',
+  (schedule, at, steps, says) => {
+    const run = `${schedule}-to-${steps}`;
+    killedAt(at, run, '--schedule', schedule);
+    expect(train('--resume', `runs/${run}`, '--steps', steps).stdout).toMatch(says);
+  },
+);
+
 test('--dry-run of an extension shows the longer plan and changes nothing', () => {
   const files = () =>
     (readdirSync(path('runs/dry'), { recursive: true }) as string[])

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RunPlan, SessionState } from '@blt-ts/blt';
+import { learningRateMultiplier, type RunPlan, type SessionState } from '@blt-ts/blt';
 import { linkedFiles, listFolders, pruneFolders, setLatest, setPointer, writeFolder } from '../files/atomic-folder.ts';
 import { type RunFolder, STEP, stepName } from '../run/folder.ts';
 import { MetricsFile } from '../run/metrics-file.ts';
@@ -21,6 +21,8 @@ interface ExtensionPoint {
   readonly step: number;
   /** Updates done in all, those after this place included. */
   readonly done: number;
+  /** Updates that the run stands to do in all, which its time may have changed. */
+  readonly planned: number;
   /** Whether the run is at its end. */
   readonly ended: boolean;
   /** Nothing before this place depended on the number of steps. */
@@ -38,8 +40,9 @@ async function extensionPoint(folder: RunFolder, { plan }: RunRecord): Promise<E
   const { phase, loop, stale } = stateJson(folder, latest);
   if (loop === null || (phase !== 'model' && phase !== 'done')) return null;
   // The phase does not say it: a run whose time is up has its report too, and goes on as it was planned.
-  const ended = loop.step >= (loop.steps ?? plan.model.loop.steps) || stale >= plan.patience;
-  const at = { done: loop.step, ended };
+  const planned = loop.steps ?? plan.model.loop.steps;
+  const ended = loop.step >= planned || stale >= plan.patience;
+  const at = { done: loop.step, planned, ended };
   const before = await folder.beforeDecayName();
   if (before === null) return { ...at, name: latest, step: loop.step, isBeforeDecay: false };
   const { step } = stateJson(folder, before).loop!;
@@ -65,7 +68,7 @@ export async function extended(
   folder: RunFolder,
   record: RunRecord,
   { steps, minutes, write }: Wish,
-  fits: (minutes: number, at: Position) => number | null,
+  fits: (minutes: number, at: Position) => number,
   warn: (message: string) => void,
 ): Promise<{ record: RunRecord; fitted: boolean }> {
   if (write) await finishExtension(folder, record);
@@ -73,14 +76,13 @@ export async function extended(
   if (steps === undefined && minutes === undefined) return asBefore;
   const point = await extensionPoint(folder, record);
   if (point === null) {
-    if (steps === undefined) return asBefore;
+    if (steps === undefined || steps === record.plan.model.loop.steps) return asBefore;
     throw new UserError(`${folder.path} has no step of its model yet; resume it without --steps first`, 2);
   }
-  // A run that was made so long already and stopped before its end goes on.
-  const already = steps === record.plan.model.loop.steps && record.extended !== undefined && !point.ended;
-  if ((steps === undefined && !point.ended) || already) return asBefore;
+  // A run that is to have these steps anyway and was stopped before its end goes on.
+  if (!point.ended && (steps === undefined || steps === point.planned)) return asBefore;
   const { step, done } = point;
-  const end = steps ?? Math.max(done + 1, fits(minutes!, { phase: 'model', step, steps: step }) ?? 0);
+  const end = steps ?? Math.max(done + 1, fits(minutes!, { phase: 'model', step, steps: step }));
   checkSteps(folder, done, end);
   const longer = write ? await extendRun(folder, record, point, end, warn) : lengthened(record, point, end);
   return { record: longer, fitted: steps === undefined };
@@ -128,7 +130,7 @@ function lengthened(record: RunRecord, { step }: Pick<ExtensionPoint, 'step'>, s
 async function extendRun(
   folder: RunFolder,
   record: RunRecord,
-  { name, step, done, isBeforeDecay }: ExtensionPoint,
+  { name, step, done, planned, isBeforeDecay }: ExtensionPoint,
   steps: number,
   warn: (message: string) => void,
 ): Promise<RunRecord> {
@@ -136,7 +138,9 @@ async function extendRun(
   const kept = step < done ? await keepFinished(folder) : null;
   await folder.writeRecord(longer);
   await goOnFrom(folder, name, longer.plan);
-  warn(changesText({ step, steps, kept, isBeforeDecay, wsd: record.plan.model.loop.schedule === 'wsd' }));
+  const { loop } = record.plan.model;
+  const isSteady = isBeforeDecay || [planned, steps].every((all) => isFullRate(loop, step, all));
+  warn(changesText({ step, steps, kept, isSteady, isLonger: steps > planned, wsd: loop.schedule === 'wsd' }));
   return longer;
 }
 
@@ -174,13 +178,30 @@ function checkSteps(folder: RunFolder, done: number, steps: number): void {
   );
 }
 
+/** Whether a run of so many steps in all is at its full rate at a step, and has been since the warm-up. */
+const isFullRate = ({ schedule, decayFraction }: RunPlan['model']['loop'], step: number, totalSteps: number): boolean =>
+  schedule === 'wsd' &&
+  learningRateMultiplier(step, { schedule, totalSteps, decayFraction, warmupSteps: 0, minRatio: 0, decay: 'line' }) ===
+    1;
+
+/** The change of a run, and its kept model. */
+interface Change {
+  readonly step: number;
+  readonly steps: number;
+  readonly kept: string | null;
+  /** The learning rate does not jump. */
+  readonly isSteady: boolean;
+  readonly isLonger: boolean;
+  readonly wsd: boolean;
+}
+
 /** The differences from a run that was planned for so many steps. */
-function changesText(e: { step: number; steps: number; kept: string | null; isBeforeDecay: boolean; wsd: boolean }) {
+function changesText({ step, steps, kept, isSteady, isLonger, wsd }: Change): string {
   const rest = 'dropout, weight decay, warm-up and evaluations stay as they were planned';
-  if (!e.isBeforeDecay) {
-    const hint = e.wsd ? '' : '; a run of --schedule wsd loses nothing by it';
-    return `from step ${e.step} on the learning rate is that of a run of ${counted(e.steps, 'step')}, so it rises once${hint}; ${rest}`;
+  if (!isSteady) {
+    const hint = wsd ? '' : '; a run of --schedule wsd loses nothing by it';
+    return `from step ${step} on the learning rate is that of a run of ${counted(steps, 'step')}, so it ${isLonger ? 'rises' : 'falls'} once${hint}; ${rest}`;
   }
-  const model = e.kept === null ? '' : `, and the model of the shorter run is kept in ${e.kept}`;
-  return `the run goes on from step ${e.step}, before its decay, as if planned for ${counted(e.steps, 'step')}${model}; ${rest}`;
+  const model = kept === null ? '' : `, and the model of the shorter run is kept in ${kept}`;
+  return `the run goes on from step ${step}, before its decay, as if planned for ${counted(steps, 'step')}${model}; ${rest}`;
 }

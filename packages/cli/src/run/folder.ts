@@ -200,6 +200,13 @@ export class RunFolder {
     return [await this.bestName(), await this.beforeDecayName()].filter((name) => name !== null);
   }
 
+  /** Marks a step as the best, if it is there and is not marked so. */
+  async markBest(step: number): Promise<void> {
+    const name = stepName(step);
+    if (!existsSync(join(this.path, name)) || (await this.bestName()) === name) return;
+    await setPointer(this.path, 'best', name, this.fs);
+  }
+
   /** Marks a saved step as the last one before the decay of the learning rate: it is kept, because the run can be made longer from it. */
   async markBeforeDecay(step: number): Promise<void> {
     await setPointer(this.path, BEFORE_DECAY, stepName(step), this.fs);

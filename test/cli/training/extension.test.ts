@@ -3,7 +3,8 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { blt } from '../../support/command.ts';
+import { runDetails } from '../../../packages/cli/src/run/summary.ts';
+import { blt, bltInterrupted } from '../../support/command.ts';
 
 // biome-ignore format: flags and their values
 const TINY = [
@@ -20,7 +21,7 @@ beforeAll(() => {
   writeFileSync(path('words.txt'), 'it was the best of times, it was the worst of times\n'.repeat(60));
   const wsd = ['--data', 'words.txt', ...TINY, '--schedule', 'wsd'];
   for (const steps of ['20', '40']) expect(train(...wsd, '--steps', steps, '--run', `wsd-${steps}`).code).toBe(0);
-  for (const copy of ['twice', 'killed', 'dry']) {
+  for (const copy of ['twice', 'killed', 'dry', 'figures']) {
     cpSync(path('runs/wsd-20'), path('runs', copy), { recursive: true });
   }
 });
@@ -48,6 +49,22 @@ test('--resume RUN --steps N goes on from before the decay, to the bits of a run
   expect([plan.model.loop.steps, history]).toEqual([40, [{ from: 16, steps: 20 }]]);
   const [kept] = readdirSync(extended).filter((name) => name.startsWith('finished-'));
   expect(existsSync(join(extended, kept, 'model.safetensors'))).toBe(true);
+});
+
+test('a model and its figures stay together when a run is made longer', async () => {
+  const run = 'figures';
+  const evaluation = readFileSync(path('runs', run, 'evaluation.json'), 'utf8');
+  const { step, heldOutBitsPerByte } = JSON.parse(evaluation);
+  expect(step).toBe(20);
+  // The same step is the best of the longer run, but has other weights there: it is not the end of the decay.
+  await bltInterrupted(folder, ['train', '--resume', `runs/${run}`, '--steps', '40'], /before its decay/, 'SIGKILL');
+  expect(existsSync(path('runs', run, 'evaluation.json'))).toBe(false);
+  expect(readFileSync(path('runs', run, 'finished-000020/evaluation.json'), 'utf8')).toBe(evaluation);
+  expect((await runDetails(path('runs', run))).full).toBe(null);
+  expect(blt(folder, ['export', '--model', `runs/${run}/finished-000020`, '--out', 'exported']).code).toBe(0);
+  const card = readFileSync(path('exported/README.md'), 'utf8');
+  expect(card).toContain(`| bits per byte, held-out | ${heldOutBitsPerByte.toFixed(3)} ± `);
+  expect(card).toContain('| steps | 20 of 20 |');
 });
 
 const weightsAt40 = (run: string) => readFileSync(path('runs', run, 'step-000040/model.safetensors'));

@@ -90,6 +90,10 @@ export function readStateJson(folder: string): SessionState['json'] & { plan?: u
   return parseStateJson(text, file);
 }
 
+/** Updates of the model in all: as planned, or as the time of the run has made of them. */
+export const modelSteps = ({ phase, loop }: SessionState['json'], plan: RunPlan): number =>
+  (phase === 'entropy model' ? null : loop?.steps) ?? plan.model.loop.steps;
+
 /** Keys in which two plans differ: `model.loop.seed`, ... Both as JSON has them. */
 export function changedKeys(then: unknown, now: unknown, path = ''): string[] {
   const isTree = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;

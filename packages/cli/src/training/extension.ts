@@ -3,13 +3,15 @@
  * state before its decay, so that it becomes the run that was planned for N steps. Any other goes on from its last state.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { learningRateMultiplier, type RunPlan, type SessionState } from '@blt-ts/blt';
 import { linkedFiles, listFolders, pruneFolders, setLatest, setPointer, writeFolder } from '../files/atomic-folder.ts';
 import { type RunFolder, STEP, stepName } from '../run/folder.ts';
+import { FULL_EVALUATION, readFullEvaluation } from '../run/full-evaluation.ts';
 import { MetricsFile } from '../run/metrics-file.ts';
 import type { RunRecord } from '../run/record.ts';
-import { readStateJson, STATE_ARRAYS, STATE_JSON, stateJsonText } from '../run/state-files.ts';
+import { modelSteps, readStateJson, STATE_ARRAYS, STATE_JSON, stateJsonText } from '../run/state-files.ts';
 import { UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import type { Position } from './time-budget.ts';
@@ -37,10 +39,11 @@ const stateJson = (folder: RunFolder, name: string) => readStateJson(join(folder
 async function extensionPoint(folder: RunFolder, { plan }: RunRecord): Promise<ExtensionPoint | null> {
   const latest = await folder.latestName();
   if (latest === null) return null;
-  const { phase, loop, stale } = stateJson(folder, latest);
+  const state = stateJson(folder, latest);
+  const { phase, loop, stale } = state;
   if (loop === null || (phase !== 'model' && phase !== 'done')) return null;
   // The phase does not say it: a run whose time is up has its report too, and goes on as it was planned.
-  const planned = loop.steps ?? plan.model.loop.steps;
+  const planned = modelSteps(state, plan);
   const ended = loop.step >= planned || stale >= plan.patience;
   const at = { done: loop.step, planned, ended };
   const before = await folder.beforeDecayName();
@@ -88,18 +91,16 @@ export async function extended(
   return { record: longer, fitted: steps === undefined };
 }
 
-/** Keeps the model that a run has come to, with its metrics, beside its steps. @returns its folder */
+/** Keeps the model that a run has come to, with its metrics and its full evaluation, beside its steps. @returns its folder */
 async function keepFinished(folder: RunFolder): Promise<string> {
   const from = (await folder.bestName()) ?? (await folder.latestName())!;
   const linked = await linkedFiles(join(folder.path, from));
   const { [STATE_JSON]: _, [STATE_ARRAYS]: __, ...model } = linked;
-  const metrics = readFileSync(join(folder.path, METRICS));
-  return writeFolder(
-    folder.path,
-    from.replace('step', 'finished'),
-    { ...model, [METRICS]: metrics },
-    { overwrite: true },
-  );
+  const figures = [METRICS, FULL_EVALUATION]
+    .filter((file) => existsSync(join(folder.path, file)))
+    .map((file) => [file, readFileSync(join(folder.path, file))]);
+  const files = { ...model, ...Object.fromEntries(figures) };
+  return writeFolder(folder.path, from.replace('step', 'finished'), files, { overwrite: true });
 }
 
 /** Makes a saved step the newest, with the numbers of `json` as its state. The steps after it go. */
@@ -148,6 +149,9 @@ async function extendRun(
 async function goOnFrom(folder: RunFolder, name: string, plan: RunPlan): Promise<void> {
   const { plan: _, loop, ...state } = stateJson(folder, name);
   const { steps: __, ...rest } = loop!;
+  // A step that is done anew has other weights.
+  const evaluated = readFullEvaluation(folder.path);
+  if (evaluated !== null && evaluated.step > rest.step) await rm(join(folder.path, FULL_EVALUATION), { force: true });
   await goBackTo(folder.path, name, { ...state, phase: 'model', stale: 0, loop: rest }, plan);
   new MetricsFile(join(folder.path, METRICS), {
     resumeStep: rest.step,

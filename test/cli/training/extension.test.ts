@@ -140,6 +140,33 @@ test.each([
   },
 );
 
+test('the plan of a run that is gone on with has the time that is left', () => {
+  const run = 'rest';
+  const steps = ['--steps', '20000', '--minutes', '0.05'];
+  expect(train('--data', 'words.txt', ...TINY, ...steps, '--run', run).stdout).toContain('time is up');
+  const plan = (...args: string[]) => {
+    const { stdout } = train('--resume', `runs/${run}`, '--minutes', '600', '--dry-run', ...args);
+    return { text: stdout, estimate: args.length > 0 ? JSON.parse(stdout.split('\n')[0]).estimate : null };
+  };
+  const seconds = () => plan('--json').estimate.seconds;
+  expect(plan().text).toMatch(/^estimate +about .* left; /m);
+  const before = seconds();
+  // As if nearly all of it were done.
+  const [latest] = readdirSync(path('runs', run))
+    .filter((name) => name.startsWith('step-'))
+    .sort()
+    .slice(-1);
+  const file = path('runs', run, latest, 'training_state.json');
+  const state = JSON.parse(readFileSync(file, 'utf8'));
+  state.loop.step = 19_999;
+  const text = JSON.stringify(state);
+  writeFileSync(file, text);
+  const manifest = JSON.parse(readFileSync(path('runs', run, latest, 'manifest.json'), 'utf8'));
+  manifest.files['training_state.json'].bytes = text.length;
+  writeFileSync(path('runs', run, latest, 'manifest.json'), JSON.stringify(manifest));
+  expect(seconds()).toBeLessThan(before / 2);
+});
+
 test('--dry-run of an extension shows the longer plan and changes nothing', () => {
   const files = () =>
     (readdirSync(path('runs/dry'), { recursive: true }) as string[])

@@ -91,6 +91,13 @@ export async function extended(
   return { record: longer, fitted: steps === undefined };
 }
 
+/** The place that a run goes on from once it was made longer. */
+export const extendedFrom = ({ extended, plan }: RunRecord): Position => ({
+  phase: 'model',
+  step: extended!.at(-1)!.from,
+  steps: plan.model.loop.steps,
+});
+
 /** Keeps the model that a run has come to, with its metrics and its full evaluation, beside its steps. @returns its folder */
 async function keepFinished(folder: RunFolder): Promise<string> {
   const from = (await folder.bestName()) ?? (await folder.latestName())!;

@@ -22,10 +22,11 @@ import { grouped, humanBytes } from '../terminal/human-units.ts';
 import type { TrainingOutput } from '../terminal/training-output.ts';
 import { VERSION } from '../version.ts';
 import { checkSize } from './enough-data.ts';
-import { extended } from './extension.ts';
+import { extended, extendedFrom } from './extension.ts';
 import { learnsHeldOut } from './held-out-before.ts';
 import { checkMemory, END_BYTES } from './memory-estimate.ts';
 import { isFitted, type PlannedRun, planNewRun, plannedBytes, planOf, resumedPlan } from './planned-run.ts';
+import { savedPosition, startOf } from './position.ts';
 import { type Position, TimeBudget } from './time-budget.ts';
 import { openWarmStart, reopenWarmStart } from './warm-start.ts';
 
@@ -59,6 +60,9 @@ export interface Job {
   readonly choice: Choice;
   readonly planned: PlannedRun;
   readonly budget: TimeBudget;
+  /** The place in its work that it begins or goes on at. */
+  readonly at: Position;
+  readonly isResumed: boolean;
   /** Pretrained weights and prepared entropies. Needed by a run that has not made its patches yet. */
   readonly warmStart: () => Promise<WarmStart>;
 }
@@ -165,8 +169,10 @@ async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wis
     config.run ?? freeRunName(flags.runs, planned.sizeInWords?.size ?? config.size ?? 'nano'),
   );
   const budget = budgetOf(planned, minutes, fitted);
-  const job = { path, record, warmStart: async () => opened.warmStart(plan), planned, budget, data, read };
-  return { choice, place: flags.dryRun ? null : await makeFolder(path, record, data, kept), ...job };
+  const at = startOf(plan);
+  const job = { path, record, warmStart: async () => opened.warmStart(plan), planned, budget, at, data, read };
+  const place = flags.dryRun ? null : await makeFolder(path, record, data, kept);
+  return { choice, place, isResumed: false, ...job };
 }
 
 /** Wishes that a run is made from. */
@@ -236,10 +242,11 @@ export async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
       warmStart: () => reopenWarmStart(record, () => wholeCorpus(data)),
       planned,
       budget: budgetOf(planned, housekeeping.minutes, fitted),
+      at: longer === record ? await savedPosition(folder, record.plan) : extendedFrom(longer),
       data,
       read: await data.sampled(longer.sample, longer.plan.seed, END_BYTES),
     };
-    return { choice, place: lock && { folder, lock }, ...job };
+    return { choice, place: lock && { folder, lock }, isResumed: true, ...job };
   } catch (error) {
     await lock?.release();
     throw error;

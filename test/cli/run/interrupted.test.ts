@@ -97,6 +97,16 @@ test('steps that a kill has lost are named', async () => {
   );
 });
 
+test('the command to go on with and the command in the record can be pasted', async () => {
+  const folder = temporaryFolder({ 'my book.txt': TEXT.slice(0, 20_000) });
+  const data = [...TINY.slice(0, -1), 'my book.txt'];
+  const args = ['train', ...data, '--steps', '500', '--runs', 'my runs', '--run', 'r'];
+  const { stdout } = await bltInterrupted(folder, args, /step 1\/500/, 'SIGINT');
+  expect(stdout).toMatch(/Go on with:\n {2}blt train --resume 'my runs\/r'\n$/);
+  const { command } = JSON.parse(readFileSync(join(folder, 'my runs/r/config.json'), 'utf8'));
+  expect(command).toContain(" --data 'my book.txt' --steps 500 --runs 'my runs' ");
+});
+
 test('a kill between a step and the mark on it loses neither the best step nor the one before the decay', () => {
   const folder = temporaryFolder({ 'book.txt': TEXT.slice(0, 20_000) });
   const args = ['train', ...TINY, '--steps', '20', '--schedule', 'wsd', '--eval-every', '8', '--save-every', '8'];

@@ -40,6 +40,7 @@ import { type StreamedFile, streamedSafetensors } from '../files/streamed-file.t
 import { type FileSystem, replaceFile } from '../files/synced-file.ts';
 import { holdsWeights } from '../files/weight-files.ts';
 import { errorCode, reason, reasonNoFolder, UserError } from '../terminal/errors.ts';
+import { shellWords } from '../terminal/shell-words.ts';
 import { RunLock } from './lock.ts';
 import { noRun } from './no-run.ts';
 import { MAX_RECORD_BYTES, parseRecord, type RunRecord, recordText } from './record.ts';
@@ -66,7 +67,7 @@ export async function refuseTaken(path: string): Promise<void> {
   const there = WRITTEN.filter((name) => existsSync(join(path, name)));
   if (there.includes('config.json') && !(await neverBegan(path))) {
     throw new UserError(
-      `${path} already holds a run; go on with it: blt train --resume ${path}, or name another: --run NAME`,
+      `${path} already holds a run; go on with it: ${shellWords(['blt', 'train', '--resume', path])}, or name another: --run NAME`,
       2,
     );
   }

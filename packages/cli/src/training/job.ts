@@ -19,6 +19,7 @@ import { openData, parseBytes } from '../stored/open-data.ts';
 import type { SurveyProgress } from '../stored/survey.ts';
 import { UserError } from '../terminal/errors.ts';
 import { grouped, humanBytes } from '../terminal/human-units.ts';
+import { shellWords } from '../terminal/shell-words.ts';
 import type { TrainingOutput } from '../terminal/training-output.ts';
 import { VERSION } from '../version.ts';
 import { checkSize } from './enough-data.ts';
@@ -147,7 +148,7 @@ async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wis
   const written: RunRecord = {
     format: 1,
     version: VERSION,
-    command: `blt ${process.argv.slice(2).join(' ')}`,
+    command: shellWords(['blt', ...process.argv.slice(2)]),
     startedAt: new Date().toISOString(),
     ...source,
     split: data.mode ?? undefined,

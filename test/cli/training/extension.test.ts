@@ -167,6 +167,26 @@ test('the plan of a run that is gone on with has the time that is left', () => {
   expect(seconds()).toBeLessThan(before / 2);
 });
 
+test('a resume takes from a config file what it takes as flags, and refuses the rest', () => {
+  writeFileSync(path('keep.toml'), '[train]\nsteps = 40\nkeep_last = 3\nsave_every = 7\n');
+  const { code, stdout } = train('--resume', 'runs/dry', '--config', 'keep.toml', '--dry-run');
+  expect({ code, plan: /^training +40 steps/m.test(stdout) }).toEqual({ code: 0, plan: true });
+  expect(train('--resume', 'runs/dry', '--config', 'keep.toml', '--steps', '30', '--dry-run').stdout).toMatch(
+    /^training +30 /m,
+  );
+  writeFileSync(path('rate.toml'), 'seed = 0\n[train]\nkeep_last = 3\n');
+  expect(train('--resume', 'runs/dry', '--config', 'rate.toml', '--dry-run')).toMatchObject({
+    code: 2,
+    stderr:
+      'blt: seed in rate.toml cannot be changed by --resume: the run goes on as it was planned; leave it out, or start a new run\n',
+  });
+  writeFileSync(path('rate.toml'), '[train]\nlr = 0.1\n');
+  expect(train('--resume', 'runs/dry', '--config', 'rate.toml', '--dry-run').stderr).toContain(
+    '[train] lr in rate.toml cannot',
+  );
+  expect(train('--resume', 'runs/dry', '--config', 'none.toml', '--dry-run').stderr).toContain('none.toml');
+});
+
 test('--dry-run of an extension shows the longer plan and changes nothing', () => {
   const files = () =>
     (readdirSync(path('runs/dry'), { recursive: true }) as string[])

@@ -207,16 +207,30 @@ const budgetOf = ({ work, rates, mostSteps }: PlannedRun, minutes: number | null
 const ROWS: readonly OptionRow[] = OPTIONS;
 const flagName = (row: OptionRow): string => camelCase(flagOf(row));
 
+/** The options of a resume, from the config file and the flags. @throws UserError for one that would change the run */
+async function resumedConfig(flags: TrainFlags): Promise<FileConfig> {
+  const file = flags.config ? await loadConfig(flags.config) : {};
+  const tree = file as Readonly<Record<string, unknown>>;
+  const inFile = ({ section, key }: OptionRow): unknown =>
+    section === undefined ? tree[key] : (tree[section] as Readonly<Record<string, unknown>> | undefined)?.[key];
+  const refuse = (what: string): never => {
+    throw new UserError(
+      `${what} cannot be changed by --resume: the run goes on as it was planned; leave it out, or start a new run`,
+      2,
+    );
+  };
+  for (const row of ROWS.filter(({ resume }) => resume !== true)) {
+    if (flags[flagName(row)] !== undefined) refuse(`--${flagOf(row)}`);
+    if (inFile(row) !== undefined)
+      refuse(`${row.section === undefined ? '' : `[${row.section}] `}${row.key} in ${flags.config}`);
+  }
+  return overrideConfig(file, flags);
+}
+
 /** A run that was stopped, with the data it had. @throws UserError if the data has changed, or a flag would change the run */
 export async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const path = flags.resume!;
-  const fixed = ROWS.find((row) => row.resume !== true && flags[flagName(row)] !== undefined);
-  if (fixed !== undefined) {
-    throw new UserError(
-      `--${flagOf(fixed)} cannot be changed by --resume: the run goes on as it was planned; leave it out, or start a new run`,
-      2,
-    );
-  }
+  const config = await resumedConfig(flags);
   const folder = new RunFolder(path);
   const record = await folder.record();
   const lock = flags.dryRun ? null : await RunLock.acquire(path);
@@ -225,10 +239,6 @@ export async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
       ? new KeptData(path, record, record.stored)
       : new DataInMemory(await loadCorpus({ ...record, seed: record.plan.seed }, warn));
     if (data.hash !== record.dataHash) throw await changedData(folder, record, data);
-    const config = overrideConfig(
-      {},
-      Object.fromEntries(ROWS.filter((row) => row.resume).map((row) => [flagName(row), flags[flagName(row)]])),
-    );
     const housekeeping = housekeepingOf(record.care, config, flags);
     checkSize(data, record.plan, record);
     const choice = await backendFor(config, flags);

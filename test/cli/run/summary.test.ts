@@ -1,14 +1,15 @@
 /** @file A run at a glance: how many steps it has, and whether it is at its end. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Session } from '@blt-ts/blt';
 import { createReferenceBackend } from '@blt-ts/tensor';
 import { expect, test } from 'vitest';
 import { writeReport } from '../../../packages/cli/src/report/training-report.ts';
+import { newestRun } from '../../../packages/cli/src/run/find-model.ts';
 import { RunFolder } from '../../../packages/cli/src/run/folder.ts';
 import { DEFAULT_HOUSEKEEPING } from '../../../packages/cli/src/run/housekeeping.ts';
 import type { RunRecord } from '../../../packages/cli/src/run/record.ts';
-import { runDetails } from '../../../packages/cli/src/run/summary.ts';
+import { listRuns, runDetails } from '../../../packages/cli/src/run/summary.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { advance, corpus, tinyPlan } from '../../support/tiny-run.ts';
 
@@ -45,6 +46,22 @@ async function run(root: string, name: string, steps: number): Promise<string> {
   await lock.release();
   return path;
 }
+
+test('a run is found whatever its folder is called', async () => {
+  const root = join(temporaryFolder(), 'runs');
+  const names = ['größer', 'my run', '2 (copy)', '.hidden'];
+  for (const name of names) await run(root, name, 2);
+  const found = await listRuns(root);
+  expect(found.map(({ name, state }) => [name, state]).sort()).toEqual(
+    names
+      .slice(0, 3)
+      .map((name) => [name, 'finished'])
+      .sort(),
+  );
+  rmSync(join(root, '2 (copy)'), { recursive: true });
+  rmSync(join(root, 'größer'), { recursive: true });
+  expect(await newestRun(root)).toBe(join(root, 'my run'));
+});
 
 test('a run that has done the steps that its time left it is finished', async () => {
   const root = temporaryFolder();

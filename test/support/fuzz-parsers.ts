@@ -33,12 +33,12 @@ import { parseShard, shardBytes } from '../../packages/cli/src/prepared/shard-fi
 import { DEFAULT_HOUSEKEEPING } from '../../packages/cli/src/run/housekeeping.ts';
 import { parseMetrics } from '../../packages/cli/src/run/metrics-file.ts';
 import { parseRecord, recordText } from '../../packages/cli/src/run/record.ts';
-import { parseState, STATE_ARRAYS, STATE_JSON } from '../../packages/cli/src/run/state-files.ts';
+import { STATE_ARRAYS, STATE_JSON } from '../../packages/cli/src/run/state-files.ts';
 import { readOrRefuse, runMutation } from '../tensor/safetensors/fuzz.ts';
 import { MUTATIONS } from '../tensor/safetensors/mutations.ts';
 import { randomSample } from '../tensor/safetensors/samples.ts';
 import { breakBytes, breakFramed, breakJson, breakText, spliced } from './fuzz-inputs.ts';
-import { stateFiles } from './state-files.ts';
+import { stateFiles, stateOf } from './state-files.ts';
 import { corpus, tinyPlan } from './tiny-run.ts';
 
 const OWN_ERRORS = new Set(['UserError', 'ConfigError', 'SafetensorsError']);
@@ -170,16 +170,11 @@ export async function fuzzTargets(): Promise<Target[]> {
   const huggingFace = JSON.stringify(configToHuggingFace(checkpoint.config));
   return [
     textTarget('run config.json', [record], (text) => parseRecord(text, 'config.json')),
-    textTarget('training_state.json', [stateJson], (text) => parseState(text, smallArrays, 'step')),
+    textTarget('training_state.json', [stateJson], (text) => stateOf(text, smallArrays)),
     bytesTarget('training_state.safetensors', [smallArrays, stateArrays.slice(0, 2048)], (bytes) =>
-      parseState(stateJson, bytes, 'step'),
+      stateOf(stateJson, bytes),
     ),
-    textTarget(
-      'a restored state',
-      [stateJson],
-      (text) => restore(session.plan, parseState(text, stateArrays, 'step')),
-      0.1,
-    ),
+    textTarget('a restored state', [stateJson], (text) => restore(session.plan, stateOf(text, stateArrays)), 0.1),
     textTarget('Hugging Face config.json', [huggingFace], (text) => configFromHuggingFace(json(text))),
     textTarget(
       'a checkpoint with another config.json',
@@ -256,7 +251,7 @@ function json(text: string): unknown {
 }
 
 /** Into a session of the same plan: plain errors are the session's way to say that a state does not fit; the command wraps them. */
-function restore(plan: Session['plan'], state: ReturnType<typeof parseState>): void {
+function restore(plan: Session['plan'], state: ReturnType<typeof stateOf>): void {
   try {
     new Session(plan, corpus, referenceBackend).restore(state);
   } catch (error) {

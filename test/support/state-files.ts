@@ -1,7 +1,10 @@
-/** @file The two files of a training state in memory, for tests that change a byte of them. */
+/** @file The two files of a training state in memory, for tests that change a byte of them, and back. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { SessionState } from '@blt-ts/blt';
 import { type SafetensorsInput, writeSafetensors } from '@blt-ts/tensor';
-import { STATE_ARRAYS, STATE_JSON, stateJsonText } from '../../packages/cli/src/run/state-files.ts';
+import { readState, STATE_ARRAYS, STATE_JSON, stateJsonText } from '../../packages/cli/src/run/state-files.ts';
 
 /** The two files of a state, in memory. */
 export function stateFiles({ json, arrays }: SessionState): Record<string, Uint8Array | string> {
@@ -16,4 +19,16 @@ export function stateFiles({ json, arrays }: SessionState): Record<string, Uint8
       ]),
     ),
   };
+}
+
+/** The state that two files hold, read from a disk as a run reads it. */
+export function stateOf(json: string, arrays: Uint8Array): ReturnType<typeof readState> {
+  const folder = mkdtempSync(join(tmpdir(), 'blt-state-'));
+  try {
+    writeFileSync(join(folder, STATE_JSON), json);
+    writeFileSync(join(folder, STATE_ARRAYS), arrays);
+    return readState(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }

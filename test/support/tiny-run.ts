@@ -1,8 +1,8 @@
 /** @file Whole training runs that take a fraction of a second: plans, a corpus, and what a run leaves. */
 import { type Corpus, encode, planRun, type RunOptions, type RunPlan, Session, type SessionEvent } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
-import { parseState, STATE_ARRAYS, STATE_JSON } from '../../packages/cli/src/run/state-files.ts';
-import { stateFiles } from './state-files.ts';
+import { STATE_ARRAYS, STATE_JSON } from '../../packages/cli/src/run/state-files.ts';
+import { stateFiles, stateOf } from './state-files.ts';
 
 const TINY: RunOptions = {
   localWidth: 8,
@@ -56,7 +56,7 @@ export async function advance(session: Session, count: number): Promise<string[]
 export async function reborn(session: Session, backend: Backend, data: Corpus = corpus): Promise<Session> {
   const files = stateFiles(await session.state());
   const next = new Session(session.plan, data, backend);
-  next.restore(parseState(String(files[STATE_JSON]), files[STATE_ARRAYS] as Uint8Array, 'state'));
+  next.restore(stateOf(String(files[STATE_JSON]), files[STATE_ARRAYS] as Uint8Array));
   return next;
 }
 

@@ -11,6 +11,7 @@ function trained(changes: { step?: number; data?: string[]; command?: string } =
   const { step = 900, data = ['letters.txt'], command = 'blt train --data letters.txt' } = changes;
   const run = {
     name: 'nano-1',
+    steps: 900,
     full: { step: 900, heldOutBitsPerByte: 2.1034, standardError: 0.0121, bytes: 119_275 },
     metrics: [
       { step: 450, bytes: 3_000_000, heldOutBitsPerByte: 2.4, seconds: 60 },

@@ -1,6 +1,6 @@
 /** A run that is stopped in any phase: it says so, keeps what it has, and goes on to the same bits. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { blt, bltInterrupted } from '../../support/command.ts';
@@ -95,4 +95,31 @@ test('steps that a kill has lost are named', async () => {
   expect(stdout).toMatch(
     /warning: the run had come to step \d+ and was killed before that was saved: the training begins anew/,
   );
+});
+
+test('the command to go on with and the command in the record can be pasted', async () => {
+  const folder = temporaryFolder({ 'my book.txt': TEXT.slice(0, 20_000) });
+  const data = [...TINY.slice(0, -1), 'my book.txt'];
+  const args = ['train', ...data, '--steps', '500', '--runs', 'my runs', '--run', 'r'];
+  const { stdout } = await bltInterrupted(folder, args, /step 1\/500/, 'SIGINT');
+  expect(stdout).toMatch(/Go on with:\n {2}blt train --resume 'my runs\/r'\n$/);
+  const { command } = JSON.parse(readFileSync(join(folder, 'my runs/r/config.json'), 'utf8'));
+  expect(command).toContain(" --data 'my book.txt' --steps 500 --runs 'my runs' ");
+});
+
+test('a kill between a step and the mark on it loses neither the best step nor the one before the decay', () => {
+  const folder = temporaryFolder({ 'book.txt': TEXT.slice(0, 20_000) });
+  const args = ['train', ...TINY, '--steps', '20', '--schedule', 'wsd', '--eval-every', '8', '--save-every', '8'];
+  expect(blt(folder, [...args, '--keep-last', '99', '--run', 'r']).code).toBe(0);
+  const path = (...parts: string[]) => join(folder, 'runs/r', ...parts);
+  // As the kill leaves it: step 16 is the newest and the best, and is where the decay begins.
+  expect(JSON.parse(readFileSync(path('step-000016/training_state.json'), 'utf8')).best.step).toBe(16);
+  for (const name of ['step-000020', 'before-decay', 'report.html']) rmSync(path(name), { recursive: true });
+  writeFileSync(path('latest'), 'step-000016\n');
+  writeFileSync(path('best'), 'step-000008\n');
+  const resumed = blt(folder, ['train', '--resume', 'runs/r', '--keep-last', '1', '--minutes', '0.0001']);
+  expect(resumed.stdout).toContain('time is up');
+  expect(readFileSync(path('best'), 'utf8')).toBe('step-000016\n');
+  expect(readFileSync(path('before-decay'), 'utf8')).toBe('step-000016\n');
+  expect(readdirSync(path()).filter((name) => name.startsWith('step-'))).toEqual(['step-000016', 'step-000017']);
 });

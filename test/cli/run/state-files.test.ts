@@ -1,15 +1,12 @@
+import { readdirSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { writeSafetensors } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
 import { parseRecord } from '../../../packages/cli/src/run/record.ts';
-import {
-  parseState,
-  parseStateArrays,
-  parseStateJson,
-  STATE_ARRAYS,
-  STATE_JSON,
-} from '../../../packages/cli/src/run/state-files.ts';
+import { parseStateJson, readState, STATE_ARRAYS, STATE_JSON } from '../../../packages/cli/src/run/state-files.ts';
 import type { UserError } from '../../../packages/cli/src/terminal/errors.ts';
-import { stateFiles } from '../../support/state-files.ts';
+import { stateFiles, stateOf } from '../../support/state-files.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const loop = {
   step: 3,
@@ -38,7 +35,7 @@ test('a state comes back from its two files bit for bit: NaN payloads, -0, all t
   ]);
   const files = stateFiles({ json, arrays });
   expect(Object.keys(files).sort()).toEqual([STATE_ARRAYS, STATE_JSON].sort());
-  const read = parseState(String(files[STATE_JSON]), files[STATE_ARRAYS] as Uint8Array, 'step');
+  const read = stateOf(String(files[STATE_JSON]), files[STATE_ARRAYS] as Uint8Array);
   expect(read.json).toEqual(json);
   expect([...read.arrays.keys()].sort()).toEqual([...arrays.keys()].sort());
   for (const [name, values] of arrays) {
@@ -85,11 +82,37 @@ describe('a state that lies is refused with the place', () => {
 
   test('arrays of another type are named', () => {
     const bytes = writeSafetensors([['loop.p.w', { dtype: 'BF16', shape: [1], data: new Uint8Array(2) }]]);
-    expect(() => parseStateArrays(bytes, 'step/x')).toThrow(
-      'step/x: loop.p.w has dtype BF16; a training state has F32, I32 and F64',
+    expect(() => stateOf(JSON.stringify(json), bytes)).toThrow(
+      '/training_state.safetensors: loop.p.w has dtype BF16; a training state has F32, I32 and F64',
     );
-    expect(() => parseStateArrays(bytes.subarray(0, 20), 'step/x')).toThrow(/^step\/x: the file is truncated/);
+    expect(() => stateOf(JSON.stringify(json), bytes.subarray(0, 20))).toThrow(/safetensors: the file is truncated/);
   });
+});
+
+test('a state of more than 2 GiB is read one array after the other, and its file is closed', () => {
+  const folder = temporaryFolder({ [STATE_JSON]: JSON.stringify(json) });
+  const file = join(folder, STATE_ARRAYS);
+  const size = 3e9;
+  // The second array takes no memory, because a state has none of its type.
+  const header = JSON.stringify({
+    a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+    b: { dtype: 'U8', shape: [size - 4], data_offsets: [4, size] },
+  }).padEnd(256);
+  const start = Buffer.alloc(8);
+  start.writeBigUInt64LE(BigInt(header.length));
+  writeFileSync(file, Buffer.concat([start, Buffer.from(header)]));
+  truncateSync(file, start.length + header.length + size);
+  expect(() => readState(folder)).toThrow(`${file}: b has dtype U8; a training state has F32, I32 and F64`);
+  if (process.platform === 'linux') {
+    const open = readdirSync('/proc/self/fd').map((fd) => {
+      try {
+        return readlinkSync(join('/proc/self/fd', fd));
+      } catch {
+        return '';
+      }
+    });
+    expect(open).not.toContain(file);
+  }
 });
 
 describe('what does not fit', () => {

@@ -1,3 +1,5 @@
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
@@ -8,6 +10,7 @@ import { DataInMemory, type RunData } from '../../../packages/cli/src/data/run-d
 import { SPLIT_CHOICES } from '../../../packages/cli/src/data/split.ts';
 import { keptFiles, readKept } from '../../../packages/cli/src/stored/kept-data.ts';
 import { openData, parseBytes } from '../../../packages/cli/src/stored/open-data.ts';
+import { readAt } from '../../../packages/cli/src/stored/pieces.ts';
 import { surveyData } from '../../../packages/cli/src/stored/stored-data.ts';
 import type { SurveyProgress } from '../../../packages/cli/src/stored/survey.ts';
 import { runs } from '../../support/runs.ts';
@@ -124,6 +127,19 @@ test('what a run reads is kept, and is refused when it has changed', async () =>
   expect(() => readKept(folder, kept.sha256)).toThrow(/is not the file that this run wrote/);
   expect(() => readKept(temporaryFolder(), kept.sha256)).toThrow(/cannot read what .* trains on, corpus\.bin/);
   disk.close();
+});
+
+test('what a run reads may have more bytes than Node reads or hashes at once', () => {
+  // Memory that is never written takes no room.
+  const bytes = new Uint8Array(2 ** 31 + 8);
+  const { sha256 } = keptFiles({ train: [{ name: 'large.txt', bytes }], heldOut: [], end: [] });
+  expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+  const descriptor = openSync(join(temporaryFolder({ 'a.txt': 'abc' }), 'a.txt'), 'r');
+  try {
+    expect(Buffer.from(readAt(descriptor, 0, bytes.length)).toString()).toBe('abc');
+  } finally {
+    closeSync(descriptor);
+  }
 });
 
 test.each<[string, Uint8Array | string, RegExp]>([

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { parseSweep } from '../../../packages/cli/src/sweep/sweep-file.ts';
-import { flagsOf } from '../../../packages/cli/src/sweep/sweep-queue.ts';
+import { flagsOf, prepareRuns } from '../../../packages/cli/src/sweep/sweep-queue.ts';
 import { blt } from '../../support/command.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'blt-sweep-'));
@@ -45,6 +45,34 @@ test('a list is its runs, with their own names where they give one', () => {
     ['plain', { 'patch-size': 'default', 'entropy-steps': 'default' }],
     ['patch-size-6_entropy-steps-9', { 'patch-size': '6', 'entropy-steps': '9' }],
   ]);
+});
+
+test.each([
+  ['[base]\ndata = "a.txt"\n[grid]\ndata.held_out_fraction = [0.1, 0.2]\n', { data: 'a.txt', held_out_fraction: 0.2 }],
+  [
+    '[base]\ndata = ["a.txt", "b.txt"]\n[[run]]\n[[run]]\ndata.split = "tails"\n',
+    { data: ['a.txt', 'b.txt'], split: 'tails' },
+  ],
+  [
+    '[base.data]\nheld_out_fraction = 0.2\n[grid]\ndata = ["a.txt", "b.txt"]\n',
+    { data: 'b.txt', held_out_fraction: 0.2 },
+  ],
+  ['[base.data]\nsplit = "tails"\n[[run]]\n[[run]]\ndata = ["b.txt"]\n', { data: ['b.txt'], split: 'tails' }],
+  ['[grid]\ndata = [["a.txt"], ["a.txt", "b.txt"]]\n', { data: ['a.txt', 'b.txt'] }],
+])('%j: both ways to write the data are one, and neither takes the place of the other', (text, data) => {
+  const runs = parseSweep(text, 's.toml');
+  expect(runs[1].config).toEqual({ data });
+  expect(runs[0].name).not.toBe(runs[1].name);
+});
+
+test('a sweep that an earlier version began with the short form of data goes on', async () => {
+  const [run] = parseSweep('[base]\ndata = "a.txt"\n[grid]\nseed = [1]\n', 's.toml');
+  const out = join(folder, 'begun');
+  for (const one of [run.name, 'settings']) mkdirSync(join(out, one), { recursive: true });
+  writeFileSync(join(out, run.name, 'config.json'), '{}');
+  writeFileSync(join(out, 'settings', `${run.name}.json`), '{\n  "data": "a.txt",\n  "seed": 1\n}\n');
+  await prepareRuns([run], out);
+  await expect(prepareRuns([{ ...run, config: { ...run.config, seed: 2 } }], out)).rejects.toThrow('other settings');
 });
 
 test.each([

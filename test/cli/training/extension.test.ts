@@ -3,7 +3,8 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { blt } from '../../support/command.ts';
+import { runDetails } from '../../../packages/cli/src/run/summary.ts';
+import { blt, bltInterrupted } from '../../support/command.ts';
 
 // biome-ignore format: flags and their values
 const TINY = [
@@ -20,7 +21,7 @@ beforeAll(() => {
   writeFileSync(path('words.txt'), 'it was the best of times, it was the worst of times\n'.repeat(60));
   const wsd = ['--data', 'words.txt', ...TINY, '--schedule', 'wsd'];
   for (const steps of ['20', '40']) expect(train(...wsd, '--steps', steps, '--run', `wsd-${steps}`).code).toBe(0);
-  for (const copy of ['twice', 'killed', 'dry']) {
+  for (const copy of ['twice', 'killed', 'dry', 'figures']) {
     cpSync(path('runs/wsd-20'), path('runs', copy), { recursive: true });
   }
 });
@@ -50,6 +51,22 @@ test('--resume RUN --steps N goes on from before the decay, to the bits of a run
   expect(existsSync(join(extended, kept, 'model.safetensors'))).toBe(true);
 });
 
+test('a model and its figures stay together when a run is made longer', async () => {
+  const run = 'figures';
+  const evaluation = readFileSync(path('runs', run, 'evaluation.json'), 'utf8');
+  const { step, heldOutBitsPerByte } = JSON.parse(evaluation);
+  expect(step).toBe(20);
+  // The same step is the best of the longer run, but has other weights there: it is not the end of the decay.
+  await bltInterrupted(folder, ['train', '--resume', `runs/${run}`, '--steps', '40'], /before its decay/, 'SIGKILL');
+  expect(existsSync(path('runs', run, 'evaluation.json'))).toBe(false);
+  expect(readFileSync(path('runs', run, 'finished-000020/evaluation.json'), 'utf8')).toBe(evaluation);
+  expect((await runDetails(path('runs', run))).full).toBe(null);
+  expect(blt(folder, ['export', '--model', `runs/${run}/finished-000020`, '--out', 'exported']).code).toBe(0);
+  const card = readFileSync(path('exported/README.md'), 'utf8');
+  expect(card).toContain(`| bits per byte, held-out | ${heldOutBitsPerByte.toFixed(3)} ± `);
+  expect(card).toContain('| steps | 20 of 20 |');
+});
+
 const weightsAt40 = (run: string) => readFileSync(path('runs', run, 'step-000040/model.safetensors'));
 
 test('a run that is made longer twice is the one that was planned for the last number of steps', () => {
@@ -72,6 +89,102 @@ test('an extension that was killed once config.json was written is finished by t
   expect({ code, warned: stdout.includes('was changed since') }).toEqual({ code: 0, warned: false });
   expect(weightsAt40('killed').equals(weightsAt40('wsd-40'))).toBe(true);
   expect(JSON.parse(readFileSync(path('runs/killed/config.json'), 'utf8')).extended).toHaveLength(1);
+});
+
+/** A run of 20 steps as a kill leaves it, once with each step before its end saved. @returns the weights that it had come to */
+function killedAt(step: number, run: string, ...args: string[]): Buffer {
+  const saved = ['--steps', '20', '--save-every', '2', '--keep-last', '99'];
+  expect(train('--data', 'words.txt', ...TINY, ...args, ...saved, '--run', run).code).toBe(0);
+  const at = path('runs', run);
+  const weights = readFileSync(join(at, 'step-000020/model.safetensors'));
+  const name = (of: number) => `step-${String(of).padStart(6, '0')}`;
+  for (let after = step + 2; after <= 20; after += 2) rmSync(join(at, name(after)), { recursive: true });
+  writeFileSync(join(at, 'latest'), `${name(step)}\n`);
+  writeFileSync(join(at, 'best'), `${name(8)}\n`);
+  for (const file of ['report.html', 'evaluation.json']) rmSync(join(at, file));
+  const metrics = readFileSync(join(at, 'metrics.jsonl'), 'utf8').split('\n');
+  writeFileSync(join(at, 'metrics.jsonl'), `${metrics.slice(0, step).join('\n')}\n`);
+  return weights;
+}
+
+test.each(['wsd', 'cosine'])(
+  '--steps N of a %s run that was stopped on its way to N is a plain --resume',
+  (schedule) => {
+    const run = `stopped-${schedule}`;
+    const weights = killedAt(18, run, '--schedule', schedule);
+    const { code, stdout } = train('--resume', `runs/${run}`, '--steps', '20');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^resumed .*step-000018 /m);
+    expect(stdout).not.toMatch(/goes on from step|learning rate is that of/);
+    expect(readFileSync(path('runs', run, 'step-000020/model.safetensors')).equals(weights)).toBe(true);
+    expect(JSON.parse(readFileSync(path('runs', run, 'config.json'), 'utf8')).extended).toBeUndefined();
+  },
+);
+
+test.each([
+  ['wsd', 10, '40', /goes on from step 10, before its decay, as if planned for 40 steps;/],
+  ['wsd', 10, '11', /from step 10 on the learning rate is that of a run of 11 steps, so it falls once;/],
+  [
+    'cosine',
+    10,
+    '40',
+    /from step 10 on the learning rate is that of a run of 40 steps, so it rises once; a run of --schedule wsd/,
+  ],
+  ['cosine', 10, '12', /from step 10 on the learning rate is that of a run of 12 steps, so it falls once;/],
+] as const)(
+  'a %s run stopped at step %d that is given %s steps says what becomes of its rate',
+  (schedule, at, steps, says) => {
+    const run = `${schedule}-to-${steps}`;
+    killedAt(at, run, '--schedule', schedule);
+    expect(train('--resume', `runs/${run}`, '--steps', steps).stdout).toMatch(says);
+  },
+);
+
+test('the plan of a run that is gone on with has the time that is left', () => {
+  const run = 'rest';
+  const steps = ['--steps', '20000', '--minutes', '0.05'];
+  expect(train('--data', 'words.txt', ...TINY, ...steps, '--run', run).stdout).toContain('time is up');
+  const plan = (...args: string[]) => {
+    const { stdout } = train('--resume', `runs/${run}`, '--minutes', '600', '--dry-run', ...args);
+    return { text: stdout, estimate: args.length > 0 ? JSON.parse(stdout.split('\n')[0]).estimate : null };
+  };
+  const seconds = () => plan('--json').estimate.seconds;
+  expect(plan().text).toMatch(/^estimate +about .* left; /m);
+  const before = seconds();
+  // As if nearly all of it were done.
+  const [latest] = readdirSync(path('runs', run))
+    .filter((name) => name.startsWith('step-'))
+    .sort()
+    .slice(-1);
+  const file = path('runs', run, latest, 'training_state.json');
+  const state = JSON.parse(readFileSync(file, 'utf8'));
+  state.loop.step = 19_999;
+  const text = JSON.stringify(state);
+  writeFileSync(file, text);
+  const manifest = JSON.parse(readFileSync(path('runs', run, latest, 'manifest.json'), 'utf8'));
+  manifest.files['training_state.json'].bytes = text.length;
+  writeFileSync(path('runs', run, latest, 'manifest.json'), JSON.stringify(manifest));
+  expect(seconds()).toBeLessThan(before / 2);
+});
+
+test('a resume takes from a config file what it takes as flags, and refuses the rest', () => {
+  writeFileSync(path('keep.toml'), '[train]\nsteps = 40\nkeep_last = 3\nsave_every = 7\n');
+  const { code, stdout } = train('--resume', 'runs/dry', '--config', 'keep.toml', '--dry-run');
+  expect({ code, plan: /^training +40 steps/m.test(stdout) }).toEqual({ code: 0, plan: true });
+  expect(train('--resume', 'runs/dry', '--config', 'keep.toml', '--steps', '30', '--dry-run').stdout).toMatch(
+    /^training +30 /m,
+  );
+  writeFileSync(path('rate.toml'), 'seed = 0\n[train]\nkeep_last = 3\n');
+  expect(train('--resume', 'runs/dry', '--config', 'rate.toml', '--dry-run')).toMatchObject({
+    code: 2,
+    stderr:
+      'blt: seed in rate.toml cannot be changed by --resume: the run goes on as it was planned; leave it out, or start a new run\n',
+  });
+  writeFileSync(path('rate.toml'), '[train]\nlr = 0.1\n');
+  expect(train('--resume', 'runs/dry', '--config', 'rate.toml', '--dry-run').stderr).toContain(
+    '[train] lr in rate.toml cannot',
+  );
+  expect(train('--resume', 'runs/dry', '--config', 'none.toml', '--dry-run').stderr).toContain('none.toml');
 });
 
 test('--dry-run of an extension shows the longer plan and changes nothing', () => {

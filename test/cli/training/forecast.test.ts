@@ -1,7 +1,14 @@
 import { planRun } from '@blt-ts/blt';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fitInto, type Rates, ratesByFormula, secondsOf, workOf } from '../../../packages/cli/src/training/forecast.ts';
+import {
+  closingSeconds,
+  fitInto,
+  type Rates,
+  ratesByFormula,
+  secondsOf,
+  workOf,
+} from '../../../packages/cli/src/training/forecast.ts';
 import { TimeBudget } from '../../../packages/cli/src/training/time-budget.ts';
 import { runs } from '../../support/runs.ts';
 
@@ -137,6 +144,27 @@ describe('a run with a time', () => {
     const { steps, fit } = simulate(machine, 3, () => 1);
     expect(Math.abs(steps - fit.steps) / fit.steps).toBeLessThan(0.03);
   });
+
+  test.each([0.5, 1, 2])(
+    'that goes on after many steps fills it, on a machine %s times as slow as the rates',
+    (slower) => {
+      const done = 100_000;
+      let now = 3;
+      const work = { ...workOf(plan, 1e6, 0), steps: done, evaluations: 0, rememberedBytes: 0 };
+      const budget = new TimeBudget(work, machine, { minutes: 1, fitted: true }, () => now);
+      let steps = budget.endInTime({ phase: 'model', step: done, steps: done });
+      expect(steps).toBe(done + Math.floor((60 - now - closingSeconds(work, machine)) / machine.step));
+      // Less than the tolerance of a whole run.
+      expect(steps - done).toBeLessThan(0.02 * done);
+      for (let step = done + 1; step <= steps; step++) {
+        now += slower * machine.step;
+        budget.took('model', slower * machine.step);
+        steps = budget.newEnd({ phase: 'model', step, steps }) ?? steps;
+      }
+      expect(now / 60).toBeGreaterThan(0.85);
+      expect(now / 60).toBeLessThan(1.05);
+    },
+  );
 
   test('whose steps are fixed is never changed, and is up at its time', () => {
     let now = 0;

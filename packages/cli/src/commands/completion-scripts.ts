@@ -1,8 +1,6 @@
 /** @file Completion of `blt` in bash, zsh and fish: one script each, made of the same words. A script asks no program, so Tab answers at once. */
+import { quoted } from '../terminal/shell-words.ts';
 import type { CompletedCommand, Flag, Value } from './completion-words.ts';
-
-/** A text in single quotes, for all three. */
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** The names under which a flag is typed. */
 const namesOf = ({ short, long }: Flag): string[] => (short === null ? [long] : [short, long]);

@@ -1,5 +1,5 @@
 /** @file `blt export`: a folder that transformers opens, with the tokenizer and the model card beside the weights. */
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import {
   type BltConfig,
   forTransformers,
@@ -12,7 +12,9 @@ import { writeModelFolder } from '../files/write-model-folder.ts';
 import { modelCard, type Trained } from '../report/model-card.ts';
 import { findModel, newestRun } from '../run/find-model.ts';
 import { RunFolder } from '../run/folder.ts';
-import { runDetails } from '../run/summary.ts';
+import { readFullEvaluation } from '../run/full-evaluation.ts';
+import { readMetrics } from '../run/metrics-file.ts';
+import { type RunDetails, runDetails } from '../run/summary.ts';
 import { say, sayJson, warn } from '../terminal/output.ts';
 import { type ConvertedModel, convertedJson, convertedText } from './converted-model.ts';
 import { type ConvertFlags, dtypeOf } from './import.ts';
@@ -23,11 +25,17 @@ interface ExportFlags extends ConvertFlags {
 }
 
 /** A saved step of a run, or the model that it had come to before it was made longer. */
-const STEP_OF_RUN = /^(?:step|finished)-(\d+)$/;
+const STEP_OF_RUN = /^(step|finished)-(\d+)$/;
+
+/** The details of a run as they were when it had come to a model that is kept in a folder beside its steps. */
+function asFinished(run: RunDetails, folder: string): RunDetails {
+  const metrics = readMetrics(join(folder, 'metrics.jsonl'));
+  return { ...run, metrics, full: readFullEvaluation(folder), steps: metrics.at(-1)?.step ?? run.steps };
+}
 
 /** The run and the step that a model folder is. A run that cannot be read is warned of. @returns null where it is none */
 async function trainedAs(folder: string): Promise<Trained | null> {
-  const step = STEP_OF_RUN.exec(basename(resolve(folder)))?.[1];
+  const [, kind, step] = STEP_OF_RUN.exec(basename(resolve(folder))) ?? [];
   if (step === undefined) return null;
   const path = dirname(resolve(folder));
   try {
@@ -36,7 +44,7 @@ async function trainedAs(folder: string): Promise<Trained | null> {
     const sum = (part: 'train' | 'heldOut') =>
       list!.documents.reduce((bytes, { [part]: [from, to] = [0, 0] }) => bytes + to - from, 0);
     const bytes = list?.complete ? { train: sum('train'), heldOut: sum('heldOut') } : null;
-    return { run, step: Number(step), bytes };
+    return { run: kind === 'finished' ? asFinished(run, folder) : run, step: Number(step), bytes };
   } catch (error) {
     warn(`README.md says nothing of data and figures: ${(error as Error).message}`);
     return null;

@@ -1,7 +1,7 @@
 /** @file `blt runs`: a table of the runs in a folder. */
 import { heldOutFigure, listRuns, type RunSummary } from '../run/summary.ts';
 import { humanBytes, humanCount, humanDuration } from '../terminal/human-units.ts';
-import { say, sayJson } from '../terminal/output.ts';
+import { oneLine, say, sayJson } from '../terminal/output.ts';
 
 export interface RunsFlags {
   readonly runs: string;
@@ -11,9 +11,10 @@ export interface RunsFlags {
 const HEAD = ['run', 'state', 'step', 'held-out', 'seen', 'parameters', 'time', 'started'];
 
 function cells(run: RunSummary): string[] {
-  if (run.state === 'broken') return [run.name, 'broken', run.note ?? ''];
+  const name = oneLine(run.name);
+  if (run.state === 'broken') return [name, 'broken', run.note ?? ''];
   return [
-    run.name,
+    name,
     run.note === null ? run.state : `${run.state} (${run.note})`,
     `${run.step}/${run.steps ?? '?'}`,
     heldOutFigure(run) ?? '-',

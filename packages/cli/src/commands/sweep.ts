@@ -9,6 +9,7 @@ import { doSweep, isDone, prepareRuns } from '../sweep/sweep-queue.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import { note, say, sayJson, warn } from '../terminal/output.ts';
+import { shellWords } from '../terminal/shell-words.ts';
 
 export interface SweepFlags {
   readonly out?: string;
@@ -61,6 +62,12 @@ function sayTable(done: readonly Result[]): void {
   for (const run of done) say(`${run.name.padEnd(width)}  ${heldOutFigure(run.details) ?? 'not evaluated'}`);
 }
 
+/** The command that goes on with a sweep. */
+export function againCommand(file: string, { out, jobs }: SweepFlags): string {
+  const flags = [...(out === undefined ? [] : ['--out', out]), ...(jobs === 1 ? [] : ['--jobs', String(jobs)])];
+  return shellWords(['blt', 'sweep', file, ...flags]);
+}
+
 /** `blt sweep`. @returns the exit code: 0, 1 if a run failed, or that of a signal */
 export async function sweepCommand(file: string, flags: SweepFlags): Promise<number> {
   const runs = loadSweep(file);
@@ -92,9 +99,8 @@ export async function sweepCommand(file: string, flags: SweepFlags): Promise<num
   });
   const done = await results(runs, folder);
   if (stopped !== null) {
-    const command = `blt sweep ${file}${flags.out === undefined ? '' : ` --out ${flags.out}`}`;
     note(
-      `stopped with ${done.length} of ${counted(runs.length, 'run')} done; the others are saved. Go on with:\n  ${command}`,
+      `stopped with ${done.length} of ${counted(runs.length, 'run')} done; the others are saved. Go on with:\n  ${againCommand(file, flags)}`,
     );
     return stopped;
   }

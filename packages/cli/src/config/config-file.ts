@@ -172,9 +172,10 @@ function coerce(given: unknown, { kind }: OptionRow): unknown {
   return given;
 }
 
-function withDataSection(value: unknown): unknown {
+/** A config with the section that its short form `data = "book.txt"` stands for. Anything else is as it was. */
+export function withDataSection<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'data')) return value;
-  const { data } = value as { data: unknown };
+  const { data } = value as { data?: unknown };
   return typeof data === 'string' || Array.isArray(data) ? { ...value, data: { data } } : value;
 }
 

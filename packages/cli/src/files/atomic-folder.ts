@@ -132,7 +132,7 @@ export async function setPointer(
 export async function listFolders(parent: string, fs: FileSystem = nodeFs): Promise<string[]> {
   const entries = (await fs.readdir(parent, { withFileTypes: true }).catch(absent)) ?? [];
   return entries
-    .filter((entry) => entry.isDirectory() && PLAIN_NAME.test(entry.name))
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
     .map((entry) => entry.name)
     .sort(compareNames);
 }
@@ -174,7 +174,7 @@ export async function latestFolder(
   options: { checksums?: boolean; warn?: (message: string) => void; fs?: FileSystem } = {},
 ): Promise<string | undefined> {
   const fs = options.fs ?? nodeFs;
-  const names = (await listFolders(parent, fs)).reverse();
+  const names = (await listFolders(parent, fs)).filter((name) => PLAIN_NAME.test(name)).reverse();
   const pointer = (await smallText(fs, join(parent, LATEST)).catch(absent))?.trim();
   const ordered =
     pointer !== undefined && names.includes(pointer) ? [pointer, ...names.filter((n) => n !== pointer)] : names;
@@ -198,7 +198,7 @@ export async function pruneFolders(
 ): Promise<string[]> {
   const fs = options.fs ?? nodeFs;
   try {
-    const names = (await listFolders(parent, fs)).filter((name) => options.only?.test(name) ?? true);
+    const names = (await listFolders(parent, fs)).filter((name) => (options.only ?? PLAIN_NAME).test(name));
     const pointer = (await smallText(fs, join(parent, LATEST)).catch(absent))?.trim();
     const kept = new Set([
       ...names.slice(Math.max(0, names.length - options.keepLast)),

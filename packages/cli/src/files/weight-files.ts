@@ -91,7 +91,22 @@ class WeightFile {
 const stampOf = ({ dev, ino, size, mtimeMs }: Stats): string => `${dev} ${ino} ${size} ${mtimeMs}`;
 
 /** A file's tensors. @throws UserError with the reader's message */
-export function tensorsOfFile(path: string): StoredTensors {
+export const tensorsOfFile = (path: string): StoredTensors => openTensors(path).tensors;
+
+/**
+ * Makes something of a file's tensors, and closes the file. An open file takes its place on the disk even after it was deleted.
+ * @throws UserError with the reader's message
+ */
+export function fromTensorsOf<T>(path: string, make: (tensors: StoredTensors) => T): T {
+  const { tensors, close } = openTensors(path);
+  try {
+    return make(tensors);
+  } finally {
+    close();
+  }
+}
+
+function openTensors(path: string): { tensors: StoredTensors; close(): void } {
   const file = new WeightFile(path);
   const { size } = file;
   try {
@@ -99,9 +114,9 @@ export function tensorsOfFile(path: string): StoredTensors {
     file.read(start, 0);
     const head = new Uint8Array(safetensorsHeaderSize(start, size));
     file.read(head, 0);
-    const { tensors, dataStart } = parseSafetensorsHeader(head, size);
-    return new Map(
-      [...tensors].map(([name, { dtype, shape, begin, end }]): [string, StoredTensor] => [
+    const { tensors: entries, dataStart } = parseSafetensorsHeader(head, size);
+    const tensors = new Map(
+      [...entries].map(([name, { dtype, shape, begin, end }]): [string, StoredTensor] => [
         name,
         {
           dtype,
@@ -115,6 +130,7 @@ export function tensorsOfFile(path: string): StoredTensors {
         },
       ]),
     );
+    return { tensors, close: () => file.close() };
   } catch (error) {
     file.close();
     if (error instanceof SafetensorsError) throw new UserError(`${path}: ${error.message}`, 1, { cause: error });

@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Corpus, type PatchingOptions, type PerDocument, splitLongPatches } from '@blt-ts/blt';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
+import { shellWords } from '../terminal/shell-words.ts';
 import {
   type Identity,
   identityText,
@@ -39,7 +40,10 @@ async function shardCount(folder: string): Promise<number> {
   }
   const sets = [...found.keys()].sort((a, b) => a - b);
   if (sets.length === 0)
-    throw new UserError(`${folder} holds no shards; make them with blt prepare --out ${folder}`, 2);
+    throw new UserError(
+      `${folder} holds no shards; make them with ${shellWords(['blt', 'prepare', '--out', folder])}`,
+      2,
+    );
   if (sets.length > 1) {
     throw new UserError(`${folder} holds shards of ${sets.join(' and of ')}; keep one set in a folder`, 2);
   }

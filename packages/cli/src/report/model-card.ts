@@ -45,7 +45,7 @@ function trainedFigures(trained: Trained): string[] {
   const seconds = last?.seconds;
   return [
     ...heldOutRow(trained),
-    row('steps', `${step} of ${run.record.plan.model.loop.steps}`),
+    row('steps', `${step} of ${run.steps}`),
     ...(last === undefined ? [] : [row('training bytes seen', humanBytes(last.bytes))]),
     ...(typeof seconds === 'number' ? [row('training time', humanDuration(seconds))] : []),
   ];

@@ -37,7 +37,7 @@ export async function writeReport(r: TrainingReport): Promise<string> {
   const metrics = readMetrics(join(r.folder, 'metrics.jsonl'));
   const excerpt = concatenated(r.heldOut).subarray(0, EXCERPT_BYTES);
   const best = r.session.best;
-  const steps = r.record.plan.model.loop.steps;
+  const { steps } = r.session;
   const kept = best ? `; kept step ${best.step}` : '';
   const html = renderReport({
     run: r.folder.split(/[\\/]/).filter(Boolean).at(-1) ?? 'run',

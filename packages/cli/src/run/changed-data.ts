@@ -3,6 +3,7 @@
 import { differences } from '../data/document-list.ts';
 import type { RunData } from '../data/run-data.ts';
 import { UserError } from '../terminal/errors.ts';
+import { shellWords } from '../terminal/shell-words.ts';
 import type { RunFolder } from './folder.ts';
 import type { RunRecord } from './record.ts';
 
@@ -16,7 +17,7 @@ export async function changedData(folder: RunFolder, record: RunRecord, data: Ru
       : `its SHA-256 begins ${data.hash.slice(0, 12)}, the run's ${record.dataHash.slice(0, 12)}`;
   const again =
     record.plan.config.patching.mode === 'entropy'
-      ? `, with the same entropy model: blt train --entropy-model ${path}`
+      ? `, with the same entropy model: ${shellWords(['blt', 'train', '--entropy-model', path])}`
       : '';
   return new UserError(
     `the data is not that of ${path}: ${what}; restore it to go on with the run, or train a new run on the data as it is${again}`,

@@ -40,18 +40,11 @@ import { type StreamedFile, streamedSafetensors } from '../files/streamed-file.t
 import { type FileSystem, replaceFile } from '../files/synced-file.ts';
 import { holdsWeights } from '../files/weight-files.ts';
 import { errorCode, reason, reasonNoFolder, UserError } from '../terminal/errors.ts';
+import { shellWords } from '../terminal/shell-words.ts';
 import { RunLock } from './lock.ts';
 import { noRun } from './no-run.ts';
 import { MAX_RECORD_BYTES, parseRecord, type RunRecord, recordText } from './record.ts';
-import {
-  changedKeys,
-  openStateFiles,
-  orInfinityText,
-  parseState,
-  STATE_ARRAYS,
-  STATE_JSON,
-  stateJsonText,
-} from './state-files.ts';
+import { changedKeys, openStateFiles, orInfinityText, readState, STATE_JSON, stateJsonText } from './state-files.ts';
 
 export const STEP = /^step-\d+$/;
 const DATA_FILE = 'data.jsonl';
@@ -74,7 +67,7 @@ export async function refuseTaken(path: string): Promise<void> {
   const there = WRITTEN.filter((name) => existsSync(join(path, name)));
   if (there.includes('config.json') && !(await neverBegan(path))) {
     throw new UserError(
-      `${path} already holds a run; go on with it: blt train --resume ${path}, or name another: --run NAME`,
+      `${path} already holds a run; go on with it: ${shellWords(['blt', 'train', '--resume', path])}, or name another: --run NAME`,
       2,
     );
   }
@@ -208,6 +201,13 @@ export class RunFolder {
     return [await this.bestName(), await this.beforeDecayName()].filter((name) => name !== null);
   }
 
+  /** Marks a step as the best, if it is there and is not marked so. */
+  async markBest(step: number): Promise<void> {
+    const name = stepName(step);
+    if (!existsSync(join(this.path, name)) || (await this.bestName()) === name) return;
+    await setPointer(this.path, 'best', name, this.fs);
+  }
+
   /** Marks a saved step as the last one before the decay of the learning rate: it is kept, because the run can be made longer from it. */
   async markBeforeDecay(step: number): Promise<void> {
     await setPointer(this.path, BEFORE_DECAY, stepName(step), this.fs);
@@ -245,16 +245,7 @@ export class RunFolder {
     }
     for (const problem of problems) warn(problem);
     const folder = join(this.path, name);
-    const read = async (file: string) => {
-      try {
-        return await readFile(join(folder, file));
-      } catch (error) {
-        const why = reason(error);
-        throw new UserError(`cannot go on from ${join(folder, file)}: ${why}`, 1, { cause: error });
-      }
-    };
-    const [text, arrays] = [(await read(STATE_JSON)).toString('utf8'), await read(STATE_ARRAYS)];
-    const { plan: then, ...state } = parseState(text, arrays, folder);
+    const { plan: then, ...state } = readState(folder);
     if (plan !== undefined && then !== undefined) {
       const changed = changedKeys(then, JSON.parse(JSON.stringify(plan, orInfinityText)));
       const more = changed.length > 10 ? ` and ${changed.length - 10} more` : '';

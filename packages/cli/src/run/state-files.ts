@@ -1,14 +1,20 @@
 /** @file A session's state as two files, and back: training_state.json and training_state.safetensors. What is read is hostile until checked. */
-import type { LazySessionState, RunPlan, SessionState } from '@blt-ts/blt';
-import { readSafetensors, SafetensorsError } from '@blt-ts/tensor';
+import { join } from 'node:path';
+import type { LazySessionState, RunPlan, SessionState, StoredTensors } from '@blt-ts/blt';
 import * as z from 'zod';
 import { checked } from '../files/checked.ts';
-import { parseJson } from '../files/small-file.ts';
+import { parseJson, readSmallFile } from '../files/small-file.ts';
 import { type StreamedFile, streamedSafetensors } from '../files/streamed-file.ts';
-import { UserError } from '../terminal/errors.ts';
+import { fromTensorsOf } from '../files/weight-files.ts';
+import { reason, UserError } from '../terminal/errors.ts';
 
 export const STATE_JSON = 'training_state.json';
 export const STATE_ARRAYS = 'training_state.safetensors';
+
+/** Most bytes of training_state.json, which has the plan and a place in each source of a mixture. */
+const MAX_STATE_JSON = 4 * 1024 * 1024;
+/** Types of a state's arrays, by their name in a file. */
+const KINDS = { F32: Float32Array, I32: Int32Array, F64: Float64Array };
 
 const count = () => z.int().min(0);
 const word = () =>
@@ -60,15 +66,33 @@ export const orInfinityText = (_: string, value: unknown): unknown =>
   value === Number.POSITIVE_INFINITY ? 'infinity' : value;
 
 /**
- * Reads the two files back, bit for bit.
- * @param name the folder, for messages
+ * Reads the two files of a saved step back, bit for bit. The arrays are read one after the other, because their file may be larger than
+ * what Node reads at once, and none of it is to be in memory twice.
  * @returns the state, and the plan that it was made under (undefined if it was not kept)
  * @throws UserError in one sentence naming the file and what is wrong with it
  */
-export function parseState(text: string, bytes: Uint8Array, name: string): SessionState & { plan?: unknown } {
-  const { plan, ...json } = parseStateJson(text, `${name}/${STATE_JSON}`);
-  return { json, arrays: parseStateArrays(bytes, `${name}/${STATE_ARRAYS}`), ...(plan === undefined ? {} : { plan }) };
+export function readState(folder: string): SessionState & { plan?: unknown } {
+  const { plan, ...json } = readStateJson(folder);
+  const file = join(folder, STATE_ARRAYS);
+  const arrays = fromTensorsOf(file, (stored) => stateArrays(stored, file));
+  return { json, arrays, ...(plan === undefined ? {} : { plan }) };
 }
+
+/** Reads the numbers of a saved step alone. @throws UserError as `readState` */
+export function readStateJson(folder: string): SessionState['json'] & { plan?: unknown } {
+  const file = join(folder, STATE_JSON);
+  let text: string;
+  try {
+    text = readSmallFile(file, MAX_STATE_JSON);
+  } catch (error) {
+    throw new UserError(`cannot go on from ${file}: ${reason(error)}`, 1, { cause: error });
+  }
+  return parseStateJson(text, file);
+}
+
+/** Updates of the model in all: as planned, or as the time of the run has made of them. */
+export const modelSteps = ({ phase, loop }: SessionState['json'], plan: RunPlan): number =>
+  (phase === 'entropy model' ? null : loop?.steps) ?? plan.model.loop.steps;
 
 /** Keys in which two plans differ: `model.loop.seed`, ... Both as JSON has them. */
 export function changedKeys(then: unknown, now: unknown, path = ''): string[] {
@@ -83,20 +107,14 @@ export function parseStateJson(text: string, name: string): SessionState['json']
   return checked(stateSchema, parseJson(text, name), name);
 }
 
-/** @throws UserError */
-export function parseStateArrays(bytes: Uint8Array, name: string): SessionState['arrays'] {
+/** The arrays of a state, out of a file that gives each its own memory. @throws UserError for one of a type that no state has */
+function stateArrays(stored: StoredTensors, name: string): SessionState['arrays'] {
   const arrays = new Map<string, Float32Array | Int32Array | Float64Array>();
-  try {
-    for (const [key, { dtype, data }] of readSafetensors(bytes).tensors) {
-      const copy = data.slice().buffer;
-      if (dtype === 'F32') arrays.set(key, new Float32Array(copy));
-      else if (dtype === 'I32') arrays.set(key, new Int32Array(copy));
-      else if (dtype === 'F64') arrays.set(key, new Float64Array(copy));
-      else throw new UserError(`${name}: ${key} has dtype ${dtype}; a training state has F32, I32 and F64`);
-    }
-  } catch (error) {
-    if (error instanceof SafetensorsError) throw new UserError(`${name}: ${error.message}`, 1, { cause: error });
-    throw error;
+  for (const [key, tensor] of stored) {
+    const { dtype } = tensor;
+    const Kind = Object.hasOwn(KINDS, dtype) ? KINDS[dtype as keyof typeof KINDS] : null;
+    if (Kind === null) throw new UserError(`${name}: ${key} has dtype ${dtype}; a training state has F32, I32 and F64`);
+    arrays.set(key, new Kind(tensor.read().buffer as ArrayBuffer));
   }
   return arrays;
 }

@@ -10,6 +10,7 @@ import { lockOwner } from './lock.ts';
 import { type MetricsRecord, readMetrics } from './metrics-file.ts';
 import { parametersByPart } from './model-size.ts';
 import type { RunRecord } from './record.ts';
+import { modelSteps, readStateJson, STATE_JSON } from './state-files.ts';
 
 /** stopped: it can go on with --resume. empty: nothing was saved. broken: its files cannot be read. */
 export type RunState = 'training' | 'finished' | 'stopped' | 'empty' | 'broken';
@@ -54,12 +55,12 @@ export async function runDetails(path: string): Promise<RunDetails> {
   const full = evaluated && evaluated.step === best?.step ? evaluated : null;
   const saved = await latestFolder(path);
   const last = metrics.at(-1);
-  const { loop } = record.plan.model;
+  const steps = stepsInAll(path, saved, record);
   // A batch that was left out is a step without a line.
   const step = Math.max(last?.step ?? 0, Number(saved?.replace(/^step-/, '') ?? 0) || 0);
   const stale = metrics.filter((m) => typeof m.heldOutBitsPerByte === 'number' && m.step > (best?.step ?? 0)).length;
   // A report is also written when the time is up.
-  const ended = existsSync(join(path, 'report.html')) && (step >= loop.steps || stale >= record.plan.patience);
+  const ended = existsSync(join(path, 'report.html')) && (step >= steps || stale >= record.plan.patience);
   const state: RunState = owner ? 'training' : ended ? 'finished' : saved ? 'stopped' : 'empty';
   return {
     name: basename(path),
@@ -67,7 +68,7 @@ export async function runDetails(path: string): Promise<RunDetails> {
     state,
     note: owner ? `process ${owner.pid}` : null,
     step,
-    steps: loop.steps,
+    steps,
     bytes: last?.bytes ?? 0,
     best,
     full,
@@ -77,6 +78,12 @@ export async function runDetails(path: string): Promise<RunDetails> {
     record,
     metrics,
   };
+}
+
+/** Updates of a run in all. A run that is being trained may have cleared its saved step away meanwhile. */
+function stepsInAll(path: string, saved: string | undefined, { plan }: RunRecord): number {
+  if (saved === undefined || !existsSync(join(path, saved, STATE_JSON))) return plan.model.loop.steps;
+  return modelSteps(readStateJson(join(path, saved)), plan);
 }
 
 /** The held-out figure of a run: the full one where there is one, else the best quick one, named so. Null before the first evaluation. */

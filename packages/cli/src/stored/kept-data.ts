@@ -19,6 +19,7 @@ const BYTES_FILE = 'corpus.bin';
 const LIST_FILE = 'corpus.jsonl';
 /** Characters of a list of documents: 10 million short names. */
 const MOST_LIST_BYTES = 2 ** 29;
+const PIECE = 2 ** 30;
 
 const PARTS = ['train', 'heldOut', 'end'] as const;
 const headSchema = z.strictObject({ format: z.literal(1), sha256: z.string().length(64) });
@@ -33,18 +34,27 @@ export interface KeptFiles {
 
 const documentsOf = (read: ReadData): Document[] => PARTS.flatMap((part) => read[part]);
 
+/** Bytes in pieces, because Node hashes less than 2 GiB at once. */
+function* inPieces(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
+}
+
+/** SHA-256 in hex of byte arrays end to end. */
+function sha256Of(parts: readonly Uint8Array[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) for (const piece of inPieces(part)) hash.update(piece);
+  return hash.digest('hex');
+}
+
 /** The files that keep what a run reads. */
 export function keptFiles(read: ReadData): KeptFiles {
-  const hash = createHash('sha256');
-  for (const { bytes } of documentsOf(read)) hash.update(bytes);
   const lines = PARTS.flatMap((part) => read[part].map(({ name, bytes }) => ({ part, name, bytes: bytes.length })));
-  const list = [{ format: 1, sha256: hash.digest('hex') }, ...lines]
-    .map((line) => `${JSON.stringify(line)}\n`)
-    .join('');
+  const sha256 = sha256Of(documentsOf(read).map(({ bytes }) => bytes));
+  const list = [{ format: 1, sha256 }, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
   const bytes = {
     bytes: totalBytes(documentsOf(read)),
     async *pieces() {
-      for (const document of documentsOf(read)) yield document.bytes;
+      for (const document of documentsOf(read)) yield* inPieces(document.bytes);
     },
   };
   return {
@@ -83,9 +93,7 @@ export function readKept(folder: string, sha256: string): ReadData {
     .trimEnd()
     .split('\n')
     .map((line, i) => parseJson(line, `${LIST_FILE} line ${i + 1}`, 1));
-  if (createHash('sha256').update(bytes).digest('hex') !== checked(headSchema, head, LIST_FILE, 1).sha256) {
-    throw damaged(BYTES_FILE);
-  }
+  if (sha256Of([bytes]) !== checked(headSchema, head, LIST_FILE, 1).sha256) throw damaged(BYTES_FILE);
   const read = { train: [] as Document[], heldOut: [] as Document[], end: [] as Document[] };
   let at = 0;
   for (const [i, line] of lines.entries()) {

@@ -41,6 +41,8 @@ export interface ReadingOptions {
 }
 
 const CHUNK_BYTES = 2 ** 20;
+/** One call reads no more, because Node refuses to read 2 GiB at once. */
+const MOST_READ_BYTES = 2 ** 30;
 /** A line is in memory as a whole. */
 const MOST_LINE_BYTES = 2 ** 26;
 
@@ -204,7 +206,7 @@ export function readAt(descriptor: number, from: number, to: number): Uint8Array
 function fillAt(descriptor: number, into: Uint8Array, from: number): number {
   let filled = 0;
   while (filled < into.length) {
-    const got = readSync(descriptor, into, filled, into.length - filled, from + filled);
+    const got = readSync(descriptor, into, filled, Math.min(into.length - filled, MOST_READ_BYTES), from + filled);
     if (got === 0) break;
     filled += got;
   }

@@ -2,7 +2,7 @@
  * @file The file of `blt sweep`: options that all runs share in [base], and either a [grid] of which every combination is run, or a list of
  * [[run]]. Each part has the keys of a config file.
  */
-import { checkConfig, fromToml } from '../config/config-file.ts';
+import { checkConfig, fromToml, withDataSection } from '../config/config-file.ts';
 import { flagOf, OPTIONS, type OptionRow } from '../config/options.ts';
 import { readSmallFile } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
@@ -37,6 +37,10 @@ function withValue(tree: Tree, [first, second]: readonly string[], value: unknow
   if (second === undefined) return { ...tree, [first]: value };
   return { ...tree, [first]: { ...(isTree(tree[first]) ? tree[first] : {}), [second]: value } };
 }
+
+/** A config of values over the base. Both forms of `data` are one by then, because the short one would take the place of the whole section. */
+const laidOver = (values: readonly (readonly [path: readonly string[], value: unknown])[], base: Tree): Tree =>
+  values.reduce((tree, [path, value]) => withValue(tree, path, value), withDataSection(base));
 
 /** The flag of a key, without dashes in front. */
 function flag([first, second]: readonly string[]): string {
@@ -99,16 +103,15 @@ function configsOf(
   }
   if (grid !== undefined) {
     if (!isTree(grid)) throw new UserError(`${name}: grid must be a section, [grid]`, 2);
-    const configs = combinations(grid, name).map((values) =>
-      values.reduce((tree, [path, value]) => withValue(tree, path, value), base),
-    );
-    return { configs, own: [grid] };
+    const values = withDataSection(grid);
+    const configs = combinations(values, name).map((one) => laidOver(one, base));
+    return { configs, own: [values] };
   }
   if (!Array.isArray(list) || list.length === 0 || list.length > MOST_RUNS || !list.every(isTree)) {
     throw new UserError(`${name}: write each run as a section of its own, [[run]]; at most ${MOST_RUNS}`, 2);
   }
-  const configs = list.map((one) => places(one).reduce((tree, [path, value]) => withValue(tree, path, value), base));
-  return { configs, own: list };
+  const own = list.map(withDataSection);
+  return { configs: own.map((one) => laidOver(places(one), base)), own };
 }
 
 /**

@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withDataSection } from '../config/config-file.ts';
 import { writeFileAtomically } from '../files/atomic-file.ts';
+import { parseJson } from '../files/small-file.ts';
 import { lockOwner } from '../run/lock.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import type { SweepRun } from './sweep-file.ts';
@@ -18,7 +20,13 @@ export const isDone = (folder: string, { name }: SweepRun): boolean => existsSyn
 
 const settingsFile = (folder: string, { name }: SweepRun): string => join(folder, SETTINGS, `${name}.json`);
 
-const settingsText = ({ config }: SweepRun): string => `${JSON.stringify(config, null, 2)}\n`;
+const settingsText = ({ config }: Pick<SweepRun, 'config'>): string => `${JSON.stringify(config, null, 2)}\n`;
+
+/** Whether a run was begun with the settings that it has now. Earlier versions wrote the short form of `data`. */
+function isBegunWith(run: SweepRun, file: string): boolean {
+  const config = withDataSection(parseJson(readFileSync(file, 'utf8'), file)) as SweepRun['config'];
+  return settingsText({ config }) === settingsText(run);
+}
 
 /**
  * Writes the config of each run, from which it is trained.
@@ -29,9 +37,9 @@ export async function prepareRuns(runs: readonly SweepRun[], folder: string): Pr
     const path = join(folder, run.name);
     if (!existsSync(join(path, 'config.json'))) continue;
     const file = settingsFile(folder, run);
-    const before = existsSync(file) ? readFileSync(file, 'utf8') : null;
-    if (before !== settingsText(run)) {
-      const how = before === null ? 'no run of this sweep' : 'begun with other settings than the file has now';
+    const isOurs = existsSync(file);
+    if (!isOurs || !isBegunWith(run, file)) {
+      const how = isOurs ? 'begun with other settings than the file has now' : 'no run of this sweep';
       throw new UserError(
         `${path} is ${how}; name another folder with --out, name the run anew with run = "...", or delete it`,
         2,

@@ -3,14 +3,15 @@
  * state before its decay, so that it becomes the run that was planned for N steps. Any other goes on from its last state.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RunPlan, SessionState } from '@blt-ts/blt';
+import { learningRateMultiplier, type RunPlan, type SessionState } from '@blt-ts/blt';
 import { linkedFiles, listFolders, pruneFolders, setLatest, setPointer, writeFolder } from '../files/atomic-folder.ts';
-import { readSmallFile } from '../files/small-file.ts';
 import { type RunFolder, STEP, stepName } from '../run/folder.ts';
+import { FULL_EVALUATION, readFullEvaluation } from '../run/full-evaluation.ts';
 import { MetricsFile } from '../run/metrics-file.ts';
 import type { RunRecord } from '../run/record.ts';
-import { parseStateJson, STATE_ARRAYS, STATE_JSON, stateJsonText } from '../run/state-files.ts';
+import { modelSteps, readStateJson, STATE_ARRAYS, STATE_JSON, stateJsonText } from '../run/state-files.ts';
 import { UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import type { Position } from './time-budget.ts';
@@ -22,29 +23,29 @@ interface ExtensionPoint {
   readonly step: number;
   /** Updates done in all, those after this place included. */
   readonly done: number;
+  /** Updates that the run stands to do in all, which its time may have changed. */
+  readonly planned: number;
   /** Whether the run is at its end. */
   readonly ended: boolean;
   /** Nothing before this place depended on the number of steps. */
   readonly isBeforeDecay: boolean;
 }
 
-const MAX_STATE_JSON = 4 * 1024 * 1024;
 const METRICS = 'metrics.jsonl';
 
-function stateJson(folder: RunFolder, name: string) {
-  const file = join(folder.path, name, STATE_JSON);
-  return parseStateJson(readSmallFile(file, MAX_STATE_JSON), file);
-}
+const stateJson = (folder: RunFolder, name: string) => readStateJson(join(folder.path, name));
 
 /** The place that a run would go on from if it were made longer; null for one whose model has no step yet. */
 async function extensionPoint(folder: RunFolder, { plan }: RunRecord): Promise<ExtensionPoint | null> {
   const latest = await folder.latestName();
   if (latest === null) return null;
-  const { phase, loop, stale } = stateJson(folder, latest);
+  const state = stateJson(folder, latest);
+  const { phase, loop, stale } = state;
   if (loop === null || (phase !== 'model' && phase !== 'done')) return null;
   // The phase does not say it: a run whose time is up has its report too, and goes on as it was planned.
-  const ended = loop.step >= (loop.steps ?? plan.model.loop.steps) || stale >= plan.patience;
-  const at = { done: loop.step, ended };
+  const planned = modelSteps(state, plan);
+  const ended = loop.step >= planned || stale >= plan.patience;
+  const at = { done: loop.step, planned, ended };
   const before = await folder.beforeDecayName();
   if (before === null) return { ...at, name: latest, step: loop.step, isBeforeDecay: false };
   const { step } = stateJson(folder, before).loop!;
@@ -70,7 +71,7 @@ export async function extended(
   folder: RunFolder,
   record: RunRecord,
   { steps, minutes, write }: Wish,
-  fits: (minutes: number, at: Position) => number | null,
+  fits: (minutes: number, at: Position) => number,
   warn: (message: string) => void,
 ): Promise<{ record: RunRecord; fitted: boolean }> {
   if (write) await finishExtension(folder, record);
@@ -78,31 +79,35 @@ export async function extended(
   if (steps === undefined && minutes === undefined) return asBefore;
   const point = await extensionPoint(folder, record);
   if (point === null) {
-    if (steps === undefined) return asBefore;
+    if (steps === undefined || steps === record.plan.model.loop.steps) return asBefore;
     throw new UserError(`${folder.path} has no step of its model yet; resume it without --steps first`, 2);
   }
-  // A run that was made so long already and stopped before its end goes on.
-  const already = steps === record.plan.model.loop.steps && record.extended !== undefined && !point.ended;
-  if ((steps === undefined && !point.ended) || already) return asBefore;
+  // A run that is to have these steps anyway and was stopped before its end goes on.
+  if (!point.ended && (steps === undefined || steps === point.planned)) return asBefore;
   const { step, done } = point;
-  const end = steps ?? Math.max(done + 1, fits(minutes!, { phase: 'model', step, steps: step }) ?? 0);
+  const end = steps ?? Math.max(done + 1, fits(minutes!, { phase: 'model', step, steps: step }));
   checkSteps(folder, done, end);
   const longer = write ? await extendRun(folder, record, point, end, warn) : lengthened(record, point, end);
   return { record: longer, fitted: steps === undefined };
 }
 
-/** Keeps the model that a run has come to, with its metrics, beside its steps. @returns its folder */
+/** The place that a run goes on from once it was made longer. */
+export const extendedFrom = ({ extended, plan }: RunRecord): Position => ({
+  phase: 'model',
+  step: extended!.at(-1)!.from,
+  steps: plan.model.loop.steps,
+});
+
+/** Keeps the model that a run has come to, with its metrics and its full evaluation, beside its steps. @returns its folder */
 async function keepFinished(folder: RunFolder): Promise<string> {
   const from = (await folder.bestName()) ?? (await folder.latestName())!;
   const linked = await linkedFiles(join(folder.path, from));
   const { [STATE_JSON]: _, [STATE_ARRAYS]: __, ...model } = linked;
-  const metrics = readFileSync(join(folder.path, METRICS));
-  return writeFolder(
-    folder.path,
-    from.replace('step', 'finished'),
-    { ...model, [METRICS]: metrics },
-    { overwrite: true },
-  );
+  const figures = [METRICS, FULL_EVALUATION]
+    .filter((file) => existsSync(join(folder.path, file)))
+    .map((file) => [file, readFileSync(join(folder.path, file))]);
+  const files = { ...model, ...Object.fromEntries(figures) };
+  return writeFolder(folder.path, from.replace('step', 'finished'), files, { overwrite: true });
 }
 
 /** Makes a saved step the newest, with the numbers of `json` as its state. The steps after it go. */
@@ -133,7 +138,7 @@ function lengthened(record: RunRecord, { step }: Pick<ExtensionPoint, 'step'>, s
 async function extendRun(
   folder: RunFolder,
   record: RunRecord,
-  { name, step, done, isBeforeDecay }: ExtensionPoint,
+  { name, step, done, planned, isBeforeDecay }: ExtensionPoint,
   steps: number,
   warn: (message: string) => void,
 ): Promise<RunRecord> {
@@ -141,7 +146,9 @@ async function extendRun(
   const kept = step < done ? await keepFinished(folder) : null;
   await folder.writeRecord(longer);
   await goOnFrom(folder, name, longer.plan);
-  warn(changesText({ step, steps, kept, isBeforeDecay, wsd: record.plan.model.loop.schedule === 'wsd' }));
+  const { loop } = record.plan.model;
+  const isSteady = isBeforeDecay || [planned, steps].every((all) => isFullRate(loop, step, all));
+  warn(changesText({ step, steps, kept, isSteady, isLonger: steps > planned, wsd: loop.schedule === 'wsd' }));
   return longer;
 }
 
@@ -149,6 +156,9 @@ async function extendRun(
 async function goOnFrom(folder: RunFolder, name: string, plan: RunPlan): Promise<void> {
   const { plan: _, loop, ...state } = stateJson(folder, name);
   const { steps: __, ...rest } = loop!;
+  // A step that is done anew has other weights.
+  const evaluated = readFullEvaluation(folder.path);
+  if (evaluated !== null && evaluated.step > rest.step) await rm(join(folder.path, FULL_EVALUATION), { force: true });
   await goBackTo(folder.path, name, { ...state, phase: 'model', stale: 0, loop: rest }, plan);
   new MetricsFile(join(folder.path, METRICS), {
     resumeStep: rest.step,
@@ -179,13 +189,30 @@ function checkSteps(folder: RunFolder, done: number, steps: number): void {
   );
 }
 
+/** Whether a run of so many steps in all is at its full rate at a step, and has been since the warm-up. */
+const isFullRate = ({ schedule, decayFraction }: RunPlan['model']['loop'], step: number, totalSteps: number): boolean =>
+  schedule === 'wsd' &&
+  learningRateMultiplier(step, { schedule, totalSteps, decayFraction, warmupSteps: 0, minRatio: 0, decay: 'line' }) ===
+    1;
+
+/** The change of a run, and its kept model. */
+interface Change {
+  readonly step: number;
+  readonly steps: number;
+  readonly kept: string | null;
+  /** The learning rate does not jump. */
+  readonly isSteady: boolean;
+  readonly isLonger: boolean;
+  readonly wsd: boolean;
+}
+
 /** The differences from a run that was planned for so many steps. */
-function changesText(e: { step: number; steps: number; kept: string | null; isBeforeDecay: boolean; wsd: boolean }) {
+function changesText({ step, steps, kept, isSteady, isLonger, wsd }: Change): string {
   const rest = 'dropout, weight decay, warm-up and evaluations stay as they were planned';
-  if (!e.isBeforeDecay) {
-    const hint = e.wsd ? '' : '; a run of --schedule wsd loses nothing by it';
-    return `from step ${e.step} on the learning rate is that of a run of ${counted(e.steps, 'step')}, so it rises once${hint}; ${rest}`;
+  if (!isSteady) {
+    const hint = wsd ? '' : '; a run of --schedule wsd loses nothing by it';
+    return `from step ${step} on the learning rate is that of a run of ${counted(steps, 'step')}, so it ${isLonger ? 'rises' : 'falls'} once${hint}; ${rest}`;
   }
-  const model = e.kept === null ? '' : `, and the model of the shorter run is kept in ${e.kept}`;
-  return `the run goes on from step ${e.step}, before its decay, as if planned for ${counted(e.steps, 'step')}${model}; ${rest}`;
+  const model = kept === null ? '' : `, and the model of the shorter run is kept in ${kept}`;
+  return `the run goes on from step ${step}, before its decay, as if planned for ${counted(steps, 'step')}${model}; ${rest}`;
 }

@@ -19,13 +19,15 @@ import { openData, parseBytes } from '../stored/open-data.ts';
 import type { SurveyProgress } from '../stored/survey.ts';
 import { UserError } from '../terminal/errors.ts';
 import { grouped, humanBytes } from '../terminal/human-units.ts';
+import { shellWords } from '../terminal/shell-words.ts';
 import type { TrainingOutput } from '../terminal/training-output.ts';
 import { VERSION } from '../version.ts';
 import { checkSize } from './enough-data.ts';
-import { extended } from './extension.ts';
+import { extended, extendedFrom } from './extension.ts';
 import { learnsHeldOut } from './held-out-before.ts';
 import { checkMemory, END_BYTES } from './memory-estimate.ts';
 import { isFitted, type PlannedRun, planNewRun, plannedBytes, planOf, resumedPlan } from './planned-run.ts';
+import { savedPosition, startOf } from './position.ts';
 import { type Position, TimeBudget } from './time-budget.ts';
 import { openWarmStart, reopenWarmStart } from './warm-start.ts';
 
@@ -59,6 +61,9 @@ export interface Job {
   readonly choice: Choice;
   readonly planned: PlannedRun;
   readonly budget: TimeBudget;
+  /** The place in its work that it begins or goes on at. */
+  readonly at: Position;
+  readonly isResumed: boolean;
   /** Pretrained weights and prepared entropies. Needed by a run that has not made its patches yet. */
   readonly warmStart: () => Promise<WarmStart>;
 }
@@ -143,7 +148,7 @@ async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wis
   const written: RunRecord = {
     format: 1,
     version: VERSION,
-    command: `blt ${process.argv.slice(2).join(' ')}`,
+    command: shellWords(['blt', ...process.argv.slice(2)]),
     startedAt: new Date().toISOString(),
     ...source,
     split: data.mode ?? undefined,
@@ -165,8 +170,10 @@ async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wis
     config.run ?? freeRunName(flags.runs, planned.sizeInWords?.size ?? config.size ?? 'nano'),
   );
   const budget = budgetOf(planned, minutes, fitted);
-  const job = { path, record, warmStart: async () => opened.warmStart(plan), planned, budget, data, read };
-  return { choice, place: flags.dryRun ? null : await makeFolder(path, record, data, kept), ...job };
+  const at = startOf(plan);
+  const job = { path, record, warmStart: async () => opened.warmStart(plan), planned, budget, at, data, read };
+  const place = flags.dryRun ? null : await makeFolder(path, record, data, kept);
+  return { choice, place, isResumed: false, ...job };
 }
 
 /** Wishes that a run is made from. */
@@ -200,16 +207,30 @@ const budgetOf = ({ work, rates, mostSteps }: PlannedRun, minutes: number | null
 const ROWS: readonly OptionRow[] = OPTIONS;
 const flagName = (row: OptionRow): string => camelCase(flagOf(row));
 
+/** The options of a resume, from the config file and the flags. @throws UserError for one that would change the run */
+async function resumedConfig(flags: TrainFlags): Promise<FileConfig> {
+  const file = flags.config ? await loadConfig(flags.config) : {};
+  const tree = file as Readonly<Record<string, unknown>>;
+  const inFile = ({ section, key }: OptionRow): unknown =>
+    section === undefined ? tree[key] : (tree[section] as Readonly<Record<string, unknown>> | undefined)?.[key];
+  const refuse = (what: string): never => {
+    throw new UserError(
+      `${what} cannot be changed by --resume: the run goes on as it was planned; leave it out, or start a new run`,
+      2,
+    );
+  };
+  for (const row of ROWS.filter(({ resume }) => resume !== true)) {
+    if (flags[flagName(row)] !== undefined) refuse(`--${flagOf(row)}`);
+    if (inFile(row) !== undefined)
+      refuse(`${row.section === undefined ? '' : `[${row.section}] `}${row.key} in ${flags.config}`);
+  }
+  return overrideConfig(file, flags);
+}
+
 /** A run that was stopped, with the data it had. @throws UserError if the data has changed, or a flag would change the run */
 export async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
   const path = flags.resume!;
-  const fixed = ROWS.find((row) => row.resume !== true && flags[flagName(row)] !== undefined);
-  if (fixed !== undefined) {
-    throw new UserError(
-      `--${flagOf(fixed)} cannot be changed by --resume: the run goes on as it was planned; leave it out, or start a new run`,
-      2,
-    );
-  }
+  const config = await resumedConfig(flags);
   const folder = new RunFolder(path);
   const record = await folder.record();
   const lock = flags.dryRun ? null : await RunLock.acquire(path);
@@ -218,16 +239,12 @@ export async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
       ? new KeptData(path, record, record.stored)
       : new DataInMemory(await loadCorpus({ ...record, seed: record.plan.seed }, warn));
     if (data.hash !== record.dataHash) throw await changedData(folder, record, data);
-    const config = overrideConfig(
-      {},
-      Object.fromEntries(ROWS.filter((row) => row.resume).map((row) => [flagName(row), flags[flagName(row)]])),
-    );
     const housekeeping = housekeepingOf(record.care, config, flags);
     checkSize(data, record.plan, record);
     const choice = await backendFor(config, flags);
     const wish = { steps: config.train?.steps, minutes: config.train?.minutes, write: lock !== null };
     const short = await resumedPlan(record, data, choice.backend);
-    const fits = (minutes: number, at: Position) => budgetOf(short, minutes, true).newEnd(at);
+    const fits = (minutes: number, at: Position) => budgetOf(short, minutes, true).endInTime(at);
     const { record: longer, fitted } = await extended(folder, record, wish, fits, warn);
     const planned = longer === record ? short : await resumedPlan(longer, data, choice.backend);
     const job = {
@@ -236,10 +253,11 @@ export async function resumedJob(flags: TrainFlags, warn: Warn): Promise<Job> {
       warmStart: () => reopenWarmStart(record, () => wholeCorpus(data)),
       planned,
       budget: budgetOf(planned, housekeeping.minutes, fitted),
+      at: longer === record ? await savedPosition(folder, record.plan) : extendedFrom(longer),
       data,
       read: await data.sampled(longer.sample, longer.plan.seed, END_BYTES),
     };
-    return { choice, place: lock && { folder, lock }, ...job };
+    return { choice, place: lock && { folder, lock }, isResumed: true, ...job };
   } catch (error) {
     await lock?.release();
     throw error;

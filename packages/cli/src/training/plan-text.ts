@@ -30,6 +30,8 @@ export interface PlanFacts {
   readonly size?: SizeInWords;
   readonly backend: string;
   readonly estimate: Estimate;
+  /** A part of the run is done, and the estimate is of the rest. */
+  readonly isResumed: boolean;
   readonly folder: string;
 }
 
@@ -106,7 +108,7 @@ export function planText(plan: RunPlan, facts: PlanFacts): string {
     ['backend', facts.backend],
     [
       'estimate',
-      `about ${humanDuration(facts.estimate.seconds)}${facts.estimate.measured ? ', measured on a few steps' : ''}; ${humanBytes(facts.estimate.bytes)} of memory`,
+      `about ${humanDuration(facts.estimate.seconds)}${facts.isResumed ? ' left' : ''}${facts.estimate.measured ? ', measured on a few steps' : ''}; ${humanBytes(facts.estimate.bytes)} of memory`,
     ],
     ['folder', facts.folder],
   ];

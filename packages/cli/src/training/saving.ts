@@ -43,6 +43,14 @@ export class Saving {
     return this.session.phase === 'model' || performance.now() - this.savedAt > 1000 * WORTH_SAVING_SECONDS;
   }
 
+  /** Marks the steps that a restored state knows of: a kill may have come between a step and its mark, and what has no mark is cleared away. */
+  async markRestored(): Promise<void> {
+    const { session } = this;
+    const { folder } = this.job;
+    if (session.best !== null) await folder.markBest(session.best.step);
+    if (session.beginsDecay) await folder.markBeforeDecay(session.modelStep);
+  }
+
   /** Saves as the model's step, which is 0 while the entropy model is trained. */
   async save({ best = false } = {}): Promise<void> {
     const { session } = this;

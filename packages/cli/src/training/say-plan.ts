@@ -10,8 +10,6 @@ import type { Job, Warn } from './job.ts';
 import { memoryFor } from './memory-estimate.ts';
 import { planText } from './plan-text.ts';
 
-const START = { phase: 'entropy model', step: 0 } as const;
-
 /** Shows the plan of a run, with its estimate and warnings. */
 export function sayPlan(job: Job, out: TrainingOutput, warn: Warn): void {
   const { record, data, read } = job;
@@ -20,7 +18,7 @@ export function sayPlan(job: Job, out: TrainingOutput, warn: Warn): void {
   const { trainBytes, heldOutBytes } = data;
   const title = dataTitle(record.data, data.documents, data.loaded?.weights);
   const estimate = {
-    seconds: job.budget.secondsLeft({ ...START, steps: plan.entropyModel?.loop.steps ?? 0 }),
+    seconds: job.budget.secondsLeft(job.at),
     bytes: memoryFor({ plan, sample: record.sample, data, backend, memory: record.care.memory }),
     measured: job.planned.measured,
   };
@@ -32,7 +30,7 @@ export function sayPlan(job: Job, out: TrainingOutput, warn: Warn): void {
   const answers = data.loaded && answerBytes(data.loaded.train);
   const corpus = { data: title, trainBytes, answers, heldOut, leftOut, sample };
   const { sizeInWords: size } = job.planned;
-  const facts = { ...corpus, size, backend: short, estimate, folder: job.path };
+  const facts = { ...corpus, size, backend: short, estimate, isResumed: job.isResumed, folder: job.path };
   out.say(planText(plan, facts), {
     event: 'plan',
     folder: job.path,

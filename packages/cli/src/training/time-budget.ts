@@ -18,9 +18,9 @@ export interface Position {
   readonly steps: number;
 }
 
-/** A number of steps is changed if it is off by more than this share: less is noise. */
+/** A number of steps is changed if it is off by more than this share of those of this start: less is noise. */
 const TOLERANCE = 0.02;
-/** The number of steps is looked at this often in the course of a run. */
+/** The number of steps is looked at this often in the course of a start. */
 const LOOKS = 40;
 /** The present pace is the mean over about this many steps. */
 const MEMORY = 25;
@@ -37,6 +37,8 @@ export class TimeBudget {
   private rates: Rates;
   private readonly planned: Rates;
   private readonly work: Work;
+  /** The phase that is looked at, and the step that it stood at when this start began with it. */
+  private begun: Pick<Position, 'phase' | 'step'> | null = null;
   /** When the entropy model's share is used up; from the first step on. */
   private entropyEnd: number | null = null;
 
@@ -85,23 +87,32 @@ export class TimeBudget {
 
   /**
    * The number of steps, in all, at which the phase should end so that the run is over in time; null where it stands well. Looked at
-   * forty times in a run, and at once where the time is almost used up.
+   * forty times in the steps of this start, and at once where the time is almost used up.
    */
   newEnd(at: Position): number | null {
     if (this.limit === null || !this.limit.fitted) return null;
-    const { step, steps } = at;
-    if (step % Math.max(1, Math.floor(steps / LOOKS)) !== 0 && step !== steps) return null;
-    if (at.phase === 'entropy model') return this.newEntropyEnd(at);
-    if (at.phase !== 'model') return null;
+    const { phase, step, steps } = at;
+    if (this.begun?.phase !== phase) this.begun = { phase, step: step - 1 };
+    // A run that is gone on with may have done far more steps before than it does now.
+    const [done, all] = [step - this.begun.step, steps - this.begun.step];
+    if (done % Math.max(1, Math.floor(all / LOOKS)) !== 0 && step !== steps) return null;
+    if (phase === 'entropy model') return this.newEntropyEnd(at);
+    if (phase !== 'model') return null;
+    const end = this.endInTime(at);
+    return Math.abs(end - steps) > TOLERANCE * all || (end < steps && end <= step) ? end : null;
+  }
+
+  /** The number of steps, in all, with which a run of a limited time is over in time if it goes on from a step of its model. */
+  endInTime(at: Position): number {
+    const { minutes, mostSteps = Number.POSITIVE_INFINITY } = this.limit!;
     const rest = this.workLeft(at);
     const free =
-      60 * this.limit.minutes -
+      60 * minutes -
       this.now() -
       closingSeconds(rest, this.rates) -
       rest.evaluations * evaluationSeconds(rest, this.rates);
-    const fits = step + Math.max(0, Math.floor(free / this.rates.step));
-    const end = Math.min(fits, Math.max(step, this.limit.mostSteps ?? Number.POSITIVE_INFINITY));
-    return Math.abs(end - steps) > TOLERANCE * steps || (end < steps && end <= step) ? end : null;
+    const fits = at.step + Math.max(0, Math.floor(free / this.rates.step));
+    return Math.min(fits, Math.max(at.step, mostSteps));
   }
 
   /** The entropy model may be late by a quarter of its share; it never gets more steps than planned. */

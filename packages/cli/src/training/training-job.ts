@@ -4,6 +4,7 @@ import type { Backend } from '@blt-ts/tensor';
 import type { Document } from '../data/document.ts';
 import type { RunFolder } from '../run/folder.ts';
 import type { RunRecord } from '../run/record.ts';
+import { shellWords } from '../terminal/shell-words.ts';
 import type { TimeBudget } from './time-budget.ts';
 
 /** The input of `TrainingRun`. */
@@ -34,8 +35,8 @@ export interface TrainingJob {
 }
 
 /** The command that goes on with this run. */
-export function resumeCommand({ folder, record }: TrainingJob, flags = ''): string {
-  const command = `blt train --resume ${folder.path}${flags === '' ? '' : ` ${flags}`}`;
+export function resumeCommand({ folder, record }: TrainingJob, ...flags: readonly string[]): string {
+  const command = shellWords(['blt', 'train', '--resume', folder.path, ...flags]);
   const stdin = record.data.some((source) => /^-(?:=|$)/.test(source)) || record.heldOut?.includes('-');
   return stdin ? `${command} < FILE, with the bytes that were given on standard input` : command;
 }

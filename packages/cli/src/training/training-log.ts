@@ -18,6 +18,7 @@ import { humanBytes, humanDuration, plusMinus } from '../terminal/human-units.ts
 import type { Stop } from '../terminal/interrupt.ts';
 import { complain } from '../terminal/output.ts';
 import { formatStatus } from '../terminal/progress.ts';
+import { shellWords } from '../terminal/shell-words.ts';
 import type { TrainingOutput } from '../terminal/training-output.ts';
 import { foreignPatches } from './foreign-patches.ts';
 import { resumeCommand, type TrainingJob } from './training-job.ts';
@@ -192,7 +193,7 @@ export class TrainingLog {
       const { minutes } = record.care;
       const model = best ? `the best step so far, ${stepName(best.step)}, is measured` : 'it is measured';
       this.out.say(
-        `time is up: ${minutes} minutes, ${stepName(modelStep)} is saved and ${model}; go on: ${resumeCommand(this.job, `--minutes ${minutes}`)}`,
+        `time is up: ${minutes} minutes, ${stepName(modelStep)} is saved and ${model}; go on: ${resumeCommand(this.job, '--minutes', String(minutes))}`,
         { event: 'early_stop', reason: 'minutes', step: modelStep, folder: folder.path },
       );
     }
@@ -243,7 +244,9 @@ export class TrainingLog {
     lines.push(`model          ${relative('.', model) || model}`);
     lines.push(`report         ${relative('.', report) || report}`);
     const chat = this.job.end.some(({ answers, bytes }) => answers && bytes[0] === CHAT_HEADING) ? ' --chat' : '';
-    lines.push(`try            blt generate --model ${this.job.folder.path}${chat} --prompt "..."`);
+    lines.push(
+      `try            ${shellWords(['blt', 'generate', '--model', this.job.folder.path])}${chat} --prompt "..."`,
+    );
     this.out.say(lines.join('\n'), {
       event: 'done',
       step: modelStep,

@@ -114,6 +114,7 @@ export class TrainingRun {
         const why = error instanceof Error ? error.message : String(error);
         throw new UserError(`cannot go on from ${join(folder.path, latest.name)}: ${why}`, 1, { cause: error });
       }
+      await this.saving.markRestored();
     }
     const done = journal.past().at(-1)?.step ?? 0;
     if (done > session.modelStep) this.log.stepsLost(done, session.modelStep);

@@ -194,6 +194,37 @@ test('a filter that is stopped leaves nothing', async () => {
   });
 });
 
+test('a filter is stopped while it computes too, and leaves nothing', async () => {
+  writeFileSync(path('long.txt'), WORDS.repeat(8000));
+  const args = ['long.txt', '--per', 'line', '-m', 'runs/words', '--keep-below', '8', '--out', 'cut-short', '--tsv'];
+  const child = spawn(process.execPath, [BLT, 'score', ...args], { cwd: folder });
+  // Lines of the first group are there, so it is computing.
+  child.stdout.on('data', () => child.kill('SIGINT'));
+  await once(child, 'close');
+  const names = readdirSync(folder).filter((name) => name.includes('cut-short'));
+  expect({ signal: child.signalCode, names }).toEqual({ signal: 'SIGINT', names: [] });
+});
+
+test.each([
+  ['score', ['long.txt', '--per', 'line', '--tsv']],
+  ['generate', ['--max-bytes', '100000000', '--ignore-eos', '--no-memory']],
+])('%s ends when nobody reads what it writes', async (command, args) => {
+  writeFileSync(path('long.txt'), WORDS.repeat(8000));
+  const child = spawn(process.execPath, [BLT, command, ...args, '-m', 'runs/words', '--this-node'], { cwd: folder });
+  let texts = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    texts += chunk;
+  });
+  child.stdout.once('data', () => child.stdout.destroy());
+  try {
+    await once(child, 'exit');
+  } finally {
+    child.kill('SIGKILL');
+  }
+  // A whole score would end with its totals.
+  expect({ code: child.exitCode, whole: /lines, .* bits per byte/.test(texts) }).toEqual({ code: 0, whole: false });
+});
+
 test('an empty file among others is passed over, line by line too', () => {
   writeFileSync(path('empty.txt'), '');
   for (const flags of [[], ['--per', 'line']]) {

@@ -19,6 +19,7 @@ import { reason, UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import { printableJson, quiet, sayJson } from '../terminal/output.ts';
 import { StatusLine } from '../terminal/progress.ts';
+import { breathing } from '../threads/breathing.ts';
 
 /** Most texts side by side. */
 const PLACES = 32;
@@ -119,6 +120,7 @@ async function makeTexts(
   const texts = new Map<BatchText, Wanted>();
   let next = 0;
   let done = 0;
+  const breathe = breathing(20);
   while (next < wanted.length || batch.size > 0) {
     while (next < wanted.length && batch.free > 0) {
       const one = wanted[next++];
@@ -135,6 +137,7 @@ async function makeTexts(
       texts.delete(text);
       onText(++done);
     }
+    await breathe();
   }
 }
 

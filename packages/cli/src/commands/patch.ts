@@ -15,6 +15,7 @@ import { reason, UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import { Complaints, note, say, sayColoured, sayJson, warn } from '../terminal/output.ts';
 import { patchSummary, showPatches } from '../terminal/patch-view.ts';
+import { breathing } from '../threads/breathing.ts';
 
 export interface PatchFlags {
   readonly model?: string;
@@ -60,7 +61,9 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
     throw new UserError(`${loaded?.folder} has no entropy model; choose --mode space, static or byte`, 2);
   }
   const pages: PatchesData[] = [];
+  const breathe = breathing(20);
   for (const { name, bytes, cutFrom } of documents) {
+    await breathe();
     if (cutFrom !== undefined) {
       const of = cutFrom === null ? '' : ` of ${cutFrom}`;
       note(`${name}: the first ${counted(bytes.length, 'byte')}${of} (--max-bytes)`);

@@ -1,6 +1,6 @@
 /** @file Files that become other files: what is deleted, and what is left where it was. */
 import { execFileSync, spawn } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, lstatSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { type Conversion, convertFiles } from '../../../packages/cli/src/data/converted-files.ts';
@@ -55,6 +55,32 @@ test.each<[string, (file: string) => void]>([
   expect([existsSync(file), readFileSync(`${file}.copy`, 'utf8')]).toEqual([true, 'read']);
   expect(said.join('')).toContain(`${file}: it has changed since it was read, so it is kept`);
 });
+
+test('a place that cannot take the result is said before the work', async () => {
+  const said = complaints();
+  const file = join(temporaryFolder({ a: 'text' }), 'a');
+  const places = { 'nowhere/x': /there is no folder .*nowhere; make it first/, 'a/x': /a part of the path is a file/ };
+  for (const [place, why] of Object.entries(places)) {
+    const work = vi.fn();
+    expect(await convertFiles([file], { out: join(file, '..', place) }, copying(work))).toBe(1);
+    expect([work.mock.calls, said.pop()]).toEqual([[], expect.stringMatching(why)]);
+  }
+});
+
+test.skipIf(process.platform === 'win32')(
+  'a device is written to without -f, and stays; --rm has nothing to keep',
+  async () => {
+    const said = complaints();
+    const folder = temporaryFolder({ a: 'text' });
+    symlinkSync('/dev/null', join(folder, 'null'));
+    const out = join(folder, 'null');
+    expect(await convertFiles([join(folder, 'a')], { out }, copying())).toBe(0);
+    expect(lstatSync(out).isSymbolicLink()).toBe(true);
+    expect(await convertFiles([join(folder, 'a')], { out, rm: true }, copying())).toBe(1);
+    expect(said.join('')).toContain('null is no file that keeps the result');
+    expect(existsSync(join(folder, 'a'))).toBe(true);
+  },
+);
 
 test.skipIf(process.platform === 'win32')('a pipe is read, but not deleted', async () => {
   const said = complaints();

@@ -135,6 +135,7 @@ test.each([
   [['a'], { per: 'byte', top: 3 }, '--top chooses files or lines'],
   [['a'], { top: 3, keepBelow: 2, out: 'never' }, '--keep-below writes what is expected'],
   [['a'], { model: ['m', 'm'] }, '--model m is given twice'],
+  [['a'], { html: 'nowhere/x.html' }, 'cannot write nowhere/x.html: there is no folder nowhere; make it first'],
   [['a'], { model: ['m', 'n'], html: 'x.html' }, '--html shows one model, and 2 are given'],
 ] as const)('%j with %j is refused before a model is read', async (files, given, message) => {
   await expect(scoreCommand(files, { ...flags, ...given })).rejects.toThrow(message);

@@ -1,7 +1,6 @@
 /** @file `blt generate --prompts`: continues every prompt of a file, many side by side. */
 
-import { readFileSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
 import {
   type BatchText,
   CHAT_END,
@@ -13,7 +12,7 @@ import {
   type TextOptions,
 } from '@blt-ts/blt';
 import { chatMessages } from '../data/chat-lines.ts';
-import { writeFileAtomically } from '../files/atomic-file.ts';
+import { checkCanWrite, writeFileAtomically } from '../files/atomic-file.ts';
 import { parseJson, readSmallFile } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
@@ -161,9 +160,7 @@ export interface PromptsOptions {
 export async function generatePrompts(checkpoint: Checkpoint, options: PromptsOptions): Promise<void> {
   const { prompts, n, out, chat, text, contextBytes, hashRows } = options;
   const lines = parsePrompts(readPromptFile(prompts), prompts, chat);
-  if (out !== undefined && !statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UserError(`cannot write ${out}: there is no folder ${dirname(out)}; make it first`, 2);
-  }
+  if (out !== undefined) checkCanWrite(out);
   const wanted = lines.flatMap((line, i) =>
     Array.from({ length: n }, (_, index): Wanted => {
       const seed = (text.seed + i) % 2 ** 32;

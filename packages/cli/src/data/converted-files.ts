@@ -1,7 +1,7 @@
 /** @file Files that become other files, one after the other, with the manners of gzip. */
-import { existsSync, type Stats, statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { rm, utimes } from 'node:fs/promises';
-import { writeFileAtomically } from '../files/atomic-file.ts';
+import { checkCanWrite, takesBytes, writeFileAtomically } from '../files/atomic-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { complain } from '../terminal/output.ts';
 import { plainView, type Reading, readBytes } from './read-file.ts';
@@ -89,11 +89,7 @@ function checkFlags(files: readonly string[], flags: ConversionFlags, { binary }
 
 async function convertFile(file: string, flags: ConversionFlags, conversion: Conversion): Promise<void> {
   const to = flags.stdout ? null : (flags.out ?? (file === STDIN ? null : conversion.nameOf(file)));
-  if (to !== null && existsSync(to) && !flags.force) {
-    throw new UserError(`${to} exists already; overwrite it with -f, or name another with --out`);
-  }
-  if (to !== null && isSameFile(file, to))
-    throw new UserError('the result would take its own place; name another with --out');
+  if (to !== null) checkPlace(file, to, flags);
   const { bytes, file: source } = await contents(file);
   if (flags.rm && file !== STDIN && !source) throw new UserError('it is no plain file to delete; leave out --rm');
   const made = await conversion.convert(bytes, shown(file));
@@ -101,6 +97,22 @@ async function convertFile(file: string, flags: ConversionFlags, conversion: Con
   else await writeLike(source, to, made);
   conversion.report(shown(file), to);
   if (flags.rm && source) await removeRead(file, source, to!);
+}
+
+/** @throws UserError for a name that the result cannot have */
+function checkPlace(file: string, to: string, { force, rm }: ConversionFlags): void {
+  checkCanWrite(to);
+  const there = statSync(to, { throwIfNoEntry: false });
+  const isSink = there !== undefined && takesBytes(there);
+  if (isSink && rm) {
+    throw new UserError(`${to} is no file that keeps the result, so ${shown(file)} is not deleted; leave out --rm`);
+  }
+  if (there?.isFile() && !force) {
+    throw new UserError(`${to} exists already; overwrite it with -f, or name another with --out`);
+  }
+  if (!isSink && isSameFile(file, to)) {
+    throw new UserError('the result would take its own place; name another with --out');
+  }
 }
 
 /** Deletes the file that was read. @throws UserError if its name is that of another file by now, or its contents have changed */
@@ -135,7 +147,8 @@ async function contents(file: string): Promise<Pick<Reading, 'bytes' | 'file'>> 
 /** Writes a result with the permissions and the times of the file that it was made of: a private file stays private. */
 async function writeLike(source: Stats | undefined, to: string, data: Uint8Array): Promise<void> {
   await writeFileAtomically(to, data, undefined, source && source.mode & 0o777);
-  if (source) await utimes(to, source.atime, source.mtime).catch(() => {});
+  // The times of a device are not those of what was written to it.
+  if (source && statSync(to).isFile()) await utimes(to, source.atime, source.mtime).catch(() => {});
 }
 
 const written = (data: Uint8Array): Promise<void> =>

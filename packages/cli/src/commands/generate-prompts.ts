@@ -13,7 +13,7 @@ import {
 } from '@blt-ts/blt';
 import { chatMessages } from '../data/chat-lines.ts';
 import { checkCanWrite, writeFileAtomically } from '../files/atomic-file.ts';
-import { parseJson, readSmallFile } from '../files/small-file.ts';
+import { parseJson, readSmallBytes } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import { printableJson, quiet, sayJson } from '../terminal/output.ts';
@@ -32,6 +32,9 @@ interface PromptLine {
   /** The answer is a message of a chat, which CHAT_END ends. */
   readonly chat?: true;
 }
+
+/** Fields that an answer adds to those of its line. */
+const ANSWER_FIELDS = ['index', 'text', 'bytes', 'finish_reason'] as const;
 
 /** One text that is wanted, and how far it is. */
 interface Wanted {
@@ -62,20 +65,36 @@ function promptInChat(fields: Readonly<Record<string, unknown>>, where: string, 
   }
 }
 
+/** Lines that are not blank, each with its place for messages. @throws UserError naming the line that is no UTF-8 */
+function* textLines(bytes: Uint8Array, name: string): Generator<{ readonly line: string; readonly where: string }> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  for (let [from, number] = [0, 1]; from < bytes.length; number++) {
+    const found = bytes.indexOf(0x0a, from);
+    const end = found < 0 ? bytes.length : found;
+    const where = `${name} line ${number}`;
+    let line: string;
+    try {
+      line = decoder.decode(bytes.subarray(from, end));
+    } catch {
+      throw new UserError(`${where} is not valid UTF-8, which JSON must be; save the file as UTF-8`);
+    }
+    if (line.trim() !== '') yield { line, where };
+    from = end + 1;
+  }
+}
+
 /**
  * The prompts of a file, one a line.
  * @param chat the prompts are messages of a chat, which the system may begin
  * @throws UserError naming the line that is no prompt
  */
 export function parsePrompts(
-  text: string,
+  bytes: Uint8Array,
   name: string,
   chat: { readonly system?: string } | null = null,
 ): PromptLine[] {
   const lines: PromptLine[] = [];
-  for (const [i, line] of text.split('\n').entries()) {
-    if (line.trim() === '') continue;
-    const where = `${name} line ${i + 1}`;
+  for (const { line, where } of textLines(bytes, name)) {
     const value = parseJson(line, where);
     if (typeof value === 'string' && chat === null) {
       lines.push({ prompt: value, fields: { prompt: value } });
@@ -83,6 +102,10 @@ export function parsePrompts(
     }
     const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value);
     const fields = isRecord ? { ...value } : typeof value === 'string' ? { prompt: value } : {};
+    const taken = ANSWER_FIELDS.find((name) => Object.hasOwn(fields, name));
+    if (taken !== undefined) {
+      throw new UserError(`${where} has a field '${taken}', which the answer would overwrite; give it another name`);
+    }
     if (chat !== null) {
       lines.push({ prompt: promptInChat(fields as Record<string, unknown>, where, chat.system), fields, chat: true });
       continue;
@@ -184,10 +207,10 @@ export async function generatePrompts(checkpoint: Checkpoint, options: PromptsOp
   else await writeFileAtomically(out, Buffer.from(answers.map((one) => `${printableJson(one)}\n`).join('')));
 }
 
-function readPromptFile(path: string): string {
+function readPromptFile(path: string): Uint8Array {
   try {
-    if (path === '-') return readFileSync(0, 'utf8');
-    return readSmallFile(path, MOST_FILE_BYTES);
+    if (path === '-') return readFileSync(0);
+    return readSmallBytes(path, MOST_FILE_BYTES);
   } catch (error) {
     throw new UserError(`cannot read ${path}: ${reason(error)}`, 2, { cause: error });
   }

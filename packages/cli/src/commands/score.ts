@@ -114,7 +114,7 @@ class Totals {
 export async function scoreCommand(files: readonly string[], flags: ScoreFlags): Promise<number> {
   checkFlags(files, flags);
   if (flags.html !== undefined) checkCanWrite(flags.html);
-  const kept = flags.out === undefined ? null : new KeptTexts(flags.out);
+  const kept = flags.out === undefined ? null : new KeptTexts(flags.out, flags.raw);
   const discard = () => kept?.discard();
   const done = kept && endAtSignal('nothing was kept', discard);
   process.once('exit', discard);

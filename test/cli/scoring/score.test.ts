@@ -1,7 +1,16 @@
 /** @file `blt score` as it is called: a model of letters and one of digits, each trained for a moment. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -224,6 +233,13 @@ test.each([
   }
   // A whole score would end with its totals.
   expect({ code: child.exitCode, whole: /lines, .* bits per byte/.test(texts) }).toEqual({ code: 0, whole: false });
+});
+
+test('a circle of links among the files is complained of, and the others are scored', () => {
+  symlinkSync('circle', path('circle'));
+  const { code, stdout, stderr } = blt(folder, ['score', 'circle', 'mixed.txt', '-m', 'runs/words', '--json']);
+  expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('links go round in a circle') });
+  expect(json(stdout).map(({ source }) => source)).toEqual(['mixed.txt']);
 });
 
 test('an empty file among others is passed over, line by line too', () => {

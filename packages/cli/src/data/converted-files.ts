@@ -52,7 +52,7 @@ export async function convertFiles(
       await convertFile(file, flags, conversion);
     } catch (error) {
       if (!isAnswer(error)) throw error;
-      complain(`${shown(file)}: ${error.message}`);
+      complain(`${shown(file)}: ${reason(error)}`);
       code = 1;
     }
   }

@@ -54,15 +54,21 @@ export function* itemsSync<R, Item>(steps: WithReadback<R, Item>): Generator<Exc
   }
 }
 
-/** `itemsSync` on any backend. */
-export async function* itemsAsync<R, Item>(steps: WithReadback<R, Item>): AsyncGenerator<Exclude<Item, Tensor>, R> {
+/** `itemsSync` on any backend. `pause` is awaited after each read, and what it throws ends the computation. */
+export async function* itemsAsync<R, Item>(
+  steps: WithReadback<R, Item>,
+  pause?: () => Promise<void>,
+): AsyncGenerator<Exclude<Item, Tensor>, R> {
   let ended = false;
   try {
     let next = steps.next();
     while (!next.done) {
       const { value } = next;
-      if (value instanceof Tensor) next = steps.next(await readAsync(value));
-      else {
+      if (value instanceof Tensor) {
+        const values = await readAsync(value);
+        await pause?.();
+        next = steps.next(values);
+      } else {
         yield value as Exclude<Item, Tensor>;
         next = steps.next();
       }
@@ -79,7 +85,7 @@ export function runSync<R>(steps: WithReadback<R>): R {
   return itemsSync(steps).next().value as R;
 }
 
-/** `runSync` on any backend. */
-export async function runAsync<R>(steps: WithReadback<R>): Promise<R> {
-  return (await itemsAsync(steps).next()).value as R;
+/** `runSync` on any backend. `pause` as in `itemsAsync`. */
+export async function runAsync<R>(steps: WithReadback<R>, pause?: () => Promise<void>): Promise<R> {
+  return (await itemsAsync(steps, pause).next()).value as R;
 }

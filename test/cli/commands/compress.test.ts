@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -64,8 +65,13 @@ describe('files', () => {
 
   test('that fail do not keep the others from their turn', () => {
     writeFileSync(at('d'), 'm');
-    const { code, stderr } = run('compress', 'missing', 'a.txt.bltz', 'd');
+    symlinkSync('circle', at('circle'));
+    const { code, stderr } = run('compress', 'missing', 'circle', 'a.txt/x', 'a.txt.bltz', 'd');
     expect(code).toBe(1);
+    expect(stderr).toContain('blt: circle: its symbolic links go round in a circle\n');
+    expect(stderr).toMatch(
+      /^blt: a\.txt\/x: cannot write a\.txt\/x\.bltz: a part of the path is a file, not a folder$/m,
+    );
     expect(stderr).toMatch(/missing: .*no such file/);
     expect(stderr).toContain('a.txt.bltz: it ends in .bltz already');
     expect(stderr).toContain('d -> d.bltz: 1 byte, ');

@@ -14,7 +14,7 @@ const TINY =
   );
 
 /** A folder with a trained run `first`. */
-function trained(files: Record<string, string> = {}): string {
+function trained(files: Record<string, string | Uint8Array> = {}): string {
   const folder = temporaryFolder({ 'book.txt': TEXT, ...files });
   expect(blt(folder, ['train', ...TINY, '--data', 'book.txt', '--run', 'first']).code).toBe(0);
   return folder;
@@ -71,6 +71,7 @@ describe('blt serve', () => {
     };
     const folder = trained({ 'chats.jsonl': `${JSON.stringify(chat)}\n`.repeat(60) });
     expect(blt(folder, ['train', ...TINY, '--data', 'chats.jsonl', '--run', 'chats']).code).toBe(0);
+    let served = '';
     const status = async (...args: string[]): Promise<number> => {
       const child = spawn(process.execPath, [BLT, 'serve', ...args, '--port', '0', '--threads', '1'], {
         cwd: folder,
@@ -78,6 +79,7 @@ describe('blt serve', () => {
       });
       try {
         const [line] = await once(child.stdout!, 'data');
+        served = /serves (\S+)/.exec(String(line))![1];
         const body = JSON.stringify({ messages: chat.messages.slice(0, 1), max_tokens: 5 });
         const headers = { 'Content-Type': 'application/json' };
         const url = `${/http:\S+/.exec(String(line))![0]}/chat/completions`;
@@ -89,6 +91,8 @@ describe('blt serve', () => {
     expect(await status('runs/chats')).toBe(200);
     expect(await status('runs/first')).toBe(400);
     expect(await status('runs/first', '--chat')).toBe(200);
+    // The newest run has the name of its folder, and not that of its best step.
+    expect([await status(), served]).toEqual([200, 'chats']);
   });
 
   test('other machines need a key', () => {
@@ -104,7 +108,9 @@ describe('blt generate --prompts', () => {
     const folder = trained({
       'prompts.jsonl': `${lines.join('\n')}\n`,
       'one.jsonl': `${lines[0]}\n`,
-      'bad.jsonl': '"a"\n{"text": "b"}\n',
+      'bad.jsonl': '"a"\n{"txt": "b"}\n',
+      'taken.jsonl': '"a"\n\n{"prompt": "b", "finish_reason": "mine"}\n',
+      'latin1.jsonl': Buffer.from('"a"\n"caf\xe9"\n', 'latin1'),
     });
     const generate = (...args: string[]) =>
       blt(folder, ['generate', '--model', 'runs/first', '-n', '12', '--seed', '9', ...args]);
@@ -129,6 +135,10 @@ describe('blt generate --prompts', () => {
       return stderr.trim().split('\n').at(-1);
     };
     expect(refused('--prompts', 'bad.jsonl')).toContain('bad.jsonl line 2 has no prompt');
+    expect(refused('--prompts', 'taken.jsonl')).toContain(
+      "taken.jsonl line 3 has a field 'finish_reason', which the answer would overwrite",
+    );
+    expect(refused('--prompts', 'latin1.jsonl')).toContain('latin1.jsonl line 2 is not valid UTF-8');
     expect(refused('--prompts', 'none.jsonl')).toContain('cannot read none.jsonl');
     expect(refused('--prompts', 'one.jsonl', '--out', 'no/out.jsonl')).toContain('there is no folder no');
     expect(refused('--prompts', 'one.jsonl', '--json')).toContain('--json is for a single text');

@@ -104,6 +104,23 @@ describe('Parquet', () => {
     );
   });
 
+  test('gives the bytes that are stored, of which a decoder would lose those that are no UTF-8', async () => {
+    const stored = [Uint8Array.of(0x63, 0x61, 0x66, 0xe9, 0x0a), Uint8Array.of(0xef, 0xbb, 0xbf, 0xff, 0x00, 0x80)];
+    const column = { name: 'text', type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL' } as const;
+    for (const kind of [{}, { converted_type: 'UTF8' } as const]) {
+      // Twice, so that they are found by way of a dictionary too.
+      for (const data of [stored, [...stored, ...stored, ...stored, ...stored]]) {
+        const schema = [
+          { name: 'root', num_children: 1 },
+          { ...column, ...kind },
+        ];
+        const bytes = new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'text', data }], schema }));
+        const documents = await loadDocuments([`${temporaryFolder({ 'a.parquet': bytes })}/a.parquet`]);
+        expect(documents.map((document) => document.bytes)).toEqual(data);
+      }
+    }
+  });
+
   test('with numbers for texts is refused', async () => {
     const columnData = [{ name: 'text', data: [1, 2], type: 'INT32' as const }];
     const numbers = new Uint8Array(parquetWriteBuffer({ columnData }));

@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { loadDocuments } from '../../../packages/cli/src/data/sources.ts';
 import { KeptTexts, keptPath } from '../../../packages/cli/src/scoring/keep.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -32,7 +34,27 @@ test.each([
   ['/a/b', 'a/b'],
   ['./a/../b', 'b'],
   ['archive.tar:dir/x', 'archive.tar:dir/x'],
+  ['archive.tar:dir/x.txt.gz', 'archive.tar:dir/x.txt'],
+  ['a/b.txt.ZST', 'a/b.txt'],
+  ['a/.gz', 'a/.gz'],
 ])('%s is kept as %s, inside the folder', (source, path) => expect(keptPath(source)).toBe(path));
+
+test('what was unpacked is read back from the folder as it was kept, and what was raw as it is', async () => {
+  const parent = temporaryFolder({ 'a.txt.gz': gzipSync('plain\n') });
+  for (const raw of [false, true]) {
+    const options = { raw, minBytes: 1 };
+    const read = await loadDocuments([join(parent, 'a.txt.gz')], options);
+    const kept = new KeptTexts(join(parent, `out-${raw}`), raw);
+    for (const { name, bytes } of read) kept.add({ source: name, line: null, bytes });
+    kept.finish();
+    const again = await loadDocuments([join(parent, `out-${raw}`)], options);
+    expect(again.map(({ bytes }) => Buffer.from(bytes))).toEqual(read.map(({ bytes }) => Buffer.from(bytes)));
+  }
+});
+
+test.skipIf(process.platform === 'win32')('a backslash and a colon are letters of a name, but not on Windows', () => {
+  expect(keptPath('C:/logs/a\\b')).toBe('C:/logs/a\\b');
+});
 
 test('a folder that exists and two files of one name are refused', () => {
   const parent = temporaryFolder({ 'out/file': 'mine' });

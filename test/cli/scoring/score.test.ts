@@ -1,7 +1,16 @@
 /** @file `blt score` as it is called: a model of letters and one of digits, each trained for a moment. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -135,6 +144,7 @@ test.each([
   [['a'], { per: 'byte', top: 3 }, '--top chooses files or lines'],
   [['a'], { top: 3, keepBelow: 2, out: 'never' }, '--keep-below writes what is expected'],
   [['a'], { model: ['m', 'm'] }, '--model m is given twice'],
+  [['a'], { html: 'nowhere/x.html' }, 'cannot write nowhere/x.html: there is no folder nowhere; make it first'],
   [['a'], { model: ['m', 'n'], html: 'x.html' }, '--html shows one model, and 2 are given'],
 ] as const)('%j with %j is refused before a model is read', async (files, given, message) => {
   await expect(scoreCommand(files, { ...flags, ...given })).rejects.toThrow(message);
@@ -192,6 +202,44 @@ test('a filter that is stopped leaves nothing', async () => {
   expect({ signal: child.signalCode, names: names(), said: /stopped by SIGINT: nothing was kept/.test(said) }).toEqual({
     ...{ signal: 'SIGINT', names: [], said: true },
   });
+});
+
+test('a filter is stopped while it computes too, and leaves nothing', async () => {
+  writeFileSync(path('long.txt'), WORDS.repeat(8000));
+  const args = ['long.txt', '--per', 'line', '-m', 'runs/words', '--keep-below', '8', '--out', 'cut-short', '--tsv'];
+  const child = spawn(process.execPath, [BLT, 'score', ...args], { cwd: folder });
+  // Lines of the first group are there, so it is computing.
+  child.stdout.on('data', () => child.kill('SIGINT'));
+  await once(child, 'close');
+  const names = readdirSync(folder).filter((name) => name.includes('cut-short'));
+  expect({ signal: child.signalCode, names }).toEqual({ signal: 'SIGINT', names: [] });
+});
+
+test.each([
+  ['score', ['long.txt', '--per', 'line', '--tsv']],
+  ['generate', ['--max-bytes', '100000000', '--ignore-eos', '--no-memory']],
+])('%s ends when nobody reads what it writes', async (command, args) => {
+  writeFileSync(path('long.txt'), WORDS.repeat(8000));
+  const child = spawn(process.execPath, [BLT, command, ...args, '-m', 'runs/words', '--this-node'], { cwd: folder });
+  let texts = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    texts += chunk;
+  });
+  child.stdout.once('data', () => child.stdout.destroy());
+  try {
+    await once(child, 'exit');
+  } finally {
+    child.kill('SIGKILL');
+  }
+  // A whole score would end with its totals.
+  expect({ code: child.exitCode, whole: /lines, .* bits per byte/.test(texts) }).toEqual({ code: 0, whole: false });
+});
+
+test('a circle of links among the files is complained of, and the others are scored', () => {
+  symlinkSync('circle', path('circle'));
+  const { code, stdout, stderr } = blt(folder, ['score', 'circle', 'mixed.txt', '-m', 'runs/words', '--json']);
+  expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('links go round in a circle') });
+  expect(json(stdout).map(({ source }) => source)).toEqual(['mixed.txt']);
 });
 
 test('an empty file among others is passed over, line by line too', () => {

@@ -133,12 +133,23 @@ describe('a chat that cannot be served', () => {
     [{ messages: MESSAGES, response_format: { type: 'json_object' } }, 'response_format is not served in a chat'],
     [{ messages: MESSAGES, prompt: 'x' }, 'prompt is for /v1/completions'],
     [{ messages: MESSAGES, max_tokens: 1501 }, 'max_tokens is 1501, this server makes at most 1500'],
+    [{ messages: MESSAGES, max_completion_tokens: 1501 }, 'max_completion_tokens is 1501, this server makes at most'],
+    [{ messages: MESSAGES, tool_choice: 'required' }, 'tool_choice is not served in a chat'],
+    [{ messages: MESSAGES, function_call: { name: 'f' } }, 'function_call is not served in a chat'],
+    [{ messages: MESSAGES, repetition_penalty: 1.2 }, 'repetition_penalty is not served; leave it out'],
+    [{ messages: [{ role: 'user', content: 7 }] }, 'messages.0.content: must be a text, or a list of parts'],
   ])('%j', (body, message) => {
     expect(() => parseChatRequest(body, limits)).toThrow(message);
   });
 
   test('values that change nothing are taken', () => {
-    const neutral = { logprobs: false, tools: [], response_format: { type: 'text' }, top_logprobs: null };
+    const neutral = {
+      logprobs: false,
+      tools: [],
+      response_format: { type: 'text' },
+      top_logprobs: null,
+      tool_choice: 'auto',
+    };
     const taken = parseChatRequest({ messages: MESSAGES, ...neutral }, limits);
     expect(taken).toMatchObject({ maxBytes: 1500, logprobs: null, n: 1 });
   });

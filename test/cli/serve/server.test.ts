@@ -53,7 +53,7 @@ interface Answer {
 /** A raw request, with the key unless it is told otherwise. */
 function ask(
   path: string,
-  { method = 'GET', headers = {}, body = '' }: { method?: string; headers?: object; body?: string } = {},
+  { method = 'GET', headers = {}, body = '' }: { method?: string; headers?: object; body?: string | Buffer } = {},
 ) {
   return new Promise<Answer>((resolve, reject) => {
     const all = { Authorization: `Bearer ${KEY}`, ...headers };
@@ -73,7 +73,7 @@ const post = (path: string, value: unknown, headers: object = {}) =>
   ask(path, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', ...headers },
-    body: typeof value === 'string' ? value : JSON.stringify(value),
+    body: typeof value === 'string' || Buffer.isBuffer(value) ? value : JSON.stringify(value),
   });
 
 /** Figures of /metrics by name. */
@@ -130,10 +130,29 @@ describe('the official client', () => {
     expect(choices.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5]);
     const options = { temperature: 0.7, topP: 0.9 };
     expect(choices[0].text).toBe(alone('one', 12, 5, options));
-    expect(choices[3].text).toBe(alone('two', 12, 5, options));
-    const two = await client().completions.create({ model: 'small', prompt: 'two', n: 2, ...sampling });
+    // The second prompt has the next seed, as the second line of a file has.
+    expect(choices[3].text).toBe(alone('two', 12, 6, options));
+    const two = await client().completions.create({ model: 'small', prompt: 'two', n: 2, ...sampling, seed: 6 });
     expect(two.choices.map(({ text }) => text)).toEqual([choices[3].text, choices[4].text]);
     expect(new Set(choices.map(({ text }) => text)).size).toBe(6);
+  });
+
+  test('gets different texts for equal prompts, and the same ones for the largest seed', async () => {
+    const equal = { model: 'small', prompt: ['same', 'same', 'same'], max_tokens: 30 };
+    const { choices } = await client().completions.create(equal);
+    expect(new Set(choices.map(({ text }) => text)).size).toBe(3);
+    const last = await client().completions.create({ ...equal, seed: 2 ** 32 - 1 });
+    expect(last.choices[1].text).toBe(alone('same', 30, 0));
+  });
+
+  test('gets the lists of log-probabilities of an empty answer, and takes null for a prompt', async () => {
+    const none = { model: 'small', prompt: null, max_tokens: 0, logprobs: 2 };
+    const { choices, usage } = await client().completions.create(none);
+    expect(choices[0]).toMatchObject({
+      text: '',
+      logprobs: { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] },
+    });
+    expect(usage).toMatchObject({ prompt_tokens: 0, completion_tokens: 0 });
   });
 
   test('gets log-probabilities of bytes', async () => {
@@ -275,6 +294,10 @@ describe('hostile clients', () => {
     ['a prompt of no bytes', { prompt: [1, 256] }, 400],
     ['a field that is not served', { prompt: 'a', suffix: 'b' }, 400],
     ['__proto__', '{"__proto__": {"stream": true}, "prompt": 7}', 400],
+    ['a penalty of another server', { prompt: 'a', repetition_penalty: 1.1 }, 400],
+    ['a bound of chats', { prompt: 'a', max_completion_tokens: 5 }, 400],
+    ['a choice of tools', { prompt: 'a', tool_choice: 'auto' }, 400],
+    ['what is no UTF-8', Buffer.from('{"prompt": "caf\xe9"}', 'latin1'), 400],
     ['a body that is too long', { prompt: 'a'.repeat(1_100_000) }, 413],
   ] as const;
   test.each(refused)('%s is refused in one sentence', async (_, value, status) => {
@@ -283,6 +306,21 @@ describe('hostile clients', () => {
     const { message } = JSON.parse(answer.body).error as { message: string };
     expect(message.length).toBeLessThan(300);
     expect(message).not.toMatch(/\n|at .*:\d+/);
+  });
+
+  test.each([
+    [{ repetition_penalty: 1.1 }, 'repetition_penalty', 'repetition_penalty is not served; leave it out'],
+    [{ max_completion_tokens: 5 }, 'max_completion_tokens', /is for \/v1\/chat\/completions; give max_tokens/],
+    [{ prompt: 7 }, 'prompt', 'prompt: must be a text, a list of texts, or the same as lists of bytes from 0 to 255'],
+    [{ stop: 7 }, 'stop', 'stop: must be a text of 1 to 256 characters, or a list of at most 4 of them'],
+  ])('%j is refused with the name of the field and what is allowed', async (value, param, message) => {
+    const { error } = JSON.parse((await post('/v1/completions', value)).body);
+    expect(error).toMatchObject({ param, message: expect.stringMatching(message) });
+  });
+
+  test('values that change nothing are taken, null among them', async () => {
+    const neutral = { repetition_penalty: 1, min_tokens: 0, tools: null, presence_penalty: 0, best_of: 1, user: 'me' };
+    expect((await post('/v1/completions', { prompt: 'a', max_tokens: 1, ...neutral })).status).toBe(200);
   });
 
   test('paths, methods, types, hosts and keys that are not served', async () => {

@@ -1,6 +1,6 @@
 /** @file Which Node computes: the first with wider vectors among those at hand, with its exit code, its signals, its words and its bytes. */
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { wideVectorsWith } from '@blt-ts/tensor';
 import { expect, test } from 'vitest';
@@ -34,14 +34,16 @@ test('the first that is wide enough is taken; no file, no Node and an old one ar
   expect(widerNode([], has)).toBeUndefined();
 });
 
-test('files of few bytes in all are few; streams, folders and what is not there are not', () => {
+test('files of few bytes in all are few; streams, folders, circles of links and what is not there are not', () => {
   const cwd = temporaryFolder();
+  symlinkSync('circle', join(cwd, 'circle'));
   const [a, b] = [join(cwd, 'a'), join(cwd, 'b')];
   writeFileSync(a, 'x'.repeat(60));
   writeFileSync(b, 'x'.repeat(40));
   expect(fewBytes([a, b], 101)).toBe(true);
   expect(fewBytes([a, b], 100)).toBe(false);
-  for (const paths of [[], ['-'], [a, '-'], [cwd], [join(cwd, 'none')]]) expect(fewBytes(paths, 1e6)).toBe(false);
+  for (const paths of [[], ['-'], [a, '-'], [cwd], [join(cwd, 'none')], [join(cwd, 'circle')], [join(a, 'x')]])
+    expect(fewBytes(paths, 1e6)).toBe(false);
 });
 
 /**

@@ -150,12 +150,12 @@ export function scoreEntropies(
   return runSync(scoreEntropiesSteps(p, documents, c, options));
 }
 
-/** `scoreEntropies` on any backend. */
+/** `scoreEntropies` on any backend. `pause` is awaited after each batch, and what it throws ends the scoring. */
 export function scoreEntropiesAsync(
   p: EntropyModelParams,
   documents: readonly Int32Array[],
   c: TransformerConfig,
-  options: ScoringOptions,
+  { pause, ...options }: ScoringOptions & { readonly pause?: () => Promise<void> },
 ): Promise<Float32Array[]> {
-  return runAsync(scoreEntropiesSteps(p, documents, c, options));
+  return runAsync(scoreEntropiesSteps(p, documents, c, options), pause);
 }

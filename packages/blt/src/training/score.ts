@@ -33,7 +33,7 @@ export interface ScoreOptions {
   readonly rowBytes?: number;
   /** Ids computed at once (default 8192): more take more memory. */
   readonly batchBytes?: number;
-  /** Awaited before each batch of the model, e.g. to let other work go on. What it throws ends the scoring. */
+  /** Awaited after each batch of the entropy model and before each of the model, e.g. to let other work go on. What it throws ends the scoring. */
   readonly pause?: () => Promise<void>;
   /**
    * Mixed into every prediction (default: the model alone). It reads the texts in their order and learns from each byte, so the bits of a
@@ -69,7 +69,12 @@ export async function scoreTexts(
   const documents = texts.map((text) => withPrefix(text, before));
   const entropies =
     patcher && config.patcher
-      ? await scoreEntropiesAsync(patcher, documents, config.patcher, { ...layoutOptions(config), backend, batchBytes })
+      ? await scoreEntropiesAsync(patcher, documents, config.patcher, {
+          ...layoutOptions(config),
+          backend,
+          batchBytes,
+          pause,
+        })
       : null;
   const lengths = documents.map((ids, i) =>
     patchLengths(ids, entropies?.[i] ?? null, config.patching, { includeNextToken: false }),

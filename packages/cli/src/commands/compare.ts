@@ -1,9 +1,8 @@
 /** @file `blt compare`: learning curves of runs in one page, or as JSON. */
 
-import { writeFileAtomically } from '../files/atomic-file.ts';
+import { checkCanWrite, writeFileAtomically } from '../files/atomic-file.ts';
 import { comparePage, differences } from '../report/compare-page.ts';
 import { heldOutFigure, type RunDetails, runDetails } from '../run/summary.ts';
-import { reason, UserError } from '../terminal/errors.ts';
 import { say, sayJson } from '../terminal/output.ts';
 
 export interface CompareFlags {
@@ -25,6 +24,7 @@ function sayDifferences(different: ReturnType<typeof differences>): void {
 
 /** `blt compare`. @returns the exit code */
 export async function compareCommand(paths: readonly string[], flags: CompareFlags): Promise<number> {
+  if (!flags.json) checkCanWrite(flags.html);
   const runs: RunDetails[] = [];
   for (const path of paths) runs.push(await runDetails(path));
   if (flags.json) {
@@ -39,11 +39,7 @@ export async function compareCommand(paths: readonly string[], flags: CompareFla
     say(`${run.name.padEnd(20)} ${best} (${run.state})`);
   }
   if (runs.length > 1) sayDifferences(different);
-  try {
-    await writeFileAtomically(flags.html, Buffer.from(comparePage(runs)));
-  } catch (error) {
-    throw new UserError(`cannot write ${flags.html}: ${reason(error)}`, 1, { cause: error });
-  }
+  await writeFileAtomically(flags.html, Buffer.from(comparePage(runs)));
   say(`page                 ${flags.html}`);
   return 0;
 }

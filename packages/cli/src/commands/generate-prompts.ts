@@ -1,7 +1,6 @@
 /** @file `blt generate --prompts`: continues every prompt of a file, many side by side. */
 
-import { readFileSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
 import {
   type BatchText,
   CHAT_END,
@@ -13,12 +12,13 @@ import {
   type TextOptions,
 } from '@blt-ts/blt';
 import { chatMessages } from '../data/chat-lines.ts';
-import { writeFileAtomically } from '../files/atomic-file.ts';
-import { parseJson, readSmallFile } from '../files/small-file.ts';
+import { checkCanWrite, writeFileAtomically } from '../files/atomic-file.ts';
+import { parseJson, readSmallBytes } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import { printableJson, quiet, sayJson } from '../terminal/output.ts';
 import { StatusLine } from '../terminal/progress.ts';
+import { breathing } from '../threads/breathing.ts';
 
 /** Most texts side by side. */
 const PLACES = 32;
@@ -32,6 +32,9 @@ interface PromptLine {
   /** The answer is a message of a chat, which CHAT_END ends. */
   readonly chat?: true;
 }
+
+/** Fields that an answer adds to those of its line. */
+const ANSWER_FIELDS = ['index', 'text', 'bytes', 'finish_reason'] as const;
 
 /** One text that is wanted, and how far it is. */
 interface Wanted {
@@ -62,20 +65,36 @@ function promptInChat(fields: Readonly<Record<string, unknown>>, where: string, 
   }
 }
 
+/** Lines that are not blank, each with its place for messages. @throws UserError naming the line that is no UTF-8 */
+function* textLines(bytes: Uint8Array, name: string): Generator<{ readonly line: string; readonly where: string }> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  for (let [from, number] = [0, 1]; from < bytes.length; number++) {
+    const found = bytes.indexOf(0x0a, from);
+    const end = found < 0 ? bytes.length : found;
+    const where = `${name} line ${number}`;
+    let line: string;
+    try {
+      line = decoder.decode(bytes.subarray(from, end));
+    } catch {
+      throw new UserError(`${where} is not valid UTF-8, which JSON must be; save the file as UTF-8`);
+    }
+    if (line.trim() !== '') yield { line, where };
+    from = end + 1;
+  }
+}
+
 /**
  * The prompts of a file, one a line.
  * @param chat the prompts are messages of a chat, which the system may begin
  * @throws UserError naming the line that is no prompt
  */
 export function parsePrompts(
-  text: string,
+  bytes: Uint8Array,
   name: string,
   chat: { readonly system?: string } | null = null,
 ): PromptLine[] {
   const lines: PromptLine[] = [];
-  for (const [i, line] of text.split('\n').entries()) {
-    if (line.trim() === '') continue;
-    const where = `${name} line ${i + 1}`;
+  for (const { line, where } of textLines(bytes, name)) {
     const value = parseJson(line, where);
     if (typeof value === 'string' && chat === null) {
       lines.push({ prompt: value, fields: { prompt: value } });
@@ -83,6 +102,10 @@ export function parsePrompts(
     }
     const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value);
     const fields = isRecord ? { ...value } : typeof value === 'string' ? { prompt: value } : {};
+    const taken = ANSWER_FIELDS.find((name) => Object.hasOwn(fields, name));
+    if (taken !== undefined) {
+      throw new UserError(`${where} has a field '${taken}', which the answer would overwrite; give it another name`);
+    }
     if (chat !== null) {
       lines.push({ prompt: promptInChat(fields as Record<string, unknown>, where, chat.system), fields, chat: true });
       continue;
@@ -119,6 +142,7 @@ async function makeTexts(
   const texts = new Map<BatchText, Wanted>();
   let next = 0;
   let done = 0;
+  const breathe = breathing(20);
   while (next < wanted.length || batch.size > 0) {
     while (next < wanted.length && batch.free > 0) {
       const one = wanted[next++];
@@ -135,6 +159,7 @@ async function makeTexts(
       texts.delete(text);
       onText(++done);
     }
+    await breathe();
   }
 }
 
@@ -158,9 +183,7 @@ export interface PromptsOptions {
 export async function generatePrompts(checkpoint: Checkpoint, options: PromptsOptions): Promise<void> {
   const { prompts, n, out, chat, text, contextBytes, hashRows } = options;
   const lines = parsePrompts(readPromptFile(prompts), prompts, chat);
-  if (out !== undefined && !statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UserError(`cannot write ${out}: there is no folder ${dirname(out)}; make it first`, 2);
-  }
+  if (out !== undefined) checkCanWrite(out);
   const wanted = lines.flatMap((line, i) =>
     Array.from({ length: n }, (_, index): Wanted => {
       const seed = (text.seed + i) % 2 ** 32;
@@ -184,10 +207,10 @@ export async function generatePrompts(checkpoint: Checkpoint, options: PromptsOp
   else await writeFileAtomically(out, Buffer.from(answers.map((one) => `${printableJson(one)}\n`).join('')));
 }
 
-function readPromptFile(path: string): string {
+function readPromptFile(path: string): Uint8Array {
   try {
-    if (path === '-') return readFileSync(0, 'utf8');
-    return readSmallFile(path, MOST_FILE_BYTES);
+    if (path === '-') return readFileSync(0);
+    return readSmallBytes(path, MOST_FILE_BYTES);
   } catch (error) {
     throw new UserError(`cannot read ${path}: ${reason(error)}`, 2, { cause: error });
   }

@@ -16,6 +16,7 @@ import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
 import { noteUnreadInput, sayJson, warn } from '../terminal/output.ts';
+import { breathing } from '../threads/breathing.ts';
 import { chatOf, generatePrompts } from './generate-prompts.ts';
 
 export interface GenerateFlags {
@@ -91,7 +92,7 @@ async function warnOfChats(folder: string): Promise<void> {
   );
 }
 
-/** What is asked of the text, whether it is one or many. */
+/** The wishes of the flags for a text, whether there is one or many. */
 const wantedText = (flags: GenerateFlags) => ({
   maxBytes: flags.maxBytes,
   temperature: flags.temperature,
@@ -136,7 +137,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
     },
   };
   const all = backend.synchronous ? generate(checkpoint, prompt, options) : generateAsync(checkpoint, prompt, options);
-  const bytes = flags.chat ? answerOf(all) : all;
+  const bytes = shownOf(all, flags.chat ? CHAT_END : null);
   if (flags.json) {
     const made: number[] = [];
     for await (const byte of bytes) made.push(byte);
@@ -157,9 +158,16 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   return 0;
 }
 
-/** The bytes of an answer, without the one that ends it. */
-async function* answerOf(bytes: Iterable<number> | AsyncIterable<number>): AsyncGenerator<number> {
-  for await (const byte of bytes) if (byte !== CHAT_END) yield byte;
+/** Milliseconds in which a signal or a closed pipe may wait to be heard. */
+const HEARD_WITHIN = 20;
+
+/** The bytes that are shown: those of an answer without the one that ends it. */
+async function* shownOf(bytes: Iterable<number> | AsyncIterable<number>, end: number | null): AsyncGenerator<number> {
+  const breathe = breathing(HEARD_WITHIN);
+  for await (const byte of bytes) {
+    if (byte !== end) yield byte;
+    await breathe();
+  }
 }
 
 /** @throws UserError for flags that do not go together */
@@ -197,7 +205,7 @@ async function promptOf({ prompt, model, chat, system }: GenerateFlags): Promise
 }
 
 /** Writes each character as soon as it is complete. */
-async function showOnTerminal(prompt: Uint8Array, bytes: Iterable<number> | AsyncIterable<number>): Promise<void> {
+async function showOnTerminal(prompt: Uint8Array, bytes: AsyncIterable<number>): Promise<void> {
   const terminal = new TerminalWriter();
   for (const byte of prompt) terminal.write(byte);
   for await (const byte of bytes) {

@@ -1,20 +1,21 @@
 /** @file `blt patch`: text or files cut into patches, on the terminal, as JSON, or as a page. */
-import { writeFile } from 'node:fs/promises';
 import { type PatchingOptions, VOCAB_SIZE } from '@blt-ts/blt';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
 import { unusedPatching } from '../config/config-schema.ts';
 import type { Document } from '../data/document.ts';
 import { loadDocuments } from '../data/sources.ts';
+import { checkCanWrite, writeFileAtomically } from '../files/atomic-file.ts';
 import { patchBytes } from '../report/patch-bytes.ts';
 import { type PatchesData, renderPatchesHtml } from '../report/patches-page.ts';
 import { patchingInWords } from '../report/patching-rule.ts';
 import { loadModel } from '../run/find-model.ts';
 import { usesColor } from '../terminal/color.ts';
-import { reason, UserError } from '../terminal/errors.ts';
+import { UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import { Complaints, note, say, sayColoured, sayJson, warn } from '../terminal/output.ts';
 import { patchSummary, showPatches } from '../terminal/patch-view.ts';
+import { breathing } from '../threads/breathing.ts';
 
 export interface PatchFlags {
   readonly model?: string;
@@ -43,6 +44,7 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
     throw new UserError(`--text and ${files[0]}: give a text or files, not both`, 2);
   }
   if (flags.html !== undefined && flags.json) throw new UserError('--html and --json: give one of them', 2);
+  if (flags.html !== undefined) checkCanWrite(flags.html);
   const { textField, raw, maxBytes } = flags;
   const complaints = new Complaints();
   const documents: Document[] =
@@ -60,7 +62,9 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
     throw new UserError(`${loaded?.folder} has no entropy model; choose --mode space, static or byte`, 2);
   }
   const pages: PatchesData[] = [];
+  const breathe = breathing(20);
   for (const { name, bytes, cutFrom } of documents) {
+    await breathe();
     if (cutFrom !== undefined) {
       const of = cutFrom === null ? '' : ` of ${cutFrom}`;
       note(`${name}: the first ${counted(bytes.length, 'byte')}${of} (--max-bytes)`);
@@ -77,11 +81,7 @@ export async function patchCommand(files: readonly string[], flags: PatchFlags):
     }
   }
   if (flags.html) {
-    try {
-      await writeFile(flags.html, renderPatchesHtml(pages));
-    } catch (error) {
-      throw new UserError(`cannot write ${flags.html}: ${reason(error)}`, 1, { cause: error });
-    }
+    await writeFileAtomically(flags.html, Buffer.from(renderPatchesHtml(pages)));
     say(`wrote ${flags.html}`);
   }
   return complaints.code;

@@ -1,7 +1,7 @@
 /** @file `blt score`: bits per byte of files, lines or bytes under one or several models. */
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
-import { writeFileAtomically } from '../files/atomic-file.ts';
+import { checkCanWrite, writeFileAtomically } from '../files/atomic-file.ts';
 import { thresholdLine } from '../report/patching-rule.ts';
 import { SurprisePage } from '../report/surprise-page.ts';
 import { loadModel } from '../run/find-model.ts';
@@ -113,7 +113,8 @@ class Totals {
 /** `blt score`. @returns the exit code */
 export async function scoreCommand(files: readonly string[], flags: ScoreFlags): Promise<number> {
   checkFlags(files, flags);
-  const kept = flags.out === undefined ? null : new KeptTexts(flags.out);
+  if (flags.html !== undefined) checkCanWrite(flags.html);
+  const kept = flags.out === undefined ? null : new KeptTexts(flags.out, flags.raw);
   const discard = () => kept?.discard();
   const done = kept && endAtSignal('nothing was kept', discard);
   process.once('exit', discard);

@@ -7,6 +7,7 @@ import type { BackendName } from '../config/backend-names.ts';
 import { LOOPBACK, untilInterrupted } from '../http/listen.ts';
 import { weightBytes } from '../run/coding-model.ts';
 import { documentListOf } from '../run/document-list-of.ts';
+import { newestRun } from '../run/find-model.ts';
 import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { BatchLane, type Lane } from '../serve/lane.ts';
 import { openLaneThreads } from '../serve/lane-threads.ts';
@@ -80,12 +81,13 @@ export async function serveCommand(model: string | undefined, flags: ServeFlags)
   }
   const choice = await chooseBackend(flags);
   announce(choice);
-  const open = await openForDecoding(model, choice.backend, flags.weights);
+  const path = model ?? (await newestRun());
+  const open = await openForDecoding(path, choice.backend, flags.weights);
   const { checkpoint, folder } = open;
   checkContext(checkpoint, flags.context);
   const chats = flags.chat ?? (await documentListOf(folder))?.chats ?? false;
   const { lanes, end } = await openLanes(choice.backend, open, flags);
-  const name = flags.name ?? basename(resolve(model ?? folder));
+  const name = flags.name ?? basename(resolve(path));
   const limits = { maxBytes: flags.maxBytes, maxTexts: Math.min(MOST_TEXTS, flags.places + flags.queue) };
   const serving = {
     checkpoint,

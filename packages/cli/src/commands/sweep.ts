@@ -6,7 +6,6 @@ import { comparePage } from '../report/compare-page.ts';
 import { heldOutFigure, type RunDetails, runDetails } from '../run/summary.ts';
 import { loadSweep, type SweepRun } from '../sweep/sweep-file.ts';
 import { doSweep, isDone, prepareRuns } from '../sweep/sweep-queue.ts';
-import { reason, UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import { note, say, sayJson, warn } from '../terminal/output.ts';
 import { shellWords } from '../terminal/shell-words.ts';
@@ -48,11 +47,7 @@ async function writePage(done: readonly Result[], folder: string): Promise<strin
     done.map(({ details }) => details),
     done.map(({ settings }) => settings),
   );
-  try {
-    await writeFileAtomically(path, Buffer.from(page));
-  } catch (error) {
-    throw new UserError(`cannot write ${path}: ${reason(error)}`, 1, { cause: error });
-  }
+  await writeFileAtomically(path, Buffer.from(page));
   return path;
 }
 

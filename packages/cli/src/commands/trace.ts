@@ -1,16 +1,14 @@
 /** @file `blt trace`: what a checkpoint makes of given ids, in a file, so that any other implementation can be compared with ours. */
 import { readFileSync } from 'node:fs';
-import { lstat, writeFile } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
 import { type BltConfig, traceCheckpointAsync, VOCAB_SIZE, validateConfig } from '@blt-ts/blt';
 import { writeSafetensors } from '@blt-ts/tensor';
 import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
+import { checkCanWrite, writeFileAtomically } from '../files/atomic-file.ts';
 import { parseJson } from '../files/small-file.ts';
-import { replaceFile } from '../files/synced-file.ts';
 import { readJson } from '../files/weight-files.ts';
 import { loadModel } from '../run/find-model.ts';
-import { reason, UserError } from '../terminal/errors.ts';
+import { UserError } from '../terminal/errors.ts';
 import { sayJson } from '../terminal/output.ts';
 
 export interface TraceFlags {
@@ -44,6 +42,7 @@ function readRows(file: string): Int32Array[] {
 /** `blt trace`. @returns the exit code */
 export async function traceCommand(flags: TraceFlags): Promise<number> {
   const rows = readRows(flags.ids);
+  checkCanWrite(flags.out);
   const choice = await chooseBackend(flags);
   const { checkpoint, folder } = await loadModel(flags.model, choice.backend);
   announce(choice);
@@ -62,14 +61,7 @@ export async function traceCommand(flags: TraceFlags): Promise<number> {
   const { tensors, loss, patchLengths } = await traceCheckpointAsync({ ...checkpoint, config }, rows, {
     grads: flags.grads,
   });
-  try {
-    // The whole file or none, and what stood there stays until then; but a device or a link is written to.
-    const there = await lstat(flags.out).catch(() => null);
-    if (there && !there.isFile()) await writeFile(flags.out, writeSafetensors(tensors));
-    else await replaceFile(dirname(flags.out), basename(flags.out), writeSafetensors(tensors));
-  } catch (error) {
-    throw new UserError(`cannot write ${flags.out}: ${reason(error)}`, 1, { cause: error });
-  }
+  await writeFileAtomically(flags.out, writeSafetensors(tensors));
   const patch_lengths = patchLengths.map((lengths) => [...lengths]);
   sayJson({ loss, patch_lengths });
   return 0;

@@ -1,10 +1,10 @@
 /** @file Files that become other files, one after the other, with the manners of gzip. */
-import { existsSync, statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { rm, utimes } from 'node:fs/promises';
-import { writeFileAtomically } from '../files/atomic-file.ts';
+import { checkCanWrite, takesBytes, writeFileAtomically } from '../files/atomic-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { complain } from '../terminal/output.ts';
-import { plainView, readBytes } from './read-file.ts';
+import { plainView, type Reading, readBytes } from './read-file.ts';
 
 /** Where results go. */
 export interface ConversionFlags {
@@ -52,7 +52,7 @@ export async function convertFiles(
       await convertFile(file, flags, conversion);
     } catch (error) {
       if (!isAnswer(error)) throw error;
-      complain(`${shown(file)}: ${error.message}`);
+      complain(`${shown(file)}: ${reason(error)}`);
       code = 1;
     }
   }
@@ -89,17 +89,38 @@ function checkFlags(files: readonly string[], flags: ConversionFlags, { binary }
 
 async function convertFile(file: string, flags: ConversionFlags, conversion: Conversion): Promise<void> {
   const to = flags.stdout ? null : (flags.out ?? (file === STDIN ? null : conversion.nameOf(file)));
-  if (to !== null && existsSync(to) && !flags.force) {
-    throw new UserError(`${to} exists already; overwrite it with -f, or name another with --out`);
-  }
-  if (to !== null && isSameFile(file, to))
-    throw new UserError('the result would take its own place; name another with --out');
-  const bytes = await contents(file);
+  if (to !== null) checkPlace(file, to, flags);
+  const { bytes, file: source } = await contents(file);
+  if (flags.rm && file !== STDIN && !source) throw new UserError('it is no plain file to delete; leave out --rm');
   const made = await conversion.convert(bytes, shown(file));
   if (to === null) await written(made);
-  else await writeLike(file, to, made);
+  else await writeLike(source, to, made);
   conversion.report(shown(file), to);
-  if (flags.rm && file !== STDIN) await rm(file);
+  if (flags.rm && source) await removeRead(file, source, to!);
+}
+
+/** @throws UserError for a name that the result cannot have */
+function checkPlace(file: string, to: string, { force, rm }: ConversionFlags): void {
+  checkCanWrite(to);
+  const there = statSync(to, { throwIfNoEntry: false });
+  const isSink = there !== undefined && takesBytes(there);
+  if (isSink && rm) {
+    throw new UserError(`${to} is no file that keeps the result, so ${shown(file)} is not deleted; leave out --rm`);
+  }
+  if (there?.isFile() && !force) {
+    throw new UserError(`${to} exists already; overwrite it with -f, or name another with --out`);
+  }
+  if (!isSink && isSameFile(file, to)) {
+    throw new UserError('the result would take its own place; name another with --out');
+  }
+}
+
+/** Deletes the file that was read. @throws UserError if its name is that of another file by now, or its contents have changed */
+async function removeRead(file: string, read: Stats, to: string): Promise<void> {
+  const now = statSync(file, { throwIfNoEntry: false });
+  const isSame = now && (['dev', 'ino', 'size', 'mtimeMs'] as const).every((field) => now[field] === read[field]);
+  if (!isSame) throw new UserError(`it has changed since it was read, so it is kept; ${to} holds what was read`);
+  await rm(file);
 }
 
 /** Whether two names, of which the second may be free, are those of one file. */
@@ -109,25 +130,25 @@ function isSameFile(file: string, to: string): boolean {
   return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
-async function contents(file: string): Promise<Uint8Array> {
+async function contents(file: string): Promise<Pick<Reading, 'bytes' | 'file'>> {
   if (file === STDIN) {
     const chunks: Buffer[] = [];
     for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-    return plainView(Buffer.concat(chunks));
+    return { bytes: plainView(Buffer.concat(chunks)) };
   }
   try {
-    return (await readBytes(file)).bytes;
+    return await readBytes(file);
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(reason(error), 1, { cause: error });
   }
 }
 
-/** Writes a result with the permissions and the times of what it was made of: a private file stays private. */
-async function writeLike(file: string, to: string, data: Uint8Array): Promise<void> {
-  const info = file === STDIN ? null : statSync(file);
-  await writeFileAtomically(to, data, undefined, info?.isFile() ? info.mode & 0o777 : undefined);
-  if (info?.isFile()) await utimes(to, info.atime, info.mtime).catch(() => {});
+/** Writes a result with the permissions and the times of the file that it was made of: a private file stays private. */
+async function writeLike(source: Stats | undefined, to: string, data: Uint8Array): Promise<void> {
+  await writeFileAtomically(to, data, undefined, source && source.mode & 0o777);
+  // The times of a device are not those of what was written to it.
+  if (source && statSync(to).isFile()) await utimes(to, source.atime, source.mtime).catch(() => {});
 }
 
 const written = (data: Uint8Array): Promise<void> =>

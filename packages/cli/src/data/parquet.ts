@@ -25,6 +25,9 @@ export interface ParquetTexts {
 
 const utf8 = new TextEncoder();
 
+/** Texts as the bytes that are stored. A decoder would put U+FFFD in the place of what is no UTF-8. */
+const AS_STORED = { utf8: false, parsers: { stringFromBytes: (bytes: Uint8Array | undefined) => bytes } };
+
 /**
  * The texts of a Parquet file, row group by row group.
  * @throws UserError if it is damaged, has no such column, or one that is no text, or grows past the limit
@@ -57,7 +60,7 @@ export async function* parquetTexts(
     let objects: Record<string, unknown>[];
     try {
       const rowRange = { rowStart: firstRow, rowEnd: firstRow + Number(group.num_rows) };
-      objects = await parquetReadObjects({ file, metadata, columns: [column], compressors, utf8: true, ...rowRange });
+      objects = await parquetReadObjects({ file, metadata, columns: [column], compressors, ...AS_STORED, ...rowRange });
     } catch (error) {
       throw damaged(error);
     }
@@ -87,8 +90,9 @@ function checkGroup(name: string, rows: number, bytes: number): void {
 
 function textOf(value: unknown, where: string, column: string): Uint8Array {
   if (value === null || value === undefined) return new Uint8Array(0);
-  if (typeof value === 'string') return utf8.encode(value);
   if (value instanceof Uint8Array) return value.slice();
+  // Of columns of JSON and of UUIDs, which are no plain texts.
+  if (typeof value === 'string') return utf8.encode(value);
   throw new UserError(`${where}: column '${column}' is a ${typeof value}, not a text; name another with --text-field`);
 }
 

@@ -24,6 +24,8 @@ export interface Reading {
   readonly bytes: Uint8Array;
   /** Bytes of the whole; null where reading stopped before the end of what has no size. */
   readonly size: number | null;
+  /** The plain file that was read, as it was when it was opened; absent for a stream. */
+  readonly file?: Stats;
 }
 
 export interface ReadOptions {
@@ -77,6 +79,7 @@ function readFileBytes(path: FilePath, most = Number.POSITIVE_INFINITY): Reading
     return {
       bytes: filled === bytes.length ? bytes : bytes.slice(0, filled),
       size: isCut ? info.size || null : filled,
+      file: info,
     };
   } finally {
     closeSync(descriptor);

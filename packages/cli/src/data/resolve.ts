@@ -33,8 +33,13 @@ export async function resolveSource(
       return { files: [{ path: source, key: pathKey(real) }], isNamed: true };
     }
     if (isGlob(source)) {
-      const files = await expandGlob(source, onSkipped);
-      if (files.length === 0) throw new UserError(`no file matches '${source}'`);
+      let passedOver: string | undefined;
+      const files = await expandGlob(source, (kind, path, error) => {
+        passedOver ??= skipped(kind, path, error);
+        onSkipped(kind, path, error);
+      });
+      if (files.length === 0 && passedOver === undefined) throw new UserError(`no file matches '${source}'`);
+      if (files.length === 0) throw new UserError(`no file that can be read matches '${source}': ${passedOver}`);
       return { files, isNamed: false };
     }
   } catch (error) {

@@ -1,8 +1,8 @@
 /** @file Documents from the arguments of --data: files, folders, patterns, archives, standard input. */
 import { existsSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../terminal/errors.ts';
 import { counted, humanBytes } from '../terminal/human-units.ts';
+import { breathing } from '../threads/breathing.ts';
 import { type Document, stretch, totalBytes } from './document.ts';
 import { type FilePath, pathName } from './file-path.ts';
 import { gunzipBytes, gunzipLimit, gunzipStart } from './gunzip.ts';
@@ -89,7 +89,8 @@ class Loading {
   private readonly seen = new Set<string>();
   private total = 0;
   private isFull = false;
-  private pause = 0;
+  /** Files are read synchronously: between them Ctrl-C is to be heard. */
+  private readonly breathe = breathing(50);
 
   constructor(options: SourceOptions) {
     this.options = options;
@@ -148,13 +149,6 @@ class Loading {
     if (!this.isFull) return;
     const most = humanBytes(this.limit);
     throw new UserError(`the data have more than ${most}, the memory there is; give a part of them`);
-  }
-
-  /** Files are read synchronously: between them Ctrl-C is to be heard. */
-  private async breathe(): Promise<void> {
-    if (performance.now() <= this.pause) return;
-    await setImmediate();
-    this.pause = performance.now() + 50;
   }
 }
 

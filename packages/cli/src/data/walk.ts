@@ -108,18 +108,24 @@ const nothing = (): void => {};
  */
 export async function walkFolder(folder: FilePath, onSkipped: OnSkipped = nothing): Promise<FoundFile[]> {
   const found: FoundFile[] = [];
-  await walkInto(await openFolder(folder), found, new Set(), onSkipped);
+  await walkInto(await openFolder(folder), true, { found, seen: new Set(), onSkipped });
   return found;
 }
 
-async function walkInto(folder: Folder, found: FoundFile[], seen: Set<string>, onSkipped: OnSkipped): Promise<void> {
+interface Walk {
+  readonly found: FoundFile[];
+  readonly seen: Set<string>;
+  readonly onSkipped: OnSkipped;
+}
+
+async function walkInto(folder: Folder, isNamed: boolean, walk: Walk): Promise<void> {
+  const { found, seen, onSkipped } = walk;
   const key = pathKey(folder.real);
   if (seen.has(key)) return;
   seen.add(key);
-  const isTop = seen.size === 1;
-  for (const entry of await entriesOrNone(folder, (name) => !isSkippedName(name, false), isTop, onSkipped)) {
+  for (const entry of await entriesOrNone(folder, (name) => !isSkippedName(name, false), isNamed, onSkipped)) {
     if (isSkippedName(entry.name, entry.isFolder)) continue;
-    if (entry.isFolder) await walkInto(entry, found, seen, onSkipped);
+    if (entry.isFolder) await walkInto(entry, false, walk);
     else {
       const file = asFound(entry);
       if (!seen.has(file.key)) found.push(file);
@@ -177,7 +183,9 @@ interface Search {
 async function matchFrom(folder: Folder, segments: readonly string[], search: Search): Promise<void> {
   const [segment, ...rest] = segments;
   if (segment === undefined) {
-    for (const file of await walkFolder(folder.path, search.onSkipped)) search.give(file);
+    const found: FoundFile[] = [];
+    await walkInto(folder, false, { found, seen: new Set(), onSkipped: search.onSkipped });
+    for (const file of found) search.give(file);
     return;
   }
   if (segment === '**') return matchDeep(folder, rest, search);

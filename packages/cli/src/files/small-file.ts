@@ -38,12 +38,15 @@ export function openRegular(path: string): { descriptor: number; info: Stats } {
   }
 }
 
+/** All text of a small UTF-8 file, without its byte order mark. @throws as {@link readSmallBytes} */
+export const readSmallFile = (path: string, cap = MAX_SMALL_BYTES): string => textOf(readSmallBytes(path, cap));
+
 /**
- * All text of a small UTF-8 file, without its byte order mark.
+ * All bytes of a small file.
  * @param cap most bytes that are read, whatever size the file claims to have
  * @throws Error in a few words without the path, such as `it has more than 16.8 MB`; or the system's own error
  */
-export function readSmallFile(path: string, cap = MAX_SMALL_BYTES): string {
+export function readSmallBytes(path: string, cap = MAX_SMALL_BYTES): Uint8Array {
   const { descriptor } = openRegular(path);
   try {
     const pieces: Uint8Array[] = [];
@@ -56,7 +59,7 @@ export function readSmallFile(path: string, cap = MAX_SMALL_BYTES): string {
       size += count;
       if (size > cap) throw new Error(`it has more than ${humanBytes(cap)}, the most that is read of such a file`);
     }
-    return textOf(Buffer.concat(pieces));
+    return Buffer.concat(pieces);
   } finally {
     closeSync(descriptor);
   }

@@ -1,4 +1,5 @@
 /** @file Texts with their figures under one or several models, and which of them are wanted. */
+import { setImmediate } from 'node:timers/promises';
 import { type Checkpoint, type MemoryMixture, type ScoredText, scoreTexts, totalBits } from '@blt-ts/blt';
 import type { Text } from './texts.ts';
 
@@ -31,7 +32,7 @@ export interface Scored extends Text {
 /** A line stands after another one: without this, its first bytes would be predicted as those of a document. */
 const LINE_BREAK = Uint8Array.of(10);
 
-/** Scores texts under every model. */
+/** Scores texts under every model. Signals and closed pipes are heard between batches. */
 export async function scoreGroup(models: readonly NamedModel[], texts: readonly Text[]): Promise<Scored[]> {
   const isLine = texts[0].line !== null;
   const columns: ScoredText[][] = [];
@@ -40,7 +41,7 @@ export async function scoreGroup(models: readonly NamedModel[], texts: readonly 
       await scoreTexts(
         checkpoint,
         texts.map(({ bytes }) => bytes),
-        { ...(isLine && { before: LINE_BREAK }), ...(memory && { memory }) },
+        { ...(isLine && { before: LINE_BREAK }), ...(memory && { memory }), pause: () => setImmediate() },
       ),
     );
   }

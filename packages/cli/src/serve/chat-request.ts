@@ -6,10 +6,15 @@ import { type CompletionRequest, parseCompletionRequest, type RequestLimits, ref
 
 const text = z.string();
 const part = z.object({ type: z.literal('text'), text });
+const content = z.union([text, z.array(part)], {
+  error: 'must be a text, or a list of parts such as {"type": "text", "text": "..."}',
+});
+/** Without tools neither of these calls one. */
+const callsNone = (value: unknown): boolean => value === 'none' || value === 'auto';
 
 /** The fields that a chat has in place of those of a completion. The others are checked with those of a completion. */
 const schema = z.looseObject({
-  messages: z.array(z.object({ role: text, content: z.union([text, z.array(part)]) })).min(1),
+  messages: z.array(z.object({ role: text, content })).min(1),
   max_tokens: z.int().min(1).nullish(),
   max_completion_tokens: z.int().min(1).nullish(),
 });
@@ -20,6 +25,8 @@ const UNSERVED = [
   ['top_logprobs', () => false],
   ['tools', (value: unknown) => Array.isArray(value) && value.length === 0],
   ['functions', () => false],
+  ['tool_choice', callsNone],
+  ['function_call', callsNone],
   ['response_format', (value: unknown) => (value as { type?: unknown }).type === 'text'],
   ['modalities', (value: unknown) => Array.isArray(value) && value.length === 1 && value[0] === 'text'],
   ['audio', () => false],
@@ -60,6 +67,7 @@ export function parseChatRequest(value: unknown, limits: RequestLimits): Complet
   }
   const prompt = promptOf(messages);
   const most = max_completion_tokens ?? max_tokens ?? limits.maxBytes;
-  const request = parseCompletionRequest({ ...others, prompt, max_tokens: most }, limits);
+  const named = max_completion_tokens == null ? 'max_tokens' : 'max_completion_tokens';
+  const request = parseCompletionRequest({ ...others, prompt, max_tokens: most }, limits, named);
   return { ...request, stops: [...request.stops, Uint8Array.of(CHAT_END)] };
 }

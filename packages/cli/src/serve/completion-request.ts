@@ -15,9 +15,13 @@ const byteList = z.array(z.int().min(0).max(255));
 const text = z.string();
 const stopText = z.string().min(1).max(256);
 
-const schema = z.object({
+const schema = z.looseObject({
   model: text.nullish(),
-  prompt: z.union([text, z.array(text).min(1), byteList, z.array(byteList).min(1)]).default(''),
+  prompt: z
+    .union([text, z.array(text).min(1), byteList, z.array(byteList).min(1)], {
+      error: 'must be a text, a list of texts, or the same as lists of bytes from 0 to 255',
+    })
+    .nullish(),
   max_tokens: z.int().min(0).nullish(),
   temperature: z.number().min(0).max(100).nullish(),
   top_p: z.number().gt(0).max(1).nullish(),
@@ -28,7 +32,11 @@ const schema = z.object({
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   logprobs: z.int().min(0).max(5).nullish(),
   echo: z.boolean().nullish(),
-  stop: z.union([stopText, z.array(stopText).max(4)]).nullish(),
+  stop: z
+    .union([stopText, z.array(stopText).max(4)], {
+      error: 'must be a text of 1 to 256 characters, or a list of at most 4 of them',
+    })
+    .nullish(),
   seed: z.int().nullish(),
   user: text.nullish(),
   ignore_eos: z.boolean().nullish(),
@@ -60,16 +68,46 @@ export interface CompletionRequest {
   readonly includeUsage: boolean;
 }
 
-/** Fields of the API that this server cannot serve, and the values that change nothing. */
-const UNSERVED = [
-  ['best_of', (body: Body) => body.best_of == null || body.best_of === (body.n ?? 1)],
-  ['suffix', (body: Body) => !body.suffix],
-  ['presence_penalty', (body: Body) => !body.presence_penalty],
-  ['frequency_penalty', (body: Body) => !body.frequency_penalty],
-  ['logit_bias', (body: Body) => Object.keys(body.logit_bias ?? {}).length === 0],
-] as const;
-
 type Body = z.infer<typeof schema>;
+
+const never = (): boolean => false;
+
+/** Fields of this API and of servers like it that would change the answer and are not served, and the values that change nothing. */
+const UNSERVED: Readonly<Record<string, (value: unknown, body: Body) => boolean>> = {
+  best_of: (value, { n }) => value === (n ?? 1),
+  suffix: (value) => value === '',
+  presence_penalty: (value) => value === 0,
+  frequency_penalty: (value) => value === 0,
+  repetition_penalty: (value) => value === 1,
+  length_penalty: (value) => value === 1,
+  typical_p: (value) => value === 1,
+  min_tokens: (value) => value === 0,
+  use_beam_search: (value) => value === false,
+  logit_bias: (value) => Object.keys(value as object).length === 0,
+  stop_token_ids: (value) => Array.isArray(value) && value.length === 0,
+  response_format: never,
+  tools: never,
+  functions: never,
+  tool_choice: never,
+  function_call: never,
+};
+
+/** Fields that only a chat has. */
+const OF_CHATS: Readonly<Record<string, string>> = {
+  messages: 'messages is for /v1/chat/completions; a text has a prompt',
+  max_completion_tokens: 'max_completion_tokens is for /v1/chat/completions; give max_tokens',
+};
+
+/** @throws ApiError naming a field that would be ignored */
+function refuseUnserved(body: Body): void {
+  for (const [name, isNeutral] of Object.entries(UNSERVED)) {
+    const given = body[name];
+    if (given != null && !isNeutral(given, body)) throw new ApiError(400, `${name} is not served; leave it out`, name);
+  }
+  for (const [name, message] of Object.entries(OF_CHATS)) {
+    if (body[name] != null) throw new ApiError(400, message, name);
+  }
+}
 
 /** The first thing that a schema found wrong, as a refusal. */
 export function refusal({ issues: [issue] }: z.ZodError): ApiError {
@@ -81,7 +119,7 @@ export function refusal({ issues: [issue] }: z.ZodError): ApiError {
   );
 }
 
-function promptsOf(prompt: Body['prompt']): Uint8Array[] {
+function promptsOf(prompt: NonNullable<Body['prompt']>): Uint8Array[] {
   if (typeof prompt === 'string') return [Buffer.from(prompt)];
   if (prompt.length === 0) return [new Uint8Array()];
   if (typeof prompt[0] === 'number') return [Uint8Array.from(prompt as number[])];
@@ -90,22 +128,19 @@ function promptsOf(prompt: Body['prompt']): Uint8Array[] {
   );
 }
 
-/** @throws ApiError naming the field, its value and what is allowed */
-export function parseCompletionRequest(value: unknown, limits: RequestLimits): CompletionRequest {
+/**
+ * @param most name of the field that bounds the answer
+ * @throws ApiError naming the field, its value and what is allowed
+ */
+export function parseCompletionRequest(value: unknown, limits: RequestLimits, most = 'max_tokens'): CompletionRequest {
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw refusal(parsed.error);
   const body = parsed.data;
-  for (const [name, isNeutral] of UNSERVED) {
-    if (!isNeutral(body)) throw new ApiError(400, `${name} is not served; leave it out`, name);
-  }
-  const prompts = promptsOf(body.prompt);
+  refuseUnserved(body);
+  const prompts = promptsOf(body.prompt ?? '');
   const [n, maxBytes] = [body.n ?? 1, body.max_tokens ?? 16];
   if (maxBytes > limits.maxBytes) {
-    throw new ApiError(
-      400,
-      `max_tokens is ${maxBytes}, this server makes at most ${limits.maxBytes} (--max-bytes)`,
-      'max_tokens',
-    );
+    throw new ApiError(400, `${most} is ${maxBytes}, this server makes at most ${limits.maxBytes} (--max-bytes)`, most);
   }
   if (prompts.length * n > limits.maxTexts) {
     throw new ApiError(

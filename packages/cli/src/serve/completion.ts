@@ -68,7 +68,7 @@ export class Completion {
     const id = `${form.idPrefix}-${randomBytes(12).toString('hex')}`;
     this.head = { id, created: Math.floor(Date.now() / 1000), model, seed: seed32(request.seed) };
     this.choices = request.prompts.flatMap((prompt, p) =>
-      Array.from({ length: request.n }, (_, j) => this.choice(prompt, p * request.n + j, j)),
+      Array.from({ length: request.n }, (_, j) => this.choice(prompt, p, j)),
     );
     this.open = this.choices.length;
   }
@@ -101,12 +101,14 @@ export class Completion {
     return this.request.prompts.reduce((n, { length }) => n + length, 0);
   }
 
-  private choice(prompt: Uint8Array, index: number, stream: number): Choice {
+  /** @param p number of the prompt, which is added to the seed so that equal prompts get texts of their own */
+  private choice(prompt: Uint8Array, p: number, stream: number): Choice {
     const { request } = this;
+    const seed = (this.head.seed + p) % 2 ** 32;
     const { maxBytes, temperature, topP, topK, minP, ignoreEos } = request;
     const job: Job = {
       prompt,
-      options: { maxBytes, temperature, topP, topK, minP, ignoreEos, seed: this.head.seed },
+      options: { maxBytes, temperature, topP, topK, minP, ignoreEos, seed },
       stream,
       logprobs: request.logprobs,
       onByte: (entry) => this.onByte(choice, entry),
@@ -118,7 +120,7 @@ export class Completion {
     };
     const text = new TextStream(request.stops, request.logprobs !== null);
     const choice: Choice = {
-      index,
+      index: p * request.n + stream,
       job,
       text,
       echo: request.echo ? utf8.decode(prompt) : '',
@@ -162,7 +164,7 @@ export class Completion {
 
   private sendWhole(): void {
     const choices = this.choices.map(({ index, text, echo, finish }) => {
-      const piece = text.take() ?? { text: '', logprobs: null };
+      const piece = text.takeAll();
       return this.form.choice({ index, text: echo + piece.text, logprobs: piece.logprobs, finish });
     });
     sendJson(this.response, 200, { object: this.form.object, ...this.head, choices, usage: this.usage });

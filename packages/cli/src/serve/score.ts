@@ -12,7 +12,10 @@ const MOST_WAITING = 16;
 /** Bytes scored between two looks at the other clients. */
 const BATCH_BYTES = 1024;
 
-const schema = z.object({ model: z.string().nullish(), input: z.union([z.string(), z.array(z.string()).min(1)]) });
+const schema = z.object({
+  model: z.string().nullish(),
+  input: z.union([z.string(), z.array(z.string()).min(1)], { error: 'must be a text, or a list of texts' }),
+});
 
 /** The score of one text. */
 export interface TextScore {

@@ -64,8 +64,14 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
     if (size > MOST_BODY_BYTES) throw tooLong();
     chunks.push(chunk);
   }
+  let text: string;
   try {
-    return parseJson(Buffer.concat(chunks).toString(), 'the body');
+    text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new ApiError(400, 'the body is not valid UTF-8, which JSON must be');
+  }
+  try {
+    return parseJson(text, 'the body');
   } catch (error) {
     if (error instanceof UserError) throw new ApiError(400, error.message);
     throw error;

@@ -48,7 +48,12 @@ export class TextStream {
   /** The piece that has come since the last call; null if there is none. */
   take(): TextPiece | null {
     const { text, logprobs } = this;
-    if (text === '' && logprobs.tokens.length === 0) return null;
+    return text === '' && logprobs.tokens.length === 0 ? null : this.takeAll();
+  }
+
+  /** The same, also if it is empty. */
+  takeAll(): TextPiece {
+    const { text, logprobs } = this;
     this.text = '';
     this.logprobs = emptyLogprobs();
     return { text, logprobs: this.withLogprobs ? logprobs : null };

@@ -3,7 +3,6 @@
  * read as data/sources.ts reads them: the same documents with the same bytes.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
 import { type FilePath, pathName } from '../data/file-path.ts';
 import { GUNZIP_FREE_BYTES, gunzip, MAX_GUNZIP_RATIO } from '../data/gunzip.ts';
 import { LineReader, tooLong } from '../data/jsonl.ts';
@@ -19,6 +18,7 @@ import {
 import { parquetTexts } from '../data/parquet.ts';
 import { unzstd } from '../data/zstd.ts';
 import { UserError } from '../terminal/errors.ts';
+import { breathing } from '../threads/breathing.ts';
 import type { Piece } from './piece.ts';
 import { tarPieces } from './tar-pieces.ts';
 
@@ -223,7 +223,8 @@ async function* fileChunks(
 ): AsyncGenerator<Uint8Array> {
   const descriptor = openFile(path);
   try {
-    let pause = performance.now() + 50;
+    // Files are read synchronously: between chunks Ctrl-C is to be heard.
+    const breathe = breathing(50);
     let buffer = new Uint8Array(0);
     let most = Math.min(first, CHUNK_BYTES);
     for (let at = from; at < size; most = Math.min(4 * most, CHUNK_BYTES)) {
@@ -232,11 +233,7 @@ async function* fileChunks(
       if (got === 0) return;
       at += got;
       yield buffer.subarray(0, got);
-      // Files are read synchronously: between chunks Ctrl-C is to be heard.
-      if (performance.now() > pause) {
-        await setImmediate();
-        pause = performance.now() + 50;
-      }
+      await breathe();
     }
   } finally {
     closeSync(descriptor);

@@ -103,9 +103,18 @@ function handOver({ path }: NodeBinary): Promise<number> {
 
 /** Whether these are files of so few bytes in all that their work is done before another Node has started. Folders and streams are not. */
 export function fewBytes(paths: readonly string[], limit: number): boolean {
-  const sizes = paths.map((path) => statSync(path, { throwIfNoEntry: false }));
-  const total = sizes.reduce((sum, found) => sum + (found?.isFile() ? found.size : limit), 0);
+  const total = paths.map((path) => bytesOf(path) ?? limit).reduce((sum, bytes) => sum + bytes, 0);
   return paths.length > 0 && total < limit;
+}
+
+/** Bytes of a file; undefined for what is none, or cannot be looked at, of which the command itself complains. */
+function bytesOf(path: string): number | undefined {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    return found?.isFile() ? found.size : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The Node to hand over to. Undefined where this one is as good, where `flags` keep it, or where there is no other. */

@@ -125,17 +125,17 @@ test.skipIf(process.platform === 'win32')(
         .map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
         .join('\n');
     // A run of hours.
-    const { kind, ...long } = bytes({ flops: 1e15 });
-    const cwd = temporaryFolder({
-      'long.toml': `title = "t"\nquestion = "q"\nbaseline = "a"\n[[arms]]\nname = "a"\nkind = "${kind}"\n${toml(long)}\n`,
-    });
+    const arm = { name: 'a', kind: 'token', ...small, vocab: 260, width: 8, layers: 1, flops: 1e15 };
+    const head = toml({ title: 't', question: 'q', baseline: 'a' });
+    const cwd = temporaryFolder({ 'long.toml': `${head}\n[[arms]]\n${toml(arm)}\n` });
     const study = spawn(process.execPath, [BLT, 'study', 'long.toml', '--jobs', '1', '--this-node'], {
       cwd,
       stdio: 'ignore',
     });
     let run = 0;
     try {
-      await until(() => childrenOf(study.pid!).length === 1);
+      await until(() => study.exitCode !== null || childrenOf(study.pid!).length === 1);
+      expect(study.exitCode).toBe(null);
       [run] = childrenOf(study.pid!);
     } finally {
       study.kill('SIGKILL');

@@ -1,13 +1,16 @@
 /** @file The queue of runs: one that fails does not end the others, and time is planned for measures too. */
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { isRunning } from '../../../packages/cli/src/files/processes.ts';
 import type { Measure } from '../../../packages/cli/src/study/measure.ts';
 import { measureBytes, secondsOf } from '../../../packages/cli/src/study/planned-time.ts';
 import { doRuns } from '../../../packages/cli/src/study/queue.ts';
 import { gather, readResults, resultsText, takeOver } from '../../../packages/cli/src/study/results.ts';
 import { entropyRun, type RunConfig, runConfig, runName } from '../../../packages/cli/src/study/run-config.ts';
 import { type RunResult, StudyFolder } from '../../../packages/cli/src/study/run-folders.ts';
+import { BLT } from '../../support/command.ts';
 import { RECIPE } from '../../support/study-recipe.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -95,6 +98,55 @@ test('a results.json whose measures are paths to elsewhere is refused', async ()
   await folder.write(folder.path('bad.json'), JSON.stringify({ format: 1, experiments: [], runs: { a: run } }));
   await expect(readResults(folder.path('bad.json'))).rejects.toThrow('is no results.json of blt study');
 });
+
+/** The processes that a process has begun. */
+function childrenOf(pid: number): number[] {
+  const { stdout } = spawnSync('ps', ['-Ao', 'pid=,ppid='], { encoding: 'utf8' });
+  const all = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  return all.filter(([, parent]) => parent === pid).map(([child]) => child);
+}
+
+/** Waits until something holds, for half a minute at most. */
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries++) {
+    if (tries === 600) throw new Error('it never came to be');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+test.skipIf(process.platform === 'win32')(
+  'a run ends with the study that began it, even if that was killed outright',
+  async () => {
+    const toml = (values: object) =>
+      Object.entries(values)
+        .map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+        .join('\n');
+    // A run of hours.
+    const arm = { name: 'a', kind: 'token', ...small, vocab: 260, width: 8, layers: 1, flops: 1e15 };
+    const head = toml({ title: 't', question: 'q', baseline: 'a' });
+    const cwd = temporaryFolder({ 'long.toml': `${head}\n[[arms]]\n${toml(arm)}\n` });
+    const study = spawn(process.execPath, [BLT, 'study', 'long.toml', '--jobs', '1', '--this-node'], {
+      cwd,
+      stdio: 'ignore',
+    });
+    let run = 0;
+    try {
+      await until(() => study.exitCode !== null || childrenOf(study.pid!).length === 1);
+      expect(study.exitCode).toBe(null);
+      [run] = childrenOf(study.pid!);
+    } finally {
+      study.kill('SIGKILL');
+    }
+    try {
+      await until(() => !isRunning(run));
+    } finally {
+      if (isRunning(run)) process.kill(run, 'SIGKILL');
+    }
+  },
+);
 
 test('no run is begun that would end too late', async () => {
   const folder = new StudyFolder(join(temporaryFolder(), 'study'));

@@ -1,4 +1,5 @@
 /** @file One run of the study, from its configuration to its result: train for a budget of FLOPs, then score excerpts of held-out documents. */
+import { setImmediate } from 'node:timers/promises';
 import { crossEntropy, leaves, mul } from '@blt-ts/autograd';
 import {
   ADAMW_DEFAULTS,
@@ -209,7 +210,11 @@ export async function doRun(config: RunConfig, folder: StudyFolder, backend: Bac
   const training = new Tally();
   const started = performance.now();
   const loop = loopOf(arm, config, corpus.train, config.flops - (patcher?.flops.total ?? 0), training, backend);
-  while (!loop.done) await loop.next();
+  while (!loop.done) {
+    await loop.next();
+    // Between two steps the end of the process that began this one is heard.
+    await setImmediate();
+  }
   const trained = performance.now();
   const processor = process.cpuUsage();
   const params = loop.evaluationParams();

@@ -77,13 +77,23 @@ function lastWords(said: string, code: number | null, signal: string | null): st
   return own.replace(/^blt: /, '') || (signal ? `ended by ${signal}` : `exit code ${code}`);
 }
 
-/** One run in a process of its own, which ends with this one. */
+/** Has a process that does one run end when the one that began it is gone, even if that was killed outright. */
+export function endWithQueue(): void {
+  // Undefined where somebody has begun it by hand.
+  if (process.connected === undefined) return;
+  const end = () => process.kill(process.pid, 'SIGTERM');
+  if (!process.connected) end();
+  process.once('disconnect', end);
+  process.channel?.unref();
+}
+
+/** One run in a process of its own, which ends with this one, see `endWithQueue`. */
 function inProcess(job: Job, folder: StudyFolder): Promise<void> {
   return new Promise((resolve, reject) => {
     const args = [process.argv[1], 'study', '--one', JSON.stringify(job), '--out', folder.root];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-2000);
     });
     child.on('error', reject);

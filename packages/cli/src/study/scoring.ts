@@ -1,4 +1,5 @@
 /** @file Scores of a model on text that it has not seen: bits of documents, and items of a prompt and what follows it. */
+import { setImmediate } from 'node:timers/promises';
 import { crossEntropy } from '@blt-ts/autograd';
 import { type Backend, release, scope, tensor } from '@blt-ts/tensor';
 import { type Arm, type StudyRow, scoredBytes } from './arm.ts';
@@ -62,6 +63,8 @@ async function scoreRows(
     });
     const [losses, logits] = (await Promise.all(made.map((one) => one.read()))) as Float32Array[];
     for (const one of made) release(one);
+    // As between two steps of a training.
+    await setImmediate();
     let offset = 0;
     for (const row of group) {
       let nats = 0;

@@ -44,6 +44,9 @@ test('a run has a memory; eval and generate use it, report it beside the model a
   expect(made('--model', 'runs/r/step-000002')).toBe(made());
   expect(made('--no-memory')).not.toBe(made());
   expect(made('--draft', '4')).toBe(made('--no-memory'));
+  const said = (...flags: string[]) => blt(folder, ['generate', '-n', '2', '--draft', '4', ...flags]).stderr;
+  expect(said()).toContain('--draft 4 takes the model alone, so the memory of its text is left out');
+  expect(said('--no-memory')).not.toContain('memory');
 
   // An exported model is the model alone.
   expect(blt(folder, ['export', '--model', 'runs/r', '--out', 'hf']).code).toBe(0);

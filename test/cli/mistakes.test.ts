@@ -36,6 +36,14 @@ test('the help lists the commands', () => {
   expect(flagsOf('train')).toEqual(expect.arrayContaining(['data', 'steps', 'resume', 'on-spike', 'entropy-width']));
 });
 
+test('a stop text that is given twice is refused, because one alone would end the text', async () => {
+  const { code, stderr } = await answer(['generate', '--stop', ' ', '--stop', 'q']);
+  expect({ code, stderr }).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/--stop.*given twice; leave one out/),
+  });
+});
+
 test('a misspelt command is answered with the name meant, exit code 2', async () => {
   for (const command of COMMANDS) {
     const { code, stderr } = await answer([misspelt(command)]);

@@ -147,6 +147,17 @@ describe('refusals', () => {
     });
   });
 
+  test.each([['--memory'], ['--block', '5'], ['--places', '2'], ['--self-contained'], ['--context', '77']])(
+    'opening an archive refuses %s, which shapes one',
+    (...flags) => {
+      expect(run('compress', '-d', 'a.txt.bltz', '-c', ...flags)).toMatchObject({
+        code: 2,
+        stdout: '',
+        stderr: `blt: ${flags[0]} is for making an archive, and -d opens one as it was made; leave one out\n`,
+      });
+    },
+  );
+
   test('flags that do not go together leave with code 2', () => {
     for (const flags of [
       ['-c', '--rm'],

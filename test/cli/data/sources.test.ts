@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { expect, test } from 'vitest';
 import { gunzipBytes, gunzipLimit, gunzipStart } from '../../../packages/cli/src/data/gunzip.ts';
 import { loadDocuments, type SourceOptions } from '../../../packages/cli/src/data/sources.ts';
@@ -83,6 +84,26 @@ test('empty documents among others are dropped with a warning, many of them in f
     ...[0, 1, 2].map((i) => `d/${i}.txt is empty (0 bytes); skipped`),
     '6 more empty documents were skipped',
   ]);
+});
+
+const hollow = {
+  'hidden.tar': tar(tarEntry('.hidden', 'no'), tarEntry('node_modules/x', 'no')),
+  'blank.jsonl.gz': gzipSync('\n \n'),
+  'rows.parquet': new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'text', data: [], type: 'STRING' }] })),
+};
+const SAID = {
+  'hidden.tar': 'hidden.tar holds no files to read (hidden names and node_modules are skipped)',
+  'blank.jsonl.gz': 'blank.jsonl.gz holds nothing but blank lines',
+  'rows.parquet': 'rows.parquet has no rows',
+};
+
+test.each(Object.entries(SAID))('%s holds no documents, which is said in its place', async (name, said) => {
+  const folder = temporaryFolder({ ...hollow, 'a.txt': 'aa', 'empty.txt': '' });
+  const { documents, warnings } = await load(folder, ['a.txt', name]);
+  expect([documents, warnings]).toEqual([[['a.txt', 'aa']], [`${said}; skipped`]]);
+  for (const sources of [[name], ['empty.txt', name]]) {
+    expect((await load(folder, sources)).error).toBe(`./${said}; give data with texts in them`);
+  }
 });
 
 const zstd = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 4, 0);

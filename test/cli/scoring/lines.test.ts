@@ -53,6 +53,21 @@ test('lines of files have the name of their file and its count, lines of standar
   ]);
 });
 
+test('a file that is given twice is used once, and that is said; so is standard input', async () => {
+  const folder = temporaryFolder({ 'd/a.txt': 'one\n' });
+  const warnings: string[] = [];
+  const warn = (message: string) => void warnings.push(message);
+  for (const files of [
+    [`${folder}/d/a.txt`, `${folder}/d/a.txt`],
+    [`${folder}/d`, `${folder}/d/a.txt`],
+  ]) {
+    expect(await collected(textGroups(files, { ...options, warn }))).toEqual([`${folder}/d/a.txt:1:one\n`]);
+    expect(warnings.splice(0)).toEqual([`${folder}/d/a.txt is given twice; used once`]);
+  }
+  const read = collected(textGroups(['-', `${folder}/d`, '-'], options));
+  await expect(read).rejects.toThrow("standard input can be read once; give '-' a single time");
+});
+
 test('shorter texts are left out, and keep their numbers', async () => {
   const folder = temporaryFolder({ 'a.txt': 'long enough\nno\nlong enough\n' });
   const found = await collected(textGroups([`${folder}/a.txt`], { ...options, minBytes: 5 }));

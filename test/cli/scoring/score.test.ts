@@ -256,6 +256,11 @@ test('patch names those of several files that cannot be read, and cuts the other
   expect(json(stdout).map(({ source }) => source)).toEqual(['mixed.txt']);
 });
 
+test('patch cuts at least one byte', () => {
+  const { code, stderr } = blt(folder, ['patch', 'mixed.txt', '--mode', 'space', '--max-bytes', '0']);
+  expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('--max-bytes') });
+});
+
 test('a file that is not there is said in one sentence, and nothing is left', () => {
   const args = ['none.txt', '-m', 'runs/words', '--keep-below', '2', '--out', 'never', '-q'];
   const { code, stdout, stderr } = blt(folder, ['score', ...args]);

@@ -189,6 +189,27 @@ test('a source of its own weight is found on disk; the book is no reason to load
   }
 });
 
+test('a file without documents is said on disk as in memory, among others and alone', async () => {
+  const folder = temporaryFolder({
+    'a.txt': prose(3000, 1),
+    'b.tar': tar(tarEntry('.hidden', 'x')),
+    'c.jsonl': '\n\n',
+  });
+  const warnings: string[] = [];
+  const options = { folder: temporaryFolder(), why: 'they are large', onProgress: () => {} };
+  const warn = (message: string) => void warnings.push(message.replaceAll(`${folder}/`, ''));
+  (await surveyData(source(folder, 'auto', 0), { ...options, warn })).close();
+  expect(warnings).toEqual([
+    'b.tar holds no files to read (hidden names and node_modules are skipped); skipped',
+    'c.jsonl holds nothing but blank lines; skipped',
+  ]);
+  const alone = source(`${folder}/c.jsonl`, 'auto', 0);
+  const refusal = (error: Error) => error.message;
+  const said = await onDisk(alone).catch(refusal);
+  expect(said).toBe(`${folder}/c.jsonl holds nothing but blank lines; give data with texts in them`);
+  expect(await loadCorpus(alone, null).catch(refusal)).toBe(said);
+});
+
 test('sizes of memory are read', () => {
   const sizes = { '800': 800, '1kB': 1000, '1.5GB': 1.5e9, '2GiB': 2 ** 31, '3 m': 3e6 };
   for (const [text, bytes] of Object.entries(sizes)) expect(parseBytes(text, '--max-memory')).toBe(bytes);

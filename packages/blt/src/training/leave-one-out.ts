@@ -3,8 +3,9 @@
  *
  * After the first pass the hash tables know what followed each n-gram. A row that is seen again finds its own answers there, and the model
  * learns to trust them. On new text most long n-grams are new, so this trust costs bits. From the second pass on, an n-gram that
- * the corpus has n times is therefore hidden with probability 1/n, and with it all longer ones that end at the same byte. An n-gram that
- * the corpus has nowhere else is always hidden. A hidden n-gram reads some row of its table, drawn at random, because a new one does so too:
+ * the corpus has n times is therefore hidden with probability min(1, r/n), and with it all longer ones that end at the same byte. An n-gram that
+ * the corpus has nowhere else is always hidden. With the rate r = 1 a row meets each n-gram as often hidden as this occurrence is among all of
+ * them. A table that has seen a row many times knows more of it than that, so that more passes need a higher rate. A hidden n-gram reads some row of its table, drawn at random, because a new one does so too:
  * its hash falls on a row that belongs to others.
  */
 import { counterUniform, hash32, type Random } from '@blt-ts/tensor';
@@ -53,18 +54,19 @@ export class NgramCounts {
 
 /**
  * The size of the longest n-gram that is not hidden, for each id of a row; 0: all are.
- * @param sizes of n-grams, rising   @param seed of the row
+ * @param sizes of n-grams, rising   @param seed of the row   @param rate an n-gram that the corpus has n times is hidden with probability min(1, rate/n)
  */
 export function longestShown(
   ids: Int32Array,
   counts: NgramCounts,
   sizes: readonly number[],
   seed: number,
+  rate = 1,
 ): Uint16Array<ArrayBuffer> {
   return Uint16Array.from(ids, (_, i) => {
     let longest = 0;
     for (const [s, size] of sizes.entries()) {
-      if (counterUniform(seed, i * sizes.length + s) * counts.of(ids, i, size) < 1) break;
+      if (counterUniform(seed, i * sizes.length + s) * counts.of(ids, i, size) < rate) break;
       longest = size;
     }
     return longest;
@@ -75,17 +77,19 @@ export function longestShown(
 export class LeaveOneOut {
   private readonly documents: readonly Int32Array[];
   private readonly sizes: readonly number[];
+  private readonly rate: number;
   private counts: NgramCounts | null = null;
 
-  /** @param documents the training part   @param groupSizes of the model's n-grams */
-  constructor(documents: readonly Int32Array[], groupSizes: readonly number[]) {
+  /** @param documents the training part   @param groupSizes of the model's n-grams   @param rate see `longestShown` */
+  constructor(documents: readonly Int32Array[], groupSizes: readonly number[], rate = 1) {
     this.documents = documents;
+    this.rate = rate;
     this.sizes = [...new Set(groupSizes)].sort((a, b) => a - b);
   }
 
   /** The same rows with n-grams hidden. @param random the stream of their pass */
   rows(rows: Rows<TrainingRow>, random: Random): Rows<TrainingRow> {
-    const { sizes } = this;
+    const { sizes, rate } = this;
     this.counts ??= new NgramCounts(this.documents, sizes);
     const { counts } = this;
     const seed = random.fork('leave one out').uint32();
@@ -94,7 +98,7 @@ export class LeaveOneOut {
       at: (index) => {
         const row = rows.at(index);
         const own = hash32(seed, index);
-        const hiddenNgrams = { longestShown: longestShown(row.ids, counts, sizes, own), seed: hash32(own, 1) };
+        const hiddenNgrams = { longestShown: longestShown(row.ids, counts, sizes, own, rate), seed: hash32(own, 1) };
         return { ...row, hiddenNgrams };
       },
     };

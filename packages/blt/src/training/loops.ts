@@ -77,7 +77,7 @@ export function modelLoop(
   const { maxPatches, maxBytes } = rowLimits(config, model.maxRowBytes);
   const perRow = Math.min(model.patchesPerRow, maxPatches);
   const documents = patchedDocuments(corpus, 'train', patchLengths);
-  const hiding = plan.leaveOneOut ? new LeaveOneOut(corpus.train, config.hash.groupSizes) : null;
+  const hiding = plan.leaveOneOut ? new LeaveOneOut(corpus.train, config.hash.groupSizes, plan.hidingRate) : null;
   const loader = loaderOf<PatchedDocument, TrainingRow>(
     plan,
     documents,

@@ -33,6 +33,8 @@ export interface RunPlan {
   readonly mixture?: readonly number[] | null;
   /** From the second pass on, n-grams are hidden from the rows that the hash tables know them from, see `LeaveOneOut`. */
   readonly leaveOneOut?: boolean;
+  /** How much they are hidden, see `longestShown`. Plans without it have 1. */
+  readonly hidingRate?: number;
   /** How the entropy model is trained; null: there is none, or it is one made before. */
   readonly entropyModel: { readonly loop: LoopOptions; readonly rowBytes: number } | null;
   /** The entropy model made before. */

@@ -1,5 +1,6 @@
 /** @file The flags of `blt compress` and `blt decompress`. */
 import type { Command } from 'commander';
+import { UserError } from '../terminal/errors.ts';
 import {
   between,
   FEW_BYTES,
@@ -27,6 +28,20 @@ const withFileFlags = (command: Command): Command =>
     .addOption(threadsOption())
     .addOption(thisNodeOption());
 
+/** @throws UserError for a flag that shapes archives, which says nothing about opening one */
+function refuseForOpening(flags: Readonly<Record<string, unknown>>): void {
+  const shaping = {
+    block: 'block',
+    places: 'places',
+    context: 'context',
+    memory: 'memory',
+    selfContained: 'self-contained',
+  };
+  const given = Object.entries(shaping).find(([key]) => flags[key] !== undefined)?.[1];
+  if (given === undefined) return;
+  throw new UserError(`--${given} is for making an archive, and -d opens one as it was made; leave one out`, 2);
+}
+
 /** Adds `blt compress`. */
 export function addCompress(program: Command): void {
   withFileFlags(
@@ -44,15 +59,16 @@ export function addCompress(program: Command): void {
     )
     .option(
       '--memory',
-      "use the memory of the run's training text too, and learn from the file on the way: smaller archives, a third of the speed; opening them takes both",
+      "use the memory of the run's training text too, and learn from the file on the way: smaller archives, about a quarter of the speed; opening them takes both",
     )
     .option('--self-contained', 'put the model into the archive, as BF16')
-    .action((files, flags) =>
-      finishFilesInBestNode(files, flags.decompress ? ARCHIVE : FEW_BYTES, flags, async () => {
+    .action((files, flags) => {
+      if (flags.decompress) refuseForOpening(flags);
+      return finishFilesInBestNode(files, flags.decompress ? ARCHIVE : FEW_BYTES, flags, async () => {
         const { compressCommand, decompressCommand } = await import('../commands/compress.ts');
         return flags.decompress ? decompressCommand(files, flags) : compressCommand(files, flags);
-      }),
-    );
+      });
+    });
 }
 
 /** Adds `blt decompress`. */

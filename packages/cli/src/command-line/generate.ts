@@ -8,6 +8,7 @@ import {
   memoryOptions,
   modelOption,
   number,
+  once,
   thisNodeOption,
   threadsOption,
   weightsOption,
@@ -35,7 +36,7 @@ export function addGenerate(program: Command): void {
     .option('--seed <n>', 'same seed, same text', between(whole, 0, 2 ** 32 - 1), 0)
     .option('--chat', 'the prompt is what a user says; the answer is made as in chats that were trained on')
     .option('--system <text>', 'with --chat: the message of the system before it')
-    .option('--stop <text>', 'end after this text')
+    .option('--stop <text>', 'end after this text', once)
     .option('--ignore-eos', 'go on after the end of the document')
     .option(
       '--context <bytes>',
@@ -44,7 +45,7 @@ export function addGenerate(program: Command): void {
     )
     .option(
       '--draft <bytes>',
-      'draft so many bytes ahead and check them in one pass; the text stays the same',
+      'draft so many bytes ahead and check them in one pass; the text is that of --no-memory',
       whole,
       0,
     )

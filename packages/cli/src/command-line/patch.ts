@@ -22,7 +22,7 @@ export function addPatch(program: Command): void {
     .option('--threshold-add <nats>', 'besides the threshold, demand that the entropy rises by more than this', number)
     .option('--patch-size <bytes>', 'bytes per patch, mode static', between(whole, 1))
     .option('--max-patch-length <bytes>', 'longest patch', between(whole, 1))
-    .option('--max-bytes <n>', 'cut at most so many bytes of each file', whole, 20_000)
+    .option('--max-bytes <n>', 'cut at most so many bytes of each file', between(whole, 1), 20_000)
     .option('--text-field <name>', 'field of .jsonl lines that holds the text')
     .option('--raw', RAW)
     .option('--json', 'one JSON object a file: lengths, entropies, threshold')

@@ -35,6 +35,11 @@ export const needed = <T extends Record<string, unknown>>(flags: T, name: string
   if (flags[name] === undefined) throw new UserError(`--${name} is missing (add --help for what there is)`, 2);
   return flags;
 };
+/** A text of which the command takes one, so that the second is not taken in silence for the first. */
+export const once = (value: string, previous?: string): string => {
+  if (previous === undefined) return value;
+  throw new InvalidArgumentError('it is given twice; leave one out.');
+};
 export const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
 export const RAW = 'use every file byte for byte: unpack nothing, read no .jsonl by lines';

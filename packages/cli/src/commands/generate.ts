@@ -15,7 +15,7 @@ import { memoryBeside } from '../run/memory-file.ts';
 import { checkContext, openForDecoding } from '../run/open-model.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
-import { noteUnreadInput, sayJson, warn } from '../terminal/output.ts';
+import { note, noteUnreadInput, sayJson, warn } from '../terminal/output.ts';
 import { breathing } from '../threads/breathing.ts';
 import { chatOf, generatePrompts } from './generate-prompts.ts';
 
@@ -92,17 +92,6 @@ async function warnOfChats(folder: string): Promise<void> {
   );
 }
 
-/** The wishes of the flags for a text, whether there is one or many. */
-const wantedText = (flags: GenerateFlags) => ({
-  maxBytes: flags.maxBytes,
-  temperature: flags.temperature,
-  topK: flags.topK ?? null,
-  topP: flags.topP ?? null,
-  seed: flags.seed,
-  stop: flags.chat ? Uint8Array.of(CHAT_END) : flags.stop ? Buffer.from(flags.stop) : null,
-  ignoreEos: flags.ignoreEos,
-});
-
 /** `blt generate`. @returns the exit code */
 export async function generateCommand(flags: GenerateFlags): Promise<number> {
   checkPromptFlags(flags);
@@ -114,7 +103,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   if (flags.chat) await warnOfChats(folder);
   checkContext(checkpoint, flags.context);
   const { context: contextBytes } = flags;
-  const text = wantedText(flags);
+  const text = textOptions(flags);
   if (flags.prompts !== undefined) {
     const { prompts, n = 1, out, system } = flags;
     const chat = flags.chat ? { system } : null;
@@ -158,6 +147,17 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   return 0;
 }
 
+/** How a text is drawn, and where it ends. */
+const textOptions = ({ maxBytes, temperature, topK, topP, seed, stop, chat, ignoreEos }: GenerateFlags) => ({
+  maxBytes,
+  temperature,
+  topK: topK ?? null,
+  topP: topP ?? null,
+  seed,
+  stop: chat ? Uint8Array.of(CHAT_END) : stop ? Buffer.from(stop) : null,
+  ignoreEos,
+});
+
 /** Milliseconds in which a signal or a closed pipe may wait to be heard. */
 const HEARD_WITHIN = 20;
 
@@ -188,12 +188,15 @@ function checkPromptFlags({ prompts, prompt, n, out, json, draft, memory, ...fla
   if (wrong) throw new UserError(`${wrong} is for a single text; leave it out, or --prompts`, 2);
 }
 
-/** The memory to draw with. Drafts are for the model alone, so they win where no memory was asked for. */
+/** The memory to draw with. Drafts are for the model alone, so they win where no memory was asked for, and that is said. */
 function memoryOf({ memory, draft }: GenerateFlags, folder: string): MemoryMixture | undefined {
   if (draft > 0 && memory) {
     throw new UserError(`--draft ${draft} is for the model alone; leave it out, or give --no-memory`, 2);
   }
-  return memoryBeside(folder, draft > 0 ? false : memory) ?? undefined;
+  const found = memoryBeside(folder, memory) ?? undefined;
+  if (draft === 0 || found === undefined) return found;
+  note(`--draft ${draft} takes the model alone, so the memory of its text is left out; --no-memory does so without it`);
+  return undefined;
 }
 
 async function promptOf({ prompt, model, chat, system }: GenerateFlags): Promise<Uint8Array> {

@@ -143,3 +143,10 @@ export const isParquetName = (name: string): boolean => /\.parquet$/i.test(name)
 export const isTarName = (name: string): boolean => /\.tar$/i.test(name);
 
 export const isJsonlName = (name: string): boolean => /\.(jsonl|ndjson)$/i.test(name);
+
+/** The sentence about a file that is not empty and has no document in it. */
+export function holdsNothing(name: string): string {
+  const inner = unpackedName(name);
+  if (isTarName(inner)) return `${name} holds no files to read (hidden names and node_modules are skipped)`;
+  return isParquetName(inner) ? `${name} has no rows` : `${name} holds nothing but blank lines`;
+}

@@ -9,6 +9,7 @@ import { gunzipBytes, gunzipLimit, gunzipStart } from './gunzip.ts';
 import { parseJsonl } from './jsonl.ts';
 import { BOOK, mobyDick } from './moby-dick.ts';
 import {
+  holdsNothing,
   isCompressedName,
   isGzipName,
   isJsonlName,
@@ -43,6 +44,8 @@ export interface SourceOptions {
   maxTotalBytes?: number;
   /** Say of each document which of the sources it came from. */
   numbered?: boolean;
+  /** Real paths that were used before. Those of these sources are added. Default: none. */
+  seen?: Set<string>;
   /** The stream that `-` reads. Default process.stdin. */
   stdin?: AsyncIterable<Uint8Array | string>;
   /** Called with one sentence for each thing that was skipped or looks wrong. */
@@ -72,7 +75,7 @@ export async function loadDocuments(sources: readonly string[], options: SourceO
     }
   }
   const { tally, documents, refused } = loading;
-  const kept = refused > 0 && documents.length === 0 ? [] : withoutEmpty(documents, used, options, tally);
+  const kept = refused > 0 && documents.length === 0 ? [] : withoutEmpty(loading, used, options);
   for (const { name, bytes } of kept) if (isUtf16(bytes)) tally.add('more look like UTF-16', utf16(name));
   tally.report(options.warn ?? (() => {}));
   return kept;
@@ -84,9 +87,11 @@ class Loading {
   readonly documents: Document[] = [];
   /** Arguments, and files in folders, that cannot be used. */
   refused = 0;
+  /** The sentence about the first file that is not empty and has no document in it. */
+  hollow: string | undefined;
   private readonly options: SourceOptions;
   private readonly limit: number;
-  private readonly seen = new Set<string>();
+  private readonly seen: Set<string>;
   private total = 0;
   private isFull = false;
   /** Files are read synchronously: between them Ctrl-C is to be heard. */
@@ -94,6 +99,7 @@ class Loading {
 
   constructor(options: SourceOptions) {
     this.options = options;
+    this.seen = options.seen ?? new Set();
     this.limit = options.maxTotalBytes ?? memoryBytes();
   }
 
@@ -105,7 +111,7 @@ class Loading {
       return;
     }
     if (source === '-') {
-      if (seen.has('-')) throw new UserError("standard input can be read once; give '-' a single time", 2);
+      if (seen.has('-')) throw stdinTwice();
       seen.add('-');
       this.take([await readStdin(options)], number);
       return;
@@ -121,7 +127,9 @@ class Loading {
       seen.add(key);
       await this.breathe();
       try {
-        this.take(await loadFile(path, { ...options, onlyFiles: !isNamed }), number);
+        const found = await loadFile(path, { ...options, onlyFiles: !isNamed });
+        if (found.length === 0) this.addHollow(pathName(path));
+        this.take(found, number);
       } catch (error) {
         if (!isNamed && this.refuses(error)) continue;
         if (error instanceof UserError) throw error;
@@ -129,6 +137,11 @@ class Loading {
         tally.add('more files or folders were skipped', skipped('unreadable', path, error));
       }
     }
+  }
+
+  private addHollow(name: string): void {
+    this.hollow ??= holdsNothing(name);
+    this.tally.add('more files without documents were skipped', `${holdsNothing(name)}; skipped`);
   }
 
   /** Whether the others have their turn after this error. It has been told then. */
@@ -245,9 +258,16 @@ async function readStdin(options: SourceOptions): Promise<Document> {
   }
 }
 
-/** @throws UserError if all data together are too short to be any use */
-export function checkNotEmpty(total: number, sources: readonly string[], minBytes = 2): void {
+/** The refusal of a second `-`. */
+export const stdinTwice = (): UserError => new UserError("standard input can be read once; give '-' a single time", 2);
+
+/**
+ * @param hollow the sentence about a file without documents, if there is one
+ * @throws UserError if all data together are too short to be any use
+ */
+export function checkNotEmpty(total: number, sources: readonly string[], minBytes = 2, hollow?: string): void {
   if (total >= minBytes) return;
+  if (total === 0 && hollow !== undefined) throw new UserError(`${hollow}; give data with texts in them`);
   const what = sources.map((source) => (source === '-' ? 'standard input' : source)).join(', ');
   const are = sources.length === 1 ? 'is' : 'are';
   const state = total === 0 ? `${are} empty (0 bytes)` : `${are} too short (${counted(total, 'byte')})`;
@@ -259,13 +279,12 @@ export const tallyEmpty = (tally: Tally, name: string): void =>
   tally.add('more empty documents were skipped', `${name} is empty (0 bytes); skipped`);
 
 function withoutEmpty(
-  documents: Document[],
+  { documents, tally, hollow }: Loading,
   sources: readonly string[],
-  options: SourceOptions,
-  tally: Tally,
+  { minBytes }: SourceOptions,
 ): Document[] {
   const kept = documents.filter(({ bytes }) => bytes.length > 0);
-  checkNotEmpty(totalBytes(kept), sources, options.minBytes);
+  checkNotEmpty(totalBytes(kept), sources, minBytes, hollow);
   for (const { name, bytes } of documents) if (bytes.length === 0) tallyEmpty(tally, name);
   return kept;
 }

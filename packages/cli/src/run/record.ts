@@ -89,6 +89,7 @@ const planSchema = z.strictObject({
   outputInit: z.number().min(0).optional(),
   recompute: z.boolean(),
   leaveOneOut: z.boolean().optional(),
+  hidingRate: z.number().min(1).optional(),
   mixture: z.array(z.number().gt(0)).min(1).max(10_000).nullable().optional(),
   entropyOrigin: originSchema,
   modelOrigin: originSchema,

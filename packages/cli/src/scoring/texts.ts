@@ -1,6 +1,6 @@
 /** @file The texts that `blt score` gives figures to, in groups that are computed together: files, or lines as they come. */
 import { refusePacked } from '../data/packed.ts';
-import { loadDocuments } from '../data/sources.ts';
+import { loadDocuments, stdinTwice } from '../data/sources.ts';
 import { UserError } from '../terminal/errors.ts';
 import { LineSplitter } from './lines.ts';
 
@@ -38,19 +38,21 @@ export async function* textGroups(files: readonly string[], options: TextOptions
     yield* grouped(wholeFiles(await loadDocuments(files, { ...options, minBytes: 1 })), options.minBytes);
     return;
   }
+  if (files.filter((file) => file === '-').length > 1) throw stdinTwice();
+  const seen = new Set<string>();
   for (const file of files) {
     if (file === '-') {
       yield* linesOfStdin(options);
       continue;
     }
-    for (const { name, bytes } of await documentsOf(file, files.length, options)) {
+    for (const { name, bytes } of await documentsOf(file, files.length, { ...options, seen })) {
       yield* grouped(linesOf(name, bytes), options.minBytes);
     }
   }
 }
 
 /** The documents of one of several files; none if it cannot be read. */
-async function documentsOf(file: string, of: number, options: TextOptions) {
+async function documentsOf(file: string, of: number, options: TextOptions & { readonly seen: Set<string> }) {
   try {
     return await loadDocuments([file], { ...options, minBytes: of === 1 ? 1 : 0 });
   } catch (error) {

@@ -52,10 +52,10 @@ export async function surveyData(source: CorpusSource, options: SurveyOptions): 
     const mayCut = !source.heldOut && (split === 'auto' || split === 'tails');
     const side = mayCut ? { tails: fraction } : 'train';
     for await (const progress of survey.read(0, train.length, side)) options.onProgress(progress);
-    checkSurvey(table, source.data);
+    checkSurvey(table, source.data, survey);
     const documents = table.length;
     for await (const progress of survey.read(train.length, files.length, 'heldOut')) options.onProgress(progress);
-    if (source.heldOut) checkSurvey(table, source.heldOut, documents);
+    if (source.heldOut) checkSurvey(table, source.heldOut, survey, documents);
     const stored = { files, table, reading };
     const mode = source.heldOut ? null : await splitTable(stored, split, { fraction, seed });
     tally.report(options.warn);

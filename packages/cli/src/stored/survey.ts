@@ -2,6 +2,7 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { pathName } from '../data/file-path.ts';
+import { holdsNothing } from '../data/packed.ts';
 import { cannotRead, resolveSource, skipped } from '../data/resolve.ts';
 import { checkNotEmpty, isUtf16, tallyEmpty, utf16 } from '../data/sources.ts';
 import type { Tally } from '../data/tally.ts';
@@ -58,6 +59,8 @@ export async function sourceFiles(sources: readonly string[], tally: Tally): Pro
 export class Survey {
   /** The first documents, 256 KiB of them. */
   readonly head: Uint8Array[] = [];
+  /** The sentence about the first file of those read last that has no document in it. */
+  hollow: string | undefined;
   private headBytes = 0;
   private done = 0;
   private nextProgress = 0;
@@ -79,12 +82,15 @@ export class Survey {
    * @throws UserError naming the first file that cannot be read
    */
   async *read(first: number, end: number, side: Side): AsyncGenerator<SurveyProgress, void> {
+    this.hollow = undefined;
     const total = this.files.reduce((n, { size }) => n + size, 0);
     for (let file = first; file < end; file++) {
       const { path, size, isFound } = this.files[file];
       const before = this.table.length;
+      let documents = 0;
       const reader = new FileSurvey(file, side, {
         add: (row, label) => {
+          documents++;
           if (row.size === 0) tallyEmpty(this.tally, documentName(path, label));
           else this.table.add(row);
         },
@@ -103,6 +109,11 @@ export class Survey {
           yield { done: this.done + Math.min(size, read), total, documents: before + reader.begun };
         }
         reader.end(pathName(path));
+        if (documents === 0 && size > 0) {
+          const said = holdsNothing(pathName(path));
+          this.hollow ??= said;
+          this.tally.add('more files without documents were skipped', `${said}; skipped`);
+        }
       } catch (error) {
         if (error instanceof UserError) throw error;
         if (!isFound || !isPassedOver(error)) throw cannotRead(path, error);
@@ -186,9 +197,18 @@ class FileSurvey {
   }
 }
 
-/** @param first the row from which on documents count @throws UserError if there is next to nothing */
-export function checkSurvey(table: DocumentTable, sources: readonly string[], first = 0): void {
+/**
+ * @param hollow of the survey
+ * @param first the row from which on documents count
+ * @throws UserError if there is next to nothing
+ */
+export function checkSurvey(
+  table: DocumentTable,
+  sources: readonly string[],
+  { hollow }: Pick<Survey, 'hollow'>,
+  first = 0,
+): void {
   let total = 0;
   for (let i = first; i < table.length && total < 2; i++) total += table.row(i).size;
-  checkNotEmpty(total, sources);
+  checkNotEmpty(total, sources, undefined, hollow);
 }

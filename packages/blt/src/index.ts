@@ -181,7 +181,7 @@ export { codeStreams, type StreamRunner, type StreamWork } from './compression/s
 // Training: the whole run
 
 export { planRun } from './training/plan.ts';
-export { enoughSteps } from './training/planned-steps.ts';
+export { type TimedSteps, timedSteps } from './training/planned-steps.ts';
 export type { Corpus, MarkedCorpus, RunPlan } from './training/run-plan.ts';
 export { Session } from './training/session.ts';
 export type { Phase, SessionEvent } from './training/session-events.ts';

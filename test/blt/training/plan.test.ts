@@ -2,11 +2,11 @@ import {
   bltPlan,
   configFromHuggingFace,
   configToHuggingFace,
-  enoughSteps,
   planRun,
   type RunOptions,
   Session,
   scoreEntropies,
+  timedSteps,
   transformersDiffers,
 } from '@blt-ts/blt';
 import { createWasmBackend } from '@blt-ts/tensor';
@@ -84,9 +84,14 @@ test('a run has two to six evaluations, about 200 steps apart', () => {
   expect(planRun({ steps: 586, evalEvery: 50 }, BOOK).evalEvery).toBe(50);
 });
 
-test('enough steps read the corpus twice, without the limit of a size', () => {
-  expect(enoughSteps(2048, BOOK)).toBe(Math.ceil((2 * BOOK) / 2048));
-  expect(enoughSteps(2048, 1e8)).toBe(Math.ceil(2e8 / 2048));
+test('a run whose time is given reads its corpus up to eight times, a small one twelve times, without the limit of a size', () => {
+  const passes = (n: number, bytes: number) => Math.ceil((n * bytes) / 2048);
+  for (const bytes of [BOOK, 1e8]) {
+    const [usual, enough, most] = [2, 5, 8].map((n) => passes(n, bytes));
+    expect(timedSteps(2048, bytes)).toEqual({ usual, enough, most });
+  }
+  const often = passes(12, 60_000);
+  expect(timedSteps(2048, 60_000)).toEqual({ usual: often, enough: often, most: often });
 });
 
 test('a run under behaviour huggingface cuts and trains without window; entropies start afresh after a row', async () => {

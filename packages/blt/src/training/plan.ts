@@ -15,7 +15,7 @@ import type { PatchingOptions } from '../patching/boundaries.ts';
 import { VOCAB_SIZE } from '../patching/vocabulary.ts';
 import { configOfModel, optionsOfModel } from './from-model.ts';
 import type { LoopOptions } from './loop-options.ts';
-import { evaluationInterval, leavesOneOut, modelSteps, stepsOver } from './planned-steps.ts';
+import { evaluationInterval, hidingRateOf, leavesOneOut, modelSteps, stepsOver } from './planned-steps.ts';
 import { HASH_INIT, OUTPUT_INIT, recipeOf } from './recipe.ts';
 import type { RunPlan } from './run-plan.ts';
 import { PRESETS, type Preset, type RunOptions, SIZES } from './sizes.ts';
@@ -271,7 +271,7 @@ export function planRun(options: RunOptions, trainBytes: number): RunPlan {
     outputInit: o.outputInit ?? OUTPUT_INIT,
     recompute: o.recompute ?? false,
     ...(o.mixture && { mixture: o.mixture }),
-    ...(leavesOneOut(o, passes) && { leaveOneOut: true }),
+    ...(leavesOneOut(o, passes) && { leaveOneOut: true, hidingRate: hidingRateOf(passes) }),
     entropyOrigin: config.patcher ? sourceOf(o.entropyModel) : null,
     globalOrigin: sourceOf(o.initGlobal),
     ...(o.from && { modelOrigin: sourceOf(o.from) }),

@@ -6,12 +6,12 @@ import {
   bytesOfMixture,
   ConfigError,
   countParameters,
-  enoughSteps,
   MOST_TEXT_BYTES,
   planRun,
   type RunOptions,
   type RunPlan,
   type Size,
+  timedSteps,
   type WarmStart,
 } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
@@ -26,8 +26,8 @@ import { modelBytes, rememberedBytesOf } from './memory-estimate.ts';
 import { rehearse } from './rehearsal.ts';
 import {
   choosesSize,
+  covers,
   type FittingSteps,
-  readsAll,
   type SizeInWords,
   sizeForTime,
   sizeInWords,
@@ -129,19 +129,19 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   for (let below: Size | null = null, slower = 1; ; ) {
     const chosen = sizeForTime((size) => stepsInTime(request, { ...options, size }, gflops / slower), below);
     const sized = { ...request, options: withSize(options, chosen) };
-    const enough = enoughSteps(bytesPerStep(planOf(sized.options, trainBytes)), trainBytes);
-    const planned = await planOfSize(sized, enough);
+    const { enough, most } = timedSteps(bytesPerStep(planOf(sized.options, trainBytes)), trainBytes);
+    const planned = await planOfSize(sized, most);
     const { steps } = planned.plan.model.loop;
     const bytesSeen = steps * bytesPerStep(planned.plan);
     // The formula was too hopeful: the rehearsal says by how much.
-    if (chosen.readsAll && !readsAll({ fit: steps, enough })) {
+    if (chosen.isEnough && !covers(steps, enough)) {
       below = chosen.size;
       slower = planned.rates.step / ratesByFormula(planned.plan, gflops).step;
       continue;
     }
     return {
       ...planned,
-      mostSteps: enough,
+      mostSteps: most,
       sizeInWords: sizeInWords(chosen, { bytesSeen, trainBytes, minutes: minutes! }),
     };
   }
@@ -153,7 +153,7 @@ function stepsInTime(request: PlanRequest, options: RunOptions, gflops: number):
   const plan = planOf(options, plannedBytes(data));
   const rates = { ...ratesByFormula(plan, gflops), beside: hasRoomBeside(request) };
   const { steps } = fitWithin(60 * minutes! - wallSeconds(), request, plan, rates, false);
-  return { fit: steps, enough: enoughSteps(bytesPerStep(plan), plannedBytes(data)) };
+  return { fit: steps, ...timedSteps(bytesPerStep(plan), plannedBytes(data)) };
 }
 
 /** The plan of a run of the size that its options say. @param mostSteps however much time there is */

@@ -2,7 +2,7 @@
  * @file The size of a run whose time is given, and what twice the time would buy. Both follow from measured curves, see "What a minute buys" in
  * docs/results.md.
  */
-import { type RunOptions, SIZES, type Size } from '@blt-ts/blt';
+import { type RunOptions, SIZES, type Size, type TimedSteps } from '@blt-ts/blt';
 import { counted, humanBytes } from '../terminal/human-units.ts';
 
 /** The sizes that were measured with the present recipe, from the smallest. */
@@ -38,23 +38,25 @@ const DECIDED = [
 /** Whether the size may follow from the time. */
 export const choosesSize = (options: RunOptions): boolean => DECIDED.every((name) => options[name] === undefined);
 
-/** The steps of a run of some size: how many fit into the time, and how many are enough for its data. */
-export interface FittingSteps {
+/** The steps of a run of some size: how many fit into the time, and how many are good for its data. */
+export interface FittingSteps extends Pick<TimedSteps, 'usual' | 'enough'> {
   readonly fit: number;
-  readonly enough: number;
 }
 
-/** Nearly all of the data are all of them: times are estimates. */
-export const readsAll = ({ fit, enough }: FittingSteps): boolean => fit >= 0.9 * enough;
+/** Nearly all of the steps are all of them: times are estimates. */
+export const covers = (fit: number, steps: number): boolean => fit >= 0.9 * steps;
 
-/** A size, and whether the run of it reads its data as often as is good for it. */
+/** A size, and how often the run of it reads its data. */
 export interface ChosenSize {
   readonly size: Size;
-  readonly readsAll: boolean;
+  /** As often as pays before a larger size is worth more. */
+  readonly isEnough: boolean;
+  /** As often as a run whose time is not given, or more. */
+  readonly isUsual: boolean;
 }
 
 /**
- * The largest size that reads its data as often as pays in the time. Where none does it is the smallest: after as many bytes all sizes are about
+ * The largest size that reads its data often enough in the time. Where none does it is the smallest: after as many bytes all sizes are about
  * as good, and the smallest reads the most.
  * @param below take only sizes that are smaller than this one
  */
@@ -62,15 +64,16 @@ export function sizeForTime(stepsOf: (size: Size) => FittingSteps, below: Size |
   const sizes = below === null ? CHOICES : CHOICES.slice(0, CHOICES.indexOf(below));
   for (const size of [...sizes].reverse()) {
     const { fit, enough } = stepsOf(size);
-    if (readsAll({ fit, enough })) return { size, readsAll: true };
+    if (covers(fit, enough)) return { size, isEnough: true, isUsual: true };
   }
-  return { size: CHOICES[0], readsAll: false };
+  const { fit, usual } = stepsOf(CHOICES[0]);
+  return { size: CHOICES[0], isEnough: false, isUsual: covers(fit, usual) };
 }
 
 /** The options of a run of this size. Patches are longer where the time is too short for all data, unless their size is given. */
-export const withSize = (options: RunOptions, { size, readsAll: all }: ChosenSize): RunOptions => {
+export const withSize = (options: RunOptions, { size, isUsual }: ChosenSize): RunOptions => {
   const free = (options.patchingMode ?? 'entropy') === 'entropy' && options.patchSize === undefined;
-  const longer = free && !all && options.threshold === undefined;
+  const longer = free && !isUsual && options.threshold === undefined;
   return { ...options, size, ...(longer && { patchSize: LONGER_PATCHES }) };
 };
 
@@ -92,12 +95,12 @@ export interface SizeInWords {
 
 /** @param bytesSeen that the run reads, repeats counted   @param trainBytes of the data   @param minutes of the run */
 export function sizeInWords(
-  { size, readsAll: all }: ChosenSize,
+  { size, isEnough }: ChosenSize,
   { bytesSeen, trainBytes, minutes }: { bytesSeen: number; trainBytes: number; minutes: number },
 ): SizeInWords {
   const larger = CHOICES[CHOICES.indexOf(size) + 1];
   const time = counted(minutes, 'minute');
-  if (!all) {
+  if (!isEnough) {
     const passes = bytesSeen / trainBytes;
     const read =
       passes < 1

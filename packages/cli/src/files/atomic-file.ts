@@ -31,7 +31,10 @@ export function checkCanWrite(path: string): void {
   try {
     const there = statSync(path, { throwIfNoEntry: false });
     if (there?.isDirectory()) throw refused('it is a folder');
-    if (there && takesBytes(there)) return accessSync(path, constants.W_OK);
+    if (there && takesBytes(there)) {
+      accessSync(path, constants.W_OK);
+      return;
+    }
     const folder = dirname(there ? realpathSync(path) : path);
     const above = statSync(folder, { throwIfNoEntry: false });
     if (!above) throw refused(`there is no folder ${folder}; make it first`);

@@ -1,6 +1,6 @@
 /**
- * @file zstd frame by frame, for a Node without a zstd of its own. The package fzstd decompresses a frame and passes over its checksum, so
- * the ends of frames are found here and the checksums compared.
+ * @file zstd frame by frame. Node's own zstd drops whatever is behind a frame and is none, without a word. The package fzstd, for a Node that
+ * has none, passes over checksums. So the ends of frames are found here.
  * @see RFC 8878, section 3.1
  */
 import { Xxh64 } from './xxh64.ts';
@@ -76,21 +76,16 @@ async function* framePieces(source: Source, magic: Uint8Array): AsyncGenerator<U
   return source.exactly(descriptor[0] & 4 ? 4 : 0);
 }
 
-/**
- * The contents of zstd data, in pieces.
- * @param take receives every piece first, and may refuse it
- * @throws Error in a few words if it is damaged or cut short
- */
-export async function* unzstdFrames(
-  chunks: AsyncIterable<Uint8Array>,
-  take: (bytes: Uint8Array) => Uint8Array,
-): AsyncGenerator<Uint8Array> {
+type Frame = (source: Source, magic: Uint8Array) => AsyncGenerator<Uint8Array>;
+
+/** Pieces of one frame after the other. @throws Error in a few words for what is no frame, or is cut short */
+async function* ofFrames(chunks: AsyncIterable<Uint8Array>, frame: Frame): AsyncGenerator<Uint8Array> {
   const source = new Source(chunks);
   try {
     while (!(await source.ended())) {
       const magic = await source.exactly(4);
       const kind = number32(magic);
-      if (kind === FRAME) yield* contentsOf(source, magic, take);
+      if (kind === FRAME) yield* frame(source, magic);
       else if ((kind & ~15) === SKIPPED) for await (const _ of source.pieces(number32(await source.exactly(4))));
       else throw new Error('there is something else behind a frame');
     }
@@ -98,6 +93,23 @@ export async function* unzstdFrames(
     await source.end();
   }
 }
+
+/** The compressed bytes of zstd data without what is to be skipped. @throws Error in a few words if there is anything else in them */
+export const framesOnly = (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> =>
+  ofFrames(chunks, async function* (source, magic) {
+    const checksum = yield* framePieces(source, magic);
+    if (checksum.length > 0) yield checksum;
+  });
+
+/**
+ * The contents of zstd data, in pieces.
+ * @param take receives every piece first, and may refuse it
+ * @throws Error in a few words if it is damaged or cut short
+ */
+export const unzstdFrames = (
+  chunks: AsyncIterable<Uint8Array>,
+  take: (bytes: Uint8Array) => Uint8Array,
+): AsyncGenerator<Uint8Array> => ofFrames(chunks, (source, magic) => contentsOf(source, magic, take));
 
 async function* contentsOf(
   source: Source,

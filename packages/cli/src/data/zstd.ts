@@ -3,7 +3,7 @@ import { Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { reason, UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
-import { unzstdFrames } from './zstd-frames.ts';
+import { framesOnly, unzstdFrames } from './zstd-frames.ts';
 
 /** zstd refuses to look back further than this unless it is told to. So does this reader. */
 const MOST_WINDOW_BYTES = 2 ** 27;
@@ -50,7 +50,7 @@ export async function* unzstd(
   };
   try {
     const head = checkedHead(chunks, name);
-    yield* native ? byNode(head, native(), within) : unzstdFrames(head, within);
+    yield* native ? byNode(framesOnly(head), native(), within) : unzstdFrames(head, within);
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`${name} is damaged or cut short (${reason(error)}); fetch or compress it again`);

@@ -20,8 +20,31 @@ describe('zstd', () => {
     expect(await load('a.zst', Buffer.concat([ZSTD, ZSTD]))).toEqual([TEXT + TEXT]);
   });
 
+  /** A frame of one block that is stored as it is, with a checksum. */
+  const stored = (text: string, checksum: number): Buffer => {
+    const head = [0x28, 0xb5, 0x2f, 0xfd, 0x24, text.length, (text.length << 3) | 1, text.length >> 5, 0];
+    const end = Buffer.alloc(4);
+    end.writeUInt32LE(checksum);
+    return Buffer.concat([Buffer.from(head), Buffer.from(text), end]);
+  };
+  /** The lower half of XXH64 of `abc`. */
+  const ABC = 0xad770999;
+
+  test('has frames without checksums, empty ones, and ones to be skipped', async () => {
+    const skipped = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+    const empty = Buffer.from('KLUv/SQAAQAAmenYUQ==', 'base64');
+    const unchecked = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x20, 3, (3 << 3) | 1, 0, 0, ...Buffer.from('xyz')]);
+    const all = Buffer.concat([stored('abc', ABC), skipped, empty, unchecked, skipped]);
+    expect(await load('a.zst', all)).toEqual(['abcxyz']);
+  });
+
   test.each<[string, Uint8Array, RegExp]>([
     ['cut.zst', ZSTD.subarray(0, 40), /cut\.zst is damaged or cut short/],
+    // Its blocks can be decompressed, and the checksum alone tells.
+    ['bits.zst', stored('abd', ABC), /bits\.zst is damaged or cut short/],
+    ['sum.zst', Buffer.concat([ZSTD.subarray(0, -1), Buffer.of(0)]), /sum\.zst is damaged or cut short/],
+    ['second.zst', Buffer.concat([ZSTD, stored('abc', ABC + 1)]), /second\.zst is damaged or cut short/],
+    ['more.zst', Buffer.concat([ZSTD, Buffer.from('more')]), /more\.zst is damaged or cut short/],
     ['plain.zst', Buffer.from(TEXT), /plain\.zst is not zstd data/],
     // The descriptor of the frame has a window of 2^41 bytes.
     ['window.zst', Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0xf8, 0, 0]), /window\.zst looks back 2\.20 TB/],

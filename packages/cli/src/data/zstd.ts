@@ -3,6 +3,7 @@ import { Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { reason, UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
+import { framesOnly, unzstdFrames } from './zstd-frames.ts';
 
 /** zstd refuses to look back further than this unless it is told to. So does this reader. */
 const MOST_WINDOW_BYTES = 2 ** 27;
@@ -49,7 +50,7 @@ export async function* unzstd(
   };
   try {
     const head = checkedHead(chunks, name);
-    yield* native ? byNode(head, native(), within) : byFzstd(head, within);
+    yield* native ? byNode(framesOnly(head), native(), within) : unzstdFrames(head, within);
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`${name} is damaged or cut short (${reason(error)}); fetch or compress it again`);
@@ -86,24 +87,6 @@ async function* byNode(
   } finally {
     source.destroy();
   }
-}
-
-async function* byFzstd(
-  chunks: AsyncIterable<Uint8Array>,
-  within: (bytes: Uint8Array) => Uint8Array,
-): AsyncGenerator<Uint8Array> {
-  const { Decompress } = await import('fzstd');
-  let made: Uint8Array[] = [];
-  const stream = new Decompress((bytes) => {
-    if (bytes.length > 0) made.push(within(bytes.slice()));
-  });
-  for await (const chunk of chunks) {
-    stream.push(chunk);
-    yield* made;
-    made = [];
-  }
-  stream.push(new Uint8Array(0), true);
-  yield* made;
 }
 
 /** The whole contents of zstd data. @throws UserError as {@link unzstd} */

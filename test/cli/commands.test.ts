@@ -101,7 +101,10 @@ describe('train', () => {
 
   test.each(['space', 'static', 'byte'])('patching mode %s needs no entropy model', (mode) => {
     const folder = temporaryFolder({ 'book.txt': TEXT });
-    const { code, stdout } = train(folder, '--data', 'book.txt', '--steps', '2', '--patching-mode', mode);
+    // Without the sizes of one.
+    const sizes = TINY.filter((_, i) => !TINY[i - (i % 2)].startsWith('--entropy'));
+    const args = ['--data', 'book.txt', '--steps', '2', '--patching-mode', mode];
+    const { code, stdout } = blt(folder, ['train', ...sizes, ...args]);
     expect(code).toBe(0);
     expect(stdout).not.toContain('entropy model');
   });
@@ -191,6 +194,11 @@ describe('mistakes are answered with one sentence', () => {
           /global_width 130 \/ global_heads 4 leaves a remainder/,
         ],
         ['heads of the entropy model', ['--entropy-heads', '5'], /entropy_width 64 \/ entropy_heads 5 leaves/],
+        ...['steps', 'width', 'heads', 'layers'].map((key): [string, string[], RegExp] => [
+          `${key} of an entropy model for spaces`,
+          ['--patching-mode', 'space', `--entropy-${key}`, '100'],
+          new RegExp(`patches by space need no entropy model; leave out --entropy-${key}`),
+        ]),
         ['a threshold for spaces', ['--patching-mode', 'space', '--threshold', '1'], /threshold has no meaning/],
       ] as const
     ).map(([name, flags, says]): [string, Record<string, string>, string[], number, RegExp] => [

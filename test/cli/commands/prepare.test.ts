@@ -415,6 +415,10 @@ test('prepare and train divide a corpus the same way, and say what must be the s
     code: 2,
     stderr: 'blt: --held-out names the held-out text, so there is nothing to --split; give one of the two\n',
   });
+  expect(blt(folder, [...prepare, '--held-out-fraction', '0.5', '--held-out', 'rows.jsonl'])).toMatchObject({
+    code: 2,
+    stderr: 'blt: --held-out names the held-out text, so --held-out-fraction has no meaning; give one of the two\n',
+  });
   expect(train('--split', 'tails', '--held-out', 'rows.jsonl').stderr).toContain('give held_out or split, not both');
 });
 

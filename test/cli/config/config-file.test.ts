@@ -18,7 +18,6 @@ threads = 2
 [data]
 data = ["books/*.txt", "-"]
 held_out = "test.txt"
-held_out_fraction = 0.1
 text_field = "body"
 
 [patcher]
@@ -83,7 +82,7 @@ const problems = (text: string, name = 'x.toml'): string => {
   }
 };
 
-test('a file with every key is taken as it is, from TOML and from JSON', async () => {
+test('a file of many keys is taken as it is, from TOML and from JSON', async () => {
   const config = parseConfig(full, 'x.toml');
   expect(config.train?.lr).toBe(0.002);
   expect(config.model?.hash_vocab).toBe(8192);
@@ -141,6 +140,9 @@ test.each<[string, RegExp]>([
     /threshold has no meaning in patching_mode "space"; leave it out/,
   ],
   ['[patcher]\npatching_mode = "byte"\npatch_size = 3', /patch_size has no meaning in patching_mode "byte"/],
+  ['[data]\nheld_out = "a"\nheld_out_fraction = 0.5', /give held_out or held_out_fraction, not both/],
+  ['[train]\nspike_factor = 3', /spike_factor has no meaning where spikes are ignored/],
+  ['[train]\non_spike = "ignore"\nspike_factor = 3', /spike_factor has no meaning where spikes are ignored/],
   ['[patcher]\nmonotonic = true\nthreshold_add = 1.0', /monotonic = true takes no threshold_add/],
   ['[model]\nlocal_width = 100\nlocal_heads = 3', /local_heads 3 must divide local_width 100/],
   ['[model]\nglobal_width = 12\nglobal_heads = 4', /global_width 12 \/ global_heads 4 = 3 is odd/],
@@ -283,6 +285,21 @@ test('an option that says the same in another way replaces what the file said', 
   expect(() => overrideConfig(file, { patchSize: '6', threshold: '1' })).toThrow(
     /give patch_size or threshold, not both/,
   );
+});
+
+test('what is not read under another choice of a flag is put aside where the file says it, and refused as a flag', () => {
+  const file = parseConfig(
+    '[data]\nheld_out_fraction = 0.2\n[train]\non_spike = "skip"\nspike_factor = 3\n[entropy_model]\nsteps = 9',
+    'run.toml',
+  );
+  expect(overrideConfig(file, { heldOut: ['a'] }).data).toEqual({ held_out: ['a'] });
+  expect(overrideConfig(file, { onSpike: 'ignore' }).train).toEqual({ on_spike: 'ignore' });
+  expect(overrideConfig(file, { onSpike: 'rewind' }).train).toEqual({ on_spike: 'rewind', spike_factor: 3 });
+  expect(overrideConfig(file, { patchingMode: 'space' }).entropy_model).toEqual({});
+  expect(overrideConfig(file, { patchingMode: 'space', entropySteps: '5' }).entropy_model).toEqual({ steps: 5 });
+  expect(overrideConfig(file, { patchingMode: 'entropy' }).entropy_model).toEqual({ steps: 9 });
+  expect(() => overrideConfig({}, { heldOut: ['a'], heldOutFraction: '0.5' })).toThrow(/not both/);
+  expect(() => overrideConfig({}, { spikeFactor: '3' })).toThrow(/where spikes are ignored/);
 });
 
 test('a flag given as a word is true, false or refused', () => {

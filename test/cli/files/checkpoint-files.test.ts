@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { checkpointFromStored, checkpointToSafetensors } from '@blt-ts/blt';
 import { readSafetensors, writeSafetensors } from '@blt-ts/tensor';
 import { describe, expect, test } from 'vitest';
+import { importCommand } from '../../../packages/cli/src/commands/import.ts';
 import { openModelFolder } from '../../../packages/cli/src/files/checkpoint-files.ts';
 import { storedInFolder } from '../../../packages/cli/src/files/weight-files.ts';
 import { writeFully, writeModelFolder } from '../../../packages/cli/src/files/write-model-folder.ts';
@@ -24,6 +25,33 @@ const weights = (folder: string): Uint8Array => {
   const { config, stored } = openModelFolder(folder);
   return checkpointToSafetensors(checkpointFromStored(stored, config));
 };
+
+test('what an import would not read is refused by its name', async () => {
+  const folder = temporaryFolder();
+  const from = await original(folder);
+  const out = join(folder, 'out');
+  const none = join(folder, 'none');
+  await expect(importCommand(from, { out, entropyModel: none })).rejects.toThrow(
+    `${from} has the layout of transformers, in which the entropy model lies among the weights; leave out --entropy-model ${none}`,
+  );
+  await expect(importCommand(from, { out, window: 64 })).rejects.toThrow(
+    /^--window 64 has no meaning under behaviour huggingface, .*; leave it out, or give --behaviour facebook$/,
+  );
+  await importCommand(from, { out, window: 0 });
+  await importCommand(from, { out: `${out}-2`, window: 64, behaviour: 'facebook' });
+  const facebook = join(folder, 'facebook');
+  await mkdir(facebook);
+  await writeFile(
+    join(facebook, 'model.safetensors'),
+    writeSafetensors([
+      ['local_encoder.layers.0.attention.wq.weight', { dtype: 'F32', shape: [1], data: new Float32Array(1) }],
+    ]),
+  );
+  await writeFile(join(facebook, 'params.json'), '{}');
+  await expect(importCommand(facebook, { out, entropyModel: none })).rejects.toThrow(
+    `cannot open the entropy model ${none}: there is no such folder`,
+  );
+});
 
 describe('a model folder', () => {
   test('in shards holds the same weights as in one file', async () => {

@@ -15,6 +15,7 @@ function reportData(text = 'x'): ReportData {
     data: text,
     trainBytes: 1_073_475,
     heldOutBytes: 119_275,
+    measured: text,
     bytesSeen: 2_146_950,
     patchSizeMean: 4.31,
     backend: text,
@@ -41,6 +42,13 @@ function reportData(text = 'x'): ReportData {
 /** Every `<` of the page that starts a tag, by name. */
 const tags = (html: string): string[] =>
   [...html.matchAll(/<\/?([a-zA-Z!][^\s>]*)/g)].map((match) => match[1].toLowerCase());
+
+test('the bytes of the full evaluation are named as the terminal names them', () => {
+  const page = renderReport({ ...reportData(), measured: '1.05 MB of 40.0 MB' });
+  expect(page).toContain('Full evaluation: 1.05 MB of 40.0 MB held out, each byte predicted');
+  expect(page).toContain('The point marked best is of 1.05 MB of 40.0 MB held out.');
+  expect(page).not.toContain('all held-out bytes');
+});
 
 test('the report shows what was measured', () => {
   const html = renderReport(reportData());

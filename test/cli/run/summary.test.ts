@@ -40,7 +40,16 @@ async function run(root: string, name: string, steps: number): Promise<string> {
   while (session.modelStep < 2) await advance(session, 1);
   await folder.save(2, session.checkpoint(), session.lazyState(), { plan });
   writeFileSync(join(path, 'metrics.jsonl'), '{"step":1,"bytes":9}\n{"step":2,"bytes":18}\n');
-  const facts = { trainBytes: 9, heldOut: [], data: 'a', backend: 'wasm', seconds: 1, full: null };
+  const facts = {
+    trainBytes: 9,
+    heldOut: [],
+    heldOutBytes: 40,
+    measured: '10 B of 40 B',
+    data: 'a',
+    backend: 'wasm',
+    seconds: 1,
+    full: null,
+  };
   const checkpoint = session.checkpoint();
   await writeReport({ ...{ folder: path, record, session, checkpoint }, ...facts, compressors: [], samples: [] });
   await lock.release();
@@ -67,7 +76,9 @@ test('a run that has done the steps that its time left it is finished', async ()
   const root = temporaryFolder();
   const fitted = await run(root, 'fitted', 2);
   expect(await runDetails(fitted)).toMatchObject({ state: 'finished', step: 2, steps: 2 });
-  expect(readFileSync(join(fitted, 'report.html'), 'utf8')).toContain('<p class="muted">finished</p>');
+  const report = readFileSync(join(fitted, 'report.html'), 'utf8');
+  expect(report).toContain('<p class="muted">finished</p>');
+  expect(report).toContain('<th scope="row">Held-out bytes</th><td>40 (40 B)</td>');
   const stopped = await run(root, 'stopped', 9);
   expect(await runDetails(stopped)).toMatchObject({ state: 'stopped', step: 2, steps: 9 });
   expect(readFileSync(join(stopped, 'report.html'), 'utf8')).toContain('stopped early at step 2');

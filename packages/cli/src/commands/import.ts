@@ -2,6 +2,7 @@
 import type { BltConfig } from '@blt-ts/blt';
 import { openModelFolder } from '../files/checkpoint-files.ts';
 import { type WeightDtype, writeModelFolder } from '../files/write-model-folder.ts';
+import { UserError } from '../terminal/errors.ts';
 import { say, sayJson } from '../terminal/output.ts';
 import { type ConvertedModel, convertedJson, convertedText } from './converted-model.ts';
 
@@ -30,6 +31,12 @@ export async function importCommand(folder: string, flags: ImportFlags): Promise
     behaviour: flags.behaviour ?? found.behaviour,
     window: flags.window === undefined ? found.window : flags.window === 0 ? null : flags.window,
   };
+  if (config.behaviour === 'huggingface' && flags.window) {
+    throw new UserError(
+      `--window ${flags.window} has no meaning under behaviour huggingface, because its layers look back without a limit; leave it out, or give --behaviour facebook`,
+      2,
+    );
+  }
   const written = await writeModelFolder(flags.out, config, stored, { dtype: dtypeOf(flags) });
   const made: ConvertedModel = { ...written, folder: flags.out, layout, config, stored };
   if (flags.json) sayJson(convertedJson(made));

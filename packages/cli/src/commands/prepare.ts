@@ -111,6 +111,12 @@ function modeOf(flags: PrepareFlags): NonNullable<PrepareFlags['mode']> {
   if (flags.heldOut !== undefined && flags.split !== undefined) {
     throw new UserError('--held-out names the held-out text, so there is nothing to --split; give one of the two', 2);
   }
+  if (flags.heldOut !== undefined && flags.heldOutFraction !== undefined) {
+    throw new UserError(
+      '--held-out names the held-out text, so --held-out-fraction has no meaning; give one of the two',
+      2,
+    );
+  }
   return mode;
 }
 

@@ -137,26 +137,37 @@ export function overrideConfig(config: FileConfig, options: Readonly<Record<stri
     const target = entry.section === undefined ? merged : ((merged[entry.section] ??= {}) as Record<string, unknown>);
     target[entry.key] = coerce(given, entry);
     // A flag that says the same thing another way replaces what the file said.
-    const rival = RIVALS[entry.key];
-    if (rival !== undefined && given !== false && options[camelCase(rival)] === undefined) delete target[rival];
-  }
-  // If a flag chooses another patching mode, keys of the file that this mode does not read are no mistake either.
-  const patcher = merged.patcher as Record<string, unknown> | undefined;
-  if (options.patchingMode !== undefined && patcher) {
-    for (const key of unusedPatching(String(options.patchingMode))) {
-      if (options[camelCase(key)] === undefined) delete patcher[key];
+    for (const rival of RIVALS[entry.key] ?? []) {
+      if (given !== false && options[camelCase(rival)] === undefined) delete target[rival];
     }
+  }
+  // If a flag chooses another way, keys of the file that are not read then are no mistake either.
+  for (const row of unusedBy(options)) {
+    const section = merged[row.section!] as Record<string, unknown> | undefined;
+    if (section && options[camelCase(flagOf(row))] === undefined) delete section[row.key];
   }
   return checkedConfig(merged, 'the command line', placeInFlags);
 }
 
-const RIVALS: Record<string, string> = {
-  patch_size: 'threshold',
-  threshold: 'patch_size',
-  monotonic: 'threshold_add',
-  threshold_add: 'monotonic',
-  held_out: 'split',
-  split: 'held_out',
+/** Options that are not read under the patching mode and the treatment of spikes that flags choose. */
+function unusedBy({ patchingMode, onSpike }: Readonly<Record<string, unknown>>): OptionRow[] {
+  const mode = patchingMode === undefined ? undefined : String(patchingMode);
+  const unused: readonly string[] = unusedPatching(mode);
+  return ROWS.filter(({ section, key }) => {
+    if (section === 'patcher') return unused.includes(key);
+    if (section === 'entropy_model') return mode !== undefined && mode !== 'entropy';
+    return key === 'spike_factor' && onSpike === 'ignore';
+  });
+}
+
+const RIVALS: Readonly<Record<string, readonly string[]>> = {
+  patch_size: ['threshold'],
+  threshold: ['patch_size'],
+  monotonic: ['threshold_add'],
+  threshold_add: ['monotonic'],
+  held_out: ['split', 'held_out_fraction'],
+  split: ['held_out'],
+  held_out_fraction: ['held_out'],
 };
 
 /** Text to the key's kind; what does not fit stays text, for the schema to complain about. */

@@ -133,12 +133,24 @@ const patcherSection = z.strictObject(shapeOf('patcher')).superRefine((section, 
   }
 });
 
-const dataSection = z.strictObject(shapeOf('data')).superRefine(({ held_out, split }, context) => {
-  if (held_out === undefined || split === undefined) return;
+const dataSection = z.strictObject(shapeOf('data')).superRefine((section, context) => {
+  if (section.held_out === undefined) return;
+  for (const key of ['split', 'held_out_fraction'] as const) {
+    if (section[key] === undefined) continue;
+    context.addIssue({
+      code: 'custom',
+      path: [key],
+      message: `held_out names the held-out text, so there is nothing to split; give held_out or ${key}, not both`,
+    });
+  }
+});
+
+const trainSection = z.strictObject(shapeOf('train')).superRefine(({ on_spike, spike_factor }, context) => {
+  if (spike_factor === undefined || (on_spike ?? 'ignore') !== 'ignore') return;
   context.addIssue({
     code: 'custom',
-    path: ['split'],
-    message: 'held_out names the held-out text, so there is nothing to split; give held_out or split, not both',
+    path: ['spike_factor'],
+    message: 'spike_factor has no meaning where spikes are ignored; leave it out, or give on_spike skip or rewind',
   });
 });
 
@@ -149,7 +161,7 @@ export const configSchema = z.strictObject({
   patcher: patcherSection.optional(),
   entropy_model: entropyModelSection.optional(),
   model: modelSection.optional(),
-  train: z.strictObject(shapeOf('train')).optional(),
+  train: trainSection.optional(),
 });
 
 export type FileConfig = z.infer<typeof configSchema>;

@@ -28,6 +28,20 @@ export interface OpenedModel {
   readonly layout: 'huggingface' | 'facebook';
 }
 
+/** @throws UserError for an entropy model of its own where the layout has none, or where there is no such folder */
+function refuseEntropyModel(folder: string, facebook: boolean, entropyModel: string | undefined): void {
+  if (entropyModel === undefined) return;
+  if (!facebook) {
+    throw new UserError(
+      `${folder} has the layout of transformers, in which the entropy model lies among the weights; leave out --entropy-model ${entropyModel}`,
+      2,
+    );
+  }
+  if (!existsSync(entropyModel)) {
+    throw new UserError(`cannot open the entropy model ${entropyModel}: there is no such folder`, 2);
+  }
+}
+
 /**
  * Opens a folder of either layout without loading it. Facebook's keeps its entropy model in a folder of its own: `entropy_model` inside
  * it, or `entropyModel`; a pickle (.pth) must be converted to safetensors first, it is never unpickled.
@@ -42,6 +56,7 @@ export function openModelFolder(folder: string, { entropyModel }: { entropyModel
   const json = readJson(
     join(folder, facebook && !existsSync(join(folder, 'config.json')) ? 'params.json' : 'config.json'),
   );
+  refuseEntropyModel(folder, facebook, entropyModel);
   if (!facebook) {
     const config = configFromHuggingFace(json);
     const stored = withTiedEmbeddings(own, json);

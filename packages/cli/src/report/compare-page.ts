@@ -85,7 +85,7 @@ export function comparePage(
       ],
       figures,
     ),
-    `<p class="muted">Full: all held-out bytes at the end of a run, each predicted with at least half a row of context. Quick: between steps,
+    `<p class="muted">Full: at the end of a run, on all held-out bytes, or on a sample where they are many; each is predicted with at least half a row of context. Quick: between steps,
 on rows without overlap of a sample; it chooses the best step, and reads a little higher.</p>`,
     `<h2>Held-out bits per byte (quick evaluations)</h2>\n${chart(runs, 'heldOutBitsPerByte', 'bits per byte', 2.5)}`,
     `<h2>Training bits per byte</h2>\n${chart(runs, 'bitsPerByte', 'bits per byte', 1.25)}`,

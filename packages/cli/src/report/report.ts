@@ -29,10 +29,12 @@ export interface ReportData {
   /** Which kernels ran, and why those: `wasm, 2 threads`. */
   backend: string;
   /**
-   * The best step and its full evaluation: all held-out bytes, each with at least half a row of context. Null when nothing was held out or
+   * The best step and its full evaluation: the held-out bytes or a sample of them, each with at least half a row of context. Null when nothing was held out or
    * evaluated. The points of the curve are quick evaluations: rows without overlap, on a sample.
    */
   best: { step: number; bytes: number; heldOutBitsPerByte: number; standardError?: number | null } | null;
+  /** The bytes of the full evaluation, in words: `all 119 kB`, `1.05 MB of 40.0 MB`. */
+  measured: string;
   compressors: readonly CompressorFigure[];
   parameters: readonly { part: string; count: number }[];
   /** One entry a report; a figure that was not measured then is null or left out. */
@@ -84,12 +86,12 @@ function section(title: string, body: string): string {
   return body === '' ? '' : `<h2>${escapeHtml(title)}</h2>\n${body}`;
 }
 
-function headline({ best }: ReportData): string {
+function headline({ best, measured }: ReportData): string {
   if (!best) return '<p class="headline muted">No held-out figure: nothing was held out, or nothing evaluated yet.</p>';
   const value = best.heldOutBitsPerByte.toFixed(3);
   const error = best.standardError == null ? '' : ` ± ${best.standardError.toFixed(3)}`;
   return `<p class="headline"><strong>${value}</strong>${error} bits per byte on held-out text, best at step ${best.step}</p>
-<p class="muted">Full evaluation: all held-out bytes, each predicted with at least half a row of context.${
+<p class="muted">Full evaluation: ${escapeHtml(measured)} held out, each byte predicted with at least half a row of context.${
     error === '' ? '' : ' ± is one standard error over rows.'
   }</p>`;
 }
@@ -113,7 +115,7 @@ function comparison({ best, compressors }: ReportData): string {
   return `<table class="bars">${html.join('\n')}</table>`;
 }
 
-function curve({ curve: points, compressors, best }: ReportData): string {
+function curve({ curve: points, compressors, best, measured }: ReportData): string {
   const line = (pick: 'train' | 'heldOut') =>
     points.map((point) => ({ x: point.bytes, y: point[pick] ?? Number.NaN })).filter(({ y }) => Number.isFinite(y));
   return `${lineChart({
@@ -132,7 +134,7 @@ function curve({ curve: points, compressors, best }: ReportData): string {
     formatX: (x) => (x === 0 ? '0' : humanBytes(x)),
   })}
 <p class="muted">Bits per byte; lower is better. Dashed: compressors that have read the training part. Each point of the
-held-out curve reads about 16 kB of the held-out bytes, in rows without overlap. The point marked best is of all held-out bytes.</p>`;
+held-out curve reads about 16 kB of the held-out bytes, in rows without overlap. The point marked best is of ${escapeHtml(measured)} held out.</p>`;
 }
 
 function facts(data: ReportData): string {

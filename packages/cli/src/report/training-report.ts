@@ -3,7 +3,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checkpoint, Evaluation, Session } from '@blt-ts/blt';
 import type { Document } from '../data/document.ts';
-import { concatenated, totalBytes } from '../data/document.ts';
+import { concatenated } from '../data/document.ts';
 import { readMetrics } from '../run/metrics-file.ts';
 import { parametersByPart } from '../run/model-size.ts';
 import type { RunRecord } from '../run/record.ts';
@@ -23,10 +23,14 @@ export interface TrainingReport {
   readonly checkpoint: Checkpoint;
   readonly data: string;
   readonly trainBytes: number;
+  /** The held-out documents that were measured: all, or a sample. */
   readonly heldOut: readonly Document[];
+  readonly heldOutBytes: number;
+  /** The bytes that were measured, in words. */
+  readonly measured: string;
   readonly backend: string;
   readonly seconds: number;
-  /** The evaluation of the best step on all held-out bytes; null if none is held out. */
+  /** The full evaluation of the best step; null if nothing is held out. */
   readonly full: Evaluation | null;
   readonly compressors: readonly CompressorFigure[];
   readonly samples: readonly { step: number; prompt: string; text: string }[];
@@ -48,7 +52,7 @@ export async function writeReport(r: TrainingReport): Promise<string> {
     steps: r.session.step,
     data: r.data,
     trainBytes: r.trainBytes,
-    heldOutBytes: totalBytes(r.heldOut),
+    heldOutBytes: r.heldOutBytes,
     bytesSeen: r.session.bytesSeen,
     patchSizeMean: r.session.heldOutBytes > 0 ? r.session.heldOutPatchBytes() : undefined,
     backend: r.backend,
@@ -61,6 +65,7 @@ export async function writeReport(r: TrainingReport): Promise<string> {
             standardError: r.full.standardError,
           }
         : null,
+    measured: r.measured,
     compressors: r.compressors,
     parameters: parametersByPart(r.record.plan).filter((p) => p.count > 0),
     curve: metrics.map((m) => ({

@@ -1,7 +1,7 @@
 /**
  * @file The full evaluation of a run's best step, in evaluation.json. A run has two held-out figures. The quick one is measured between
  * steps, on rows without overlap of a sample of the held-out bytes; it is in metrics.jsonl and decides which step is best. The full one is
- * measured once at the end, on all held-out bytes, each predicted with at least half a row of context; it is the one to quote.
+ * measured once at the end, on all held-out bytes or a large sample, each predicted with at least half a row of context; it is the one to quote.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,11 +16,11 @@ export const FULL_EVALUATION = 'evaluation.json';
 const schema = z.object({
   /** The step that was evaluated: the best one. */
   step: z.int().min(0),
-  /** Bits per byte on all held-out bytes. */
+  /** Bits per byte on the held-out bytes that were measured. */
   heldOutBitsPerByte: z.number(),
   /** Standard error of heldOutBitsPerByte, in bits per byte; null where it is not known. */
   standardError: z.number().nullable(),
-  /** Held-out bytes. */
+  /** Held-out bytes that were measured. */
   bytes: z.int().min(1),
   /** The figures of each source of a mixture, null where no byte of it is held out; without the memory. */
   sources: z

@@ -1,4 +1,4 @@
-/** @file The end of a run. The best step is measured on all held-out bytes and writes a sample, and the report is made. */
+/** @file The end of a run. The best step is measured on the held-out bytes and writes a sample, and the report is made. */
 import { join } from 'node:path';
 import { type Checkpoint, type Evaluation, generate, generateAsync, type Session } from '@blt-ts/blt';
 import { answerBytes, totalBytes } from '../data/document.ts';
@@ -70,10 +70,10 @@ async function measureAndReport(run: ClosingRun): Promise<boolean> {
   if (compressors === null) return false;
   await writeSample(run, checkpoint, bestStep);
   const { seconds, samples } = journal;
-  const facts = { data: job.title, backend: job.why, seconds, full, compressors, samples };
-  const { record, trainBytes, heldOut } = job;
+  const facts = { data: job.title, backend: job.why, seconds, full, measured, compressors, samples };
+  const { record, trainBytes, heldOut, heldOutBytes } = job;
   const report = await writeReport({
-    ...{ folder: job.folder.path, record, session, checkpoint, trainBytes, heldOut },
+    ...{ folder: job.folder.path, record, session, checkpoint, trainBytes, heldOut, heldOutBytes },
     ...facts,
   });
   log.done({ full, withMemory, measured, compressors, seconds: journal.seconds, model, report }, session);

@@ -127,8 +127,10 @@ async function entropyModelOf(
   const kept = model?.config.patcher && config.patcher?.patcher !== 'retrain' ? config.from : undefined;
   const asked = config.entropy_model?.model;
   if (mode !== 'entropy') {
-    if (asked !== undefined)
-      throw new UserError(`patches by ${mode} need no entropy model; leave out --entropy-model`, 2);
+    const [unused] = Object.keys(config.entropy_model ?? {});
+    if (unused !== undefined) {
+      throw new UserError(`patches by ${mode} need no entropy model; leave out --entropy-${unused}`, 2);
+    }
     return null;
   }
   const made = prepared?.identity.entropyModel;

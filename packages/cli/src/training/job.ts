@@ -128,9 +128,9 @@ function wholeCorpus({ loaded }: RunData): Corpus {
 
 /** A new run on opened data. */
 async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wishes): Promise<Job> {
-  const start = await openWarmStart(config, () => wholeCorpus(data), data.hash, warn);
+  const warm = await openWarmStart(config, () => wholeCorpus(data), data.hash, warn);
   const mixture = data.loaded?.weights;
-  const opened = { ...start, options: { ...start.options, ...(mixture && { mixture }) } };
+  const opened = { ...warm, options: { ...warm.options, ...(mixture && { mixture }) } };
   checkSize(data, planOf(opened.options, plannedBytes(data)), source);
   const learned = config.from && data.loaded ? await learnsHeldOut(config.from, data.loaded.train) : null;
   if (learned !== null) warn(learned);
@@ -169,11 +169,9 @@ async function jobOn(data: RunData, source: Source, { config, flags, warn }: Wis
     flags.runs,
     config.run ?? freeRunName(flags.runs, planned.sizeInWords?.size ?? config.size ?? 'nano'),
   );
-  const budget = budgetOf(planned, minutes, fitted);
-  const at = startOf(plan);
-  const job = { path, record, warmStart: async () => opened.warmStart(plan), planned, budget, at, data, read };
-  const place = flags.dryRun ? null : await makeFolder(path, record, data, kept);
-  return { choice, place, isResumed: false, ...job };
+  const start = { budget: budgetOf(planned, minutes, fitted), at: startOf(plan), isResumed: false };
+  const job = { path, record, warmStart: async () => opened.warmStart(plan), planned, data, read, ...start };
+  return { choice, place: flags.dryRun ? null : await makeFolder(path, record, data, kept), ...job };
 }
 
 /** Wishes that a run is made from. */

@@ -59,9 +59,12 @@ test('an n-gram that is nowhere else is never shown, and one that is there n tim
   const ids = Int32Array.from([9, 4, 5, 10, 4, 5, 11, 4, 5, 12, 4, 5]);
   const counts = new NgramCounts([ids], [2]);
   const seeds = Array.from({ length: 4000 }, (_, seed) => seed);
-  const hidden = seeds.filter((seed) => longestShown(ids, counts, [2], seed)[5] === 0).length / seeds.length;
-  // The standard error is 0.007.
-  expect(Math.abs(hidden - 1 / 4)).toBeLessThan(0.03);
+  const hidden = (rate?: number) =>
+    seeds.filter((seed) => longestShown(ids, counts, [2], seed, rate)[5] === 0).length / seeds.length;
+  // The standard error is 0.008 at most.
+  expect(Math.abs(hidden() - 1 / 4)).toBeLessThan(0.03);
+  expect(Math.abs(hidden(2) - 2 / 4)).toBeLessThan(0.03);
+  expect([4, 5].map(hidden)).toEqual([1, 1]);
 });
 
 test('hidden n-grams have rows of their tables drawn at random, and the others have the row they always have', () => {

@@ -71,6 +71,14 @@ test('a run of more than one pass leaves n-grams out from the second one on, unl
   const chosen = [{ leaveOneOut: false }, { hashDropout: 0.1 }, { dropout: 0 }];
   expect([passes(0.9), ...chosen].map(left)).not.toContain(true);
   expect(left({ ...passes(1.5), from, mixture: [1, 1] })).toBe(true);
+  const hiding = (n: number) => planRun(passes(n), BOOK).hidingRate;
+  expect([0.9, 1.5, 3, 4, 9].map(hiding)).toEqual([
+    undefined,
+    expect.closeTo(1.5, 2),
+    expect.closeTo(3, 2),
+    expect.closeTo(4, 2),
+    4,
+  ]);
   const rates = (options: RunOptions) => Object.values(planRun(options, BOOK).model.loop.dropout);
   for (const n of [0.9, 2, 6]) expect(rates(passes(n))).toEqual([0, 0, 0, 0, 0]);
   expect(rates(passes(13))).toEqual([0.1, 0.1, 0.1, 0.1, 0]);

@@ -52,7 +52,7 @@ export const leavesOneOut = (o: RunOptions, passes: number): boolean =>
  * The rate of `longestShown` for a run of so many passes. Each pass lets the tables know more of what they are not to be asked for. Measured in
  * docs/laboratory/learning.md.
  */
-export const hidingRateOf = (passes: number): number => Math.min(2, Math.max(1, passes / 2));
+export const hidingRateOf = (passes: number): number => Math.min(4, Math.max(1, passes));
 
 /** Steps between two evaluations of a run of so many. The last one is at its end. */
 export function evaluationInterval(steps: number): number {

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { isCorpus, noCorpus } from '../study/corpora.ts';
 import { type Experiment, experimentNames, readExperiment, smokeOf } from '../study/experiment.ts';
 import { measure } from '../study/measure.ts';
-import { doJob, doRuns, endWithQueue, type FailedRun, type Job } from '../study/queue.ts';
+import { doJob, doRuns, type FailedRun, type Job } from '../study/queue.ts';
 import { gather, readResults, resultsText, takeOver } from '../study/results.ts';
 import { runConfig, runName } from '../study/run-config.ts';
 import { StudyFolder } from '../study/run-folders.ts';
@@ -15,6 +15,7 @@ import { studyPage } from '../study/study-page.ts';
 import { UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import { note, say } from '../terminal/output.ts';
+import { endWithParent } from '../threads/end-with-parent.ts';
 
 /** The flags of `blt study`. */
 export interface StudyFlags {
@@ -66,7 +67,7 @@ function withOthersBegun(given: readonly Experiment[], folder: StudyFolder, flag
 export async function study(name: string | undefined, flags: StudyFlags): Promise<number> {
   const folder = new StudyFolder(flags.out ?? (flags.smoke ? 'study-smoke' : 'study'));
   if (flags.one !== undefined) {
-    endWithQueue();
+    endWithParent();
     await doJob(jobOf(flags.one), folder, createWasmBackend({ threads: 1 }));
     return 0;
   }

@@ -77,17 +77,7 @@ function lastWords(said: string, code: number | null, signal: string | null): st
   return own.replace(/^blt: /, '') || (signal ? `ended by ${signal}` : `exit code ${code}`);
 }
 
-/** Has a process that does one run end when the one that began it is gone, even if that was killed outright. */
-export function endWithQueue(): void {
-  // Undefined where somebody has begun it by hand.
-  if (process.connected === undefined) return;
-  const end = () => process.kill(process.pid, 'SIGTERM');
-  if (!process.connected) end();
-  process.once('disconnect', end);
-  process.channel?.unref();
-}
-
-/** One run in a process of its own, which ends with this one, see `endWithQueue`. */
+/** One run in a process of its own, which ends with this one, see `endWithParent`. */
 function inProcess(job: Job, folder: StudyFolder): Promise<void> {
   return new Promise((resolve, reject) => {
     const args = [process.argv[1], 'study', '--one', JSON.stringify(job), '--out', folder.root];

@@ -9,6 +9,7 @@ import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { wideVectorsWith } from '@blt-ts/tensor';
 import { note } from '../terminal/output.ts';
+import { endWithParent } from './end-with-parent.ts';
 
 /** A binary of Node, and its version as process.versions.node has it. */
 export interface NodeBinary {
@@ -75,12 +76,11 @@ export function widerNode(
   return undefined;
 }
 
-/** The process that took over ends in order when the one that handed over is gone, even if that was killed outright. */
-function endWithParent(): void {
-  if (process.env[HANDED_OVER] !== '1' || !process.channel) return;
+/** The process that took over ends with the one that handed over. */
+function endIfHandedOver(): void {
+  if (process.env[HANDED_OVER] !== '1') return;
   delete process.env[HANDED_OVER];
-  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
-  process.channel.unref();
+  endWithParent();
 }
 
 /** Runs this very command with another Node, on this terminal. @returns its exit code */
@@ -133,7 +133,7 @@ function better({ thisNode, backend = 'auto' }: NodeFlags): NodeBinary | 'none' 
  * @returns the exit code
  */
 export async function inWiderNode(flags: NodeFlags, here: () => Promise<number>, says = false): Promise<number> {
-  endWithParent();
+  endIfHandedOver();
   const found = better(flags);
   if (found === undefined) return here();
   const { node } = process.versions;

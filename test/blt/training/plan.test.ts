@@ -95,7 +95,7 @@ test('a run has two to six evaluations, about 200 steps apart', () => {
 test('a run whose time is given reads its corpus up to eight times, a small one twelve times, without the limit of a size', () => {
   const passes = (n: number, bytes: number) => Math.ceil((n * bytes) / 2048);
   for (const bytes of [BOOK, 1e8]) {
-    const [usual, enough, most] = [2, 5, 8].map((n) => passes(n, bytes));
+    const [usual, enough, most] = [2, 4, 8].map((n) => passes(n, bytes));
     expect(timedSteps(2048, bytes)).toEqual({ usual, enough, most });
   }
   const often = passes(12, 60_000);

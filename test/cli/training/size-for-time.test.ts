@@ -19,7 +19,7 @@ const machines = fc.record({
   usual: fc.integer({ min: 20, max: 1e6 }),
 });
 const chosenIn = (time: number, { seconds, usual }: { seconds: number[]; usual: number }) =>
-  sizeForTime((size) => ({ fit: Math.floor(time / seconds[SIZES.indexOf(size)]), usual, enough: 2.5 * usual }));
+  sizeForTime((size) => ({ fit: Math.floor(time / seconds[SIZES.indexOf(size)]), usual, enough: 2 * usual }));
 
 test('the size is the largest that reads the data often enough, else the smallest; more time never makes it smaller', () => {
   fc.assert(
@@ -27,7 +27,7 @@ test('the size is the largest that reads the data often enough, else the smalles
       const [first, second] = [chosenIn(time, machine), chosenIn(time + more, machine)];
       expect(SIZES.indexOf(second.size)).toBeGreaterThanOrEqual(SIZES.indexOf(first.size));
       const passes = machine.seconds.map((seconds) => (2 * Math.floor(time / seconds)) / machine.usual);
-      const reads = SIZES.filter((_, i) => passes[i] >= 0.9 * 5);
+      const reads = SIZES.filter((_, i) => passes[i] >= 0.9 * 4);
       const isEnough = reads.length > 0;
       expect(first).toEqual({ size: reads.at(-1) ?? 'nano', isEnough, isUsual: isEnough || passes[0] >= 0.9 * 2 });
     }),

@@ -14,7 +14,7 @@ export function stepsOver(bytes: number, bytesPerStep: number, passes: number, t
 /** Passes over a corpus in a run whose time is not given. From the second one on n-grams are hidden, see leave-one-out.ts. */
 const USUAL_PASSES = 2;
 /** Passes of a run whose time is given: those after which a larger size is worth its time, and those after which there is nothing to gain. */
-const PASSES_IN_TIME = { enough: 5, most: 8 };
+const PASSES_IN_TIME = { enough: 4, most: 8 };
 /** A small corpus is seen more often, because fewer steps than these are too few to learn from, and twelve times at most. */
 const ENOUGH_STEPS = 600;
 const MOST_PASSES = 12;

@@ -171,6 +171,15 @@ test('a second crash, while the leftovers of the first are cleared, loses nothin
   }
 });
 
+test('a model that was kept beside the steps is none of them, also where none of them is sound', async () => {
+  const parent = temporaryFolder();
+  for (const name of ['finished-10', 'step-9']) await writeFolder(parent, name, files('10'));
+  expect(await latestFolder(parent, { only: /^step-/ })).toBe('step-9');
+  writeFileSync(join(parent, 'step-9', 'model.bin'), '');
+  expect(await latestFolder(parent)).toBe('finished-10');
+  expect(await latestFolder(parent, { only: /^step-/ })).toBeUndefined();
+});
+
 test('latest wins over the highest number; without it, or when it is damaged, the highest sound one is taken', async () => {
   const parent = temporaryFolder();
   for (const step of [9, 10, 200]) await writeFolder(parent, `step-${step}`, files(`${step}`));

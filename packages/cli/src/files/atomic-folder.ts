@@ -167,14 +167,14 @@ export async function folderProblem(
 
 /**
  * Name of the folder to go on from: the one `latest` names, if sound; else the newest sound one by number; undefined if none is.
- * @param warn told why a folder was passed over
+ * @param options.only names of folders that may be taken   @param options.warn told why a folder was passed over
  */
 export async function latestFolder(
   parent: string,
-  options: { checksums?: boolean; warn?: (message: string) => void; fs?: FileSystem } = {},
+  options: { checksums?: boolean; only?: RegExp; warn?: (message: string) => void; fs?: FileSystem } = {},
 ): Promise<string | undefined> {
   const fs = options.fs ?? nodeFs;
-  const names = (await listFolders(parent, fs)).filter((name) => PLAIN_NAME.test(name)).reverse();
+  const names = (await listFolders(parent, fs)).filter((name) => (options.only ?? PLAIN_NAME).test(name)).reverse();
   const pointer = (await smallText(fs, join(parent, LATEST)).catch(absent))?.trim();
   const ordered =
     pointer !== undefined && names.includes(pointer) ? [pointer, ...names.filter((n) => n !== pointer)] : names;

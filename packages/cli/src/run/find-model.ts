@@ -18,7 +18,7 @@ export async function findModel(path: string): Promise<string> {
   const best = await new RunFolder(path).bestName();
   if (best) return join(path, best);
   const steps = (await listFolders(path)).filter((name) => STEP.test(name));
-  if (steps.length > 0) return join(path, (await latestFolder(path)) ?? steps.at(-1)!);
+  if (steps.length > 0) return join(path, (await latestFolder(path, { only: STEP })) ?? steps.at(-1)!);
   const why = existsSync(path) ? 'it holds no model.safetensors and no step-NNNNNN folder' : 'there is no such folder';
   throw new UserError(`cannot load a model from ${path}: ${why}; give a run's folder, e.g. runs/nano-1`, 2);
 }

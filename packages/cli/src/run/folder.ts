@@ -221,7 +221,7 @@ export class RunFolder {
   }
 
   /** The newest step whose files are all there; null if nothing was saved. */
-  latestName = async (): Promise<string | null> => (await latestFolder(this.path, { fs: this.fs })) ?? null;
+  latestName = async (): Promise<string | null> => (await latestFolder(this.path, { only: STEP, fs: this.fs })) ?? null;
 
   /**
    * The newest sound step and its training state, or null if nothing was saved yet.
@@ -234,7 +234,8 @@ export class RunFolder {
   ): Promise<{ name: string; state: SessionState } | null> {
     await removeLeftovers(this.path);
     const problems: string[] = [];
-    const name = await latestFolder(this.path, { checksums: true, warn: (problem) => problems.push(problem) });
+    const warnings = { warn: (problem: string) => problems.push(problem) };
+    const name = await latestFolder(this.path, { checksums: true, only: STEP, ...warnings });
     if (name === undefined) {
       const steps = (await listFolders(this.path)).filter((step) => STEP.test(step));
       if (steps.length === 0) return null;

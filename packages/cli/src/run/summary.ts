@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { latestFolder, listFolders } from '../files/atomic-folder.ts';
 import { UserError } from '../terminal/errors.ts';
 import { plusMinus } from '../terminal/human-units.ts';
-import { RunFolder } from './folder.ts';
+import { RunFolder, STEP } from './folder.ts';
 import { type FullEvaluation, readFullEvaluation } from './full-evaluation.ts';
 import { lockOwner } from './lock.ts';
 import { type MetricsRecord, readMetrics } from './metrics-file.ts';
@@ -53,7 +53,7 @@ export async function runDetails(path: string): Promise<RunDetails> {
   const evaluated = readFullEvaluation(path);
   // A run that has gone on since may have another best step.
   const full = evaluated && evaluated.step === best?.step ? evaluated : null;
-  const saved = await latestFolder(path);
+  const saved = await latestFolder(path, { only: STEP });
   const last = metrics.at(-1);
   const steps = stepsInAll(path, saved, record);
   // A batch that was left out is a step without a line.

@@ -8,6 +8,7 @@ import {
   lawOfBytes,
   sizeForTime,
   sizeInWords,
+  tooLargeFor,
   withSize,
 } from '../../../packages/cli/src/training/size-for-time.ts';
 
@@ -93,10 +94,15 @@ test('the words name the size, the reason, and what twice the time buys', () => 
   const repeated = sizeInWords({ size: 'nano', isEnough: false, isUsual: true }, { ...facts, bytesSeen: 1_600_000 });
   expect(repeated.why).toContain('1 minute is enough for 1.6 passes over the data,');
   expect(repeated.twice).not.toContain('twice as much');
-  const tiny = sizeInWords({ size: 'tiny', isEnough: true, isUsual: true }, { ...facts, minutes: 10 });
+  const nano = sizeInWords({ size: 'nano', isEnough: true, isUsual: true }, { ...facts, minutes: 10 });
+  expect(nano.why).toBe('nano, because larger sizes learn no more from 1.00 MB');
+  expect(nano.twice).toContain('nothing; twice the text');
+  expect([tooLargeFor(1e6), tooLargeFor(1e7)]).toEqual(['tiny', null]);
+  const much = { ...facts, trainBytes: 10_000_000 };
+  const tiny = sizeInWords({ size: 'tiny', isEnough: true, isUsual: true }, { ...much, minutes: 10 });
   expect(tiny.why).toBe('tiny, the largest size that reads the data as often as pays in 10 minutes');
   expect(tiny.twice).toContain('small, which takes off less than 1 %');
-  expect(sizeInWords({ size: 'small', isEnough: true, isUsual: true }, facts).twice).toContain(
+  expect(sizeInWords({ size: 'small', isEnough: true, isUsual: true }, much).twice).toContain(
     'nothing; twice the text',
   );
 });

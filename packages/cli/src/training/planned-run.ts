@@ -10,7 +10,6 @@ import {
   planRun,
   type RunOptions,
   type RunPlan,
-  type Size,
   timedSteps,
   type WarmStart,
 } from '@blt-ts/blt';
@@ -31,6 +30,7 @@ import {
   type SizeInWords,
   sizeForTime,
   sizeInWords,
+  tooLargeFor,
   withSize,
 } from './size-for-time.ts';
 import {
@@ -126,7 +126,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
   if (!isFitted(request) || !choosesSize(options)) return planOfSize(request);
   const trainBytes = plannedBytes(data);
   const gflops = await measureGflops(request.backend);
-  for (let below: Size | null = null, slower = 1; ; ) {
+  for (let below = tooLargeFor(trainBytes), slower = 1; ; ) {
     const chosen = sizeForTime((size) => stepsInTime(request, { ...options, size }, gflops / slower), below);
     const sized = { ...request, options: withSize(options, chosen) };
     const { enough, most } = timedSteps(bytesPerStep(planOf(sized.options, trainBytes)), trainBytes);

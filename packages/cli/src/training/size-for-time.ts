@@ -8,6 +8,15 @@ import { counted, humanBytes } from '../terminal/human-units.ts';
 /** The sizes that were measured with the present recipe, from the smallest. */
 const CHOICES: readonly Size[] = SIZES.filter((size) => size !== 'base');
 
+/**
+ * Bytes of text from which on a larger size may learn more. After eight passes over a megabyte nano is better than small and as good as tiny. Where
+ * between one and ten megabytes that ends was not measured.
+ */
+const TEXT_FOR_LARGER = 4e6;
+
+/** The size that is too large for so much text; null: none is. */
+export const tooLargeFor = (trainBytes: number): Size | null => (trainBytes < TEXT_FOR_LARGER ? CHOICES[1] : null);
+
 /** Mean bytes per patch of a run that cannot read its data once: longer patches are cheaper, so that it reads more. */
 const LONGER_PATCHES = 6;
 
@@ -100,6 +109,7 @@ export function sizeInWords(
 ): SizeInWords {
   const larger = CHOICES[CHOICES.indexOf(size) + 1];
   const time = counted(minutes, 'minute');
+  const twiceTheText = `twice the text would take off about ${percent(gainOfTwice(trainBytes))}`;
   if (!isEnough) {
     const passes = bytesSeen / trainBytes;
     const read =
@@ -115,11 +125,15 @@ export function sizeInWords(
           : 'reads as often as pays, or with a larger size, and takes off about 1 % of the bits per byte',
     };
   }
+  if (tooLargeFor(trainBytes) === larger) {
+    const text = humanBytes(trainBytes);
+    return { size, why: `${size}, because larger sizes learn no more from ${text}`, twice: `nothing; ${twiceTheText}` };
+  }
   const why = larger
     ? `${size}, the largest size that reads the data as often as pays in ${time}`
     : `${size}, the largest size whose curve is known; it reads the data only as often as pays`;
   const next = larger ? `the next size, ${larger}, which takes off less than 1 % of the bits per byte` : 'nothing';
-  return { size, why, twice: `${next}; twice the text would take off about ${percent(gainOfTwice(trainBytes))}` };
+  return { size, why, twice: `${next}; ${twiceTheText}` };
 }
 
 const percent = (share: number): string => `${Math.max(1, Math.round(100 * share))} %`;

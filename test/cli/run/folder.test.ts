@@ -6,27 +6,15 @@ import { describe, expect, test } from 'vitest';
 import { findModel, loadModel, newestRun } from '../../../packages/cli/src/run/find-model.ts';
 import { RunFolder } from '../../../packages/cli/src/run/folder.ts';
 import { freeRunName } from '../../../packages/cli/src/run/free-name.ts';
-import { DEFAULT_HOUSEKEEPING } from '../../../packages/cli/src/run/housekeeping.ts';
 import type { RunRecord } from '../../../packages/cli/src/run/record.ts';
 import { type Fault, failingFs } from '../../support/failing-fs.ts';
+import { runRecord } from '../../support/run-record.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { advance, corpus, tinyPlan } from '../../support/tiny-run.ts';
 
 const backend = createReferenceBackend();
 const plan = tinyPlan({ patchingMode: 'static', steps: 4, hashSizes: [] });
-const record = (startedAt = '2026-01-01T00:00:00.000Z'): RunRecord => ({
-  format: 1,
-  version: '0.1.0',
-  command: 'blt train',
-  startedAt,
-  data: ['a.txt'],
-  heldOut: null,
-  heldOutFraction: 0.1,
-  textField: null,
-  dataHash: 'ab'.repeat(32),
-  care: DEFAULT_HOUSEKEEPING,
-  plan,
-});
+const record = (startedAt?: string): RunRecord => runRecord(plan, startedAt);
 
 /** The contents that two saves of one session would write. */
 async function twoSteps() {

@@ -1,25 +1,13 @@
 import { planRun, type RunOptions, transformerConfig } from '@blt-ts/blt';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_HOUSEKEEPING } from '../../../packages/cli/src/run/housekeeping.ts';
 import { parseRecord, type RunRecord, recordText } from '../../../packages/cli/src/run/record.ts';
 import { printableMessage } from '../../../packages/cli/src/terminal/errors.ts';
+import { runRecord } from '../../support/run-record.ts';
 import { runs } from '../../support/runs.ts';
 import { stateOf } from '../../support/state-files.ts';
 
-const record = (options: RunOptions = {}): RunRecord => ({
-  format: 1,
-  version: '0.1.0',
-  command: 'blt train',
-  startedAt: '2026-01-01T00:00:00.000Z',
-  data: ['a.txt'],
-  heldOut: null,
-  heldOutFraction: 0.1,
-  textField: null,
-  dataHash: 'ab'.repeat(32),
-  care: DEFAULT_HOUSEKEEPING,
-  plan: planRun(options, 100_000),
-});
+const record = (options: RunOptions = {}): RunRecord => runRecord(planRun(options, 100_000));
 
 /** Something made before, that a run starts from. */
 const origin = {

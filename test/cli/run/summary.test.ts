@@ -7,27 +7,14 @@ import { expect, test } from 'vitest';
 import { writeReport } from '../../../packages/cli/src/report/training-report.ts';
 import { newestRun } from '../../../packages/cli/src/run/find-model.ts';
 import { RunFolder } from '../../../packages/cli/src/run/folder.ts';
-import { DEFAULT_HOUSEKEEPING } from '../../../packages/cli/src/run/housekeeping.ts';
-import type { RunRecord } from '../../../packages/cli/src/run/record.ts';
 import { listRuns, runDetails } from '../../../packages/cli/src/run/summary.ts';
+import { runRecord } from '../../support/run-record.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { advance, corpus, tinyPlan } from '../../support/tiny-run.ts';
 
 const backend = createReferenceBackend();
 const plan = tinyPlan({ patchingMode: 'static', steps: 9, hashSizes: [] });
-const record: RunRecord = {
-  format: 1,
-  version: '0.1.0',
-  command: 'blt train',
-  startedAt: '2026-01-01T00:00:00.000Z',
-  data: ['a.txt'],
-  heldOut: null,
-  heldOutFraction: 0.1,
-  textField: null,
-  dataHash: 'ab'.repeat(32),
-  care: DEFAULT_HOUSEKEEPING,
-  plan,
-};
+const record = runRecord(plan);
 
 /** A run that was trained to a step of nine, of which its time has left `steps`. @returns its folder */
 async function run(root: string, name: string, steps: number): Promise<string> {

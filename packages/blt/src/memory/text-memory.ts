@@ -150,6 +150,11 @@ export class TextMemory {
     return this.chosen[decision * this.mixer.selectors];
   }
 
+  /** Asks for the buckets of all contexts at once. @param begin the node that they begin with */
+  private prefetch(begin: number): void {
+    for (let k = 0; k < CONTEXTS; k++) this.counters.prefetch(this.history.contexts[k], begin);
+  }
+
   /** Finds the counters of a decision and of those that share its buckets. */
   lookUp(decision: number, node: number): void {
     const begin = node >> (decision % 3);
@@ -226,6 +231,7 @@ export class TextMemory {
   /** Counts a byte without learning what counts mean. */
   read(byte: number): void {
     const { counters, history } = this;
+    for (const start of GROUP_STARTS) this.prefetch((byte | 0x100) >> (DECISIONS - start));
     for (const start of GROUP_STARTS) {
       const begin = (byte | 0x100) >> (DECISIONS - start);
       const end = Math.min(DECISIONS, start + 3);

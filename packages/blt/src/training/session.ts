@@ -169,7 +169,8 @@ export class Session {
 
   /**
    * Makes a restored run longer, or one that has ended go on: its last phase ends after `steps` updates. Nothing that was done before
-   * changes. A run of schedule wsd that goes on from where `beginsDecay` was true has the bits of one that was planned for `steps`.
+   * changes. A run of schedule wsd that goes on from where `beginsDecay` was true has the bits of one that was planned for `steps`, where both plans
+   * have the same rates, see `RunPlan`.
    * @throws RangeError if so many have been done
    */
   extend(steps: number): void {

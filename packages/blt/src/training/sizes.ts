@@ -28,7 +28,7 @@ export interface Preset {
   /** Of `rowBytes` bytes each. */
   readonly passRows: number;
   readonly lr: number;
-  /** Bytes the entropy model and the model see at most: about one pass over a small corpus, less than one over a large one. */
+  /** Bytes the entropy model and the model see at most: about two passes over a small corpus, less than one over a large one. */
   readonly entropyBytes: number;
   readonly modelBytes: number;
 }
@@ -109,7 +109,7 @@ export interface RunOptions {
   /** Dropout of the residual stream; the other element rates follow from it. */
   readonly dropout?: number;
   readonly hashDropout?: number;
-  /** From the second pass on, hide n-grams that the corpus has nowhere else. Dropout of hash rows is then 0 unless it is given. */
+  /** From the second pass on, hide rare n-grams, see `RunPlan.hidingRate`. Dropout of hash rows is then 0 unless it is given. */
   readonly leaveOneOut?: boolean;
   /** Less memory for about a third more time: for long rows. */
   readonly recompute?: boolean;

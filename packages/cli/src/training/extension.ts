@@ -208,7 +208,7 @@ interface Change {
 
 /** The differences from a run that was planned for so many steps. */
 function changesText({ step, steps, kept, isSteady, isLonger, wsd }: Change): string {
-  const rest = 'dropout, weight decay, warm-up and evaluations stay as they were planned';
+  const rest = 'dropout, hidden n-grams, weight decay, warm-up and evaluations stay as they were planned';
   if (!isSteady) {
     const hint = wsd ? '' : '; a run of --schedule wsd loses nothing by it';
     return `from step ${step} on the learning rate is that of a run of ${counted(steps, 'step')}, so it ${isLonger ? 'rises' : 'falls'} once${hint}; ${rest}`;

@@ -85,7 +85,7 @@ test('twice the bytes are worth less and less', () => {
 });
 
 test('the words name the size, the reason, and what twice the time buys', () => {
-  const facts = { bytesSeen: 300_000, trainBytes: 1_000_000, minutes: 1 };
+  const facts = { bytesSeen: 300_000, mostBytes: 8_000_000, trainBytes: 1_000_000, minutes: 1 };
   const short = sizeInWords({ size: 'nano', isEnough: false, isUsual: false }, facts);
   expect(short.why).toBe(
     'nano, because 1 minute is enough for 300 kB of the 1.00 MB, and a larger size would read less',
@@ -93,8 +93,12 @@ test('the words name the size, the reason, and what twice the time buys', () => 
   expect(short.twice).toBe('reads twice as much and takes off about 8 % of the bits per byte');
   const repeated = sizeInWords({ size: 'nano', isEnough: false, isUsual: true }, { ...facts, bytesSeen: 1_600_000 });
   expect(repeated.why).toContain('1 minute is enough for 1.6 passes over the data,');
-  expect(repeated.twice).not.toContain('twice as much');
-  const nano = sizeInWords({ size: 'nano', isEnough: true, isUsual: true }, { ...facts, minutes: 10 });
+  expect(repeated.twice).toBe('reads the data more often and takes off about 1 % of the bits per byte');
+  const enough = { size: 'nano', isEnough: true, isUsual: true } as const;
+  expect(sizeInWords(enough, { ...facts, bytesSeen: 5_000_000 }).twice).toBe(
+    `${repeated.twice}; twice the text would take off about 5 %`,
+  );
+  const nano = sizeInWords(enough, { ...facts, bytesSeen: 8_000_000, minutes: 10 });
   expect(nano.why).toBe('nano, because larger sizes learn no more from 1.00 MB');
   expect(nano.twice).toContain('nothing; twice the text');
   expect([tooLargeFor(1e6), tooLargeFor(1e7)]).toEqual(['tiny', null]);

@@ -132,7 +132,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
     const { enough, most } = timedSteps(bytesPerStep(planOf(sized.options, trainBytes)), trainBytes);
     const planned = await planOfSize(sized, most);
     const { steps } = planned.plan.model.loop;
-    const bytesSeen = steps * bytesPerStep(planned.plan);
+    const [bytesSeen, mostBytes] = [steps, most].map((count) => count * bytesPerStep(planned.plan));
     // The formula was too hopeful: the rehearsal says by how much.
     if (chosen.isEnough && !covers(steps, enough)) {
       below = chosen.size;
@@ -142,7 +142,7 @@ export async function planNewRun(request: PlanRequest): Promise<PlannedRun> {
     return {
       ...planned,
       mostSteps: most,
-      sizeInWords: sizeInWords(chosen, { bytesSeen, trainBytes, minutes: minutes! }),
+      sizeInWords: sizeInWords(chosen, { bytesSeen, mostBytes, trainBytes, minutes: minutes! }),
     };
   }
 }

@@ -72,16 +72,10 @@ test('a run of more than one pass leaves n-grams out from the second one on, unl
   expect([passes(0.9), ...chosen].map(left)).not.toContain(true);
   expect(left({ ...passes(1.5), from, mixture: [1, 1] })).toBe(true);
   const hiding = (n: number) => planRun(passes(n), BOOK).hidingRate;
-  expect([0.9, 1.5, 3, 4, 9].map(hiding)).toEqual([
-    undefined,
-    expect.closeTo(1.5, 2),
-    expect.closeTo(3, 2),
-    expect.closeTo(4, 2),
-    4,
-  ]);
+  expect([0.9, 1.5, 4, 9, 20].map(hiding)).toEqual([undefined, 2, 2, expect.closeTo(4.5, 2), 8]);
   const rates = (options: RunOptions) => Object.values(planRun(options, BOOK).model.loop.dropout);
   for (const n of [0.9, 2, 6]) expect(rates(passes(n))).toEqual([0, 0, 0, 0, 0]);
-  expect(rates(passes(13))).toEqual([0.1, 0.1, 0.1, 0.1, 0]);
+  expect(rates(passes(13))).toEqual([0.03, 0.03, 0.03, 0.03, 0]);
   expect(rates({ ...passes(4), leaveOneOut: false })).toEqual([0.1, 0.1, 0.1, 0.1, 0.4]);
 });
 
@@ -92,14 +86,14 @@ test('a run has two to six evaluations, about 200 steps apart', () => {
   expect(planRun({ steps: 586, evalEvery: 50 }, BOOK).evalEvery).toBe(50);
 });
 
-test('a run whose time is given reads its corpus up to eight times, a small one twelve times, without the limit of a size', () => {
+test('a run whose time is given reads its corpus up to sixteen times, without the limit of a size', () => {
   const passes = (n: number, bytes: number) => Math.ceil((n * bytes) / 2048);
   for (const bytes of [BOOK, 1e8]) {
-    const [usual, enough, most] = [2, 4, 8].map((n) => passes(n, bytes));
+    const [usual, enough, most] = [2, 4, 16].map((n) => passes(n, bytes));
     expect(timedSteps(2048, bytes)).toEqual({ usual, enough, most });
   }
   const often = passes(12, 60_000);
-  expect(timedSteps(2048, 60_000)).toEqual({ usual: often, enough: often, most: often });
+  expect(timedSteps(2048, 60_000)).toEqual({ usual: often, enough: often, most: passes(16, 60_000) });
 });
 
 test('a run under behaviour huggingface cuts and trains without window; entropies start afresh after a row', async () => {

@@ -14,7 +14,7 @@ export function stepsOver(bytes: number, bytesPerStep: number, passes: number, t
 /** Passes over a corpus in a run whose time is not given. From the second one on n-grams are hidden, see leave-one-out.ts. */
 const USUAL_PASSES = 2;
 /** Passes of a run whose time is given: those after which a larger size is worth its time, and those after which there is nothing to gain. */
-const PASSES_IN_TIME = { enough: 4, most: 8 };
+const PASSES_IN_TIME = { enough: 4, most: 16 };
 /** A small corpus is seen more often, because fewer steps than these are too few to learn from, and twelve times at most. */
 const ENOUGH_STEPS = 600;
 const MOST_PASSES = 12;
@@ -48,11 +48,14 @@ export function timedSteps(bytesPerStep: number, trainBytes: number): TimedSteps
 export const leavesOneOut = (o: RunOptions, passes: number): boolean =>
   o.leaveOneOut ?? (o.dropout === undefined && o.hashDropout === undefined && passes > 1);
 
+/** Largest rate that was measured. */
+const MOST_HIDING = 8;
+
 /**
- * The rate of `longestShown` for a run of so many passes. Each pass lets the tables know more of what they are not to be asked for. Measured in
- * docs/laboratory/learning.md.
+ * The rate of `longestShown` for a run of so many passes: half of them, and at least 2. Each pass lets the tables know more of what they are not to
+ * be asked for. Measured in docs/laboratory/learning.md.
  */
-export const hidingRateOf = (passes: number): number => Math.min(4, Math.max(1, passes));
+export const hidingRateOf = (passes: number): number => Math.min(MOST_HIDING, Math.max(2, passes / 2));
 
 /** Steps between two evaluations of a run of so many. The last one is at its end. */
 export function evaluationInterval(steps: number): number {

@@ -84,15 +84,15 @@ export function recipeOf(o: RunOptions, presetLr: number, passes: number): Recip
 }
 
 /**
- * How hard to regularise: nothing in the first pass over the corpus, where it only slows learning. Where n-grams are left out one by one, dropout
- * begins after six passes and is full from twelve on. Hash rows then need none. Otherwise all is full from three passes on, and hash rows, which
- * are memorised first, begin earlier. docs/laboratory/learning.md has the measurements; `residual` scales the element rates.
+ * How hard to regularise: nothing in the first pass over the corpus, where it only slows learning. Where n-grams are hidden, a little dropout
+ * begins after six passes. Hash rows then need none. Otherwise all is full from three passes on, and hash rows, which are memorised first,
+ * begin earlier. docs/laboratory/learning.md has the measurements.
  */
 function dropoutOf(o: RunOptions, passes: number): DropoutRates {
   const least = o.from && o.mixture ? MIXED_HASH_DROPOUT : 0;
   /** 0 up to `first` passes, 1 from `last` on. */
   const strength = (first: number, last: number) => Math.min(1, Math.max(0, (passes - first) / (last - first)));
-  const residual = o.dropout ?? 0.1 * (o.leaveOneOut ? strength(6, 12) : strength(1.5, 3));
+  const residual = o.dropout ?? (o.leaveOneOut ? 0.03 * strength(6, 8) : 0.1 * strength(1.5, 3));
   return {
     embedding: residual,
     residual,

@@ -1,6 +1,6 @@
 /** @file Parts of a tensor by indices and ranges, and what surrounds it. */
-import { checkOptions, checkTensor, describe, formatShape, ones, ShapeError, Tensor, tensor } from '@blt-ts/tensor';
-import { take } from '../ops/axis.ts';
+import { checkOptions, checkTensor, describe, formatShape, ones, ShapeError, Tensor } from '@blt-ts/tensor';
+import { take, takeAt } from '../ops/axis.ts';
 import { where } from '../ops/elementwise.ts';
 import { checkList, reshape, slice, pad as zeroPad } from '../ops/shape.ts';
 
@@ -34,8 +34,7 @@ function takeRanges(x: Tensor, ranges: readonly Range[]): Tensor {
   );
   return ranges.reduce((y, r, axis) => {
     if (plain(r)) return y;
-    const ids = Int32Array.from({ length: r.count }, (_, i) => r.begin + i * r.step);
-    return take(y, tensor(ids, undefined, { backend: x.backend }), axis);
+    return takeAt(y, axis, r.count, (i) => r.begin + i * r.step);
   }, cut);
 }
 
@@ -176,7 +175,6 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
     const [b, a] = [before[axis], after[axis]];
     if (a + b === 0) return y;
     if (d === 0) throw new ShapeError(`pad: axis ${axis} of ${formatShape(x.shape)} has no elements to ${mode}`);
-    const ids = Int32Array.from({ length: b + d + a }, (_, i) => place(i - b, d));
-    return take(y, tensor(ids, undefined, { backend: x.backend }), axis);
+    return takeAt(y, axis, b + d + a, (i) => place(i - b, d));
   }, start);
 }

@@ -1,6 +1,6 @@
 /** @file Products of tensors by the names of their axes. */
-import { checkTensor, formatShape, ShapeError, sizeOf, type Tensor, tensor } from '@blt-ts/tensor';
-import { take } from '../ops/axis.ts';
+import { checkTensor, formatShape, ShapeError, sizeOf, type Tensor } from '@blt-ts/tensor';
+import { takeAt } from '../ops/axis.ts';
 import { mul } from '../ops/elementwise.ts';
 import { matmul } from '../ops/matmul.ts';
 import { sum } from '../ops/reduce.ts';
@@ -103,12 +103,8 @@ function diagonal({ x, names }: Named): Named {
   const others = [...x.shape.keys()].filter((i) => i !== first && i !== second);
   const n = x.shape[first];
   const rows = reshape(transpose(x, [first, second, ...others]), [n * n, ...others.map((i) => x.shape[i])]);
-  const ids = tensor(
-    Int32Array.from({ length: n }, (_, i) => i * (n + 1)),
-    undefined,
-    { backend: x.backend },
-  );
-  return diagonal({ x: take(rows, ids), names: names[first] + others.map((i) => names[i]).join('') });
+  const found = takeAt(rows, 0, n, (i) => i * (n + 1));
+  return diagonal({ x: found, names: names[first] + others.map((i) => names[i]).join('') });
 }
 
 /** Sums over the axes that nobody needs. */

@@ -11,31 +11,14 @@ import {
   tensor,
 } from '@blt-ts/tensor';
 import { abs, add, affine, cast, equal, exp, log, mul, neg, sqrt, square, sub, where } from '../ops/elementwise.ts';
-import { max, type ReduceOptions, sum } from '../ops/reduce.ts';
+import { dropped, max, over, type ReduceOptions, sum } from '../ops/reduce.ts';
 import { concat, reshape, slice, transpose } from '../ops/shape.ts';
 import { apply, stopGradient } from '../tape.ts';
-
-/** The axes of a reduction, in its own name. @throws TypeError, ShapeError */
-export function over(op: string, x: Tensor, options: ReduceOptions, more: readonly string[] = []) {
-  checkTensor(`${op}: x`, x);
-  checkOptions(op, options, ['axes', 'keepDims', ...more]);
-  return { axes: normalizeAxes(op, options.axes, x.rank), keepDims: options.keepDims ?? false };
-}
 
 /** Smallest element over the axes. Equal smallest elements share the gradient evenly. @throws ShapeError as `sum` */
 export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = over('min', x, options);
   return neg(max(neg(x), axes));
-}
-
-/** `y`, whose `axes` have size 1, without them unless they are kept. */
-function dropped(y: Tensor, axes: readonly number[], keepDims: boolean): Tensor {
-  return keepDims
-    ? y
-    : reshape(
-        y,
-        y.shape.filter((_, i) => !axes.includes(i)),
-      );
 }
 
 /**

@@ -1,15 +1,7 @@
 /** @file Axes added, dropped, moved, joined, cut, turned round and repeated. */
-import {
-  checkTensor,
-  describe,
-  formatShape,
-  normalizeAxes,
-  ShapeError,
-  sizeOf,
-  type Tensor,
-  tensor,
-} from '@blt-ts/tensor';
-import { take } from '../ops/axis.ts';
+import { checkTensor, describe, formatShape, normalizeAxes, ShapeError, sizeOf, type Tensor } from '@blt-ts/tensor';
+import { takeAt } from '../ops/axis.ts';
+import { dropped } from '../ops/reduce.ts';
 import { broadcastTo, checkList, concat, reshape, slice, transpose } from '../ops/shape.ts';
 
 /** One axis, counted from the end if negative. @throws ShapeError if it is out of range for `rank` */
@@ -18,15 +10,12 @@ const one = (op: string, axis: number, rank: number): number => normalizeAxes(op
 /** x without its axes of size 1, or without those named. @throws ShapeError if one named has another size */
 export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
   checkTensor('squeeze: x', x);
-  const dropped = normalizeAxes('squeeze', axes, x.rank).filter((i) => axes !== undefined || x.shape[i] === 1);
-  const wrong = dropped.find((i) => x.shape[i] !== 1);
+  const ones = normalizeAxes('squeeze', axes, x.rank).filter((i) => axes !== undefined || x.shape[i] === 1);
+  const wrong = ones.find((i) => x.shape[i] !== 1);
   if (wrong !== undefined) {
     throw new ShapeError(`squeeze: axis ${wrong} of ${formatShape(x.shape)} has size ${x.shape[wrong]}, not 1`);
   }
-  return reshape(
-    x,
-    x.shape.filter((_, i) => !dropped.includes(i)),
-  );
+  return dropped(x, ones, false);
 }
 
 /** x with a new axis of size 1 at place `axis` of the result: [2,3], 1 -> [2,1,3]. NumPy and JAX call it `expand_dims`. */
@@ -113,8 +102,7 @@ export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
   checkTensor('flip: x', x);
   const start = reshape(x, x.shape);
   return normalizeAxes('flip', axes, x.rank).reduce((y, axis) => {
-    const ids = Int32Array.from({ length: x.shape[axis] }, (_, i) => x.shape[axis] - 1 - i);
-    return take(y, tensor(ids, undefined, { backend: x.backend }), axis);
+    return takeAt(y, axis, x.shape[axis], (i) => x.shape[axis] - 1 - i);
   }, start);
 }
 

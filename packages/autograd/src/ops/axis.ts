@@ -167,3 +167,9 @@ export function take(x: Tensor, ids: Tensor, axis = 0): Tensor {
   const taken = apply('gatherRows', [reshape(rows, [x.shape[at], outer * inner]), flat], {});
   return reshape(transpose(reshape(taken, [ids.size, outer, inner]), [1, 0, 2]), shape);
 }
+
+/** `count` slices of x along an axis: those at place(0), place(1), ... */
+export function takeAt(x: Tensor, axis: number, count: number, place: (i: number) => number): Tensor {
+  const ids = Int32Array.from({ length: count }, (_, i) => place(i));
+  return take(x, tensor(ids, undefined, { backend: x.backend }), axis);
+}

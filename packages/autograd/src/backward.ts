@@ -74,8 +74,11 @@ function applyRule(
   const ins = remat.inputs(node);
   const contributions = (found: readonly (Cotangent | null)[]): Contribution[] =>
     found.flatMap((cotangent, i) => (cotangent ? [{ x: node.ins[i], cotangent, needed: needs[i] }] : []));
-  // Whoever wrote this rule does not know that a kernel may write over what is donated to it.
-  if ('rule' in node) return contributions(scope(() => node.rule.vjp(dense(g), { ins, outs, needs })));
+  if ('rule' in node) {
+    // Whoever wrote this rule may hand on tensors that are not its own to give, and does not know that a kernel may write over what is donated.
+    const found = scope(() => node.rule.vjp(dense(g), { ins, outs, needs }).map((dx) => dx && reshape(dx, dx.shape)));
+    return contributions(found);
+  }
   const { kernel, attrs } = node;
   const { vjp, fused } = rules[kernel] as Rule<typeof kernel>;
   if (fused) {

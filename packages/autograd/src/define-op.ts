@@ -127,7 +127,7 @@ export function defineOp<const Names extends readonly string[], Attrs extends ob
     inputs.forEach((input, i) => {
       checkTensor(`${name}: ${input}`, ins[i]);
     });
-    const y = unrecorded(() =>
+    const y = unrecorded(name, ins, () =>
       scope(() => {
         const made = runKernel ? runKernel(ins, attrs) : op.forward!(ins as unknown as TensorsOf<Names>, attrs);
         checkTensor(`${name}: the result of forward`, made);

@@ -85,8 +85,9 @@ function gradients<P extends Tree>(inputs: P, cotangents: Cotangents, sparse = f
 function checkLoss<A>(result: Tensor | Loss<A>): Loss<A> {
   const given = result instanceof Tensor ? { loss: result, aux: undefined as A } : result;
   if (!(given?.loss instanceof Tensor)) {
-    const got = (result as unknown) instanceof Promise ? 'a promise; make it synchronous' : describe(result);
-    throw new TypeError(`grad: the function must return a tensor, or { loss, aux }; got ${got}`);
+    throw new TypeError(
+      `grad: the function must be synchronous and return a tensor, or { loss, aux }; got ${describe(result)}`,
+    );
   }
   const { loss } = given;
   if (loss.size !== 1) {

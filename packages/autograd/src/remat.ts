@@ -65,7 +65,7 @@ export class Rematerialized {
 class CheckpointInputs implements Recorder {
   readonly inputs = new Set<Tensor>();
   private readonly made = new Set<Tensor>();
-  private readonly dependent = new Set<Tensor>();
+  readonly dependent = new Set<Tensor>();
   private readonly tape: Tape;
 
   constructor(tape: Tape) {
@@ -98,7 +98,8 @@ class CheckpointInputs implements Recorder {
  * Value and gradients have the same bits as those of `f()`. Without an open gradient, or inside a gradient of a gradient, it is
  * just `f()`.
  * @param f must give the same values both times: draw random numbers before it, or reset their generator to the same state
- * @throws Error from the gradient, if a tensor that `f` reads was changed in place in between
+ * @throws Error from the gradient, if a tensor that `f` reads was changed in place in between; from an operation outside of `f` that reads
+ *   a tensor which `f` made and kept
  * @see Chen et al. 2016, Training deep nets with sublinear memory cost
  */
 export function recompute(f: () => Tensor): Tensor {
@@ -107,6 +108,7 @@ export function recompute(f: () => Tensor): Tensor {
   const noted = new CheckpointInputs(tape);
   const out = recordingInstead(noted, () => scope(f));
   checkTensor('recompute: the result of f', out);
+  for (const x of noted.dependent) if (x !== out && !x.freed) tape.cutOff.add(x);
   if (noted.depends(out) && !tape.depends(out)) tape.recordCheckpoint(f, out, noted.inputs);
   return out;
 }

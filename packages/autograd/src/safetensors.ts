@@ -35,10 +35,8 @@ export function saveSafetensors(tree: Tree, metadata: SafetensorsMetadata = {}):
   if (named.some(([name]) => name === '')) {
     throw new TypeError('saveSafetensors: a tensor alone has no name; save an object of tensors, { weight: x }');
   }
-  return writeSafetensors(
-    named.map(([name, x]) => [name, stored(x)] as const),
-    metadata,
-  );
+  const tensors = named.map(([name, x]) => [name, stored(x)] as const);
+  return writeSafetensors(tensors, metadata);
 }
 
 /** How `loadSafetensors` reads a file. */

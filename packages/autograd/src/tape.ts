@@ -118,6 +118,8 @@ export class Tape implements SavingRecorder {
   readonly tracked = new Set<Tensor>();
   /** Results that may be computed again instead of kept, each with the node that makes it. */
   readonly rematerializable = new Map<Tensor, KernelNode>();
+  /** Tensors that outlive the checkpointed function which made them. No gradient gets back through them. */
+  readonly cutOff = new WeakSet<Tensor>();
 
   /** Tensors whose values the backward pass reads. */
   private readonly read = new Set<Tensor>();
@@ -133,6 +135,12 @@ export class Tape implements SavingRecorder {
 
   record(call: KernelCall | OwnCall, alone: boolean): void {
     const { ins, outs } = call;
+    const lost = ins.find((x) => this.cutOff.has(x));
+    if (lost) {
+      throw new Error(
+        `${'rule' in call ? call.op : call.kernel}: tensor ${formatShape(lost.shape)} was made under recompute and kept beyond it, so the gradient through it would be lost; make it outside, or read stopGradient(x)`,
+      );
+    }
     if (!ins.some((x) => this.tracked.has(x))) return;
     const { reads, rematerializable } = 'rule' in call ? call.rule : this.ruleOf(call.kernel);
     // The first to read on the way forward is the last on the way back.
@@ -222,13 +230,33 @@ export function recordingInstead<R>(recorder: Recorder, f: () => R): R {
   }
 }
 
-/** Runs `f` with no tape open. `recordOwn` writes down as one call what it computed. */
-export function unrecorded<R>(f: () => R): R {
-  const before = open.splice(0);
+/**
+ * Runs `f`, which computes an op of the user's own from `ins`, with no tape open. `recordOwn` writes down as one call what it computed.
+ * @throws Error if it reads another tensor that a gradient is being taken through, because that gradient would be lost
+ */
+export function unrecorded<R>(op: string, ins: readonly Tensor[], f: () => R): R {
+  if (open.length === 0) return f();
+  const outer = open.splice(0);
+  const noteRead = (x: Tensor): void => {
+    if (!ins.includes(x)) for (const recorder of outer) recorder.noteRead?.(x);
+  };
+  const depends = (x: Tensor): boolean => !ins.includes(x) && outer.some((recorder) => recorder.depends(x));
+  const record = (call: KernelCall | OwnCall): void => {
+    for (const x of call.ins) noteRead(x);
+    const other = call.ins.find(depends);
+    if (!other) return;
+    throw new Error(
+      `${op}: its forward reads a tensor ${formatShape(other.shape)} that is not one of its inputs, so the gradient through it would be lost; make it an input, or read stopGradient(x)`,
+    );
+  };
+  open.push({ record, recordConstant: noteRead, noteRead, depends, sharesMemory: () => false });
+  const before = watchReads(refuseUnrecorded);
   try {
-    return unwatched(f);
+    return f();
   } finally {
-    for (const tape of before) open.push(tape);
+    watchReads(before);
+    open.pop();
+    for (const recorder of outer) open.push(recorder);
   }
 }
 
@@ -240,7 +268,8 @@ export function recordOwn(call: OwnCall): void {
 /** Refuses `readSync` and `run` on a tracked tensor, because whatever is computed from its values would silently be a constant. */
 function refuseUnrecorded(x: Tensor, how: string): void {
   for (const recorder of open) recorder.noteRead?.(x);
-  if (x.dtype !== 'f32' || !open.some((tape) => tape.depends(x))) return;
+  // Looking at a tensor makes nothing of it.
+  if (how === 'toString' || x.dtype !== 'f32' || !open.some((tape) => tape.depends(x))) return;
   const what = how === 'readSync' || how === 'assign' ? how : `run('${how}')`;
   throw new Error(
     `${what}: tensor ${formatShape(x.shape)} depends on what a gradient is being taken of, and the gradient would not see what is made of it; use the operations of @blt-ts/autograd, or read stopGradient(x) where it is to be a constant`,

@@ -1,5 +1,6 @@
 /** @file Finds the kernel that first makes a value that is not finite. Off, it costs `run` one comparison. */
 import { contract, type KernelName } from './contract.ts';
+import { refusePromise } from './given.ts';
 import { formatShape } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -26,13 +27,15 @@ let active = false;
  * Runs `f` with every kernel's outputs checked. The first NaN or +Infinity throws. -Infinity passes, because it is ln 0. This is slow
  * and for finding a fault. `f` must be synchronous. Kernels of `defineOp` are not checked, only what reads their results.
  * @throws AnomalyError naming the kernel, the place in its output, and whether its inputs were finite
- * @throws Error for a backend whose values cannot be read at once
+ * @throws Error for a backend whose values cannot be read at once; TypeError if `f` returns a promise
  */
 export function withAnomalyDetection<R>(f: () => R): R {
   const outer = active;
   active = true;
   try {
-    return f();
+    const result = f();
+    refusePromise('withAnomalyDetection', result);
+    return result;
   } finally {
     active = outer;
   }

@@ -27,15 +27,15 @@ function rangeOf(start: number | undefined, stop: number | undefined, step: numb
 /** The ranges of all axes: one slice for those without a step, then ids for each of the others. */
 function takeRanges(x: Tensor, ranges: readonly Range[]): Tensor {
   const plain = ({ step }: Range) => step === 1;
-  const cut = slice(
-    x,
-    ranges.map((r) => (plain(r) ? r.begin : 0)),
-    ranges.map((r, i) => (plain(r) ? r.begin + r.count : x.shape[i])),
+  const begin = ranges.map((r) => (plain(r) ? r.begin : 0));
+  const end = ranges.map((r, i) => (plain(r) ? r.begin + r.count : x.shape[i]));
+  return ranges.reduce(
+    (y, r, axis) => {
+      if (plain(r)) return y;
+      return takeAt(y, axis, r.count, (i) => r.begin + i * r.step);
+    },
+    slice(x, begin, end),
   );
-  return ranges.reduce((y, r, axis) => {
-    if (plain(r)) return y;
-    return takeAt(y, axis, r.count, (i) => r.begin + i * r.step);
-  }, cut);
 }
 
 /**
@@ -58,10 +58,8 @@ export function stridedSlice(
     if (!Number.isInteger(step) || step === 0)
       throw new RangeError(`stridedSlice: stride ${step}; give a whole number, not 0`);
   }
-  return takeRanges(
-    x,
-    x.shape.map((size, i) => rangeOf(begin[i], end[i], strides[i] ?? 1, size)),
-  );
+  const ranges = x.shape.map((size, i) => rangeOf(begin[i], end[i], strides[i] ?? 1, size));
+  return takeRanges(x, ranges);
 }
 
 /** The text of a range as numbers. @throws TypeError for what is none */
@@ -122,10 +120,8 @@ function withIds(cut: Tensor, x: Tensor, axes: readonly (number | Tensor)[], ind
   const sizes = index.filter((i) => i !== null).map((i, axis) => (i instanceof Tensor ? x.shape[axis] : undefined));
   const whole = sizes.filter((size) => size !== undefined);
   let next = 0;
-  let y = reshape(
-    cut,
-    axes.map((a) => (a instanceof Tensor ? (whole[next++] as number) : a)),
-  );
+  const shape = axes.map((a) => (a instanceof Tensor ? (whole[next++] as number) : a));
+  let y = reshape(cut, shape);
   for (let axis = axes.length - 1; axis >= 0; axis--) {
     const ids = axes[axis];
     if (ids instanceof Tensor) y = take(y, ids, axis);

@@ -62,12 +62,8 @@ export function einsum(equation: string, ...xs: readonly Tensor[]): Tensor {
   });
   let [result, ...rest] = operands;
   for (; rest.length > 0; rest = rest.slice(1)) {
-    const later =
-      output +
-      rest
-        .slice(1)
-        .map(({ names }) => names)
-        .join('');
+    const others = rest.slice(1).map(({ names }) => names);
+    const later = output + others.join('');
     result = product(without(result, later + rest[0].names), without(rest[0], later + result.names), later, sizes);
   }
   return ordered(without(result, output), output);
@@ -76,10 +72,8 @@ export function einsum(equation: string, ...xs: readonly Tensor[]): Tensor {
 /** x with its axes in the order of `names`. No data moves where they are in it. */
 function ordered({ x, names: before }: Named, names: string): Tensor {
   if (names === before) return reshape(x, x.shape);
-  return transpose(
-    x,
-    [...names].map((name) => before.indexOf(name)),
-  );
+  const perm = [...names].map((name) => before.indexOf(name));
+  return transpose(x, perm);
 }
 
 function parse(equation: string): { inputs: string[]; output: string } {
@@ -125,11 +119,6 @@ function product(a: Named, b: Named, later: string, sizes: ReadonlyMap<string, n
     reshape(ordered(operand, [...batch, ...free, ...summed].join('')), [size(batch), size(free), size(summed)]);
   const y = matmul(matrices(a, freeA), matrices(b, freeB), { transposeB: true });
   const names = [...batch, ...freeA, ...freeB];
-  return {
-    x: reshape(
-      y,
-      names.map((name) => sizes.get(name)!),
-    ),
-    names: names.join(''),
-  };
+  const shape = names.map((name) => sizes.get(name)!);
+  return { x: reshape(y, shape), names: names.join('') };
 }

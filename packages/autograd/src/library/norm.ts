@@ -12,10 +12,7 @@ import { mean } from '../ops/reduce.ts';
 export function layerNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | null, eps = 1e-5): Tensor {
   checkTensor('layerNorm: x', x);
   if (x.rank === 0) throw new ShapeError('layerNorm: x needs at least one axis');
-  for (const [name, t] of [
-    ['weight', weight],
-    ['bias', bias],
-  ] as const) {
+  for (const [name, t] of Object.entries({ weight, bias })) {
     if (t === undefined || t === null) continue;
     checkTensor(`layerNorm: ${name}`, t);
     if (sameShape(t.shape, x.shape.slice(-1))) continue;

@@ -47,10 +47,8 @@ export function moveaxis(x: Tensor, from: number, to: number): Tensor {
 export function swapaxes(x: Tensor, a: number, b: number): Tensor {
   checkTensor('swapaxes: x', x);
   const [i, j] = [one('swapaxes', a, x.rank), one('swapaxes', b, x.rank)];
-  return transpose(
-    x,
-    [...x.shape.keys()].map((k) => (k === i ? j : k === j ? i : k)),
-  );
+  const perm = [...x.shape.keys()].map((k) => (k === i ? j : k === j ? i : k));
+  return transpose(x, perm);
 }
 
 /** The tensors along a new axis: two of [3], axis 0 -> [2,3]. @throws ShapeError if their shapes differ */
@@ -64,10 +62,8 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
   });
   if (xs.length === 0) throw new TypeError('stack: takes at least 1 tensors, got 0');
   const at = one('stack', axis, xs[0].rank + 1);
-  return concat(
-    xs.map((x) => unsqueeze(x, at)),
-    at,
-  );
+  const parts = xs.map((x) => unsqueeze(x, at));
+  return concat(parts, at);
 }
 
 /**
@@ -89,11 +85,8 @@ export function split(x: Tensor, parts: number | readonly number[], axis = 0): T
     const from = begin;
     begin += part;
     const bounds = (bound: number, of: (d: number) => number) => x.shape.map((d, i) => (i === at ? bound : of(d)));
-    return slice(
-      x,
-      bounds(from, () => 0),
-      bounds(begin, (d) => d),
-    );
+    const [least, most] = [bounds(from, () => 0), bounds(begin, (d) => d)];
+    return slice(x, least, most);
   });
 }
 

@@ -30,12 +30,9 @@ export function over(op: string, x: Tensor, options: ReduceOptions, more: readon
 
 /** `y`, whose `axes` have size 1, without them unless they are kept. */
 export function dropped(y: Tensor, axes: readonly number[], keepDims: boolean): Tensor {
-  return keepDims
-    ? y
-    : reshape(
-        y,
-        y.shape.filter((_, i) => !axes.includes(i)),
-      );
+  if (keepDims) return y;
+  const shape = y.shape.filter((_, i) => !axes.includes(i));
+  return reshape(y, shape);
 }
 
 function reduce(kernel: 'sum' | 'max', x: Tensor, options: ReduceOptions, op: string = kernel): Tensor {

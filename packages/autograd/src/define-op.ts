@@ -3,6 +3,7 @@
  * a loop over the values. The tape records a call as a whole, so the op's own vjp is its gradient, and nothing in between is kept.
  */
 import {
+  checkShape,
   checkTensor,
   describe,
   formatShape,
@@ -197,6 +198,7 @@ function kernelRunner<Names extends readonly string[], Attrs>(
       throw new Error(`${name}: inputs live on different backends, ${names}; make them on one`);
     }
     const ownShape = shape ? shape(shapes, attrs) : ins[0].shape;
+    checkShape(ownShape, name);
     if (!backend.runLoop && !(source && backend.runSource)) {
       throw new Error(
         `${name}: its kernel has no source for gpu.js and cannot run on ${backend.name}; give kernel.gpu, or use a reference or wasm backend`,

@@ -42,3 +42,16 @@ export function refusePromise(op: string, result: unknown): void {
   result.catch(() => {});
   throw new TypeError(`${op}: the function returned a promise; make it synchronous and await the result outside`);
 }
+
+/** @throws TypeError naming the first of these arguments that is no number */
+export function checkNumbers(op: string, given: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (typeof value === 'number' && !Number.isNaN(value)) continue;
+    throw new TypeError(`${op}: ${name} must be a number, got ${describe(value)}`);
+  }
+}
+
+/** @throws TypeError for an argument that the operation would not look at   @param instead what the caller may want */
+export function checkNoMore(op: string, more: readonly unknown[], instead: string): void {
+  if (more.length > 0) throw new TypeError(`${op}: it takes no further argument, got ${describe(more[0])}; ${instead}`);
+}

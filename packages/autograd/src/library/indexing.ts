@@ -14,12 +14,15 @@ interface Range {
   readonly step: number;
 }
 
+/** Where a range begins or ends; its own end of the axis where it is left out, as None in Python. */
+type Bound = number | null | undefined;
+
 /** Python's rule for start:stop:step on an axis of `size`: negative bounds count from the end, and what lies outside is cut off. */
-function rangeOf(start: number | undefined, stop: number | undefined, step: number, size: number): Range {
+function rangeOf(start: Bound, stop: Bound, step: number, size: number): Range {
   const [lowest, highest] = step > 0 ? [0, size] : [-1, size - 1];
   const bound = (b: number) => Math.min(highest, Math.max(lowest, b < 0 ? b + size : b));
-  const begin = start === undefined ? (step > 0 ? lowest : highest) : bound(start);
-  const end = stop === undefined ? (step > 0 ? highest : lowest) : bound(stop);
+  const first = step > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  const [begin, end] = [bound(start ?? first), bound(stop ?? -first)];
   if (![begin, end].every(Number.isInteger)) throw new RangeError(`bounds ${start}:${stop} are no whole numbers`);
   return { begin, count: Math.max(0, Math.ceil((end - begin) / step)), step };
 }
@@ -29,28 +32,27 @@ function takeRanges(x: Tensor, ranges: readonly Range[]): Tensor {
   const plain = ({ step }: Range) => step === 1;
   const begin = ranges.map((r) => (plain(r) ? r.begin : 0));
   const end = ranges.map((r, i) => (plain(r) ? r.begin + r.count : x.shape[i]));
-  return ranges.reduce(
-    (y, r, axis) => {
-      if (plain(r)) return y;
-      return takeAt(y, axis, r.count, (i) => r.begin + i * r.step);
-    },
-    slice(x, begin, end),
-  );
+  const cut = slice(x, begin, end);
+  return ranges.reduce((y, r, axis) => {
+    if (plain(r)) return y;
+    return takeAt(y, axis, r.count, (i) => r.begin + i * r.step);
+  }, cut);
 }
 
 /**
  * x[begin:end:stride] on each axis, as in Python: negative bounds count from the end, what lies outside is cut off, a negative stride
- * goes backwards. Axes left out are taken whole. @throws ShapeError for more bounds than axes, RangeError for a stride that is not whole or 0
+ * goes backwards. Axes left out are taken whole, and bounds that are null or undefined are the ends of the axis. @throws ShapeError for more bounds than axes, RangeError for a stride that is not whole or 0
  */
 export function stridedSlice(
   x: Tensor,
-  begin: readonly (number | undefined)[],
-  end: readonly (number | undefined)[],
+  begin: readonly Bound[],
+  end: readonly Bound[],
   strides: readonly number[] = [],
 ): Tensor {
   checkTensor('stridedSlice: x', x);
   checkList('stridedSlice: begin', begin);
   checkList('stridedSlice: end', end);
+  checkList('stridedSlice: strides', strides);
   const count = Math.max(begin.length, end.length, strides.length);
   if (count > x.rank)
     throw new ShapeError(`stridedSlice: ${count} bounds for the ${x.rank} axes of ${formatShape(x.shape)}`);

@@ -143,10 +143,8 @@ export function scatterAdd(values: Tensor, ids: Tensor, size: number, axis = -1)
   checkTensor('scatterAdd: ids', ids);
   const perm = toLast('scatterAdd', values, axis);
   if (!perm || ids.rank !== values.rank || ids.dtype !== 'i32') return apply('scatterAddAxis', [values, ids], { size });
-  return transpose(
-    apply('scatterAddAxis', [transpose(values, perm), transposeIds(ids, perm)], { size }),
-    inverse(perm),
-  );
+  const summed = apply('scatterAddAxis', [transpose(values, perm), transposeIds(ids, perm)], { size });
+  return transpose(summed, inverse(perm));
 }
 
 /**

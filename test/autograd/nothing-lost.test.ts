@@ -89,7 +89,7 @@ describe('a tensor that a function under recompute makes and keeps', () => {
   };
   test('is refused where the gradient through it would be lost', () => {
     expect(() => ag.grad(loss((y) => ag.mul(y, y)))(tensor([0, 1]))).toThrow(
-      'mul: tensor [2] was made under recompute and kept beyond it, so the gradient through it would be lost',
+      'tensor [2] was made under recompute and kept beyond it, so the gradient through it would be lost',
     );
   });
   test('may be read as a constant, and where there is no gradient', () => {

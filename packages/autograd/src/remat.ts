@@ -2,7 +2,7 @@
  * @file Rematerialisation: memory for time. A value that the backward pass reads is computed again instead of kept, in two ways.
  * `recompute` does so for a whole function, by the user's choice; `Rematerialized` for single cheap results, once memory is short.
  */
-import { checkTensor, release, run, scope, type Tensor } from '@blt-ts/tensor';
+import { checkTensor, formatShape, release, run, scope, type Tensor } from '@blt-ts/tensor';
 import {
   checkVersion,
   type KernelCall,
@@ -106,9 +106,16 @@ export function recompute(f: () => Tensor): Tensor {
   const tape = onlyRecorder();
   if (!(tape instanceof Tape)) return f();
   const noted = new CheckpointInputs(tape);
-  const out = recordingInstead(noted, () => scope(f));
+  const out = recordingInstead(
+    () => noted,
+    () => scope(f),
+  );
   checkTensor('recompute: the result of f', out);
-  for (const x of noted.dependent) if (x !== out && !x.freed) tape.cutOff.add(x);
+  for (const x of noted.dependent) {
+    if (x === out || x.freed) continue;
+    const lost = `tensor ${formatShape(x.shape)} was made under recompute and kept beyond it, so the gradient through it would be lost`;
+    tape.cutOff.set(x, `${lost}; make it outside, or read stopGradient(x)`);
+  }
   if (noted.depends(out) && !tape.depends(out)) tape.recordCheckpoint(f, out, noted.inputs);
   return out;
 }

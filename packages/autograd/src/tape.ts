@@ -118,8 +118,8 @@ export class Tape implements SavingRecorder {
   readonly tracked = new Set<Tensor>();
   /** Results that may be computed again instead of kept, each with the node that makes it. */
   readonly rematerializable = new Map<Tensor, KernelNode>();
-  /** Tensors that outlive the checkpointed function which made them. No gradient gets back through them. */
-  readonly cutOff = new WeakSet<Tensor>();
+  /** Tensors that no gradient gets back through, and why an operation refuses them. */
+  readonly cutOff = new WeakMap<Tensor, string>();
 
   /** Tensors whose values the backward pass reads. */
   private readonly read = new Set<Tensor>();
@@ -135,12 +135,8 @@ export class Tape implements SavingRecorder {
 
   record(call: KernelCall | OwnCall, alone: boolean): void {
     const { ins, outs } = call;
-    const lost = ins.find((x) => this.cutOff.has(x));
-    if (lost) {
-      throw new Error(
-        `${'rule' in call ? call.op : call.kernel}: tensor ${formatShape(lost.shape)} was made under recompute and kept beyond it, so the gradient through it would be lost; make it outside, or read stopGradient(x)`,
-      );
-    }
+    const refused = ins.find((x) => this.cutOff.has(x));
+    if (refused) throw new Error(this.cutOff.get(refused));
     if (!ins.some((x) => this.tracked.has(x))) return;
     const { reads, rematerializable } = 'rule' in call ? call.rule : this.ruleOf(call.kernel);
     // The first to read on the way forward is the last on the way back.
@@ -219,44 +215,15 @@ export function recording<R>(tape: SavingRecorder, f: () => R): R {
   }
 }
 
-/** Runs `f` with `recorder` in the place of the only open one. */
-export function recordingInstead<R>(recorder: Recorder, f: () => R): R {
-  const [before] = open;
-  open[0] = recorder;
+/** Runs `f` with one recorder in the place of all that are open, which it is made for. */
+export function recordingInstead<R>(recorder: (before: readonly Recorder[]) => Recorder, f: () => R): R {
+  const before = open.splice(0);
+  open.push(recorder(before));
   try {
     return f();
   } finally {
-    open[0] = before;
-  }
-}
-
-/**
- * Runs `f`, which computes an op of the user's own from `ins`, with no tape open. `recordOwn` writes down as one call what it computed.
- * @throws Error if it reads another tensor that a gradient is being taken through, because that gradient would be lost
- */
-export function unrecorded<R>(op: string, ins: readonly Tensor[], f: () => R): R {
-  if (open.length === 0) return f();
-  const outer = open.splice(0);
-  const noteRead = (x: Tensor): void => {
-    if (!ins.includes(x)) for (const recorder of outer) recorder.noteRead?.(x);
-  };
-  const depends = (x: Tensor): boolean => !ins.includes(x) && outer.some((recorder) => recorder.depends(x));
-  const record = (call: KernelCall | OwnCall): void => {
-    for (const x of call.ins) noteRead(x);
-    const other = call.ins.find(depends);
-    if (!other) return;
-    throw new Error(
-      `${op}: its forward reads a tensor ${formatShape(other.shape)} that is not one of its inputs, so the gradient through it would be lost; make it an input, or read stopGradient(x)`,
-    );
-  };
-  open.push({ record, recordConstant: noteRead, noteRead, depends, sharesMemory: () => false });
-  const before = watchReads(refuseUnrecorded);
-  try {
-    return f();
-  } finally {
-    watchReads(before);
     open.pop();
-    for (const recorder of outer) open.push(recorder);
+    for (const each of before) open.push(each);
   }
 }
 

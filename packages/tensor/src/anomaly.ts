@@ -21,7 +21,8 @@ export class AnomalyError extends Error {
   }
 }
 
-let active = false;
+/** Looks at the outputs of a kernel, while somebody asks for it. It is a variable so that a bundle without `withAnomalyDetection` lacks `check`. */
+let active: typeof check | null = null;
 
 /**
  * Runs `f` with every kernel's outputs checked. The first NaN or +Infinity throws. -Infinity passes, because it is ln 0. This is slow
@@ -31,7 +32,7 @@ let active = false;
  */
 export function withAnomalyDetection<R>(f: () => R): R {
   const outer = active;
-  active = true;
+  active = check;
   try {
     const result = f();
     refusePromise('withAnomalyDetection', result);
@@ -42,11 +43,11 @@ export function withAnomalyDetection<R>(f: () => R): R {
 }
 
 /** @internal Whether every kernel's outputs are to be looked at. */
-export const watchesKernels = (): boolean => active;
+export const watchesKernels = (): boolean => active !== null;
 
 /** @internal Called by `run` after every kernel. */
 export function checkOutputs(kernel: KernelName, outs: readonly Tensor[], ins: readonly Tensor[]): void {
-  if (active) check(kernel, outs, ins);
+  active?.(kernel, outs, ins);
 }
 
 /** The values, read from the backend because `Tensor.readSync` would be refused under a tape. */

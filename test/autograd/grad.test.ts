@@ -62,12 +62,14 @@ describe('valueAndGrad', () => {
   });
 
   test('refuses a function that returns no tensor, a promise among others', () => {
-    const message = 'grad: the function must be synchronous and return a tensor, or { loss, aux }; got ';
+    const message = 'grad: the function must return a tensor, or { loss, aux }; got ';
     const wrong = (f: () => unknown) => ag.grad(f as () => Tensor);
     expect(() => wrong(() => undefined)(scalar(1))).toThrow(`${message}undefined`);
     expect(() => wrong(() => 3)(scalar(1))).toThrow(`${message}3`);
     expect(() => wrong(() => ({ value: 3 }))(scalar(1))).toThrow(`${message}a plain object`);
-    expect(() => wrong(async () => scalar(1))(scalar(1))).toThrow(`${message}a promise: await it first`);
+    expect(() => wrong(async () => scalar(1))(scalar(1))).toThrow(
+      'grad: the function returned a promise; make it synchronous and await the result outside',
+    );
   });
 
   test('the parameter itself, and a constant, are legal losses', () => {

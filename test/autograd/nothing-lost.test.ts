@@ -132,7 +132,7 @@ describe('what is no branch of a tree is refused by its name', () => {
     expect(() => ag.jacobian(failing)(x)).toThrow(promise);
     expect(() => ag.vjp(failing, x, any(x))).toThrow(promise);
     expect(() => ag.jvp(failing, x, x)).toThrow(promise);
-    expect(() => ag.grad(failing)(x)).toThrow('grad: the function must be synchronous');
+    expect(() => ag.grad(failing)(x)).toThrow('grad: the function returned a promise; make it synchronous');
     await new Promise((done) => setImmediate(done));
   });
 });

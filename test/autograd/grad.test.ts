@@ -67,7 +67,9 @@ describe('valueAndGrad', () => {
     expect(() => wrong(() => undefined)(scalar(1))).toThrow(`${message}undefined`);
     expect(() => wrong(() => 3)(scalar(1))).toThrow(`${message}3`);
     expect(() => wrong(() => ({ value: 3 }))(scalar(1))).toThrow(`${message}a plain object`);
-    expect(() => wrong(async () => scalar(1))(scalar(1))).toThrow(`${message}a promise; make it synchronous`);
+    expect(() => wrong(async () => scalar(1))(scalar(1))).toThrow(
+      'grad: the function returned a promise; make it synchronous and await the result outside',
+    );
   });
 
   test('the parameter itself, and a constant, are legal losses', () => {

@@ -68,3 +68,10 @@ test('a backend whose values are far away is refused in words', () => {
     /anomaly detection reads every result at once, which far cannot; use reference or wasm/,
   );
 });
+
+test('a promise is refused, because what runs later is not looked at', () => {
+  expect(() => withAnomalyDetection(async () => 1)).toThrow(
+    'withAnomalyDetection: the function returned a promise; make it synchronous',
+  );
+  expect(withAnomalyDetection(() => 2)).toBe(2);
+});

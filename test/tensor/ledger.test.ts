@@ -110,6 +110,14 @@ describe('withLedger', () => {
       );
     });
   });
+  test('a promise is refused, because what runs later is not counted', async () => {
+    const failing = async () => {
+      throw new Error('later');
+    };
+    expect(() => withLedger(failing)).toThrow('withLedger: the function returned a promise; make it synchronous');
+    expect(withLedger(() => 2).result).toBe(2);
+    await new Promise((done) => setImmediate(done));
+  });
   test('an exception closes it', () => {
     expect(() =>
       withLedger(() => {

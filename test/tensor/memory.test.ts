@@ -95,6 +95,22 @@ describe('scope', () => {
       release(scope(() => make(3)));
     }));
 
+  test('a promise is refused, and its failure afterwards ends nothing', async () => {
+    const failing = async () => {
+      throw new Error('later');
+    };
+    expect(() => scope(failing)).toThrow('scope: the function returned a promise');
+    await new Promise((done) => setImmediate(done));
+  });
+
+  test('the tensors in a set are handed out, as those in a map', () =>
+    flat(() => {
+      const found = scope(() => [new Set([make(1)]), new Map([['x', make(2)]])] as const);
+      const all = [...found[0], ...found[1].values()];
+      expect(all.map((x) => x.item())).toEqual([1, 2]);
+      for (const x of all) release(x);
+    }));
+
   test('a promise is refused, and what was made before it is freed', () =>
     flat(() => {
       expect(() => scope(async () => make(1))).toThrow(

@@ -146,3 +146,29 @@ test('a failing computation leaves nothing behind and can be run again', () => {
   replay.forget();
   expect(backend.bytesInUse).toBe(before);
 });
+
+describe('what does not belong to a recording', () => {
+  const backend = createWasmBackend();
+
+  test('forget leaves alone, if f returned it', () =>
+    scope(() => {
+      const weight = tensor([1, 2], undefined, { backend });
+      const replay = new Replay(backend, ([x]) => [weight, x, run('neg', [x], {})[0]]);
+      const read = () => replay.run([Float32Array.of(3)]).map((y) => [...y.readSync()]);
+      for (let time = 0; time < 3; time++) {
+        expect(read()).toEqual([[1, 2], [3], [-3]]);
+        replay.forget();
+        expect([...weight.readSync()]).toEqual([1, 2]);
+      }
+    }));
+
+  test('is values of another kind: floats do not become the whole numbers of an earlier run', () =>
+    scope(() => {
+      const table = tensor([[0], [1], [2]], undefined, { backend });
+      const replay = new Replay(backend, ([ids]) => run('gatherRows', [table, ids], {}));
+      expect(replay.run([Int32Array.of(2)])[0].item()).toBe(2);
+      expect(() => replay.run([Float32Array.of(1.7)])).toThrow('gatherRows: input 1 must be i32, got f32 [1]');
+      expect(replay.run([Int32Array.of(1)])[0].item()).toBe(1);
+      replay.forget();
+    }));
+});

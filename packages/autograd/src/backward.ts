@@ -72,26 +72,25 @@ function applyRule(
   const { outs } = node;
   const needs = node.ins.map((x) => tape.depends(x));
   const ins = remat.inputs(node);
-  const contributions = (found: readonly (Cotangent | null)[]): Contribution[] =>
-    found.flatMap((cotangent, i) => (cotangent ? [{ x: node.ins[i], cotangent, needed: needs[i] }] : []));
-  // Whoever wrote this rule does not know that a kernel may write over what is donated to it.
-  if ('rule' in node) return contributions(scope(() => node.rule.vjp(dense(g), { ins, outs, needs })));
+  const contributions = (rule: () => readonly (Cotangent | null)[]): Contribution[] =>
+    scope(rule).flatMap((cotangent, i) => (cotangent ? [{ x: node.ins[i], cotangent, needed: needs[i] }] : []));
+  if ('rule' in node) {
+    // Whoever wrote this rule does not know that a kernel may write over what is donated to it, and may hand on what is not its own to give.
+    const fresh = (dx: Tensor | null) => dx && reshape(dx, dx.shape);
+    return contributions(() => node.rule.vjp(dense(g), { ins, outs, needs }).map(fresh));
+  }
   const { kernel, attrs } = node;
   const { vjp, fused } = rules[kernel] as Rule<typeof kernel>;
   if (fused) {
-    return contributions(
-      scope(() => {
-        const given = outs.map((y) => cotangents.get(y)).map((c) => c && dense(c));
-        return throughDefinition(fused, ins, attrs as never, given);
-      }),
-    );
+    return contributions(() => {
+      const given = outs.map((y) => cotangents.get(y)).map((c) => c && dense(c));
+      return throughDefinition(fused, ins, attrs as never, given);
+    });
   }
   // Nothing reads these after the rule, which may free them or write over them.
   const donated = isRecording() ? [] : node.lastReads.map((i) => ins[i]).filter((x) => cotangents.mayFree(x));
   if (cotangents.isDonatable(g)) donated.push(g);
-  return contributions(
-    scope(() => donating(donated, () => vjp(dense(g), { ins, outs, attrs: attrs as never, needs }))),
-  );
+  return contributions(() => donating(donated, () => vjp(dense(g), { ins, outs, attrs: attrs as never, needs })));
 }
 
 /**
@@ -123,12 +122,8 @@ function throughDefinition<K extends KernelName>(
     return terms.length === 0 ? null : terms.reduce((a, b) => add(a, b));
   });
   if (result === null || !outer.depends(result)) return [];
-  const found = backward(
-    outer,
-    result,
-    ones([], { backend: result.backend }),
-    new Set([...all, ...given.flatMap((u) => u ?? [])]),
-  );
+  const read = new Set([...all, ...given.flatMap((u) => u ?? [])]);
+  const found = backward(outer, result, ones([], { backend: result.backend }), read);
   return ins.map((_, i) => {
     const c = wanted.includes(i) ? found.get(all[i]) : undefined;
     return c ? dense(c) : null;

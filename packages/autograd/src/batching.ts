@@ -151,11 +151,10 @@ export function batched<K extends KernelName>(
 ): readonly Tensor[] {
   const found = (batchRules[kernel] as BatchRule<K>)(ins, attrs, n, kernel);
   if (found) return found;
-  const results = Array.from(
-    { length: n },
-    (_, b) =>
-    applyAll(kernel, ins.map(({ x, batched }) => (batched ? example(x, b) : x)), attrs), // biome-ignore format: one sentence
-  );
+  const results = Array.from({ length: n }, (_, b) => {
+    const own = ins.map(({ x, batched }) => (batched ? example(x, b) : x));
+    return applyAll(kernel, own, attrs);
+  });
   return results[0].map((_, i) => stacked(results.map((outs) => outs[i])));
 }
 

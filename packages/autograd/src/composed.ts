@@ -58,14 +58,8 @@ export function embeddingBag(table: Tensor, ids: Tensor): Tensor {
   // A table without rows has only dropped ids.
   for (let g = 0; g < G && table.shape[0] > 0; g++) {
     const column = Int32Array.from({ length: n }, (_, i) => flat[i * G + g]);
-    const rows = gatherRows(
-      table,
-      tensor(
-        column.map((id) => Math.max(id, 0)),
-        undefined,
-        { backend },
-      ),
-    );
+    const read = column.map((id) => Math.max(id, 0));
+    const rows = gatherRows(table, tensor(read, undefined, { backend }));
     const kept = Float32Array.from(column, (id) => (id < 0 ? 0 : 1));
     total = add(total, mul(rows, tensor(kept, [n, 1], { backend })));
   }

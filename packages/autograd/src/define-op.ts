@@ -3,6 +3,7 @@
  * a loop over the values. The tape records a call as a whole, so the op's own vjp is its gradient, and nothing in between is kept.
  */
 import {
+  checkShape,
   checkTensor,
   describe,
   formatShape,
@@ -16,7 +17,7 @@ import {
   Tensor,
   type View,
 } from '@blt-ts/tensor';
-import { type OwnRule, type Reads, recordOwn, unrecorded } from './tape.ts';
+import { isRecording, type OwnRule, type Reads, type Recorder, recordingInstead, recordOwn } from './tape.ts';
 
 type TensorsOf<Names extends readonly string[]> = { readonly [I in keyof Names]: Tensor };
 type ViewsOf<Names extends readonly string[]> = { readonly [I in keyof Names]: View };
@@ -127,17 +128,37 @@ export function defineOp<const Names extends readonly string[], Attrs extends ob
     inputs.forEach((input, i) => {
       checkTensor(`${name}: ${input}`, ins[i]);
     });
-    const y = unrecorded(() =>
+    const compute = () =>
       scope(() => {
         const made = runKernel ? runKernel(ins, attrs) : op.forward!(ins as unknown as TensorsOf<Names>, attrs);
         checkTensor(`${name}: the result of forward`, made);
         // Under a name of its own, because an op may hand on what it was given.
         return run('reshape', [made], { shape: made.shape })[0];
-      }),
-    );
+      });
+    const y = isRecording() ? recordingInstead((outer) => insideOf(name, ins, outer), compute) : compute();
     recordOwn({ op: name, rule: { reads, vjp: ruleOf(op, { ...attrs }) }, ins, outs: [y] });
     return y;
   };
+}
+
+/**
+ * Stands in for the recorders `outer` while an op computes, whose call they record as a whole.
+ * @throws Error from an operation that reads a tensor beside the inputs which a gradient is being taken through, because it would be lost
+ */
+function insideOf(op: string, ins: readonly Tensor[], outer: readonly Recorder[]): Recorder {
+  const noteRead = (x: Tensor): void => {
+    if (!ins.includes(x)) for (const recorder of outer) recorder.noteRead?.(x);
+  };
+  const depends = (x: Tensor): boolean => !ins.includes(x) && outer.some((recorder) => recorder.depends(x));
+  const record: Recorder['record'] = (call) => {
+    for (const x of call.ins) noteRead(x);
+    const other = call.ins.find(depends);
+    if (!other) return;
+    throw new Error(
+      `${op}: its forward reads a tensor ${formatShape(other.shape)} that is not one of its inputs, so the gradient through it would be lost; make it an input, or read stopGradient(x)`,
+    );
+  };
+  return { record, recordConstant: noteRead, noteRead, depends, sharesMemory: () => false };
 }
 
 /** The vjp, with what it returns looked at. */
@@ -197,6 +218,7 @@ function kernelRunner<Names extends readonly string[], Attrs>(
       throw new Error(`${name}: inputs live on different backends, ${names}; make them on one`);
     }
     const ownShape = shape ? shape(shapes, attrs) : ins[0].shape;
+    checkShape(ownShape, name);
     if (!backend.runLoop && !(source && backend.runSource)) {
       throw new Error(
         `${name}: its kernel has no source for gpu.js and cannot run on ${backend.name}; give kernel.gpu, or use a reference or wasm backend`,

@@ -1,7 +1,17 @@
 /**
  * @file Gradients: `grad` and `valueAndGrad`. Both run the function once under a tape (tape.ts), then walk the tape back (backward.ts).
  */
-import { checkOptions, describe, forEachTensor, ones, ShapeError, scope, Tensor, zeros } from '@blt-ts/tensor';
+import {
+  checkOptions,
+  describe,
+  forEachTensor,
+  ones,
+  refusePromise,
+  ShapeError,
+  scope,
+  Tensor,
+  zeros,
+} from '@blt-ts/tensor';
 import { backward, newTape } from './backward.ts';
 import type { Cotangents } from './cotangents.ts';
 import { broadcastTo, reshape } from './ops/shape.ts';
@@ -85,8 +95,8 @@ function gradients<P extends Tree>(inputs: P, cotangents: Cotangents, sparse = f
 function checkLoss<A>(result: Tensor | Loss<A>): Loss<A> {
   const given = result instanceof Tensor ? { loss: result, aux: undefined as A } : result;
   if (!(given?.loss instanceof Tensor)) {
-    const got = (result as unknown) instanceof Promise ? 'a promise; make it synchronous' : describe(result);
-    throw new TypeError(`grad: the function must return a tensor, or { loss, aux }; got ${got}`);
+    refusePromise('grad', result);
+    throw new TypeError(`grad: the function must return a tensor, or { loss, aux }; got ${describe(result)}`);
   }
   const { loss } = given;
   if (loss.size !== 1) {

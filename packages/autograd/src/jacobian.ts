@@ -29,13 +29,10 @@ export function jacobian<X extends Tree, Y extends Tree>(f: (x: X) => Y): (x: X)
           const { grads } = vjp(f, x, basis(value, path, i));
           return new Map(leaves(grads as Tree));
         });
-        return mapTree(x, (p, own) =>
-          stackOf(
-            rows.map((row) => row.get(own)!),
-            [...y.shape, ...p.shape],
-            p,
-          ),
-        );
+        return mapTree(x, (p, own) => {
+          const found = rows.map((row) => row.get(own)!);
+          return stackOf(found, [...y.shape, ...p.shape], p);
+        });
       });
     });
 }

@@ -2,7 +2,7 @@
  * @file Rematerialisation: memory for time. A value that the backward pass reads is computed again instead of kept, in two ways.
  * `recompute` does so for a whole function, by the user's choice; `Rematerialized` for single cheap results, once memory is short.
  */
-import { checkTensor, release, run, scope, type Tensor } from '@blt-ts/tensor';
+import { checkTensor, formatShape, release, run, scope, type Tensor } from '@blt-ts/tensor';
 import {
   checkVersion,
   type KernelCall,
@@ -65,7 +65,7 @@ export class Rematerialized {
 class CheckpointInputs implements Recorder {
   readonly inputs = new Set<Tensor>();
   private readonly made = new Set<Tensor>();
-  private readonly dependent = new Set<Tensor>();
+  readonly dependent = new Set<Tensor>();
   private readonly tape: Tape;
 
   constructor(tape: Tape) {
@@ -98,15 +98,24 @@ class CheckpointInputs implements Recorder {
  * Value and gradients have the same bits as those of `f()`. Without an open gradient, or inside a gradient of a gradient, it is
  * just `f()`.
  * @param f must give the same values both times: draw random numbers before it, or reset their generator to the same state
- * @throws Error from the gradient, if a tensor that `f` reads was changed in place in between
+ * @throws Error from the gradient, if a tensor that `f` reads was changed in place in between; from an operation outside of `f` that reads
+ *   a tensor which `f` made and kept
  * @see Chen et al. 2016, Training deep nets with sublinear memory cost
  */
 export function recompute(f: () => Tensor): Tensor {
   const tape = onlyRecorder();
   if (!(tape instanceof Tape)) return f();
   const noted = new CheckpointInputs(tape);
-  const out = recordingInstead(noted, () => scope(f));
+  const out = recordingInstead(
+    () => noted,
+    () => scope(f),
+  );
   checkTensor('recompute: the result of f', out);
+  for (const x of noted.dependent) {
+    if (x === out || x.freed) continue;
+    const lost = `tensor ${formatShape(x.shape)} was made under recompute and kept beyond it, so the gradient through it would be lost`;
+    tape.cutOff.set(x, `${lost}; make it outside, or read stopGradient(x)`);
+  }
   if (noted.depends(out) && !tape.depends(out)) tape.recordCheckpoint(f, out, noted.inputs);
   return out;
 }

@@ -55,14 +55,10 @@ export class RowSparse {
       starts[unique++] = i;
     }
     starts[unique] = n;
-    return {
-      ids: ids.slice(0, unique),
-      rows: segmentGatherSum(
-        rows,
-        tensor(sorted, undefined, { backend: rows.backend }),
-        tensor(starts.subarray(0, unique + 1), undefined, { backend: rows.backend }),
-      ),
-    };
+    const [entry, start] = [sorted, starts.subarray(0, unique + 1)].map((x) =>
+      tensor(x, undefined, { backend: rows.backend }),
+    );
+    return { ids: ids.slice(0, unique), rows: segmentGatherSum(rows, entry, start) };
   }
 
   /** The whole [V,C] tensor. */

@@ -35,15 +35,13 @@ export function saveSafetensors(tree: Tree, metadata: SafetensorsMetadata = {}):
   if (named.some(([name]) => name === '')) {
     throw new TypeError('saveSafetensors: a tensor alone has no name; save an object of tensors, { weight: x }');
   }
-  return writeSafetensors(
-    named.map(([name, x]) => [name, stored(x)] as const),
-    metadata,
-  );
+  const tensors = named.map(([name, x]) => [name, stored(x)] as const);
+  return writeSafetensors(tensors, metadata);
 }
 
 /** How `loadSafetensors` reads a file. */
 export interface LoadOptions<T extends Tree> {
-  /** A tree of the form and shapes that the file must have. Left out: arrays and objects follow from the names. */
+  /** A tree of the form, shapes and dtypes that the file must have. Left out: arrays and objects follow from the names. */
   readonly like?: T;
   /** Where the tensors are made. */
   readonly backend?: Backend;
@@ -53,7 +51,7 @@ export interface LoadOptions<T extends Tree> {
  * The tree of tensors in a safetensors file; `saveSafetensors` back. Floats of any width become f32 (BF16 and F16 exactly), whole
  * numbers i32.
  * @throws SafetensorsError for anything that is no such file; Error naming a tensor that `like` has and the file has not, or the
- *   reverse, or that has another shape
+ *   reverse, or that has another shape or dtype
  */
 export function loadSafetensors<T extends Tree = Tree>(bytes: Uint8Array, options: LoadOptions<T> = {}): T {
   checkOptions('loadSafetensors', options, ['like', 'backend']);
@@ -75,6 +73,8 @@ export function loadSafetensors<T extends Tree = Tree>(bytes: Uint8Array, option
       const [got, want] = [formatShape(found.shape), formatShape(x.shape)];
       throw new Error(`loadSafetensors: ${name} has shape ${got} in the file, it must have ${want}`);
     }
-    return make(name, found);
+    const made = make(name, found);
+    if (made.dtype === x.dtype) return made;
+    throw new Error(`loadSafetensors: ${name} is ${made.dtype} in the file, it must be ${x.dtype}`);
   }) as unknown as T;
 }

@@ -118,6 +118,8 @@ export class Tape implements SavingRecorder {
   readonly tracked = new Set<Tensor>();
   /** Results that may be computed again instead of kept, each with the node that makes it. */
   readonly rematerializable = new Map<Tensor, KernelNode>();
+  /** Tensors that no gradient gets back through, and why an operation refuses them. */
+  readonly cutOff = new WeakMap<Tensor, string>();
 
   /** Tensors whose values the backward pass reads. */
   private readonly read = new Set<Tensor>();
@@ -133,6 +135,8 @@ export class Tape implements SavingRecorder {
 
   record(call: KernelCall | OwnCall, alone: boolean): void {
     const { ins, outs } = call;
+    const refused = ins.find((x) => this.cutOff.has(x));
+    if (refused) throw new Error(this.cutOff.get(refused));
     if (!ins.some((x) => this.tracked.has(x))) return;
     const { reads, rematerializable } = 'rule' in call ? call.rule : this.ruleOf(call.kernel);
     // The first to read on the way forward is the last on the way back.
@@ -211,24 +215,15 @@ export function recording<R>(tape: SavingRecorder, f: () => R): R {
   }
 }
 
-/** Runs `f` with `recorder` in the place of the only open one. */
-export function recordingInstead<R>(recorder: Recorder, f: () => R): R {
-  const [before] = open;
-  open[0] = recorder;
+/** Runs `f` with one recorder in the place of all that are open, which it is made for. */
+export function recordingInstead<R>(recorder: (before: readonly Recorder[]) => Recorder, f: () => R): R {
+  const before = open.splice(0);
+  open.push(recorder(before));
   try {
     return f();
   } finally {
-    open[0] = before;
-  }
-}
-
-/** Runs `f` with no tape open. `recordOwn` writes down as one call what it computed. */
-export function unrecorded<R>(f: () => R): R {
-  const before = open.splice(0);
-  try {
-    return unwatched(f);
-  } finally {
-    for (const tape of before) open.push(tape);
+    open.pop();
+    for (const each of before) open.push(each);
   }
 }
 
@@ -240,7 +235,8 @@ export function recordOwn(call: OwnCall): void {
 /** Refuses `readSync` and `run` on a tracked tensor, because whatever is computed from its values would silently be a constant. */
 function refuseUnrecorded(x: Tensor, how: string): void {
   for (const recorder of open) recorder.noteRead?.(x);
-  if (x.dtype !== 'f32' || !open.some((tape) => tape.depends(x))) return;
+  // Looking at a tensor makes nothing of it.
+  if (how === 'toString' || x.dtype !== 'f32' || !open.some((tape) => tape.depends(x))) return;
   const what = how === 'readSync' || how === 'assign' ? how : `run('${how}')`;
   throw new Error(
     `${what}: tensor ${formatShape(x.shape)} depends on what a gradient is being taken of, and the gradient would not see what is made of it; use the operations of @blt-ts/autograd, or read stopGradient(x) where it is to be a constant`,

@@ -10,6 +10,12 @@ export type Tree = object;
 /** A tree of the form of T with something else at its leaves. */
 export type TreeOf<T, Leaf> = T extends Tensor ? Leaf : { [P in keyof T]: TreeOf<T[P], Leaf> };
 
+/** Whether a node is an object with fields of its own, of whatever class, and none of the things that JavaScript makes: a promise, a map, a date. */
+const isBranch = (node: unknown): node is object =>
+  Object.prototype.toString.call(node) === '[object Object]' &&
+  !isForeignTensor(node as object) &&
+  !(Symbol.iterator in (node as object));
+
 /**
  * Replaces every leaf; `path` is its name, joined by dots ("layers.0.weight").
  * @throws TypeError naming a leaf that is no tensor
@@ -19,7 +25,7 @@ export function mapTree<T extends Tree, Leaf>(tree: T, f: (leaf: Tensor, path: s
     if (node instanceof Tensor) return f(node, path);
     const below = (key: string | number) => (path === '' ? String(key) : `${path}.${key}`);
     if (Array.isArray(node)) return node.map((child, i) => walk(child, below(i)));
-    if (node === null || typeof node !== 'object' || isForeignTensor(node) || Symbol.iterator in node) {
+    if (!isBranch(node)) {
       throw new TypeError(
         `parameters${path === '' ? ' are' : `: "${path}" is`} ${describe(node)}; leaves must be tensors`,
       );

@@ -3,6 +3,7 @@ import { formatShape, ShapeError, sameShape, scope, type Tensor, zeros } from '@
 import { grad, valueAndGrad } from './grad.ts';
 import { add, mul } from './ops/elementwise.ts';
 import { sum } from './ops/reduce.ts';
+import { reshape } from './ops/shape.ts';
 import { leaves, mapTree, type Tree, type TreeOf, treeMap } from './tree.ts';
 
 /**
@@ -65,7 +66,8 @@ export function jvp<X extends Tree, Y extends Tree>(
   v: TreeOf<X, Tensor>,
 ): { value: Y; tangent: TreeOf<Y, Tensor> } {
   return scope(() => {
-    const value = f(x);
+    // New tensors, because f may hand on what it was given.
+    const value = mapTree(f(x), (y) => reshape(y, y.shape)) as unknown as Y;
     const u = mapTree(value, (y) => zeros(y.shape, { backend: y.backend })) as Tree as TreeOf<Y, Tensor> & Tree;
     const tangent = grad((w: TreeOf<Y, Tensor> & Tree) => {
       const { grads } = vjp(f, x, w as TreeOf<Y, Tensor>);

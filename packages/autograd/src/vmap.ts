@@ -5,7 +5,7 @@
 import { checkOptions, contract, formatShape, ShapeError, scope, type Tensor } from '@blt-ts/tensor';
 import { batched, example, stacked } from './batching.ts';
 import { transposeIds } from './ops/axis.ts';
-import { transpose } from './ops/shape.ts';
+import { reshape, transpose } from './ops/shape.ts';
 import { type KernelCall, type OwnCall, type Recorder, recording, stopGradient } from './tape.ts';
 import { leaves, mapTree, type Tree, treeMap } from './tree.ts';
 
@@ -21,9 +21,9 @@ const fromEnd = (axis: number, rank: number): number => (axis < 0 ? axis + rank 
 
 // ----- the axis of the examples ---------------------------------------------------------------------------------------
 
-/** x with its axis `from` as axis `to`, the others in their order. */
+/** A new tensor: x with its axis `from` as axis `to`, the others in their order. */
 function moveAxis(x: Tensor, from: number, to: number): Tensor {
-  if (from === to) return x;
+  if (from === to) return reshape(x, x.shape);
   const perm = [...x.shape.keys()].filter((i) => i !== from);
   perm.splice(to, 0, from);
   return x.dtype === 'f32' ? transpose(x, perm) : transposeIds(x, perm);

@@ -1,5 +1,6 @@
 /** @file Finds the kernel that first makes a value that is not finite. Off, it costs `run` one comparison. */
 import { contract, type KernelName } from './contract.ts';
+import { refusePromise } from './given.ts';
 import { formatShape } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -20,30 +21,33 @@ export class AnomalyError extends Error {
   }
 }
 
-let active = false;
+/** Looks at the outputs of a kernel, while somebody asks for it. It is a variable so that a bundle without `withAnomalyDetection` lacks `check`. */
+let active: typeof check | null = null;
 
 /**
  * Runs `f` with every kernel's outputs checked. The first NaN or +Infinity throws. -Infinity passes, because it is ln 0. This is slow
  * and for finding a fault. `f` must be synchronous. Kernels of `defineOp` are not checked, only what reads their results.
  * @throws AnomalyError naming the kernel, the place in its output, and whether its inputs were finite
- * @throws Error for a backend whose values cannot be read at once
+ * @throws Error for a backend whose values cannot be read at once; TypeError if `f` returns a promise
  */
 export function withAnomalyDetection<R>(f: () => R): R {
   const outer = active;
-  active = true;
+  active = check;
   try {
-    return f();
+    const result = f();
+    refusePromise('withAnomalyDetection', result);
+    return result;
   } finally {
     active = outer;
   }
 }
 
 /** @internal Whether every kernel's outputs are to be looked at. */
-export const watchesKernels = (): boolean => active;
+export const watchesKernels = (): boolean => active !== null;
 
 /** @internal Called by `run` after every kernel. */
 export function checkOutputs(kernel: KernelName, outs: readonly Tensor[], ins: readonly Tensor[]): void {
-  if (active) check(kernel, outs, ins);
+  active?.(kernel, outs, ins);
 }
 
 /** The values, read from the backend because `Tensor.readSync` would be refused under a tape. */

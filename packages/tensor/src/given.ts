@@ -10,7 +10,11 @@ export function describe(x: unknown): string {
   if (typeof x === 'string') return `the string ${JSON.stringify(x.length > 20 ? `${x.slice(0, 20)}...` : x)}`;
   if (Array.isArray(x)) return 'an array';
   if (typeof x !== 'object') return `a ${typeof x}`;
-  if (x instanceof Promise) return 'a promise: await it first';
+  if (x instanceof Promise) {
+    // The error in whose text this stands tells of it. Without this, its failure would end the process later.
+    x.catch(() => {});
+    return 'a promise: await it first';
+  }
   if (OWN in x) return 'a tensor';
   if (isForeignTensor(x)) {
     return 'a tensor of another copy of @blt-ts/tensor: two are loaded, and `npm ls @blt-ts/tensor` shows where';
@@ -29,4 +33,25 @@ export function checkOptions(op: string, options: object, known: readonly string
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) throw new TypeError(`${op}: there is no option ${key}, only ${known.join(', ')}`);
   }
+}
+
+/** @throws TypeError if a function that has to be synchronous returned a promise */
+export function refusePromise(op: string, result: unknown): void {
+  if (!(result instanceof Promise)) return;
+  // As in `describe`.
+  result.catch(() => {});
+  throw new TypeError(`${op}: the function returned a promise; make it synchronous and await the result outside`);
+}
+
+/** @throws TypeError naming the first of these arguments that is no number */
+export function checkNumbers(op: string, given: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (typeof value === 'number' && !Number.isNaN(value)) continue;
+    throw new TypeError(`${op}: ${name} must be a number, got ${describe(value)}`);
+  }
+}
+
+/** @throws TypeError for an argument that the operation would not look at   @param instead what the caller may want */
+export function checkNoMore(op: string, more: readonly unknown[], instead: string): void {
+  if (more.length > 0) throw new TypeError(`${op}: it takes no further argument, got ${describe(more[0])}; ${instead}`);
 }

@@ -91,7 +91,7 @@ export { storeAsBf16 } from './tensor.ts';
 
 // ----- arguments and shapes
 
-export { checkOptions, describe, isForeignTensor } from './given.ts';
+export { checkNoMore, checkNumbers, checkOptions, describe, isForeignTensor, refusePromise } from './given.ts';
 export { integerPower } from './numerics/integer-power.ts';
 export { naturalExp } from './numerics/natural-exp.ts';
 export { naturalLog } from './numerics/natural-log.ts';

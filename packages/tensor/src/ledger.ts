@@ -1,5 +1,6 @@
 /** @file Counting the FLOPs of the kernels that ran. */
 import type { KernelName } from './contract.ts';
+import { refusePromise } from './given.ts';
 
 /** Calls of one kernel, and their FLOPs together. */
 export interface LedgerLine {
@@ -24,13 +25,18 @@ export function recordFlops(kernel: KernelName, flops: () => number): void {
   line.flops += flops();
 }
 
-/** Runs `f` and returns its result with the FLOPs its kernels executed (a multiply-add is 2). Ledgers do not nest. */
+/**
+ * Runs `f` and returns its result with the FLOPs its kernels executed (a multiply-add is 2). Ledgers do not nest.
+ * @throws TypeError if `f` returns a promise, because kernels that run later are not counted
+ */
 export function withLedger<R>(f: () => R): { result: R; ledger: Ledger } {
   if (open) throw new Error('withLedger: a ledger is already open; they do not nest');
   const ledger: Ledger = new Map();
   open = ledger;
   try {
-    return { result: f(), ledger };
+    const result = f();
+    refusePromise('withLedger', result);
+    return { result, ledger };
   } finally {
     open = null;
   }

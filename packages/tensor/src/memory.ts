@@ -2,6 +2,7 @@
  * @file Freeing tensors. `scope(f)` frees what was made inside it and not returned, at once. A tensor made outside every scope is freed
  * when the garbage collector finds it; backends see to it that the collector knows of the bytes behind it.
  */
+import { refusePromise } from './given.ts';
 import type { ReadWatcher } from './lifetime.ts';
 import { checkTensor, disposal, lifetimes, Tensor } from './tensor.ts';
 
@@ -25,14 +26,15 @@ export function keep<T extends Tensor>(tensor: T): T {
 }
 
 /**
- * Calls `visit` on every tensor in a value: a tensor, or arrays, maps and objects of them, however deep. Each object is entered
+ * Calls `visit` on every tensor in a value: a tensor, or arrays, maps, sets and objects of them, however deep. Each object is entered
  * once, so that a value may refer to itself.
  */
 export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void, seen = new Set<object>()): void {
   if (value instanceof Tensor) visit(value);
   else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value) && !seen.has(value)) {
     seen.add(value);
-    const items = Array.isArray(value) ? value : value instanceof Map ? value.values() : Object.values(value);
+    const listed = Array.isArray(value) || value instanceof Map || value instanceof Set;
+    const items = listed ? value.values() : Object.values(value);
     for (const item of items) forEachTensor(item, visit, seen);
   }
 }
@@ -135,7 +137,7 @@ export class Scope {
 /** A scope that lasts until the end of a block: `using s = scope();`. */
 export function scope(): Scope;
 /**
- * Runs `f` and frees every tensor made inside it, except those in the returned value (a tensor, or arrays, maps and plain
+ * Runs `f` and frees every tensor made inside it, except those in the returned value (a tensor, or arrays, maps, sets and plain
  * objects of them) and those a gradient still has to read, which pass to the enclosing scope.
  * `f` must be synchronous: read with `readSync()` inside, or return the tensor and `await` outside.
  * @throws TypeError if `f` returns a promise
@@ -147,9 +149,7 @@ export function scope<R>(f?: () => R): R | Scope {
   let result: R;
   try {
     result = f();
-    if (result instanceof Promise) {
-      throw new TypeError('scope: the function returned a promise; make it synchronous and await the result outside');
-    }
+    refusePromise('scope', result);
   } catch (error) {
     lifetimes.close(mine);
     for (const tensor of mine) release(tensor);

@@ -22,11 +22,14 @@ interface Entry {
   readonly recording: Recording;
 }
 
+/** A new tensor of the same memory. */
+const again = (y: Tensor): Tensor => run('reshape', [y], { shape: y.shape })[0];
+
 /** At most this many combinations of lengths are recorded, because each recording keeps memory. Others run kernel by kernel. */
 const MOST_SHAPES = 64;
 
 /**
- * `f` as a function of the values of its inputs, recorded once for each combination of their lengths. Beyond its inputs `f` may read
+ * `f` as a function of the values of its inputs, recorded once for each combination of their lengths and kinds (whole numbers or floats). Beyond its inputs `f` may read
  * and overwrite tensors that live longer than it (weights, caches); when one of these is replaced by another tensor, call `forget`.
  * Decisions that `f` makes in TypeScript must depend on nothing but the inputs' lengths, and so must the range of ids that kernels make.
  *
@@ -52,7 +55,7 @@ export class Replay<Counts = void> {
     const { backend } = this;
     if (once || !backend.record || ledgerIsOpen() || watchesKernels()) return this.plain(values, counts);
     let key = '';
-    for (const { length } of values) key += `${length},`;
+    for (const x of values) key += `${x.length}${x instanceof Int32Array ? 'i' : 'f'},`;
     let entry = this.entries.get(key);
     if (entry) {
       const { inputs, checks, recording } = entry;
@@ -64,7 +67,7 @@ export class Replay<Counts = void> {
       entry = this.record(backend.record.bind(backend), values, counts);
       this.entries.set(key, entry);
     }
-    return entry.outputs.map((y) => run('reshape', [y], { shape: y.shape })[0]);
+    return entry.outputs.map(again);
   }
 
   /** Drops all recordings and gives their memory back. */
@@ -86,7 +89,8 @@ export class Replay<Counts = void> {
           outputs = scope(() => this.f(inputs, counts));
         });
       });
-      return { inputs, outputs: outputs.map((y) => keep(y)), checks, recording };
+      // Tensors of its own, because `f` may return what is not: `forget` frees them.
+      return { inputs, outputs: outputs.map((y) => keep(again(y))), checks, recording };
     } catch (error) {
       for (const x of inputs) release(x);
       throw error;
@@ -94,11 +98,9 @@ export class Replay<Counts = void> {
   }
 
   private plain(values: readonly ReplayInput[], counts: Counts): Tensor[] {
-    return scope(() =>
-      this.f(
-        values.map((x) => tensor(x, undefined, this)),
-        counts,
-      ),
-    );
+    return scope(() => {
+      const inputs = values.map((x) => tensor(x, undefined, this));
+      return this.f(inputs, counts);
+    });
   }
 }

@@ -138,6 +138,7 @@ export class Tensor {
   toString(): string {
     if (this.freed) return `Tensor(${this.dtype} ${formatShape(this.shape)}, freed)`;
     if (!this.backend.synchronous) return `Tensor(${this.dtype} ${formatShape(this.shape)} on ${this.backend.name})`;
+    lifetimes.watcher?.(this, 'toString');
     return format(this.dtype, this.shape, this.backend.readSync(this.storage));
   }
 

@@ -36,9 +36,11 @@ export type PoolOptions = WindowOptions;
 
 /** One number for each of `axes` axes. @throws ShapeError for another number of them, or one below `least` */
 function perAxis(op: string, name: string, value: PerAxis, axes: number, least: number): number[] {
-  const list = typeof value === 'number' ? new Array<number>(axes).fill(value) : [...value];
+  const list = Array.isArray(value) ? [...value] : new Array<number>(axes).fill(value as number);
   if (list.length === axes && list.every((v) => Number.isInteger(v) && v >= least)) return list;
-  throw new ShapeError(`${op}: ${name} [${list.join(',')}] must be ${axes} whole numbers, each at least ${least}`);
+  throw new ShapeError(
+    `${op}: ${name} [${list.map(String).join(',')}] must be ${axes} whole numbers, each at least ${least}`,
+  );
 }
 
 /** Windows of x [N, C, ...axes] as rows: [N * places, elements, C], and the places along each axis. */

@@ -1,6 +1,6 @@
 /** @file Parts of a tensor by indices and ranges, and what surrounds it. */
-import { checkOptions, checkTensor, describe, formatShape, ones, ShapeError, Tensor, tensor } from '@blt-ts/tensor';
-import { take } from '../ops/axis.ts';
+import { checkOptions, checkTensor, describe, formatShape, ones, ShapeError, Tensor } from '@blt-ts/tensor';
+import { take, takeAt } from '../ops/axis.ts';
 import { where } from '../ops/elementwise.ts';
 import { checkList, reshape, slice, pad as zeroPad } from '../ops/shape.ts';
 
@@ -14,12 +14,15 @@ interface Range {
   readonly step: number;
 }
 
+/** Where a range begins or ends; its own end of the axis where it is left out, as None in Python. */
+type Bound = number | null | undefined;
+
 /** Python's rule for start:stop:step on an axis of `size`: negative bounds count from the end, and what lies outside is cut off. */
-function rangeOf(start: number | undefined, stop: number | undefined, step: number, size: number): Range {
+function rangeOf(start: Bound, stop: Bound, step: number, size: number): Range {
   const [lowest, highest] = step > 0 ? [0, size] : [-1, size - 1];
   const bound = (b: number) => Math.min(highest, Math.max(lowest, b < 0 ? b + size : b));
-  const begin = start === undefined ? (step > 0 ? lowest : highest) : bound(start);
-  const end = stop === undefined ? (step > 0 ? highest : lowest) : bound(stop);
+  const first = step > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  const [begin, end] = [bound(start ?? first), bound(stop ?? -first)];
   if (![begin, end].every(Number.isInteger)) throw new RangeError(`bounds ${start}:${stop} are no whole numbers`);
   return { begin, count: Math.max(0, Math.ceil((end - begin) / step)), step };
 }
@@ -27,31 +30,29 @@ function rangeOf(start: number | undefined, stop: number | undefined, step: numb
 /** The ranges of all axes: one slice for those without a step, then ids for each of the others. */
 function takeRanges(x: Tensor, ranges: readonly Range[]): Tensor {
   const plain = ({ step }: Range) => step === 1;
-  const cut = slice(
-    x,
-    ranges.map((r) => (plain(r) ? r.begin : 0)),
-    ranges.map((r, i) => (plain(r) ? r.begin + r.count : x.shape[i])),
-  );
+  const begin = ranges.map((r) => (plain(r) ? r.begin : 0));
+  const end = ranges.map((r, i) => (plain(r) ? r.begin + r.count : x.shape[i]));
+  const cut = slice(x, begin, end);
   return ranges.reduce((y, r, axis) => {
     if (plain(r)) return y;
-    const ids = Int32Array.from({ length: r.count }, (_, i) => r.begin + i * r.step);
-    return take(y, tensor(ids, undefined, { backend: x.backend }), axis);
+    return takeAt(y, axis, r.count, (i) => r.begin + i * r.step);
   }, cut);
 }
 
 /**
  * x[begin:end:stride] on each axis, as in Python: negative bounds count from the end, what lies outside is cut off, a negative stride
- * goes backwards. Axes left out are taken whole. @throws ShapeError for more bounds than axes, RangeError for a stride that is not whole or 0
+ * goes backwards. Axes left out are taken whole, and bounds that are null or undefined are the ends of the axis. @throws ShapeError for more bounds than axes, RangeError for a stride that is not whole or 0
  */
 export function stridedSlice(
   x: Tensor,
-  begin: readonly (number | undefined)[],
-  end: readonly (number | undefined)[],
+  begin: readonly Bound[],
+  end: readonly Bound[],
   strides: readonly number[] = [],
 ): Tensor {
   checkTensor('stridedSlice: x', x);
   checkList('stridedSlice: begin', begin);
   checkList('stridedSlice: end', end);
+  checkList('stridedSlice: strides', strides);
   const count = Math.max(begin.length, end.length, strides.length);
   if (count > x.rank)
     throw new ShapeError(`stridedSlice: ${count} bounds for the ${x.rank} axes of ${formatShape(x.shape)}`);
@@ -59,10 +60,8 @@ export function stridedSlice(
     if (!Number.isInteger(step) || step === 0)
       throw new RangeError(`stridedSlice: stride ${step}; give a whole number, not 0`);
   }
-  return takeRanges(
-    x,
-    x.shape.map((size, i) => rangeOf(begin[i], end[i], strides[i] ?? 1, size)),
-  );
+  const ranges = x.shape.map((size, i) => rangeOf(begin[i], end[i], strides[i] ?? 1, size));
+  return takeRanges(x, ranges);
 }
 
 /** The text of a range as numbers. @throws TypeError for what is none */
@@ -123,10 +122,8 @@ function withIds(cut: Tensor, x: Tensor, axes: readonly (number | Tensor)[], ind
   const sizes = index.filter((i) => i !== null).map((i, axis) => (i instanceof Tensor ? x.shape[axis] : undefined));
   const whole = sizes.filter((size) => size !== undefined);
   let next = 0;
-  let y = reshape(
-    cut,
-    axes.map((a) => (a instanceof Tensor ? (whole[next++] as number) : a)),
-  );
+  const shape = axes.map((a) => (a instanceof Tensor ? (whole[next++] as number) : a));
+  let y = reshape(cut, shape);
   for (let axis = axes.length - 1; axis >= 0; axis--) {
     const ids = axes[axis];
     if (ids instanceof Tensor) y = take(y, ids, axis);
@@ -176,7 +173,6 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
     const [b, a] = [before[axis], after[axis]];
     if (a + b === 0) return y;
     if (d === 0) throw new ShapeError(`pad: axis ${axis} of ${formatShape(x.shape)} has no elements to ${mode}`);
-    const ids = Int32Array.from({ length: b + d + a }, (_, i) => place(i - b, d));
-    return take(y, tensor(ids, undefined, { backend: x.backend }), axis);
+    return takeAt(y, axis, b + d + a, (i) => place(i - b, d));
   }, start);
 }

@@ -1,6 +1,6 @@
 /** @file Products of tensors by the names of their axes. */
-import { checkTensor, formatShape, ShapeError, sizeOf, type Tensor, tensor } from '@blt-ts/tensor';
-import { take } from '../ops/axis.ts';
+import { checkTensor, formatShape, ShapeError, sizeOf, type Tensor } from '@blt-ts/tensor';
+import { takeAt } from '../ops/axis.ts';
 import { mul } from '../ops/elementwise.ts';
 import { matmul } from '../ops/matmul.ts';
 import { sum } from '../ops/reduce.ts';
@@ -62,12 +62,8 @@ export function einsum(equation: string, ...xs: readonly Tensor[]): Tensor {
   });
   let [result, ...rest] = operands;
   for (; rest.length > 0; rest = rest.slice(1)) {
-    const later =
-      output +
-      rest
-        .slice(1)
-        .map(({ names }) => names)
-        .join('');
+    const others = rest.slice(1).map(({ names }) => names);
+    const later = output + others.join('');
     result = product(without(result, later + rest[0].names), without(rest[0], later + result.names), later, sizes);
   }
   return ordered(without(result, output), output);
@@ -76,10 +72,8 @@ export function einsum(equation: string, ...xs: readonly Tensor[]): Tensor {
 /** x with its axes in the order of `names`. No data moves where they are in it. */
 function ordered({ x, names: before }: Named, names: string): Tensor {
   if (names === before) return reshape(x, x.shape);
-  return transpose(
-    x,
-    [...names].map((name) => before.indexOf(name)),
-  );
+  const perm = [...names].map((name) => before.indexOf(name));
+  return transpose(x, perm);
 }
 
 function parse(equation: string): { inputs: string[]; output: string } {
@@ -103,12 +97,8 @@ function diagonal({ x, names }: Named): Named {
   const others = [...x.shape.keys()].filter((i) => i !== first && i !== second);
   const n = x.shape[first];
   const rows = reshape(transpose(x, [first, second, ...others]), [n * n, ...others.map((i) => x.shape[i])]);
-  const ids = tensor(
-    Int32Array.from({ length: n }, (_, i) => i * (n + 1)),
-    undefined,
-    { backend: x.backend },
-  );
-  return diagonal({ x: take(rows, ids), names: names[first] + others.map((i) => names[i]).join('') });
+  const found = takeAt(rows, 0, n, (i) => i * (n + 1));
+  return diagonal({ x: found, names: names[first] + others.map((i) => names[i]).join('') });
 }
 
 /** Sums over the axes that nobody needs. */
@@ -129,11 +119,6 @@ function product(a: Named, b: Named, later: string, sizes: ReadonlyMap<string, n
     reshape(ordered(operand, [...batch, ...free, ...summed].join('')), [size(batch), size(free), size(summed)]);
   const y = matmul(matrices(a, freeA), matrices(b, freeB), { transposeB: true });
   const names = [...batch, ...freeA, ...freeB];
-  return {
-    x: reshape(
-      y,
-      names.map((name) => sizes.get(name)!),
-    ),
-    names: names.join(''),
-  };
+  const shape = names.map((name) => sizes.get(name)!);
+  return { x: reshape(y, shape), names: names.join('') };
 }

@@ -1,8 +1,7 @@
 /** @file Comparisons and logic: 1 for true, 0 for false, and no gradient. Operands broadcast; a comparison with NaN is false, but for `notEqual`. */
 import { checkOptions, checkTensor, type Tensor } from '@blt-ts/tensor';
 import { abs, affine, equal, greater, maximum, mul, notEqual, type Operand, pair, sub } from '../ops/elementwise.ts';
-import { type ReduceOptions, sum } from '../ops/reduce.ts';
-import { over } from './reduce.ts';
+import { over, type ReduceOptions, sum } from '../ops/reduce.ts';
 
 /** 1 where a < b, else 0 */
 export function less(a: Operand, b: Operand): Tensor {

@@ -92,10 +92,11 @@ const realPower = /* @__PURE__ */ defineOp({
  * roundoffs. A negative a has a power only where b is whole, else NaN; a^0, 1^b and (-1)^(+-infinity) are 1. The gradient by b is NaN where a is negative, and 0 at a = 0. Operands broadcast.
  */
 export function pow(a: Operand, b: Operand): Tensor {
-  if (typeof a === 'number') return realPower(full([], a, { backend: (b as Tensor).backend }), b as Tensor);
+  if (typeof a === 'number') return realPower(pair('pow', a, b)[0], b as Tensor);
   if (typeof b !== 'number') return realPower(a, b);
+  checkTensor('pow: the first operand', a);
   if (b === 0.5) return sqrt(a);
-  if (!Number.isInteger(b) || Math.abs(b) > LARGEST_WHOLE) return realPower(a, full([], b, { backend: a.backend }));
+  if (!Number.isInteger(b) || Math.abs(b) > LARGEST_WHOLE) return realPower(a, pair('pow', a, b)[1]);
   if (b < 0) return pow(reciprocal(a), -b);
   if (b === 0) return full(a.shape, 1, { backend: a.backend });
   // The product of a^(2^i) over the digits i of b that are 1.

@@ -1,5 +1,6 @@
 /** @file Random tensors. Each takes the stream that its numbers come from: same stream, same bits, on every backend. */
 import {
+  checkNumbers,
   checkShape,
   describe,
   type Random,
@@ -32,8 +33,9 @@ function drawn(
   return tensor(values, shape, { dtype, ...options });
 }
 
-/** Uniform in [low, high), [0, 1) unless given. @throws ShapeError for a shape that is none, RangeError if high is below low */
+/** Uniform in [low, high), [0, 1) unless given. @throws ShapeError for a shape that is none, TypeError for a bound that is no number, RangeError if high is below low */
 export function randomUniform(random: Random, shape: Shape, low = 0, high = 1, options: TensorOptions = {}): Tensor {
+  checkNumbers('randomUniform', { low, high });
   if (!(high >= low)) throw new RangeError(`randomUniform: high ${high} is below low ${low}`);
   if (!(high - low < Infinity) || (low < high && Math.fround(low) >= high)) {
     throw new RangeError(
@@ -48,8 +50,9 @@ export function randomUniform(random: Random, shape: Shape, low = 0, high = 1, o
   return drawn('randomUniform', random, shape, draw, options, 'f32');
 }
 
-/** Normal with a mean and a standard deviation, 0 and 1 unless given. @throws ShapeError for a shape that is none */
+/** Normal with a mean and a standard deviation, 0 and 1 unless given. @throws ShapeError for a shape that is none, TypeError for what is no number */
 export function randomNormal(random: Random, shape: Shape, mean = 0, std = 1, options: TensorOptions = {}): Tensor {
+  checkNumbers('randomNormal', { mean, std });
   return drawn('randomNormal', random, shape, () => mean + std * random.normal(), options, 'f32');
 }
 

@@ -11,31 +11,14 @@ import {
   tensor,
 } from '@blt-ts/tensor';
 import { abs, add, affine, cast, equal, exp, log, mul, neg, sqrt, square, sub, where } from '../ops/elementwise.ts';
-import { max, type ReduceOptions, sum } from '../ops/reduce.ts';
+import { dropped, max, over, type ReduceOptions, sum } from '../ops/reduce.ts';
 import { concat, reshape, slice, transpose } from '../ops/shape.ts';
 import { apply, stopGradient } from '../tape.ts';
-
-/** The axes of a reduction, in its own name. @throws TypeError, ShapeError */
-export function over(op: string, x: Tensor, options: ReduceOptions, more: readonly string[] = []) {
-  checkTensor(`${op}: x`, x);
-  checkOptions(op, options, ['axes', 'keepDims', ...more]);
-  return { axes: normalizeAxes(op, options.axes, x.rank), keepDims: options.keepDims ?? false };
-}
 
 /** Smallest element over the axes. Equal smallest elements share the gradient evenly. @throws ShapeError as `sum` */
 export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = over('min', x, options);
   return neg(max(neg(x), axes));
-}
-
-/** `y`, whose `axes` have size 1, without them unless they are kept. */
-function dropped(y: Tensor, axes: readonly number[], keepDims: boolean): Tensor {
-  return keepDims
-    ? y
-    : reshape(
-        y,
-        y.shape.filter((_, i) => !axes.includes(i)),
-      );
 }
 
 /**
@@ -91,14 +74,15 @@ function varianceOf(op: string, x: Tensor, options: VarianceOptions): Tensor {
 export const std = (x: Tensor, options: VarianceOptions = {}): Tensor => sqrt(varianceOf('std', x, options));
 
 /**
- * Norm over the axes: `ord` 2 (unless given) the root of the sum of squares, 1 the sum of |x|, Infinity the largest |x|. The gradient of
+ * Norm over the axes: `ord` 2 (unless given) the root of the sum of squares, 1 the sum of |x|, Infinity the largest |x|; of nothing 0. The gradient of
  * the first is not defined where it is 0. @throws TypeError for another ord, ShapeError as `sum`
  */
 export function norm(x: Tensor, options: ReduceOptions & { ord?: 1 | 2 | number } = {}): Tensor {
   const axes = over('norm', x, options, ['ord']);
   const { ord = 2 } = options;
   if (ord === 2) return sqrt(sum(square(x), axes));
-  if (ord === 1) return sum(abs(x), axes);
+  const nothing = axes.axes.some((i) => x.shape[i] === 0);
+  if (ord === 1 || (ord === Number.POSITIVE_INFINITY && nothing)) return sum(abs(x), axes);
   if (ord === Number.POSITIVE_INFINITY) return max(abs(x), axes);
   throw new TypeError(`norm: ord must be 1, 2 or Infinity, got ${describe(ord)}`);
 }
@@ -139,11 +123,9 @@ function positionOf(op: string, x: Tensor, options: { axis?: number; keepDims?: 
   if (n > 2 ** 24) throw new ShapeError(`${op}: axis ${at} has ${n} elements; places are exact up to 2^24`);
   const along = { axes: at, keepDims: true };
   // n for the first place down to 1 for the last: of the places that win, the largest is the first.
-  const countdown = tensor(
-    Float32Array.from({ length: n }, (_, i) => n - i),
-    flat.shape.map((_, i) => (i === at ? n : 1)),
-    { backend: x.backend },
-  );
+  const left = Float32Array.from({ length: n }, (_, i) => n - i);
+  const line = flat.shape.map((_, i) => (i === at ? n : 1));
+  const countdown = tensor(left, line, { backend: x.backend });
   // Where the largest is NaN, the elements that are NaN win.
   const winners = add(equal(flat, max(flat, along)), affine(equal(flat, flat), -1, 1));
   const position = affine(max(mul(winners, countdown), along), -1, n);

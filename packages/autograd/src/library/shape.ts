@@ -1,15 +1,7 @@
 /** @file Axes added, dropped, moved, joined, cut, turned round and repeated. */
-import {
-  checkTensor,
-  describe,
-  formatShape,
-  normalizeAxes,
-  ShapeError,
-  sizeOf,
-  type Tensor,
-  tensor,
-} from '@blt-ts/tensor';
-import { take } from '../ops/axis.ts';
+import { checkTensor, describe, formatShape, normalizeAxes, ShapeError, sizeOf, type Tensor } from '@blt-ts/tensor';
+import { takeAt } from '../ops/axis.ts';
+import { dropped } from '../ops/reduce.ts';
 import { broadcastTo, checkList, concat, reshape, slice, transpose } from '../ops/shape.ts';
 
 /** One axis, counted from the end if negative. @throws ShapeError if it is out of range for `rank` */
@@ -18,15 +10,12 @@ const one = (op: string, axis: number, rank: number): number => normalizeAxes(op
 /** x without its axes of size 1, or without those named. @throws ShapeError if one named has another size */
 export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
   checkTensor('squeeze: x', x);
-  const dropped = normalizeAxes('squeeze', axes, x.rank).filter((i) => axes !== undefined || x.shape[i] === 1);
-  const wrong = dropped.find((i) => x.shape[i] !== 1);
+  const ones = normalizeAxes('squeeze', axes, x.rank).filter((i) => axes !== undefined || x.shape[i] === 1);
+  const wrong = ones.find((i) => x.shape[i] !== 1);
   if (wrong !== undefined) {
     throw new ShapeError(`squeeze: axis ${wrong} of ${formatShape(x.shape)} has size ${x.shape[wrong]}, not 1`);
   }
-  return reshape(
-    x,
-    x.shape.filter((_, i) => !dropped.includes(i)),
-  );
+  return dropped(x, ones, false);
 }
 
 /** x with a new axis of size 1 at place `axis` of the result: [2,3], 1 -> [2,1,3]. NumPy and JAX call it `expand_dims`. */
@@ -58,10 +47,8 @@ export function moveaxis(x: Tensor, from: number, to: number): Tensor {
 export function swapaxes(x: Tensor, a: number, b: number): Tensor {
   checkTensor('swapaxes: x', x);
   const [i, j] = [one('swapaxes', a, x.rank), one('swapaxes', b, x.rank)];
-  return transpose(
-    x,
-    [...x.shape.keys()].map((k) => (k === i ? j : k === j ? i : k)),
-  );
+  const perm = [...x.shape.keys()].map((k) => (k === i ? j : k === j ? i : k));
+  return transpose(x, perm);
 }
 
 /** The tensors along a new axis: two of [3], axis 0 -> [2,3]. @throws ShapeError if their shapes differ */
@@ -75,10 +62,8 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
   });
   if (xs.length === 0) throw new TypeError('stack: takes at least 1 tensors, got 0');
   const at = one('stack', axis, xs[0].rank + 1);
-  return concat(
-    xs.map((x) => unsqueeze(x, at)),
-    at,
-  );
+  const parts = xs.map((x) => unsqueeze(x, at));
+  return concat(parts, at);
 }
 
 /**
@@ -100,11 +85,8 @@ export function split(x: Tensor, parts: number | readonly number[], axis = 0): T
     const from = begin;
     begin += part;
     const bounds = (bound: number, of: (d: number) => number) => x.shape.map((d, i) => (i === at ? bound : of(d)));
-    return slice(
-      x,
-      bounds(from, () => 0),
-      bounds(begin, (d) => d),
-    );
+    const [least, most] = [bounds(from, () => 0), bounds(begin, (d) => d)];
+    return slice(x, least, most);
   });
 }
 
@@ -113,8 +95,7 @@ export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
   checkTensor('flip: x', x);
   const start = reshape(x, x.shape);
   return normalizeAxes('flip', axes, x.rank).reduce((y, axis) => {
-    const ids = Int32Array.from({ length: x.shape[axis] }, (_, i) => x.shape[axis] - 1 - i);
-    return take(y, tensor(ids, undefined, { backend: x.backend }), axis);
+    return takeAt(y, axis, x.shape[axis], (i) => x.shape[axis] - 1 - i);
   }, start);
 }
 

@@ -143,10 +143,8 @@ export function scatterAdd(values: Tensor, ids: Tensor, size: number, axis = -1)
   checkTensor('scatterAdd: ids', ids);
   const perm = toLast('scatterAdd', values, axis);
   if (!perm || ids.rank !== values.rank || ids.dtype !== 'i32') return apply('scatterAddAxis', [values, ids], { size });
-  return transpose(
-    apply('scatterAddAxis', [transpose(values, perm), transposeIds(ids, perm)], { size }),
-    inverse(perm),
-  );
+  const summed = apply('scatterAddAxis', [transpose(values, perm), transposeIds(ids, perm)], { size });
+  return transpose(summed, inverse(perm));
 }
 
 /**
@@ -166,4 +164,10 @@ export function take(x: Tensor, ids: Tensor, axis = 0): Tensor {
   const rows = transpose(reshape(x, [outer, x.shape[at], inner]), [1, 0, 2]);
   const taken = apply('gatherRows', [reshape(rows, [x.shape[at], outer * inner]), flat], {});
   return reshape(transpose(reshape(taken, [ids.size, outer, inner]), [1, 0, 2]), shape);
+}
+
+/** `count` slices of x along an axis: those at place(0), place(1), ... */
+export function takeAt(x: Tensor, axis: number, count: number, place: (i: number) => number): Tensor {
+  const ids = Int32Array.from({ length: count }, (_, i) => place(i));
+  return take(x, tensor(ids, undefined, { backend: x.backend }), axis);
 }

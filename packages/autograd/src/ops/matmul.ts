@@ -1,5 +1,5 @@
 /** @file Matrix products. */
-import { checkOptions, checkTensor, sizeOf, type Tensor } from '@blt-ts/tensor';
+import { checkNoMore, checkOptions, checkTensor, sizeOf, type Tensor } from '@blt-ts/tensor';
 import { apply } from '../tape.ts';
 import { reshape, transpose } from './shape.ts';
 
@@ -31,8 +31,9 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   return apply('matmul', [a, b], { transposeA, transposeB });
 }
 
-/** x W^T: x [.., in], weight [out, in] -> [.., out]. */
-export function linear(x: Tensor, weight: Tensor): Tensor {
+/** x W^T: x [.., in], weight [out, in] -> [.., out]. @throws TypeError for a bias, which it does not take */
+export function linear(x: Tensor, weight: Tensor, ...none: never[]): Tensor {
+  checkNoMore('linear', none, 'add(linear(x, weight), bias) adds a bias');
   checkTensor('linear: x', x);
   checkTensor('linear: weight', weight);
   return matmul(x, weight, { transposeB: true });

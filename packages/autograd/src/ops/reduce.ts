@@ -21,17 +21,23 @@ export interface ReduceOptions {
   keepDims?: boolean;
 }
 
-function reduce(kernel: 'sum' | 'max', x: Tensor, options: ReduceOptions, op: string = kernel): Tensor {
+/** The axes of a reduction, in its own name. @throws TypeError, ShapeError */
+export function over(op: string, x: Tensor, options: ReduceOptions, more: readonly string[] = []) {
   checkTensor(`${op}: x`, x);
-  checkOptions(op, options, ['axes', 'keepDims']);
-  const { axes, keepDims = false } = options;
-  const reduced = normalizeAxes(op, axes, x.rank);
-  const y = apply(kernel, [x], { axes: reduced });
+  checkOptions(op, options, ['axes', 'keepDims', ...more]);
+  return { axes: normalizeAxes(op, options.axes, x.rank), keepDims: options.keepDims ?? false };
+}
+
+/** `y`, whose `axes` have size 1, without them unless they are kept. */
+export function dropped(y: Tensor, axes: readonly number[], keepDims: boolean): Tensor {
   if (keepDims) return y;
-  return reshape(
-    y,
-    y.shape.filter((_, i) => !reduced.includes(i)),
-  );
+  const shape = y.shape.filter((_, i) => !axes.includes(i));
+  return reshape(y, shape);
+}
+
+function reduce(kernel: 'sum' | 'max', x: Tensor, options: ReduceOptions, op: string = kernel): Tensor {
+  const { axes, keepDims } = over(op, x, options);
+  return dropped(apply(kernel, [x], { axes }), axes, keepDims);
 }
 
 /** Sum over the axes: x [2,3], axes 0 -> [3]. @throws ShapeError if an axis is out of range or named twice */

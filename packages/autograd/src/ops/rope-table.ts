@@ -10,9 +10,12 @@ const ropeTables = new WeakMap<Backend, Map<string, RopeTable>>();
  * The angle is rounded to float32 where the reference implementations do so.
  * Powers of theta are e^(x ln theta). No function of Math is used, because engines differ in their last bits.
  * @param theta 10000 in Su et al. 2021   @param headDim an even number
+ * @throws RangeError for another headDim
  * @see Su et al. 2021, eq. 15 and 34
  */
 export function ropeTable(backend: Backend, theta: number, headDim: number, positions: number): RopeTable {
+  const even = headDim > 0 && headDim % 2 === 0;
+  if (!even) throw new RangeError(`ropeTable: headDim must be an even number above 0, got ${headDim}`);
   let tables = ropeTables.get(backend);
   if (!tables) ropeTables.set(backend, (tables = new Map()));
   const key = `${theta}/${headDim}`;

@@ -1,10 +1,10 @@
 /** @file One optimiser of two: Muon updates some matrices, AdamW everything else. */
-import { leaves } from '@blt-ts/autograd';
 import type { Tensor } from '@blt-ts/tensor';
 import { AdamW, type AdamWOptions, type AdamWState } from './adamw.ts';
-import { type Gradient, type Gradients, namedGradients } from './gradients.ts';
+import { consumeGradients, type Gradient, type Gradients, namedGradients } from './gradients.ts';
 import { Muon } from './muon.ts';
-import { groupOf, type ParameterGroup } from './parameter-groups.ts';
+import { namedParameters } from './named-parameters.ts';
+import { checkGroups, groupOf, type ParameterGroup } from './parameter-groups.ts';
 
 /** The matrices that Muon updates, and how. */
 export interface MuonPart {
@@ -37,7 +37,8 @@ export class AdamWWithMuon {
     part: MuonPart | null,
     peakLr: number,
   ) {
-    const all = leaves(params);
+    checkGroups('AdamWWithMuon', groups);
+    const all = [...namedParameters('AdamWWithMuon', params)];
     const chosen = (name: string) =>
       part?.prefixes.some((prefix) => name.startsWith(prefix)) && groupOf(groups, name).muon !== false;
     this.matrices = new Map(all.filter(([name, p]) => chosen(name) && p.rank === 2));
@@ -67,6 +68,8 @@ export class AdamWWithMuon {
     if (this.muon) this.adamw.checkStep(rest, scaled.scale);
     this.muon?.step(ofMuon, lr * this.muonScale, scaled);
     this.adamw.step(rest, lr, scaled);
+    // Those of a tree too, of which the two parts have seen the named ones alone.
+    consumeGradients('AdamWWithMuon', gradients);
   }
 
   /** `step`, with the matrices of Muon carried out elsewhere at the same time: see `Muon.stepElsewhere`. The bits are the same. */

@@ -1,10 +1,10 @@
 /** @file AdamW over a tree of parameters. Tables with row-sparse gradients are updated in the rows that a step reads. */
-import { leaves } from '@blt-ts/autograd';
 import { checkOptions, full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { copyOf } from '../copy.ts';
 import { checkConstants } from './adam.ts';
 import { checkGradients, consumeGradients, type Gradient, type Gradients, namedGradients } from './gradients.ts';
 import { rateOf } from './learning-rate.ts';
+import { namedParameters } from './named-parameters.ts';
 import { checkGroups, groupOf, type ParameterGroup } from './parameter-groups.ts';
 import { checkBuffer } from './saved-state.ts';
 import { type AdamWOptions, SkippedUpdates, takeRowsBehind } from './skipped-updates.ts';
@@ -43,7 +43,7 @@ export class AdamW {
   /**
    * @param options `lr`, the learning rate of a step that is given none, and constants other than `ADAMW_DEFAULTS`
    * @param groups learning rates and weight decays of their own, see `ParameterGroup`
-   * @throws TypeError for an option that there is not, RangeError for one out of range
+   * @throws TypeError for an option that there is not, a parameter that is not f32 or has two names; RangeError for an option out of range
    */
   constructor(
     params: object,
@@ -58,7 +58,7 @@ export class AdamW {
     this.options = options;
     this.lr = lr;
     this.skipped = new SkippedUpdates(options);
-    this.params = new Map(leaves(params));
+    this.params = namedParameters('AdamW', params);
     for (const [name, p] of this.params) {
       const like = { backend: p.backend };
       const { lrScale = 1, weightDecay = options.weightDecay } = groupOf(groups, name);
@@ -98,8 +98,9 @@ export class AdamW {
    * `clipFactor`), every gradient is multiplied by it first.
    * @param gradients the tree that `valueAndGrad` gave, or gradients by the name of the parameter, as `coalesce` makes them
    * @param lr the learning rate of this step, that of the options unless given
-   * @throws Error, TypeError, RangeError before anything is changed, for no learning rate, or naming the parameter whose gradient is missing, no gradient, of
-   *   another shape or, on backends whose values can be read at once, not finite
+   * @throws Error, TypeError, RangeError before anything is changed, for no learning rate, a scale that is no scalar, or naming the parameter
+   *   that was freed, or whose gradient is missing, no gradient, freed, on another backend, of another shape or, on backends whose values can
+   *   be read at once, not finite
    */
   step(gradients: Gradients, lr?: number, scaled: { readonly scale?: Tensor } = {}): void {
     checkOptions('AdamW: step', scaled, ['scale']);

@@ -9,6 +9,7 @@ import {
   formatShape,
   isPinned,
   release,
+  sameShape,
   scope,
   Tensor,
 } from '@blt-ts/tensor';
@@ -43,7 +44,7 @@ export type Gradients = ReadonlyMap<string, Gradient> | object;
  */
 export function namedGradients(op: string, gradients: Gradients): ReadonlyMap<string, Gradient> {
   if (gradients instanceof Map) return gradients;
-  if (typeof gradients !== 'object' || gradients === null) {
+  if (typeof gradients !== 'object' || gradients === null || gradients instanceof Promise) {
     throw new TypeError(
       `${op}: gradients are the tree that valueAndGrad gives, or a Map from names to gradients, got ${describe(gradients)}`,
     );
@@ -51,10 +52,19 @@ export function namedGradients(op: string, gradients: Gradients): ReadonlyMap<st
   return coalesce(new Map(gradientLeaves(gradients)));
 }
 
+/** @throws TypeError, Error unless `x` is a tensor of floats that was not freed, on the backend of its parameter */
+function checkUsable(what: string, x: Tensor, { backend }: Tensor): void {
+  checkTensor(what, x);
+  if (x.dtype !== 'f32') throw new TypeError(`${what} must be f32, got ${x.dtype}`);
+  if (x.freed) throw new Error(`${what} was freed before the step, which needs it`);
+  if (x.backend === backend) return;
+  throw new Error(`${what} lives on ${x.backend.name}, the parameter on ${backend.name}; make them on one backend`);
+}
+
 /**
  * Checks an update before anything is changed.
- * @throws Error, TypeError, RangeError naming the parameter whose gradient is missing, no gradient, of another shape or, on backends
- *   whose values can be read at once, not finite
+ * @throws Error, TypeError, RangeError for a scale that is no scalar, or naming the parameter that was freed, or whose gradient is missing, no
+ *   gradient, freed, on another backend, of another shape or, on backends whose values can be read at once, not finite
  */
 export function checkGradients(
   op: string,
@@ -63,13 +73,16 @@ export function checkGradients(
   scale: Tensor,
 ): void {
   checkTensor(`${op}: scale`, scale);
+  if (scale.rank !== 0) throw new RangeError(`${op}: scale must be a scalar, got shape ${formatShape(scale.shape)}`);
   for (const [name, p] of params) {
+    checkUsable(`${op}: the parameter ${name}`, p, p);
+    checkUsable(`${op}: scale`, scale, p);
     const g: unknown = gradients.get(name);
     if (g === undefined) throw new Error(`${op}: no gradient for parameter ${name}`);
     if (g instanceof RowSparse) throw new TypeError(`${op}: the gradient of ${name} is a RowSparse; coalesce it first`);
     const sparse = typeof g === 'object' && g !== null && 'ids' in g && 'rows' in g;
     const { ids, rows } = (sparse ? g : { ids: undefined, rows: g }) as { ids?: Int32Array; rows: Tensor };
-    checkTensor(`${op}: the gradient of ${name}`, rows);
+    checkUsable(`${op}: the gradient of ${name}`, rows, p);
     const shape = ids ? [ids.length, ...p.shape.slice(1)] : p.shape;
     if (formatShape(rows.shape) !== formatShape(shape)) {
       throw new RangeError(
@@ -99,15 +112,20 @@ export function consumeGradients(op: string, gradients: Gradients): void {
   });
 }
 
-/** The sum of two trees of gradients of the same parameters (gradient accumulation), as a flat map. */
-export function addGradients(a: Map<string, Cotangent>, b: Map<string, Cotangent>): Map<string, Cotangent> {
-  return sumsOf(a, b, add);
+/**
+ * The sum of two sets of gradients of the same parameters (gradient accumulation), as a flat map. Each is a tree that `valueAndGrad` gave, or
+ * a map from names to gradients.
+ * @throws Error naming a parameter that has a gradient in one of them alone; RangeError for two of different shapes
+ */
+export function addGradients(a: object, b: object): Map<string, Cotangent> {
+  const [x, y] = [a, b].map((gradients) => (gradients instanceof Map ? gradients : new Map(gradientLeaves(gradients))));
+  return sumsOf('addGradients', x, y, add);
 }
 
 /** `addGradients` that writes over the dense gradients of `a`, and frees what the result does not hold. */
 export function accumulate(a: Map<string, Cotangent>, b: Map<string, Cotangent>): Map<string, Cotangent> {
   return scope(() => {
-    const sums = sumsOf(a, b, (x, y) => donating([x], () => add(x, y)));
+    const sums = sumsOf('accumulate', a, b, (x, y) => donating([x], () => add(x, y)));
     releaseBut(sums, [a, b]);
     return sums;
   });
@@ -123,14 +141,21 @@ export function releaseBut(kept: unknown, values: unknown): void {
 }
 
 function sumsOf(
+  op: string,
   a: ReadonlyMap<string, Cotangent>,
   b: ReadonlyMap<string, Cotangent>,
   sum: (x: Tensor, y: Tensor) => Tensor,
 ): Map<string, Cotangent> {
   const dense = (c: Cotangent) => (c instanceof RowSparse ? c.toDense() : c);
+  const lone = [...a.keys(), ...b.keys()].find((name) => !a.has(name) || !b.has(name));
+  if (lone !== undefined) throw new Error(`${op}: ${lone} has a gradient in one of the two and none in the other`);
   return new Map(
     [...a].map(([name, x]) => {
       const y = b.get(name)!;
+      if (!sameShape(x.shape, y.shape)) {
+        const shapes = `${formatShape(x.shape)} and ${formatShape(y.shape)}`;
+        throw new RangeError(`${op}: the gradients of ${name} have the shapes ${shapes}; they must have one`);
+      }
       return [name, x instanceof RowSparse && y instanceof RowSparse ? x.plus(y) : sum(dense(x), dense(y))] as const;
     }),
   );

@@ -14,9 +14,14 @@ export interface ParameterGroup {
 
 /**
  * @param op how errors call the optimiser
- * @throws TypeError for a field that there is not, or a prefix that is no text; RangeError for a rate that is negative or not finite
+ * @throws TypeError for what is no list, a field that there is not, or a prefix that is no text; RangeError for a rate that is negative or not finite
  */
 export function checkGroups(op: string, groups: readonly ParameterGroup[]): void {
+  if (!Array.isArray(groups)) {
+    throw new TypeError(
+      `${op}: parameter groups are a list such as [{ prefix: 'norm', weightDecay: 0 }], got ${describe(groups)}`,
+    );
+  }
   for (const group of groups) {
     checkOptions(`${op}: a parameter group`, group, ['prefix', 'lrScale', 'weightDecay', 'muon']);
     const { prefix, lrScale = 1, weightDecay = 0 } = group;

@@ -1,8 +1,9 @@
 /** @file The common part of the optimisers that are made of ordinary operations: parameters by name, buffers, and a saved state. */
-import { leaves, mul, scatterAddRows } from '@blt-ts/autograd';
+import { mul, scatterAddRows } from '@blt-ts/autograd';
 import { checkOptions, full, run, scope, type Tensor, tensor, zeros } from '@blt-ts/tensor';
 import { checkGradients, consumeGradients, type Gradient, type Gradients, namedGradients } from './gradients.ts';
 import { rateOf } from './learning-rate.ts';
+import { namedParameters } from './named-parameters.ts';
 import { checkGroups, groupOf, type ParameterGroup } from './parameter-groups.ts';
 import { checkBuffer } from './saved-state.ts';
 
@@ -49,7 +50,10 @@ export abstract class TreeOptimizer {
   private readonly buffers = new Map<string, Tensor>();
   private done = 0;
 
-  /** @param op how errors call the optimiser   @param kinds the buffers that it keeps for each parameter, which begin at 0 */
+  /**
+   * @param op how errors call the optimiser   @param kinds the buffers that it keeps for each parameter, which begin at 0
+   * @throws TypeError for a parameter that is not f32 or has two names, or for groups that are none
+   */
   protected constructor(
     op: string,
     params: object,
@@ -59,7 +63,7 @@ export abstract class TreeOptimizer {
   ) {
     checkGroups(op, groups);
     this.op = op;
-    this.params = new Map(leaves(params));
+    this.params = namedParameters(op, params);
     this.usual = usual;
     this.groups = groups;
     for (const [name, p] of this.params) {
@@ -77,8 +81,9 @@ export abstract class TreeOptimizer {
    * Rows of a table that a sparse gradient leaves out have the gradient 0. Nothing it makes on the way outlives it.
    * @param gradients the tree that `valueAndGrad` gave, or gradients by the name of the parameter
    * @param lr the learning rate of this step, that of the options unless given
-   * @throws Error, TypeError, RangeError before anything is changed, for no learning rate, or naming the parameter whose gradient is missing,
-   *   no gradient, of another shape or, on backends whose values can be read at once, not finite
+   * @throws Error, TypeError, RangeError before anything is changed, for no learning rate, a scale that is no scalar, or naming the parameter
+   *   that was freed, or whose gradient is missing, no gradient, freed, on another backend, of another shape or, on backends whose values can
+   *   be read at once, not finite
    */
   step(gradients: Gradients, lr?: number, scaled: { readonly scale?: Tensor } = {}): void {
     checkOptions(`${this.op}: step`, scaled, ['scale']);

@@ -143,14 +143,10 @@ export class CommandQueue {
         target.error = error;
         return;
       }
-      return this.attempt(target, () =>
-        this.driver.launch(
-          k,
-          launch,
-          arrays.map((cell) => this.ready(cell)),
-          scalars,
-        ),
-      );
+      return this.attempt(target, () => {
+        const ready = arrays.map((cell) => this.ready(cell));
+        return this.driver.launch(k, launch, ready, scalars);
+      });
     });
   }
 

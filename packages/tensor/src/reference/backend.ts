@@ -1,7 +1,7 @@
 /** @file The reference backend: typed arrays, and the definitions of the kernels. */
 import type { Backend, Operand, Storage, TypedArray } from '../backend.ts';
 import type { KernelAttrs, KernelName } from '../contract.ts';
-import { checkOptions } from '../given.ts';
+import { checkOptions, describe } from '../given.ts';
 import type { DType } from '../shape.ts';
 import { referenceKernels } from './kernels.ts';
 import type { CpuKernel, View } from './view.ts';
@@ -59,11 +59,15 @@ class Uncollected {
 
 /**
  * The definition: plain TypeScript loops. With `precision: 'f64'` the dtype f32 is kept in 64 bits, which is how gradient
- * rules are checked against finite differences without rounding noise.
+ * rules are checked against finite differences without rounding noise. @throws TypeError for another precision
  */
 export function createReferenceBackend(options: { precision?: 'f32' | 'f64' } = {}): Backend {
   checkOptions('createReferenceBackend', options, ['precision']);
-  const double = options.precision === 'f64';
+  const { precision = 'f32' } = options;
+  if (precision !== 'f32' && precision !== 'f64') {
+    throw new TypeError(`createReferenceBackend: precision must be f32 or f64, got ${describe(precision)}`);
+  }
+  const double = precision === 'f64';
   let bytesInUse = 0;
   const uncollected = new Uncollected((bytes) => {
     bytesInUse -= bytes;

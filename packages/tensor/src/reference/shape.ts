@@ -20,12 +20,8 @@ function copyStrided(y: View, x: View, offset: number, strides: readonly number[
 
 const transpose: CpuKernel<'transpose'> = ([y], [x], { perm }) => {
   const strides = stridesOf(x.shape);
-  copyStrided(
-    y,
-    x,
-    0,
-    perm.map((p) => strides[p]),
-  );
+  const permuted = perm.map((p) => strides[p]);
+  copyStrided(y, x, 0, permuted);
 };
 
 const broadcastTo: CpuKernel<'broadcastTo'> = ([y], [x]) => {
@@ -36,12 +32,8 @@ const broadcastTo: CpuKernel<'broadcastTo'> = ([y], [x]) => {
 
 const slice: CpuKernel<'slice'> = ([y], [x], { begin }) => {
   const strides = stridesOf(x.shape);
-  copyStrided(
-    y,
-    x,
-    begin.reduce((sum, b, i) => sum + b * strides[i], 0),
-    strides,
-  );
+  const from = begin.reduce((sum, b, i) => sum + b * strides[i], 0);
+  copyStrided(y, x, from, strides);
 };
 
 const pad: CpuKernel<'pad'> = ([y], [x], { before }) => {

@@ -8,6 +8,7 @@
  * ```
  */
 
+import { describe } from '../given.ts';
 import { bf16ToF32, f16ToF32 } from './float-formats.ts';
 import {
   elementType,
@@ -56,6 +57,9 @@ export type SafetensorsMetadata = ReadonlyMap<string, string> | Readonly<Record<
  * @throws SafetensorsError and nothing else, for anything that is not a valid file (see `parseSafetensorsHeader`)
  */
 export function readSafetensors(bytes: Uint8Array): SafetensorsFile {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new SafetensorsError(`a file is a Uint8Array, got ${describe(bytes)}; new Uint8Array(buffer) makes one`);
+  }
   const header = parseSafetensorsHeader(bytes, bytes.length);
   const tensors = new Map<string, SafetensorsTensor>();
   for (const [name, { dtype, shape, begin, end }] of header.tensors) {

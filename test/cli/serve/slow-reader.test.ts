@@ -64,3 +64,27 @@ test('who reads a little at a time gets all of it, however long that takes', asy
 test('who reads nothing is cut off', async () => {
   expect(await received(0)).toBeLessThan(BYTES);
 }, 60_000);
+
+test('an answer that is computed for long is not cut because the one before it on the connection has ended', async () => {
+  let answers = 0;
+  const server = createServer((_, response) => {
+    const isFirst = answers++ === 0;
+    const answer = () => {
+      response.end('done');
+      for (let i = 0; i < 2; i++) destroyIfStalled(response, PATIENCE);
+      expect(response.listeners('finish').filter((one) => one.name === 'waitForNext')).toHaveLength(1);
+    };
+    if (isFirst) answer();
+    else setTimeout(answer, 3 * PATIENCE);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  let heard = '';
+  socket.on('data', (chunk) => (heard += chunk));
+  const ask = (connection: string) => `GET / HTTP/1.1\r\nHost: x\r\nConnection: ${connection}\r\n\r\n`;
+  socket.write(ask('keep-alive') + ask('close'));
+  await once(socket, 'close');
+  server.close();
+  expect(heard.match(/done/g)).toHaveLength(2);
+}, 60_000);

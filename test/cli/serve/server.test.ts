@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { ContinuousBatch, encode, generate, nextByteLogits } from '@blt-ts/blt';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BatchLane } from '../../../packages/cli/src/serve/lane.ts';
+import { BatchLane, type Lane } from '../../../packages/cli/src/serve/lane.ts';
 import { serveModel } from '../../../packages/cli/src/serve/server.ts';
 import { servedModel as checkpoint } from '../../support/served-model.ts';
 
@@ -15,26 +15,19 @@ const lanes = [new BatchLane(batch, true)];
 let url: string;
 let port: number;
 let close: () => void;
-beforeAll(async () => {
+/** A server of a model of that name. */
+async function serve(model: string, own: readonly Lane[]) {
   const limits = { maxBytes: 20_000, maxTexts: 16 };
-  const options = {
-    checkpoint,
-    lanes,
-    model: 'small',
-    chats: false,
-    host: '127.0.0.1',
-    port: 0,
-    apiKey: KEY,
-    mostWaiting: 12,
-    limits,
-  };
-  const { server, port: own } = await serveModel(options);
-  port = own;
-  url = `http://127.0.0.1:${port}`;
-  close = () => {
+  const options = { checkpoint, lanes: own, model, chats: false, host: '127.0.0.1', port: 0, apiKey: KEY, limits };
+  const { server, port } = await serveModel({ ...options, mostWaiting: 12 });
+  const close = () => {
     server.closeAllConnections();
     server.close();
   };
+  return { port, url: `http://127.0.0.1:${port}`, close };
+}
+beforeAll(async () => {
+  ({ port, url, close } = await serve('small', lanes));
 });
 afterAll(() => close());
 
@@ -98,6 +91,19 @@ describe('the official client', () => {
     const { data } = await client().models.list();
     expect(data.map(({ id }) => id)).toEqual(['small']);
     expect((await client().models.retrieve('small')).object).toBe('model');
+  });
+
+  test('finds the model whatever characters its name has, escaped or not', async () => {
+    const name = "org/it's~a:b@c+d,e;f=g&h$i!(j)*% 鯨";
+    const other = await serve(name, []);
+    const { models } = new OpenAI({ baseURL: `${other.url}/v1`, apiKey: KEY, maxRetries: 0 });
+    expect((await models.retrieve(name)).id).toBe(name);
+    const status = async (path: string) =>
+      (await fetch(`${other.url}/v1/models/${path}`, { headers: { Authorization: `Bearer ${KEY}` } })).status;
+    expect(await status(encodeURIComponent(name))).toBe(200);
+    expect(await status(encodeURIComponent(name).replaceAll('%2F', '/').replaceAll('%3A', ':'))).toBe(200);
+    for (const wrong of ['small', '%', '%ff', encodeURIComponent(`${name}/`)]) expect(await status(wrong)).toBe(404);
+    other.close();
   });
 
   test('gets the text of blt generate, whole and as a stream', async () => {
@@ -336,22 +342,31 @@ describe('hostile clients', () => {
       expect(await status('/metrics', { headers: { Authorization } })).toBe(401);
     }
     expect(await status('/health', { headers: { Authorization: '' } })).toBe(200);
+    expect((await ask('/v1/models', { method: 'POST' })).headers.allow).toBe('GET, HEAD');
   });
 
-  test('a body of unknown length ends where too much has come; what is no HTTP is refused', async () => {
-    const body = 'a'.repeat(1_200_000);
-    const chunked = ask('/v1/completions', {
+  test('HEAD is answered like GET without the body, and a target may have a host, which counts then', async () => {
+    const { status, headers, body } = await ask('/v1/models', { method: 'HEAD' });
+    expect({ status, body }).toEqual({ status: 200, body: '' });
+    expect(headers['content-length']).toBe(String((await ask('/v1/models')).body.length));
+    const whole = (host: string, path: string, headers = {}) => ask(`http://${host}${path}`, { headers });
+    const own = `localhost:${port}`;
+    expect((await whole(own, '/v1/models?a', { Host: 'evil.example' })).status).toBe(200);
+    expect((await whole(own, '')).status).toBe(404);
+    expect((await whole('evil.example', '/v1/models')).status).toBe(421);
+  });
+
+  test('a body of unknown length is answered where too much has come; what is no HTTP is refused', async () => {
+    const chunked = await ask('/v1/completions', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Transfer-Encoding': 'chunked' },
-      body,
+      body: 'a'.repeat(1_200_000),
     });
-    // The connection may be cut while the rest is still being sent.
-    expect(
-      await chunked.then(
-        ({ status }) => status,
-        () => 413,
-      ),
-    ).toBe(413);
+    expect({ status: chunked.status, connection: chunked.headers.connection }).toEqual({
+      status: 413,
+      connection: 'close',
+    });
+    expect(JSON.parse(chunked.body).error.message).toBe('the body has more than 1048576 bytes, the most that is read');
     const socket = connect(port, '127.0.0.1');
     socket.end('GARBAGE\r\n\r\n');
     const [answer] = await once(socket, 'data');

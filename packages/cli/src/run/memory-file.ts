@@ -36,13 +36,15 @@ export async function writeMemory(run: string, file: Uint8Array, heldOut: HeldOu
 }
 
 /** Words of the errors about a memory. */
-interface MemoryWords {
+export interface MemoryWords {
   /** The name of the asker. */
   readonly who: string;
   /** The remedy where it is broken. */
   readonly otherwise: string;
+  /** Of the error where there is none. */
+  readonly exitCode: 1 | 2;
 }
-const FLAG: MemoryWords = { who: '--memory', otherwise: '--no-memory takes the model alone' };
+const FLAG: MemoryWords = { who: '--memory', otherwise: '--no-memory takes the model alone', exitCode: 2 };
 
 /** @throws UserError naming the file and what is wrong with it */
 function readMemory(path: string, { otherwise }: MemoryWords): SavedMemory {
@@ -84,7 +86,7 @@ export function textMemoryBeside(
     if (!asked) return null;
     throw new UserError(
       `${words.who}: there is no ${path}; a run gets one when it ends, unless it was trained with --memory off`,
-      2,
+      words.exitCode,
     );
   }
   const { memory, heldOut } = readMemory(path, words);

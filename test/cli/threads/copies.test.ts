@@ -1,4 +1,4 @@
-/** @file What is kept or sent of a view is its own bytes, not the memory that it is a view of: `slice` of a Buffer copies nothing. */
+/** @file Copies of views: their own bytes are kept or sent, not the memory that they are views of. `slice` of a Buffer copies nothing. */
 import { EventEmitter } from 'node:events';
 import type { CodingModel, StreamWork } from '@blt-ts/blt';
 import type { WasmBackend } from '@blt-ts/tensor';

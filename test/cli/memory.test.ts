@@ -1,5 +1,5 @@
 /** @file The memory beside a model, from the command line: made and measured by `blt train`, used by `blt eval` and `blt generate`. */
-import { existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { blt } from '../support/command.ts';
@@ -42,6 +42,13 @@ test('a run has a memory; eval and generate use it, report it beside the model a
     JSON.parse(blt(folder, ['generate', '-p', 'it was the ', '-n', '24', '-t', '0', '--json', ...flags]).stdout).text;
   expect(made()).toMatch(/^(best|worst|age) of /);
   expect(made('--model', 'runs/r/step-000002')).toBe(made());
+  // As the run keeps it where it is made longer.
+  cpSync(join(folder, 'runs/r/step-000002'), join(folder, 'runs/r/finished-000002'), { recursive: true });
+  expect(made('--model', 'runs/r/finished-000002')).toBe(made());
+  expect(evaluated('--model', 'runs/r/finished-000002')).toMatchObject({
+    data: both.data,
+    with_memory: both.with_memory,
+  });
   expect(made('--no-memory')).not.toBe(made());
   expect(made('--draft', '4')).toBe(made('--no-memory'));
   const said = (...flags: string[]) => blt(folder, ['generate', '-n', '2', '--draft', '4', ...flags]).stderr;

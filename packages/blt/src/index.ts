@@ -43,6 +43,7 @@ export {
   type LocalConfig,
   layoutOptions,
   longestText,
+  surelyRead,
   type TransformerConfig,
   transformerConfig,
   validateConfig,

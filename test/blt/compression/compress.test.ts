@@ -101,6 +101,23 @@ describe('a text', () => {
     expect(await result(decompressing(opened, here, { runner: lastFirst(elsewhere) }))).toEqual(text);
   });
 
+  test('is read by a model whose global transformer has few positions, and that changes no other fingerprint', async () => {
+    const of = (maxPositionEmbeddings: number) =>
+      smallModel(
+        {
+          ...config,
+          patching: { mode: 'byte', maxPatchLength: null },
+          global: { ...config.global, maxPositionEmbeddings },
+        },
+        7,
+        wasm,
+      );
+    const [few, enough, more] = await Promise.all([8, 96, 500].map((positions) => model(of(positions))));
+    expect(await decompress(await readArchive(await compress(text, few)), few)).toEqual(text);
+    expect(enough.arithmetic).toEqual(more.arithmetic);
+    expect(few.arithmetic).not.toEqual(more.arithmetic);
+  });
+
   test('stays as it is while it is compressed', async () => {
     const copy = text.slice();
     await compress(copy, await known());

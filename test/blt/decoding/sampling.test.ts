@@ -66,20 +66,24 @@ test('topK keeps exactly the classes not below the K-th highest logit, in unchan
   );
 });
 
-test('topP drops a class if the mass before it exceeds topP, and wins over topK', () => {
+test('topP drops a class if the mass before it exceeds topP, among those that topK has left', () => {
   fc.assert(
-    fc.property(logits, fc.integer({ min: 1, max: 64 }), (z, i) => {
+    fc.property(logits, fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 14 }), (z, i, k) => {
       const topP = (i - 0.37) / 64; // off any mass that ties could make exact
-      const p = softmax(z, 1);
+      const topK = k > 12 ? null : k;
+      const last = [...z].sort((a, b) => b - a)[Math.min(topK ?? z.length, z.length) - 1];
+      const all = softmax(z, 1).map((x, j) => (z[j] >= last ? x : 0));
+      const left = all.reduce((a, b) => a + b);
+      const p = all.map((x) => x / left);
       const order = p.map((_, j) => j).sort((a, b) => p[b] - p[a] || a - b);
       let before = 0;
       const kept = order.filter((j) => {
-        const stays = before <= topP;
+        const stays = before <= topP && p[j] > 0;
         before += p[j];
         return stays;
       });
       const mass = kept.reduce((a, j) => a + p[j], 0);
-      const counts = support(z, { topP, topK: 1 });
+      const counts = support(z, { topP, topK });
       p.forEach((x, j) => {
         const expected = kept.includes(j) ? x / mass : 0;
         expect(Math.abs((counts.get(j) ?? 0) - expected)).toBeLessThanOrEqual(1 / 4096);
@@ -108,12 +112,16 @@ test('minP drops the classes below its share of the largest probability, and no 
   );
 });
 
-test('topP = 1 and topK = V change nothing, topK = 1 without ties is greedy', () => {
+test('topP = 1 and topK >= V change nothing, alone or with the other, and topK = 1 without ties is greedy', () => {
   fc.assert(
-    fc.property(logits, temperature, uniform, (z, t, u) => {
+    fc.property(logits, temperature, uniform, fc.integer({ min: 1, max: 12 }), (z, t, u, k) => {
       const free = sampleLogits(z, { temperature: t }, () => u);
       expect(sampleLogits(z, { temperature: t, topK: z.length }, () => u)).toBe(free);
       expect(sampleLogits(z, { temperature: t, topP: 1 }, () => u)).toBe(free);
+      const some = sampleLogits(z, { temperature: t, topK: k }, () => u);
+      expect(sampleLogits(z, { temperature: t, topK: k, topP: 1 }, () => u)).toBe(some);
+      const nucleus = sampleLogits(z, { temperature: t, topP: k / 13 }, () => u);
+      expect(sampleLogits(z, { temperature: t, topP: k / 13, topK: z.length + k }, () => u)).toBe(nucleus);
       if (z.filter((x) => x === Math.max(...z)).length === 1) {
         expect(sampleLogits(z, { temperature: t, topK: 1 }, () => u)).toBe(argmax(z));
       }

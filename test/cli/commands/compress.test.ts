@@ -100,7 +100,7 @@ test('archives laid end to end are opened as one, and nothing else may follow th
 
 test('a context that the model has not is refused', () => {
   expect(run('compress', 'a.txt', '-f', '--context', '1000000')).toMatchObject({
-    code: 1,
+    code: 2,
     stderr: expect.stringMatching(/--context 1000000: the model reads at most \d+ bytes; give less/),
   });
 });
@@ -157,6 +157,28 @@ describe('refusals', () => {
       });
     },
   );
+
+  test.each([
+    [['--context', '1000000'], /^blt: --context 1000000: the model reads at most \d+ bytes; give less\n$/],
+    [['--memory'], /^blt: --memory: there is no .*memory\.safetensors; [^\n]*\n$/],
+  ])('%j is wrong for all files, so it is said once and the command ends with code 2', (flags, said) => {
+    expect(run('compress', 'a.txt', 'a.txt', 'none.txt', '-q', '-f', ...flags)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(said),
+    });
+  });
+
+  test('so is a model that is not there, for archives too', () => {
+    for (const args of [
+      ['compress', 'a.txt', 'a.txt', '-f'],
+      ['decompress', 'a.txt.bltz', 'a.txt.bltz', '-f'],
+    ]) {
+      expect(blt(folder, [...args, '-q', '--model', 'nowhere'])).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/^blt: cannot load a model from nowhere: there is no such folder;[^\n]*\n$/),
+      });
+    }
+  });
 
   test('flags that do not go together leave with code 2', () => {
     for (const flags of [

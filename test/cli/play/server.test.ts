@@ -102,6 +102,9 @@ describe('the server of blt play', () => {
         status: 421,
       });
     }
+    const whole = new URL('/main.js', site.url).href;
+    expect((await ask(site.url, whole, { Host: 'evil.example' })).status).toBe(200);
+    expect((await ask(site.url, 'http://evil.example/main.js')).status).toBe(421);
     expect(isOwnHost(undefined, port)).toBe(false);
     expect([isOwnHost('LocalHost', 80), isOwnHost('127.0.0.1:80', 80), isOwnHost('evil.example', 80)]).toEqual([
       true,

@@ -138,6 +138,20 @@ describe('a chat that cannot be served', () => {
     [{ messages: MESSAGES, function_call: { name: 'f' } }, 'function_call is not served in a chat'],
     [{ messages: MESSAGES, repetition_penalty: 1.2 }, 'repetition_penalty is not served; leave it out'],
     [{ messages: [{ role: 'user', content: 7 }] }, 'messages.0.content: must be a text, or a list of parts'],
+    [{ messages: [{ role: 'user', content: 'a', name: 'Ann' }] }, 'messages.0.name is not served; leave it out'],
+    [
+      { messages: [...MESSAGES, { role: 'tool', content: 'a', tool_call_id: '1' }] },
+      `messages.${MESSAGES.length}.tool_call_id is not served`,
+    ],
+    [{ messages: [{ role: 'assistant', content: 'a', tool_calls: [{}] }] }, 'messages.0.tool_calls is not served'],
+    [
+      { messages: [{ role: 'user', content: [{ type: 'text', text: 'a', detail: 'low' }] }] },
+      'messages.0.content.0.detail is not served',
+    ],
+    [{ messages: MESSAGES, top_logprobs: 2 }, 'top_logprobs is not served'],
+    [{ messages: MESSAGES, functions: [{}] }, 'functions is not served; leave it out'],
+    [{ messages: MESSAGES, audio: {} }, 'audio is not served; leave it out'],
+    [{ messages: MESSAGES, reasoning_effort: 'low' }, 'reasoning_effort is not served; leave it out'],
   ])('%j', (body, message) => {
     expect(() => parseChatRequest(body, limits)).toThrow(message);
   });
@@ -149,8 +163,15 @@ describe('a chat that cannot be served', () => {
       response_format: { type: 'text' },
       top_logprobs: null,
       tool_choice: 'auto',
+      parallel_tool_calls: true,
+      metadata: { run: '1' },
+      store: false,
+      stream_options: { include_usage: true, include_obfuscation: false },
     };
-    const taken = parseChatRequest({ messages: MESSAGES, ...neutral }, limits);
+    // As a client sends back what it was answered.
+    const answered = { refusal: null, annotations: [], tool_calls: [], function_call: null };
+    const messages = MESSAGES.map((message) => ({ ...message, ...answered }));
+    const taken = parseChatRequest({ messages, ...neutral }, limits);
     expect(taken).toMatchObject({ maxBytes: 1500, logprobs: null, n: 1 });
   });
 });

@@ -1,12 +1,16 @@
 /** @file Which lane makes which text, and the news that a lane in another thread sends of its texts. */
 
-import type { ContinuousBatch } from '@blt-ts/blt';
+import type { Checkpoint, ContinuousBatch } from '@blt-ts/blt';
+import { createReferenceBackend } from '@blt-ts/tensor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BatchLane, type EndReason, type Job, type Lane } from '../../../packages/cli/src/serve/lane.ts';
 import { NewsWriter, tellNews } from '../../../packages/cli/src/serve/lane-news.ts';
+import { probe } from '../../../packages/cli/src/serve/model-probe.ts';
 import { Scheduler } from '../../../packages/cli/src/serve/scheduler.ts';
 import { runs } from '../../support/runs.ts';
+import { servedModel } from '../../support/served-model.ts';
+import { smallModel } from '../../support/small-model.ts';
 
 /** A job that writes down what it is told. */
 function job(
@@ -73,6 +77,14 @@ test('texts go to the lane with the fewest, wait in turn, and learn when no lane
   }
   expect(heard.flat()).toEqual([expect.stringContaining('start the server again')]);
   expect(scheduler.load).toEqual({ active: 0, waiting: 0 });
+});
+
+test('threads compare a model that reads few patches too', () => {
+  const { config } = servedModel;
+  const global = { ...config.global, maxPositionEmbeddings: 3 };
+  const backend = createReferenceBackend();
+  const few = smallModel({ ...config, global, patching: { mode: 'byte', maxPatchLength: null } }, 7, backend);
+  expect(probe(few as Checkpoint)).toHaveLength(260);
 });
 
 test('a round that fails ends its texts, and the next ones have their turn', async () => {

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { ContinuousBatch, encode, generate, nextByteLogits } from '@blt-ts/blt';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BatchLane } from '../../../packages/cli/src/serve/lane.ts';
+import { BatchLane, type Lane } from '../../../packages/cli/src/serve/lane.ts';
 import { serveModel } from '../../../packages/cli/src/serve/server.ts';
 import { servedModel as checkpoint } from '../../support/served-model.ts';
 
@@ -15,26 +15,19 @@ const lanes = [new BatchLane(batch, true)];
 let url: string;
 let port: number;
 let close: () => void;
-beforeAll(async () => {
+/** A server of a model of that name. */
+async function serve(model: string, own: readonly Lane[]) {
   const limits = { maxBytes: 20_000, maxTexts: 16 };
-  const options = {
-    checkpoint,
-    lanes,
-    model: 'small',
-    chats: false,
-    host: '127.0.0.1',
-    port: 0,
-    apiKey: KEY,
-    mostWaiting: 12,
-    limits,
-  };
-  const { server, port: own } = await serveModel(options);
-  port = own;
-  url = `http://127.0.0.1:${port}`;
-  close = () => {
+  const options = { checkpoint, lanes: own, model, chats: false, host: '127.0.0.1', port: 0, apiKey: KEY, limits };
+  const { server, port } = await serveModel({ ...options, mostWaiting: 12 });
+  const close = () => {
     server.closeAllConnections();
     server.close();
   };
+  return { port, url: `http://127.0.0.1:${port}`, close };
+}
+beforeAll(async () => {
+  ({ port, url, close } = await serve('small', lanes));
 });
 afterAll(() => close());
 
@@ -98,6 +91,19 @@ describe('the official client', () => {
     const { data } = await client().models.list();
     expect(data.map(({ id }) => id)).toEqual(['small']);
     expect((await client().models.retrieve('small')).object).toBe('model');
+  });
+
+  test('finds the model whatever characters its name has, escaped or not', async () => {
+    const name = "org/it's~a:b@c+d,e;f=g&h$i!(j)*% 鯨";
+    const other = await serve(name, []);
+    const { models } = new OpenAI({ baseURL: `${other.url}/v1`, apiKey: KEY, maxRetries: 0 });
+    expect((await models.retrieve(name)).id).toBe(name);
+    const status = async (path: string) =>
+      (await fetch(`${other.url}/v1/models/${path}`, { headers: { Authorization: `Bearer ${KEY}` } })).status;
+    expect(await status(encodeURIComponent(name))).toBe(200);
+    expect(await status(encodeURIComponent(name).replaceAll('%2F', '/').replaceAll('%3A', ':'))).toBe(200);
+    for (const wrong of ['small', '%', '%ff', encodeURIComponent(`${name}/`)]) expect(await status(wrong)).toBe(404);
+    other.close();
   });
 
   test('gets the text of blt generate, whole and as a stream', async () => {
@@ -279,7 +285,41 @@ test('/v1/score gives the bits of texts: minus the logarithm of each byte given 
     expect(data[i].bytes).toBe(Buffer.byteLength(text));
     expect(data[i].bits).toBeCloseTo(nats / Math.LN2, 4);
   }
-  expect((await post('/v1/score', { input: 'a'.repeat(70_000) })).status).toBe(400);
+});
+
+test('/v1/score gives a text the same bits alone and among others, and refuses what is too much or not read', async () => {
+  const scores = async (input: unknown) => JSON.parse((await post('/v1/score', { input })).body).data;
+  const texts = Array.from({ length: 1024 }, (_, i) => (i % 3 === 0 ? `text ${i}` : ''));
+  const [all, few] = [await scores(texts), await scores([texts[3], '', texts[9]])];
+  expect(all).toHaveLength(1024);
+  expect(few).toEqual([all[3], { ...all[1], index: 1 }, { ...all[9], index: 2 }].map((s, i) => ({ ...s, index: i })));
+  expect(all[4]).toEqual({ object: 'score', index: 4, bytes: 0, bits: 0, bits_per_byte: null, patches: 0 });
+  expect(await scores(['', ''])).toHaveLength(2);
+  const refused = async (body: object) => {
+    const { status, body: text } = await post('/v1/score', body);
+    return { status, message: JSON.parse(text).error.message };
+  };
+  expect(await refused({ input: [...texts, ''] })).toEqual({
+    status: 400,
+    message: 'input has 1025 texts, one request may have 1024; send it in parts',
+  });
+  expect((await refused({ input: 'a'.repeat(70_000) })).status).toBe(400);
+  expect((await refused({ input: 'a', memory: true })).message).toBe('memory is not served; leave it out');
+});
+
+test('half of a surrogate pair is nothing, as for blt generate', async () => {
+  const [half, whole] = ['ab\ud83dcd', 'abcd'];
+  const made = async (prompt: unknown, stop?: string) => {
+    const { choices } = JSON.parse((await post('/v1/completions', { prompt, stop, max_tokens: 20, seed: 1 })).body);
+    return choices[0].text;
+  };
+  const text = alone(whole, 20, 1);
+  expect([await made(half), await made([half])]).toEqual([text, text]);
+  const stop = /[ -~]/.exec(text)![0];
+  expect(await made(whole, `\udc00${stop}`)).toBe(text.slice(0, text.indexOf(stop)));
+  const { body } = await post('/v1/score', { input: [half, whole] });
+  const { data } = JSON.parse(body);
+  expect(data[0]).toEqual({ ...data[1], index: 0 });
 });
 
 describe('hostile clients', () => {
@@ -311,6 +351,19 @@ describe('hostile clients', () => {
   test.each([
     [{ repetition_penalty: 1.1 }, 'repetition_penalty', 'repetition_penalty is not served; leave it out'],
     [{ max_completion_tokens: 5 }, 'max_completion_tokens', /is for \/v1\/chat\/completions; give max_tokens/],
+    [{ max_token: 5 }, 'max_token', /^max_token is not served; leave it out, or give max_tokens if that was meant$/],
+    [{ min_tokens: 5 }, 'min_tokens', /^min_tokens is not served; leave it out$/],
+    [{ guided_regex: 'a*' }, 'guided_regex', /^guided_regex is not served; leave it out$/],
+    [{ repeat_penalty: 1 }, 'repeat_penalty', 'repeat_penalty is not served'],
+    [{ bad_words: ['a'] }, 'bad_words', 'bad_words is not served'],
+    [{ include_stop_str_in_output: true }, 'include_stop_str_in_output', 'is not served'],
+    [{ prompt_logprobs: 0 }, 'prompt_logprobs', 'is not served'],
+    [
+      { stream_options: { continuous_usage_stats: true } },
+      'stream_options.continuous_usage_stats',
+      'stream_options.continuous_usage_stats is not served; leave it out',
+    ],
+    [{ stop: ['a', '\ud83d'] }, 'stop', 'stop is half of a surrogate pair, which is no text; leave it out'],
     [{ prompt: 7 }, 'prompt', 'prompt: must be a text, a list of texts, or the same as lists of bytes from 0 to 255'],
     [{ stop: 7 }, 'stop', 'stop: must be a text of 1 to 256 characters, or a list of at most 4 of them'],
   ])('%j is refused with the name of the field and what is allowed', async (value, param, message) => {
@@ -320,6 +373,12 @@ describe('hostile clients', () => {
 
   test('values that change nothing are taken, null among them', async () => {
     const neutral = { repetition_penalty: 1, min_tokens: 0, tools: null, presence_penalty: 0, best_of: 1, user: 'me' };
+    Object.assign(neutral, {
+      bad_words: [],
+      include_stop_str_in_output: false,
+      guided_regex: null,
+      service_tier: 'auto',
+    });
     expect((await post('/v1/completions', { prompt: 'a', max_tokens: 1, ...neutral })).status).toBe(200);
   });
 
@@ -336,22 +395,31 @@ describe('hostile clients', () => {
       expect(await status('/metrics', { headers: { Authorization } })).toBe(401);
     }
     expect(await status('/health', { headers: { Authorization: '' } })).toBe(200);
+    expect((await ask('/v1/models', { method: 'POST' })).headers.allow).toBe('GET, HEAD');
   });
 
-  test('a body of unknown length ends where too much has come; what is no HTTP is refused', async () => {
-    const body = 'a'.repeat(1_200_000);
-    const chunked = ask('/v1/completions', {
+  test('HEAD is answered like GET without the body, and a target may have a host, which counts then', async () => {
+    const { status, headers, body } = await ask('/v1/models', { method: 'HEAD' });
+    expect({ status, body }).toEqual({ status: 200, body: '' });
+    expect(headers['content-length']).toBe(String((await ask('/v1/models')).body.length));
+    const whole = (host: string, path: string, headers = {}) => ask(`http://${host}${path}`, { headers });
+    const own = `localhost:${port}`;
+    expect((await whole(own, '/v1/models?a', { Host: 'evil.example' })).status).toBe(200);
+    expect((await whole(own, '')).status).toBe(404);
+    expect((await whole('evil.example', '/v1/models')).status).toBe(421);
+  });
+
+  test('a body of unknown length is answered where too much has come; what is no HTTP is refused', async () => {
+    const chunked = await ask('/v1/completions', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Transfer-Encoding': 'chunked' },
-      body,
+      body: 'a'.repeat(1_200_000),
     });
-    // The connection may be cut while the rest is still being sent.
-    expect(
-      await chunked.then(
-        ({ status }) => status,
-        () => 413,
-      ),
-    ).toBe(413);
+    expect({ status: chunked.status, connection: chunked.headers.connection }).toEqual({
+      status: 413,
+      connection: 'close',
+    });
+    expect(JSON.parse(chunked.body).error.message).toBe('the body has more than 1048576 bytes, the most that is read');
     const socket = connect(port, '127.0.0.1');
     socket.end('GARBAGE\r\n\r\n');
     const [answer] = await once(socket, 'data');

@@ -21,6 +21,18 @@ function cut(bytes: number[], stops: number[][]): { bytes: number[]; stopped: bo
   return { bytes, stopped: false, read: bytes.length };
 }
 
+const textOf = (bytes: number[]) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes));
+
+/** The characters before the one that each byte belongs to. A character begins where the bytes can be cut without changing the text. */
+function placesOf(bytes: number[]): number[] {
+  let before = 0;
+  return bytes.map((_, at) => {
+    const [head, tail] = [textOf(bytes.slice(0, at)), textOf(bytes.slice(at))];
+    if (head + tail === textOf(bytes)) before = [...head].length;
+    return before;
+  });
+}
+
 describe('TextStream', () => {
   test('all pieces are the text before the first stop text, whenever they are taken', () => {
     fc.assert(
@@ -32,10 +44,12 @@ describe('TextStream', () => {
         );
         const pieces: string[] = [];
         const tokens: string[] = [];
+        const offsets: number[] = [];
         const take = () => {
           const piece = stream.take();
           pieces.push(piece?.text ?? '');
           tokens.push(...(piece?.logprobs?.tokens ?? []));
+          offsets.push(...(piece?.logprobs?.text_offset ?? []));
         };
         let stopped = false;
         for (let i = 0; i < wanted.read; i++) {
@@ -45,11 +59,11 @@ describe('TextStream', () => {
         expect(stopped).toBe(wanted.stopped);
         if (!stopped) stream.end();
         take();
-        const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(wanted.bytes));
-        expect(pieces.join('')).toBe(text);
+        expect(pieces.join('')).toBe(textOf(wanted.bytes));
         // No piece ends or begins within a character of two UTF-16 units.
         for (const piece of pieces) expect(piece).not.toMatch(/\p{Surrogate}/u);
         expect(tokens).toEqual(wanted.bytes.map((b) => tokenName(b + 4)));
+        expect(offsets).toEqual(placesOf(wanted.bytes));
         expect(stream.bytes).toBe(wanted.bytes.length);
       }),
       { numRuns: runs(300) },
@@ -75,6 +89,26 @@ describe('TextStream', () => {
       },
     });
     expect(stream.take()).toBeNull();
+  });
+
+  test.each([
+    [
+      [0x61, 0xe2, 0x66, 0x67],
+      [0, 1, 2, 3],
+    ],
+    [
+      [0x61, 0xe2, 0xe2, 0x82, 0xac, 0x62],
+      [0, 1, 2, 2, 2, 3],
+    ],
+    [
+      [0xe2, 0x82, 0xff, 0x61, 0xf0, 0x9f, 0x98],
+      [0, 0, 1, 2, 3, 3, 3],
+    ],
+  ])('a byte behind a broken character has its own place: %j', (bytes, places) => {
+    const stream = new TextStream([], true);
+    for (const b of bytes) stream.push({ byte: b, logprob: -1, top: {} });
+    stream.end();
+    expect(stream.take()!.logprobs!.text_offset).toEqual(places);
   });
 });
 

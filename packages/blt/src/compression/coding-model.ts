@@ -3,10 +3,11 @@ import { scope } from '@blt-ts/tensor';
 import { namedTensors } from '../checkpoints/huggingface.ts';
 import { configToHuggingFace } from '../checkpoints/huggingface-config.ts';
 import { Decoder } from '../decoding/decoder.ts';
+import { TooManyPatchesError } from '../errors.ts';
 import { memoryToSafetensors } from '../memory/saved-memory.ts';
 import type { TextMemory } from '../memory/text-memory.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
-import { longestText } from '../model/config.ts';
+import { longestText, surelyRead } from '../model/config.ts';
 import { BOS, BYTE_OFFSET } from '../patching/vocabulary.ts';
 
 /** A checkpoint that compresses, see `codingModel`. */
@@ -75,18 +76,28 @@ async function sha256OfCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array> {
 /** Bytes whose logits are compared: texts of several lengths, so that products of one row and of several are among them. */
 const PROBE = 96;
 
-/** The SHA-256 of the logits of bytes that look like nothing. */
-function sha256OfLogits(checkpoint: Checkpoint): Promise<Uint8Array> {
-  const ids = Array.from({ length: Math.min(PROBE, longestText(checkpoint.config)) }, (_, i) =>
-    i === 0 ? BOS : BYTE_OFFSET + ((i * i * 7 + 13 * i) % 256),
-  );
+/** The logits after each of so many bytes that look like nothing. @throws TooManyPatchesError if they are more patches than the model takes */
+function probeLogits(checkpoint: Checkpoint, length: number): Float32Array {
+  const ids = Array.from({ length }, (_, i) => (i === 0 ? BOS : BYTE_OFFSET + ((i * i * 7 + 13 * i) % 256)));
   const decoder = new Decoder(checkpoint);
   try {
-    const [{ buffer, byteOffset, byteLength }] = decoder.feed([ids], { all: true });
-    return sha256([new Uint8Array(buffer, byteOffset, byteLength)]);
+    return decoder.feed([ids], { all: true })[0];
   } finally {
     decoder.release();
   }
+}
+
+/** The SHA-256 of the logits of `PROBE` bytes, or of as many as the model surely reads where those have more patches than it takes. */
+function sha256OfLogits(checkpoint: Checkpoint): Promise<Uint8Array> {
+  const { config } = checkpoint;
+  let logits: Float32Array;
+  try {
+    logits = probeLogits(checkpoint, Math.min(PROBE, longestText(config)));
+  } catch (error) {
+    if (!(error instanceof TooManyPatchesError)) throw error;
+    logits = probeLogits(checkpoint, Math.min(PROBE, surelyRead(config)));
+  }
+  return sha256([new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)]);
 }
 
 /**

@@ -4,7 +4,7 @@
  * @see docs/compression.md; Bellard 2023, ts_zip; Bellard 2019, Lossless data compression with neural networks (NNCP)
  */
 import { ArchiveError } from '../errors.ts';
-import { layoutOptions, longestText } from '../model/config.ts';
+import { layoutOptions, surelyRead } from '../model/config.ts';
 import { type Progress, result } from '../training/evaluation.ts';
 import { type Archive, type ArchiveHeader, CHECKSUM_BYTES, MOST_PLACES, writeArchive } from './archive-format.ts';
 import { cutBlocks, partSizes } from './blocks.ts';
@@ -36,10 +36,6 @@ export interface CompressOptions {
   /** Codes the streams (default: this thread, one after the other). The archive does not depend on it. With a memory it has no work. */
   readonly runner?: StreamRunner;
 }
-
-/** Most ids that the model can look back: no text has more patches than bytes, so these always fit. */
-const longestContext = ({ checkpoint: { config } }: CodingModel): number =>
-  Math.min(longestText(config), config.global.maxPositionEmbeddings);
 
 const DEFAULTS = { blockBytes: 8192, places: 32 };
 
@@ -77,7 +73,7 @@ export async function* compressing(
   model: CodingModel,
   options: CompressOptions = {},
 ): AsyncGenerator<Progress, Uint8Array<ArrayBuffer>> {
-  const most = longestContext(model);
+  const most = surelyRead(model.checkpoint.config);
   const { window } = layoutOptions(model.checkpoint.config);
   const contextBytes = options.contextBytes ?? Math.min(window !== null && window <= 512 ? 256 : 1024, most);
   const { blockBytes = DEFAULTS.blockBytes, places = DEFAULTS.places } = options;
@@ -125,7 +121,7 @@ export async function* decompressing(
 ): AsyncGenerator<Progress, Uint8Array<ArrayBuffer>> {
   checkModel(header, model);
   const decoder = header.memory.length > 0 ? inThisThread(model, checkedMemory(header, memory)) : runner;
-  const most = longestContext(model);
+  const most = surelyRead(model.checkpoint.config);
   if (header.contextBytes > most) {
     throw new ArchiveError(`the archive needs a context of ${header.contextBytes}, the model takes ${most}`);
   }

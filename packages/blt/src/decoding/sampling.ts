@@ -7,7 +7,7 @@ export interface SamplingOptions {
   readonly temperature?: number;
   /** Keep the topK highest logits and all that tie with the last of them. null: all. */
   readonly topK?: number | null;
-  /** Nucleus: 0 < topP <= 1. Wins over topK when both are set. null: off. */
+  /** Nucleus: 0 < topP <= 1, of the classes that topK has left where both are set. null: off. */
   readonly topP?: number | null;
   /** Drop classes whose probability is below minP times the largest one, 0 .. 1; also with topK or topP. null: off. */
   readonly minP?: number | null;
@@ -32,11 +32,12 @@ export function argmax(logits: Float32Array): number {
 }
 
 /**
- * Draws one class from softmax(logits / temperature), restricted by topP or topK, and by minP, and renormalised.
+ * Draws one class from softmax(logits / temperature), restricted by topK, then topP, then minP, and renormalised.
  *
- * - topP: in order of falling probability, a class is dropped if the mass BEFORE it exceeds topP (so the first always
- *   stays, and the one that crosses topP does too). Equal probabilities: lower index first.
  * - topK: classes below the topK-th highest logit are dropped; ties with it stay.
+ * - topP: in order of falling probability, a class is dropped if the mass BEFORE it exceeds topP (so the first always
+ *   stays, and the one that crosses topP does too). Equal probabilities: lower index first. The mass is that of the
+ *   classes that topK has left, renormalised.
  * - minP: a class is dropped if its probability is below minP times that of the most probable one.
  *
  * The draw inverts the cumulative distribution in index order with one uniform number, in float64.
@@ -55,11 +56,12 @@ export function sampleLogits(logits: Float32Array, options: SamplingOptions, uni
   const weights = weightsOf(V);
   const highest = logits[best];
   for (let i = 0; i < V; i++) weights[i] = naturalExp((logits[i] - highest) / temperature);
-  if (topP !== null) keepNucleus(weights, topP);
-  else if (topK !== null && topK < V) {
+  if (topK !== null && topK < V) {
     const last = logits.slice().sort()[V - topK];
     for (let i = 0; i < V; i++) if (logits[i] < last) weights[i] = 0;
   }
+  // All the mass there is keeps every class, so nothing need be sorted.
+  if (topP !== null && topP < 1) keepNucleus(weights, topP);
   // The most probable class has the weight 1.
   if (minP !== null) for (let i = 0; i < V; i++) if (weights[i] < minP) weights[i] = 0;
   let mass = 0;

@@ -181,6 +181,10 @@ export function validateConfig(config: BltConfig): void {
 export const longestText = ({ encoder, decoder }: BltConfig): number =>
   Math.min(encoder.maxPositionEmbeddings, decoder.maxPositionEmbeddings);
 
+/** The most ids (BOS included) that a model reads at once however they are cut: no text has more patches than ids. */
+export const surelyRead = (config: BltConfig): number =>
+  Math.min(longestText(config), config.global.maxPositionEmbeddings);
+
 /** The behaviour as layouts take it: the window, and whether documents are apart. */
 export function layoutOptions(config: BltConfig): { k: number; window: number | null; documents: boolean } {
   const facebook = config.behaviour === 'facebook';

@@ -32,7 +32,11 @@ export function addGenerate(program: Command): void {
     .option('-n, --max-bytes <n>', 'most bytes to make', whole, 200)
     .option('-t, --temperature <t>', '0 = always the likeliest byte', between(number, 0), 0.8)
     .option('--top-k <n>', 'choose among the n likeliest bytes', between(whole, 1))
-    .option('--top-p <mass>', 'choose among the likeliest bytes of this total probability', mass)
+    .option(
+      '--top-p <mass>',
+      'choose among the likeliest bytes of this total probability, of those that --top-k leaves',
+      mass,
+    )
     .option('--seed <n>', 'same seed, same text', between(whole, 0, 2 ** 32 - 1), 0)
     .option('--chat', 'the prompt is what a user says; the answer is made as in chats that were trained on')
     .option('--system <text>', 'with --chat: the message of the system before it')

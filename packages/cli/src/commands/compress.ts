@@ -22,7 +22,7 @@ import { openModelFolder } from '../files/checkpoint-files.ts';
 import { deterministicBackend, type ModelPlace, openCodingModel } from '../run/coding-model.ts';
 import { findModel, loadModel, newestRun } from '../run/find-model.ts';
 import { needsSpreading } from '../run/large-model.ts';
-import { hasMemory, textMemoryBeside } from '../run/memory-file.ts';
+import { hasMemory, type MemoryWords, textMemoryBeside } from '../run/memory-file.ts';
 import { checkContext } from '../run/open-model.ts';
 import { UserError } from '../terminal/errors.ts';
 import { counted, humanBytes } from '../terminal/human-units.ts';
@@ -47,11 +47,15 @@ const SUFFIX = '.bltz';
 /** Bytes of a file from which a memory has something to learn. */
 const WORTH_LEARNING = 4096;
 
-const TO_COMPRESS = { who: '--memory', otherwise: 'leave out --memory' };
-const TO_OPEN = { who: 'the archive needs a memory', otherwise: 'the archive needs it as it was' };
+const TO_COMPRESS = { who: '--memory', otherwise: 'leave out --memory', exitCode: 2 } as const;
+const TO_OPEN = {
+  who: 'the archive needs a memory',
+  otherwise: 'the archive needs it as it was',
+  exitCode: 1,
+} as const;
 
 /** The memory of a model's run. */
-async function memoryOf(folder: string, words: typeof TO_OPEN): Promise<CodingMemory> {
+async function memoryOf(folder: string, words: MemoryWords): Promise<CodingMemory> {
   const memory = textMemoryBeside(folder, true, words)!;
   note(`memory: the ${humanBytes(memory.history.length)} that the model was trained on`);
   return codingMemory(memory);
@@ -93,7 +97,7 @@ class Opened {
   }
 
   /** The memory beside the model, read when it is first asked for; none beside a model that travels. */
-  async memoryBeside(words: typeof TO_OPEN): Promise<CodingMemory | undefined> {
+  async memoryBeside(words: MemoryWords): Promise<CodingMemory | undefined> {
     if (this.folder !== null) this.memory ??= await memoryOf(this.folder, words);
     return this.memory;
   }
@@ -107,7 +111,7 @@ class Opened {
 async function modelFolder(model: string | undefined): Promise<string> {
   const path = await findModel(model ?? (await newestRun()));
   if (needsSpreading(openModelFolder(path).config)) {
-    throw new UserError(`${path} does not fit into one WebAssembly memory of 4 GiB; compress with a smaller model`);
+    throw new UserError(`${path} does not fit into one WebAssembly memory of 4 GiB; compress with a smaller model`, 2);
   }
   return path;
 }

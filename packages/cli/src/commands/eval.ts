@@ -1,6 +1,6 @@
 /** @file `blt eval`: bits per byte of a model on held-out text, beside compressors. */
 import { existsSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import {
   type BltConfig,
   bltBatch,
@@ -36,7 +36,7 @@ import { trainedOn } from '../data/trained-on.ts';
 import { comparedBytes, compressorFigures, MOST_CONTEXT_BYTES } from '../report/compressors.ts';
 import { documentListOf } from '../run/document-list-of.ts';
 import { loadModel } from '../run/find-model.ts';
-import { RunFolder } from '../run/folder.ts';
+import { RunFolder, runOfModel } from '../run/folder.ts';
 import { memoryBeside } from '../run/memory-file.ts';
 import { flopsPerByte } from '../run/model-size.ts';
 import type { RunRecord } from '../run/record.ts';
@@ -73,10 +73,10 @@ async function evaluationData(
   }
   const ignored = flags.raw ? '--raw' : flags.textField === undefined ? null : '--text-field';
   if (ignored) throw new UserError(`${ignored} is for --data; a run's own data are read as the run read them`, 2);
-  for (const path of [folder, dirname(folder)]) {
+  for (const path of [folder, join(folder, '..')]) {
     const record = await new RunFolder(path).record().catch((error) => {
-      // A model's own config.json is no run's; that of the folder around a step is, or is broken.
-      if (path !== folder && /^step-\d+$/.test(basename(folder)) && existsSync(join(path, 'config.json'))) throw error;
+      // A model's own config.json is no run's; that of the folder around a model of a run is, or is broken.
+      if (path !== folder && runOfModel(folder) !== null && existsSync(join(path, 'config.json'))) throw error;
       return null;
     });
     if (!record) continue;

@@ -11,7 +11,7 @@ import { openModelFolder } from '../files/checkpoint-files.ts';
 import { writeModelFolder } from '../files/write-model-folder.ts';
 import { modelCard, type Trained } from '../report/model-card.ts';
 import { findModel, newestRun } from '../run/find-model.ts';
-import { RunFolder } from '../run/folder.ts';
+import { RunFolder, runOfModel } from '../run/folder.ts';
 import { readFullEvaluation } from '../run/full-evaluation.ts';
 import { readMetrics } from '../run/metrics-file.ts';
 import { type RunDetails, runDetails } from '../run/summary.ts';
@@ -24,9 +24,6 @@ interface ExportFlags extends ConvertFlags {
   readonly shardSize?: number;
 }
 
-/** A saved step of a run, or the model that it had come to before it was made longer. */
-const STEP_OF_RUN = /^(step|finished)-(\d+)$/;
-
 /** The details of a run as they were when it had come to a model that is kept in a folder beside its steps. */
 function asFinished(run: RunDetails, folder: string): RunDetails {
   const metrics = readMetrics(join(folder, 'metrics.jsonl'));
@@ -35,8 +32,8 @@ function asFinished(run: RunDetails, folder: string): RunDetails {
 
 /** The run and the step that a model folder is. A run that cannot be read is warned of. @returns null where it is none */
 async function trainedAs(folder: string): Promise<Trained | null> {
-  const [, kind, step] = STEP_OF_RUN.exec(basename(resolve(folder))) ?? [];
-  if (step === undefined) return null;
+  if (runOfModel(folder) === null) return null;
+  const [kind, step] = basename(resolve(folder)).split('-');
   const path = dirname(resolve(folder));
   try {
     const run = await runDetails(path);

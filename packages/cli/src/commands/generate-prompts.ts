@@ -45,20 +45,33 @@ interface Wanted {
   finish: 'stop' | 'length';
 }
 
-/** A message of a user as a chat, behind the message of the system if there is one. */
-export const chatOf = (said: string, system?: string): ChatMessage[] => [
+/** A chat behind the message of the system if there is one. */
+const behindSystem = (system: string | undefined, chat: readonly ChatMessage[]): ChatMessage[] => [
   ...(system === undefined ? [] : [{ role: 'system', content: system }]),
-  { role: 'user', content: said },
+  ...chat,
 ];
+
+/** A message of a user as a chat, behind the message of the system if there is one. */
+export const chatOf = (said: string, system?: string): ChatMessage[] =>
+  behindSystem(system, [{ role: 'user', content: said }]);
 
 /** The prompt of a line in a chat. @throws UserError naming the line */
 function promptInChat(fields: Readonly<Record<string, unknown>>, where: string, system?: string): string {
   const { prompt, messages } = fields;
+  if (messages !== undefined && prompt !== undefined) {
+    throw new UserError(`${where} has both prompt and messages; with --chat a line has one of them`);
+  }
   if (messages === undefined && typeof prompt !== 'string') {
     throw new UserError(`${where} has neither prompt nor messages; with --chat a line has one of them`);
   }
+  const chat = messages === undefined ? chatOf(prompt as string) : chatMessages(messages, where);
+  if (system !== undefined && chat[0].role === 'system') {
+    throw new UserError(
+      `${where} begins with a message of the system, and --system gives another; leave one of the two out`,
+    );
+  }
   try {
-    return chatPrompt(messages === undefined ? chatOf(prompt as string, system) : chatMessages(messages, where));
+    return chatPrompt(behindSystem(system, chat));
   } catch (error) {
     if (error instanceof RangeError) throw new UserError(`${where}: ${error.message}`, 1, { cause: error });
     throw error;

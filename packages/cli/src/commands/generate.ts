@@ -12,7 +12,7 @@ import { announce, chooseBackend } from '../config/backend-choice.ts';
 import type { BackendName } from '../config/backend-names.ts';
 import { documentListOf } from '../run/document-list-of.ts';
 import { memoryBeside } from '../run/memory-file.ts';
-import { checkContext, openForDecoding } from '../run/open-model.ts';
+import { checkContext, checkDraft, openForDecoding } from '../run/open-model.ts';
 import { byteEscape, printable, utf8Length } from '../terminal/byte-labels.ts';
 import { UserError } from '../terminal/errors.ts';
 import { note, noteUnreadInput, sayJson, warn } from '../terminal/output.ts';
@@ -102,6 +102,7 @@ export async function generateCommand(flags: GenerateFlags): Promise<number> {
   announce(choice);
   if (flags.chat) await warnOfChats(folder);
   checkContext(checkpoint, flags.context);
+  checkDraft(checkpoint, flags.draft, flags.context);
   const { context: contextBytes } = flags;
   const text = textOptions(flags);
   if (flags.prompts !== undefined) {
@@ -154,7 +155,7 @@ const textOptions = ({ maxBytes, temperature, topK, topP, seed, stop, chat, igno
   topK: topK ?? null,
   topP: topP ?? null,
   seed,
-  stop: chat ? Uint8Array.of(CHAT_END) : stop ? Buffer.from(stop) : null,
+  stop: chat ? Uint8Array.of(CHAT_END) : stop === undefined ? null : Buffer.from(stop),
   ignoreEos,
 });
 
@@ -175,6 +176,7 @@ function checkPromptFlags({ prompts, prompt, n, out, json, draft, memory, ...fla
   if (flags.chat && flags.stop !== undefined) {
     throw new UserError('--stop is for plain text: the answer of a --chat ends by itself; leave one of the two out', 2);
   }
+  if (flags.stop === '') throw new UserError('--stop is empty, and no text ends with nothing; leave it out', 2);
   if (!flags.chat && flags.system !== undefined) {
     throw new UserError('--system is the first message of a chat; give --chat too, or leave it out', 2);
   }
@@ -203,7 +205,7 @@ async function promptOf({ prompt, model, chat, system }: GenerateFlags): Promise
   const piped = prompt === '-' || (prompt === undefined && !process.stdin.isTTY && model === '-');
   const text = piped ? await readAll(process.stdin) : Buffer.from(prompt ?? '');
   if (!chat) return text;
-  const said = new TextDecoder('utf-8', { ignoreBOM: true }).decode(text).replace(/\n$/, '');
+  const said = new TextDecoder('utf-8', { ignoreBOM: true }).decode(text).replace(/\r?\n$/, '');
   return Buffer.from(chatPrompt(chatOf(said, system)));
 }
 

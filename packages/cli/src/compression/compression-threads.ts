@@ -52,7 +52,7 @@ class Beside {
       throw new UserError('the model was changed while it was opened; begin again');
     }
     // Copies, because what is sent of a view is all that it is a view of.
-    this.worker.postMessage({ ...work, inputs: work.inputs.map((input) => input.slice()) });
+    this.worker.postMessage({ ...work, inputs: work.inputs.map((input) => new Uint8Array(input)) });
     const results = await this.until(() => this.results);
     this.results = null;
     this.done = 0;
@@ -156,7 +156,8 @@ export class CompressionThreads {
 
   /** @param threads most of them, this one included */
   constructor(place: ModelPlace, threads: number) {
-    this.place = place;
+    // A copy, because the model inside an archive is a view of all of it, which each thread would be sent.
+    this.place = 'packed' in place ? { packed: new Uint8Array(place.packed) } : place;
     this.most = weightBytes(place) > MOST_COPIED ? 1 : threads;
   }
 

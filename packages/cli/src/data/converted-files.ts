@@ -37,7 +37,7 @@ const STDIN = '-';
 /**
  * Converts files, each as a whole: its result is there complete or not at all. What goes wrong with one is said, and the others go on.
  * @returns the exit code: 0, or 1 if a file failed
- * @throws UserError for flags that do not go together
+ * @throws UserError of exit code 2 for wrong flags or a wrong model, which end the command at once
  */
 export async function convertFiles(
   files: readonly string[],
@@ -51,7 +51,7 @@ export async function convertFiles(
     try {
       await convertFile(file, flags, conversion);
     } catch (error) {
-      if (!isAnswer(error)) throw error;
+      if (!isAnswer(error) || isOfAll(error)) throw error;
       complain(`${shown(file)}: ${reason(error)}`);
       code = 1;
     }
@@ -67,6 +67,9 @@ const isAnswer = (error: unknown): error is Error =>
   // A RangeError is that of memory which the engine does not have: an archive may promise more.
   (error instanceof Error && ['ArchiveError', 'NonFiniteError', 'ConfigError', 'RangeError'].includes(error.name)) ||
   (error instanceof Error && 'code' in error);
+
+/** The fault is one of flags or of the model, so each of the next files would meet it too. */
+const isOfAll = (error: Error): boolean => error instanceof UserError && error.exitCode === 2;
 
 function checkFlags(files: readonly string[], flags: ConversionFlags, { binary }: Conversion): void {
   const { stdout, out, force, keep, rm, json } = flags;
@@ -101,7 +104,12 @@ async function convertFile(file: string, flags: ConversionFlags, conversion: Con
 
 /** @throws UserError for a name that the result cannot have */
 function checkPlace(file: string, to: string, { force, rm }: ConversionFlags): void {
-  checkCanWrite(to);
+  try {
+    checkCanWrite(to);
+  } catch (error) {
+    // Of this file alone: the results of others may go elsewhere.
+    throw new UserError(reason(error), 1, { cause: error });
+  }
   const there = statSync(to, { throwIfNoEntry: false });
   const isSink = there !== undefined && takesBytes(there);
   if (isSink && rm) {

@@ -90,7 +90,7 @@ function checkGroup(name: string, rows: number, bytes: number): void {
 
 function textOf(value: unknown, where: string, column: string): Uint8Array {
   if (value === null || value === undefined) return new Uint8Array(0);
-  if (value instanceof Uint8Array) return value.slice();
+  if (value instanceof Uint8Array) return new Uint8Array(value);
   // Of columns of JSON and of UUIDs, which are no plain texts.
   if (typeof value === 'string') return utf8.encode(value);
   throw new UserError(`${where}: column '${column}' is a ${typeof value}, not a text; name another with --text-field`);
@@ -123,5 +123,5 @@ function textColumn({ schema }: FileMetaData, name: string, textField?: string):
 /** A Parquet file that is in memory. */
 export const bufferOf = (bytes: Uint8Array): AsyncBuffer => ({
   byteLength: bytes.length,
-  slice: (from, to) => bytes.slice(from, to).buffer as ArrayBuffer,
+  slice: (from, to) => new Uint8Array(bytes.subarray(from, to)).buffer,
 });

@@ -122,7 +122,7 @@ async function* contentsOf(
   const stream = new Decompress((bytes) => {
     if (bytes.length === 0) return;
     hash.update(bytes);
-    made.push(take(bytes.slice()));
+    made.push(take(new Uint8Array(bytes)));
   });
   const pieces = framePieces(source, magic);
   let next = await pieces.next();

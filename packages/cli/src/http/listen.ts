@@ -1,5 +1,5 @@
 /** @file The servers of the command: which names they answer to, where they listen, and how long a client may take. */
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { reason, UserError } from '../terminal/errors.ts';
 
@@ -13,6 +13,15 @@ export function isOwnHost(host: string | undefined, port: number): boolean {
   const name = host?.toLowerCase() ?? '';
   // Port 80 is left out of addresses.
   return OWN_NAMES.some((own) => name === `${own}:${port}` || (port === 80 && name === own));
+}
+
+/**
+ * The host and the path that a request is for. A target such as `http://localhost:8259/health` has both, and its host counts then
+ * (RFC 9112, 3.2.2). The path is as sent, without its query: no escapes are decoded, no dots followed.
+ */
+export function targetOf({ url = '/', headers }: IncomingMessage): { host: string | undefined; path: string } {
+  const [, host = headers.host, rest] = /^(?:https?:\/\/([^/?#]*))?(.*)$/is.exec(url)!;
+  return { host, path: rest.split(/[?#]/, 1)[0] || '/' };
 }
 
 /** Where a server listens, and how many clients it takes. */

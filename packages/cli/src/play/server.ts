@@ -7,7 +7,7 @@ import { readFile, stat } from 'node:fs/promises';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { extname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { isOwnHost, listen } from '../http/listen.ts';
+import { isOwnHost, listen, targetOf } from '../http/listen.ts';
 import { reason } from '../terminal/errors.ts';
 
 const TYPES: Record<string, string> = {
@@ -41,7 +41,8 @@ function refuse(response: ServerResponse, status: number, sentence: string): voi
 }
 
 async function answer(site: Site, port: number, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (!isOwnHost(request.headers.host, port)) {
+  const { host, path } = targetOf(request);
+  if (!isOwnHost(host, port)) {
     refuse(response, 421, `This server answers to http://127.0.0.1:${port}/ only.`);
     return;
   }
@@ -49,8 +50,6 @@ async function answer(site: Site, port: number, request: IncomingMessage, respon
     refuse(response, 405, 'Only GET and HEAD are answered.');
     return;
   }
-  // As sent: no decoding, no dots to follow. A query changes nothing.
-  const path = (request.url ?? '/').split(/[?#]/, 1)[0];
   const entry = site.get(path === '/' ? '/index.html' : path);
   if (!entry) {
     refuse(response, 404, 'There is no such file.');

@@ -1,10 +1,9 @@
-/** @file The documents that a model was trained on, where its folder is a step of a run. */
-import { basename, dirname, resolve } from 'node:path';
+/** @file The documents that a model was trained on, where its folder lies in a run. */
 import type { DocumentList } from '../data/document-list.ts';
-import { RunFolder, STEP } from './folder.ts';
+import { RunFolder, runOfModel } from './folder.ts';
 
-/** The list of the run whose step a folder is. Null: it is of no run, because beside another model there may be anybody's data.jsonl, or has no list. */
+/** The list of the run whose model a folder is. Null: it is of no run, because beside another model there may be anybody's data.jsonl, or has no list. */
 export async function documentListOf(folder: string): Promise<DocumentList | null> {
-  const step = resolve(folder);
-  return STEP.test(basename(step)) ? new RunFolder(dirname(step)).documentList() : null;
+  const run = runOfModel(folder);
+  return run === null ? null : new RunFolder(run).documentList();
 }

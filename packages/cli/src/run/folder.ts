@@ -14,7 +14,7 @@
 import { existsSync } from 'node:fs';
 import * as nodeFs from 'node:fs/promises';
 import { mkdir, readFile, stat } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import {
   type Checkpoint,
   configToHuggingFace,
@@ -47,8 +47,14 @@ import { MAX_RECORD_BYTES, parseRecord, type RunRecord, recordText } from './rec
 import { changedKeys, openStateFiles, orInfinityText, readState, STATE_JSON, stateJsonText } from './state-files.ts';
 
 export const STEP = /^step-\d+$/;
+/** A saved step, or a model that the run had come to before it was made longer. */
+const MODEL_OF_RUN = /^(step|finished)-\d+$/;
 const DATA_FILE = 'data.jsonl';
 const BEFORE_DECAY = 'before-decay';
+
+/** The run that a model folder lies in, which its name says. Null: it is of no run. */
+export const runOfModel = (folder: string): string | null =>
+  MODEL_OF_RUN.test(basename(resolve(folder))) ? join(folder, '..') : null;
 
 export const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`;
 
@@ -125,9 +131,9 @@ export class RunFolder {
   /** @throws UserError (exit code 2), ConfigError */
   async record(): Promise<RunRecord> {
     if (holdsWeights(this.path)) {
-      const run = dirname(resolve(this.path));
-      const near = STEP.test(basename(this.path)) && existsSync(join(run, 'config.json'));
-      const instead = near ? `; give the run it belongs to: ${relative('.', run) || run}` : '';
+      const run = runOfModel(this.path);
+      const near = run !== null && existsSync(join(run, 'config.json'));
+      const instead = near ? `; give the run it belongs to: ${run}` : '';
       throw new UserError(`${this.path} is a model, not a run${instead}`, 2);
     }
     const file = join(this.path, 'config.json');

@@ -1,9 +1,9 @@
 /**
  * @file The memory beside a model, in memory.safetensors. A run has one, in its own folder, because it is of the run's training text and
- * the same for every step. An exported model has none. A folder of a single step finds that of the run around it.
+ * the same for every step. An exported model has none. A folder of a model in a run finds that of the run.
  */
 import { closeSync, existsSync, readFileSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import {
   type HeldOutGain,
   MemoryMixture,
@@ -17,17 +17,17 @@ import { writeFileAtomically } from '../files/atomic-file.ts';
 import { openRegular } from '../files/small-file.ts';
 import { reason, UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
-import { STEP } from './folder.ts';
+import { runOfModel } from './folder.ts';
 
 const MEMORY_FILE = 'memory.safetensors';
 /** A memory has at most 4 MiB of text and some 0.9 MB of what was learned. */
 const MOST_BYTES = 16 * 2 ** 20;
 
-/** Where the memory of a model folder would lie: in it, or in the run that it is a step of. */
+/** Where the memory of a model folder would lie: in it, or in the run that it is of. */
 function memoryPath(modelFolder: string): string {
   const own = join(modelFolder, MEMORY_FILE);
-  if (existsSync(own) || !STEP.test(basename(resolve(modelFolder)))) return own;
-  return join(modelFolder, '..', MEMORY_FILE);
+  const run = runOfModel(modelFolder);
+  return existsSync(own) || run === null ? own : join(run, MEMORY_FILE);
 }
 
 /** Saves a run's memory. @param heldOut what it changed on held-out text; null where none was held out   @throws UserError naming the file */
@@ -36,13 +36,15 @@ export async function writeMemory(run: string, file: Uint8Array, heldOut: HeldOu
 }
 
 /** Words of the errors about a memory. */
-interface MemoryWords {
+export interface MemoryWords {
   /** The name of the asker. */
   readonly who: string;
   /** The remedy where it is broken. */
   readonly otherwise: string;
+  /** Of the error where there is none. */
+  readonly exitCode: 1 | 2;
 }
-const FLAG: MemoryWords = { who: '--memory', otherwise: '--no-memory takes the model alone' };
+const FLAG: MemoryWords = { who: '--memory', otherwise: '--no-memory takes the model alone', exitCode: 2 };
 
 /** @throws UserError naming the file and what is wrong with it */
 function readMemory(path: string, { otherwise }: MemoryWords): SavedMemory {
@@ -84,7 +86,7 @@ export function textMemoryBeside(
     if (!asked) return null;
     throw new UserError(
       `${words.who}: there is no ${path}; a run gets one when it ends, unless it was trained with --memory off`,
-      2,
+      words.exitCode,
     );
   }
   const { memory, heldOut } = readMemory(path, words);

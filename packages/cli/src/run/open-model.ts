@@ -27,6 +27,16 @@ export async function openForDecoding(
   return opened;
 }
 
+/** The most bytes that the model looks back where --context says nothing. */
+const USUAL_CONTEXT = 512;
+
+/** @throws UserError if --draft is half of --context or more */
+export function checkDraft({ config }: Checkpoint, draft: number, context?: number): void {
+  const looksBack = context ?? Math.min(USUAL_CONTEXT, longestText(config));
+  if (draft === 0 || draft < looksBack / 2) return;
+  throw new UserError(`--draft ${draft}: it must be below half of --context (${looksBack}); give less`, 2);
+}
+
 /** @throws UserError if --context is more than the model reads */
 export function checkContext({ config }: Checkpoint, context: number | undefined): void {
   const longest = longestText(config);

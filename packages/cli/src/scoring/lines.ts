@@ -27,7 +27,8 @@ export class LineSplitter {
       from = end + 1;
     }
     if (from < chunk.length) {
-      this.begun.push(chunk.slice(from));
+      // A copy, because what is held is not to hold the whole chunk. `slice` of a Buffer would be a view.
+      this.begun.push(new Uint8Array(chunk.subarray(from)));
       this.held += chunk.length - from;
     }
     if (this.held > MOST_LINE_BYTES) {

@@ -70,8 +70,8 @@ export class MostSurprising {
   }
 
   add(text: Scored): void {
-    // A copy, because the bytes of a line are a view of all of its file.
-    this.texts.push({ ...text, bytes: text.bytes.slice() });
+    // A copy, because the bytes of a line are a view of all of its file. `slice` of a Buffer would be a view again.
+    this.texts.push({ ...text, bytes: new Uint8Array(text.bytes) });
     if (this.texts.length >= 2 * this.most + 1000) this.texts = this.sorted();
   }
 

@@ -2,6 +2,8 @@
 import * as z from 'zod';
 import { counted } from '../terminal/human-units.ts';
 import { ApiError } from './api-error.ts';
+import { bytesOf } from './text-bytes.ts';
+import { isEmptyList, refuseUnknown } from './unknown-fields.ts';
 
 /** Bounds of what one request may ask for. */
 export interface RequestLimits {
@@ -29,7 +31,7 @@ const schema = z.looseObject({
   min_p: z.number().min(0).max(1).nullish(),
   n: z.int().min(1).nullish(),
   stream: z.boolean().nullish(),
-  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
+  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
   logprobs: z.int().min(0).max(5).nullish(),
   echo: z.boolean().nullish(),
   stop: z
@@ -38,7 +40,6 @@ const schema = z.looseObject({
     })
     .nullish(),
   seed: z.int().nullish(),
-  user: text.nullish(),
   ignore_eos: z.boolean().nullish(),
   best_of: z.int().nullish(),
   suffix: text.nullish(),
@@ -70,9 +71,9 @@ export interface CompletionRequest {
 
 type Body = z.infer<typeof schema>;
 
-const never = (): boolean => false;
+const isFalse = (value: unknown): boolean => value === false;
 
-/** Fields of this API and of servers like it that would change the answer and are not served, and the values that change nothing. */
+/** Fields of this API and of servers like it that are not served, and the values of them that change nothing. */
 const UNSERVED: Readonly<Record<string, (value: unknown, body: Body) => boolean>> = {
   best_of: (value, { n }) => value === (n ?? 1),
   suffix: (value) => value === '',
@@ -82,14 +83,11 @@ const UNSERVED: Readonly<Record<string, (value: unknown, body: Body) => boolean>
   length_penalty: (value) => value === 1,
   typical_p: (value) => value === 1,
   min_tokens: (value) => value === 0,
-  use_beam_search: (value) => value === false,
+  use_beam_search: isFalse,
+  include_stop_str_in_output: isFalse,
   logit_bias: (value) => Object.keys(value as object).length === 0,
-  stop_token_ids: (value) => Array.isArray(value) && value.length === 0,
-  response_format: never,
-  tools: never,
-  functions: never,
-  tool_choice: never,
-  function_call: never,
+  stop_token_ids: isEmptyList,
+  bad_words: isEmptyList,
 };
 
 /** Fields that only a chat has. */
@@ -97,6 +95,8 @@ const OF_CHATS: Readonly<Record<string, string>> = {
   messages: 'messages is for /v1/chat/completions; a text has a prompt',
   max_completion_tokens: 'max_completion_tokens is for /v1/chat/completions; give max_tokens',
 };
+
+const SERVED = Object.keys(schema.shape).filter((name) => !Object.hasOwn(UNSERVED, name));
 
 /** @throws ApiError naming a field that would be ignored */
 function refuseUnserved(body: Body): void {
@@ -107,6 +107,9 @@ function refuseUnserved(body: Body): void {
   for (const [name, message] of Object.entries(OF_CHATS)) {
     if (body[name] != null) throw new ApiError(400, message, name);
   }
+  const others = Object.entries(body).filter(([name]) => !Object.hasOwn(UNSERVED, name));
+  refuseUnknown(Object.fromEntries(others), SERVED);
+  refuseUnknown(body.stream_options ?? {}, ['include_usage', 'include_obfuscation'], 'stream_options.');
 }
 
 /** The first thing that a schema found wrong, as a refusal. */
@@ -120,12 +123,20 @@ export function refusal({ issues: [issue] }: z.ZodError): ApiError {
 }
 
 function promptsOf(prompt: NonNullable<Body['prompt']>): Uint8Array[] {
-  if (typeof prompt === 'string') return [Buffer.from(prompt)];
+  if (typeof prompt === 'string') return [bytesOf(prompt)];
   if (prompt.length === 0) return [new Uint8Array()];
   if (typeof prompt[0] === 'number') return [Uint8Array.from(prompt as number[])];
   return (prompt as (string | number[])[]).map((one) =>
-    typeof one === 'string' ? Buffer.from(one) : Uint8Array.from(one),
+    typeof one === 'string' ? bytesOf(one) : Uint8Array.from(one),
   );
+}
+
+function stopsOf(stop: Body['stop']): Uint8Array[] {
+  return [stop ?? []].flat().map((one) => {
+    const bytes = bytesOf(one);
+    if (bytes.length > 0) return bytes;
+    throw new ApiError(400, 'stop is half of a surrogate pair, which is no text; leave it out', 'stop');
+  });
 }
 
 /**
@@ -152,7 +163,6 @@ export function parseCompletionRequest(value: unknown, limits: RequestLimits, mo
   if (body.echo && body.logprobs != null) {
     throw new ApiError(400, 'echo with logprobs is not served; POST /v1/score gives the bits of a text', 'echo');
   }
-  const stops = body.stop == null ? [] : [body.stop].flat();
   return {
     model: body.model ?? null,
     prompts,
@@ -163,7 +173,7 @@ export function parseCompletionRequest(value: unknown, limits: RequestLimits, mo
     topK: body.top_k ?? null,
     minP: body.min_p ?? null,
     seed: body.seed ?? null,
-    stops: stops.map((stop) => Buffer.from(stop)),
+    stops: stopsOf(body.stop),
     ignoreEos: body.ignore_eos ?? false,
     echo: body.echo ?? false,
     logprobs: body.logprobs ?? null,

@@ -61,7 +61,7 @@ class ThreadLane implements Lane {
     this.numbers.set(job, number);
     const { prompt, options, stream, logprobs } = job;
     // A copy, because what is sent of a view is all that it is a view of.
-    this.order({ begin: number, request: { prompt: prompt.slice(), options, stream, logprobs } });
+    this.order({ begin: number, request: { prompt: new Uint8Array(prompt), options, stream, logprobs } });
   }
 
   cancel(job: Job): void {

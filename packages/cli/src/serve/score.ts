@@ -1,18 +1,22 @@
 /** @file `POST /v1/score`: the bits that the model needs for texts. */
 import { setImmediate } from 'node:timers/promises';
-import { type Checkpoint, scoreTexts, totalBits } from '@blt-ts/blt';
+import { type Checkpoint, type ScoredText, scoreTexts, totalBits } from '@blt-ts/blt';
 import * as z from 'zod';
 import { ApiError } from './api-error.ts';
 import { refusal } from './completion-request.ts';
+import { bytesOf } from './text-bytes.ts';
+import { refuseUnknown } from './unknown-fields.ts';
 
 /** Bytes of all texts of one request. */
 const MOST_BYTES = 64 * 1024;
+/** Texts of one request. */
+const MOST_TEXTS = 1024;
 /** Requests that may wait while another is computed. */
 const MOST_WAITING = 16;
 /** Bytes scored between two looks at the other clients. */
 const BATCH_BYTES = 1024;
 
-const schema = z.object({
+const schema = z.looseObject({
   model: z.string().nullish(),
   input: z.union([z.string(), z.array(z.string()).min(1)], { error: 'must be a text, or a list of texts' }),
 });
@@ -31,7 +35,16 @@ export interface TextScore {
 export function parseScoreRequest(value: unknown): { model: string | null; texts: Uint8Array[] } {
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw refusal(parsed.error);
-  const texts = [parsed.data.input].flat().map((text) => Buffer.from(text));
+  refuseUnknown(parsed.data, Object.keys(schema.shape));
+  const input = [parsed.data.input].flat();
+  if (input.length > MOST_TEXTS) {
+    throw new ApiError(
+      400,
+      `input has ${input.length} texts, one request may have ${MOST_TEXTS}; send it in parts`,
+      'input',
+    );
+  }
+  const texts = input.map(bytesOf);
   const bytes = texts.reduce((n, { length }) => n + length, 0);
   if (bytes > MOST_BYTES) {
     throw new ApiError(400, `input has ${bytes} bytes, one request may have ${MOST_BYTES}; send it in parts`, 'input');
@@ -68,30 +81,23 @@ export class Scorer {
   }
 
   private async scoreAll(texts: readonly Uint8Array[], wanted: () => boolean): Promise<TextScore[] | null> {
-    const scores: TextScore[] = [];
-    for (const text of texts) {
-      const score = await this.scoreOne(text, wanted);
-      if (!score) return null;
-      scores.push(score);
-    }
-    return scores;
-  }
-
-  private async scoreOne(text: Uint8Array, wanted: () => boolean): Promise<TextScore | null> {
-    if (text.length === 0) return { bytes: 0, bits: 0, bits_per_byte: null, patches: 0 };
     const pause = async (): Promise<void> => {
       await setImmediate();
       if (!wanted()) throw new Unwanted();
     };
     try {
-      const [scored] = await scoreTexts(this.checkpoint, [text], { batchBytes: BATCH_BYTES, pause });
-      const bits = totalBits(scored);
-      return { bytes: text.length, bits, bits_per_byte: bits / text.length, patches: scored.patchLengths.length };
+      const scored = await scoreTexts(this.checkpoint, texts, { batchBytes: BATCH_BYTES, pause });
+      return texts.map(({ length }, i) => scoreOf(length, scored[i]));
     } catch (error) {
       if (error instanceof Unwanted) return null;
       throw error;
     }
   }
+}
+
+function scoreOf(bytes: number, scored: ScoredText): TextScore {
+  const bits = totalBits(scored);
+  return { bytes, bits, bits_per_byte: bytes === 0 ? null : bits / bytes, patches: scored.patchLengths.length };
 }
 
 /** Nobody waits for the score any more. */

@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Checkpoint } from '@blt-ts/blt';
 import { parseJson } from '../files/small-file.ts';
-import { isOwnHost, LOOPBACK, listen } from '../http/listen.ts';
+import { isOwnHost, LOOPBACK, listen, targetOf } from '../http/listen.ts';
 import { UserError } from '../terminal/errors.ts';
 import { type AnswerForm, CHAT_ANSWER, TEXT_ANSWER } from './answer-form.ts';
 import { ApiError, errorBody, sendJson } from './api-error.ts';
@@ -59,7 +59,8 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   if (Number(request.headers['content-length'] ?? 0) > MOST_BODY_BYTES) throw tooLong();
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // A request that is left in its middle would be destroyed, and its connection with it, before the answer goes out.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > MOST_BODY_BYTES) throw tooLong();
     chunks.push(chunk);
@@ -80,6 +81,19 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 
 /** For answers to requests whose body has not been read. */
 const CLOSE = { Connection: 'close' };
+
+/** The path of one model, behind which its name stands. */
+const ONE_MODEL = '/v1/models/';
+
+/** A path with the name of a model as it is, because clients escape different characters of it. One with broken escapes stays as sent. */
+function withPlainName(path: string): string {
+  if (!path.startsWith(ONE_MODEL)) return path;
+  try {
+    return ONE_MODEL + decodeURIComponent(path.slice(ONE_MODEL.length));
+  } catch {
+    return path;
+  }
+}
 
 /** The parts of the API around one model. */
 class Api {
@@ -105,7 +119,7 @@ class Api {
     this.routes = new Map<string, Route>([
       ['/health', get(() => ({ status: 'ok', model: options.model, ...this.scheduler.load }), true)],
       ['/v1/models', get(() => ({ object: 'list', data: [card] }))],
-      [`/v1/models/${encodeURIComponent(options.model)}`, get(() => card)],
+      [ONE_MODEL + options.model, get(() => card)],
       ['/metrics', { method: 'GET', handle: (_, response) => this.sendMetrics(response) }],
       ['/v1/completions', { method: 'POST', handle: (request, response) => this.complete(request, response) }],
       ['/v1/chat/completions', { method: 'POST', handle: (request, response) => this.chat(request, response) }],
@@ -115,11 +129,12 @@ class Api {
 
   /** Answers one request. @param port of this server */
   async answer(request: IncomingMessage, response: ServerResponse, port: number): Promise<void> {
-    const path = (request.url ?? '/').split(/[?#]/, 1)[0];
+    const target = targetOf(request);
+    const path = withPlainName(target.path);
     const known = this.routes.has(path) ? path : 'other';
     response.on('finish', () => this.metrics.requests.inc({ path: known, status: String(response.statusCode) }));
     try {
-      await this.routeOf(request, path, port).handle(request, response);
+      await this.routeOf(request, { host: target.host, path }, port).handle(request, response);
     } catch (error) {
       // The client went away while its request was read.
       if (request.destroyed && !request.complete) return void response.destroy();
@@ -130,9 +145,9 @@ class Api {
   }
 
   /** @throws ApiError unless the request may be answered */
-  private routeOf(request: IncomingMessage, path: string, port: number): Route {
-    const { host, apiKey } = this.options;
-    if (host === LOOPBACK && !isOwnHost(request.headers.host, port)) {
+  private routeOf(request: IncomingMessage, { host, path }: ReturnType<typeof targetOf>, port: number): Route {
+    const { apiKey } = this.options;
+    if (this.options.host === LOOPBACK && !isOwnHost(host, port)) {
       throw new ApiError(421, `this server answers to http://${LOOPBACK}:${port}/ only`, null, CLOSE);
     }
     const route = this.routes.get(path);
@@ -143,9 +158,11 @@ class Api {
       }
     }
     if (!route) throw new ApiError(404, `there is no ${path.slice(0, 100)} here`, null, CLOSE);
-    if (request.method !== route.method) {
-      throw new ApiError(405, `${path} takes ${route.method}, not ${request.method}`, null, {
-        Allow: route.method,
+    // Node sends the head of an answer alone where the method is HEAD.
+    const methods: readonly string[] = route.method === 'GET' ? ['GET', 'HEAD'] : [route.method];
+    if (!methods.includes(request.method!)) {
+      throw new ApiError(405, `${path} takes ${methods.join(' and ')}, not ${request.method}`, null, {
+        Allow: methods.join(', '),
         ...CLOSE,
       });
     }

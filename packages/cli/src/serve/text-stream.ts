@@ -68,16 +68,22 @@ export class TextStream {
     this.bytes += count;
     for (const { byte, logprob, top } of this.held.splice(0, count)) {
       const text = this.decoder.decode(Uint8Array.of(byte), { stream: true });
+      const made = [...text].length;
+      // The last character that a byte makes is its own, unless the byte begins another one. What comes before is of bytes that are no UTF-8.
+      const before = made === 0 || isLead(byte) ? made : made - 1;
       if (this.withLogprobs) {
         this.logprobs.tokens.push(tokenName(byte + BYTE_OFFSET));
         this.logprobs.token_logprobs.push(logprob);
         this.logprobs.top_logprobs.push(top);
-        this.logprobs.text_offset.push(this.characters);
+        this.logprobs.text_offset.push(this.characters + before);
       }
       this.text += text;
-      for (const _ of text) this.characters++;
+      this.characters += made;
     }
   }
 }
+
+/** Whether a byte begins a character of several bytes. */
+const isLead = (byte: number): boolean => byte >= 0xc2 && byte <= 0xf4;
 
 const emptyLogprobs = (): Logprobs => ({ tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] });

@@ -1,14 +1,14 @@
 /** @file Text that was held out when a model was trained. A run that goes on from the model is not to learn it unnoticed. */
-import { basename, dirname, resolve } from 'node:path';
 import type { ListedDocument } from '../data/document-list.ts';
 import { contentHash, type Part } from '../data/split.ts';
-import { RunFolder, STEP } from '../run/folder.ts';
+import { RunFolder, runOfModel } from '../run/folder.ts';
 import { humanBytes } from '../terminal/human-units.ts';
 
 /** The documents of which the run that a model comes from held something out. Empty for a model that comes from no run here. */
 async function heldOutBefore(model: string): Promise<ListedDocument[]> {
-  // A step lies in its run. Beside another model there may be anybody's data.jsonl.
-  for (const path of STEP.test(basename(resolve(model))) ? [model, dirname(resolve(model))] : [model]) {
+  // Beside a model that is of no run there may be anybody's data.jsonl.
+  for (const path of [model, runOfModel(model)]) {
+    if (path === null) continue;
     const list = await new RunFolder(path).documentList();
     if (list !== null) return list.documents.filter(({ heldOut }) => heldOut !== undefined);
   }
@@ -17,7 +17,7 @@ async function heldOutBefore(model: string): Promise<ListedDocument[]> {
 
 /**
  * A sentence about training text that the run of a model had held out, or null.
- * @param model folder of a run, or of one of its steps
+ * @param model folder of a run, or of a model in it
  * @throws UserError if the list of its documents cannot be read
  */
 export async function learnsHeldOut(model: string, train: readonly Part[]): Promise<string | null> {

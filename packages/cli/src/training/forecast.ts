@@ -82,7 +82,8 @@ export function ratesByFormula(plan: RunPlan, gflops: number): Rates {
 }
 
 /** Evaluations while training. With 0 steps between them there is only the one at the end. */
-const evaluationsOf = (steps: number, evalEvery: number): number => (evalEvery === 0 ? 1 : Math.ceil(steps / evalEvery));
+const evaluationsOf = (steps: number, evalEvery: number): number =>
+  evalEvery === 0 ? 1 : Math.ceil(steps / evalEvery);
 
 /** The work of a whole run. Bytes are those that it reads, and those that its memory remembers. */
 export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number, rememberedBytes = 0): Work {

@@ -1,7 +1,7 @@
 /** @file The data of a new run: in memory if they fit there, else on disk. */
 
 import { existsSync } from 'node:fs';
-import { type CorpusSource, loadCorpus } from '../data/corpus.ts';
+import { type CorpusSource, loadNewCorpus } from '../data/corpus.ts';
 import { pathName } from '../data/file-path.ts';
 import { BOOK } from '../data/moby-dick.ts';
 import { isCompressedName, isParquetName } from '../data/packed.ts';
@@ -63,7 +63,7 @@ interface OpenOptions {
 export async function openData(source: CorpusSource, options: OpenOptions): Promise<RunData> {
   const memory = mostMemory(options.maxMemory);
   const size = await sizeOf(source);
-  if (size <= memory / SHARE_OF_DATA) return new DataInMemory(await loadCorpus(source, options.warn));
+  if (size <= memory / SHARE_OF_DATA) return new DataInMemory(await loadNewCorpus(source, options.warn));
   const large = `about ${humanBytes(size)} are more than an eighth of ${humanBytes(memory)}`;
   if (weightedSources(source.data).weights) {
     throw new UserError(

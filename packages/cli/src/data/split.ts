@@ -1,5 +1,6 @@
 /** @file Which bytes are trained on and which are held out. */
 import { createHash, hash } from 'node:crypto';
+import { sha256Of, updateHash } from '../files/in-pieces.ts';
 import { UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import { type Document, stretch, totalBytes } from './document.ts';
@@ -272,7 +273,8 @@ export function dataHash(documents: readonly Document[]): string {
   for (const { bytes } of documents) {
     const length = new DataView(new ArrayBuffer(8));
     length.setBigUint64(0, BigInt(bytes.length), true);
-    hash.update(new Uint8Array(length.buffer)).update(bytes);
+    hash.update(new Uint8Array(length.buffer));
+    updateHash(hash, bytes);
   }
   return hash.digest('hex');
 }
@@ -286,7 +288,7 @@ const contentHashes = new WeakMap<Document, string>();
 export function contentHash(document: Document): string {
   let found = contentHashes.get(document);
   if (found === undefined) {
-    found = hash('sha256', document.bytes, 'hex');
+    found = sha256Of([document.bytes]);
     contentHashes.set(document, found);
   }
   return found;

@@ -9,7 +9,7 @@ async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Arr
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-/** What comes out, or why nothing does. */
+/** The text that comes out, or why nothing does. */
 async function inPieces(bytes: Uint8Array, size: number, limit = 2 ** 30): Promise<string> {
   const parts: Uint8Array[] = [];
   try {

@@ -1,4 +1,4 @@
-/** @file What is larger than Node hashes at once is hashed in pieces. No bytes are allocated: a stand-in says which of them are asked for. */
+/** @file Bytes that are more than Node hashes at once are hashed in pieces. No bytes are allocated: a stand-in says which of them are asked for. */
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { expect, test } from 'vitest';

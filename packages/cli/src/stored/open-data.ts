@@ -80,13 +80,13 @@ export async function openData(source: CorpusSource, options: OpenOptions): Prom
   return surveyData(source, { ...options, why: `${large}, so they stay on disk` });
 }
 
-/** About the bytes of all documents. Standard input, and what cannot be found, count nothing: loading says what is wrong. */
+/** About the bytes of all documents. Standard input counts nothing. @throws UserError for a source that is not there: without it the others would count nothing */
 async function sizeOf({ data, heldOut, raw }: CorpusSource): Promise<number> {
   const given = [...weightedSources(data).sources, ...(heldOut ?? [])];
   if (given.includes('-')) return 0;
   // The book is small, and is always in memory.
   const sources = given.filter((name) => name !== BOOK || existsSync(name));
-  const files = await sourceFiles(sources, new Tally()).catch(() => []);
+  const files = await sourceFiles(sources, new Tally());
   return files.reduce((sum, { path, size }) => {
     const name = pathName(path);
     if (raw) return sum + size;

@@ -93,6 +93,14 @@ test.each([
   [['--from', 'runs/old', '--entropy-width', '32'], 'leave out --entropy-width, or give --patcher retrain'],
   [['--from', 'runs/old', '--patching-mode', 'space', '--threshold', '1'], 'threshold'],
   [['--patcher', 'retrain'], 'give --from MODEL too'],
+  [
+    ['--from', 'runs/old', '--patcher', 'retrain', '--entropy-model', 'runs/old'],
+    '--entropy-model gives another one, so leave out one of the two',
+  ],
+  [
+    ['--from', 'runs/old', '--patcher', 'retrain', '--patching-mode', 'space'],
+    'patches by space need none, so leave out --patcher retrain',
+  ],
 ])('%j is refused in one sentence, and nothing is made', (args, message) => {
   const folder = withModel();
   const { code, stderr } = blt(folder, ['train', '--data', 'new.csv', '--run', 'none', ...args]);

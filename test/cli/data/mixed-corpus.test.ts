@@ -2,10 +2,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { planRun } from '@blt-ts/blt';
 import { afterAll, expect, test } from 'vitest';
-import { corpusIds, loadCorpus } from '../../../packages/cli/src/data/corpus.ts';
+import { corpusIds, loadCorpus, loadNewCorpus } from '../../../packages/cli/src/data/corpus.ts';
 import { type Document, totalBytes } from '../../../packages/cli/src/data/document.ts';
 import { DataInMemory } from '../../../packages/cli/src/data/run-data.ts';
+import { checkSize } from '../../../packages/cli/src/training/enough-data.ts';
 import { plannedBytes } from '../../../packages/cli/src/training/planned-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'blt-mixed-'));
@@ -67,6 +69,57 @@ test('chats are held out whole, and their answers are what counts', async () => 
     const text = String.fromCharCode(...ids.slice(0, -2).map((id) => id - 4)); // 0x03 and EOS end it
     expect(text).toMatch(/^a number, \d+$/);
   }
+});
+
+const fewChats = (count: number): string => {
+  const file = join(folder, `chats-${count}.jsonl`);
+  writeFileSync(
+    file,
+    Array.from({ length: count }, (_, i) => `${JSON.stringify({ messages: messages(i) })}\n`).join(''),
+  );
+  return file;
+};
+
+test('of few chats at least one is held out, whole, and the same one again where the outcome is recorded', async () => {
+  for (const [count, seed] of [2, 3, 5].flatMap((n) => [0, 1, 2, 3, 4].map((s) => [n, s]))) {
+    const source = { data: [fewChats(count)], heldOut: null, heldOutFraction: 0.1, seed, textField: null };
+    const { mode, train, heldOut } = await loadCorpus({ ...source, split: 'auto' }, null);
+    expect(mode).toBe('documents');
+    expect(Math.min(train.length, heldOut.length)).toBeGreaterThan(0);
+    for (const { bytes, whole } of [...train, ...heldOut]) expect(bytes.length).toBe(whole.bytes.length);
+    const again = await loadCorpus({ ...source, split: 'documents' }, null);
+    expect(texts(again.heldOut)).toEqual(texts(heldOut));
+  }
+  // Plain text beside the chats is not held out in the place of one.
+  const [text, chats] = [one, fewChats(2)];
+  for (const seed of [0, 1, 2, 3, 4, 5]) {
+    const source = { data: [text, chats], heldOut: null, heldOutFraction: 1e-9, seed, textField: null };
+    const { heldOut } = await loadCorpus({ ...source, split: 'auto' }, null);
+    expect(heldOut.map(({ answers }) => answers !== undefined)).toEqual([true]);
+  }
+  await expect(load(fewChats(1))).rejects.toThrow('chats are held out whole, and all of these are one and the same');
+});
+
+test.each(['tails', 'end'] as const)('--split %s of chats is refused, and a run that has it goes on', async (split) => {
+  const source = { data: [one, chat], heldOut: null, heldOutFraction: 0.1, seed: 0, textField: null, split };
+  await expect(loadNewCorpus(source, () => {})).rejects.toThrow(`--split ${split} would cut chats`);
+  expect((await loadNewCorpus({ ...source, heldOutFraction: 0 }, () => {})).heldOut).toEqual([]);
+  expect((await loadCorpus(source, null)).mode).toBe(split);
+});
+
+test('held-out chats without a byte of an answer are refused before training', async () => {
+  const plan = planRun({ size: 'nano', rowBytes: 64 }, 10_000);
+  const source = { heldOut: null, heldOutFraction: 0.1 };
+  const loaded = await load(chat);
+  const sizes = { trainBytes: 10_000, heldOutBytes: 100 };
+  expect(() => checkSize({ ...sizes, loaded }, plan, source)).not.toThrow();
+  const cut = loaded.heldOut.map((part) => ({ ...part, answers: [] }));
+  expect(() => checkSize({ ...sizes, loaded: { ...loaded, heldOut: cut } }, plan, source)).toThrow(
+    'the held-out chats have no byte of an answer',
+  );
+  // Plain text beside them is measured.
+  const text = (await load(one)).heldOut;
+  expect(() => checkSize({ ...sizes, loaded: { ...loaded, heldOut: [...cut, ...text] } }, plan, source)).not.toThrow();
 });
 
 test('a source without anything to train on is named', async () => {

@@ -332,7 +332,7 @@ test.each<[string, Record<string, string>, string[], SourceOptions, string]>([
     { 'd/.hidden': 'x' },
     ['d'],
     {},
-    "the folder './d' holds no files (hidden names and node_modules are skipped); name the files",
+    "the folder './d' holds no files (hidden names, node_modules and runs are skipped); name the files",
   ],
   [
     'a file taken for a folder',

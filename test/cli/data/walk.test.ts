@@ -47,6 +47,27 @@ test('a folder gives its files in order, without hidden names and node_modules',
   expect(names(folder, files)).toEqual(['a.txt', 'b/2.txt', 'b/10.txt', 'b/deep/er/3.md', 'c.md']);
 });
 
+test('runs that are come across are left out and told of; what only looks like one, or is named, is read', async () => {
+  const record = JSON.stringify({ format: 1, dataHash: 'abc', plan: {} });
+  const run = { 'config.json': record, 'metrics.jsonl': '{}', 'step-000010/model.safetensors': 'weights' };
+  const folder = temporaryFolder({
+    'a.txt': 'a',
+    'like/config.json': '{"format": 1}',
+    'like/data.jsonl': '{}',
+    'like/step-000010/x.txt': 'x',
+    ...Object.fromEntries(Object.entries(run).map(([file, text]) => [`runs/one/${file}`, text])),
+  });
+  const skipped: string[] = [];
+  const note: OnSkipped = (kind, path) => void skipped.push(`${kind} ${relative(folder, String(path))}`);
+  const text = ['a.txt', 'like/config.json', 'like/data.jsonl', 'like/step-000010/x.txt'];
+  expect(names(folder, await walkFolder(folder, note))).toEqual(text);
+  expect(names(folder, await expandGlob(`${folder}/**/*`, note)).sort()).toEqual(text);
+  expect(names(folder, await expandGlob(`${folder}/*`, note))).toEqual(text);
+  expect(new Set(skipped)).toEqual(new Set(['run runs/one']));
+  expect(names(folder, await expandGlob(`${folder}/runs/*/metrics.jsonl`))).toEqual(['runs/one/metrics.jsonl']);
+  expect(await walkFolder(join(folder, 'runs/one'))).toHaveLength(3);
+});
+
 test('circles of symbolic links end, and each real file is given once', async () => {
   const folder = temporaryFolder({ 'a/x.txt': 'x', 'b/y.txt': 'y' });
   symlinkSync('..', join(folder, 'a', 'up'));

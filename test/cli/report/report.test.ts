@@ -50,6 +50,12 @@ test('the bytes of the full evaluation are named as the terminal names them', ()
   expect(page).not.toContain('all held-out bytes');
 });
 
+test('passes are those over the bytes that were drawn', () => {
+  const page = renderReport({ ...reportData(), trainBytes: 8_100_000, sampleBytes: 1_073_475 });
+  expect(page).toContain('2,146,950 (2.15 MB), 2.00 passes over 1.07 MB that were drawn');
+  expect(page).toContain('8,100,000 (8.10 MB)');
+});
+
 test('the report shows what was measured', () => {
   const html = renderReport(reportData());
   expect(html).toContain('<strong>2.231</strong> bits per byte on held-out text, best at step 340');

@@ -1,4 +1,13 @@
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -39,6 +48,23 @@ test('a crash at any byte loses at most the line being written, and writing goes
     }),
     { numRuns: runs(60) },
   );
+});
+
+test('a file of any length is read and cut line by line', () => {
+  const path = join(temporaryFolder(), 'metrics.jsonl');
+  const many = Array.from({ length: 30_000 }, (_, i) => record(i + 1));
+  const one = JSON.stringify({ ...record(1), note: 'x'.repeat(90) });
+  // Lines cross the ends of the pieces that are read, and of characters too.
+  writeFileSync(path, many.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  expect(readMetrics(path)).toEqual(many);
+  write(path, [], { resumeStep: 25_000 });
+  expect(readMetrics(path)).toEqual(many.slice(0, 25_000));
+  // More than a text of V8 can hold. The gaps take no room on the disk.
+  const descriptor = openSync(path, 'w');
+  writeSync(descriptor, `${one}\n`, 0);
+  ftruncateSync(descriptor, 600_000_000);
+  closeSync(descriptor);
+  expect(() => readMetrics(path)).toThrow('metrics.jsonl line 2 is not a metrics record; mend or delete that line');
 });
 
 test('a torn line longer than one read is cut whole', () => {

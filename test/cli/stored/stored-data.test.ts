@@ -189,6 +189,13 @@ test('a source of its own weight is found on disk; the book is no reason to load
   }
 });
 
+test('a source that is not there is refused before any other is read, because --max-memory would say nothing', async () => {
+  const folder = temporaryFolder({ 'packed.zip': 'PK\x03\x04 and more', 'a.txt': 'whales' });
+  const options = { maxMemory: 10, folder: temporaryFolder(), warn: () => {}, onProgress: () => {} };
+  const data = [`${folder}/packed.zip`, `${folder}/a.txz`];
+  await expect(openData({ ...source('', 'auto', 0), data }, options)).rejects.toThrow(/cannot find .*a\.txz/);
+});
+
 test('a file without documents is said on disk as in memory, among others and alone', async () => {
   const folder = temporaryFolder({
     'a.txt': prose(3000, 1),

@@ -1,9 +1,14 @@
 /** @file Runs made longer, as they are called: the wsd run of 20 steps that is extended to 40 is the one that was planned for 40. */
+import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { planRun } from '@blt-ts/blt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { writeFolder } from '../../../packages/cli/src/files/atomic-folder.ts';
 import { runDetails } from '../../../packages/cli/src/run/summary.ts';
+import { passesOverSample } from '../../../packages/cli/src/training/extension.ts';
+import { bytesPerStep } from '../../../packages/cli/src/training/forecast.ts';
 import { blt, bltInterrupted } from '../../support/command.ts';
 
 // biome-ignore format: flags and their values
@@ -68,6 +73,76 @@ test('a model and its figures stay together when a run is made longer', async ()
 });
 
 const weightsAt40 = (run: string) => readFileSync(path('runs', run, 'step-000040/model.safetensors'));
+
+const stateOf = (run: string, step: number) =>
+  path('runs', run, `step-${String(step).padStart(6, '0')}`, 'training_state.json');
+
+/** Changes a file of a step, and what the manifest says of it. */
+function changeState(run: string, step: number, change: (state: { best: unknown }) => unknown): void {
+  const file = stateOf(run, step);
+  const text = JSON.stringify(change(JSON.parse(readFileSync(file, 'utf8'))));
+  writeFileSync(file, text);
+  const manifest = file.replace('training_state', 'manifest');
+  const content = JSON.parse(readFileSync(manifest, 'utf8'));
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  content.files['training_state.json'] = { bytes: text.length, sha256 };
+  writeFileSync(manifest, JSON.stringify(content));
+}
+
+test('where the best step of then is gone, the step that is gone on from is the best, with its own figure', async () => {
+  const run = 'gone';
+  cpSync(path('runs/dry'), path('runs', run), { recursive: true });
+  // As if step 8 had been the best until a step after 16 was better, for which it was cleared away.
+  changeState(run, 16, (state) => ({ ...state, best: { step: 8, bitsPerByte: 0.5 } }));
+  rmSync(path('runs', run, 'step-000008'), { recursive: true, force: true });
+  await bltInterrupted(folder, ['train', '--resume', `runs/${run}`, '--steps', '40'], /before its decay/, 'SIGKILL');
+  const { best, evaluatedAt } = JSON.parse(readFileSync(stateOf(run, 16), 'utf8'));
+  const lines = readFileSync(path('runs', run, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n');
+  const figures = lines.map((line) => JSON.parse(line)).filter(({ step }) => step === 16);
+  const figure = figures.map(({ heldOutBitsPerByte }) => heldOutBitsPerByte).find((value) => value !== undefined);
+  expect({ best, evaluatedAt }).toEqual({ best: { step: 16, bitsPerByte: figure }, evaluatedAt: 16 });
+  expect(readFileSync(path('runs', run, 'best'), 'utf8')).toBe('step-000016\n');
+});
+
+test('an earlier model that was kept of the same step stays', async () => {
+  const run = 'kept';
+  cpSync(path('runs/dry'), path('runs', run), { recursive: true });
+  const earlier = path('runs', run, 'finished-000020');
+  await writeFolder(path('runs', run), 'finished-000020', { 'model.safetensors': 'another model' });
+  const { stdout } = await bltInterrupted(
+    folder,
+    ['train', '--resume', `runs/${run}`, '--steps', '40'],
+    /before its decay/,
+    'SIGKILL',
+  );
+  expect(stdout).toContain('finished-000020-2');
+  expect(readFileSync(join(earlier, 'model.safetensors'), 'utf8')).toBe('another model');
+  const [kept, then] = [join(`${earlier}-2`, 'model.safetensors'), path('runs/dry/step-000020/model.safetensors')];
+  expect(readFileSync(kept).equals(readFileSync(then))).toBe(true);
+});
+
+test('a longer run says how often it reads the sample that was drawn for the shorter one', () => {
+  const plan = planRun({ size: 'nano', steps: 1000 }, 8_100_000);
+  const read = 1000 * bytesPerStep(plan);
+  const sample = (trainBytes: number | null) => ({ trainBytes, heldOutBytes: null });
+  expect(passesOverSample({ plan, sample: sample(read / 3) })).toMatch(
+    /^1,000 steps are about 3\.0 passes over .*B of the data, because these were drawn for a shorter run .* --from$/,
+  );
+  for (const enough of [null, read, 1.2 * read]) expect(passesOverSample({ plan, sample: sample(enough) })).toBe(null);
+  expect(passesOverSample({ plan })).toBe(null);
+});
+
+test('an extension of a sampled run warns of it', () => {
+  // As the plan of fewer steps would have left it: the sample is what they read, of a text that is longer.
+  const config = path('runs/dry/config.json');
+  const record = JSON.parse(readFileSync(config, 'utf8'));
+  writeFileSync(config, JSON.stringify({ ...record, sample: { trainBytes: 1000, heldOutBytes: null } }));
+  const { stdout } = train('--resume', 'runs/dry', '--steps', '40', '--dry-run');
+  writeFileSync(config, JSON.stringify(record));
+  expect(stdout).toMatch(/40 steps are about \d.*passes over .* drawn for a shorter run/);
+});
 
 test('a run that is made longer twice is the one that was planned for the last number of steps', () => {
   for (const steps of ['30', '40']) expect(train('--resume', 'runs/twice', '--steps', steps).code).toBe(0);

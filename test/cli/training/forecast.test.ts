@@ -80,6 +80,22 @@ describe('what fits into a time', () => {
   });
 });
 
+test('a run that is evaluated at its end alone has one evaluation in its time', () => {
+  const steps = 400;
+  const atEnd = { ...plan, evalEvery: 0, model: { ...plan.model, loop: { ...plan.model.loop, steps } } };
+  const work = workOf(atEnd, 1e6, 1e5);
+  expect(work.evaluations).toBe(1);
+  expect(workOf({ ...atEnd, evalEvery: steps }, 1e6, 1e5)).toEqual(work);
+  expect(workOf({ ...atEnd, evalEvery: 1 }, 1e6, 1e5).evaluations).toBe(steps);
+  expect(workOf(atEnd, 1e6, 0).evaluations).toBe(0);
+  // A fitted run keeps the steps that were planned for it.
+  const r = { ...ratesByFormula(plan, 40), save: 0.3 };
+  const fit = fitInto(600, plan, r, { trainBytes: 1e6, heldOutBytes: 1e5, scoredFor: () => 1e6 });
+  const long = { ...atEnd, model: { ...plan.model, loop: { ...plan.model.loop, steps: fit.steps } } };
+  const budget = new TimeBudget(workOf(long, 1e6, 1e5), r, { minutes: 10, fitted: true }, () => 0);
+  expect(budget.endInTime({ phase: 'model', step: 0, steps: fit.steps })).toBeGreaterThanOrEqual(fit.steps);
+});
+
 test("Muon's matrices are part of a step by the formula", () => {
   const { muon } = plan.model.loop;
   const without = { ...plan, model: { ...plan.model, loop: { ...plan.model.loop, muon: null } } };

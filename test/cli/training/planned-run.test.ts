@@ -2,6 +2,7 @@ import type { RunOptions } from '@blt-ts/blt';
 import { createWasmBackend } from '@blt-ts/tensor';
 import { expect, test } from 'vitest';
 import type { RunData } from '../../../packages/cli/src/data/run-data.ts';
+import { shortStep } from '../../../packages/cli/src/training/pass-threads.ts';
 import { planNewRun } from '../../../packages/cli/src/training/planned-run.ts';
 
 const backend = createWasmBackend({ threads: 1 });
@@ -28,4 +29,34 @@ test('a run measures as many held-out bytes as it trains on, at least 128 KiB an
   expect(await measuredBy(200)).toBe(200 * 1024);
   expect(await measuredBy(2000)).toBe(2 ** 20);
   expect(await measuredBy(4, 100_000)).toBe(null);
+});
+
+test('a rehearsal takes short steps, however many passes those of the plan have', async () => {
+  const batch = { batchRows: 8, passRows: 4, accumulation: 2_000_000 };
+  expect(shortStep(batch, 1)).toEqual({ step: { batchRows: 8, accumulation: 8 }, times: 250_000 });
+  expect(shortStep({ ...batch, accumulation: 3 }, 1)).toEqual({ step: { batchRows: 8, accumulation: 3 }, times: 1 });
+  expect(shortStep({ ...batch, batchRows: 400_000, accumulation: 1 }, 2)).toEqual({
+    step: { batchRows: 64, accumulation: 1 },
+    times: 6250,
+  });
+  // So many threads have a pass each.
+  expect(shortStep({ batchRows: 64, passRows: 1, accumulation: 2 }, 24)).toEqual({
+    step: { batchRows: 24, accumulation: 1 },
+    times: 6,
+  });
+  const text = [{ name: 'text', bytes: new TextEncoder().encode('It was a whale. '.repeat(400)) }];
+  const data = { trainBytes: 1e9, heldOutBytes: 1e6, bytesInMemory: 0, loaded: null } as unknown as RunData;
+  let heard = false;
+  setImmediate(() => {
+    heard = true;
+  });
+  const { measured, rates } = await planNewRun({
+    options: { ...TOY, steps: 4, accumulation: 2_000_000 },
+    data: { ...data, rehearsal: () => ({ train: text, heldOut: text }) },
+    ...{ backend, warmStart: () => ({}), minutes: null, memory: false, warn: () => {} },
+  });
+  expect(measured).toBe(true);
+  expect(rates.step).toBeGreaterThan(0);
+  // Signals are heard meanwhile.
+  expect(heard).toBe(true);
 });

@@ -58,7 +58,7 @@ export const hostArray = (values: Float32Array | Int32Array | Float64Array): Laz
   length: values.length,
   read: async () => values.slice(),
   async *pieces() {
-    yield values;
+    for (let from = 0; from < values.length; from += PIECE) yield values.subarray(from, from + PIECE);
   },
 });
 

@@ -14,6 +14,8 @@ export interface Corpus {
 export interface MarkedCorpus extends Corpus {
   /** The number of each document's source, for a plan with a mixture and for figures of each source. */
   readonly sources?: PerDocument<number>;
+  /** The held-out documents are numbered by sources of their own, so the weights of a mixture say nothing about them. */
+  readonly heldOutApart?: boolean;
   /** Which ids of each document count as targets, see `TrainingRow.counted`; null: all. The entropy model learns from all of them. */
   readonly counted?: PerDocument<Uint8Array | null>;
 }

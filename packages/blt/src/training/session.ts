@@ -107,7 +107,8 @@ export class Session {
     const rows = sampleRows(this.parts.heldOutRows(this.plan.model.patchesPerRow), this.plan.evalBytes);
     const params = modelLoop!.evaluationParams();
     const measured = yield* reportingProgress(evaluatingBlt(params, rows, this.config));
-    const evaluation = { ...measured, bitsPerByte: bitsByShares(measured, this.plan.mixture ?? null) };
+    const shares = this.parts.corpus.heldOutApart ? null : (this.plan.mixture ?? null);
+    const evaluation = { ...measured, bitsPerByte: bitsByShares(measured, shares) };
     const best = bestSoFar.record(step, evaluation.bitsPerByte);
     yield { kind: 'evaluation', step, evaluation, best, stale: bestSoFar.state.stale };
   }

@@ -11,7 +11,7 @@ import {
   VOCAB_SIZE,
 } from '@blt-ts/blt';
 import { availableThreads, type Backend, createReferenceBackend, createWasmBackend, Random } from '@blt-ts/tensor';
-import { corpusIds, loadCorpus } from '../data/corpus.ts';
+import { corpusIds, loadNewCorpus } from '../data/corpus.ts';
 import { HELD_OUT_FRACTION, type SplitChoice, splitHash } from '../data/split.ts';
 import { removeStale, writeFileAtomically } from '../files/atomic-file.ts';
 import { type EntropyModel, makeShard } from '../prepared/make-shard.ts';
@@ -137,7 +137,7 @@ export async function prepareCommand(flags: PrepareFlags): Promise<number> {
     textField: flags.textField ?? null,
     raw: flags.raw ?? false,
   };
-  const split = await loadCorpus(source, warn);
+  const split = await loadNewCorpus(source, warn);
   const corpus = corpusIds(split);
   const { backend, kernels } = sameEverywhere(flags.threads);
   const identity: Identity = {

@@ -46,7 +46,7 @@ async function trainJob(job: Job, flags: TrainFlags, out: TrainingOutput, warn: 
       compressorSeconds: record.fittedMinutes && COMPRESSOR_SHARE * 60 * record.fittedMinutes,
       heldOutSources: data.loaded?.heldOutSources,
       title: dataTitle(record.data, data.documents, data.loaded?.weights),
-      corpus: corpusIds(read),
+      corpus: { ...corpusIds(read), heldOutApart: record.heldOut !== null },
       warmStart: job.warmStart,
       backend,
       why,

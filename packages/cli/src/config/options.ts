@@ -54,6 +54,9 @@ const NATS = {
   refusal: `must be ${MAX_ENTROPY_NATS.toFixed(4)} or less: thresholds are in nats, and no entropy is above ln 260`,
 } as const;
 const COUNT = { kind: 'whole', min: 1 } as const;
+/** The bounds that the record of a run has. */
+const PASSES = { kind: 'whole', min: 1, max: 2 ** 20 } as const;
+const LAYERS = { kind: 'whole', min: 1, max: 1024 } as const;
 const COUNT_OR_NEVER = { kind: 'whole', min: 0 } as const;
 const WIDTH = { kind: 'whole', min: 2, max: 65_536, value: 'n' } as const;
 const SHARE = { kind: 'number', min: 0, below: 1 } as const;
@@ -68,13 +71,13 @@ const BY_DATA = 'by --size and the data';
 // biome-ignore format: a table reads best with one option a row
 export const OPTIONS = [
   { key: 'data', section: 'data', ...PATHS, letter: 'd', default: 'Moby Dick',
-    doc: 'text to learn: file, folder, pattern, .jsonl, .parquet, .gz, .zst, .tar, or - for stdin. May be repeated. PATH=3 gives it the weight 3 when rows are drawn' },
+    doc: 'text to learn: file, folder, pattern, .jsonl, .parquet, .gz, .zst, .tar, or - for stdin. May be repeated. PATH=3 gives it the weight 3 when rows are drawn. Runs that lie in a folder are left out' },
   { key: 'held_out', section: 'data', ...PATHS, default: '',
     doc: 'text to evaluate on instead of a part of the data. May be repeated' },
   { key: 'held_out_fraction', section: 'data', ...SHARE, value: 'share', default: String(HELD_OUT_FRACTION),
     doc: 'share of the data held out for evaluation' },
   { key: 'split', section: 'data', kind: 'choice', choices: SPLIT_CHOICES, value: 'how', default: 'auto',
-    doc: 'what is held out: whole documents, tails (the end of each), or the end of the data. auto takes documents if there are many, else tails' },
+    doc: 'what is held out: whole documents, tails (the end of each), or the end of the data. auto takes documents if there are many, else tails. Chats are held out whole' },
   { key: 'dedupe', section: 'data', kind: 'boolean', default: '',
     doc: 'leave out training documents that repeat one another or held-out text' },
   { key: 'text_field', section: 'data', kind: 'text', value: 'name', default: 'text, content or body',
@@ -103,13 +106,13 @@ export const OPTIONS = [
 
   { key: 'steps', section: 'train', ...COUNT, value: 'n', library: 'steps', resume: true, default: BY_DATA,
     doc: 'updates of the model. With --resume the run is made so long' },
-  { key: 'batch_size', section: 'train', ...COUNT, value: 'rows', library: 'batchRows', default: BY_SIZE,
+  { key: 'batch_size', section: 'train', ...PASSES, value: 'rows', library: 'batchRows', default: BY_SIZE,
     doc: 'rows per step' },
-  { key: 'pass_rows', section: 'train', ...COUNT, value: 'rows', library: 'passRows', default: '1024 bytes of them, 2048 with base',
+  { key: 'pass_rows', section: 'train', ...PASSES, value: 'rows', library: 'passRows', default: '1024 bytes of them, 2048 with base',
     doc: 'rows that one core takes at once: a step of more rows is shared among cores' },
-  { key: 'row_bytes', section: 'train', kind: 'whole', min: 2, value: 'n', library: 'rowBytes', default: BY_SIZE,
+  { key: 'row_bytes', section: 'train', kind: 'whole', min: 2, max: 2 ** 25, value: 'n', library: 'rowBytes', default: BY_SIZE,
     doc: 'bytes per row' },
-  { key: 'patches_per_row', section: 'train', kind: 'whole', min: 2, value: 'n', library: 'patchesPerRow', default: 'row bytes / patch size',
+  { key: 'patches_per_row', section: 'train', kind: 'whole', min: 2, max: 2 ** 26, value: 'n', library: 'patchesPerRow', default: 'row bytes / patch size',
     doc: 'patches per row, instead of --row-bytes' },
   { key: 'lr', section: 'train', kind: 'number', above: 0, max: 10, value: 'rate', library: 'lr', default: 'by --size; with --from a quarter of that',
     doc: 'peak learning rate' },
@@ -133,7 +136,7 @@ export const OPTIONS = [
     doc: "peak learning rate of Muon for the local models' matrices. 0 trains them with AdamW" },
   { key: 'grad_clip', section: 'train', kind: 'number', min: 0, value: 'norm', library: 'gradClip', default: '1',
     doc: 'largest norm of all gradients together. 0 = no bound' },
-  { key: 'grad_accumulation', section: 'train', ...COUNT, value: 'n', library: 'accumulation', default: '1',
+  { key: 'grad_accumulation', section: 'train', ...PASSES, value: 'n', library: 'accumulation', default: '1',
     doc: 'forward passes per update' },
   { key: 'recompute', section: 'train', kind: 'boolean', library: 'recompute', default: '',
     doc: 'compute activations again in the backward pass: less memory, more time. For long rows' },
@@ -187,15 +190,15 @@ export const OPTIONS = [
     doc: 'channels of the local encoder and decoder' },
   { key: 'local_heads', section: 'model', ...COUNT, value: 'n', library: 'localHeads', default: BY_SIZE,
     doc: 'attention heads of the local encoder and decoder' },
-  { key: 'encoder_layers', section: 'model', ...COUNT, value: 'n', library: 'encoderLayers', default: BY_SIZE,
+  { key: 'encoder_layers', section: 'model', ...LAYERS, value: 'n', library: 'encoderLayers', default: BY_SIZE,
     doc: 'layers of the local encoder' },
-  { key: 'decoder_layers', section: 'model', ...COUNT, value: 'n', library: 'decoderLayers', default: BY_SIZE,
+  { key: 'decoder_layers', section: 'model', ...LAYERS, value: 'n', library: 'decoderLayers', default: BY_SIZE,
     doc: 'layers of the local decoder' },
   { key: 'global_width', section: 'model', ...WIDTH, library: 'globalWidth', default: BY_SIZE,
     doc: 'channels of the global transformer' },
   { key: 'global_heads', section: 'model', ...COUNT, value: 'n', library: 'globalHeads', default: BY_SIZE,
     doc: 'attention heads of the global transformer' },
-  { key: 'global_layers', section: 'model', ...COUNT, value: 'n', library: 'globalLayers', default: BY_SIZE,
+  { key: 'global_layers', section: 'model', ...LAYERS, value: 'n', library: 'globalLayers', default: BY_SIZE,
     doc: 'layers of the global transformer' },
   { key: 'k', section: 'model', kind: 'whole', min: 1, max: 64, value: 'n', library: 'k', default: '2',
     doc: 'rows per patch in the cross-attentions' },
@@ -215,7 +218,7 @@ export const OPTIONS = [
     doc: 'channels of the entropy model' },
   { key: 'heads', section: 'entropy_model', ...COUNT, value: 'n', library: 'entropyHeads', default: BY_SIZE,
     doc: 'attention heads of the entropy model' },
-  { key: 'layers', section: 'entropy_model', ...COUNT, value: 'n', library: 'entropyLayers', default: BY_SIZE,
+  { key: 'layers', section: 'entropy_model', ...LAYERS, value: 'n', library: 'entropyLayers', default: BY_SIZE,
     doc: 'layers of the entropy model' },
   { key: 'steps', section: 'entropy_model', ...COUNT, value: 'n', library: 'entropySteps', default: BY_DATA,
     doc: 'updates of the entropy model' },

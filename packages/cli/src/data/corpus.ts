@@ -7,6 +7,7 @@ import { type Document, totalBytes } from './document.ts';
 import { BOOK } from './moby-dick.ts';
 import { loadDocuments } from './sources.ts';
 import {
+  isAnswered,
   type Part,
   type Split,
   type SplitChoice,
@@ -84,6 +85,23 @@ export async function loadCorpus(
   if (source.dedupe) return deduplicated(corpus, copies);
   if (copies.length > 0) warn?.(copiesText(copies));
   return { ...corpus, leftOut: [] };
+}
+
+/** @throws UserError if documents of which only the answers count were to be cut: an answer would be measured without its question */
+function refuseCutChats(documents: readonly Document[], choice: SplitChoice): void {
+  if ((choice !== 'tails' && choice !== 'end') || !documents.some(isAnswered)) return;
+  throw new UserError(
+    `--split ${choice} would cut chats, and an answer without its question says nothing; leave it out, because chats are held out whole`,
+    2,
+  );
+}
+
+/** The corpus of new work: see `loadCorpus`. @throws UserError also for a split that would cut chats, which runs of earlier versions may have */
+export async function loadNewCorpus(source: CorpusSource, warn: (message: string) => void): Promise<LoadedCorpus> {
+  const corpus = await loadCorpus(source, warn);
+  const { heldOut, heldOutFraction, split = 'auto' } = source;
+  if (heldOut === null && heldOutFraction > 0) refuseCutChats(corpus.all, split);
+  return corpus;
 }
 
 function chosenSplit(documents: readonly Document[], source: CorpusSource): Split & { mode: SplitMode } {

@@ -1,6 +1,5 @@
 /** @file Decompressing gzip within bounds. Compressed data may come from anyone. */
 import { constants as bufferLimits } from 'node:buffer';
-import { Readable } from 'node:stream';
 import { createGunzip, type Gunzip, gunzip as gunzipWhole } from 'node:zlib';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
 import { humanBytes } from '../terminal/human-units.ts';
@@ -47,9 +46,7 @@ export async function gunzipBytes(
   let at = 0;
   while (at < bytes.length) {
     if (at > 0 && !isGzip(bytes.subarray(at))) {
-      throw new UserError(
-        `${name} is damaged: ${bytes.length - at} bytes from byte ${at} on are no gzip data; fetch or compress it again`,
-      );
+      throw notGzip(name, at);
     }
     try {
       // zlib takes a limit of at least 1; what is over by that byte is caught below.
@@ -87,8 +84,87 @@ export async function gunzipStart(bytes: Uint8Array, name: string, most: number)
   return { bytes: plain.slice(0, most), size: plain.length };
 }
 
+/** Chunks of a file, which can be given back. */
+class Chunks {
+  /** The byte of the file that comes next. */
+  at = 0;
+  private back: Uint8Array[] = [];
+  private readonly iterator: AsyncIterator<Uint8Array>;
+
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.iterator = chunks[Symbol.asyncIterator]();
+  }
+
+  /** The next chunk, which is not empty; null at the end. */
+  async next(): Promise<Uint8Array | null> {
+    let chunk = this.back.shift();
+    while (chunk === undefined || chunk.length === 0) {
+      const { done, value } = await this.iterator.next();
+      if (done) return null;
+      chunk = value;
+    }
+    this.at += chunk.length;
+    return chunk;
+  }
+
+  giveBack(chunks: readonly Uint8Array[]): void {
+    this.back = chunks.concat(this.back);
+    this.at -= chunks.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** The bytes that come next, no fewer than two unless there are none; null at the end. */
+  async peek(): Promise<Uint8Array | null> {
+    let head = await this.next();
+    if (head === null) return null;
+    if (head.length === 1) head = Buffer.concat([head, (await this.next()) ?? new Uint8Array()]);
+    this.giveBack([head]);
+    return head;
+  }
+
+  async skipZeros(): Promise<void> {
+    for (let chunk = await this.next(); chunk !== null; chunk = await this.next()) {
+      const from = chunk.findIndex((byte) => byte !== 0);
+      if (from >= 0) return this.giveBack([chunk.subarray(from)]);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.iterator.return?.();
+  }
+}
+
+/** Gives chunks to a stream until it is closed. What it has not read is given back. */
+async function feed(stream: Gunzip, chunks: Chunks): Promise<void> {
+  const given: Uint8Array[] = [];
+  let end = 0;
+  try {
+    for (;;) {
+      const chunk = stream.destroyed ? null : await chunks.next();
+      if (chunk === null) break;
+      given.push(chunk);
+      end += chunk.length;
+      while (given.length > 0 && end - lengthOf(given) + given[0].length <= stream.bytesWritten) given.shift();
+      if (stream.destroyed) break;
+      if (!stream.write(chunk)) await new Promise((resolve) => stream.once('drain', resolve).once('close', resolve));
+    }
+    if (!stream.destroyed) stream.end();
+  } catch (error) {
+    stream.destroy(error as Error);
+  }
+  await closed(stream);
+  // It stops at the zero bytes behind a member. What comes after them is not lost.
+  const rest = Buffer.concat(given).subarray(stream.bytesWritten - (end - lengthOf(given)));
+  if (rest.length > 0) chunks.giveBack([rest]);
+}
+
+const lengthOf = (chunks: readonly Uint8Array[]): number => chunks.reduce((sum, { length }) => sum + length, 0);
+
+const closed = async (stream: Gunzip): Promise<void> => {
+  if (!stream.closed) await new Promise<void>((resolve) => stream.once('close', () => resolve()));
+};
+
 /**
- * The contents of gzip data, piece by piece, however many members they have.
+ * The contents of gzip data, piece by piece, however many members they have. Zero bytes after a member are padding.
  * @param limit most bytes to accept
  * @throws UserError as {@link gunzipBytes}
  */
@@ -97,31 +173,41 @@ export async function* gunzip(
   name: string,
   limit: number,
 ): AsyncGenerator<Uint8Array> {
-  let isFirst = true;
-  async function* checkedHead(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of chunks) {
-      if (isFirst) checkMagic(chunk, name);
-      isFirst = false;
-      yield chunk;
-    }
-  }
+  const source = new Chunks(chunks);
   let grown = 0;
-  const stream = createGunzip();
-  const source = Readable.from(checkedHead());
-  source.on('error', (error) => stream.destroy(error));
   try {
-    for await (const part of source.pipe(stream)) {
-      grown += part.length;
-      if (grown > limit) throw tooLarge(name, limit);
-      yield plainView(part);
+    for (let head = await source.peek(); head !== null; head = await source.peek()) {
+      if (source.at === 0) checkMagic(head, name);
+      else if (!isGzip(head)) throw notGzip(name, source.at);
+      for await (const part of membersOf(source)) {
+        grown += part.length;
+        if (grown > limit) throw tooLarge(name, limit);
+        yield plainView(part);
+      }
+      await source.skipZeros();
     }
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw damaged(name, error);
   } finally {
-    source.destroy();
+    await source.close();
   }
 }
+
+/** The contents of members that follow one another at once. */
+async function* membersOf(source: Chunks): AsyncGenerator<Buffer> {
+  const stream = createGunzip();
+  const feeding = feed(stream, source);
+  try {
+    for await (const part of stream) yield part;
+  } finally {
+    stream.destroy();
+    await feeding;
+  }
+}
+
+const notGzip = (name: string, at: number): UserError =>
+  new UserError(`${name} is damaged: from byte ${at} on it is no gzip data; fetch or compress it again`);
 
 const damaged = (name: string, error: unknown): UserError =>
   new UserError(`${name} is damaged or cut short (${reason(error)}); fetch or compress it again`);

@@ -23,7 +23,7 @@ export async function resolveSource(
       const files = await walkFolder(source, onSkipped);
       if (files.length === 0) {
         throw new UserError(
-          `the folder '${source}' holds no files (hidden names and node_modules are skipped); name the files`,
+          `the folder '${source}' holds no files (hidden names, node_modules and runs are skipped); name the files`,
         );
       }
       return { files, isNamed: false };
@@ -77,6 +77,7 @@ async function notFound(source: string): Promise<UserError> {
 export function skipped(kind: Parameters<OnSkipped>[0], path: FilePath, error: unknown): string {
   const name = pathName(path);
   if (kind === 'dead link') return `${name} is a link that leads nowhere; skipped`;
+  if (kind === 'run') return `${name} is a run, and its files are no data; skipped`;
   if (kind === 'special') return `${name} is a pipe, a socket or a device; skipped`;
   return `cannot read ${name}: ${errorCode(error) === 'ENOENT' ? 'it is gone' : reason(error)}; skipped`;
 }

@@ -1,5 +1,6 @@
 /** @file Which bytes are trained on and which are held out. */
 import { createHash, hash } from 'node:crypto';
+import { sha256Of, updateHash } from '../files/in-pieces.ts';
 import { UserError } from '../terminal/errors.ts';
 import { counted } from '../terminal/human-units.ts';
 import { type Document, stretch, totalBytes } from './document.ts';
@@ -42,7 +43,7 @@ export const wholePart = (document: Document): Part => ({ ...document, whole: do
  * - `documents`: whole documents. One is held out when u(seed, content) < fraction, with u uniform in [0, 1) from SHA-256. That depends on
  *   this document alone, so adding files moves no other document from one part to the other, and equal documents stay together.
  * - `auto`: `documents` where the share held out can be trusted to come out near the fraction, else `tails`; see {@link manyDocuments}.
- *   Chats are never cut while whole ones can be drawn. `end` is the last resort, where documents are too short to have tails. A corpus that grows may come down to another way; whoever wants
+ *   Chats are held out whole, at least one of them. `end` is the last resort, where documents are too short to have tails. A corpus that grows may come down to another way; whoever wants
  *   to compare figures before and after names the way.
  *
  * @param seed of the run; only `documents` depends on it
@@ -58,20 +59,30 @@ export function splitCorpus(
   if (fraction === 0) return { mode: choice === 'auto' ? 'end' : choice, ...splitHeldOut(documents, 0) };
   if (choice === 'end') return { mode: 'end', ...splitHeldOut(documents, fraction, atCharacter) };
   if (choice === 'tails') return { mode: 'tails', ...splitTails(documents, fraction) };
-  // A chat that is cut would be measured without its question.
-  const chats = documents.some(({ answers }) => answers !== undefined);
+  const chats = documents.some(isAnswered);
   if (choice === 'documents' || chats || manyDocuments(documents, fraction)) {
     const split = splitByContent(documents, fraction, seed);
+    if (chats) checkWholeChats(split);
     if (choice === 'documents') checkBothSides(split.train.length, split.heldOut.length);
     const share = totalBytes(split.heldOut) / totalBytes(documents);
-    const bothSides = share > 0 && share < 1;
-    if (choice === 'documents' || (chats && bothSides) || isNear(share, fraction))
-      return { mode: 'documents', ...split };
+    if (choice === 'documents' || chats || isNear(share, fraction)) return { mode: 'documents', ...split };
   }
-  const tails = chats ? { train: [], heldOut: [] } : splitTails(documents, fraction);
+  const tails = splitTails(documents, fraction);
   return tails.heldOut.length > 0
     ? { mode: 'tails', ...tails }
     : { mode: 'end', ...splitHeldOut(documents, fraction, atCharacter) };
+}
+
+/** Whether only some of its bytes, the answers, are to be learned. */
+export const isAnswered = ({ answers }: Document): boolean => answers !== undefined;
+
+/** @throws UserError if all chats are on one side */
+function checkWholeChats({ train, heldOut }: Split): void {
+  if (train.length > 0 && heldOut.length > 0) return;
+  throw new UserError(
+    'chats are held out whole, and all of these are one and the same, so that none is left to train on; give another one, or --held-out-fraction 0',
+    2,
+  );
 }
 
 /** @throws UserError if drawing whole documents has left one of the sides empty */
@@ -129,11 +140,20 @@ export function contentUniform(content: string, seed: number): number {
 
 function splitByContent(documents: readonly Document[], fraction: number, seed: number): Split {
   const split: Split = { train: [], heldOut: [] };
-  for (const document of documents) {
-    const side = contentUniform(contentHash(document), seed) < fraction ? split.heldOut : split.train;
-    side.push(wholePart(document));
+  const drawn = documents.map((document) => contentUniform(contentHash(document), seed));
+  const limit = drawnBelow(documents, drawn, fraction);
+  for (const [i, document] of documents.entries()) {
+    const isHeldOut = drawn[i] < fraction || (drawn[i] <= limit && isAnswered(document));
+    (isHeldOut ? split.heldOut : split.train).push(wholePart(document));
   }
   return split;
+}
+
+/** Up to where chats are held out besides: of few chats none may be drawn, and then the one that was nearest to it is held out. */
+function drawnBelow(documents: readonly Document[], drawn: readonly number[], fraction: number): number {
+  if (drawn.some((value) => value < fraction)) return 0;
+  const ofChats = drawn.filter((_, i) => isAnswered(documents[i]));
+  return ofChats.reduce((least, value) => Math.min(least, value), 1);
 }
 
 function splitTails(documents: readonly Document[], fraction: number): Split {
@@ -253,7 +273,8 @@ export function dataHash(documents: readonly Document[]): string {
   for (const { bytes } of documents) {
     const length = new DataView(new ArrayBuffer(8));
     length.setBigUint64(0, BigInt(bytes.length), true);
-    hash.update(new Uint8Array(length.buffer)).update(bytes);
+    hash.update(new Uint8Array(length.buffer));
+    updateHash(hash, bytes);
   }
   return hash.digest('hex');
 }
@@ -267,7 +288,7 @@ const contentHashes = new WeakMap<Document, string>();
 export function contentHash(document: Document): string {
   let found = contentHashes.get(document);
   if (found === undefined) {
-    found = hash('sha256', document.bytes, 'hex');
+    found = sha256Of([document.bytes]);
     contentHashes.set(document, found);
   }
   return found;

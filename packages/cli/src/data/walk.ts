@@ -5,6 +5,7 @@ import { compareNames, sortedByName } from '../files/name-order.ts';
 import { errorCode } from '../terminal/errors.ts';
 import { type FilePath, joinPath, pathKey } from './file-path.ts';
 import { expandBraces, isGlob, segmentMatcher } from './glob.ts';
+import { isRun, RUN_FILE } from './is-run.ts';
 
 /** A file that a folder or a pattern gave. */
 export interface FoundFile {
@@ -14,7 +15,7 @@ export interface FoundFile {
 }
 
 /** Told about what is passed over. `kind` groups what may come by the thousand. */
-export type OnSkipped = (kind: 'unreadable' | 'dead link' | 'special', path: FilePath, error?: unknown) => void;
+export type OnSkipped = (kind: 'unreadable' | 'dead link' | 'special' | 'run', path: FilePath, error?: unknown) => void;
 
 const SKIPPED_FOLDERS = new Set(['node_modules']);
 
@@ -102,7 +103,7 @@ async function entries(folder: Folder, wanted: (name: string) => boolean, onSkip
 const nothing = (): void => {};
 
 /**
- * All files under `folder`, in {@link compareNames} order folder by folder. Hidden names and node_modules are skipped. Each real
+ * All files under `folder`, in {@link compareNames} order folder by folder. Hidden names, node_modules and the runs in it are skipped. Each real
  * folder is entered once and each real file given once, so circles of symbolic links end. What cannot be opened, leads nowhere,
  * or is no file (pipe, socket, device) is passed over, and `onSkipped` is told.
  */
@@ -123,7 +124,9 @@ async function walkInto(folder: Folder, isNamed: boolean, walk: Walk): Promise<v
   const key = pathKey(folder.real);
   if (seen.has(key)) return;
   seen.add(key);
-  for (const entry of await entriesOrNone(folder, (name) => !isSkippedName(name, false), isNamed, onSkipped)) {
+  const all = await entriesOrNone(folder, (name) => !isSkippedName(name, false), isNamed, onSkipped);
+  if (!isNamed && holdsRun(folder, all, onSkipped)) return;
+  for (const entry of all) {
     if (isSkippedName(entry.name, entry.isFolder)) continue;
     if (entry.isFolder) await walkInto(entry, false, walk);
     else {
@@ -132,6 +135,13 @@ async function walkInto(folder: Folder, isNamed: boolean, walk: Walk): Promise<v
       seen.add(file.key);
     }
   }
+}
+
+/** Whether a folder that was come across is a run, which is no data. It is told of then. */
+function holdsRun(folder: Folder, all: readonly Entry[], onSkipped: OnSkipped): boolean {
+  if (!all.some(({ name, isFolder }) => name === RUN_FILE && !isFolder) || !isRun(folder.path)) return false;
+  onSkipped('run', folder.path);
+  return true;
 }
 
 /** A folder that was named must open; one that was come across may be passed over. */
@@ -203,16 +213,18 @@ async function matchFrom(folder: Folder, segments: readonly string[], search: Se
   }
 }
 
-/** `**`: the rest of the pattern from here and from every folder below. */
-async function matchDeep(folder: Folder, rest: readonly string[], search: Search): Promise<void> {
+/** `**`: the rest of the pattern from here and from every folder below. @param isNamed the pattern leads here without a `**` */
+async function matchDeep(folder: Folder, rest: readonly string[], search: Search, isNamed = true): Promise<void> {
   if (rest.length === 0) return matchFrom(folder, rest, search);
   const key = `${rest.length}:${pathKey(folder.real)}`;
   if (search.deep.has(key)) return;
   search.deep.add(key);
-  await matchFrom(folder, rest, search);
   const visible = (name: string): boolean => !isSkippedName(name, false);
-  // Dead links and the like were told of by the pattern itself, where it means them.
-  for (const entry of await entriesOrNone(folder, visible, false, nothing)) {
-    if (entry.isFolder && !isSkippedName(entry.name, true)) await matchDeep(entry, rest, search);
+  // Dead links and the like are told of by the pattern itself, where it means them.
+  const all = await entriesOrNone(folder, visible, false, nothing);
+  if (!isNamed && holdsRun(folder, all, search.onSkipped)) return;
+  await matchFrom(folder, rest, search);
+  for (const entry of all) {
+    if (entry.isFolder && !isSkippedName(entry.name, true)) await matchDeep(entry, rest, search, false);
   }
 }

@@ -12,6 +12,13 @@ export interface WeightedSources {
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
+/** Weights that can be added up and compared. */
+const [LEAST, MOST] = [1e-9, 1e9];
+
+/** The same number with one more digit, so that it is another text. */
+const withZero = (text: string): string =>
+  text.replace(/^[+-]?[\d.]+/, (digits) => (digits.includes('.') ? `${digits}0` : `${digits}.0`));
+
 const isThere = (name: string): boolean => name === '-' || name === BOOK || existsSync(name);
 
 /** The source and the weight of one argument; null: it has none. @throws UserError */
@@ -23,7 +30,7 @@ function weighted(argument: string): { source: string; weight: number | null } {
   if (existsSync(argument)) {
     if (!NUMBER.test(text) || !isThere(source)) return plain;
     throw new UserError(
-      `--data ${argument} may be the file of that name, or ${source} with the weight ${text}; give ${argument}=1 for the file, or ${source}=${Number(text).toFixed(1)} for the weight`,
+      `--data ${argument} may be the file of that name, or ${source} with the weight ${text}; give ${argument}=1 for the file, or ${source}=${withZero(text)} for the weight`,
       2,
     );
   }
@@ -33,9 +40,15 @@ function weighted(argument: string): { source: string; weight: number | null } {
   }
   if (source === '') throw new UserError(`--data ${argument} gives a weight to nothing; name a source before the =`, 2);
   const weight = Number(text);
-  if (!(weight > 0 && Number.isFinite(weight))) {
+  if (!(weight > 0)) {
     throw new UserError(
       `--data ${argument}: the weight ${text} must be a number above 0, because it is the share of rows from ${source}; leave the source out to read none of it`,
+      2,
+    );
+  }
+  if (weight < LEAST || weight > MOST) {
+    throw new UserError(
+      `--data ${argument}: the weight ${text} must be between ${LEAST} and ${MOST}, because no run draws enough rows for a share that is more uneven`,
       2,
     );
   }

@@ -24,7 +24,7 @@ export function irregular(info: Pick<Stats, 'isFile' | 'isDirectory' | 'isFIFO' 
  * @returns its descriptor, which the caller closes
  * @throws Error saying in a few words what it is instead, or the system's own error
  */
-export function openRegular(path: string): { descriptor: number; info: Stats } {
+export function openRegular(path: string | Buffer): { descriptor: number; info: Stats } {
   // Without O_NONBLOCK opening a pipe waits for a writer. Windows has neither.
   const descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
@@ -39,14 +39,15 @@ export function openRegular(path: string): { descriptor: number; info: Stats } {
 }
 
 /** All text of a small UTF-8 file, without its byte order mark. @throws as {@link readSmallBytes} */
-export const readSmallFile = (path: string, cap = MAX_SMALL_BYTES): string => textOf(readSmallBytes(path, cap));
+export const readSmallFile = (path: string | Buffer, cap = MAX_SMALL_BYTES): string =>
+  textOf(readSmallBytes(path, cap));
 
 /**
  * All bytes of a small file.
  * @param cap most bytes that are read, whatever size the file claims to have
  * @throws Error in a few words without the path, such as `it has more than 16.8 MB`; or the system's own error
  */
-export function readSmallBytes(path: string, cap = MAX_SMALL_BYTES): Uint8Array {
+export function readSmallBytes(path: string | Buffer, cap = MAX_SMALL_BYTES): Uint8Array {
   const { descriptor } = openRegular(path);
   try {
     const pieces: Uint8Array[] = [];

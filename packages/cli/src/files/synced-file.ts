@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import * as nodeFs from 'node:fs/promises';
 import { join } from 'node:path';
+import { updateHash } from './in-pieces.ts';
 import type { StreamedFile } from './streamed-file.ts';
 
 /** The calls used of node:fs/promises; tests pass one that fails at a chosen call. */
@@ -42,7 +43,7 @@ export async function writeSynced(
   let written = Promise.resolve();
   try {
     for await (const piece of 'pieces' in data ? data.pieces() : [data]) {
-      hash.update(piece);
+      updateHash(hash, piece);
       bytes += piece.length;
       await written;
       written = handle.writeFile(piece);

@@ -1,7 +1,8 @@
 /** @file A folder of shards, read back as what a run needs: entropies and patch lengths of every document. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Corpus, type PatchingOptions, type PerDocument, splitLongPatches } from '@blt-ts/blt';
+import { readWholeFile } from '../stored/pieces.ts';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
 import { shellWords } from '../terminal/shell-words.ts';
 import {
@@ -70,7 +71,7 @@ export async function readShard(path: string, tokens: number): Promise<Shard> {
     if (size > mostShardBytes(tokens)) {
       throw new UserError(`${path} has ${size} bytes, more than a shard of ${tokens} tokens can have`);
     }
-    return parseShard(new Uint8Array(await readFile(path)), path);
+    return parseShard(readWholeFile(path), path);
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`cannot read ${path}: ${reason(error)}`, 1, { cause: error });

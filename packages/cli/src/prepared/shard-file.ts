@@ -2,13 +2,13 @@
  * @file A shard on disk: a safetensors file with `entropies` F32 [tokens] (patching by entropy only), `patch_lengths` I32 [patches],
  * and as metadata what it was made from. What is read is hostile until checked.
  */
-import { createHash } from 'node:crypto';
 import type { PatchingOptions } from '@blt-ts/blt';
 import { readSafetensors, SafetensorsError, toFloat32, toInt32, writeSafetensors } from '@blt-ts/tensor';
 import * as z from 'zod';
 import { MAX_ENTROPY_NATS } from '../config/options.ts';
 import { patchingSchema } from '../config/patching-schema.ts';
 import { checked } from '../files/checked.ts';
+import { sha256Of } from '../files/in-pieces.ts';
 import { UserError } from '../terminal/errors.ts';
 
 /** More shards than this are a slip of the keyboard. */
@@ -63,11 +63,8 @@ export const identityText = (identity: Identity): string => JSON.stringify(ident
 const FORMAT = 'blt-prepared-1';
 
 function contentHash(entropies: Float32Array | null, patchLengths: Int32Array): string {
-  const hash = createHash('sha256');
-  for (const { buffer, byteOffset, byteLength } of [...(entropies ? [entropies] : []), patchLengths]) {
-    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
-  }
-  return hash.digest('hex');
+  const lists = [...(entropies ? [entropies] : []), patchLengths];
+  return sha256Of(lists.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)));
 }
 
 /** The bytes of a shard's file: the same for the same shard. */

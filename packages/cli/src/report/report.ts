@@ -21,6 +21,8 @@ export interface ReportData {
   /** Name and size of the corpus, in words: `Moby Dick, 135 chapters`. */
   data: string;
   trainBytes: number;
+  /** Those that were drawn to be trained on; left out or null: all. */
+  sampleBytes?: number | null;
   heldOutBytes: number;
   /** Training bytes seen, repeats counted. */
   bytesSeen: number;
@@ -138,7 +140,10 @@ held-out curve reads about 16 kB of the held-out bytes, in rows without overlap.
 }
 
 function facts(data: ReportData): string {
-  const passes = data.trainBytes > 0 ? `${(data.bytesSeen / data.trainBytes).toFixed(2)} passes` : '';
+  const { sampleBytes = null } = data;
+  const readBytes = sampleBytes ?? data.trainBytes;
+  const over = sampleBytes === null ? '' : ` over ${humanBytes(sampleBytes)} that were drawn`;
+  const passes = readBytes > 0 ? `${(data.bytesSeen / readBytes).toFixed(2)} passes${over}` : '';
   const rate = data.seconds > 0 ? `${humanBytes(data.bytesSeen / data.seconds)}/s` : '';
   const total = data.parameters.reduce((sum, { count }) => sum + count, 0);
   const rows: [string, string | undefined][] = [

@@ -52,6 +52,7 @@ export async function writeReport(r: TrainingReport): Promise<string> {
     steps: r.session.step,
     data: r.data,
     trainBytes: r.trainBytes,
+    sampleBytes: r.record.sample?.trainBytes,
     heldOutBytes: r.heldOutBytes,
     bytesSeen: r.session.bytesSeen,
     patchSizeMean: r.session.heldOutBytes > 0 ? r.session.heldOutPatchBytes() : undefined,

@@ -12,11 +12,13 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { readSmallFile } from '../files/small-file.ts';
+import { openRegular, textOf } from '../files/small-file.ts';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
 
-/** A line has some 300 bytes, and a string of V8 holds 512 MiB. */
-const MAX_METRICS_BYTES = 500_000_000;
+/** Bytes that are read at once. */
+const CHUNK_BYTES = 2 ** 20;
+/** A line has some 300 bytes. */
+const MOST_LINE_BYTES = 2 ** 20;
 
 /** One line of metrics.jsonl. Units are in the names; a value that is not finite is written as null, as JSON has no NaN. */
 export interface MetricsRecord {
@@ -111,18 +113,11 @@ function cutTornLine(fd: number): void {
 
 /** Rewrites the file, through a temporary one, with the lines up to and including `step`. */
 function dropAfter(path: string, step: number, evaluated: boolean): void {
-  const kept = readMetrics(path).filter(
-    (record) => record.step < step || (record.step === step && (evaluated || record.heldOutBitsPerByte === undefined)),
-  );
   const temporary = `${path}.tmp-${process.pid}`;
-  const fd = openSync(temporary, 'w');
   try {
-    writeFileSync(fd, kept.map((record) => `${JSON.stringify(record)}\n`).join(''));
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  try {
+    writeRecords(temporary, path, (record) => {
+      return record.step < step || (record.step === step && (evaluated || record.heldOutBitsPerByte === undefined));
+    });
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
@@ -130,32 +125,85 @@ function dropAfter(path: string, step: number, evaluated: boolean): void {
   }
 }
 
+/** Writes the records of a file that are to be kept into another, and waits until they are on the disk. */
+function writeRecords(to: string, from: string, isKept: (record: MetricsRecord) => boolean): void {
+  const fd = openSync(to, 'w');
+  let text = '';
+  try {
+    for (const record of metricsOf(from)) {
+      if (isKept(record)) text += `${JSON.stringify(record)}\n`;
+      if (text.length < CHUNK_BYTES) continue;
+      writeFileSync(fd, text);
+      text = '';
+    }
+    writeFileSync(fd, text);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /**
  * All records of a metrics.jsonl. A last line without a newline, left by a crash, is ignored; a missing file gives [].
  * @throws UserError naming a line before the last that is no record
  */
-export function readMetrics(path: string): MetricsRecord[] {
-  let text: string;
+export const readMetrics = (path: string): MetricsRecord[] => [...metricsOf(path)];
+
+/** The same one after the other: the file of a long run is larger than a text can be. */
+function* metricsOf(path: string): Generator<MetricsRecord> {
+  let descriptor: number;
   try {
-    text = readSmallFile(path, MAX_METRICS_BYTES);
+    ({ descriptor } = openRegular(path));
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw new UserError(`cannot read ${path}: ${reason(error)}`, 1, { cause: error });
+    if (errorCode(error) === 'ENOENT') return;
+    throw cannotRead(path, error);
   }
-  return parseMetrics(text, path);
+  try {
+    yield* recordsOf(chunksOf(descriptor, path), path);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+const cannotRead = (path: string, error: unknown): UserError =>
+  new UserError(`cannot read ${path}: ${reason(error)}`, 1, { cause: error });
+
+function* chunksOf(descriptor: number, path: string): Generator<Uint8Array> {
+  for (;;) {
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    let count: number;
+    try {
+      count = readSync(descriptor, chunk, 0, chunk.length, null);
+    } catch (error) {
+      throw cannotRead(path, error);
+    }
+    if (count === 0) return;
+    yield chunk.subarray(0, count);
+  }
 }
 
 /** The records in the text of a metrics.jsonl. @throws UserError as `readMetrics` does */
-export function parseMetrics(text: string, path: string): MetricsRecord[] {
-  const lines = text.replace(/^\uFEFF/, '').split('\n');
-  // What follows the last newline is empty, or torn.
-  lines.pop();
-  return lines.flatMap((line, index) => {
-    if (line.trim() === '') return [];
-    const record = parseRecord(line);
-    if (!record) throw new UserError(`${path} line ${index + 1} is not a metrics record; mend or delete that line`);
-    return [record];
-  });
+export const parseMetrics = (text: string, path: string): MetricsRecord[] => [...recordsOf([Buffer.from(text)], path)];
+
+/** The records in the chunks of a metrics.jsonl. Bytes behind the last newline are torn, and ignored. */
+function* recordsOf(chunks: Iterable<Uint8Array>, path: string): Generator<MetricsRecord> {
+  let number = 0;
+  let rest: Uint8Array = new Uint8Array();
+  const noRecord = () => new UserError(`${path} line ${number + 1} is not a metrics record; mend or delete that line`);
+  for (const chunk of chunks) {
+    const bytes = Buffer.concat([rest, chunk]);
+    let from = 0;
+    for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, from)) {
+      const line = textOf(bytes.subarray(from, end));
+      const record = line.trim() === '' ? null : parseRecord(line);
+      if (record === undefined) throw noRecord();
+      if (record) yield record;
+      number++;
+      from = end + 1;
+    }
+    rest = bytes.subarray(from);
+    if (rest.length > MOST_LINE_BYTES) throw noRecord();
+  }
 }
 
 const FIGURES = [

@@ -3,23 +3,22 @@
  * With them a run goes on without its data, and to the same bits.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { type Document, totalBytes } from '../data/document.ts';
 import type { Documents, ReadData, RunData } from '../data/run-data.ts';
 import { checked } from '../files/checked.ts';
+import { inPieces, sha256Of } from '../files/in-pieces.ts';
 import { parseJson, readSmallFile } from '../files/small-file.ts';
 import { replaceFile } from '../files/synced-file.ts';
 import type { RunRecord } from '../run/record.ts';
 import { reason, UserError } from '../terminal/errors.ts';
-import { openFile, readAt } from './pieces.ts';
+import { readWholeFile } from './pieces.ts';
 
 const BYTES_FILE = 'corpus.bin';
 const LIST_FILE = 'corpus.jsonl';
 /** Characters of a list of documents: 10 million short names. */
 const MOST_LIST_BYTES = 2 ** 29;
-const PIECE = 2 ** 30;
 
 const PARTS = ['train', 'heldOut', 'end'] as const;
 const headSchema = z.strictObject({ format: z.literal(1), sha256: z.string().length(64) });
@@ -33,18 +32,6 @@ export interface KeptFiles {
 }
 
 const documentsOf = (read: ReadData): Document[] => PARTS.flatMap((part) => read[part]);
-
-/** Bytes in pieces, because Node hashes less than 2 GiB at once. */
-function* inPieces(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
-}
-
-/** SHA-256 in hex of byte arrays end to end. */
-function sha256Of(parts: readonly Uint8Array[]): string {
-  const hash = createHash('sha256');
-  for (const part of parts) for (const piece of inPieces(part)) hash.update(piece);
-  return hash.digest('hex');
-}
 
 /** The files that keep what a run reads. */
 export function keptFiles(read: ReadData): KeptFiles {
@@ -80,7 +67,7 @@ export function readKept(folder: string, sha256: string): ReadData {
   let bytes: Uint8Array;
   try {
     text = readSmallFile(join(folder, LIST_FILE), MOST_LIST_BYTES);
-    bytes = wholeFile(join(folder, BYTES_FILE));
+    bytes = readWholeFile(join(folder, BYTES_FILE));
   } catch (error) {
     throw new UserError(
       `cannot read what ${folder} trains on, ${BYTES_FILE} and ${LIST_FILE} in it: ${reason(error)}; restore them, or begin the run anew`,
@@ -102,15 +89,6 @@ export function readKept(folder: string, sha256: string): ReadData {
   }
   if (at !== bytes.length) throw damaged(BYTES_FILE);
   return read;
-}
-
-function wholeFile(path: string): Uint8Array {
-  const descriptor = openFile(path);
-  try {
-    return readAt(descriptor, 0, fstatSync(descriptor).size);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 type Stored = NonNullable<RunRecord['stored']>;

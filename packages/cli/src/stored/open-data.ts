@@ -1,7 +1,7 @@
 /** @file The data of a new run: in memory if they fit there, else on disk. */
 
 import { existsSync } from 'node:fs';
-import { type CorpusSource, loadCorpus } from '../data/corpus.ts';
+import { type CorpusSource, loadNewCorpus } from '../data/corpus.ts';
 import { pathName } from '../data/file-path.ts';
 import { BOOK } from '../data/moby-dick.ts';
 import { isCompressedName, isParquetName } from '../data/packed.ts';
@@ -63,7 +63,7 @@ interface OpenOptions {
 export async function openData(source: CorpusSource, options: OpenOptions): Promise<RunData> {
   const memory = mostMemory(options.maxMemory);
   const size = await sizeOf(source);
-  if (size <= memory / SHARE_OF_DATA) return new DataInMemory(await loadCorpus(source, options.warn));
+  if (size <= memory / SHARE_OF_DATA) return new DataInMemory(await loadNewCorpus(source, options.warn));
   const large = `about ${humanBytes(size)} are more than an eighth of ${humanBytes(memory)}`;
   if (weightedSources(source.data).weights) {
     throw new UserError(
@@ -80,13 +80,13 @@ export async function openData(source: CorpusSource, options: OpenOptions): Prom
   return surveyData(source, { ...options, why: `${large}, so they stay on disk` });
 }
 
-/** About the bytes of all documents. Standard input, and what cannot be found, count nothing: loading says what is wrong. */
+/** About the bytes of all documents. Standard input counts nothing. @throws UserError for a source that is not there: without it the others would count nothing */
 async function sizeOf({ data, heldOut, raw }: CorpusSource): Promise<number> {
   const given = [...weightedSources(data).sources, ...(heldOut ?? [])];
   if (given.includes('-')) return 0;
   // The book is small, and is always in memory.
   const sources = given.filter((name) => name !== BOOK || existsSync(name));
-  const files = await sourceFiles(sources, new Tally()).catch(() => []);
+  const files = await sourceFiles(sources, new Tally());
   return files.reduce((sum, { path, size }) => {
     const name = pathName(path);
     if (raw) return sum + size;

@@ -1,5 +1,6 @@
 /** @file Whether there are enough data to train on, and to hold out. */
 import type { RunPlan } from '@blt-ts/blt';
+import { answerBytes, type Document } from '../data/document.ts';
 import type { RunData } from '../data/run-data.ts';
 import type { RunRecord } from '../run/record.ts';
 import { UserError } from '../terminal/errors.ts';
@@ -11,9 +12,13 @@ const LEAST_BYTES = 64;
 /** Bytes of data that leave `trainBytes` to train on when `fraction` of them is held out. Rounded up to tens. */
 const bytesFor = (trainBytes: number, fraction: number): number => Math.ceil(trainBytes / (1 - fraction) / 10) * 10;
 
+/** Whether there are documents, of which only the answers count, and these have none. */
+const hasNoAnswer = (documents: readonly Document[]): boolean =>
+  documents.every(({ answers }) => answers !== undefined) && answerBytes(documents) === 0;
+
 /** Refuses data that are too little to train on. @throws UserError */
 export function checkSize(
-  { trainBytes, heldOutBytes }: Pick<RunData, 'trainBytes' | 'heldOutBytes'>,
+  { trainBytes, heldOutBytes, loaded }: Pick<RunData, 'trainBytes' | 'heldOutBytes' | 'loaded'>,
   plan: RunPlan,
   { heldOut, heldOutFraction }: Pick<RunRecord, 'heldOut' | 'heldOutFraction'>,
 ): void {
@@ -34,5 +39,11 @@ export function checkSize(
   }
   if (heldOutBytes === 0 && heldOutFraction > 0) {
     throw new UserError('nothing is left to hold out; give more text, or --held-out-fraction 0', 2);
+  }
+  if (loaded && hasNoAnswer(loaded.heldOut)) {
+    throw new UserError(
+      'the held-out chats have no byte of an answer, so there is nothing to measure; begin a new run, which holds out whole chats, or give chats with answers as --held-out',
+      2,
+    );
   }
 }

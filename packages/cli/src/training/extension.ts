@@ -6,14 +6,23 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { learningRateMultiplier, type RunPlan, type SessionState } from '@blt-ts/blt';
-import { linkedFiles, listFolders, pruneFolders, setLatest, setPointer, writeFolder } from '../files/atomic-folder.ts';
+import {
+  type LinkedFile,
+  linkedFiles,
+  listFolders,
+  pruneFolders,
+  setLatest,
+  setPointer,
+  writeFolder,
+} from '../files/atomic-folder.ts';
 import { type RunFolder, STEP, stepName } from '../run/folder.ts';
 import { FULL_EVALUATION, readFullEvaluation } from '../run/full-evaluation.ts';
-import { MetricsFile } from '../run/metrics-file.ts';
+import { MetricsFile, readMetrics } from '../run/metrics-file.ts';
 import type { RunRecord } from '../run/record.ts';
 import { modelSteps, readStateJson, STATE_ARRAYS, STATE_JSON, stateJsonText } from '../run/state-files.ts';
 import { UserError } from '../terminal/errors.ts';
-import { counted } from '../terminal/human-units.ts';
+import { counted, grouped, humanBytes } from '../terminal/human-units.ts';
+import { bytesPerStep } from './forecast.ts';
 import type { Position } from './time-budget.ts';
 
 /** A place that a run can go on from for longer. */
@@ -88,6 +97,8 @@ export async function extended(
   const end = steps ?? Math.max(done + 1, fits(minutes!, { phase: 'model', step, steps: step }));
   checkSteps(folder, done, end);
   const longer = write ? await extendRun(folder, record, point, end, warn) : lengthened(record, point, end);
+  const passes = passesOverSample(longer);
+  if (passes !== null) warn(passes);
   return { record: longer, fitted: steps === undefined };
 }
 
@@ -107,17 +118,39 @@ async function keepFinished(folder: RunFolder): Promise<string> {
     .filter((file) => existsSync(join(folder.path, file)))
     .map((file) => [file, readFileSync(join(folder.path, file))]);
   const files = { ...model, ...Object.fromEntries(figures) };
-  return writeFolder(folder.path, from.replace('step', 'finished'), files, { overwrite: true });
+  const name = await finishedName(folder.path, from.replace('step', 'finished'), model);
+  return writeFolder(folder.path, name, files, { overwrite: true });
+}
+
+/** The name to keep a model under: another one where an earlier extension has kept another model of the same step. */
+async function finishedName(path: string, plain: string, model: Readonly<Record<string, LinkedFile>>): Promise<string> {
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? plain : `${plain}-${number}`;
+    if (!existsSync(join(path, name))) return name;
+    const there = await linkedFiles(join(path, name)).catch(() => null);
+    if (there && Object.entries(model).every(([file, { sha256 }]) => there[file]?.sha256 === sha256)) return name;
+  }
+}
+
+/** The evaluation of the step that a state is of; null where it is still to be evaluated. */
+function evaluationOf(path: string, { evaluatedAt, loop }: SessionState['json']): SessionState['json']['best'] {
+  if (loop === null || evaluatedAt !== loop.step) return null;
+  const records = readMetrics(join(path, METRICS)).filter(({ step }) => step === evaluatedAt);
+  const figure = records.find(({ heldOutBitsPerByte }) => typeof heldOutBitsPerByte === 'number')?.heldOutBitsPerByte;
+  return figure == null ? null : { step: evaluatedAt, bitsPerByte: figure };
 }
 
 /** Makes a saved step the newest, with the numbers of `json` as its state. The steps after it go. */
 async function goBackTo(path: string, name: string, json: SessionState['json'], plan: RunPlan): Promise<void> {
   const linked = await linkedFiles(join(path, name));
-  await writeFolder(path, name, { ...linked, [STATE_JSON]: stateJsonText(json, plan) }, { overwrite: true });
   const steps = (await listFolders(path)).filter((step) => STEP.test(step));
   const keep = steps.slice(0, steps.indexOf(name) + 1);
-  const best = json.best && stepName(json.best.step);
-  await setPointer(path, 'best', best !== null && keep.includes(best) ? best : name);
+  // The best step of then may be gone, because a later one was better. The model and its figure are those of one step.
+  const isKept = json.best !== null && keep.includes(stepName(json.best.step));
+  const best = isKept ? json.best : evaluationOf(path, json);
+  const state = stateJsonText({ ...json, best }, plan);
+  await writeFolder(path, name, { ...linked, [STATE_JSON]: state }, { overwrite: true });
+  await setPointer(path, 'best', best === null ? name : stepName(best.step));
   // Last of the two: before it, the run still stands at its old end, and a resume begins this anew.
   await setLatest(path, name);
   await pruneFolders(path, { keepLast: 0, keep, only: STEP });
@@ -148,7 +181,10 @@ async function extendRun(
   await goOnFrom(folder, name, longer.plan);
   const { loop } = record.plan.model;
   const isSteady = isBeforeDecay || [planned, steps].every((all) => isFullRate(loop, step, all));
-  warn(changesText({ step, steps, kept, isSteady, isLonger: steps > planned, wsd: loop.schedule === 'wsd' }));
+  const isSampled = typeof record.sample?.trainBytes === 'number';
+  warn(
+    changesText({ step, steps, kept, isSteady, isLonger: steps > planned, wsd: loop.schedule === 'wsd', isSampled }),
+  );
   return longer;
 }
 
@@ -195,6 +231,15 @@ const isFullRate = ({ schedule, decayFraction }: RunPlan['model']['loop'], step:
   learningRateMultiplier(step, { schedule, totalSteps, decayFraction, warmupSteps: 0, minRatio: 0, decay: 'line' }) ===
     1;
 
+/** The warning that a run reads its sample of the data more than once, which was drawn for fewer steps; null: it does not. */
+export function passesOverSample({ plan, sample }: Pick<RunRecord, 'plan' | 'sample'>): string | null {
+  const drawn = sample?.trainBytes ?? null;
+  const { steps } = plan.model.loop;
+  const passes = drawn === null ? 0 : (steps * bytesPerStep(plan)) / drawn;
+  if (passes <= 1) return null;
+  return `${grouped(steps, 'step')} are about ${passes.toFixed(1)} passes over ${humanBytes(drawn!)} of the data, because these were drawn for a shorter run and stay as they are; to read more of the data begin a new run, or go on from this model in a new run with --from`;
+}
+
 /** The change of a run, and its kept model. */
 interface Change {
   readonly step: number;
@@ -204,11 +249,14 @@ interface Change {
   readonly isSteady: boolean;
   readonly isLonger: boolean;
   readonly wsd: boolean;
+  /** The run reads a sample of its data. */
+  readonly isSampled: boolean;
 }
 
 /** The differences from a run that was planned for so many steps. */
-function changesText({ step, steps, kept, isSteady, isLonger, wsd }: Change): string {
-  const rest = 'dropout, hidden n-grams, weight decay, warm-up and evaluations stay as they were planned';
+function changesText({ step, steps, kept, isSteady, isLonger, wsd, isSampled }: Change): string {
+  const sample = isSampled ? 'the sample of the data, ' : '';
+  const rest = `${sample}dropout, hidden n-grams, weight decay, warm-up and evaluations stay as they were planned`;
   if (!isSteady) {
     const hint = wsd ? '' : '; a run of --schedule wsd loses nothing by it';
     return `from step ${step} on the learning rate is that of a run of ${counted(steps, 'step')}, so it ${isLonger ? 'rises' : 'falls'} once${hint}; ${rest}`;

@@ -81,6 +81,10 @@ export function ratesByFormula(plan: RunPlan, gflops: number): Rates {
   };
 }
 
+/** Evaluations while training. With 0 steps between them there is only the one at the end. */
+const evaluationsOf = (steps: number, evalEvery: number): number =>
+  evalEvery === 0 ? 1 : Math.ceil(steps / evalEvery);
+
 /** The work of a whole run. Bytes are those that it reads, and those that its memory remembers. */
 export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number, rememberedBytes = 0): Work {
   const { steps } = plan.model.loop;
@@ -88,7 +92,7 @@ export function workOf(plan: RunPlan, trainBytes: number, heldOutBytes: number, 
     entropySteps: plan.entropyModel?.loop.steps ?? 0,
     scoredBytes: trainBytes + heldOutBytes,
     steps,
-    evaluations: heldOutBytes === 0 ? 0 : Math.ceil(steps / Math.max(1, plan.evalEvery)),
+    evaluations: heldOutBytes === 0 ? 0 : evaluationsOf(steps, plan.evalEvery),
     evaluationBytes: Math.min(heldOutBytes, plan.evalBytes),
     finalBytes: heldOutBytes,
     rememberedBytes,

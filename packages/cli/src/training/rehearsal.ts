@@ -1,8 +1,9 @@
 /** @file A few real steps before the run, on a small part of the corpus, to know how long its work takes here. */
 import { type Corpus, type RunPlan, Session, TextMemory, type WarmStart } from '@blt-ts/blt';
 import type { Backend } from '@blt-ts/tensor';
+import { breathing } from '../threads/breathing.ts';
 import type { Rates } from './forecast.ts';
-import { passWorkers } from './pass-threads.ts';
+import { lanesOf, passWorkers, shortStep } from './pass-threads.ts';
 
 /** Ids of the corpus that the rehearsal scores and evaluates. */
 const HELD_OUT_IDS = 8192;
@@ -10,6 +11,8 @@ const LEAST_TRAIN_IDS = 16_384;
 /** The first steps are slower: engines compile what they run. */
 const WARM_UP = 2;
 const MOST_STEPS = 50;
+/** Once so many times the time has gone by, the first step has to do. */
+const LATE = 2;
 /** Bytes that a save writes and syncs in a second. Measured on slow disks, so that the estimate is not too hopeful. */
 const SAVED_BYTES_PER_SECOND = 250e6;
 
@@ -26,7 +29,7 @@ export async function rehearse(
   parameters: number,
   { seconds, rememberedBytes }: { seconds: number; rememberedBytes: number },
 ): Promise<Rates> {
-  const { small, trainIds } = rehearsalOf(plan, warmStart);
+  const { small, trainIds, times } = rehearsalOf(plan, warmStart, lanesOf(plan, backend));
   const part = { train: head(corpus.train, trainIds), heldOut: head(corpus.heldOut, HELD_OUT_IDS) };
   if (part.heldOut.length === 0) part.heldOut = head(corpus.train, HELD_OUT_IDS);
   const session = new Session(small, part, backend, {
@@ -39,6 +42,8 @@ export async function rehearse(
   const steps = { 'entropy model': [] as number[], model: [] as number[] };
   let scoring = 0;
   let evaluation = 0;
+  // Signals are to be heard meanwhile.
+  const breathe = breathing(50);
   const end = performance.now() + 1000 * seconds;
   try {
     for (let before = performance.now(); session.phase !== 'done'; ) {
@@ -46,16 +51,18 @@ export async function rehearse(
       const now = performance.now();
       const took = (now - before) / 1000;
       if (event.kind === 'step') {
-        const times = steps[event.phase];
-        times.push(took);
+        const all = steps[event.phase];
+        all.push(took);
         // Half the time at most goes to the entropy model.
         const until = event.phase === 'model' ? end : end - 500 * seconds;
-        if (times.length > WARM_UP && now > until) session.endAt(event.report.step);
+        const isLate = now > until + 1000 * LATE * seconds;
+        if (isLate || (all.length > WARM_UP && now > until)) session.endAt(event.report.step);
       } else if (event.kind === 'progress') {
         if (event.work === 'scoring') scoring += took;
         else if (session.phase === 'model') evaluation += took;
       }
-      before = now;
+      await breathe();
+      before = performance.now();
     }
   } finally {
     session.dispose();
@@ -63,9 +70,9 @@ export async function rehearse(
   }
   const ids = (documents: readonly Int32Array[]) => documents.reduce((n, d) => n + d.length, 0);
   return {
-    entropyStep: typical(steps['entropy model']),
+    entropyStep: times.entropyModel * typical(steps['entropy model']),
     scoredByte: scoring / (ids(part.train) + ids(part.heldOut)),
-    step: typical(steps.model),
+    step: times.model * typical(steps.model),
     evaluatedByte: evaluation / ids(part.heldOut),
     save: (16 * parameters) / SAVED_BYTES_PER_SECOND,
     ...(rememberedBytes === 0 ? { countedByte: 0, mixedByte: 0 } : memoryRates(rememberedBytes)),
@@ -93,12 +100,21 @@ function memoryRates(rememberedBytes: number): Pick<Rates, 'countedByte' | 'mixe
   };
 }
 
-/** The plan with few steps. Entropies and patches made before are those of whole documents: fixed patches take their place. */
-function rehearsalOf(plan: RunPlan, warmStart: WarmStart): { small: RunPlan; trainIds: number } {
+/** The plan with few and short steps, and how many times as long its own take. Entropies and patches made before are those of whole documents: fixed patches take their place. */
+function rehearsalOf(
+  plan: RunPlan,
+  warmStart: WarmStart,
+  lanes: number,
+): { small: RunPlan; trainIds: number; times: { model: number; entropyModel: number } } {
   const prepared = warmStart.entropies != null || warmStart.patches != null;
   const { model, entropyModel, config } = plan;
-  const brief = <L extends RunPlan['model']['loop']>(loop: L): L => ({
+  const shortened = {
+    model: shortStep(model.loop, lanes),
+    entropyModel: entropyModel && shortStep(entropyModel.loop, 1),
+  };
+  const brief = <L extends RunPlan['model']['loop']>(loop: L, { step }: ReturnType<typeof shortStep>): L => ({
     ...loop,
+    ...step,
     steps: MOST_STEPS,
     warmupSteps: 0,
     lr: loop.lr / 1000,
@@ -120,14 +136,16 @@ function rehearsalOf(plan: RunPlan, warmStart: WarmStart): { small: RunPlan; tra
       targetPatchBytes: null,
       entropyOrigin: null,
     }),
-    entropyModel: entropyModel && !prepared ? { ...entropyModel, loop: brief(entropyModel.loop) } : null,
-    model: { ...model, loop: brief(model.loop) },
+    entropyModel:
+      entropyModel && !prepared ? { ...entropyModel, loop: brief(entropyModel.loop, shortened.entropyModel!) } : null,
+    model: { ...model, loop: brief(model.loop, shortened.model) },
     evalEvery: MOST_STEPS,
     evalBytes: HELD_OUT_IDS,
     patience: Number.POSITIVE_INFINITY,
   };
-  const batch = (model.maxRowBytes ?? 2048) * model.loop.batchRows;
-  return { small, trainIds: Math.max(LEAST_TRAIN_IDS, 2 * batch) };
+  const batch = (model.maxRowBytes ?? 2048) * small.model.loop.batchRows;
+  const times = { model: shortened.model.times, entropyModel: shortened.entropyModel?.times ?? 1 };
+  return { small, trainIds: Math.max(LEAST_TRAIN_IDS, 2 * batch), times };
 }
 
 /** The median of the times behind the warm-up. */

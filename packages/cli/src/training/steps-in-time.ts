@@ -14,6 +14,9 @@ export const MARGIN = 1.2;
 /** Fewer steps than this teach a model next to nothing. */
 const FEW_STEPS = 100;
 
+/** No run is over in so short a time. */
+const LEAST_MINUTES = 0.01;
+
 /** A run whose time is given. */
 export interface TimedRun {
   readonly data: { readonly trainBytes: number; readonly heldOutBytes: number };
@@ -39,7 +42,8 @@ export function fitOf(request: TimedRun, plan: RunPlan, rates: Rates, whole: boo
   const within = (limit: number): Fit => fitWithin(60 * limit - spent, request, plan, rates, whole);
   const fit = within(minutes!);
   if (fit.steps >= FEW_STEPS) return fit;
-  let enough = minutes!;
+  // Tiny numbers would not grow.
+  let enough = Math.max(minutes!, LEAST_MINUTES);
   while (within(enough).steps < FEW_STEPS) enough *= 1.05;
   const smaller = plan.config.global.hiddenSize > 128 ? ', or a smaller --size' : '';
   const instead = `give --minutes ${Math.ceil(10 * enough) / 10}, in which ${FEW_STEPS} steps fit${smaller}`;

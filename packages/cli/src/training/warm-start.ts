@@ -43,9 +43,7 @@ export async function openWarmStart(
     const who = prepared ? `${folder} was prepared for` : `the model of ${config.from} cuts`;
     throw new UserError(`${who} patches by ${mode}, which take no ${unused}; leave it out`, 2);
   }
-  if (!model && config.patcher?.patcher !== undefined) {
-    throw new UserError('--patcher says what becomes of the entropy model of --from; give --from MODEL too', 2);
-  }
+  refuseUnusedPatcher(config, mode, model);
   const entropyModel = await entropyModelOf(config, mode, prepared, model);
   const llamaFolder = config.model?.init_global;
   if (llamaFolder === undefined && config.train?.init_global_lr_scale !== undefined) {
@@ -65,6 +63,23 @@ export async function openWarmStart(
     options: withPatching(own, prepared, entropyModel),
     warmStart: (plan) => warmStartOf(plan, { llama, model, entropyModel, prepared }),
   };
+}
+
+/** @throws UserError where --patcher decides nothing, because another option or the way of cutting says which entropy model there is */
+function refuseUnusedPatcher(
+  { patcher, data, entropy_model }: FileConfig,
+  mode: string,
+  model: OpenedModel | null,
+): void {
+  const asked = patcher?.patcher;
+  if (asked === undefined) return;
+  const refuse = (why: string): never => {
+    throw new UserError(`--patcher says what becomes of the entropy model of --from; ${why}`, 2);
+  };
+  if (!model) refuse('give --from MODEL too');
+  if (mode !== 'entropy') refuse(`patches by ${mode} need none, so leave out --patcher ${asked}`);
+  const other = entropy_model?.model !== undefined ? '--entropy-model' : data?.prepared !== undefined && '--prepared';
+  if (other) refuse(`${other} gives another one, so leave out one of the two`);
 }
 
 /** The warm start of a run that is resumed before it had its patches. @throws UserError if a file has changed since */

@@ -69,7 +69,12 @@ describe('blt serve', () => {
         { role: 'assistant', content: '4' },
       ],
     };
-    const folder = trained({ 'chats.jsonl': `${JSON.stringify(chat)}\n`.repeat(60) });
+    const [ask, answer] = chat.messages;
+    const chats = Array.from({ length: 60 }, (_, i) => [
+      { ...ask, content: `${i}+2?` },
+      { ...answer, content: `${i + 2}` },
+    ]);
+    const folder = trained({ 'chats.jsonl': chats.map((messages) => `${JSON.stringify({ messages })}\n`).join('') });
     expect(blt(folder, ['train', ...TINY, '--data', 'chats.jsonl', '--run', 'chats']).code).toBe(0);
     let served = '';
     const status = async (...args: string[]): Promise<number> => {

@@ -1,5 +1,7 @@
-/** @file Bytes of any number in pieces, because Node hashes less than 2 GiB at once. */
+/** @file Bytes of any number in pieces, because Node hashes and reads less than 2 GiB at once. */
 import { createHash, type Hash } from 'node:crypto';
+import { closeSync, readSync } from 'node:fs';
+import { openRegular } from './small-file.ts';
 
 const PIECE = 2 ** 30;
 
@@ -18,4 +20,21 @@ export function sha256Of(parts: Iterable<Uint8Array>): string {
   const hash = createHash('sha256');
   for (const part of parts) updateHash(hash, part);
   return hash.digest('hex');
+}
+
+/** All bytes of a file, of whatever size. @throws Error in a few words, or the system's own */
+export function readWholeFile(path: string): Uint8Array {
+  const { descriptor, info } = openRegular(path);
+  try {
+    const bytes = new Uint8Array(info.size);
+    let filled = 0;
+    while (filled < bytes.length) {
+      const count = readSync(descriptor, bytes, filled, Math.min(bytes.length - filled, PIECE), filled);
+      if (count === 0) break;
+      filled += count;
+    }
+    return filled === bytes.length ? bytes : bytes.slice(0, filled);
+  } finally {
+    closeSync(descriptor);
+  }
 }

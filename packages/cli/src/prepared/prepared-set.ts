@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Corpus, type PatchingOptions, type PerDocument, splitLongPatches } from '@blt-ts/blt';
-import { readWholeFile } from '../stored/pieces.ts';
+import { readWholeFile } from '../files/in-pieces.ts';
 import { errorCode, reason, UserError } from '../terminal/errors.ts';
 import { shellWords } from '../terminal/shell-words.ts';
 import {

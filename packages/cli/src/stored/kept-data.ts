@@ -8,12 +8,11 @@ import * as z from 'zod';
 import { type Document, totalBytes } from '../data/document.ts';
 import type { Documents, ReadData, RunData } from '../data/run-data.ts';
 import { checked } from '../files/checked.ts';
-import { inPieces, sha256Of } from '../files/in-pieces.ts';
+import { inPieces, readWholeFile, sha256Of } from '../files/in-pieces.ts';
 import { parseJson, readSmallFile } from '../files/small-file.ts';
 import { replaceFile } from '../files/synced-file.ts';
 import type { RunRecord } from '../run/record.ts';
 import { reason, UserError } from '../terminal/errors.ts';
-import { readWholeFile } from './pieces.ts';
 
 const BYTES_FILE = 'corpus.bin';
 const LIST_FILE = 'corpus.jsonl';

@@ -202,16 +202,6 @@ export function readAt(descriptor: number, from: number, to: number): Uint8Array
   return filled === bytes.length ? bytes : bytes.slice(0, filled);
 }
 
-/** All bytes of a plain file, of whatever size: Node's readFile reads less than 2 GiB. */
-export function readWholeFile(path: FilePath): Uint8Array {
-  const descriptor = openFile(path);
-  try {
-    return readAt(descriptor, 0, fstatSync(descriptor).size);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
 /** Reads from a place on, until `into` is full or the file ends. @returns the bytes read */
 function fillAt(descriptor: number, into: Uint8Array, from: number): number {
   let filled = 0;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../packages/cli/src/config/config-file.ts';
 import { parseJsonl } from '../../packages/cli/src/data/jsonl.ts';
-import { parseMetrics } from '../../packages/cli/src/run/metrics-file.ts';
+import { recordsOf } from '../../packages/cli/src/run/metrics-records.ts';
 import { parseRecord } from '../../packages/cli/src/run/record.ts';
 import { parseStateJson } from '../../packages/cli/src/run/state-files.ts';
 import { fuzzParsers } from '../support/fuzz-parsers.ts';
@@ -40,7 +40,7 @@ test('time is linear in the input: nothing a megabyte long takes more than a sec
     state: (text) => parseStateJson(text, 'x'),
     toml: (text) => parseConfig(text, 'x.toml'),
     json: (text) => parseConfig(text, 'x.json'),
-    metrics: (text) => parseMetrics(text, 'x'),
+    metrics: (text) => [...recordsOf([Buffer.from(text)], 'x')],
     jsonl: (text) => parseJsonl(new TextEncoder().encode(text), 'x'),
   };
   for (const [name, parse] of Object.entries(parsers)) {

@@ -31,7 +31,7 @@ import { unzstdBytes } from '../../packages/cli/src/data/zstd.ts';
 import { storedInFolder } from '../../packages/cli/src/files/weight-files.ts';
 import { parseShard, shardBytes } from '../../packages/cli/src/prepared/shard-file.ts';
 import { DEFAULT_HOUSEKEEPING } from '../../packages/cli/src/run/housekeeping.ts';
-import { parseMetrics } from '../../packages/cli/src/run/metrics-file.ts';
+import { recordsOf } from '../../packages/cli/src/run/metrics-records.ts';
 import { parseRecord, recordText } from '../../packages/cli/src/run/record.ts';
 import { STATE_ARRAYS, STATE_JSON } from '../../packages/cli/src/run/state-files.ts';
 import { readOrRefuse, runMutation } from '../tensor/safetensors/fuzz.ts';
@@ -209,7 +209,7 @@ export async function fuzzTargets(): Promise<Target[]> {
     textTarget(
       'metrics.jsonl',
       ['{"step":1,"bytes":10,"lossNats":2.5}\n{"step":2,"bytes":20,"heldOutBitsPerByte":2}\n'],
-      (text) => parseMetrics(text, 'metrics.jsonl'),
+      (text) => [...recordsOf([Buffer.from(text)], 'metrics.jsonl')],
     ),
     bytesTarget('JSON Lines', [utf8('{"text":"a"}\n"b"\n\n{"content":"\\ud83d\\ude00"}\n')], (bytes) =>
       parseJsonl(bytes, 'x.jsonl'),

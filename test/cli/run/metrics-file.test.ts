@@ -11,7 +11,8 @@ import {
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { MetricsFile, type MetricsRecord, readMetrics } from '../../../packages/cli/src/run/metrics-file.ts';
+import { MetricsFile, readMetrics } from '../../../packages/cli/src/run/metrics-file.ts';
+import type { MetricsRecord } from '../../../packages/cli/src/run/metrics-records.ts';
 import { runs } from '../../support/runs.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 

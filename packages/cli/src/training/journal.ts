@@ -1,7 +1,8 @@
 /** @file The files of a run that grow while it is trained: metrics.jsonl, samples.jsonl, and with --tensorboard an event file. */
 import { join } from 'node:path';
 import type { StepReport } from '@blt-ts/blt';
-import { MetricsFile, type MetricsRecord, readMetrics } from '../run/metrics-file.ts';
+import { MetricsFile, readMetrics } from '../run/metrics-file.ts';
+import type { MetricsRecord } from '../run/metrics-records.ts';
 import { type Sample, SamplesFile } from '../run/samples-file.ts';
 import { EventFile } from '../run/tensorboard.ts';
 

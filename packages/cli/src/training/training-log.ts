@@ -11,7 +11,7 @@ import {
 import type { CompressorFigure } from '../report/compressors.ts';
 import { stepName } from '../run/folder.ts';
 import { type SourceFigure, sourceFigures } from '../run/full-evaluation.ts';
-import type { MetricsRecord } from '../run/metrics-file.ts';
+import type { MetricsRecord } from '../run/metrics-records.ts';
 import type { Sample } from '../run/samples-file.ts';
 import { printableMessage } from '../terminal/errors.ts';
 import { humanBytes, humanDuration, plusMinus } from '../terminal/human-units.ts';

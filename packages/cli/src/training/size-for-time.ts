@@ -9,8 +9,8 @@ import { counted, humanBytes } from '../terminal/human-units.ts';
 const CHOICES: readonly Size[] = SIZES.filter((size) => size !== 'base');
 
 /**
- * Bytes of text from which on a larger size may learn more. Over a megabyte sixteen passes of nano are as good as twelve of tiny, and take less time. Where
- * between one and ten megabytes that ends was not measured.
+ * Bytes of text from which on a larger size may learn more. Over a megabyte sixteen passes of nano are as good as twelve of tiny, and take less
+ * time. Where between one and ten megabytes that ends was not measured.
  */
 const TEXT_FOR_LARGER = 4e6;
 

@@ -117,8 +117,9 @@ export class Trainer {
 
   /** The session's next piece of work, and the kernels it started before its first await. A step after another one starts all of its own so. */
   private async next(): Promise<{ event: SessionEvent; ledger: Ledger }> {
-    const { result, ledger } = withLedger(() => this.session.next());
-    return { event: await result, ledger };
+    // In an object, because a ledger is closed when its function returns, and refuses promises for that.
+    const { result, ledger } = withLedger(() => ({ event: this.session.next() }));
+    return { event: await result.event, ledger };
   }
 
   /**

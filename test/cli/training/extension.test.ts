@@ -217,7 +217,7 @@ test.each([
 
 test('the plan of a run that is gone on with has the time that is left', () => {
   const run = 'rest';
-  const steps = ['--steps', '20000', '--minutes', '0.1'];
+  const steps = ['--steps', '20000', '--patience', '0', '--minutes', '0.05'];
   expect(train('--data', 'words.txt', ...TINY, ...steps, '--run', run).stdout).toContain('time is up');
   const plan = (...args: string[]) => {
     const { stdout } = train('--resume', `runs/${run}`, '--minutes', '600', '--dry-run', ...args);

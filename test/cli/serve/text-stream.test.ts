@@ -48,8 +48,8 @@ describe('TextStream', () => {
         const take = () => {
           const piece = stream.take();
           pieces.push(piece?.text ?? '');
-          tokens.push(...(piece?.logprobs?.tokens ?? []));
-          offsets.push(...(piece?.logprobs?.text_offset ?? []));
+          for (const token of piece?.logprobs?.tokens ?? []) tokens.push(token);
+          for (const offset of piece?.logprobs?.text_offset ?? []) offsets.push(offset);
         };
         let stopped = false;
         for (let i = 0; i < wanted.read; i++) {

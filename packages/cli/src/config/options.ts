@@ -144,7 +144,7 @@ export const OPTIONS = [
     doc: 'initial standard deviation of the hash tables, as a share of that of the released models' },
   { key: 'output_init', section: 'train', kind: 'number', min: 0, max: 1, value: 'share', library: 'outputInit', default: '0',
     doc: 'initial standard deviation of the matrices that write to the residual stream, as a share of that of the released models' },
-  { key: 'dropout', section: 'train', ...SHARE, value: 'rate', library: 'dropout', default: '0, 0.03 after six passes over the data; without --leave-one-out 0 to 0.1 by passes; with --from by half of them',
+  { key: 'dropout', section: 'train', ...SHARE, value: 'rate', library: 'dropout', default: '0 up to six passes over the data, rising to 0.03 at eight; without --leave-one-out 0 to 0.1 by passes; with --from by half of them',
     doc: 'dropout of the residual stream' },
   { key: 'hash_dropout', section: 'train', ...SHARE, value: 'rate', library: 'hashDropout', default: '0; without --leave-one-out 0 to 0.4 by passes over the data, with --from by half of them',
     doc: 'share of hash rows left out in a step' },

@@ -56,6 +56,14 @@ test('passes are those over the bytes that were drawn', () => {
   expect(page).toContain('8,100,000 (8.10 MB)');
 });
 
+test('a jump of the training curve has its reason beside it, where there is one', () => {
+  const says = (more: Partial<ReportData>) => renderReport({ ...reportData(), ...more }).includes('n-grams are hidden');
+  expect(says({ hidesNgrams: true })).toBe(true);
+  expect(says({ hidesNgrams: true, bytesSeen: 1_000_000 })).toBe(false);
+  expect(says({ hidesNgrams: true, sampleBytes: 3_000_000 })).toBe(false);
+  expect(says({})).toBe(false);
+});
+
 test('the report shows what was measured', () => {
   const html = renderReport(reportData());
   expect(html).toContain('<strong>2.231</strong> bits per byte on held-out text, best at step 340');

@@ -23,6 +23,8 @@ export interface ReportData {
   trainBytes: number;
   /** Those that were drawn to be trained on; left out or null: all. */
   sampleBytes?: number | null;
+  /** From the second pass on n-grams are hidden from the model in training, which the curve shows. */
+  hidesNgrams?: boolean;
   heldOutBytes: number;
   /** Training bytes seen, repeats counted. */
   bytesSeen: number;
@@ -98,6 +100,12 @@ function headline({ best, measured }: ReportData): string {
   }</p>`;
 }
 
+const HIDING =
+  ' The training curve rises where the second pass begins, because rare n-grams are hidden from then on: the task gets harder, and the model no worse.';
+
+/** Bytes of one pass. */
+const bytesRead = ({ sampleBytes, trainBytes }: ReportData): number => sampleBytes ?? trainBytes;
+
 /** Bars on a common scale from 0: length is cost, so shorter is better. */
 function comparison({ best, compressors }: ReportData): string {
   const rows = compressors.map(({ name, bitsPerByte, seenTraining }) => ({
@@ -117,7 +125,9 @@ function comparison({ best, compressors }: ReportData): string {
   return `<table class="bars">${html.join('\n')}</table>`;
 }
 
-function curve({ curve: points, compressors, best, measured }: ReportData): string {
+function curve(data: ReportData): string {
+  const { curve: points, compressors, best, measured } = data;
+  const repeats = data.hidesNgrams && data.bytesSeen > bytesRead(data);
   const line = (pick: 'train' | 'heldOut') =>
     points.map((point) => ({ x: point.bytes, y: point[pick] ?? Number.NaN })).filter(({ y }) => Number.isFinite(y));
   return `${lineChart({
@@ -136,12 +146,12 @@ function curve({ curve: points, compressors, best, measured }: ReportData): stri
     formatX: (x) => (x === 0 ? '0' : humanBytes(x)),
   })}
 <p class="muted">Bits per byte; lower is better. Dashed: compressors that have read the training part. Each point of the
-held-out curve reads about 16 kB of the held-out bytes, in rows without overlap. The point marked best is of ${escapeHtml(measured)} held out.</p>`;
+held-out curve reads about 16 kB of the held-out bytes, in rows without overlap. The point marked best is of ${escapeHtml(measured)} held out.${repeats ? HIDING : ''}</p>`;
 }
 
 function facts(data: ReportData): string {
   const { sampleBytes = null } = data;
-  const readBytes = sampleBytes ?? data.trainBytes;
+  const readBytes = bytesRead(data);
   const over = sampleBytes === null ? '' : ` over ${humanBytes(sampleBytes)} that were drawn`;
   const passes = readBytes > 0 ? `${(data.bytesSeen / readBytes).toFixed(2)} passes${over}` : '';
   const rate = data.seconds > 0 ? `${humanBytes(data.bytesSeen / data.seconds)}/s` : '';

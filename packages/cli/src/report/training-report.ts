@@ -53,6 +53,7 @@ export async function writeReport(r: TrainingReport): Promise<string> {
     data: r.data,
     trainBytes: r.trainBytes,
     sampleBytes: r.record.sample?.trainBytes,
+    hidesNgrams: r.record.plan.leaveOneOut,
     heldOutBytes: r.heldOutBytes,
     bytesSeen: r.session.bytesSeen,
     patchSizeMean: r.session.heldOutBytes > 0 ? r.session.heldOutPatchBytes() : undefined,
